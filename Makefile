@@ -1,0 +1,91 @@
+# Everything a newcomer and CI need; `make help` explains the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+BIN33 := .venv-spark33/bin
+PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do command -v "$$python" && break; done)
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/.ready ## Create the virtual environment .venv with everything in it
+
+.venv/.ready: setup.py constraints/spark4.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "hpt-spark needs Python 3.10 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); name another one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt --editable '.[spark,dev]'
+	@touch $@
+
+.PHONY: java
+java: setup
+	@$(BIN)/python -m hpt_spark.java
+
+.PHONY: demo
+demo: setup java ## Run the main job on generated data: generate, ingest, features, tune, predict, report
+	$(BIN)/hpt-spark generate --out data/demo/raw --scale 0.02 --seed 0
+	$(BIN)/hpt-spark ingest --conf conf/demo.yaml
+	$(BIN)/hpt-spark build_features --conf conf/demo.yaml
+	$(BIN)/hpt-spark tune --conf conf/demo.yaml --overwrite
+	$(BIN)/hpt-spark predict --conf conf/demo.yaml
+	$(BIN)/hpt-spark report --conf conf/demo.yaml
+
+.PHONY: test
+test: setup java ## Run the tests
+	$(BIN)/python -m pytest -m 'not slow'
+
+.PHONY: test-slow
+test-slow: setup java ## Run the tests that take long
+	$(BIN)/python -m pytest -m slow
+
+.PHONY: test-sklearn
+test-sklearn: setup java ## Run scikit-learn's own tests of its search classes against ours
+	$(BIN)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs sklearn.model_selection.tests.test_search
+
+.PHONY: test-pure
+test-pure: setup ## Run the tests that need no Spark
+	$(BIN)/python -m pytest -m 'not slow and not spark'
+
+.PHONY: find-python310
+find-python310:
+	@test -n "$(PYTHON310)" || { echo "The tests on Spark 3.3 need Python 3.10; install one, or name it: make PYTHON310=/path/to/python3.10 $(MAKECMDGOALS)" >&2; exit 1; }
+
+.venv-spark33/.ready: setup.py constraints/spark33.txt
+	$(PYTHON310) -m venv .venv-spark33
+	$(BIN33)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark33.txt --editable '.[spark,dev]'
+	@touch $@
+
+.PHONY: test-spark33
+test-spark33: find-python310 .venv-spark33/.ready ## Run the tests on PySpark 3.3 and Python 3.10, as on HDInsight 5.1
+	@$(BIN33)/python -m hpt_spark.java
+	$(BIN33)/python -m pytest -m 'not slow'
+
+.PHONY: lint
+lint: setup ## Check style, types and the layers of the package
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: setup ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: bench-features
+bench-features: setup java ## Compare ingest and build_features with a single-process pandas pipeline
+	$(BIN)/python bench/features.py --scale 0.1 1.0 --out docs/benchmarks.md
+
+.PHONY: constraints
+constraints: setup ## Resolve the constraints files again to the newest releases
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra dev --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
+	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra dev --constraint constraints/spark33.in setup.py -o constraints/spark33.txt
+
+.PHONY: clean
+clean: ## Remove what the targets made
+	rm -rf .venv .venv-spark33 data/demo runs/demo build dist *.egg-info

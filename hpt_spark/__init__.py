@@ -1,0 +1,21 @@
+"""Hyperparameter search for scikit-learn estimators on Spark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hpt_spark.search.face import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
+
+__version__ = "0.1.0"
+
+__all__ = ["GridSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV", "RandomizedSearchCV"]
+
+
+def __getattr__(name: str) -> Any:
+    # Only when asked for: the jobs that do not search start without scikit-learn.
+    if name in __all__:
+        from hpt_spark.search import face
+
+        return getattr(face, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

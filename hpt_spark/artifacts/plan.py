@@ -1,0 +1,33 @@
+"""The plan of a search: everything that its results depend on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from typing import Any
+
+from hpt_spark.config import SearchSection
+from hpt_spark.matrix.design import DesignMatrix
+
+
+def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:
+    """Return what identifies a search: its settings, and the digests of what it searches on.
+
+    Where the fits run and how long they may take does not matter: the scores are the same.
+    """
+    searched = settings.model_dump(exclude={"backend", "n_jobs", "max_time"}, mode="json")
+    searched["param_grid"] = settings.grids  # one grid, or a list of that one: the same search
+    data = {name: design.facts["files"][name] for name in ("X_train.npz", "y_train.npy", "columns.csv", "classes.json")}
+    return {"search": searched, "design": data}
+
+
+def versions() -> dict[str, str]:
+    """Return the releases of what computed the results."""
+    packages = ("hpt-spark", "scikit-learn", "xgboost", "numpy", "scipy", "pyspark")
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # a cluster's own PySpark, or the package shipped as a zip
+    return found

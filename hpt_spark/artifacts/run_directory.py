@@ -1,0 +1,115 @@
+"""The run directory: what the jobs of one run leave behind, and whose results lie there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hpt_spark.errors import InputError
+from hpt_spark.folders import open_folder
+from hpt_spark.matrix.design import DesignMatrix, write_json
+
+DESIGN = "design"
+JOURNAL = "journal"
+MANIFEST = "manifest.json"
+RESULTS = (
+    *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", "report.html"),
+    "submission.csv",  # of the model beside it; `predict` makes the next one
+)
+
+
+class RunDirectory:
+    """The folder ``run.dir``.
+
+    ``manifest.json`` is written last and removed first: with it, the results beside it are whole
+    and belong to the plan that it names.
+
+    Parameters
+    ----------
+    uri : str
+        What ``run.dir`` names.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.folder = open_folder(uri)
+
+    def save_design(self, design: DesignMatrix) -> None:
+        """Write the design, whole or not at all."""
+        with self.folder.replacing(DESIGN) as folder:
+            design.save(folder)
+
+    def load_design(self) -> DesignMatrix:
+        """Read the design of this run."""
+        if not self.folder.exists(DESIGN):
+            raise InputError(f"run.dir={self.uri} has no design; run `hpt-spark build_features` with the same run.dir.")
+        return DesignMatrix.load(self.folder.reading(DESIGN))
+
+    def manifest(self) -> dict[str, Any] | None:
+        """Return the manifest of the finished search that lies here, or None."""
+        if not self.folder.exists(MANIFEST):
+            return None
+        try:
+            return json.loads(self.folder.reading(MANIFEST).read_text(encoding="utf-8"))
+        except ValueError:
+            raise InputError(
+                f"{self.folder.path / MANIFEST} is not valid JSON; run `hpt-spark tune --overwrite` to make it anew."
+            ) from None
+
+    def finished_manifest(self) -> dict[str, Any]:
+        """Return the manifest of the finished search, or raise InputError where there is none."""
+        manifest = self.manifest()
+        if manifest is None:
+            raise InputError(f"run.dir={self.uri} has no finished search; run `hpt-spark tune` with the same run.dir.")
+        return manifest
+
+    def is_finished(self, plan: dict[str, Any], overwrite: bool) -> bool:
+        """Return whether the results of `plan` lie here already; results of another plan are refused.
+
+        Raises
+        ------
+        InputError
+            When other results lie here and `overwrite` is false; the message names the differences.
+        """
+        manifest = self.manifest()
+        if overwrite or manifest is None:
+            return False
+        differences = differing_keys(manifest.get("plan", {}), plan)
+        if differences:
+            raise InputError(
+                f"run.dir={self.uri} holds the results of another search, different in {', '.join(differences)}; "
+                "name another run.dir, or replace them with --overwrite."
+            )
+        # A search that ran out of time goes on from its journal.
+        return not manifest.get("partial", False)
+
+    @property
+    def journal(self) -> str:
+        """The folder in which a search keeps results as they arrive."""
+        return f"{self.uri.rstrip('/')}/{JOURNAL}"
+
+    def forget_search(self) -> None:
+        """Remove what an earlier search has left, finished or not."""
+        self.clear_results()
+        self.folder.delete(JOURNAL)
+
+    def clear_results(self) -> None:
+        """Remove the results of an earlier search; the manifest goes first."""
+        for name in (MANIFEST, *RESULTS):
+            self.folder.delete(name)
+
+    def finish(self, manifest: dict[str, Any]) -> None:
+        """Write the manifest: from now on the results count."""
+        with self.folder.writing(MANIFEST) as path:
+            write_json(path, manifest)
+
+
+def differing_keys(one: Any, other: Any, at: str = "") -> list[str]:
+    """Return the dotted keys in which two nested mappings differ, in order."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = sorted({*one, *other})
+        return [
+            key for name in keys for key in differing_keys(one.get(name), other.get(name), f"{at}.{name}".strip("."))
+        ]
+    # NaN, the usual error_score, differs from itself.
+    return [] if json.dumps(one) == json.dumps(other) else [at]

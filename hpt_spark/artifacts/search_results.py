@@ -1,0 +1,113 @@
+"""The results of a search as files: tables, the best parameters, the model."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+
+from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.errors import InputError
+from hpt_spark.matrix.design import write_json
+from hpt_spark.search.estimators import find_estimator_class
+
+
+def save_results(run: RunDirectory, search: Any, scoring: str) -> None:
+    """Write what a fitted search found, and its refitted model if there is one."""
+    with run.folder.writing("cv_results.csv") as path:
+        write_cv_results(path, search.cv_results_)
+    with run.folder.writing("sweeping_results.txt") as path:
+        path.write_text(sweeping_results(search.cv_results_, scoring), encoding="utf-8")
+    with run.folder.writing("best_params.json") as path:
+        write_json(path, plain(search.best_params_))
+    if search.refit:
+        with run.folder.writing(model_file(search.best_estimator_)) as path:
+            save_model(path, search.best_estimator_)
+
+
+def write_cv_results(path: Path, cv_results: Mapping[str, Any]) -> None:
+    """Write ``cv_results_`` as CSV: scikit-learn's columns, one row per candidate; a masked value is empty."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(cv_results)
+        for row in zip(*(_cells(column) for column in cv_results.values())):
+            writer.writerow(row)
+
+
+def sweeping_results(cv_results: Mapping[str, Any], scoring: str) -> str:
+    """Return the candidates as the text that the scenario has always written."""
+    lines = [
+        f"mean: {mean:.5f}, std: {std:.5f}, params: {plain(params)}"
+        for mean, std, params in zip(
+            cv_results["mean_test_score"], cv_results["std_test_score"], cv_results["params"], strict=True
+        )
+    ]
+    return "\n".join([f"metric =  {scoring}", *lines]) + "\n"
+
+
+def is_xgboost(estimator: Any) -> bool:
+    """Return whether XGBoost's own format, which outlives its releases, can hold `estimator`."""
+    return hasattr(estimator, "get_booster") and hasattr(estimator, "save_model")
+
+
+def model_file(estimator: Any) -> str:
+    """Return the name of the file that holds `estimator`."""
+    return "model.ubj" if is_xgboost(estimator) else "model.joblib"
+
+
+def save_model(path: Path, estimator: Any) -> None:
+    """Write a fitted estimator."""
+    if is_xgboost(estimator):
+        estimator.save_model(path)
+    else:
+        joblib.dump(estimator, path)
+
+
+def load_model(run: RunDirectory, estimator_name: str) -> Any:
+    """Return the fitted model of a run.
+
+    Raises
+    ------
+    InputError
+        When the run kept none, or its file cannot be read.
+    """
+    found = [name for name in ("model.ubj", "model.joblib") if run.folder.exists(name)]
+    if not found:
+        raise InputError(f"run.dir={run.uri} has no model; run `hpt-spark tune` with search.refit: true.")
+    path = run.folder.reading(found[0])
+    try:
+        if found[0] == "model.joblib":
+            return joblib.load(path)
+        model = find_estimator_class(estimator_name)()
+        model.load_model(path)
+        return model
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{path} cannot be read as a model ({type(error).__name__}); run `hpt-spark tune --overwrite` again."
+        ) from error
+
+
+def plain(value: Any) -> Any:
+    """Return `value` with NumPy's scalars and arrays as Python's, as JSON and a reader want them."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)
+
+
+def _cells(column: Any) -> list[Any]:
+    if isinstance(column, np.ma.MaskedArray):
+        masks = np.ma.getmaskarray(column)
+        return ["" if masked else value for value, masked in zip(column.data.tolist(), masks)]
+    return [plain(value) for value in (column.tolist() if isinstance(column, np.ndarray) else column)]

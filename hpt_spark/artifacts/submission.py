@@ -1,0 +1,60 @@
+"""The submission: the probability of each class for each test device."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpt_spark.errors import InputError
+from hpt_spark.matrix.design import DesignMatrix
+
+
+def refuse_other_columns(design: DesignMatrix, manifest: dict[str, Any]) -> None:
+    """Raise InputError unless the model of `manifest` was trained on the columns of `design`."""
+    if manifest["columns_digest"] != design.columns_digest:
+        raise InputError(
+            f"the design's columns ({len(design.columns):,}) and classes are not those that the model was trained on "
+            f"({manifest['design']['columns']:,} columns); run `hpt-spark tune --overwrite` on this design, or build "
+            "the old one again."
+        )
+
+
+def class_probabilities(model: Any, design: DesignMatrix) -> np.ndarray:
+    """Return the probabilities of `design.classes` for the test devices.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_test, n_classes)
+        Each row sums to 1.
+
+    Raises
+    ------
+    InputError
+        When the model does not predict probabilities of these classes.
+    """
+    if not hasattr(model, "predict_proba"):
+        raise InputError(
+            f"{type(model).__name__} has no predict_proba, which a submission needs; tune an estimator that has."
+        )
+    probabilities = np.asarray(model.predict_proba(design.X_test), dtype=np.float64)
+    known = np.asarray(model.classes_)
+    if sorted(known.tolist()) != list(range(len(design.classes))):
+        raise InputError(
+            f"the model knows {len(known)} classes and the design has {len(design.classes)}; "
+            "run `hpt-spark tune` again."
+        )
+    in_order = probabilities[:, np.argsort(known)]
+    return in_order / in_order.sum(axis=1, keepdims=True)
+
+
+def write_submission(path: Path, device_ids: np.ndarray, classes: Sequence[str], probabilities: np.ndarray) -> None:
+    """Write ``device_id`` and one column per class, the classes sorted."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["device_id", *classes])
+        for device_id, row in zip(device_ids.tolist(), probabilities.tolist()):
+            writer.writerow([device_id, *(f"{value:.9g}" for value in row)])

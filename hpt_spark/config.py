@@ -1,0 +1,362 @@
+"""The configuration: its keys, their meaning, and how files and ``--set`` become one value.
+
+The schema below holds every key with its default. `load_config` lays over it, in this order:
+``conf/default.yaml`` of the checkout (where there is one), each ``--conf`` file, each ``--set``.
+All problems are reported at once, each with the place that caused it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from hpt_spark.errors import ConfigError
+
+FeatureSet = Literal["brand_model", "weekday", "hour", "weekday_hour", "app", "label", "category", "category_word"]
+FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
+
+DEFAULT_FILE = Path(__file__).resolve().parent.parent / "conf" / "default.yaml"
+
+# These mappings belong to the estimator, not to this schema: a layer that gives one replaces it
+# whole, or the parameters of one estimator would leak into another's.
+WHOLE_KEYS = {"search.estimator_params", "search.param_grid"}
+
+SECRET_KEY = re.compile(r"(?i)secret|passw|passphrase|pwd|credential|token(?![a-z_])|(account|access)\.?key|\.sas\.")
+
+# What a wrong value should have been, where pydantic's own words are for programmers.
+REASONS = {
+    "model_type": "must be a section with keys below it",
+    "dict_type": "must be a mapping of names to values",
+    "list_type": "must be a list, written in [ ]",
+    "string_type": "must be a text; if it is one, put it in quotes",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
+}
+
+
+class Section(BaseModel):
+    """A part of the configuration; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceSection(Section):
+    """Where the seven CSV files lie."""
+
+    uri: str = Field("data/raw", min_length=1)
+    via: Literal["auto", "sdk", "hadoop"] = "auto"
+    max_bad_rows: int = Field(0, ge=0, strict=True)
+
+
+class TablesSection(Section):
+    """Where the Parquet tables are kept."""
+
+    uri: str = Field("data/tables", min_length=1)
+
+
+class FeaturesSection(Section):
+    """Which features to build, and how."""
+
+    sets: list[FeatureSet] = Field(list(FEATURE_SETS), min_length=1)
+    encoding: Literal["fraction", "indicator"] = "fraction"
+    min_devices: int = Field(1, ge=1, strict=True)
+
+    @field_validator("sets")
+    @classmethod
+    def _each_set_once(cls, sets: list[FeatureSet]) -> list[FeatureSet]:
+        repeated = sorted({name for name in sets if sets.count(name) > 1})
+        if repeated:
+            raise ValueError(f"names {', '.join(repeated)} more than once; name each set once")
+        return sets
+
+
+class SearchSection(Section):
+    """What to search, and on what."""
+
+    strategy: Literal["grid"] = "grid"
+    backend: Literal["spark", "joblib"] = "spark"
+    n_jobs: int = Field(1, strict=True)
+    estimator: str = "xgboost.XGBClassifier"
+    estimator_params: dict[str, Any] = {"seed": 0}
+    param_grid: Union[dict[str, list[Any]], list[dict[str, list[Any]]]] = [
+        {"n_estimators": [300, 400], "max_depth": [3, 4]}
+    ]
+    scoring: str = "neg_log_loss"
+    cv: int = Field(5, ge=2, strict=True)
+    refit: bool = Field(True, strict=True)
+    error_score: Union[float, Literal["raise"]] = float("nan")
+    max_time: Union[float, None] = Field(None, gt=0, strict=True)
+
+    @field_validator("param_grid", mode="before")
+    @classmethod
+    def _lists_of_values(cls, grid: Any) -> Any:
+        grids = [grid] if isinstance(grid, dict) else grid
+        if not isinstance(grids, list) or not all(isinstance(one, dict) for one in grids):
+            raise ValueError("needs a mapping of parameter names to lists of values, or a list of such mappings")
+        if not grids or not any(grids):
+            raise ValueError("is empty: name at least one parameter with a list of values")
+        problems = [problem for one in grids for problem in _grid_problems(one)]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return grid
+
+    @field_validator("error_score", mode="before")
+    @classmethod
+    def _number_or_raise(cls, score: Any) -> Any:
+        if isinstance(score, bool) or not (isinstance(score, (int, float)) or score in ("nan", "raise")):
+            raise ValueError("must be a number, nan or raise")
+        return score
+
+    @field_validator("n_jobs")
+    @classmethod
+    def _some_jobs(cls, n_jobs: int) -> int:
+        if n_jobs == 0:
+            raise ValueError("needs a number of processes, or -1 for one per core")
+        return n_jobs
+
+    @property
+    def grids(self) -> list[dict[str, list[Any]]]:
+        """The grid as a list of mappings."""
+        return [self.param_grid] if isinstance(self.param_grid, dict) else self.param_grid
+
+
+class RunSection(Section):
+    """Where the results of one run are kept."""
+
+    dir: str = Field("runs/demo", min_length=1)
+    overwrite: bool = Field(False, strict=True)
+
+
+class SparkSection(Section):
+    """How Spark is started; a null master leaves it to spark-submit, else ``local[*]``."""
+
+    master: Union[str, None] = None
+    conf: dict[str, Union[bool, int, float, str]] = {}
+
+    @field_validator("conf", mode="before")
+    @classmethod
+    def _single_values(cls, conf: Any) -> Any:
+        if not isinstance(conf, dict):
+            return conf
+        wrong = [name for name, value in conf.items() if not isinstance(value, (bool, int, float, str))]
+        if wrong:
+            raise ValueError(
+                f"needs one text, number or boolean for {', '.join(map(str, wrong))}; the whole name of a setting is "
+                "one key, e.g. spark.driver.memory: 4g"
+            )
+        return conf
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    source: SourceSection = SourceSection()
+    tables: TablesSection = TablesSection()
+    features: FeaturesSection = FeaturesSection()
+    search: SearchSection = SearchSection()
+    run: RunSection = RunSection()
+    spark: SparkSection = SparkSection()
+
+
+def load_config(files: Sequence[str] = (), settings: Sequence[str] = ()) -> Config:
+    """Return the configuration that `files` and `settings` describe.
+
+    Parameters
+    ----------
+    files : sequence of str
+        YAML files; a later one wins over an earlier one.
+    settings : sequence of str
+        ``key=value`` with a dotted key and a YAML value, e.g. ``features.sets=[weekday, hour]``.
+
+    Raises
+    ------
+    ConfigError
+        With every problem found: unknown keys (and the nearest known one), wrong values, files
+        that cannot be read.
+    """
+    problems: list[str] = []
+    values: dict[str, Any] = Config().model_dump()
+    origins: dict[str, str] = {}
+    for origin, read in [*map(_file_layer, _files_to_read(files)), *map(_setting_layer, settings)]:
+        try:
+            _overlay(values, read(), origin, origins)
+        except ConfigError as error:
+            problems.append(str(error))
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        problems += [_sentence(dict(problem), origins) for problem in error.errors()]
+    if problems:
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
+    return config
+
+
+def dump_config(config: Config) -> str:
+    """Return `config` as YAML with the secrets in it masked."""
+    return yaml.safe_dump(
+        masked(config.model_dump()), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
+    )
+
+
+def mask_secrets(text: str) -> str:
+    """Return `text` without the query strings (a SAS token is one) and passwords of URIs, and without account keys."""
+    text = re.sub(r"(\w+://[^\s?'\"]+)\?[^\s'\"]+", r"\1?***", text)
+    text = re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1:***@", text)
+    return re.sub(r"(?i)\b(sig|accountkey|sharedaccesssignature)=[^\s&;,'\"]+", r"\1=***", text)
+
+
+def masked(value: Any, key: str = "") -> Any:
+    """Return `value`, which `key` names, without the secrets in it; mappings and lists are walked."""
+    if isinstance(value, dict):
+        return {name: masked(item, f"{key}.{name}") for name, item in value.items()}
+    if isinstance(value, list):
+        return [masked(item, key) for item in value]
+    if value is not None and SECRET_KEY.search(key):
+        return "***"
+    return mask_secrets(value) if isinstance(value, str) else value
+
+
+def _files_to_read(files: Sequence[str]) -> Iterator[Path]:
+    if DEFAULT_FILE.is_file():
+        yield DEFAULT_FILE
+    yield from map(Path, files)
+
+
+def _file_layer(path: Path) -> tuple[str, Callable[[], dict[str, Any]]]:
+    return str(path), lambda: _read_yaml(path)
+
+
+def _setting_layer(setting: str) -> tuple[str, Callable[[], dict[str, Any]]]:
+    key, equals, text = setting.partition("=")
+    origin = f"--set {key}{equals}{masked(text, key)}"
+    return origin, lambda: _setting_as_mapping(key, equals, text, origin)
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML in which a key that is given twice is an error; plain YAML forgets the first silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value} is given twice", problem_mark=key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
+    except OSError as error:
+        raise ConfigError(f"--conf {path} cannot be read ({error.strerror}); name an existing YAML file.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        raise ConfigError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', None) or error}.") from None
+    if value is not None and not isinstance(value, dict):
+        raise ConfigError(f"{path} holds {_as_yaml(value)}; it needs sections such as `search:` with keys below.")
+    return value or {}
+
+
+def _setting_as_mapping(key: str, equals: str, text: str, origin: str) -> dict[str, Any]:
+    parts = key.strip().split(".", 2) if key.strip().startswith("spark.conf.") else key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"{origin} is not of the form key=value; write e.g. --set search.cv=3.")
+    try:
+        value = yaml.load(text, _EachKeyOnce)
+    except yaml.YAMLError:
+        raise ConfigError(f"{origin}: the value is not valid YAML; quote it if it is a text.") from None
+    for part in reversed(parts):
+        value = {part: value}
+    return value
+
+
+def _overlay(below: dict[str, Any], above: dict[str, Any], origin: str, origins: dict[str, str], at: str = "") -> None:
+    """Lay `above` over `below` in place, and note for each key where its value came from."""
+    for key, value in above.items():
+        path = f"{at}.{key}" if at else str(key)
+        origins[path] = origin
+        whole = path in WHOLE_KEYS and not origin.startswith(f"--set {path}.")
+        if whole or not isinstance(value, dict):
+            below[key] = value
+        else:
+            below[key] = _mapping_below(below.get(key), path, origin)
+            _overlay(below[key], value, origin, origins, path)
+
+
+def _mapping_below(value: Any, path: str, origin: str) -> dict[str, Any]:
+    """Return the mapping over which keys are laid; a list of one grid is that grid."""
+    if isinstance(value, list) and len(value) > 1:
+        raise ConfigError(
+            f"{origin} does not say which of the {len(value)} grids of `{path}` is meant; give them whole: "
+            f"--set {path}=[...]."
+        )
+    only = value[0] if isinstance(value, list) and value else value
+    return dict(only) if isinstance(only, dict) else {}
+
+
+def _sentence(problem: dict[str, Any], origins: dict[str, str]) -> str:
+    names = [str(part) for part in problem["loc"]]
+    # pydantic appends the index in a list and the tried member of a union to the place
+    known = [".".join(names[:end]) for end in range(len(names), 0, -1)]
+    place = next((path for path in known if path in origins), ".".join(names[:2]))
+    where = f" in {origins[place]}" if place in origins else ""
+    if problem["type"] in ("extra_forbidden", "invalid_key"):
+        return f"unknown key `{place}`{where}; {_known_instead(names)}"
+    if names[-1] == "[key]":
+        return f"`{place}`{where} has the name {_as_yaml(problem['input'])}; a name must be a text: put it in quotes."
+    got = masked(problem["input"], place)
+    shown = "" if isinstance(got, (dict, list)) and len(str(got)) > 60 else f"={_as_yaml(got)}"
+    return f"`{place}`{shown}{where}: {_reason(problem)}"
+
+
+def _known_instead(names: Sequence[str]) -> str:
+    keys = _keys_of(names[:-1])
+    near = difflib.get_close_matches(names[-1].lower(), keys, n=1, cutoff=0.5)
+    return f"did you mean `{'.'.join([*names[:-1], near[0]])}`?" if near else f"known keys: {', '.join(keys)}."
+
+
+def _reason(problem: dict[str, Any]) -> str:
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    reason = REASONS.get(problem["type"].replace("_parsing", "_type").replace("_from_float", "_type"), message)
+    if problem["type"] == "literal_error":
+        near = difflib.get_close_matches(str(problem["input"]), re.findall(r"'([^']*)'", reason), n=1)
+        if near:
+            return f"{reason}; did you mean `{near[0]}`?"
+    return f"{reason}."
+
+
+def _grid_problems(grid: dict[Any, Any]) -> Iterator[str]:
+    for name, values in grid.items():
+        if not isinstance(name, str):
+            yield f"has the name {_as_yaml(name)}: put it in quotes"
+        elif not isinstance(values, list):
+            yield f"has a single value for {name}: write {_as_yaml([values])}"
+        elif not values:
+            yield f"has no value for {name}: name at least one or leave {name} out"
+
+
+def _as_yaml(value: Any) -> str:
+    """Return `value` as a person would write it in a file."""
+    if isinstance(value, str):
+        return repr(value)
+    return yaml.safe_dump(value, default_flow_style=True, width=1000, allow_unicode=True).removesuffix("...\n").strip()
+
+
+def _keys_of(path: Sequence[str]) -> list[str]:
+    model: Any = Config
+    for name in path:
+        field = model.model_fields.get(name)
+        model = field.annotation if field else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return list(model.model_fields)

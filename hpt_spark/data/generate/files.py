@@ -1,0 +1,114 @@
+"""Writing the seven files of a synthetic data set of the TalkingData shape."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hpt_spark.data.generate.apps import Apps
+from hpt_spark.data.generate.draw import streams
+from hpt_spark.data.generate.labels import Labels
+from hpt_spark.data.generate.people import People, test_rows, train_rows
+from hpt_spark.data.generate.phones import phone_rows
+from hpt_spark.data.generate.recordings import Recordings
+from hpt_spark.data.generate.sizes import Sizes, sizes_at
+from hpt_spark.data.generate.zipped_csv import Block, write_zipped_csv
+from hpt_spark.data.schemas import TABLES
+from hpt_spark.errors import InputError
+from hpt_spark.progress import Progress
+
+# What is drawn in common by several tables; a table's rows have a stream of their own.
+_IN_COMMON = ("people", "labels", "apps", "recordings")
+
+
+def generate(out: Path, scale: float, seed: int) -> dict[str, int]:
+    """Write seven zipped CSVs of the TalkingData shape, with a planted signal, to the folder `out`.
+
+    The files' bytes depend on `scale` and `seed` alone (and, for the compression, on the zlib
+    that Python uses). They get their names all together at the end, so that whatever stops the
+    generator before leaves earlier files as they were. Until then they are in a folder
+    ``.generating-...`` within `out`, which a killed generator leaves behind.
+
+    Parameters
+    ----------
+    out : Path
+        The folder; it is made if it is missing, and files of an earlier run in it are replaced.
+    scale : float
+        Size of the data set, 1.0 being that of the real one; at least 0.001.
+    seed : int
+        Any whole number from 0 on; another one gives another data set.
+
+    Returns
+    -------
+    dict of str to int
+        The number of rows of each table.
+
+    Raises
+    ------
+    InputError
+        When an argument cannot be used.
+    """
+    sizes, seed = sizes_at(scale), _whole_number(seed)
+    folder = _folder(Path(out))
+    tables = _tables(seed, sizes)
+    with TemporaryDirectory(prefix=".generating-", dir=folder) as unfinished:
+        rows = _write(tables, Path(unfinished), sizes)
+        for name in tables:
+            os.replace(_file(Path(unfinished), name), _file(folder, name))
+    return rows
+
+
+def _tables(seed: int, sizes: Sizes) -> dict[str, Iterator[Block]]:
+    """Return the rows of each table, to be made while they are written."""
+    rng = streams(seed, (*_IN_COMMON, *TABLES))
+    people = People.drawn(rng["people"], sizes)
+    labels = Labels(rng["labels"], sizes.labels)
+    apps = Apps(rng["apps"], sizes, labels)
+    recordings = Recordings(rng["recordings"], people, apps, sizes)
+    return {
+        "gender_age_train": train_rows(rng["gender_age_train"], people),
+        "gender_age_test": test_rows(people),
+        "events": recordings.event_rows(rng["events"]),
+        "app_events": recordings.app_event_rows(rng["app_events"]),
+        "app_labels": apps.label_rows(rng["app_labels"], labels),
+        "label_categories": labels.rows(rng["label_categories"]),
+        "phone_brand_device_model": phone_rows(rng["phone_brand_device_model"], people, sizes),
+    }
+
+
+def _write(tables: dict[str, Iterator[Block]], folder: Path, sizes: Sizes) -> dict[str, int]:
+    with Progress("generate", round(sizes.rows / 1e6, 3), "million rows") as progress:
+        return {
+            name: write_zipped_csv(_file(folder, name), TABLES[name], blocks, progress)
+            for name, blocks in tables.items()
+        }
+
+
+def _file(folder: Path, table: str) -> Path:
+    return folder / f"{table}.csv.zip"
+
+
+def _folder(out: Path) -> Path:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise InputError(f"out is {out}, which is a file, but must be a folder: give another path.") from None
+    except OSError as error:
+        raise InputError(
+            f"out is {out}, but must be a folder that exists or can be made ({error.strerror}): give another path."
+        ) from error
+    return out
+
+
+def _whole_number(seed: Any) -> int:
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if number < 0 or isinstance(seed, bool):
+        raise InputError(f"seed is {seed!r}, but must be a whole number from 0 on: give for example 0.")
+    return number

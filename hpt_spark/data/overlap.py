@@ -1,0 +1,31 @@
+"""Steps of a pipeline that go on at the same time, in bounded memory and in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from itertools import repeat
+from typing import TypeVar
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+def ahead(pool: Executor, function: Callable[[_In], _Out], items: Iterable[_In], most: int) -> Iterator[_Out]:
+    """Map in a pool, in order, at most `most` items before the one that is handed out."""
+    running: deque[Future[_Out]] = deque()
+    for item in items:
+        running.append(pool.submit(function, item))
+        if len(running) > most:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
+
+
+def in_background(pool: Executor, items: Iterator[_In], most: int) -> Iterator[_In]:
+    """Iterate in a pool of one thread, at most `most` items before the one that is handed out."""
+    for item in ahead(pool, lambda _: next(items, None), repeat(None), most):
+        if item is None:
+            return
+        yield item

@@ -1,0 +1,74 @@
+"""The seven Parquet tables as DataFrames, checked against their declared columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from hpt_spark.data.schemas import DEGREE, FILE_ROW, FLAG, ID, TABLES, TEXT, TIMESTAMP, Table
+from hpt_spark.errors import InputError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+SPARK_TYPES = {ID: "bigint", FLAG: "int", DEGREE: "double", TEXT: "string", TIMESTAMP: "string"}
+
+
+class Tables:
+    """The tables under one folder; a table is opened when it is first asked for.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    uri : str
+        What ``tables.uri`` names: a local folder or any Hadoop path.
+    """
+
+    def __init__(self, spark: SparkSession, uri: str) -> None:
+        self._spark = spark
+        self.uri = uri.rstrip("/")
+        self._opened: dict[str, DataFrame] = {}
+
+    def __getitem__(self, name: str) -> DataFrame:
+        """Return the table `name` with its declared columns.
+
+        Raises
+        ------
+        InputError
+            When the table is missing, has no rows, or lacks a declared column.
+        """
+        if name not in self._opened:
+            self._opened[name] = self._open(TABLES[name])
+        return self._opened[name]
+
+    def _open(self, table: Table) -> DataFrame:
+        from pyspark.sql.utils import AnalysisException
+
+        place = f"{self.uri}/{table.name}"
+        try:
+            frame = self._spark.read.parquet(place)
+        except AnalysisException:
+            raise InputError(
+                f"tables.uri={self.uri} has no readable table {table.name}; run `hpt-spark ingest` with the same "
+                "tables.uri first."
+            ) from None
+        problems = list(_schema_problems(dict(frame.dtypes), declared_types(table)))
+        if problems:
+            raise InputError(f"the table {place} does not fit: {'; '.join(problems)}. Run `hpt-spark ingest` again.")
+        if not frame.head(1):
+            raise InputError(f"the table {place} has no rows; each row should be {table.row}.")
+        return frame.select(*declared_types(table))
+
+
+def declared_types(table: Table) -> dict[str, str]:
+    """Return the Spark type of every column of `table`, in order."""
+    types = {column.name: SPARK_TYPES[column.kind] for column in table.columns}
+    return {**types, FILE_ROW: SPARK_TYPES[ID]} if table.ordered else types
+
+
+def _schema_problems(found: dict[str, str], declared: dict[str, str]) -> Iterator[str]:
+    for name, kind in declared.items():
+        if name not in found:
+            yield f"column {name} is missing"
+        elif found[name] != kind:
+            yield f"column {name} is {found[name]} where {kind} is needed"

@@ -1,0 +1,156 @@
+"""From a packed file to the CSV text in it, as a stream that is never whole in memory or on disk."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import logging
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, BinaryIO
+
+from hpt_spark.data.sources import SourceFile
+from hpt_spark.errors import InputError
+
+# What damage can raise; the last three come from nonsense in a zip's table of contents.
+_DAMAGE = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, ValueError, struct.error, NotImplementedError)
+_ENCRYPTED = 0x1  # a bit in the flags of a zip's member
+
+_log = logging.getLogger(__name__)
+
+
+class CsvStream:
+    """The CSV text of a file, to be read once from start to end.
+
+    Parameters
+    ----------
+    file : SourceFile
+        The file, for messages.
+    read : callable
+        Returns the next so many unpacked bytes.
+
+    Attributes
+    ----------
+    crc32 : int
+        Checksum of the text read so far; at the end it is the text's, however it was packed.
+    """
+
+    def __init__(self, file: SourceFile, read: Callable[[int], bytes]) -> None:
+        self.crc32 = 0
+        self._file = file
+        self._read = read
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes: fewer only at the end, none behind it."""
+        with _damage_explained(self._file):
+            data = self._read(size)
+        self.crc32 = zlib.crc32(data, self.crc32)
+        return data
+
+
+@contextmanager
+def unpack(file: SourceFile, on_read: Callable[[int], None] = lambda size: None) -> Iterator[CsvStream]:
+    """Open the CSV text in `file`.
+
+    Parameters
+    ----------
+    file : SourceFile
+        Its name ends with ``.csv.zip`` (with exactly one member), ``.csv.gz`` or ``.csv``.
+    on_read : callable
+        Is told how many bytes of the packed file each read has taken.
+
+    Raises
+    ------
+    InputError
+        If the file is empty, is not what its name says, is encrypted or damaged; damage behind the
+        start shows while the stream is read.
+    """
+    if file.size == 0:
+        raise InputError(f"{file.location} is empty (0 bytes): copy it again from where it came from")
+    try:
+        packed = file.open()
+    except OSError as error:
+        raise InputError(f"{file.location} cannot be opened: {error.strerror or error}") from error
+    with packed:
+        yield CsvStream(file, _reader(file, _Tallied(packed, on_read)))
+
+
+def _reader(file: SourceFile, packed: _Tallied) -> Callable[[int], bytes]:
+    if file.name.endswith(".zip"):
+        return _only_member(file, packed).read
+    if file.name.endswith(".gz"):
+        return gzip.open(packed, "rb").read
+    return packed.read
+
+
+def _only_member(file: SourceFile, packed: _Tallied) -> IO[bytes]:
+    archive = _open_zip(file, packed)
+    members = [member for member in archive.infolist() if not _is_macos_extra(member)]
+    if len(members) < len(archive.infolist()):
+        _log.info("%s: its __MACOSX/ members are ignored", file.location)
+    names = ", ".join(member.filename for member in members[:5]) + (", ..." if len(members) > 5 else "")
+    if not members:
+        raise InputError(f"{file.location} is a zip without a file in it: it must hold one CSV file")
+    if len(members) > 1:
+        raise InputError(f"{file.location} holds {len(members)} files ({names}): it must hold one CSV file only")
+    (member,) = members
+    if "/" in member.filename or "\\" in member.filename or member.filename in (".", ".."):
+        raise InputError(f"{file.location} holds a file with a path ({names}): zip the CSV file without its folder")
+    if member.flag_bits & _ENCRYPTED:
+        raise InputError(f"{file.location} is encrypted: zip {names} again without a password")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError(f"{file.location} is packed in an unusual way: zip {names} again with the usual 'deflate'")
+    with _damage_explained(file):
+        return archive.open(member)
+
+
+def _open_zip(file: SourceFile, packed: _Tallied) -> zipfile.ZipFile:
+    signature = packed.read(4)
+    if signature not in (b"PK\3\4", b"PK\5\6"):  # a member, or the end of a zip without any
+        raise InputError(f"{file.location} is not a zip file, though its name says so: zip it, or correct the name")
+    try:
+        return zipfile.ZipFile(packed)
+    except _DAMAGE as error:
+        raise InputError(
+            f"{file.location} is cut short or damaged ({error}): copy it again from where it came from"
+        ) from error
+
+
+def _is_macos_extra(member: zipfile.ZipInfo) -> bool:
+    return member.filename.startswith("__MACOSX/")
+
+
+@contextmanager
+def _damage_explained(file: SourceFile) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        raise InputError(f"{file.location} is damaged ({error}): copy it again from where it came from") from error
+
+
+class _Tallied(io.RawIOBase):
+    """A stream that reports how much was read from it."""
+
+    def __init__(self, stream: BinaryIO, on_read: Callable[[int], None]) -> None:
+        self._stream = stream
+        self._on_read = on_read
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._on_read(len(data))
+        return data
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def seek(self, *where: Any) -> int:
+        return self._stream.seek(*where)

@@ -1,0 +1,25 @@
+"""The errors that a user can cause, and the exit code that each of them has."""
+
+
+class HptSparkError(Exception):
+    """Base of every error this package raises on purpose; the job ends with exit code 1."""
+
+    exit_code = 1
+
+
+class InputError(HptSparkError):
+    """The data or the run directory cannot be used as they are.
+
+    The message is one sentence for a person: what was found, where, what is allowed and what
+    to do. The job ends with exit code 2 and shows no traceback.
+    """
+
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """The configuration is wrong; the message lists every problem at once."""
+
+
+class MissingDependencyError(HptSparkError):
+    """An optional package or program is not installed; the message names what to install."""

@@ -1,0 +1,120 @@
+"""Blocks become numbers: vocabularies from the training devices, then one sparse matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import sparse
+
+from hpt_spark.matrix.vocabulary import Vocabulary
+
+
+class RowsOfDevices:
+    """Which row of a matrix each device is.
+
+    Parameters
+    ----------
+    device_ids : ndarray of int64, shape (n_rows,)
+        Each device once, in the order of the rows.
+    """
+
+    def __init__(self, device_ids: np.ndarray) -> None:
+        self._order = np.argsort(device_ids, kind="stable").astype(np.int32)
+        self._sorted = device_ids[self._order]
+        self.count = len(device_ids)
+
+    def rows(self, device_ids: np.ndarray) -> np.ndarray:
+        """Return the row of each of `device_ids` as int32; -1 for a device that has none."""
+        if not self.count:
+            return np.full(len(device_ids), -1, np.int32)
+        at = np.searchsorted(self._sorted, device_ids)
+        at[at == self.count] = 0
+        return np.where(self._sorted[at] == device_ids, self._order[at], np.int32(-1))
+
+
+@dataclass(frozen=True)
+class AssembledBlock:
+    """One block of the design matrix.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    train, test : scipy.sparse.csr_matrix of float32
+        One row per device, one column per term.
+    rare_terms : int
+        Terms left out because too few training devices have them.
+    test_only_terms : int
+        Terms left out because no training device has them.
+    """
+
+    vocabulary: Vocabulary
+    train: sparse.csr_matrix
+    test: sparse.csr_matrix
+    rare_terms: int
+    test_only_terms: int
+
+
+def assemble_block(
+    block: str, numeric: bool, table: pa.Table, train: RowsOfDevices, test: RowsOfDevices, min_devices: int = 1
+) -> AssembledBlock:
+    """Turn the long table of one block into its columns.
+
+    Parameters
+    ----------
+    block : str
+    numeric : bool
+        Whether the terms are ordered by value rather than by code point.
+    table : pyarrow.Table
+        ``device_id: int64, term: string, value: float``, each pair of device and term once, in
+        any order of rows.
+    train, test : RowsOfDevices
+    min_devices : int
+        Terms that fewer training devices have are left out.
+    """
+    # Dictionary encoding turns the terms, millions of texts, into codes of a short list once.
+    encoded = table.column("term").combine_chunks().dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    terms = encoded.dictionary
+    device_ids = table.column("device_id").to_numpy()
+    values = table.column("value").to_numpy()
+
+    train_rows = train.rows(device_ids)
+    devices_of_term = np.bincount(codes[train_rows >= 0], minlength=len(terms))
+    kept = devices_of_term >= max(1, min_devices)
+    vocabulary = Vocabulary.of(block, terms.filter(pa.array(kept)).to_pylist(), numeric)
+    column_of_code = vocabulary.numbers(terms)
+    columns = column_of_code[codes]
+
+    def matrix(rows: np.ndarray, count: int) -> sparse.csr_matrix:
+        used = (rows >= 0) & (columns >= 0)
+        entries = (values[used], (rows[used], columns[used]))
+        return sparse.csr_matrix(entries, shape=(count, len(vocabulary)), dtype=np.float32)
+
+    train_matrix = matrix(train_rows, train.count)
+    del train_rows
+    return AssembledBlock(
+        vocabulary,
+        train_matrix,
+        matrix(test.rows(device_ids), test.count),
+        rare_terms=int(np.count_nonzero(~kept & (devices_of_term > 0))),
+        test_only_terms=int(np.count_nonzero(devices_of_term == 0)),
+    )
+
+
+def side_by_side(matrices: Iterable[sparse.csr_matrix]) -> sparse.csr_matrix:
+    """Return the blocks' matrices as one, with sorted column numbers in each row."""
+    joined = sparse.hstack(list(matrices), format="csr", dtype=np.float32)
+    joined.sort_indices()
+    return joined
+
+
+def encode_classes(groups: Iterable[str]) -> tuple[list[str], np.ndarray]:
+    """Return the sorted classes, and the number of each row's class as int32."""
+    encoded = pa.array(groups, pa.string()).dictionary_encode()
+    classes = encoded.dictionary.to_pylist()
+    order = np.argsort(pc.sort_indices(encoded.dictionary).to_numpy()).astype(np.int32)
+    return sorted(classes), order[encoded.indices.to_numpy()]

@@ -1,0 +1,97 @@
+"""From the long tables in Spark to the design matrix on the driver."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from hpt_spark.data.tables import Tables
+from hpt_spark.errors import InputError
+from hpt_spark.features.blocks import blocks_of, long_tables
+from hpt_spark.matrix.assemble import AssembledBlock, RowsOfDevices, assemble_block, encode_classes, side_by_side
+from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.progress import Progress
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+log = logging.getLogger(__name__)
+
+
+def collect_design(tables: Tables, feature_sets: Sequence[str], encoding: str, min_devices: int) -> DesignMatrix:
+    """Build the features of all devices and assemble their design matrix on the driver.
+
+    Raises
+    ------
+    InputError
+        When the tables hold what no design can be made of, such as a device twice.
+    """
+    train = arrow_of(in_file_order(tables["gender_age_train"], "device_id", "group"))
+    test = arrow_of(in_file_order(tables["gender_age_test"], "device_id"))
+    train_ids, test_ids = (_each_once(name, rows) for name, rows in (("train", train), ("test", test)))
+    classes, y_train = encode_classes(train.column("group").to_pylist())
+
+    rows_of_train, rows_of_test = RowsOfDevices(train_ids), RowsOfDevices(test_ids)
+    assembled: list[AssembledBlock] = []
+    with Progress("build_features", len(blocks_of(feature_sets)), "blocks") as progress:
+        for block, frame in long_tables(tables, feature_sets, encoding):
+            table = arrow_of(frame.select("device_id", "term", "value"))
+            assembled.append(assemble_block(block.name, block.numeric, table, rows_of_train, rows_of_test, min_devices))
+            progress.advance(note=f"{block.name}: {len(assembled[-1].vocabulary)} columns")
+    return DesignMatrix(
+        X_train=side_by_side(block.train for block in assembled),
+        X_test=side_by_side(block.test for block in assembled),
+        y_train=y_train,
+        train_device_ids=train_ids,
+        test_device_ids=test_ids,
+        columns=[(block.vocabulary.block, term) for block in assembled for term in block.vocabulary.terms],
+        classes=classes,
+        facts={
+            "feature_sets": list(feature_sets),
+            "encoding": encoding,
+            "min_devices": min_devices,
+            "blocks": {
+                block.vocabulary.block: {
+                    "columns": len(block.vocabulary),
+                    "rare_terms_dropped": block.rare_terms,
+                    "test_only_terms_dropped": block.test_only_terms,
+                }
+                for block in assembled
+            },
+        },
+    )
+
+
+def arrow_of(frame: DataFrame) -> pa.Table:
+    """Return all rows of `frame` in columnar form, which for millions of rows is the only quick way out of Spark."""
+    if hasattr(frame, "toArrow"):
+        return frame.toArrow()
+    # Before Spark 4.0 the same transfer has no public name; toPandas would make an object of every text.
+    batches = frame._collect_as_arrow()  # type: ignore[operator]
+    return pa.Table.from_batches(batches) if batches else _empty_arrow(frame)
+
+
+def in_file_order(frame: DataFrame, *columns: str) -> DataFrame:
+    """Return `columns` in the order of the file's rows."""
+    return frame.orderBy("file_row").select(*columns)
+
+
+def _empty_arrow(frame: DataFrame) -> pa.Table:
+    kinds = {"bigint": pa.int64(), "string": pa.string(), "float": pa.float32()}
+    return pa.table({name: pa.array([], kinds[kind]) for name, kind in frame.dtypes})
+
+
+def _each_once(which: str, rows: pa.Table) -> np.ndarray:
+    device_ids = rows.column("device_id").to_numpy()
+    found, counts = np.unique(device_ids, return_counts=True)
+    repeated = found[counts > 1]
+    if len(repeated):
+        raise InputError(
+            f"gender_age_{which} names {len(repeated)} device(s) more than once, first {repeated[0]}; each device "
+            "may have one row: remove the others from the file and run `hpt-spark ingest` again."
+        )
+    return device_ids

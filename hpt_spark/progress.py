@@ -1,0 +1,98 @@
+"""Progress of everything that takes long: a bar on a terminal, log lines anywhere else."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Any
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress:
+    """Counts finished work and shows it while it goes on.
+
+    On a terminal this is a tqdm bar on stderr. Elsewhere (cron, YARN's log files, a pipe) a bar
+    would fill the log with control characters, so that a line is logged at most every ten
+    seconds, and one at the end.
+
+    Parameters
+    ----------
+    label : str
+        What is being done, e.g. ``"ingest"``.
+    total : float or None
+        The amount of work in `unit`; None when it is not known.
+    unit : str
+        ``"B"`` for bytes (shown as kB, MB ...), else a plural noun such as ``"blocks"``.
+    """
+
+    def __init__(self, label: str, total: float | None, unit: str) -> None:
+        self.label = label
+        self.total = total
+        self.unit = unit
+        self.done = 0.0
+        self._left: float | None = None
+        self._log = logging.getLogger("hpt_spark.progress")
+        self._started = self._last_line = time.monotonic()
+        self._bar = _bar(label, total, unit) if sys.stderr.isatty() else None
+
+    def advance(self, amount: float = 1, note: str = "", left: float | None = None) -> None:
+        """Add `amount` of finished work.
+
+        Parameters
+        ----------
+        amount : float
+        note : str
+            What was finished last.
+        left : float, optional
+            A better estimate of the seconds left than the share of work that is done.
+        """
+        self.done += amount
+        self._left = left
+        if self._bar is not None:
+            if note:
+                self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(amount)
+        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            self._log.info("%s", self.line(note))
+
+    def line(self, note: str = "") -> str:
+        """Return the progress as one line of text."""
+        seconds = time.monotonic() - self._started
+        done = tqdm.format_sizeof(self.done, "B", 1000) if self.unit == "B" else f"{self.done:g}"
+        text = f"{self.label}: {done}"
+        if self.total:
+            total = tqdm.format_sizeof(self.total, "B", 1000) if self.unit == "B" else f"{self.total:g}"
+            text += f" of {total}"
+        if self.unit != "B":
+            text += f" {self.unit}"
+        text += f" in {tqdm.format_interval(seconds)}"
+        if self.total and 0 < self.done < self.total:
+            left = seconds * (self.total - self.done) / self.done if self._left is None else self._left
+            text += f", about {tqdm.format_interval(left)} left"
+        return f"{text} ({note})" if note else text
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, error_type: type[BaseException] | None, *_: Any) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        elif error_type is None:
+            self._log.info("%s", self.line())
+
+
+def _bar(label: str, total: float | None, unit: str) -> tqdm:
+    in_bytes = unit == "B"
+    return tqdm(
+        desc=label,
+        total=total,
+        unit="B" if in_bytes else f" {unit}",
+        unit_scale=in_bytes,
+        dynamic_ncols=True,
+        file=sys.stderr,
+    )

@@ -1,0 +1,93 @@
+"""What a training costs, in which order trainings start, and how long the rest will take."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+# What a fold's first training on a worker pays on top of its own cost, as a share of a typical one:
+# cutting the rows and building the matrix (1 to 2 s where a training takes minutes).
+FOLD_CHANGE = 0.05
+
+
+class Training(Protocol):
+    """What is known of a training before it runs."""
+
+    @property
+    def fold(self) -> int:
+        """The fold whose rows it reads."""
+
+    @property
+    def cost(self) -> float:
+        """Its estimated cost."""
+
+
+def training_cost(params: Mapping[str, Any]) -> float:
+    """Return the estimated cost of fitting an estimator with `params`, in a unit of its own.
+
+    A boosting round costs the passes over the rows, one per level of a tree, and the columns that
+    it looks at. Only ratios mean something; `seconds_left` learns the unit from what has finished.
+    """
+    rounds = _number(params, ("n_estimators", "max_iter"), 1)
+    levels = _number(params, ("max_depth",), 6)
+    leaves = _number(params, ("max_leaves", "num_leaves"), 0)
+    depth = max(levels, math.log2(leaves)) if leaves > 1 else levels
+    columns = 1.0
+    for name in ("colsample_bytree", "colsample_bylevel", "colsample_bynode"):
+        columns *= _number(params, (name,), 1)
+    return max(1.0, rounds) * max(1.0, depth) * (0.5 + 0.5 * columns)
+
+
+def start_order(trainings: Sequence[Training], slots: int) -> list[int]:
+    """Return the positions of `trainings` in the order in which they should start.
+
+    Longest first ends within 4/3 of the earliest possible end (Graham, 1969), but sends a worker
+    from fold to fold; fold by fold, longest first within each, keeps what a worker has built. Both
+    are played through with the estimated costs, and the one that ends earlier is taken.
+    """
+    positions = range(len(trainings))
+    longest_first = sorted(positions, key=lambda at: (-trainings[at].cost, trainings[at].fold, at))
+    fold_by_fold = sorted(positions, key=lambda at: (trainings[at].fold, -trainings[at].cost, at))
+    return min(fold_by_fold, longest_first, key=lambda order: makespan([trainings[at] for at in order], slots))
+
+
+def makespan(trainings: Sequence[Training], slots: int) -> float:
+    """Return when the last of `trainings` ends if each free slot takes the next one, in the unit of their costs."""
+    change = FOLD_CHANGE * sum(training.cost for training in trainings) / max(1, len(trainings))
+    free = [(0.0, slot) for slot in range(max(1, slots))]
+    fold_of_slot: dict[int, int] = {}
+    for training in trainings:
+        at, slot = heapq.heappop(free)
+        moved = fold_of_slot.get(slot) != training.fold
+        fold_of_slot[slot] = training.fold
+        heapq.heappush(free, (at + training.cost + change * moved, slot))
+    return max(at for at, _ in free)
+
+
+def seconds_left(cost_done: float, seconds_done: float, costs_left: Sequence[float], slots: int) -> float:
+    """Return the estimated seconds until all is done; NaN before anything has finished.
+
+    Parameters
+    ----------
+    cost_done, seconds_done : float
+        Of the finished trainings together: they tell what a unit of cost is.
+    costs_left : sequence of float
+        Of those that have not finished.
+    slots : int
+        How many run at the same time.
+    """
+    if cost_done <= 0:
+        return math.nan
+    at_once = max(1, min(slots, len(costs_left)))
+    return sum(costs_left) / at_once * seconds_done / cost_done
+
+
+def _number(params: Mapping[str, Any], names: Sequence[str], default: float) -> float:
+    """Return the first of the named parameters, also of a step of a pipeline, that is a positive number."""
+    for full_name, value in params.items():
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if full_name.rpartition("__")[2] in names and is_number and value > 0 and math.isfinite(value):
+            return float(value)
+    return default

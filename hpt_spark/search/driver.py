@@ -1,0 +1,127 @@
+"""One run of a search on the driver: each evaluation in turn, the journal, and an early end."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from hpt_spark.errors import HptSparkError
+from hpt_spark.folders import open_folder
+from hpt_spark.search.engine import Engine
+from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
+from hpt_spark.search.failures import without_score
+from hpt_spark.search.fingerprint import fingerprint
+from hpt_spark.search.journal import Journal
+from hpt_spark.search.journal_lock import JournalLock
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+
+class SearchRun:
+    """A search from its first evaluation to its last.
+
+    Parameters
+    ----------
+    context : SparkContext, SparkSession or None
+    journal : str or None
+    max_time : float or None
+
+    Attributes
+    ----------
+    partial : bool
+        Whether it was ended early.
+    reuse : Counter
+        ``fits``, ``trainings``, ``resumed``, ``cuts``, ``matrices``.
+    """
+
+    def __init__(self, context: Any, journal: str | None, max_time: float | None) -> None:
+        self._context = context
+        self._journal = None if journal is None else Journal(open_folder(journal))
+        self._deadline = math.inf if max_time is None else time.monotonic() + max_time
+        self._held = ExitStack()
+        self.partial = False
+        self.reuse: Counter[str] = Counter(fits=0, trainings=0, resumed=0, cuts=0, matrices=0)
+
+    def __enter__(self) -> SearchRun:
+        if self._journal is not None:
+            self._held.enter_context(JournalLock(self._journal.folder))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._held.close()
+
+    def results(self, delayed_fits: Iterable[Any]) -> list[dict[str, Any]]:
+        """Run scikit-learn's delayed fits and return their results in the same order."""
+        evaluation, callbacks = evaluation_of(delayed_fits)
+        if evaluation is None:
+            return []
+        found: dict[Fit, dict[str, Any]] = {}
+        try:
+            for fit, result in self._ended(evaluation):
+                if isinstance(result, BaseException):
+                    raise result
+                print(result.pop("printed", ""), end="")
+                found[fit] = result
+                callbacks.ended(evaluation, fit)
+        except KeyboardInterrupt:
+            self.partial = True
+        missing = [fit for fit in evaluation.fits if fit not in found]
+        if missing:
+            self._end_early(evaluation, missing, found)
+        return [found[fit] for fit in evaluation.fits]
+
+    def _ended(self, evaluation: Evaluation) -> Iterable[tuple[Fit, Any]]:
+        fits = evaluation.fits
+        self.reuse["fits"] += len(fits)
+        journalled = None
+        if self._journal is not None:
+            journalled = self._journal.next_evaluation(fingerprint(evaluation), fits)
+            yield from journalled.results.items()
+            self.reuse["resumed"] += len(journalled.results)
+            fits = [fit for fit in fits if fit not in journalled.results]
+        if not fits:
+            return
+        from hpt_spark.search.spark_runner import SparkRunner
+
+        engine = Engine(SparkRunner(_spark_context(self._context)), evaluation, self._deadline)
+        try:
+            for results in engine.run(fits):
+                if journalled is not None:
+                    journalled.add([(fit, result) for fit, result in results if isinstance(result, dict)])
+                yield from results
+        finally:
+            self.reuse.update(trainings=engine.trainings, cuts=engine.cuts, matrices=engine.matrices)
+
+    def _end_early(self, evaluation: Evaluation, missing: list[Fit], found: dict[Fit, dict[str, Any]]) -> None:
+        """Let the missing fits count as failed, if there is a candidate to choose."""
+        self.partial = True
+        whole = set(range(len(evaluation.candidates))) - {fit.candidate for fit in missing}
+        if not whole:
+            raise HptSparkError(
+                f"the search was ended after {len(found)} of {len(evaluation.fits)} fits, before any candidate had all "
+                "its folds: there is no best one. Give it more time (max_time), or a journal to resume from."
+            )
+        warnings.warn(
+            f"The search was ended early: {len(missing)} of {len(evaluation.fits)} fits are missing and count as "
+            f"failed; {len(whole)} of {len(evaluation.candidates)} candidates are complete.",
+            UserWarning,
+            stacklevel=2,
+        )
+        for fit in missing:
+            found[fit] = without_score(evaluation, fit, "NotRun: the search was ended before this fit.", math.nan)
+
+
+def _spark_context(given: Any) -> SparkContext:
+    from pyspark import SparkContext
+
+    context = getattr(given, "sparkContext", given) or SparkContext._active_spark_context
+    if context is None:
+        raise HptSparkError("there is no active SparkContext; start Spark first or give the search one as sc=.")
+    return context

@@ -1,0 +1,137 @@
+"""Estimators named in the configuration: found, built, and their parameters checked before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import get_scorer, get_scorer_names
+
+from hpt_spark.errors import ConfigError, InputError
+
+
+def build_estimator(name: str, params: Mapping[str, Any]) -> Any:
+    """Return an unfitted estimator.
+
+    Parameters
+    ----------
+    name : str
+        Dotted path of its class, e.g. ``xgboost.XGBClassifier``.
+    params : mapping
+        Its parameters.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such class or it does not know a parameter.
+    """
+    estimator_class = find_estimator_class(name)
+    try:
+        known = known_parameters(estimator_class())
+    except TypeError as error:
+        raise ConfigError(
+            f"search.estimator={name} cannot be built without arguments ({error}); name another."
+        ) from None
+    _refuse_unknown(params, known, "search.estimator_params", name)
+    try:
+        return estimator_class().set_params(**params)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"search.estimator_params do not fit {name}: {error}") from None
+
+
+def find_estimator_class(name: str) -> type:
+    """Return the class with the dotted path `name`."""
+    module, _, class_name = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), class_name)
+    except (ImportError, AttributeError, ValueError):
+        raise ConfigError(
+            f"search.estimator={name} cannot be imported; give the dotted path of a class, e.g. xgboost.XGBClassifier "
+            "or sklearn.linear_model.LogisticRegression, from a package installed here."
+        ) from None
+    if not (hasattr(found, "fit") and hasattr(found, "get_params")):
+        raise ConfigError(f"search.estimator={name} has no fit and get_params; give a scikit-learn estimator.")
+    return found
+
+
+def check_grids(estimator: Any, name: str, grids: Sequence[Mapping[str, Sequence[Any]]]) -> None:
+    """Raise ConfigError when a grid names a parameter that `estimator` does not know."""
+    known = known_parameters(estimator)
+    for grid in grids:
+        _refuse_unknown(grid, known, "search.param_grid", name)
+
+
+def check_scoring(scoring: str) -> None:
+    """Raise ConfigError when scikit-learn has no such scorer."""
+    try:
+        get_scorer(scoring)
+    except (ValueError, KeyError):
+        near = difflib.get_close_matches(scoring, get_scorer_names(), n=1)
+        hint = f"did you mean `{near[0]}`?" if near else "see sklearn.metrics.get_scorer_names()."
+        raise ConfigError(f"search.scoring={scoring} is not a scorer of scikit-learn; {hint}") from None
+
+
+def check_class_sizes(y: np.ndarray, classes: Sequence[str], folds: int) -> None:
+    """Raise InputError when a class has fewer rows than there are folds.
+
+    Such a class is absent from a fold's training rows, and the estimators of different folds
+    would know different classes.
+    """
+    sizes = np.bincount(y, minlength=len(classes))
+    small = [f"{name} ({size})" for name, size in zip(classes, sizes) if size < folds]
+    if small:
+        raise InputError(
+            f"too few training devices for search.cv={folds} in group {', '.join(small)}; each group needs at least "
+            f"{folds}: lower search.cv or leave out the group."
+        )
+
+
+def set_threads(estimator: Any, threads: int, given: Iterable[str]) -> Any:
+    """Let each fit of `estimator` use `threads` threads, unless the configuration sets that itself."""
+    if "n_jobs" in estimator.get_params() and not {"n_jobs", "nthread"} & set(given):
+        estimator.set_params(n_jobs=threads)
+    return estimator
+
+
+def known_parameters(estimator: Any) -> set[str]:
+    """Return the names that `estimator` takes as parameters.
+
+    XGBoost's classes take any name and leave it to the library, which only warns of one it does
+    not know; the library's own names are read from the settings of a tiny booster.
+    """
+    known = set(estimator.get_params(deep=True))
+    if type(estimator).__module__.partition(".")[0] == "xgboost":
+        known |= _booster_parameters()
+    return known
+
+
+def _booster_parameters() -> set[str]:
+    import xgboost
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        booster = xgboost.train({}, xgboost.DMatrix(np.zeros((2, 1)), label=np.zeros(2)), num_boost_round=1)
+    names: set[str] = {"nthread", "seed", "eta", "lambda", "alpha", "min_split_loss"}
+
+    def collect(settings: Mapping[str, Any]) -> None:
+        for name, value in settings.items():
+            names.add(name)
+            if isinstance(value, dict):
+                collect(value)
+
+    collect(json.loads(booster.save_config()))
+    return names
+
+
+def _refuse_unknown(given: Iterable[str], known: set[str], key: str, name: str) -> None:
+    problems = []
+    for parameter in sorted(set(given) - known):
+        near = difflib.get_close_matches(parameter, known, n=1)
+        problems.append(f"{parameter}" + (f" (did you mean {near[0]}?)" if near else ""))
+    if problems:
+        raise ConfigError(f"{key} names what {name} does not know: {', '.join(problems)}.")

@@ -1,0 +1,170 @@
+"""What is to be evaluated: the candidates and the folds, and what all their fits have in common."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import sklearn
+from sklearn.base import clone
+from sklearn.utils import _safe_indexing
+from sklearn.utils.metaestimators import _safe_split
+
+# Arguments of scikit-learn's `_fit_and_score` that differ from fit to fit; all others are common.
+OF_ONE_FIT = ("train", "test", "parameters", "split_progress", "candidate_progress", "callback_ctx", "caller")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One candidate on one fold.
+
+    Parameters
+    ----------
+    number : int
+        Position among all fits, in scikit-learn's order: candidate by candidate, fold by fold.
+    candidate, fold : int
+    """
+
+    number: int
+    candidate: int
+    fold: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All fits of one call of scikit-learn's ``evaluate_candidates``.
+
+    Parameters
+    ----------
+    fit_and_score : callable
+        scikit-learn's own function for one fit, so that a score is scikit-learn's by construction.
+    estimator : estimator
+        Unfitted; each fit works on a clone.
+    X, y : array-like
+        As the user gave them.
+    candidates : sequence of mapping
+        The parameters of each candidate.
+    folds : sequence of (train, test)
+        Row numbers of each fold, computed once, on the driver.
+    common : mapping
+        The other arguments of `fit_and_score`: scorer, fit_params, error_score ...
+    sklearn_config, warning_filters : mapping, list
+        The driver's settings of scikit-learn and of warnings, which are a thread's own.
+    """
+
+    fit_and_score: Callable[..., dict[str, Any]]
+    estimator: Any
+    X: Any
+    y: Any
+    candidates: Sequence[Mapping[str, Any]]
+    folds: Sequence[tuple[Any, Any]]
+    common: Mapping[str, Any]
+    sklearn_config: Mapping[str, Any]
+    warning_filters: list[Any]
+
+    @property
+    def fits(self) -> list[Fit]:
+        """Every fit, in scikit-learn's order."""
+        pairs = ((candidate, fold) for candidate in range(len(self.candidates)) for fold in range(len(self.folds)))
+        return [Fit(number, candidate, fold) for number, (candidate, fold) in enumerate(pairs)]
+
+    @property
+    def fit_params(self) -> Mapping[str, Any]:
+        """What the estimator's ``fit`` is called with, before it is cut to a fold's rows."""
+        return self.common.get("fit_params") or {}
+
+    def estimator_of(self, candidate: int) -> Any:
+        """Return an unfitted estimator with the parameters of a candidate."""
+        # Parameters may be estimators themselves, which a fit would change: hence the clone of them.
+        parameters = clone(dict(self.candidates[candidate]), safe=False)
+        return clone(self.estimator).set_params(**parameters)
+
+    @contextmanager
+    def settings(self) -> Iterator[None]:
+        """Let the driver's settings hold in this process, as scikit-learn's own Parallel does."""
+        with sklearn.config_context(**self.sklearn_config), warnings.catch_warnings():
+            warnings.filters = self.warning_filters
+            yield
+
+    def run(self, fit: Fit) -> dict[str, Any]:
+        """Run one fit and return scikit-learn's result of it."""
+        train, test = self.folds[fit.fold]
+        return self.fit_and_score(
+            clone(self.estimator),
+            self.X,
+            self.y,
+            train=train,
+            test=test,
+            parameters=self.candidates[fit.candidate],
+            split_progress=(fit.fold, len(self.folds)),
+            candidate_progress=(fit.candidate, len(self.candidates)),
+            **self.common,
+        )
+
+
+class Callbacks:
+    """scikit-learn's callbacks of each fit (from 1.9 on), called on the driver when the fit's result is there.
+
+    A callback such as a progress bar belongs to the driver's process; scikit-learn lets its workers
+    call back through pipes, which do not reach a cluster.
+    """
+
+    def __init__(self) -> None:
+        self._of_fit: dict[tuple[int, int], tuple[Any, Any]] = {}
+
+    def add(self, candidate: int, fold: int, context: Any, caller: Any) -> None:
+        """Remember the callbacks of a fit, if there are any."""
+        if context is not None:
+            self._of_fit[candidate, fold] = (context, caller)
+
+    def ended(self, evaluation: Evaluation, fit: Fit) -> None:
+        """Call what waits for the end of `fit`, with the rows that it was trained on."""
+        if (fit.candidate, fit.fold) not in self._of_fit:
+            return
+        context, caller = self._of_fit[fit.candidate, fit.fold]
+        train = evaluation.folds[fit.fold][0]
+        X, y = _safe_split(evaluation.estimator, evaluation.X, evaluation.y, train)
+        weights = evaluation.fit_params.get("sample_weight")
+        metadata = None if weights is None else {"sample_weight": _safe_indexing(weights, train)}
+        context.call_on_fit_task_begin(estimator=caller, X=X, y=y, metadata=metadata)
+        context.call_on_fit_task_end(estimator=caller, X=X, y=y, metadata=metadata)
+
+
+def evaluation_of(
+    delayed_fits: Iterable[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]],
+) -> tuple[Evaluation | None, Callbacks]:
+    """Return the evaluation that scikit-learn's delayed calls of ``_fit_and_score`` stand for; None if there are none.
+
+    scikit-learn lays out one call per candidate and fold. They share all but the arguments named
+    in `OF_ONE_FIT`, so that what is common is kept once.
+    """
+    candidates: dict[int, Mapping[str, Any]] = {}
+    folds: dict[int, tuple[Any, Any]] = {}
+    callbacks = Callbacks()
+    first: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None = None
+    for call in delayed_fits:
+        first = first or call
+        arguments = call[2]
+        candidate, fold = arguments["candidate_progress"][0], arguments["split_progress"][0]
+        candidates[candidate] = arguments["parameters"]
+        folds[fold] = (arguments["train"], arguments["test"])
+        callbacks.add(candidate, fold, arguments.get("callback_ctx"), arguments.get("caller"))
+    if first is None:
+        return None, callbacks
+    function, (estimator, X, y), arguments = first
+    evaluation = Evaluation(
+        # scikit-learn's `delayed` wraps the function for its own Parallel, which binds the settings.
+        fit_and_score=getattr(function, "function", function),
+        estimator=estimator,
+        X=X,
+        y=y,
+        candidates=[candidates[number] for number in sorted(candidates)],
+        folds=[folds[number] for number in sorted(folds)],
+        common={name: value for name, value in arguments.items() if name not in OF_ONE_FIT},
+        sklearn_config=sklearn.get_config(),
+        warning_filters=list(warnings.filters),
+    )
+    return evaluation, callbacks

@@ -1,0 +1,148 @@
+"""scikit-learn's search classes with their fits on Spark.
+
+Everything but the fits is scikit-learn's own code: the checks and their messages, the candidates,
+``cv_results_``, the choice of the best, the refit. The one thing taken over is the object that
+``fit`` hands its list of fits to.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sklearn import model_selection
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
+
+from hpt_spark.search.driver import SearchRun
+from hpt_spark.search.parallel_variable import replace_parallel
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+Search = TypeVar("Search", bound=type)
+
+SPARK_ARGUMENTS = ("sc", "journal", "max_time")
+
+SPARK_ARGUMENTS_DOC = """
+    sc : SparkContext, default=None
+        Where the fits run; by default on the active one.
+
+    journal : str, default=None
+        A folder in which results are kept as they arrive. The same search started again with the
+        same folder runs only what is missing; another search is refused.
+
+    max_time : float, default=None
+        Seconds after which no further fit is waited for. The search then ends with the results so
+        far, as it does on Ctrl-C: fits that are missing count as failed, and ``partial`` is True.
+"""
+
+
+class OnSpark:
+    """The mixin that makes a scikit-learn search run its fits on Spark.
+
+    Attributes
+    ----------
+    partial : bool
+        Whether fits are missing because time ran out or Ctrl-C was pressed.
+    reuse : dict of str to int
+        What was shared: the number of ``fits``, of ``trainings`` that served them, of ``resumed``
+        fits taken from the journal, and how often a fold was cut (``cuts``) and a training matrix
+        was built (``matrices``) for the shared trainings.
+
+    Notes
+    -----
+    These two are there after ``fit``. They have no underscore behind their names, because what a
+    fitted search of scikit-learn has is compared by those that have one.
+    """
+
+    sc: SparkContext | None
+    journal: str | None
+    max_time: float | None
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
+        """Run fit with all sets of parameters; scikit-learn's ``fit``, with the fits on Spark."""
+        with SearchRun(self.sc, self.journal, self.max_time) as run:
+            # Not an attribute that a fitted search keeps: it holds the SparkContext and the lock.
+            self._spark_run = run
+            try:
+                super().fit(X, y, **params)  # type: ignore[misc]
+            finally:
+                del self._spark_run
+        self.partial = run.partial
+        self.reuse = dict(run.reuse)
+        return self
+
+    # scikit-learn looks for the name `callback_ctx` in this signature (from 1.9 on).
+    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
+        run_search = super()._run_search  # type: ignore[misc]
+        replace_parallel(evaluate_candidates, self._spark_run.results)
+        if "callback_ctx" in inspect.signature(run_search).parameters:
+            run_search(evaluate_candidates, callback_ctx=callback_ctx)
+        else:
+            run_search(evaluate_candidates)
+
+    def __sklearn_clone__(self) -> Any:
+        # A SparkContext cannot be copied: the clone gets the same one.
+        context, self.sc = self.sc, None
+        try:
+            copied = super().__sklearn_clone__()  # type: ignore[misc]
+        finally:
+            self.sc = context
+        copied.sc = context
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Nor can it be pickled: a search takes the active one where it is loaded.
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        return {**state, "sc": None}
+
+
+def _with_spark_arguments(search: Search) -> Search:
+    """Give a search class the constructor of the scikit-learn class it extends, and our arguments behind it.
+
+    Taken from the installed scikit-learn, the constructor is always that release's own.
+    """
+    constructor = search.__mro__[2].__init__  # type: ignore[misc]
+
+    def __init__(  # noqa: N807, it becomes the class's
+        self: Any,
+        *args: Any,
+        sc: SparkContext | None = None,
+        journal: str | None = None,
+        max_time: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        constructor(self, *args, **kwargs)
+        self.sc = sc
+        self.journal = journal
+        self.max_time = max_time
+
+    signature = inspect.signature(constructor)
+    ours = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in SPARK_ARGUMENTS]
+    __init__.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *ours])  # type: ignore[attr-defined]
+    search.__init__ = __init__  # type: ignore[misc]
+    own_text = search.__mro__[2].__doc__ or ""
+    before, heading, after = own_text.partition("\n    Attributes\n")
+    search.__doc__ = f"{before.rstrip()}\n{SPARK_ARGUMENTS_DOC}{heading}{after}"
+    return search
+
+
+@_with_spark_arguments
+class GridSearchCV(OnSpark, model_selection.GridSearchCV):
+    """scikit-learn's ``GridSearchCV`` on Spark; the text is scikit-learn's with our arguments added."""
+
+
+@_with_spark_arguments
+class RandomizedSearchCV(OnSpark, model_selection.RandomizedSearchCV):
+    """scikit-learn's ``RandomizedSearchCV`` on Spark; the text is scikit-learn's with our arguments added."""
+
+
+@_with_spark_arguments
+class HalvingGridSearchCV(OnSpark, model_selection.HalvingGridSearchCV):
+    """scikit-learn's ``HalvingGridSearchCV`` on Spark; the text is scikit-learn's with our arguments added."""
+
+
+@_with_spark_arguments
+class HalvingRandomSearchCV(OnSpark, model_selection.HalvingRandomSearchCV):
+    """scikit-learn's ``HalvingRandomSearchCV`` on Spark; the text is scikit-learn's with our arguments added."""

@@ -1,0 +1,45 @@
+"""Fits without a score: those that killed their worker, and those that a search had no time for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpt_spark.errors import HptSparkError
+from hpt_spark.search.evaluation import Evaluation, Fit
+
+
+def killed_worker(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
+    """Return the result of a fit that killed its Python worker, also when it ran alone.
+
+    Returns
+    -------
+    dict or exception
+        The exception where ``error_score="raise"``.
+    """
+    parameters = dict(evaluation.candidates[fit.candidate])
+    text = (
+        f"WorkerDiedError: the fit of {parameters} on fold {fit.fold} killed its Python worker, also when it ran alone "
+        f"({reason}). Out of memory is the usual cause: on YARN raise spark.executor.memoryOverhead."
+    )
+    error_score = evaluation.common["error_score"]
+    return HptSparkError(text) if error_score == "raise" else without_score(evaluation, fit, text, error_score)
+
+
+def without_score(evaluation: Evaluation, fit: Fit, reason: str, error_score: float) -> dict[str, Any]:
+    """Return scikit-learn's result of a failed fit, with `reason` for its traceback."""
+    scorer = evaluation.common["scorer"]
+    names = getattr(scorer, "_scorers", None)
+
+    def scores() -> Any:
+        return error_score if names is None else dict.fromkeys(names, error_score)
+
+    result = {
+        "fit_error": reason,
+        "test_scores": scores(),
+        "n_test_samples": len(evaluation.folds[fit.fold][1]),
+        "fit_time": 0.0,
+        "score_time": 0.0,
+    }
+    if evaluation.common.get("return_train_score"):
+        result["train_scores"] = scores()
+    return result

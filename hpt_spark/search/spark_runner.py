@@ -1,0 +1,224 @@
+"""Paths as tasks of one Spark job; the only module of the search that knows Spark."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path as FilePath
+from queue import Empty, SimpleQueue
+from typing import Any, Union
+
+from py4j.protocol import Py4JError
+from pyspark import Broadcast, InheritableThread, SparkContext, SparkFiles, TaskContext
+from pyspark.accumulators import Accumulator, AccumulatorParam
+
+from hpt_spark.errors import HptSparkError
+from hpt_spark.matrix.node_share import SharedObject, path_on_this_node, read_in_pieces
+from hpt_spark.search.paths import Path
+from hpt_spark.search.worker import PathResult, run_paths
+from hpt_spark.session import use_this_python
+
+# What Spark says when a Python worker or its executor is gone, rather than that Python code failed.
+WORKER_DIED = re.compile(
+    r"Python worker exited unexpectedly|ExecutorLostFailure|Executor ?Lost|Python worker has been crashed|"
+    r"Connection reset|worker was lost|container .* exited|exit(?:ed)? (?:with )?code:? 1(?:37|39|43)",
+    re.IGNORECASE,
+)
+
+
+# A path and its result, or None for one that is to be tried alone.
+Ended = tuple[Path, Union[PathResult, None]]
+
+ATTEMPTS_AMONG_OTHERS = 2
+
+
+class WorkerDiedError(Exception):
+    """A task took its Python worker down, and Spark gave up the job.
+
+    Parameters
+    ----------
+    task : int
+        Position of the task in the job.
+    reason : str
+        What Spark says, in one line.
+    """
+
+    def __init__(self, task: int, reason: str) -> None:
+        super().__init__(reason)
+        self.task = task
+        self.reason = reason
+
+
+class SparkRunner:
+    """Runs paths as tasks of Spark jobs.
+
+    Parameters
+    ----------
+    context : SparkContext
+    """
+
+    def __init__(self, context: SparkContext) -> None:
+        use_this_python(context)
+        self._context = context
+        self._pieces: list[Broadcast[bytes]] = []
+        self._sent: str | None = None
+
+    @property
+    def threads(self) -> int:
+        """The threads of a fit: Spark gives each task ``spark.task.cpus`` cores."""
+        return int(self._context.getConf().get("spark.task.cpus", "1"))
+
+    @property
+    def slots(self) -> int:
+        """How many tasks run at the same time."""
+        return max(1, self._context.defaultParallelism // self.threads)
+
+    def run(
+        self, shared: SharedObject, tasks: Sequence[Sequence[Path]], deadline: float, alone: bool = False
+    ) -> Iterator[Ended]:
+        """Yield each path and its result as its task ends; the tasks start in the order given.
+
+        A result is None where the path's task has taken a worker down twice: Spark would try it
+        until it gives up the whole job. With `alone`, it may.
+
+        The job is stopped when `deadline` has passed, on the clock of `time.monotonic`.
+
+        Raises
+        ------
+        WorkerDiedError
+            After the results that had arrived, when a task killed its worker once too often.
+        """
+        arrived: SimpleQueue[Ended] = SimpleQueue()
+        results = self._context.accumulator([], _Results(arrived))
+        job = _Job(self._context, tasks, _RunTask(shared, self._pieces_of(shared), results, alone))
+        job.start()
+        try:
+            while (job.is_alive() or not arrived.empty()) and time.monotonic() < deadline:
+                try:
+                    yield arrived.get(timeout=0.05)
+                except Empty:
+                    continue
+            if job.error is not None:
+                raise _explained(job.error)
+        finally:
+            job.cancel()
+
+    def release(self) -> None:
+        """Give back what was sent to the executors."""
+        for piece in self._pieces:
+            piece.destroy()
+        self._pieces = []
+        self._sent = None
+
+    def _pieces_of(self, shared: SharedObject) -> list[Broadcast[bytes]]:
+        """Return the arrays as broadcasts, which Spark passes on from executor to executor.
+
+        With a local master every worker maps the file that this process wrote.
+        """
+        is_local = str(self._context.master).startswith("local") and "cluster" not in str(self._context.master)
+        if not is_local and self._sent != shared.token:
+            self.release()
+            self._pieces = [self._context.broadcast(piece) for piece in read_in_pieces(shared)]
+            self._sent = shared.token
+        return self._pieces
+
+
+class _Results(AccumulatorParam["list[Ended]"]):
+    """An accumulator of results; on the driver they go into a queue as each task ends."""
+
+    def __init__(self, arrived: SimpleQueue[Ended] | None) -> None:
+        self._arrived = arrived
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_Results, (None,))
+
+    def zero(self, value: list[Ended]) -> list[Ended]:
+        return []
+
+    def addInPlace(self, value1: list[Ended], value2: list[Ended]) -> list[Ended]:  # noqa: N802, Spark's
+        if self._arrived is None:
+            value1.extend(value2)
+        else:
+            for result in value2:
+                self._arrived.put(result)
+        return value1
+
+
+class _RunTask:
+    """What a task does, as a class, so that only these fields are shipped."""
+
+    def __init__(
+        self, shared: SharedObject, pieces: list[Broadcast[bytes]], results: Accumulator[list[Ended]], alone: bool
+    ) -> None:
+        self._shared = shared
+        self._pieces = pieces
+        self._results = results
+        self._alone = alone
+
+    def __call__(self, tasks: Iterable[Sequence[Path]]) -> None:
+        context = TaskContext.get()
+        died_before = context is not None and context.attemptNumber() >= ATTEMPTS_AMONG_OTHERS
+        for paths in tasks:
+            if died_before and not self._alone:
+                self._results.add([(path, None) for path in paths])
+            else:
+                self._results.add(list(zip(paths, run_paths(self._shared, self._locate, paths))))
+
+    def _locate(self, shared: SharedObject) -> str:
+        return path_on_this_node(shared, self._read_pieces, _folder_of_this_node())
+
+    def _read_pieces(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            yield piece.value
+            # PySpark keeps what it has read; this process maps the file instead.
+            if hasattr(piece, "_value"):
+                del piece._value
+
+
+def _folder_of_this_node() -> FilePath:
+    """Return a folder that is gone when the application ends; on YARN the executors of a node share it."""
+    shared = os.environ.get("LOCAL_DIRS", "").split(",")[0]
+    return FilePath(shared or SparkFiles.getRootDirectory())
+
+
+class _Job(InheritableThread):
+    """The Spark job, in a thread of its own, so that the driver can follow it and stop it."""
+
+    def __init__(self, context: SparkContext, tasks: Sequence[Sequence[Path]], work: Callable[..., None]) -> None:
+        self.error: Exception | None = None
+        self._spark_context = context
+        self._group = f"hpt_spark-{uuid.uuid4().hex}"
+        self._tasks = tasks
+        self._work = work
+        super().__init__(target=self._run_job, daemon=True)
+
+    def _run_job(self) -> None:
+        try:
+            self._spark_context.setJobGroup(self._group, "hpt_spark: fits", interruptOnCancel=True)
+            self._spark_context.parallelize(self._tasks, max(1, len(self._tasks))).foreachPartition(self._work)
+        except Exception as error:
+            self.error = error
+
+    def cancel(self) -> None:
+        """Stop the job if it still runs, and wait for its workers to let go of their files."""
+        if self.is_alive():
+            self._spark_context.cancelJobGroup(self._group)
+            self.join(timeout=30)
+
+
+def _explained(error: Exception) -> Exception:
+    """Return what a failed job means to the search."""
+    try:
+        text = str(error)
+    except Exception:  # PySpark asks the JVM for the text, which may be gone with it
+        text = repr(error.args)
+    lines = [line.strip() for line in text.splitlines()]
+    task = re.search(r"Task (\d+) in stage", text)
+    deaths = [line for line in lines if WORKER_DIED.search(line)]
+    if isinstance(error, Py4JError) and task and deaths:
+        return WorkerDiedError(int(task.group(1)), deaths[-1].rpartition("Exception: ")[2])
+    reasons = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    return HptSparkError(f"the Spark job of the search failed: {(reasons or lines)[-1]}")

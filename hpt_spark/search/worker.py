@@ -1,0 +1,121 @@
+"""What runs in Spark's Python workers; it knows numbers and estimators, not Spark."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+from hpt_spark.matrix.node_share import SharedObject
+from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.path_fit import FoldData, fit_path
+from hpt_spark.search.paths import Path
+
+
+@dataclass(frozen=True)
+class PathResult:
+    """What came of one path.
+
+    Parameters
+    ----------
+    results : list of (Fit, dict or exception)
+        scikit-learn's result of each fit; an exception where ``error_score="raise"``.
+    seconds : float
+        From the first slice to the last score.
+    worker : str
+        ``HOST:PID`` of the process.
+    cuts, matrices : int
+        How many folds were cut and how many training matrices were built for it; 0 where those of
+        the paths before could be used.
+    """
+
+    results: list[tuple[Fit, Any]]
+    seconds: float
+    worker: str
+    cuts: int
+    matrices: int
+
+
+class Bench:
+    """What a Python worker keeps between tasks: the evaluation, and the rows of the last fold.
+
+    A worker serves many tasks, one after another. The tasks come ordered so that those of a fold
+    follow each other, and one fold at a time is kept, because a fold's rows and its training matrix
+    are the largest things here.
+    """
+
+    def __init__(self) -> None:
+        self._token = ""
+        self._evaluation: Evaluation | None = None
+        self._data: FoldData | None = None
+
+    def evaluation(self, shared: SharedObject, locate: Callable[[SharedObject], str]) -> Evaluation:
+        """Return the evaluation, mapped once per process; an earlier one's memory is given back."""
+        if self._evaluation is None or self._token != shared.token:
+            self._data = None
+            self._evaluation, self._token = shared.load(locate(shared)), shared.token
+        return self._evaluation
+
+    def run(self, evaluation: Evaluation, path: Path) -> PathResult:
+        """Run one path."""
+        started = time.perf_counter()
+        cuts = matrices = 0
+        with evaluation.settings():
+            results = None
+            if path.shared:
+                kept, before = self._data, set(self._data.matrices) if self._data else set()
+                try:
+                    results = fit_path(evaluation, path, self._fold(evaluation, path.fold))
+                except Exception:
+                    # scikit-learn's own fits decide what each candidate's failure is, and how it reads.
+                    self._data = None
+                if self._data is not None:
+                    cuts = int(self._data is not kept)
+                    matrices = len(set(self._data.matrices) - (set() if cuts else before))
+            if results is None:
+                results = [(fit, _result_or_error(evaluation, fit)) for fit in path.fits]
+        worker = f"{socket.gethostname()}:{os.getpid()}"
+        return PathResult(results, time.perf_counter() - started, worker, cuts, matrices)
+
+    def _fold(self, evaluation: Evaluation, fold: int) -> FoldData:
+        if self._data is None or self._data.fold != fold:
+            self._data = None  # before the next one is cut, or two would be held
+            self._data = FoldData.cut(evaluation, fold)
+        return self._data
+
+
+def _result_or_error(evaluation: Evaluation, fit: Fit) -> Any:
+    """Return scikit-learn's result of a fit, with what it printed on the way (``verbose``), or its exception."""
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed):
+            result = evaluation.run(fit)
+    except Exception as error:
+        return error
+    return {**result, "printed": printed.getvalue()} if printed.tell() else result
+
+
+_bench = Bench()
+
+
+def run_paths(
+    shared: SharedObject, locate: Callable[[SharedObject], str], paths: Iterable[Path]
+) -> Iterator[PathResult]:
+    """Yield the result of each path, one after another, on this process's bench.
+
+    Parameters
+    ----------
+    shared : SharedObject
+        The evaluation.
+    locate : callable
+        Gives the file of the evaluation's arrays on this node.
+    paths : iterable of Path
+    """
+    evaluation = _bench.evaluation(shared, locate)
+    for path in paths:
+        yield _bench.run(evaluation, path)

@@ -1,0 +1,211 @@
+"""The SparkSession of a job."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from hpt_spark.config import SparkSection, masked
+from hpt_spark.errors import ConfigError, MissingDependencyError
+from hpt_spark.java import check_java
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+NO_PYSPARK = "PySpark is not installed; a cluster brings its own, elsewhere run: pip install 'hpt-spark[spark]'."
+
+LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
+
+# What a JVM that we start ourselves needs, where no spark-defaults.conf speaks. The heap holds a
+# broadcast of all events (3 million pairs at full size) beside a shuffle; with Spark's own 1g it
+# spends its time collecting garbage. The parallel collector takes less time and memory on few cores.
+JVM_DEFAULTS = {
+    "spark.driver.memory": "2g",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.python.daemon.module": "hpt_spark.search.worker_daemon",
+    "spark.driver.extraJavaOptions": f"-XX:+UseParallelGC -Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
+}
+
+# What a local master needs, where nothing else is configured: Spark's own 200 partitions are for
+# clusters and cost a small run a minute; its 10m for a broadcast would shuffle 32 million rows.
+LOCAL_SQL_DEFAULTS = {
+    "spark.sql.shuffle.partitions": "8",
+    "spark.sql.autoBroadcastJoinThreshold": "48m",
+}
+
+
+@contextmanager
+def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
+    """Start Spark for `job`, and stop it when the job ends.
+
+    Under spark-submit the cluster, the memory and the log settings are spark-submit's; what
+    `settings` names wins over it, as far as Spark can still change it.
+    """
+    try:
+        import pyspark
+    except ImportError:
+        raise MissingDependencyError(NO_PYSPARK) from None
+    # It logs the traceback of an interrupt that passes through it, partly in the root logger's name.
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(_is_not_from_py4j)
+    submitted = started_by_spark_submit()
+    if not submitted:
+        check_java(pyspark.__version__)
+    defaults = {**({} if submitted else JVM_DEFAULTS), "spark.app.name": f"hpt-spark {job}"}
+    given = {key: _as_text(value) for key, value in settings.conf.items()}
+    if settings.master:
+        given["spark.master"] = settings.master
+    try:
+        session = _start(defaults, given)
+        session.sparkContext.setLogLevel("ERROR")
+        _suit_local_master(session)
+        with _cut_answers_given_up():
+            yield session
+    finally:
+        _stop()
+
+
+def started_by_spark_submit() -> bool:
+    """Return whether a JVM that spark-submit started waits for this process."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
+    """Start Spark with `defaults`, over which lies what the user has `given`."""
+    from py4j.protocol import Py4JJavaError
+    from pyspark import SparkConf, SparkContext
+    from pyspark.sql import SparkSession
+
+    conf = SparkConf().setAll(list({**defaults, **given}.items()))
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        with _signals_held_back():
+            SparkContext._ensure_initialized(conf=conf)
+        context = SparkContext.getOrCreate(conf)
+        if threading.current_thread() is threading.main_thread():
+            # Spark's own handler asks the JVM to cancel the jobs before it raises KeyboardInterrupt, which fails
+            # where the signal cuts another answer of the JVM short. Stopping Spark cancels the jobs as well.
+            signal.signal(signal.SIGINT, on_interrupt)
+        # A wrong value would show only where the session is used, and PySpark 4 then calls itself without end.
+        jvm: Any = context._jvm
+        checked = jvm.org.apache.spark.sql.internal.SQLConf()
+        for key, value in given.items():
+            checked.setConfString(key, value)
+    except Py4JJavaError as error:
+        kind, reason = error.java_exception.getClass().getSimpleName(), str(error.java_exception.getMessage())
+        if not kind.endswith(("IllegalArgumentException", "NumberFormatException")) and "Master URL" not in reason:
+            raise
+        raise ConfigError(f"Spark does not start with {_as_settings(given)}: {reason}") from None
+    except RuntimeError as error:
+        if "gateway" not in str(error):
+            raise
+        raise ConfigError(f"Java does not start with {_as_settings(given)}; above it says why.") from None
+    return SparkSession.builder.config(conf=conf).getOrCreate()
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Let signals wait while Java starts: PySpark, cut short in that, leaves a Java behind that never ends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda number, _: held.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for came in held:
+            signal.raise_signal(came)
+
+
+@contextmanager
+def _cut_answers_given_up() -> Iterator[None]:
+    """Let SIGTERM close the connection on which an answer of the JVM may be awaited, as py4j itself does on Ctrl-C.
+
+    Otherwise the next command of this thread, in some `finally` on the way out, waits for that
+    answer, which may be the end of a long job.
+    """
+    from pyspark import SparkContext
+
+    before = signal.getsignal(signal.SIGTERM)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        gateway: Any = SparkContext._gateway
+        with suppress(Exception):
+            gateway._gateway_client.get_thread_connection().close()
+        before(number, frame)
+
+    signal.signal(signal.SIGTERM, give_up)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop() -> None:
+    """Stop Spark, also after a signal that has cut an answer of the JVM short.
+
+    The rest of that answer waits on this thread's connection to the JVM; another thread has
+    another connection.
+    """
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    def stop() -> None:
+        context = SparkContext._active_spark_context
+        with suppress(Exception):  # the JVM may be gone already
+            if context:
+                context.setLogLevel("OFF")  # tasks that lose their Spark complain
+                (SparkSession._instantiatedSession or context).stop()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    thread.join()
+
+
+def _suit_local_master(session: SparkSession) -> None:
+    context = session.sparkContext
+    if not str(context.master).startswith("local"):
+        return
+    for key, value in LOCAL_SQL_DEFAULTS.items():
+        if not context.getConf().contains(key):
+            session.conf.set(key, value)
+    use_this_python(context)
+
+
+def use_this_python(context: SparkContext) -> None:
+    """Let the workers of a local master run this interpreter.
+
+    Spark takes ``python3`` from PATH otherwise, which outside an activated virtual environment is
+    another Python without this package: every worker would die at its first import.
+    """
+    if str(context.master).startswith("local") and "PYSPARK_PYTHON" not in os.environ:
+        context.pythonExec = sys.executable
+
+
+def _is_not_from_py4j(record: logging.LogRecord) -> bool:
+    return record.module != "java_gateway"
+
+
+def _as_text(value: bool | int | float | str) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _as_settings(given: dict[str, str]) -> str:
+    texts = [f"{key}={value}" for key, value in masked(given).items()]
+    return ", ".join(texts) or "its own settings"

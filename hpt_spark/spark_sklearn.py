@@ -1,0 +1,99 @@
+"""spark-sklearn's interface: the SparkContext comes first, and arguments may be given by position.
+
+``iid`` is accepted and has no effect: scikit-learn dropped it in 0.24, and a mean over folds is
+the plain mean since then.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpt_spark.search import face
+
+
+class GridSearchCV(face.GridSearchCV):
+    """`hpt_spark.GridSearchCV` with the arguments of spark-sklearn 0.3, in its order."""
+
+    def __init__(
+        self,
+        sc: Any,
+        estimator: Any,
+        param_grid: Any,
+        scoring: Any = None,
+        fit_params: Any = None,
+        n_jobs: int | None = 1,
+        iid: bool = True,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        error_score: Any = "raise",
+        return_train_score: bool = True,
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_grid,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+            sc=sc,
+        )
+        self.fit_params = fit_params
+        self.iid = iid
+
+    def fit(self, X: Any, y: Any = None, groups: Any = None) -> Any:  # type: ignore[override]
+        """Run fit with all sets of parameters."""
+        return super().fit(X, y, **_arguments_of_fit(self, groups))
+
+
+class RandomizedSearchCV(face.RandomizedSearchCV):
+    """`hpt_spark.RandomizedSearchCV` with the arguments of spark-sklearn 0.3, in its order."""
+
+    def __init__(
+        self,
+        sc: Any,
+        estimator: Any,
+        param_distributions: Any,
+        n_iter: int = 10,
+        scoring: Any = None,
+        fit_params: Any = None,
+        n_jobs: int | None = 1,
+        iid: bool = True,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        random_state: Any = None,
+        error_score: Any = "raise",
+        return_train_score: bool = True,
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_distributions,
+            n_iter=n_iter,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            random_state=random_state,
+            error_score=error_score,
+            return_train_score=return_train_score,
+            sc=sc,
+        )
+        self.fit_params = fit_params
+        self.iid = iid
+
+    def fit(self, X: Any, y: Any = None, groups: Any = None) -> Any:  # type: ignore[override]
+        """Run fit with all sets of parameters."""
+        return super().fit(X, y, **_arguments_of_fit(self, groups))
+
+
+def _arguments_of_fit(search: Any, groups: Any) -> dict[str, Any]:
+    return {**(search.fit_params or {}), **({} if groups is None else {"groups": groups})}

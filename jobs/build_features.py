@@ -1,0 +1,28 @@
+"""Compute the features of all devices and save the design matrix in RUN/design.
+
+usage: spark-submit jobs/build_features.py --conf FILE [--set key=value ...]
+   or: hpt-spark build_features --conf FILE [--set key=value ...]
+"""
+
+import sys
+
+from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.cli import run_job
+from hpt_spark.config import Config
+from hpt_spark.data.tables import Tables
+from hpt_spark.matrix.collect import collect_design
+from hpt_spark.session import spark_session
+
+
+def main(config: Config) -> None:
+    """Read the tables, collect the design, save it whole."""
+    run, features = RunDirectory(config.run.dir), config.features
+    with spark_session("build_features", config.spark) as spark:
+        tables = Tables(spark, config.tables.uri)
+        design = collect_design(tables, features.sets, features.encoding, features.min_devices)
+    run.save_design(design)
+    print(f"{config.run.dir}/design: {design.describe()}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(main, __doc__))

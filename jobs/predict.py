@@ -1,0 +1,28 @@
+"""Predict the class probabilities of the test devices into RUN/submission.csv.
+
+usage: spark-submit jobs/predict.py --conf FILE [--set key=value ...]
+   or: hpt-spark predict --conf FILE [--set key=value ...]
+"""
+
+import sys
+
+from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.artifacts.search_results import load_model
+from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_submission
+from hpt_spark.cli import run_job
+from hpt_spark.config import Config
+
+
+def main(config: Config) -> None:
+    """Load the design and the model of the run, and write the submission."""
+    run = RunDirectory(config.run.dir)
+    design, manifest = run.load_design(), run.finished_manifest()
+    refuse_other_columns(design, manifest)
+    probabilities = class_probabilities(load_model(run, manifest["plan"]["search"]["estimator"]), design)
+    with run.folder.writing("submission.csv") as path:
+        write_submission(path, design.test_device_ids, design.classes, probabilities)
+    print(f"{config.run.dir}/submission.csv: {len(probabilities):,} devices")
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(main, __doc__))

@@ -1,0 +1,22 @@
+"""Write RUN/report.html again from the results of a finished search.
+
+usage: spark-submit jobs/report.py --conf FILE [--set key=value ...]
+   or: hpt-spark report --conf FILE [--set key=value ...]
+"""
+
+import sys
+
+from hpt_spark.artifacts.report import write_report
+from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.cli import run_job
+from hpt_spark.config import Config
+
+
+def main(config: Config) -> None:
+    """Write the report and say where it is."""
+    write_report(RunDirectory(config.run.dir))
+    print(f"{config.run.dir}/report.html")
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(main, __doc__))

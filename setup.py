@@ -1,0 +1,57 @@
+"""The package, its extras and its console script; the tools' settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "hpt_spark/__init__.py").read_text(encoding="utf-8")).group(1)
+
+EXTRAS = {
+    # A cluster brings its own PySpark, and another one beside it would win: hence an extra.
+    "spark": ["pyspark>=3.3,<5"],
+    "azure": ["azure-storage-blob>=12.20", "azure-identity>=1.15"],
+    "mlflow": ["mlflow>=2.9,<4"],
+}
+DEV = [
+    "hypothesis>=6.100",
+    "import-linter>=2",
+    "mypy>=1.10",
+    "pandas>=1.5",
+    "psutil>=5.9",
+    "pytest>=8",
+    "pytest-timeout>=2.3",
+    "ruff>=0.6",
+    "types-PyYAML",
+    "types-tqdm",
+]
+
+setup(
+    name="hpt-spark",
+    version=VERSION,
+    description="Hyperparameter search for scikit-learn estimators on Spark: exact, shared, resumable.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.10",
+    # The folder jobs/ is installed under a name of its own, so that `hpt-spark JOB` finds it everywhere.
+    packages=[*find_packages(include=["hpt_spark", "hpt_spark.*"]), "hpt_spark_jobs"],
+    package_dir={"hpt_spark_jobs": "jobs"},
+    package_data={"hpt_spark": ["*.properties"]},
+    install_requires=[
+        "cloudpickle>=2.2",
+        "joblib>=1.3",
+        "numpy>=1.23",
+        "plotly>=5.18",
+        "pyarrow>=15",
+        "pydantic>=2.5,<3",
+        "PyYAML>=6",
+        "scikit-learn>=1.5",
+        "scipy>=1.10",
+        "tqdm>=4.65",
+        "xgboost>=2.0",
+    ],
+    extras_require={**EXTRAS, "dev": DEV},
+    entry_points={"console_scripts": ["hpt-spark = hpt_spark.cli:main"]},
+    classifiers=["Programming Language :: Python :: 3", "Topic :: Scientific/Engineering"],
+)

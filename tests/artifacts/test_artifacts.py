@@ -1,0 +1,379 @@
+"""The run directory and the files of a finished search."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.svm import LinearSVC
+from xgboost import XGBClassifier
+
+from hpt_spark.artifacts.finished_search import announce, finish_search
+from hpt_spark.artifacts.plan import plan_of
+from hpt_spark.artifacts.report import render, write_report
+from hpt_spark.artifacts.run_directory import RESULTS, RunDirectory, differing_keys
+from hpt_spark.artifacts.search_results import load_model, model_file, plain, sweeping_results, write_cv_results
+from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_submission
+from hpt_spark.config import SearchSection
+from hpt_spark.errors import InputError
+from hpt_spark.matrix.design import DesignMatrix
+
+CLASSES = ["F", "M22-", "M39+"]
+
+
+def a_design(columns: int = 4) -> DesignMatrix:
+    random = np.random.default_rng(0)
+    return DesignMatrix(
+        X_train=sparse.csr_matrix(random.random((30, columns), np.float32)),
+        X_test=sparse.csr_matrix(random.random((5, columns), np.float32)),
+        y_train=np.arange(30, dtype=np.int32) % 3,
+        train_device_ids=np.arange(30) - 15,
+        test_device_ids=np.array([-(2**63), 9, 7, 2**63 - 1, 0]),
+        columns=[("hour", str(number)) for number in range(columns)],
+        classes=CLASSES,
+        facts={"blocks": {"hour": {"columns": columns, "rare_terms_dropped": 11, "test_only_terms_dropped": 22}}},
+    )
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with a saved design."""
+    run = RunDirectory(str(tmp_path / "run"))
+    run.save_design(a_design())
+    return run
+
+
+SETTINGS = SearchSection(
+    estimator="sklearn.linear_model.LogisticRegression",
+    estimator_params={},
+    param_grid=[{"C": [0.1, 10.0]}, {"fit_intercept": [False]}],
+    cv=2,
+)
+
+
+def searched(settings: SearchSection = SETTINGS, estimator=None) -> GridSearchCV:
+    design = a_design()
+    arguments = {"scoring": settings.scoring, "cv": settings.cv, "refit": settings.refit}
+    search = GridSearchCV(estimator or LogisticRegression(), settings.grids, **arguments)
+    return search.fit(design.X_train, design.y_train)
+
+
+def finished(run: RunDirectory, settings: SearchSection = SETTINGS, estimator=None) -> GridSearchCV:
+    search, design = searched(settings, estimator), run.load_design()
+    finish_search(run, plan_of(settings, design), search, 12.3456, design)
+    return search
+
+
+# --- whose results lie there ---
+
+
+def test_a_run_is_finished_when_its_manifest_has_the_same_plan(run):
+    plan = plan_of(SETTINGS, run.load_design())
+    assert not run.is_finished(plan, overwrite=False)
+    finished(run)
+    assert run.is_finished(plan, overwrite=False)
+    assert not run.is_finished(plan, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"cv": 3}, "search.cv"),
+        ({"scoring": "accuracy"}, "search.scoring"),
+        ({"estimator_params": {"C": 1}}, "search.estimator_params.C"),
+        ({"refit": False}, "search.refit"),
+        ({"error_score": 0.0}, "search.error_score"),
+    ],
+)
+def test_another_plan_is_refused_by_name_unless_overwritten(run, change, named):
+    finished(run)
+    other = plan_of(SETTINGS.model_copy(update=change), run.load_design())
+    with pytest.raises(InputError, match=f"different in {named}; name another run.dir, or replace them"):
+        run.is_finished(other, overwrite=False)
+    assert not run.is_finished(other, overwrite=True)
+
+
+def test_where_and_how_long_a_search_runs_is_no_part_of_its_plan(run):
+    design = run.load_design()
+    elsewhere = SETTINGS.model_copy(update={"backend": "joblib", "n_jobs": 8, "max_time": 9.0})
+    assert plan_of(elsewhere, design) == plan_of(SETTINGS, design)
+
+
+def test_another_design_is_another_plan(run):
+    finished(run)
+    run.save_design(a_design(columns=5))
+    with pytest.raises(InputError, match=r"design\.X_train\.npz, design\.columns\.csv; name another"):
+        run.is_finished(plan_of(SETTINGS, run.load_design()), overwrite=False)
+
+
+def test_a_search_that_ran_out_of_time_is_not_finished(run):
+    search, design = searched(), run.load_design()
+    search.partial, search.reuse = True, {"fits": 6}
+    plan = plan_of(SETTINGS, design)
+    finish_search(run, plan, search, 1.0, design)
+    assert not run.is_finished(plan, overwrite=False)
+    manifest = run.finished_manifest()
+    assert (manifest["partial"], manifest["reuse"]) == (True, {"fits": 6})
+
+
+def test_a_damaged_manifest_is_told(run):
+    finished(run)
+    (run.folder.path / "manifest.json").write_text('{"plan": ')
+    with pytest.raises(InputError, match=r"manifest.json is not valid JSON; run `hpt-spark tune --overwrite`"):
+        run.is_finished({}, overwrite=False)
+
+
+def test_clearing_removes_the_results_and_nothing_else(run):
+    finished(run)
+    (run.folder.path / "notes.txt").write_text("mine")
+    (run.folder.path / "submission.csv").write_text("of the model that goes")
+    (run.folder.path / "journal").mkdir()
+    run.clear_results()
+    assert run.folder.list() == ["design", "journal", "notes.txt"]
+    run.forget_search()
+    assert run.folder.list() == ["design", "notes.txt"]
+
+
+def test_the_manifest_goes_first_and_comes_last(run, monkeypatch):
+    """Whatever step fails, no manifest vouches for results that are not whole."""
+    finished(run)
+    deleted = []
+    monkeypatch.setattr(run.folder, "delete", deleted.append)
+    run.clear_results()
+    assert deleted[0] == "manifest.json"
+    assert set(deleted[1:]) == set(RESULTS)
+    monkeypatch.undo()
+
+    def full(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("hpt_spark.artifacts.search_results.write_cv_results", full)
+    with pytest.raises(OSError, match="disk full"):
+        finished(run)
+    assert run.manifest() is None
+
+
+def test_an_earlier_model_does_not_outlive_another_search(run):
+    grid = {"n_estimators": [2]}
+    tree = {"estimator": "xgboost.XGBClassifier", "param_grid": grid}
+    finished(run, SETTINGS.model_copy(update=tree), XGBClassifier())
+    assert run.folder.exists("model.ubj")
+    finished(run)
+    assert run.folder.exists("model.joblib")
+    assert not run.folder.exists("model.ubj")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, ["a.c"]),
+        ({"a": 1}, {"b": 1}, ["a", "b"]),
+        ({"a": float("nan")}, {"a": float("nan")}, []),
+        ({"a": {"b": 1}}, {"a": 1}, ["a"]),
+        ({"a": [1, 2]}, {"a": [2, 1]}, ["a"]),
+        ({}, {}, []),
+    ],
+)
+def test_differing_keys(one, other, expected):
+    assert differing_keys(one, other) == expected
+
+
+# --- the files ---
+
+
+def test_a_finished_search_leaves_its_files_and_says_where_they_are(run, capsys):
+    search = finished(run)
+    assert run.folder.list() == [
+        *("best_params.json", "cv_results.csv", "design", "manifest.json", "model.joblib", "report.html"),
+        "sweeping_results.txt",
+    ]
+    manifest = run.finished_manifest()
+    assert manifest["best"] == {
+        "candidate": int(search.best_index_),
+        "params": search.best_params_,
+        "score": search.best_score_,
+        "std": search.cv_results_["std_test_score"][search.best_index_],
+    }
+    assert (manifest["candidates"], manifest["seconds"], manifest["partial"]) == (3, 12.346, False)
+    assert manifest["columns_digest"] == a_design().columns_digest
+    assert {"python", "scikit-learn", "xgboost", "numpy"} <= set(manifest["versions"])
+    assert json.loads((run.folder.path / "best_params.json").read_text()) == search.best_params_
+
+    announce(run)
+    best, score, files = capsys.readouterr().out.splitlines()
+    assert best == f"best of 3 candidates: {search.best_params_}"
+    assert f"neg_log_loss: {search.best_score_:.5f}" in score
+    assert files == f"files: {run.uri}/: {', '.join(run.folder.list())}"
+
+
+def test_cv_results_are_what_pandas_shows_of_them(tmp_path):
+    """Both grids together leave masked values, whose cells are empty."""
+    results = searched().cv_results_
+    assert np.ma.is_masked(results["param_C"])
+    write_cv_results(tmp_path / "cv_results.csv", results)
+    text = (tmp_path / "cv_results.csv").read_text(encoding="utf-8")
+    assert text == pd.DataFrame(dict(results)).to_csv(index=False)
+    first, *_, last = csv.DictReader(io.StringIO(text))
+    assert (first["param_C"], first["param_fit_intercept"]) == ("0.1", "")
+    assert (last["param_C"], last["param_fit_intercept"]) == ("", "False")
+    assert float(first["split0_test_score"]) == results["split0_test_score"][0]
+
+
+def test_a_failed_fit_is_an_nan_in_the_table(tmp_path):
+    write_cv_results(tmp_path / "x.csv", {"mean_test_score": np.array([np.nan, 1.5]), "params": [{"a": 1}, {"a": 2}]})
+    assert (tmp_path / "x.csv").read_text() == "mean_test_score,params\nnan,{'a': 1}\n1.5,{'a': 2}\n"
+
+
+def test_the_sweeping_results_are_the_scenarios_text():
+    results = {
+        "mean_test_score": np.array([-2.285304, -2.3, np.nan]),
+        "std_test_score": np.array([0.039271, 0.0, np.nan]),
+        "params": [{"max_depth": 3, "objective": "multi:softprob"}, {"max_depth": np.int64(4)}, {"max_depth": None}],
+    }
+    assert sweeping_results(results, "neg_log_loss") == (
+        "metric =  neg_log_loss\n"
+        "mean: -2.28530, std: 0.03927, params: {'max_depth': 3, 'objective': 'multi:softprob'}\n"
+        "mean: -2.30000, std: 0.00000, params: {'max_depth': 4}\n"
+        "mean: nan, std: nan, params: {'max_depth': None}\n"
+    )
+
+
+def test_plain_values_are_pythons():
+    value = {"a": np.float64(0.5), "b": [np.int32(1), (np.bool_(True), None)], "c": np.array([1, 2]), "d": LinearSVC()}
+    found = plain(value)
+    assert found == {"a": 0.5, "b": [1, [True, None]], "c": [1, 2], "d": "LinearSVC()"}
+    assert json.loads(json.dumps(found)) == found
+
+
+# --- the model ---
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name", "file"),
+    [
+        (XGBClassifier(n_estimators=3, max_depth=2), "xgboost.XGBClassifier", "model.ubj"),
+        (LogisticRegression(), "sklearn.linear_model.LogisticRegression", "model.joblib"),
+    ],
+)
+def test_a_model_is_read_as_it_was_saved(run, estimator, name, file):
+    design = a_design()
+    grid = {"max_depth": [2]} if file == "model.ubj" else {"C": [1.0]}
+    search = finished(run, SETTINGS.model_copy(update={"estimator": name, "param_grid": grid}), estimator)
+    assert model_file(search.best_estimator_) == file
+    assert [found for found in run.folder.list() if found.startswith("model")] == [file]
+    found = class_probabilities(load_model(run, name), design)
+    np.testing.assert_allclose(found, search.best_estimator_.predict_proba(design.X_test), rtol=1e-6)
+    assert np.abs(found.sum(axis=1) - 1).max() < 1e-12
+
+
+def test_a_search_without_refit_has_no_model(run):
+    finished(run, SETTINGS.model_copy(update={"refit": False}))
+    with pytest.raises(InputError, match=r"has no model; run `hpt-spark tune` with search\.refit: true"):
+        load_model(run, SETTINGS.estimator)
+
+
+@pytest.mark.parametrize("file", ["model.ubj", "model.joblib"])
+@pytest.mark.parametrize("content", [b"", b"not a model"])
+def test_a_damaged_model_is_refused(run, file, content):
+    (run.folder.path / file).write_bytes(content)
+    with pytest.raises(InputError, match=f"{file} cannot be read as a model"):
+        load_model(run, "xgboost.XGBClassifier")
+
+
+# --- the submission ---
+
+
+def test_a_submission_has_every_test_device_in_order_and_the_classes(tmp_path):
+    design = a_design()
+    probabilities = np.full((5, 3), 1 / 3)
+    probabilities[1] = [0.123456789123, 0.5, 0.376543210877]
+    write_submission(tmp_path / "submission.csv", design.test_device_ids, design.classes, probabilities)
+    header, *rows = (tmp_path / "submission.csv").read_text(encoding="utf-8").splitlines()
+    assert header == "device_id,F,M22-,M39+"
+    assert [row.split(",")[0] for row in rows] == ["-9223372036854775808", "9", "7", "9223372036854775807", "0"]
+    assert rows[1] == "9,0.123456789,0.5,0.376543211"
+    assert all(abs(sum(map(float, row.split(",")[1:])) - 1) < 1e-6 for row in rows)
+
+
+def test_probabilities_follow_the_classes_and_not_the_models_order():
+    class Backwards:
+        classes_ = np.array([2, 0, 1])
+
+        def predict_proba(self, X):
+            return np.tile(np.float32([0.5, 0.3, 0.2]), (X.shape[0], 1))
+
+    np.testing.assert_allclose(class_probabilities(Backwards(), a_design())[0], [0.3, 0.2, 0.5], rtol=1e-6)
+
+
+def test_a_model_of_other_classes_or_without_probabilities_is_refused():
+    design = a_design()
+    with pytest.raises(InputError, match="LinearSVC has no predict_proba"):
+        class_probabilities(LinearSVC().fit(design.X_train, design.y_train), design)
+    two = DummyClassifier().fit(design.X_train, design.y_train % 2)
+    with pytest.raises(InputError, match="the model knows 2 classes and the design has 3"):
+        class_probabilities(two, design)
+
+
+def test_a_design_with_other_columns_than_the_models_is_refused(run):
+    finished(run)
+    refuse_other_columns(a_design(), run.finished_manifest())
+    with pytest.raises(InputError, match=r"the design's columns \(5\) and classes are not those .*\(4 columns\)"):
+        refuse_other_columns(a_design(columns=5), run.finished_manifest())
+
+
+# --- the report ---
+
+
+def test_the_report_shows_the_best_candidate_all_others_and_the_data(run):
+    search = finished(run)
+    page = (run.folder.path / "report.html").read_text(encoding="utf-8")
+    (name, value), *_ = search.best_params_.items()
+    assert f"<td>{name}</td><td>{json.dumps(value)}</td>" in page
+    assert f"<td>mean neg_log_loss</td><td>{search.best_score_:.5f}</td>" in page
+    for mean in search.cv_results_["mean_test_score"]:
+        assert f"<td>{mean:.5f}</td>" in page
+    assert f'<tr class="best"><td>1</td><td>{search.best_score_:.5f}</td>' in page
+    assert "<td>hour</td><td>4</td><td>11</td><td>22</td>" in page
+    assert "3 candidates on 2 folds each, 30 training devices with 4 columns" in page
+
+
+def test_the_report_needs_no_network(run):
+    finished(run)
+    page = (run.folder.path / "report.html").read_text(encoding="utf-8")
+    assert 'src="http' not in page
+    assert "<link" not in page
+    assert 'id="scores"' in page
+    assert "Plotly.newPlot" in page
+
+
+def test_the_report_is_the_same_each_time(run):
+    finished(run)
+    before = (run.folder.path / "report.html").read_bytes()
+    assert write_report(run) == run.folder.path / "report.html"
+    assert (run.folder.path / "report.html").read_bytes() == before
+
+
+def test_the_report_escapes_what_the_configuration_says(run):
+    finished(run)
+    manifest = run.finished_manifest()
+    manifest["best"]["params"] = {"<script>x": "<b>"}
+    candidates = [{"rank_test_score": "1", "mean_test_score": "", "std_test_score": "", "mean_fit_time": "0.5"}]
+    page = render(manifest, [{**candidates[0], "params": "{}", "param_C": "<i>&"}])
+    assert "<td>&lt;script&gt;x</td><td>&lt;b&gt;</td>" in page
+    assert "<td>&lt;i&gt;&amp;</td>" in page
+    assert "<script>x" not in page
+
+
+def test_a_report_of_a_run_without_its_table_is_refused(run):
+    finished(run)
+    (run.folder.path / "cv_results.csv").unlink()
+    with pytest.raises(InputError, match=r"has no cv_results\.csv"):
+        write_report(run)

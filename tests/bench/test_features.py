@@ -1,0 +1,51 @@
+"""What the benchmark of the features writes, and when it refuses to."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.pandas_pipeline import build
+from tests.bench.test_pandas_pipeline import write_tables
+
+
+@pytest.fixture
+def features(monkeypatch):
+    """The script as a module; it finds its neighbours as scripts do."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "bench"))
+    import features
+
+    return features
+
+
+def test_the_table_goes_between_the_markers_and_the_rest_stays(features, tmp_path):
+    page = tmp_path / "docs" / "benchmarks.md"
+    features.write_section(page, "first")
+    assert page.read_text() == f"# Benchmarks\n\n{features.START}\nfirst\n{features.END}\n"
+    page.write_text(f"# Mine\n{features.START}\nfirst\n{features.END}\n\nanother table\n")
+    features.write_section(page, "second")
+    assert page.read_text() == f"# Mine\n{features.START}\nsecond\n{features.END}\n\nanother table\n"
+
+
+def test_a_page_without_markers_keeps_all_it_has(features, tmp_path):
+    page = tmp_path / "benchmarks.md"
+    page.write_text("# Mine\n\nanother table\n")
+    features.write_section(page, "first")
+    assert page.read_text() == f"# Mine\n\nanother table\n\n{features.START}\nfirst\n{features.END}\n"
+
+
+def test_different_results_are_refused(features, tmp_path):
+    folder = write_tables(tmp_path)
+    build(folder).save(tmp_path / "fractions")
+    build(folder).save(tmp_path / "again")
+    build(folder, encoding="indicator").save(tmp_path / "ones")
+    assert features.compare(tmp_path / "fractions", tmp_path / "again").startswith("equal")
+    with pytest.raises(features.UnequalError, match="values differ"):
+        features.compare(tmp_path / "fractions", tmp_path / "ones")
+
+
+def test_it_explains_itself():
+    script = Path(__file__).parents[2] / "bench" / "features.py"
+    got = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=True)
+    assert "--skip-pandas" in got.stdout

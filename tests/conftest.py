@@ -1,0 +1,60 @@
+"""One Spark session for all tests, and test data made once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+# The tests decide about Spark, not what happens to be set where they run.
+for name in ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS", "PYSPARK_PYTHON", "HADOOP_CONF_DIR"):
+    os.environ.pop(name, None)
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+# Started in the background of a shell, a process ignores Ctrl-C, and so do those that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+QUICK = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "2", "spark.default.parallelism": "2"}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "spark" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.spark)
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    """A local session with two cores; its warehouse and working files lie in a temporary folder."""
+    from hpt_spark.config import SparkSection
+    from hpt_spark.session import spark_session
+
+    settings = SparkSection(
+        master="local[2]", conf={**QUICK, "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
+    )
+    with spark_session("tests", settings) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory):
+    """A folder of generated input, small enough for every test."""
+    from hpt_spark.data.generate.files import generate
+
+    folder = tmp_path_factory.mktemp("raw")
+    generate(folder, 0.01, 0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tables(raw, tmp_path_factory):
+    """The tables of `raw`."""
+    from hpt_spark.data.ingest import ingest
+
+    folder = tmp_path_factory.mktemp("run") / "tables"
+    ingest(raw, folder)
+    return folder

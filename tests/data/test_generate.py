@@ -1,0 +1,433 @@
+"""The generator: the shape of the real data, its traps, the planted signal, and files that are whole or not there."""
+
+import csv
+import hashlib
+import io
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+from xgboost import XGBClassifier
+
+from hpt_spark.data.generate.files import generate
+from hpt_spark.data.generate.sizes import SMALLEST_SCALE, sizes_at
+from hpt_spark.data.schemas import GROUPS, TABLES
+from hpt_spark.errors import InputError
+
+SCALE, SEED = 0.05, 7
+FULL_SIZE = {
+    "gender_age_train": 74_645,
+    "gender_age_test": 112_071,
+    "events": 3_252_950,
+    "app_events": 32_473_067,
+    "app_labels": 459_943,
+    "label_categories": 930,
+    "phone_brand_device_model": 187_245,
+}
+# SHA-256 over the seven members at the smallest scale with seed 0, whatever the platform. Whoever
+# changes on purpose what is generated puts the new one here.
+DIGEST = "9e454b14be15460da2f6832c5e5cf582badbb6ce9ed49800a78ed13a8b67302c"
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+    out = tmp_path_factory.mktemp("generated")
+    return out, generate(out, SCALE, SEED)
+
+
+@pytest.fixture(scope="module")
+def tables(generated: tuple[Path, dict[str, int]]) -> dict[str, pd.DataFrame]:
+    return {
+        name: pd.read_csv(
+            generated[0] / f"{name}.csv.zip",
+            dtype={"longitude": str, "latitude": str},
+            keep_default_na=False,
+        )
+        for name in TABLES
+    }
+
+
+def members(folder: Path) -> dict[str, bytes]:
+    """Return the one member of each of the zip files."""
+    texts = {}
+    for path in sorted(folder.glob("*.csv.zip")):
+        with zipfile.ZipFile(path) as archive:
+            assert archive.namelist() == [path.name.removesuffix(".zip")]
+            texts[path.name] = archive.read(archive.namelist()[0])
+    return texts
+
+
+def whole_files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def recorded_ids(tables: dict[str, pd.DataFrame]) -> np.ndarray:
+    return tables["events"]["device_id"].unique()
+
+
+class TestShape:
+    def test_full_size_has_the_real_numbers_of_rows(self):
+        sizes = sizes_at(1.0)
+        for name, rows in FULL_SIZE.items():
+            planned = {
+                "gender_age_train": sizes.train,
+                "gender_age_test": sizes.test,
+                "phone_brand_device_model": sizes.train + sizes.test + sizes.repeated_devices,
+                "label_categories": sizes.labels,
+            }.get(name) or getattr(sizes, name)
+            assert planned == pytest.approx(rows, rel=0.02)
+
+    def test_rows_are_in_proportion_to_the_scale(self, generated, tables):
+        _, rows = generated
+        assert rows == {name: len(table) for name, table in tables.items()}
+        for name in FULL_SIZE.keys() - {"label_categories"}:  # of which there is a minimum
+            assert rows[name] == pytest.approx(FULL_SIZE[name] * SCALE, rel=0.02), name
+        assert rows["label_categories"] == 60
+
+    def test_the_files_are_the_seven_and_their_headers_are_the_schemas(self, generated, tables):
+        assert {path.name for path in generated[0].iterdir()} == {f"{name}.csv.zip" for name in TABLES}
+        for name, table in tables.items():
+            assert list(table.columns) == TABLES[name].column_names
+
+    def test_the_smallest_scale_has_every_group_five_times(self, tmp_path):
+        rows = generate(tmp_path, SMALLEST_SCALE, 0)
+        train = pd.read_csv(tmp_path / "gender_age_train.csv.zip")
+        assert rows["gender_age_train"] == 75
+        assert sorted(train["group"].unique()) == sorted(GROUPS)
+        assert train["group"].value_counts().min() == 5
+
+    def test_groups_have_the_real_shares(self, tables):
+        share = tables["gender_age_train"]["group"].value_counts(normalize=True)
+        assert -(share * np.log(share)).sum() == pytest.approx(2.4278, abs=0.01)
+        assert share["M23-26"] == pytest.approx(9605 / 74645, rel=0.05)
+        assert share["F27-28"] == pytest.approx(3118 / 74645, rel=0.05)
+
+    def test_gender_and_age_agree_with_the_group(self, tables):
+        train = tables["gender_age_train"]
+        assert (train["gender"] == train["group"].str[0]).all()
+        for name, ages in train.groupby("group")["age"]:
+            first, last = {"-": (1, name[1:-1]), "+": (name[1:-1], 99)}.get(name[-1], name[1:].split("-"))
+            assert ages.between(int(first), int(last)).all(), name
+
+    def test_group_says_nothing_about_the_order_of_the_rows(self, tables):
+        train = tables["gender_age_train"]
+        first, second = (half["group"].value_counts(normalize=True) for half in (train[:1866], train[1866:]))
+        assert (first - second).abs().max() < 0.04
+
+
+class TestDevices:
+    def test_ids_are_unique_and_of_64_bits(self, tables):
+        ids = pd.concat([tables["gender_age_train"]["device_id"], tables["gender_age_test"]["device_id"]])
+        assert ids.dtype == np.int64
+        assert ids.is_unique
+        assert 0.45 < (ids < 0).mean() < 0.55
+        assert (ids.abs() > 2**53).mean() > 0.99
+
+    @pytest.mark.parametrize(("table", "column"), [("gender_age_train", "device_id"), ("app_labels", "app_id")])
+    def test_some_ids_are_one_once_they_passed_through_a_float(self, tables, table, column):
+        ids = tables[table][column].unique()
+        assert len(np.unique(ids.astype(np.float64))) < len(ids)
+
+    def test_three_in_ten_devices_have_events(self, tables):
+        recorded = recorded_ids(tables)
+        for name in ("gender_age_train", "gender_age_test"):
+            assert tables[name]["device_id"].isin(recorded).mean() == pytest.approx(0.31, abs=0.01)
+
+    def test_some_events_are_of_strangers(self, tables):
+        known = pd.concat([tables["gender_age_train"], tables["gender_age_test"]])["device_id"]
+        strangers = ~np.isin(recorded_ids(tables), known)
+        assert 0 < strangers.mean() < 0.1
+
+    def test_every_known_device_has_a_phone(self, tables):
+        known = pd.concat([tables["gender_age_train"], tables["gender_age_test"]])["device_id"]
+        assert set(tables["phone_brand_device_model"]["device_id"]) == set(known)
+
+
+class TestPhones:
+    def test_repeated_devices_are_partly_in_conflict(self, tables):
+        phones = tables["phone_brand_device_model"]
+        repeated = phones[phones["device_id"].duplicated(keep=False)]
+        assert phones["device_id"].duplicated().sum() == pytest.approx(529 * SCALE, abs=1)
+        different = repeated.drop_duplicates().groupby("device_id").size()
+        assert (different == 1).any()
+        assert (different == 2).any()
+
+    def test_the_first_row_is_the_true_one(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("hpt_spark.data.generate.phones.CONFLICTING", 0.0)
+        generate(tmp_path / "agreeing", 0.01, SEED)
+        monkeypatch.setattr("hpt_spark.data.generate.phones.CONFLICTING", 1.0)
+        generate(tmp_path / "conflicting", 0.01, SEED)
+        agreeing, conflicting = (
+            pd.read_csv(tmp_path / name / "phone_brand_device_model.csv.zip") for name in ("agreeing", "conflicting")
+        )
+        assert not agreeing.equals(conflicting)
+        firsts = [phones.drop_duplicates("device_id").set_index("device_id") for phones in (agreeing, conflicting)]
+        pd.testing.assert_frame_equal(firsts[0], firsts[1].loc[firsts[0].index])
+
+    def test_a_few_brands_and_models_have_most_devices(self, tables):
+        phones = tables["phone_brand_device_model"]
+        assert phones["phone_brand"].value_counts(normalize=True)[:3].sum() == pytest.approx(0.66, abs=0.06)
+        assert 60 < phones["phone_brand"].nunique() <= 131
+        assert 500 < phones["device_model"].nunique() <= 1_667
+        assert phones["device_model"].value_counts(normalize=True)[:100].sum() > 0.5
+
+    def test_a_model_can_occur_with_several_brands(self, tables):
+        phones = tables["phone_brand_device_model"]
+        assert phones.groupby("device_model")["phone_brand"].nunique().max() > 1
+
+    def test_texts_are_chinese_and_quoted_where_csv_needs_it(self, generated, tables):
+        phones = tables["phone_brand_device_model"]
+        for column in ("phone_brand", "device_model"):
+            assert phones[column].str.contains("[\u4e00-\u9fff]").mean() > 0.2
+        assert phones["device_model"].str.contains(",").any()
+        assert phones["device_model"].str.contains('"').any()
+        text = members(generated[0])["phone_brand_device_model.csv.zip"].decode("utf-8")
+        rows = list(csv.reader(io.StringIO(text)))
+        assert {len(row) for row in rows} == {3}
+        assert [row[2] for row in rows[1:]] == phones["device_model"].tolist()
+        assert '""' in text
+
+
+class TestEvents:
+    def test_ids_count_the_rows(self, tables):
+        assert tables["events"]["event_id"].tolist() == list(range(1, len(tables["events"]) + 1))
+
+    def test_numbers_per_device_are_heavy_tailed(self, tables):
+        per_device = tables["events"]["device_id"].value_counts()
+        assert per_device.min() >= 1
+        assert per_device.mean() > 2.5 * per_device.median()
+        assert per_device.max() > 30 * per_device.median()
+
+    def test_timestamps_are_wall_clock_of_the_week(self, tables):
+        stamps = tables["events"]["timestamp"]
+        assert stamps.str.fullmatch(r"2016-0[45]-\d\d \d\d:\d\d:\d\d").all()
+        assert set(stamps.str[:10]) == {"2016-04-30", *(f"2016-05-0{day}" for day in range(1, 8))}
+        assert pd.to_datetime(stamps, format="%Y-%m-%d %H:%M:%S").notna().all()
+
+    def test_people_sleep(self, tables):
+        hours = tables["events"]["timestamp"].str[11:13].astype(int).value_counts()
+        assert sorted(hours.index) == list(range(24))
+        assert hours[[2, 3, 4]].sum() < 0.4 * hours[[19, 20, 21]].sum()
+
+    def test_degrees_have_two_decimals_and_are_often_zero(self, tables):
+        for column, limit in (("longitude", 180), ("latitude", 90)):
+            degrees = tables["events"][column]
+            assert degrees.str.fullmatch(r"-?\d+\.\d\d").all()
+            assert degrees.astype(float).abs().max() <= limit
+            assert 0.2 < (degrees == "0.00").mean() < 0.5
+            assert degrees.str.startswith("-").any()
+
+
+class TestAppEvents:
+    def test_they_go_in_the_order_of_less_than_half_of_the_events(self, tables):
+        shown, events = tables["app_events"]["event_id"], tables["events"]["event_id"]
+        assert shown.is_monotonic_increasing
+        assert shown.isin(events).all()
+        assert 0.40 < shown.nunique() / len(events) < 0.5
+        assert len(shown) / shown.nunique() == pytest.approx(21.8, rel=0.05)
+
+    def test_flags(self, tables):
+        assert set(tables["app_events"]["is_installed"]) == {1}
+        assert tables["app_events"]["is_active"].mean() == pytest.approx(0.39, abs=0.02)
+        assert set(tables["app_events"]["is_active"]) == {0, 1}
+
+    def test_no_event_shows_an_app_twice(self, tables):
+        assert not tables["app_events"].duplicated(["event_id", "app_id"]).any()
+
+    def test_apps_recur_between_the_events_of_a_device(self, tables):
+        device = tables["events"].set_index("event_id")["device_id"]
+        rows = pd.DataFrame(
+            {"device": tables["app_events"]["event_id"].map(device), "app": tables["app_events"]["app_id"]}
+        )
+        pairs = len(rows.drop_duplicates())
+        assert 1.2e6 * SCALE < pairs < 1.7e6 * SCALE
+
+    def test_apps_follow_zipf(self, tables):
+        share = tables["app_events"]["app_id"].value_counts(normalize=True)
+        assert len(share) == pytest.approx(19_237 * SCALE, rel=0.1)
+        assert share.iloc[:50].sum() > 0.4
+        assert share.iloc[len(share) // 2 :].sum() < 0.2
+
+
+class TestLabels:
+    def test_pairs_repeat_and_apps_without_events_are_labelled(self, tables):
+        labels, shown = tables["app_labels"], tables["app_events"]["app_id"].unique()
+        assert 0 < labels.duplicated().mean() < 0.02
+        assert labels["app_id"].nunique() == pytest.approx(113_211 * SCALE, rel=0.02)
+        assert (~np.isin(labels["app_id"].unique(), shown)).mean() > 0.7
+
+    def test_some_shown_apps_have_no_label(self, tables):
+        shown = tables["app_events"]["app_id"].unique()
+        assert 0.01 < (~np.isin(shown, tables["app_labels"]["app_id"])).mean() < 0.1
+
+    def test_labels_are_unique_and_partly_unknown_or_unused(self, tables):
+        listed, borne = tables["label_categories"]["label_id"], tables["app_labels"]["label_id"].unique()
+        assert listed.is_unique
+        assert (~np.isin(borne, listed)).any()
+        assert (~listed.isin(borne)).any()
+
+    def test_categories_are_null_shared_and_marked(self, tables):
+        borne = tables["label_categories"]["label_id"].isin(tables["app_labels"]["label_id"])
+        categories = tables["label_categories"]["category"][borne]
+        assert (categories == "").any()
+        texts = categories[categories != ""]
+        assert texts.duplicated().any()
+        for mark in ("game-", "(", ")", "_", "/"):
+            assert texts.str.contains(mark, regex=False).any(), mark
+
+    def test_categories_have_quotes_and_differ_only_before_cleaning(self, tables):
+        texts = tables["label_categories"]["category"].drop_duplicates()
+        cleaned = texts.str.lower().str.replace("game-", "game ").str.replace("[()_/]", " ", regex=True)
+        assert cleaned.str.split().str.join(" ").duplicated().any()
+        assert texts.str.contains(",").any()
+        assert texts.str.contains('"').any()
+
+
+class TestFiles:
+    def test_same_scale_and_seed_same_bytes(self, tmp_path):
+        first, second, other_seed = tmp_path / "first", tmp_path / "second", tmp_path / "other"
+        generate(first, 0.002, 3)
+        time.sleep(2.1)  # a zip file's times go by two seconds
+        generate(second, 0.002, 3)
+        generate(other_seed, 0.002, 4)
+        assert whole_files(first) == whole_files(second)
+        assert all(members(other_seed)[name] != text for name, text in members(first).items())
+
+    def test_bytes_are_the_same_on_every_platform(self, tmp_path):
+        generate(tmp_path, SMALLEST_SCALE, 0)
+        digest = hashlib.sha256(b"".join(members(tmp_path).values())).hexdigest()
+        assert digest == DIGEST
+
+    def test_out_is_made_and_an_earlier_run_replaced(self, tmp_path):
+        out = tmp_path / "not" / "there"
+        generate(out, SMALLEST_SCALE, 0)
+        (out / "notes.txt").write_text("mine")
+        before = whole_files(out)
+        generate(str(out), SMALLEST_SCALE, 1)
+        after = whole_files(out)
+        assert after.keys() == before.keys()
+        assert after["notes.txt"] == b"mine"
+        assert after["events.csv.zip"] != before["events.csv.zip"]
+
+    @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+    def test_a_failure_half_way_leaves_the_earlier_files(self, tmp_path, monkeypatch, error):
+        generate(tmp_path, SMALLEST_SCALE, 0)
+        before = whole_files(tmp_path)
+
+        def failing(recordings, rng):
+            yield next(rows(recordings, rng))
+            raise error
+
+        from hpt_spark.data.generate.recordings import Recordings
+
+        rows = Recordings.app_event_rows
+        monkeypatch.setattr(Recordings, "app_event_rows", failing)
+        with pytest.raises(type(error)):
+            generate(tmp_path, SMALLEST_SCALE, 1)
+        assert whole_files(tmp_path) == before
+        assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
+
+    def test_a_killed_generator_leaves_no_file_under_its_name(self, tmp_path):
+        command = f"from hpt_spark.data.generate.files import generate; generate({str(tmp_path)!r}, 0.1, 0)"
+        process = subprocess.Popen([sys.executable, "-c", command])
+        try:
+            deadline = time.monotonic() + 60
+            while not list(tmp_path.glob(".generating-*/app_events.csv.zip")):
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        finally:
+            process.kill()
+            process.wait()
+        assert list(tmp_path.glob("*.csv.zip")) == []
+
+
+class TestArguments:
+    @pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf"), "1", None, True, 0.0009])
+    def test_scale(self, tmp_path, scale):
+        with pytest.raises(InputError, match=r"scale is .*at least 0\.001"):
+            generate(tmp_path / "out", scale, 0)
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize("seed", [-1, 1.5, "0", None, True])
+    def test_seed(self, tmp_path, seed):
+        with pytest.raises(InputError, match=r"seed is .*whole number from 0"):
+            generate(tmp_path / "out", 0.001, seed)
+        assert not (tmp_path / "out").exists()
+
+    def test_out_is_a_file(self, tmp_path):
+        (tmp_path / "out").write_text("kept")
+        for out in (tmp_path / "out", tmp_path / "out" / "below"):
+            with pytest.raises(InputError, match="must be a folder"):
+                generate(out, 0.001, 0)
+        assert (tmp_path / "out").read_text() == "kept"
+
+    def test_numbers_of_numpy_are_numbers(self, tmp_path):
+        assert generate(tmp_path, np.float32(0.001), np.int32(5))["gender_age_train"] == 75
+
+
+@pytest.fixture(scope="module")
+def losses(tables) -> dict[str, float]:
+    train = tables["gender_age_train"]
+    place = pd.Series(np.arange(len(train)), index=train["device_id"])
+    phones = tables["phone_brand_device_model"].drop_duplicates("device_id")
+    phones = phones[phones["device_id"].isin(place.index)]
+    events = tables["events"][tables["events"]["device_id"].isin(place.index)]
+    apps = tables["app_events"].merge(events[["event_id", "device_id"]], on="event_id")
+    labels = apps[["device_id", "app_id"]].drop_duplicates().merge(tables["app_labels"], on="app_id")
+
+    def indicators(devices: pd.Series, terms: pd.Series) -> sp.csr_matrix:
+        codes, names = pd.factorize(terms)
+        ones = np.ones(len(codes), np.float32)
+        return sp.csr_matrix((ones, (place[devices], codes)), shape=(len(train), len(names)))
+
+    def shares(counts: sp.csr_matrix) -> sp.csr_matrix:
+        totals = np.maximum(counts.sum(axis=1), 1)
+        return sp.csr_matrix(counts.multiply(1 / totals))
+
+    hour = events["timestamp"].str[11:13]
+    phone = [indicators(phones["device_id"], phones[column]) for column in ("phone_brand", "device_model")]
+    features = [
+        *phone,
+        shares(indicators(events["device_id"], hour)),
+        shares(indicators(apps["device_id"], apps["app_id"])),
+        shares(indicators(labels["device_id"], labels["label_id"])),
+    ]
+    y = pd.Categorical(train["group"]).codes
+    fitted, held = train_test_split(np.arange(len(y)), test_size=0.3, random_state=0, stratify=y)
+    model = XGBClassifier(
+        n_estimators=40,
+        learning_rate=0.1,
+        max_depth=3,
+        subsample=0.5,
+        colsample_bylevel=0.1,
+        n_jobs=2,
+        random_state=0,
+    )
+    X = sp.hstack(features, format="csr")
+    probabilities = model.fit(X[fitted], y[fitted]).predict_proba(X[held])
+    recorded = train["device_id"].isin(recorded_ids(tables)).to_numpy()[held]
+    every = range(len(GROUPS))
+    return {
+        "all": log_loss(y[held], probabilities, labels=every),
+        "with events": log_loss(y[held][recorded], probabilities[recorded], labels=every),
+        "without": log_loss(y[held][~recorded], probabilities[~recorded], labels=every),
+    }
+
+
+class TestSignal:
+    """Few rounds on few devices: the signal of the apps must show above the prior of 2.43."""
+
+    def test_a_model_beats_the_prior(self, losses):
+        assert 2.30 < losses["all"] < 2.41
+
+    def test_devices_with_events_are_told_better(self, losses):
+        assert losses["with events"] < losses["without"] - 0.05

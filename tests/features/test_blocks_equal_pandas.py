@@ -1,0 +1,149 @@
+"""The Spark features equal an independent pandas implementation."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench.pandas_pipeline import build as build_with_pandas
+from hpt_spark.config import FEATURE_SETS
+from hpt_spark.data.generate.files import generate
+from hpt_spark.data.ingest import ingest
+from hpt_spark.data.schemas import GROUPS, TABLES
+from hpt_spark.data.tables import Tables
+from hpt_spark.matrix.collect import collect_design
+
+
+def assert_same(design, expected):
+    assert list(design.columns) == meanings(expected.columns)
+    assert list(design.classes) == list(expected.classes)
+    np.testing.assert_array_equal(design.y_train, expected.y_train)
+    np.testing.assert_array_equal(design.train_device_ids, expected.train_device_ids)
+    np.testing.assert_array_equal(design.test_device_ids, expected.test_device_ids)
+    for ours, theirs in ((design.X_train, expected.X_train), (design.X_test, expected.X_test)):
+        assert ours.shape == theirs.shape
+        assert ours.dtype == np.float32
+        assert ours.has_sorted_indices
+        np.testing.assert_array_equal(ours.indptr, theirs.indptr)
+        np.testing.assert_array_equal(ours.indices, theirs.indices)
+        np.testing.assert_allclose(ours.data, theirs.data, rtol=0, atol=1e-6)
+
+
+def meanings(columns):
+    return list(zip(columns["block"], columns["term"])) if hasattr(columns, "iloc") else list(columns)
+
+
+def built(spark, tables, sets=FEATURE_SETS, encoding="fraction", min_devices=1):
+    return collect_design(Tables(spark, str(tables)), sets, encoding, min_devices)
+
+
+@pytest.mark.parametrize(("encoding", "min_devices"), [("fraction", 1), ("indicator", 1), ("fraction", 7)])
+def test_all_blocks_of_generated_data(spark, raw, tables, encoding, min_devices):
+    design = built(spark, tables, encoding=encoding, min_devices=min_devices)
+    assert_same(design, build_with_pandas(raw, encoding=encoding, min_devices=min_devices))
+
+
+def test_another_seed(spark, tmp_path):
+    generate(tmp_path / "raw", 0.004, 7)
+    ingest(tmp_path / "raw", tmp_path / "tables")
+    assert_same(built(spark, tmp_path / "tables"), build_with_pandas(tmp_path / "raw"))
+
+
+@pytest.mark.parametrize("feature_set", FEATURE_SETS)
+def test_each_set_alone(spark, raw, tables, feature_set):
+    assert_same(built(spark, tables, [feature_set]), build_with_pandas(raw, sets=[feature_set]))
+
+
+@pytest.fixture
+def setting(spark):
+    """Change Spark's SQL settings for one test."""
+    before = {}
+
+    def change(key, value):
+        before.setdefault(key, spark.conf.get(key, None))
+        spark.conf.set(key, value)
+
+    yield change
+    for key, value in before.items():
+        spark.conf.unset(key) if value is None else spark.conf.set(key, value)
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 17])
+def test_the_number_of_partitions_does_not_matter(spark, tables, setting, partitions):
+    expected = built(spark, tables)
+    setting("spark.sql.shuffle.partitions", str(partitions))
+    setting("spark.sql.files.maxPartitionBytes", str(1 << 14))
+    setting("spark.sql.autoBroadcastJoinThreshold", "-1")
+    assert_same(built(spark, tables), expected)
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Asia/Kolkata", "Pacific/Kiritimati"])
+def test_time_zones_do_not_matter(spark, tables, setting, zone, monkeypatch):
+    sets = ["weekday", "hour", "weekday_hour"]
+    expected = built(spark, tables, sets)
+    setting("spark.sql.session.timeZone", zone)
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert_same(built(spark, tables, sets), expected)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+IDS = st.integers(min_value=-(2**63), max_value=2**63 - 1)
+SOME_IDS = st.lists(IDS, min_size=1, max_size=6, unique=True)
+TEXTS = st.text("aZ é华(_/)-, \"'", max_size=6) | st.sampled_from(
+    ["game-Chess", "GAME-x_y/z", "NA", "null", "None", "nan", "1 free", "ǅ"]
+)
+STAMPS = st.datetimes().filter(lambda moment: moment.year >= 1000).map(lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}")
+
+
+@st.composite
+def hostile_tables(draw):
+    """Rows of the seven tables: few ids, so that they meet, and texts that are hard to carry through."""
+    devices = draw(st.lists(IDS, min_size=2, max_size=8, unique=True))
+    split = draw(st.integers(1, len(devices) - 1))
+    events, apps, labels = draw(SOME_IDS), draw(SOME_IDS), draw(SOME_IDS)
+    strangers = [*devices, draw(IDS)]
+
+    def rows(*columns, least=1):
+        return draw(st.lists(st.tuples(*columns), min_size=least, max_size=12))
+
+    one_of = st.sampled_from
+    return {
+        "gender_age_train": [(device, "M", 20, draw(one_of(GROUPS))) for device in devices[:split]],
+        "gender_age_test": [(device,) for device in devices[split:]],
+        "events": [(event, draw(one_of(strangers)), draw(STAMPS), 0.0, 0.0) for event in events],
+        "app_events": rows(one_of([*events, 12345]), one_of(apps), st.just(1), one_of([0, 1])),
+        "app_labels": rows(one_of([*apps, 99]), one_of([*labels, 98])),
+        "label_categories": [(label, draw(st.just("") | TEXTS)) for label in labels],
+        "phone_brand_device_model": rows(one_of(strangers), TEXTS, TEXTS),
+    }
+
+
+def write_zips(folder, content):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, rows in content.items():
+        path = folder / f"{name}.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([TABLES[name].column_names, *rows])
+        with zipfile.ZipFile(folder / f"{name}.csv.zip", "w") as packed:
+            packed.write(path, path.name)
+        os.remove(path)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(content=hostile_tables())
+def test_hostile_tables(spark, tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("hostile")
+    write_zips(folder / "raw", content)
+    ingest(folder / "raw", folder / "tables")
+    assert_same(built(spark, folder / "tables"), build_with_pandas(folder / "raw"))

@@ -1,0 +1,45 @@
+"""A pytest plugin: scikit-learn's own tests, run against this package's search classes.
+
+    pytest -p tests.search.sklearn_plugin --pyargs sklearn.model_selection.tests.test_search
+
+Before those tests are imported, scikit-learn's names are bound to our classes.
+"""
+
+from __future__ import annotations
+
+import pytest
+from sklearn import model_selection
+from sklearn.model_selection import _search, _search_successive_halving
+
+from hpt_spark.config import SparkSection
+from hpt_spark.search import face
+from hpt_spark.session import spark_session
+
+NAMES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
+
+# What cannot mean anything on Spark, or tests something else than a search; each with its reason.
+IN_PROCESS = "it counts calls in its own process; on Spark they happen in the workers"
+LEFT_OUT = {
+    "test_searchcv_raise_warning_with_non_finite_score": IN_PROCESS,
+    "test_multi_metric_search_forwards_metadata": IN_PROCESS,
+    "test_search_callbacks_propagation": "callbacks of the inner estimators have no way from a worker to the driver",
+}
+
+for name in NAMES:
+    for module in (model_selection, _search, _search_successive_halving):
+        if hasattr(module, name):
+            setattr(module, name, getattr(face, name))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _spark():
+    settings = SparkSection(master="local[2]", conf={"spark.ui.enabled": "false"})
+    with spark_session("scikit-learn's tests", settings) as session:
+        yield session
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        reason = LEFT_OUT.get(item.originalname or item.name)
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))

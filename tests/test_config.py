@@ -1,0 +1,335 @@
+"""The configuration: layers, problems, and what is shown of it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hpt_spark.config import DEFAULT_FILE, FEATURE_SETS, Config, dump_config, load_config
+from hpt_spark.errors import ConfigError
+
+CONF = Path(__file__).parent.parent / "conf"
+FIXED = {
+    "objective": ["multi:softprob"],
+    "reg_alpha": [1],
+    "reg_lambda": [1],
+    "colsample_bytree": [1],
+    "learning_rate": [0.1],
+}
+FOUR = {**FIXED, "n_estimators": [300, 400], "max_depth": [3, 4], "colsample_bylevel": [0.1], "subsample": [0.5]}
+SIXTEEN = {**FOUR, "colsample_bylevel": [0.01, 0.1], "subsample": [0.5, 0.7]}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a YAML file and return its path."""
+
+    def to_file(text: str, name: str = "my.yaml") -> str:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return str(tmp_path / name)
+
+    return to_file
+
+
+def problems(*settings: str, files: tuple[str, ...] = ()) -> list[str]:
+    """Return the problems of a configuration that must have some, one per line."""
+    with pytest.raises(ConfigError) as refusal:
+        load_config(files, settings)
+    return str(refusal.value).splitlines()
+
+
+def problem(*settings: str, files: tuple[str, ...] = ()) -> str:
+    (only,) = problems(*settings, files=files)
+    return only
+
+
+# --- what is there without a word of the user ---
+
+
+def test_the_default_file_says_what_the_schema_says():
+    written = yaml.safe_load(DEFAULT_FILE.read_text(encoding="utf-8"))
+    schema = yaml.safe_load(dump_config(Config()))
+    # YAML writes the number as .nan; the file has the word, which means the same.
+    assert math.isnan(schema["search"].pop("error_score"))
+    assert written["search"].pop("error_score") == "nan"
+    assert written == schema
+
+
+def test_without_files_the_defaults_of_the_contract_hold():
+    config = load_config()
+    assert config.source.uri == "data/raw"
+    assert config.tables.uri == "data/tables"
+    assert config.features.sets == list(FEATURE_SETS)
+    assert (config.features.encoding, config.features.min_devices) == ("fraction", 1)
+    assert (config.search.backend, config.search.cv, config.search.scoring) == ("spark", 5, "neg_log_loss")
+    assert (config.search.estimator, config.search.estimator_params) == ("xgboost.XGBClassifier", {"seed": 0})
+    assert config.search.grids == [{"n_estimators": [300, 400], "max_depth": [3, 4]}]
+    assert math.isnan(config.search.error_score)
+    assert (config.run.dir, config.run.overwrite) == ("runs/demo", False)
+    assert (config.spark.master, config.spark.conf) == (None, {})
+
+
+# --- the presets ---
+
+
+@pytest.mark.parametrize(
+    ("preset", "backend", "n_jobs", "grid", "sets"),
+    [
+        ("single_vm", "joblib", 8, FOUR, FEATURE_SETS),
+        ("single_vm_small", "joblib", 8, FOUR, FEATURE_SETS[:4]),
+        ("distributed_sweep", "spark", 1, SIXTEEN, FEATURE_SETS),
+        ("demo", "spark", 1, {**FOUR, "n_estimators": [30, 40]}, FEATURE_SETS),
+    ],
+)
+def test_a_preset_is_the_scenario(preset, backend, n_jobs, grid, sets):
+    config = load_config([str(CONF / f"{preset}.yaml")])
+    search = config.search
+    assert search.grids == [grid]
+    assert math.prod(map(len, grid.values())) == (16 if preset == "distributed_sweep" else 4)
+    assert (search.backend, search.n_jobs, search.cv, search.scoring) == (backend, n_jobs, 5, "neg_log_loss")
+    assert (search.estimator, search.estimator_params, search.refit) == ("xgboost.XGBClassifier", {"seed": 0}, True)
+    assert config.features.sets == list(sets)
+    assert config.run.dir == f"runs/{preset}"
+
+
+# --- layers ---
+
+
+def test_a_later_layer_wins_and_leaves_the_other_keys(write):
+    one = write("search: {cv: 3, scoring: accuracy}\nrun: {dir: one}\n", "one.yaml")
+    two = write("search: {cv: 4}\n", "two.yaml")
+    config = load_config([one, two], ["search.cv=7", "search.cv=8", "run.overwrite=true"])
+    assert (config.search.cv, config.search.scoring, config.run.dir, config.run.overwrite) == (
+        *(8, "accuracy"),
+        *("one", True),
+    )
+    assert load_config([two, one]).search.cv == 3
+
+
+def test_an_empty_file_changes_nothing(write):
+    assert dump_config(load_config([write("# nothing\n")])) == dump_config(load_config())
+
+
+def test_a_grid_and_the_parameters_of_an_estimator_are_replaced_whole(write):
+    mine = write("search: {estimator_params: {alpha: 1}, param_grid: {C: [1, 2]}}\n")
+    search = load_config([mine]).search
+    assert search.estimator_params == {"alpha": 1}
+    assert search.grids == [{"C": [1, 2]}]
+    search = load_config([mine], ["search.param_grid={l1_ratio: [0.5]}"]).search
+    assert search.grids == [{"l1_ratio": [0.5]}]
+
+
+def test_set_can_change_one_parameter_of_the_only_grid():
+    search = load_config([], ["search.param_grid.max_depth=[9]", "search.estimator_params.tree_method=hist"]).search
+    assert search.grids == [{"n_estimators": [300, 400], "max_depth": [9]}]
+    assert search.estimator_params == {"seed": 0, "tree_method": "hist"}
+
+
+def test_set_cannot_change_one_parameter_of_several_grids(write):
+    two = write("search: {param_grid: [{C: [1]}, {C: [2]}]}\n")
+    assert "`search.param_grid`" in problem("search.param_grid.C=[3]", files=(two,))
+
+
+def test_a_spark_setting_is_one_key_with_dots_in_a_file_and_by_set(write):
+    mine = write("spark:\n  conf:\n    spark.driver.memory: 4g\n    spark.sql.ansi.enabled: false\n")
+    conf = load_config([mine], ["spark.conf.spark.executor.cores=3", "spark.conf.spark.driver.memory=5g"]).spark.conf
+    assert conf == {"spark.driver.memory": "5g", "spark.sql.ansi.enabled": False, "spark.executor.cores": 3}
+
+
+def test_nested_spark_settings_are_refused_with_the_right_form(write):
+    mine = write("spark:\n  conf:\n    spark: {driver: {memory: 4g}}\n")
+    assert "spark.driver.memory: 4g" in problem(files=(mine,))
+
+
+# --- problems ---
+
+
+def test_all_problems_are_told_at_once_each_with_its_place(write):
+    mine = write("search: {cv: 1, backend: sparc}\nfeature: {sets: [hour]}\n")
+    found = problems("features.min_devices=0", "run.dri=x", files=(mine, "/nowhere/other.yaml"))
+    assert len(found) == 6
+    for key, place in [
+        ("`search.cv`=1", mine),
+        ("`search.backend`='sparc'", mine),
+        ("`feature`", mine),
+        ("`features.min_devices`=0", "--set features.min_devices=0"),
+        ("`run.dri`", "--set run.dri=x"),
+        ("/nowhere/other.yaml", "--conf"),
+    ]:
+        (line,) = [line for line in found if key in line]
+        assert place in line
+
+
+@pytest.mark.parametrize(
+    ("setting", "key"),
+    [
+        ("search.backnd=spark", "search.backend"),
+        ("serach.cv=3", "search"),
+        ("feature.sets=[hour]", "features"),
+        ("features.Encoding=indicator", "features.encoding"),
+        ("run.direction=x", "run.dir"),
+    ],
+)
+def test_an_unknown_key_is_told_with_the_nearest_one(setting, key):
+    said = problem(setting)
+    assert said.startswith("unknown key `")
+    assert said.endswith(f"did you mean `{key}`?")
+
+
+def test_an_unknown_key_like_no_other_is_told_with_all_known_ones():
+    said = problem("run.zzz=1")
+    assert said == "unknown key `run.zzz` in --set run.zzz=1; known keys: dir, overwrite."
+
+
+def test_tracking_is_no_key_before_it_does_anything():
+    assert problem("tracking.mlflow.uri=x").startswith("unknown key `tracking`")
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("search.cv=three", "must be a whole number"),
+        ("search.cv=2.5", "must be a whole number"),
+        ("search.cv=true", "must be a whole number"),
+        ("search.cv=1", "greater than or equal to 2"),
+        ("search.cv=null", "must be a whole number"),
+        ("search.cv=[3]", "must be a whole number"),
+        ("search.n_jobs=0", "-1 for one per core"),
+        ("search.refit=2", "must be true or false"),
+        ("search.max_time=0", "greater than 0"),
+        ("search.max_time=soon", "must be a number"),
+        ("search.error_score=zero", "must be a number, nan or raise"),
+        ("search.error_score=true", "must be a number, nan or raise"),
+        ("search.scoring=3", "must be a text"),
+        ("search.strategy=rando", "'grid'"),
+        ("search.estimator_params=[1]", "must be a mapping"),
+        ("search=3", "must be a section"),
+        ("run.dir=12", "must be a text; if it is one, put it in quotes"),
+        ("run.dir=''", "must not be empty"),
+        ("run.overwrite=perhaps", "must be true or false"),
+        ("tables.uri=''", "must not be empty"),
+        ("source.via=sdkk", "did you mean `sdk`?"),
+        ("source.max_bad_rows=-1", "greater than or equal to 0"),
+        ("features.sets=[]", "must not be empty"),
+        ("features.sets=hour", "must be a list"),
+        ("features.sets=[hour, weekdy]", "did you mean `weekday`?"),
+        ("features.sets=[hour, hour]", "names hour more than once"),
+        ("features.encoding=fractions", "did you mean `fraction`?"),
+        ("features.min_devices=0", "greater than or equal to 1"),
+        ("spark.master=[local]", "must be a text"),
+        ("spark.conf=high", "must be a mapping"),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_is_allowed(setting, said):
+    found = problem(setting)
+    assert f"`{setting.partition('=')[0]}" in found
+    assert f" in --set {setting.partition('=')[0]}" in found
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    ("grid", "said"),
+    [
+        ("{}", "is empty: name at least one parameter with a list of values"),
+        ("[]", "is empty: name at least one parameter with a list of values"),
+        ("[{}]", "is empty: name at least one parameter with a list of values"),
+        ("{max_depth: []}", "has no value for max_depth: name at least one or leave max_depth out"),
+        ("{max_depth: 3}", "has a single value for max_depth: write [3]"),
+        ("{objective: softprob}", "has a single value for objective: write [softprob]"),
+        ("[{max_depth: [3]}, {max_depth: 4}]", "has a single value for max_depth: write [4]"),
+        ("{3: [4]}", "has the name 3: put it in quotes"),
+        ("3", "needs a mapping of parameter names to lists of values"),
+        ("[3]", "needs a mapping of parameter names to lists of values"),
+        ("null", "needs a mapping of parameter names to lists of values"),
+    ],
+)
+def test_a_grid_that_is_none_is_refused(grid, said):
+    assert said in problem(f"search.param_grid={grid}")
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"), [("nan", math.nan), (".nan", math.nan), ("raise", "raise"), ("0", 0.0), ("-2.5", -2.5)]
+)
+def test_every_allowed_error_score_is_taken(score, expected):
+    found = load_config([], [f"search.error_score={score}"]).search.error_score
+    assert found == expected or (math.isnan(expected) and math.isnan(found))
+
+
+# --- files and settings that cannot be read ---
+
+
+def test_wrong_yaml_is_told_with_file_and_line(write):
+    mine = write("search:\n  cv: 3\n  scoring: [accuracy\n")
+    assert problem(files=(mine,)).startswith(f"{mine} is not valid YAML at line 4:")
+
+
+def test_a_key_given_twice_is_told_with_its_line(write):
+    mine = write("search:\n  cv: 3\nrun: {dir: x}\nsearch: {scoring: accuracy}\n")
+    assert "the key search is given twice" in problem(files=(mine,))
+
+
+@pytest.mark.parametrize("text", ["- search\n", "search\n", "3\n"])
+def test_a_file_without_sections_is_refused(write, text):
+    mine = write(text)
+    assert problem(files=(mine,)).startswith(f"{mine} holds ")
+
+
+def test_a_file_that_is_missing_a_folder_or_no_text_is_refused(write, tmp_path):
+    missing = str(tmp_path / "missing.yaml")
+    assert problem(files=(missing,)).startswith(f"--conf {missing} cannot be read (No such file or directory)")
+    assert problem(files=(str(tmp_path),)).startswith(f"--conf {tmp_path} cannot be read (Is a directory)")
+    (tmp_path / "bytes.yaml").write_bytes(b"search: \xff\xfe\n")
+    assert problem(files=(str(tmp_path / "bytes.yaml"),)).startswith(f"{tmp_path}/bytes.yaml is not valid YAML")
+
+
+@pytest.mark.parametrize("setting", ["search.cv", "=3", "search..cv=3", ".search=3", ""])
+def test_a_setting_of_another_form_is_refused(setting):
+    assert "write e.g. --set search.cv=3" in problem(setting)
+
+
+def test_a_setting_whose_value_is_no_yaml_is_refused():
+    assert problem("run.dir={x").startswith("--set run.dir={x: the value is not valid YAML")
+
+
+# --- what is shown ---
+
+
+def test_a_dump_is_a_file_that_means_the_same(write):
+    config = load_config([str(CONF / "distributed_sweep.yaml")], ["run.dir=runs/Ünï"])
+    again = load_config([write(dump_config(config))])
+    assert dump_config(again) == dump_config(config)
+    assert again.spark == config.spark
+    assert again.search.grids == config.search.grids
+
+
+@pytest.mark.parametrize(
+    ("setting", "kept"),
+    [
+        ("source.uri=https://me.blob.core.windows.net/raw?sv=2022&sig=S3CRET", "https://me.blob.core.windows.net/raw"),
+        ("tables.uri=https://me:S3CRET@host/tables", "https://me:***@host/tables"),
+        ("source.uri=DefaultEndpointsProtocol=https;AccountName=me;AccountKey=S3CRET==", "AccountName=me"),
+        (
+            "spark.conf.spark.hadoop.fs.azure.account.key.me.blob.core.windows.net=S3CRET",
+            "fs.azure.account.key.me.blob.core.windows.net",
+        ),
+        ("spark.conf.spark.hadoop.fs.azure.sas.raw.me.blob.core.windows.net=S3CRET", "fs.azure.sas.raw"),
+        ("spark.conf.spark.hadoop.fs.azure.account.oauth2.client.secret=S3CRET", "oauth2.client.secret"),
+        ("spark.conf.spark.ssl.keyStorePassword=S3CRET", "spark.ssl.keyStorePassword"),
+    ],
+)
+def test_a_secret_is_never_shown(setting, kept):
+    shown = dump_config(load_config([], [setting]))
+    assert "S3CRET" not in shown
+    assert kept in shown
+    # Nor where the value is part of a problem, or stands beside one.
+    key, _, value = setting.partition("=")
+    assert "S3CRET" not in "\n".join(problems(f"{key}=[{value}]", "search.cv=1"))
+
+
+def test_what_is_no_secret_is_shown():
+    shown = dump_config(load_config([], ["spark.conf.spark.driver.memory=4g", "source.uri=https://me.example/raw"]))
+    assert "spark.driver.memory: 4g" in shown
+    assert "https://me.example/raw" in shown

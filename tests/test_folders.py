@@ -1,0 +1,365 @@
+"""Files and folders appear whole or not at all, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from hpt_spark import folders
+from hpt_spark.errors import InputError
+from hpt_spark.folders import local_path, open_folder
+
+
+def write(folder: folders.Folder, name: str, text: str) -> None:
+    with folder.writing(name) as path:
+        path.write_text(text)
+
+
+def fill(path: Path, **files: str) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (path / name).write_text(text)
+
+
+def contents(path: Path) -> dict[str, str]:
+    return {str(file.relative_to(path)): file.read_text() for file in path.rglob("*") if file.is_file()}
+
+
+# --- one file
+
+
+def test_a_file_appears_under_its_name_when_it_is_whole(tmp_path):
+    folder = open_folder(tmp_path / "run")
+    with folder.writing("model.ubj") as path:
+        path.write_text("half")
+        assert not folder.exists("model.ubj")
+        assert folder.list() == []
+        path.write_text("whole")
+    assert contents(tmp_path / "run") == {"model.ubj": "whole"}
+    assert folder.reading("model.ubj").read_text() == "whole"
+
+
+def test_the_temporary_file_keeps_its_extension_because_writers_go_by_it(tmp_path):
+    with open_folder(tmp_path).writing("design/X_train.npz") as path:
+        assert path.name.endswith("X_train.npz")
+        assert path.parent == tmp_path / "design"
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    folder = open_folder(tmp_path)
+    write(folder, "report.html", "old")
+    with pytest.raises(type(error)), folder.writing("report.html") as path:
+        path.write_text("new")
+        raise error
+    assert contents(tmp_path) == {"report.html": "old"}
+
+
+def test_a_file_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    calls = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_fsync(handle):
+        calls.append("fsync folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "fsync file")
+        fsync(handle)
+
+    def note_replace(*paths):
+        calls.append("rename")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    write(open_folder(tmp_path), "a", "text")
+    assert calls == ["fsync file", "rename", "fsync folder"]
+
+
+def test_what_a_killed_run_left_is_not_part_of_the_next_file(tmp_path):
+    (tmp_path / ".writing.a").write_text("a text of a run that was killed")
+    with open_folder(tmp_path).writing("a") as path, path.open("a") as file:
+        file.write("new")
+    assert contents(tmp_path) == {"a": "new"}
+
+
+# --- a whole folder
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    fill(tmp_path / "design", kept="old", dropped="old")
+    folder = open_folder(tmp_path)
+    with folder.replacing("design") as path:
+        fill(path, kept="new")
+        fill(path / "below", added="new")
+        assert contents(tmp_path / "design") == {"kept": "old", "dropped": "old"}
+        assert folder.list() == ["design"]
+    assert contents(tmp_path) == {"design/kept": "new", "design/below/added": "new"}
+
+
+def test_a_folder_can_replace_itself(tmp_path):
+    fill(tmp_path / "tables", old="old")
+    with open_folder(tmp_path / "tables").replacing() as path:
+        fill(path, new="new")
+    assert contents(tmp_path) == {"tables/new": "new"}
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path):
+    fill(tmp_path / "disk" / "tables", old="old")
+    (tmp_path / "tables").symlink_to(tmp_path / "disk" / "tables")
+    with open_folder(tmp_path / "tables").replacing() as path:
+        fill(path, new="new")
+    assert (tmp_path / "tables").is_symlink()
+    assert contents(tmp_path / "disk" / "tables") == {"new": "new"}
+
+
+def test_a_failed_replacement_leaves_the_old_folder_and_nothing_else(tmp_path):
+    fill(tmp_path / "design", old="old")
+    with pytest.raises(ValueError, match="no"), open_folder(tmp_path).replacing("design") as path:
+        fill(path, new="new")
+        raise ValueError("no")
+    assert contents(tmp_path) == {"design/old": "old"}
+    assert sorted(os.listdir(tmp_path)) == ["design"]
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path):
+    fill(tmp_path / ".writing.design" / "below", leftover="x")
+    fill(tmp_path / ".deleted.design", leftover="x")
+    fill(tmp_path / ".replaced.design", leftover="x")
+    fill(tmp_path / "design", old="old")
+    with open_folder(tmp_path).replacing("design") as path:
+        assert contents(path) == {}
+        fill(path, new="new")
+    assert contents(tmp_path) == {"design/new": "new"}
+    assert os.listdir(tmp_path) == ["design"]
+
+
+@pytest.mark.parametrize("look", ["open", "exists", "reading", "replacing"])
+def test_a_folder_whose_replacement_was_killed_between_two_renames_is_put_back(tmp_path, look):
+    fill(tmp_path / ".replaced.design", old="old")
+    if look == "open":
+        open_folder(tmp_path / "design")
+    elif look == "replacing":
+        with pytest.raises(ValueError, match="no"), open_folder(tmp_path).replacing("design"):
+            raise ValueError("no")
+    else:
+        assert getattr(open_folder(tmp_path), look)("design")
+    assert contents(tmp_path) == {"design/old": "old"}
+
+
+def test_a_reader_that_puts_the_old_folder_back_does_not_stop_the_writer(tmp_path):
+    folder, done = open_folder(tmp_path), threading.Event()
+
+    def look():
+        while not done.is_set():
+            folder.exists("design")
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    try:
+        for turn in range(100):
+            with folder.replacing("design") as path:
+                fill(path, turn=str(turn))
+            assert contents(tmp_path / "design") == {"turn": str(turn)}
+    finally:
+        done.set()
+        reader.join()
+    assert os.listdir(tmp_path) == ["design"]
+
+
+# --- processes
+
+
+CHILD = """
+import sys, time
+from hpt_spark.folders import open_folder
+with open_folder(sys.argv[1]).replacing("design") as path:
+    (path / "half").write_text("half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def writer_process(tmp_path):
+    fill(tmp_path / "design", old="old")
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "writing\n"
+    yield child
+    child.kill()
+    child.wait()
+    child.stdout.close()
+
+
+def test_two_processes_do_not_write_the_same_folder(tmp_path, writer_process):
+    with (
+        pytest.raises(InputError, match=r"design is being written by another process: wait until it ends"),
+        open_folder(tmp_path).replacing("design"),
+    ):
+        pass
+    writer_process.kill()
+    writer_process.wait()
+    assert contents(tmp_path / "design") == {"old": "old"}
+    with open_folder(tmp_path).replacing("design") as path:
+        fill(path, new="new")
+    assert contents(tmp_path) == {"design/new": "new"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_process_leaves_nothing_behind(tmp_path, writer_process, number):
+    writer_process.send_signal(number)
+    assert writer_process.wait(10) == (143 if number == signal.SIGTERM else -signal.SIGINT)
+    assert contents(tmp_path) == {"design/old": "old"}
+    assert os.listdir(tmp_path) == ["design"]
+
+
+def test_sigterm_is_again_what_it_was(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    write(open_folder(tmp_path), "a", "text")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_handler_of_the_program_is_left_alone(tmp_path):
+    def own(number, frame):
+        raise AssertionError
+
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        with open_folder(tmp_path).writing("a") as path:
+            assert signal.getsignal(signal.SIGTERM) is own
+            path.touch()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_thread_may_write(tmp_path):
+    thread = threading.Thread(target=write, args=(open_folder(tmp_path), "a", "text"))
+    thread.start()
+    thread.join()
+    assert contents(tmp_path) == {"a": "text"}
+
+
+# --- what a user can do wrong
+
+
+@pytest.mark.parametrize(
+    "uri", ["https://a.blob.core.windows.net/c", "wasbs://c@a.blob.core.windows.net/x", "abfss://c@a/x", "hdfs:///x"]
+)
+def test_only_local_folders_are_supported_yet(uri):
+    with pytest.raises(InputError) as caught:
+        open_folder(uri)
+    assert str(caught.value) == (
+        f"{uri} cannot be used here: only a local folder is supported, as a plain path or file:///PATH"
+    )
+
+
+def test_a_secret_in_a_uri_is_not_shown():
+    with pytest.raises(InputError) as caught:
+        open_folder("https://me:pass@host/c?sv=1&sig=SECRET")
+    assert "https://me:***@host/c cannot" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("/data/raw", "/data/raw"),
+        ("file:///data/raw%20b", "/data/raw b"),
+        ("file:/data", "/data"),
+        ("file://localhost/data", "/data"),
+        ("/data/100%25", "/data/100%25"),
+        ("/data/a:b", "/data/a:b"),
+        ("/data/../x", "/x"),
+    ],
+)
+def test_local_paths(uri, path):
+    assert local_path(uri) == Path(path)
+
+
+def test_home_and_relative_paths(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert local_path("~/data") == local_path("data") == local_path(Path("data")) == tmp_path / "data"
+
+
+def test_the_home_of_nobody():
+    with pytest.raises(InputError, match="unknown user"):
+        local_path("~no-such-user-here/data")
+
+
+def test_another_hosts_file():
+    with pytest.raises(InputError, match="another host"):
+        local_path("file://server/data")
+
+
+def test_a_file_where_a_folder_is_needed(tmp_path):
+    fill(tmp_path, run="text")
+    with pytest.raises(InputError) as caught:
+        open_folder(tmp_path / "run")
+    assert str(caught.value) == (
+        f"{tmp_path}/run is a file where a folder is needed: choose another path or move the file away"
+    )
+    with pytest.raises(InputError, match=r"cannot write .*/run/deep/a \(Not a directory\): choose a folder in which"):
+        write(open_folder(tmp_path / "run" / "deep"), "a", "text")
+
+
+def test_a_full_disk(tmp_path):
+    with pytest.raises(InputError) as caught, open_folder(tmp_path).writing("a"), open("/dev/full", "w") as full:
+        full.write("text")
+        full.flush()
+    assert str(caught.value) == (
+        f"the disk is full while writing {tmp_path}/a: free some space or choose a folder on another disk"
+    )
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EBUSY])
+def test_a_folder_that_cannot_be_replaced(tmp_path, monkeypatch, number):
+    def refuse(*paths):
+        raise OSError(number, os.strerror(number))
+
+    folder = open_folder(tmp_path)
+    monkeypatch.setattr(os, "rename", refuse)
+    message = r"cannot write .*design \((Read-only|Device or resource busy)"
+    with pytest.raises(InputError, match=message), folder.replacing("design"):
+        pass
+
+
+def test_an_error_of_the_caller_stays_what_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError), open_folder(tmp_path).writing("a"):
+        (tmp_path / "no" / "such").read_text()
+    with pytest.raises(PermissionError), open_folder(tmp_path).writing("a"):
+        raise PermissionError(errno.EACCES, "of something else")
+
+
+def test_a_folder_in_which_one_may_not_write(tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    program = (
+        "import os, sys; from hpt_spark.folders import open_folder; folder = open_folder(sys.argv[1]);\n"
+        "if os.geteuid() == 0: os.chown(sys.argv[1], 1, 1); [os.chmod(p, 0o755) for p in sys.argv[2:]];"
+        " os.setgid(65534); os.setuid(65534)\n"
+        "with folder.writing('a'): pass"
+    )
+    opened = [str(path) for path in tmp_path.parents if str(path).startswith("/tmp/") or path == tmp_path]
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(locked), str(tmp_path), *opened], capture_output=True, text=True
+    )
+    assert f"InputError: cannot write {locked}/a (Permission denied): choose a folder" in ended.stderr
+
+
+def test_listing_and_deleting(tmp_path):
+    folder = open_folder(tmp_path / "run")
+    assert folder.list() == []
+    fill(tmp_path / "run" / "b", x="x")
+    fill(tmp_path / "run", a="a")
+    assert folder.list() == ["a", "b"]
+    folder.delete("b")
+    folder.delete("no such thing")
+    assert folder.list() == ["a"]
+    folder.delete("a")
+    assert not folder.exists("a")

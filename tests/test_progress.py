@@ -1,0 +1,102 @@
+"""Progress: a bar on a terminal, log lines elsewhere."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import pytest
+
+from hpt_spark import progress
+from hpt_spark.progress import SECONDS_BETWEEN_LINES, Progress
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def lines(caplog):
+    caplog.set_level(logging.INFO, "hpt_spark.progress")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+def test_a_line_says_what_is_done_and_how_long_the_rest_takes(clock):
+    work = Progress("tune", 20, "fits")
+    assert work.line() == "tune: 0 of 20 fits in 00:00"
+    clock.now += 30
+    work.advance(5, note="fold 3")
+    assert work.line("fold 3") == "tune: 5 of 20 fits in 00:30, about 01:30 left (fold 3)"
+    work.advance(5, left=7)
+    assert work.line() == "tune: 10 of 20 fits in 00:30, about 00:07 left"
+    work.advance(10)
+    assert work.line() == "tune: 20 of 20 fits in 00:30"
+
+
+def test_bytes_are_shown_in_their_size(clock):
+    work = Progress("ingest", 2_500_000, "B")
+    work.advance(1_000_000)
+    clock.now += 2
+    assert work.line() == "ingest: 1.00MB of 2.50MB in 00:02, about 00:03 left"
+
+
+def test_an_unknown_total_is_left_out(clock):
+    work = Progress("count", None, "rows")
+    work.advance(3)
+    clock.now += 61
+    assert work.line() == "count: 3 rows in 01:01"
+
+
+def test_lines_come_at_most_every_ten_seconds_and_one_at_the_end(clock, lines):
+    with Progress("build", 100, "blocks") as work:
+        for _ in range(100):
+            clock.now += SECONDS_BETWEEN_LINES / 4
+            work.advance()
+    assert len(lines()) == 26
+    assert lines()[0].startswith("build: 4 of 100 blocks in 00:10")
+    assert lines()[-1] == "build: 100 of 100 blocks in 04:10"
+
+
+def test_work_that_failed_has_no_last_line(clock, lines):
+    with pytest.raises(ZeroDivisionError), Progress("build", 2, "blocks") as work:
+        work.advance()
+        raise ZeroDivisionError
+    assert lines() == []
+
+
+def test_a_terminal_gets_a_bar_and_no_lines(monkeypatch, lines):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with Progress("build", 2, "blocks") as work:
+        work.advance(note="brand")
+        work.advance(note="model: 7 columns")
+    assert lines() == []
+    shown = terminal.getvalue()
+    assert "\r" in shown
+    assert "2/2" in shown
+    assert "build" in shown
+
+
+def test_no_terminal_gets_no_control_characters(monkeypatch, lines):
+    stderr = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stderr)
+    with Progress("build", 1, "blocks") as work:
+        work.advance()
+    assert "\r" not in stderr.getvalue()
+    assert len(lines()) == 1
