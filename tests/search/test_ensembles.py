@@ -25,10 +25,10 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tests.search.in_process import GridSearchCV, HalvingGridSearchCV
 from xgboost import XGBClassifier, XGBRanker, XGBRegressor, XGBRFClassifier
 
 from hpt_spark.search.ensembles.staged import staged
+from tests.search.in_process import GridSearchCV, HalvingGridSearchCV
 
 X, y = make_classification(150, 8, n_informative=5, n_classes=3, random_state=0)
 TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time")
@@ -101,7 +101,11 @@ SHARING = [
     (RandomForestClassifier(**SEEDED), "n_estimators", {"max_depth": [2, None]}),
     (RandomForestRegressor(max_samples=0.5, **SEEDED), "n_estimators", {}),
     (ExtraTreesClassifier(bootstrap=True, **SEEDED), "n_estimators", {}),
-    (make_pipeline(StandardScaler(), PCA(4, random_state=0), XGBClassifier(n_jobs=1)), "xgbclassifier__n_estimators", {}),
+    (
+        make_pipeline(StandardScaler(), PCA(4, random_state=0), XGBClassifier(n_jobs=1)),
+        "xgbclassifier__n_estimators",
+        {},
+    ),
     (make_pipeline(StandardScaler(), RandomForestClassifier(**SEEDED)), "randomforestclassifier__n_estimators", {}),
 ]
 
