@@ -18,7 +18,7 @@ setup: .venv/.ready ## Create the virtual environment .venv with everything in i
 .venv/.ready: setup.py constraints/spark4.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "hpt-spark needs Python 3.10 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); name another one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt --editable '.[spark,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt --editable '.[spark,azure,dev]'
 	@touch $@
 
 .PHONY: java
@@ -56,7 +56,7 @@ find-python310:
 
 .venv-spark33/.ready: setup.py constraints/spark33.txt
 	$(PYTHON310) -m venv .venv-spark33
-	$(BIN33)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark33.txt --editable '.[spark,dev]'
+	$(BIN33)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark33.txt --editable '.[spark,azure,dev]'
 	@touch $@
 
 .PHONY: test-spark33
@@ -83,8 +83,8 @@ bench-features: setup java ## Compare ingest and build_features with a single-pr
 .PHONY: constraints
 constraints: setup ## Resolve the constraints files again to the newest releases
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra dev --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
-	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra dev --constraint constraints/spark33.in setup.py -o constraints/spark33.txt
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
+	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/spark33.in setup.py -o constraints/spark33.txt
 
 .PHONY: clean
 clean: ## Remove what the targets made
