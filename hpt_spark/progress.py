@@ -31,7 +31,7 @@ class Progress:
         What an earlier run has done: it counts as finished, but not for the rate.
     """
 
-    def __init__(self, label: str, total: float | None, unit: str, done: float = 0.0) -> None:
+    def __init__(self, label: str, total: float | None, unit: str, done: float = 0) -> None:
         self.label = label
         self.total = total
         self.unit = unit

@@ -79,8 +79,8 @@ def parse_blob_uri(uri: str) -> BlobAddress:
         If it is none of the known forms, or carries a secret.
     """
     parts = urlsplit(uri)
-    _refuse_secrets(parts)
-    address = _of_hadoop_form(parts) if parts.scheme.lower() in _HADOOP else _of_web_form(parts)
+    _refuse_secrets(uri, parts)
+    address = _of_hadoop_form(uri, parts) if parts.scheme.lower() in _HADOOP else _of_web_form(uri, parts)
     if not _CONTAINER.fullmatch(address.container):
         raise InputError(
             f"{uri} names the container '{address.container}', which cannot exist: a name has 3 to 63 lower-case "
@@ -91,11 +91,11 @@ def parse_blob_uri(uri: str) -> BlobAddress:
     return address
 
 
-def _refuse_secrets(parts: SplitResult) -> None:
-    shown = without_secrets(parts.geturl())
-    if parts.query or parts.fragment or parts.geturl().endswith(("?", "#")):
+def _refuse_secrets(uri: str, parts: SplitResult) -> None:
+    shown = without_secrets(uri).partition("#")[0]
+    if "?" in uri or "#" in uri:
         raise InputError(
-            f"the URI {shown.partition('#')[0]} goes on with a query, which may be a secret (a SAS token): leave out "
+            f"the URI {shown} goes on with a query, which may be a secret (a SAS token): leave out "
             "the '?' and what follows, keep the token in an environment variable and name that in source.credential"
         )
     if parts.password is not None or (parts.username is not None and parts.scheme.lower() in _WEB):
@@ -105,30 +105,29 @@ def _refuse_secrets(parts: SplitResult) -> None:
         )
 
 
-def _of_web_form(parts: SplitResult) -> BlobAddress:
+def _of_web_form(uri: str, parts: SplitResult) -> BlobAddress:
     segments = unquote(parts.path).strip("/").split("/")
     azure = _AZURE_HOST.fullmatch(parts.netloc.lower())
     if azure:
         if parts.scheme.lower() == "http":
-            raise InputError(f"{parts.geturl()} is not encrypted: write https:// instead of http://")
+            raise InputError(f"{uri} is not encrypted: write https:// instead of http://")
         return BlobAddress(_account_url(azure), azure["account"], segments[0], _as_prefix(segments[1:]))
     if not _is_near(parts.hostname or ""):
-        raise InputError(f"{parts.geturl()} is not the address of a blob container: write {FORMS}")
+        raise InputError(f"{uri} is not the address of a blob container: write {FORMS}")
     account, container, *folders = [*segments, ""][: max(2, len(segments))]
     return BlobAddress(f"{parts.scheme.lower()}://{parts.netloc}/{account}", account, container, _as_prefix(folders))
 
 
-def _of_hadoop_form(parts: SplitResult) -> BlobAddress:
+def _of_hadoop_form(uri: str, parts: SplitResult) -> BlobAddress:
     # Not unquoted: for Hadoop a % is a character like any other.
     container, _, host = parts.netloc.rpartition("@")
     azure = _AZURE_HOST.fullmatch(host.lower())
     if not parts.netloc:
         raise InputError(
-            f"{parts.geturl()} means the default container of a cluster: read it with source.via=hadoop there, "
-            f"or write {FORMS}"
+            f"{uri} means the default container of a cluster: read it with source.via=hadoop there, or write {FORMS}"
         )
     if not azure:
-        raise InputError(f"{parts.geturl()} is not the address of a blob container: write {FORMS}")
+        raise InputError(f"{uri} is not the address of a blob container: write {FORMS}")
     return BlobAddress(_account_url(azure), azure["account"], container, _as_prefix(parts.path.strip("/").split("/")))
 
 
