@@ -16,8 +16,6 @@ READER, WRITER = "Storage Blob Data Reader", "Storage Blob Data Contributor"
 # Answers that another attempt may change; None stands for a connection that broke.
 PASSING = (None, 408, 429, 500, 502, 503, 504)
 
-_NO_RIGHT = ("AuthorizationPermissionMismatch", "AuthorizationFailure", "InsufficientAccountPermissions")
-
 
 def status_of(error: Exception) -> int | None:
     """Return the HTTP status that `error` reports; None if there was no answer, or only a part of one."""
@@ -88,10 +86,11 @@ def _remedy(error: Exception, code: str, credential: Credential, writes: bool) -
         return f"the account does not permit this way ({code}): sign in with `az login`, or ask its owner"
     if credential.kind == "key":
         return "the key is wrong or was renewed: copy it again from the account's access keys"
-    return _remedy_for_sas(code, credential.value, writes)
+    return _remedy_for_sas(credential.value, writes)
 
 
-def _remedy_for_sas(code: str, token: str, writes: bool) -> str:
+def _remedy_for_sas(token: str, writes: bool) -> str:
+    # The server does not say what is wrong with a token, but the token itself does.
     fields = parse_qs(token)
     needed = "r, l, c and w (read, list, create, write)" if writes else "r and l (read, list)"
     now = datetime.now(timezone.utc)
@@ -100,8 +99,8 @@ def _remedy_for_sas(code: str, token: str, writes: bool) -> str:
         return f"it expired at {ends:%Y-%m-%d %H:%M} UTC: make a new one"
     if starts and starts > now:
         return f"it is valid only from {starts:%Y-%m-%d %H:%M} UTC on: wait, or make a new one"
-    permissions = fields.get("sp", ["none"])[0]
-    if code in _NO_RIGHT or "ResourceType" in code:
+    permissions = fields.get("sp", [""])[0]
+    if not set("rlcw" if writes else "rl") <= set(permissions):
         return f"it has the permissions '{permissions}', where {needed} on the container are needed: make a new one"
     return f"it was not made for this container, or was cut or revoked: make a new one with {needed}"
 

@@ -29,11 +29,12 @@ class Exchange:
 
 
 class Proxy:
-    """Passes on what comes; `instead` may answer a request itself, `on_way` may change what is answered."""
+    """Passes on what comes; `instead` may answer a request itself, `on_way` and `to_server` may change what is sent."""
 
     def __init__(self, target: int) -> None:
         self.instead: Callable[[Exchange], bytes | None] = lambda exchange: None
         self.on_way: Callable[[Exchange, bytes], bytes] = lambda exchange, data: data
+        self.to_server: Callable[[Exchange, bytes], bytes] = lambda exchange, data: data
         self.exchanges: list[Exchange] = []
         self._target = target
         self._lock = threading.Lock()
@@ -67,7 +68,7 @@ class Proxy:
                     if answer is not None:
                         client.sendall(answer)
                         continue
-                server.sendall(data)
+                server.sendall(self.to_server(current[0], data))
         except OSError:
             pass
         finally:
