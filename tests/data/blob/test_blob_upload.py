@@ -45,7 +45,9 @@ def files(folder):
 
 
 def puts(place, kind):
-    return [exchange for exchange in place.proxy.exchanges if exchange.line.startswith("PUT ") and kind in exchange.line]
+    return [
+        exchange for exchange in place.proxy.exchanges if exchange.line.startswith("PUT ") and kind in exchange.line
+    ]
 
 
 def test_all_seven_and_nothing_else(place, folder):
