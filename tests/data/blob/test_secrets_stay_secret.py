@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import subprocess
 import sys
@@ -68,68 +69,105 @@ def search(where: dict[str, bytes], secrets: set[bytes]) -> list[str]:
     return [name for name, text in where.items() if any(secret in text for secret in secrets)]
 
 
-def test_no_secret_is_left_anywhere(place, raw, tmp_path, command_lines, monkeypatch):
-    monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING")
-    token, expired = sas(place), sas(place, -1)
-    signatures = [part.removeprefix("sig=") for one in (token, expired) for part in one.split("&") if "sig=" in part]
-    secrets = set().union(*map(forms, [place.azurite.key, *signatures]))
-    shown: dict[str, bytes] = {}
+class Jobs:
+    """Runs jobs, and keeps what they show."""
 
-    def job(name, *settings, **variables):
-        environment = {**os.environ, **variables}
-        here = [f"source.uri={place.uri}", f"source.downloads={tmp_path}/downloads", f"tables.uri={tmp_path}/tables"]
-        here += [f"upload.folder={raw}", f"run.dir={tmp_path}/run"]
-        words = [word for setting in [*here, *settings] if "=" in setting for word in ("--set", setting)]
+    def __init__(self, place, folder, *settings):
+        self.shown: dict[str, bytes] = {}
+        self._settings = [f"source.uri={place.uri}", f"source.downloads={folder}/downloads", *settings]
+        self._folder = folder
+
+    def start(self, job, *settings, **variables):
+        words = [word for setting in [*self._settings, *settings] if "=" in setting for word in ("--set", setting)]
         words += [setting for setting in settings if "=" not in setting]
-        log = tmp_path / f"{len(shown)}-{name}.log"
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, log, name, *words], capture_output=True, env=environment, cwd=tmp_path
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, self._folder / f"{len(self.shown)}-{job}.log", job, *words],
+            env={**os.environ, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=self._folder,
         )
-        shown[f"{len(shown)}-{name}"] = done.stdout + done.stderr
-        return done.returncode
 
-    key = {"AZURE_STORAGE_ACCOUNT": ACCOUNT, "AZURE_STORAGE_KEY": place.azurite.key}
-    by_sas = {"MY_TOKEN": token}
-    named = "source.credential=MY_TOKEN"
-    assert job("upload", **key) == 0
-    assert job("ingest", named, f"source.downloads={tmp_path}/other", **by_sas) == 0
-    assert job("ingest", AZURE_STORAGE_CONNECTION_STRING=place.azurite.connection_string) == 0
-    assert job("ingest", named, "--dry-run", **by_sas, **key) == 0
-    assert job("ingest", named, MY_TOKEN=expired) == 2
-    assert job("ingest", named, MY_TOKEN="S3CRET !") == 2
+    def end(self, job):
+        self.shown[f"output of job {len(self.shown)}"] = job.communicate()[0]
+        return job.returncode
 
-    place.proxy.instead = lambda exchange: b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
-    slow = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, tmp_path / "broken.log", "ingest", "--set", f"source.uri={place.uri}"],
-        env={**os.environ, "AZURE_STORAGE_ACCOUNT": ACCOUNT, "AZURE_STORAGE_SAS_TOKEN": token},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=tmp_path,
-    )
-    time.sleep(3)
-    place.proxy.instead = lambda exchange: None
-    place.proxy.on_way = broken
-    time.sleep(3)
-    slow.terminate()
-    shown["broken"] = slow.communicate()[0]
+    def run(self, *words, **variables):
+        return self.end(self.start(*words, **variables))
 
-    events = tmp_path / "events"
-    events.mkdir()
-    spark = ["spark.eventLog.enabled: true", "spark.eventLog.compress: false", f"spark.eventLog.dir: {events.as_uri()}", "spark.ui.enabled: false"]
-    conf = f"spark.conf={{{', '.join(spark)}}}"
-    sets = "features.sets=[brand_model]"
-    assert job("build_features", named, conf, sets, "spark.master=local[2]", **by_sas, **key) == 0
 
-    left = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    logged = [text for name, text in left.items() if name.startswith(str(events))]
-    assert any(b"SparkListenerEnvironmentUpdate" in text for text in logged)
-    assert any(b"sig=***" in text for text in left.values())  # the requests' URLs were logged
-    assert any(b"MY_TOKEN" in text for text in shown.values())
-    assert any(b"jobs" in line or b"ingest" in line for line in command_lines)
-    assert search(shown, secrets) == []
+@pytest.fixture
+def token(place, monkeypatch):
+    """A SAS token of the container; nothing else is in the environment."""
+    monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING")
+    return sas(place)
+
+
+def secrets_of(place, *tokens):
+    signatures = [part.removeprefix("sig=") for token in tokens for part in token.split("&") if "sig=" in part]
+    return set().union(*map(forms, [place.azurite.key, *signatures]))
+
+
+def refuse_secrets(jobs, folder, command_lines, secrets):
+    """Search everything; return the files that are left."""
+    left = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert search(jobs.shown, secrets) == []
     assert search(left, secrets) == []
     assert search({line.decode(errors="replace"): line for line in command_lines}, secrets) == []
-    assert search({"shown": b"".join(shown.values())}, {b"S3CRET"}) == []
+    return left
+
+
+def test_blob_jobs_leave_no_secret(place, raw, tmp_path, command_lines, token):
+    expired = sas(place, -1)
+    key = {"AZURE_STORAGE_ACCOUNT": ACCOUNT, "AZURE_STORAGE_KEY": place.azurite.key}
+    jobs = Jobs(place, tmp_path, f"tables.uri={tmp_path}/tables", f"upload.folder={raw}")
+    named = "source.credential=MY_TOKEN"
+    assert jobs.run("upload", **key) == 0
+    assert jobs.run("ingest", named, f"source.downloads={tmp_path}/other", MY_TOKEN=token) == 0
+    assert jobs.run("ingest", AZURE_STORAGE_CONNECTION_STRING=place.azurite.connection_string) == 0
+    assert jobs.run("ingest", named, "--dry-run", MY_TOKEN=token, **key) == 0
+    assert jobs.run("ingest", named, MY_TOKEN=expired) == 2
+    assert jobs.run("ingest", named, MY_TOKEN="S3CRET !") == 2
+
+    place.proxy.instead = lambda exchange: b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
+    count = len(place.proxy.exchanges)
+    job = jobs.start("ingest", AZURE_STORAGE_ACCOUNT=ACCOUNT, AZURE_STORAGE_SAS_TOKEN=token)
+    wait_for_requests(place, count + 2)
+    place.proxy.instead = lambda exchange: None
+    place.proxy.on_way = broken
+    wait_for_requests(place, count + 5)
+    job.terminate()
+    assert jobs.end(job) == 143
+
+    left = refuse_secrets(jobs, tmp_path, command_lines, {*secrets_of(place, token, expired), b"S3CRET"})
+    assert any(b"sig=***" in text for text in left.values())  # the requests' URLs were logged
+    assert any(b"MY_TOKEN" in text for text in jobs.shown.values())
+    assert any(b"source.credential=MY_TOKEN" in line for line in command_lines)
+
+
+def test_spark_jobs_leave_no_secret(place, tables, tmp_path, command_lines, token):
+    events = tmp_path / "events"
+    events.mkdir()
+    conf = {"eventLog.enabled": True, "eventLog.compress": False, "eventLog.dir": events.as_uri(), "ui.enabled": False}
+    jobs = Jobs(place, tmp_path, f"tables.uri={tables}", f"run.dir={tmp_path}/run", "spark.master=local[2]")
+    assert jobs.run(
+        "build_features",
+        "source.credential=MY_TOKEN",
+        f"spark.conf={json.dumps({f'spark.{name}': value for name, value in conf.items()})}",
+        "features.sets=[brand_model]",
+        MY_TOKEN=token,
+        AZURE_STORAGE_ACCOUNT=ACCOUNT,
+        AZURE_STORAGE_KEY=place.azurite.key,
+    ) == 0
+    left = refuse_secrets(jobs, tmp_path, command_lines, secrets_of(place, token))
+    logged = [text for name, text in left.items() if name.startswith(str(events))]
+    assert any(b"SparkListenerEnvironmentUpdate" in text for text in logged)
+    assert any(b"java" in line and b"spark" in line for line in command_lines)
+
+
+def wait_for_requests(place, count):
+    while len(place.proxy.exchanges) < count:
+        time.sleep(0.01)
 
 
 def test_the_search_finds_a_secret_in_each_of_its_forms():
