@@ -231,11 +231,19 @@ def test_bytes_changed_on_the_way(place, tmp_path):
     assert len(place.proxy.reads) == 16
 
 
-def test_bytes_changed_on_the_way_of_a_zip_without_an_md5(place, tmp_path):
-    data = place.put("a.csv.zip", zipped(noise(SIZE)), md5=False)
+def test_bytes_changed_on_the_way_of_a_blob_without_an_md5(place, tmp_path):
+    data = place.put("a.csv", noise(SIZE), md5=False)
     place.proxy.on_way = lambda exchange, part: corrupt(exchange, part) if exchange.number == 3 else part
-    assert place.download(tmp_path) == {"a.csv.zip": data}
-    assert len(place.proxy.reads) == 16
+    assert place.download(tmp_path) == {"a.csv": data}
+    assert len(place.proxy.reads) == 10  # each range has its own checksum; that one came again, in halves
+
+
+def test_bytes_changed_on_every_way_of_a_blob_without_an_md5(place, tmp_path):
+    place.put("a.csv", noise(SIZE), md5=False)
+    place.proxy.on_way = lambda exchange, part: corrupt(exchange, part) if exchange.is_read else part
+    with pytest.raises(TransferError, match="what arrived was not what was sent, again and again"):
+        place.download(tmp_path)
+    assert contents(tmp_path) == {}
 
 
 def test_bytes_changed_on_every_way(place, tmp_path):

@@ -150,15 +150,18 @@ def test_spark_jobs_leave_no_secret(place, tables, tmp_path, command_lines, toke
     events.mkdir()
     conf = {"eventLog.enabled": True, "eventLog.compress": False, "eventLog.dir": events.as_uri(), "ui.enabled": False}
     jobs = Jobs(place, tmp_path, f"tables.uri={tables}", f"run.dir={tmp_path}/run", "spark.master=local[2]")
-    assert jobs.run(
-        "build_features",
-        "source.credential=MY_TOKEN",
-        f"spark.conf={json.dumps({f'spark.{name}': value for name, value in conf.items()})}",
-        "features.sets=[brand_model]",
-        MY_TOKEN=token,
-        AZURE_STORAGE_ACCOUNT=ACCOUNT,
-        AZURE_STORAGE_KEY=place.azurite.key,
-    ) == 0
+    assert (
+        jobs.run(
+            "build_features",
+            "source.credential=MY_TOKEN",
+            f"spark.conf={json.dumps({f'spark.{name}': value for name, value in conf.items()})}",
+            "features.sets=[brand_model]",
+            MY_TOKEN=token,
+            AZURE_STORAGE_ACCOUNT=ACCOUNT,
+            AZURE_STORAGE_KEY=place.azurite.key,
+        )
+        == 0
+    )
     left = refuse_secrets(jobs, tmp_path, command_lines, secrets_of(place, token))
     logged = [text for name, text in left.items() if name.startswith(str(events))]
     assert any(b"SparkListenerEnvironmentUpdate" in text for text in logged)
