@@ -1,6 +1,6 @@
 """A container as this package needs it: a few calls that try again, and explain what is refused.
 
-The only module that knows the Azure SDK. What the SDK raises never passes it, not even as the
+The only module that talks to Azure's SDK. What the SDK raises never passes it, not even as the
 cause of another error: its text may hold the URL of a request, and with it a SAS token.
 """
 
