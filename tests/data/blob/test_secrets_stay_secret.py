@@ -132,10 +132,10 @@ def test_blob_jobs_leave_no_secret(place, raw, tmp_path, command_lines, token):
     place.proxy.instead = lambda exchange: b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
     count = len(place.proxy.exchanges)
     job = jobs.start("ingest", AZURE_STORAGE_ACCOUNT=ACCOUNT, AZURE_STORAGE_SAS_TOKEN=token)
-    wait_for_requests(place, count + 2)
+    wait_for_requests(place, count + 2, job)
     place.proxy.instead = lambda exchange: None
     place.proxy.on_way = broken
-    wait_for_requests(place, count + 5)
+    wait_for_requests(place, count + 5, job)
     job.terminate()
     assert jobs.end(job) == 143
 
@@ -168,8 +168,8 @@ def test_spark_jobs_leave_no_secret(place, tables, tmp_path, command_lines, toke
     assert any(b"java" in line and b"spark" in line for line in command_lines)
 
 
-def wait_for_requests(place, count):
-    while len(place.proxy.exchanges) < count:
+def wait_for_requests(place, count, job):
+    while len(place.proxy.exchanges) < count and job.poll() is None:
         time.sleep(0.01)
 
 
