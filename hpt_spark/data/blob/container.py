@@ -116,10 +116,7 @@ class Container:
 
         def read_on() -> bytes:
             wanted = min(piece, end - at)
-            try:
-                data: bytes = client.download_blob(at, wanted, etag=blob.etag, **options).readall()
-            except ValueError:  # the answer is not that of a blob server that was asked for a range
-                data = b""
+            data: bytes = client.download_blob(at, wanted, etag=blob.etag, **options).readall()
             if len(data) != wanted:
                 raise EOFError
             return data
@@ -205,7 +202,8 @@ class Container:
 
         try:
             result = call()
-        except (AzureError, OSError, EOFError) as error:
+        except (AzureError, OSError, EOFError, ValueError) as error:
+            # The last two come of an answer that was cut in its head, or is not that of a blob server.
             return self._failure(error, name, writes)
         self._has_answered = True
         return result
@@ -265,6 +263,8 @@ def _mask(record: logging.LogRecord) -> bool:
 
 
 def _blob(properties: Any, prefix: str) -> Blob:
+    if properties.etag is None or properties.size is None:
+        raise EOFError
     md5 = properties.content_settings.content_md5
     etag = '"{}"'.format(properties.etag.strip('"'))
     return Blob(properties.name.removeprefix(prefix), properties.size, etag, bytes(md5) if md5 else None)

@@ -14,7 +14,7 @@ class CutError(Exception):
     """Raised by a fault: the bytes that it holds are passed on, then the connection is closed."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Exchange:
     """A request and, as far as it has come, its answer."""
 

@@ -119,6 +119,15 @@ def test_a_connection_cut_once(place, tmp_path, position, which):
     assert place.download(tmp_path) == {"a.csv": data}
 
 
+@pytest.mark.parametrize("position", [0, 20, 100, 200, 300, 450, 900])
+def test_a_list_of_blobs_cut_once(place, tmp_path, position):
+    data = place.put("a.csv", noise(5))
+    place.proxy.on_way = lambda exchange, part: (
+        cut_at(exchange, part, position) if exchange is place.proxy.exchanges[0] else part
+    )
+    assert place.download(tmp_path) == {"a.csv": data}
+
+
 def test_every_connection_breaks_after_less_than_a_range(place, tmp_path, monkeypatch):
     monkeypatch.setattr("azure.storage.blob._download.time.sleep", lambda seconds: None)
     data = place.put("a.csv", noise(300 * KIB))
