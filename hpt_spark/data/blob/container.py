@@ -88,7 +88,10 @@ class Container:
         prefix = self.address.prefix
 
         def walk() -> list[Blob]:
-            found = self._client.walk_blobs(name_starts_with=prefix, delimiter="/")
+            try:
+                found = list(self._client.walk_blobs(name_starts_with=prefix, delimiter="/"))
+            except AttributeError:  # so the SDK ends when an answer was cut before its body
+                raise EOFError from None
             return [_blob(one, prefix) for one in found if not one.name.endswith("/")]
 
         return self._patiently(walk, writes=to_write)
@@ -251,10 +254,11 @@ def _client(address: BlobAddress, credential: Credential) -> Any:
 
 
 def _keep_secrets_out_of_the_log() -> None:
-    """Mask what urllib3 logs at DEBUG: the whole URL of a request, of which a SAS token is a part."""
-    log = logging.getLogger("urllib3.connectionpool")
-    if _mask not in log.filters:
-        log.addFilter(_mask)
+    """Mask what urllib3 logs at DEBUG and in warnings: the URL of a request, of which a SAS token is a part."""
+    for name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
+        log = logging.getLogger(f"urllib3.{name}")
+        if _mask not in log.filters:
+            log.addFilter(_mask)
 
 
 def _mask(record: logging.LogRecord) -> bool:

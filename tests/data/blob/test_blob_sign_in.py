@@ -20,6 +20,7 @@ from hpt_spark.data.blob.download import download
 from hpt_spark.data.blob.upload import upload
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.errors import InputError, TransferError
+from tests.data.blob.proxy import cut_at
 
 pytestmark = [pytest.mark.blob, pytest.mark.usefixtures("quick")]
 
@@ -204,6 +205,18 @@ def test_an_account_that_does_not_exist(place, tmp_path, variables, monkeypatch)
 
 def unknown_host(*_, **__):
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def test_a_token_is_masked_in_the_warnings_of_the_sdks_own_libraries(place, tmp_path, variables, caplog):
+    token = sas(place)
+    variables(ACCOUNT=ACCOUNT, SAS_TOKEN=token)
+    place.proxy.on_way = lambda exchange, part: (
+        cut_at(exchange, part, 200) if exchange is place.proxy.exchanges[0] else part
+    )
+    with caplog.at_level("DEBUG"):
+        assert fetched(place, tmp_path) == {"a.csv": DATA}
+    assert "Failed to parse headers" in caplog.text
+    assert token.rpartition("sig=")[2] not in caplog.text
 
 
 # --- an identity: DefaultAzureCredential asks a managed identity's endpoint, Azurite checks the token
