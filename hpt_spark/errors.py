@@ -23,3 +23,6 @@ class ConfigError(InputError):
 
 class MissingDependencyError(HptSparkError):
     """An optional package or program is not installed; the message names what to install."""
+
+
+NO_PYSPARK = "PySpark is not installed; a cluster brings its own, elsewhere run: pip install 'hpt-spark[spark]'."

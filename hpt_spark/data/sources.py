@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.errors import InputError
-from hpt_spark.folders import local_path
+from hpt_spark.folders import is_blob, is_local, local_path
 
 SUFFIXES = (".csv.zip", ".csv.gz", ".csv")
 
@@ -88,18 +88,27 @@ def open_source(uri: str | os.PathLike[str], via: str = "auto") -> Source:
     Parameters
     ----------
     uri : str or path
-        A local folder: a plain path or a ``file:`` URI.
-    via : {"auto"}
-        By which way it is read; a folder has one.
+        A local folder (a plain path or a ``file:`` URI), or any Hadoop path.
+    via : {"auto", "hadoop"}
+        By which way it is read. With ``hadoop`` a plain path too is one of the cluster's default file system.
 
     Raises
     ------
     InputError
         If there is no such folder, or the scheme of `uri` or `via` is not supported.
     """
+    if is_read_by_hadoop(uri, via):
+        from hpt_spark.data.hadoop_source import HadoopSource
+
+        return HadoopSource(os.fspath(uri))
     if via != "auto":
         raise InputError(f"source.via={via} cannot be used: only folders can be read, for which source.via is auto")
     return FolderSource(local_path(uri))
+
+
+def is_read_by_hadoop(uri: str | os.PathLike[str], via: str) -> bool:
+    """Return whether a source is read through the JVM's file systems, for which Spark must run."""
+    return via == "hadoop" or (via == "auto" and not is_local(uri) and not is_blob(uri))
 
 
 def find_files(source: Source) -> dict[str, SourceFile]:
