@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ import pyspark
 
 ROOT = Path(__file__).parent.parent
 SPARK_JARS = Path(pyspark.__file__).parent / "jars"
+NEEDED_BY_IT = ("junit:junit:4.13.2", "org.hamcrest:hamcrest-core:1.3")
 SECONDS_TO_START = 120
 
 
@@ -24,8 +27,21 @@ def hadoop_version() -> str:
 
 
 def server_jars() -> Path:
-    """Return the folder into which ``make hdfs-jars`` puts Hadoop's mini cluster."""
+    """Return the folder of Hadoop's mini cluster, which `fetch` fills."""
     return ROOT / ".hdfs" / hadoop_version()
+
+
+def fetch() -> None:
+    """Get the jars that PySpark has not from Maven Central, unless they are there."""
+    artifacts = [f"org.apache.hadoop:hadoop-client-minicluster:{hadoop_version()}", *NEEDED_BY_IT]
+    for artifact in artifacts:
+        _, name, version = artifact.split(":")
+        if (server_jars() / f"{name}-{version}.jar").exists():
+            continue
+        if not shutil.which("mvn"):
+            sys.exit("The tests on HDFS need Maven to fetch Hadoop's mini cluster (Debian, Ubuntu: apt install maven)")
+        copy = ["mvn", "--quiet", "--batch-mode", "dependency:copy", f"-Dartifact={artifact}"]
+        subprocess.run([*copy, f"-DoutputDirectory={server_jars()}"], check=True)
 
 
 @contextmanager
@@ -37,7 +53,7 @@ def running_hdfs(folder: Path, data_nodes: int = 1) -> Iterator[str]:
     folder : Path
         Where it keeps its data, its log and the port it has chosen.
     """
-    assert list(server_jars().glob("hadoop-client-minicluster-*.jar")), "run `make hdfs-jars` first"
+    assert list(server_jars().glob("hadoop-client-minicluster-*.jar")), "they are fetched by `make test-hdfs`"
     details = folder / "details.json"
     java = Path(os.environ["JAVA_HOME"]) / "bin" / "java" if "JAVA_HOME" in os.environ else "java"
     command = [java, "-Xmx512m", f"-Dtest.build.data={folder / 'data'}", "-cp", f"{server_jars()}/*:{SPARK_JARS}/*"]
@@ -55,3 +71,7 @@ def running_hdfs(folder: Path, data_nodes: int = 1) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait()
+
+
+if __name__ == "__main__":
+    fetch()

@@ -119,6 +119,7 @@ class HadoopFolder(Folder):
         path = self._at(name)
         if not _has_parent(path):
             raise InputError(f"{without_secrets(path)} cannot be replaced as a whole: name a folder in it")
+        self._put_back(path)
         with unwound_by_sigterm(), self._unfinished(path) as unfinished:
             self._files.make_folder(unfinished)
             HadoopFolder(self._files, _parent_of(path))._clear_leftovers()
