@@ -77,7 +77,7 @@ def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
         find_files(source)
 
 
-@pytest.mark.parametrize("uri", ["https://a.blob.core.windows.net/c/p?sig=SECRET", "wasbs://c@a/p", "hdfs://h/p"])
+@pytest.mark.parametrize("uri", ["https://a.blob.core.windows.net/c/p?sig=SECRET", "wasbs://c@a/p"])
 def test_other_schemes_are_refused_without_their_secret(uri):
     with pytest.raises(InputError) as caught:
         open_source(uri)

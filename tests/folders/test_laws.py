@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -174,12 +175,9 @@ def test_a_process_killed_at_any_change_leaves_the_old_folder_or_the_new_one(pla
         folder = place.open(name)
         with monkeypatch.context() as patched:
             done = kill_at_change(patched, place, number)
-            try:
-                with folder.replacing("design") as path:
-                    (path / "one").write_text("new")
-                    (path / "two").write_text("new")
-            except Killed:
-                pass
+            with suppress(Killed), folder.replacing("design") as path:
+                (path / "one").write_text("new")
+                (path / "two").write_text("new")
         with place.open(name).reading("design") as path:
             texts = {file.read_text() for file in path.iterdir() if not file.name.startswith(".")}
         assert texts in ({"old"}, {"new"})
@@ -199,10 +197,8 @@ def test_a_process_killed_at_any_change_leaves_the_old_file_or_the_new_one(place
         write(folder, "best_params.json", "old")
         with monkeypatch.context() as patched:
             done = kill_at_change(patched, place, number)
-            try:
+            with suppress(Killed):
                 write(folder, "best_params.json", "new")
-            except Killed:
-                pass
         outcomes.append(read(place.open(f"run{number}"), "best_params.json"))
         if len(done) < number:
             break
