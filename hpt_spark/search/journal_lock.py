@@ -22,6 +22,7 @@ from hpt_spark.folders import Folder
 
 NAME = "lock.json"
 LEASE_SECONDS = 30.0
+LONGEST_WAIT = 5.0
 SECONDS_TO_WRITE = 2  # an object store shows a file before it has its text
 
 _log = logging.getLogger(__name__)
@@ -44,11 +45,11 @@ class JournalLock:
 
     def __enter__(self) -> JournalLock:
         if not self._folder.create(NAME, self._text()):
-            began = time.monotonic()
             self._refuse_living(self._settled_holder())
+            began = time.monotonic()
             self._write()
-            # Of two that take a void lock over, the later one has it; a far file system takes its time.
-            time.sleep(max(0.05, 10 * (time.monotonic() - began)))
+            # Of two that take a void lock over, the later one has it; on a far file system it takes its time.
+            time.sleep(max(0.05, min(5 * (time.monotonic() - began), LONGEST_WAIT)))
             holder = self._holder()
             if holder.get("token") != self._token:
                 self._refuse_living(holder)
