@@ -77,7 +77,9 @@ class HadoopFolder(Folder):
 
     def delete(self, name: str) -> None:
         """Delete the file or the folder `name`, if there is one."""
-        self._files.delete(self._at(name))
+        path = self._at(name)
+        self._files.delete(_beside(path, REPLACED))  # or it would be put back
+        self._files.delete(path)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:

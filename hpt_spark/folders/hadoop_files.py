@@ -112,7 +112,7 @@ class HadoopFiles:
     def rename(self, source: str, target: str) -> bool:
         """Rename a file or a folder unless there is something at `target`; return whether it was renamed.
 
-        On HDFS this is one step. Elsewhere something may come to `target` between the look and the rename.
+        On HDFS this is one step. Elsewhere a folder may come to `target` between the look and the rename.
 
         Raises
         ------
@@ -129,9 +129,10 @@ class HadoopFiles:
             raise FileNotFoundError(without_secrets(source))
         if self.exists(target):
             return False
+        inside = f"{target}/{source.rpartition('/')[2]}"  # where Hadoop puts it if there is a folder after all
         with java_errors_explained(target):
             if self._files.rename(self._path(source), self._path(target)):
-                return True
+                return not (self.exists(inside) and self._files.rename(self._path(inside), self._path(source)))
         if self.exists(target) or not self.exists(source):
             return False
         raise HptSparkError(f"{without_secrets(source)} could not be renamed to {without_secrets(target)}")

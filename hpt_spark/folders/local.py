@@ -65,6 +65,7 @@ class LocalFolder(Folder):
     def delete(self, name: str) -> None:
         """Delete the file or the folder `name`, if there is one."""
         with disk_errors_explained(self.path / name):
+            _delete(_replaced(self.path / name))  # or it would be put back
             _delete(self.path / name)
 
     @contextmanager

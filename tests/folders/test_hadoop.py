@@ -205,6 +205,29 @@ def test_of_two_that_replace_a_folder_at_the_same_time_one_is_there_whole(place)
     assert place._files.names(place.uri) == ["design"]
 
 
+def test_a_folder_that_comes_back_just_before_the_rename_is_not_renamed_into(place, monkeypatch):
+    with place.replacing("design") as path:
+        (path / "a").write_text("old")
+    exists, put_back = HadoopFiles.exists, []
+
+    def exists_and_is_put_back(files, path):
+        """As if a reader put the old folder back right after the writer has looked."""
+        there = exists(files, path)
+        if path.endswith("/design") and exists(files, path.replace("design", ".replaced.design")) and not put_back:
+            put_back.append(path)
+            os.rename(path.replace("design", ".replaced.design")[5:], path[5:])
+        return there
+
+    monkeypatch.setattr(HadoopFiles, "exists", exists_and_is_put_back)
+    with place.replacing("design") as path:
+        (path / "a").write_text("new")
+    assert len(put_back) == 1
+    with place.reading("design") as path:
+        assert (path / "a").read_text() == "new"
+        assert [file.name for file in path.iterdir()] == ["a"]
+    assert place._files.names(place.uri) == ["design"]
+
+
 def test_what_a_killed_run_left_is_removed_when_it_is_old(place, tmp_path):
     place.create("a", "text")
     old, young = tmp_path / "run" / ".writing.1.model.ubj", tmp_path / "run" / ".writing.2.model.ubj"

@@ -223,7 +223,10 @@ def test_a_reader_that_puts_the_old_folder_back_does_not_stop_the_writer(place):
     finally:
         done.set()
         reader.join()
-    assert place.contents() == {"run/design/turn": str(turn)}
+    left = place.contents()
+    if place.kind == "hadoop":  # what the reader moved last may stay, out of sight, until the next write
+        left = {name: text for name, text in left.items() if not name.startswith("run/.replaced.")}
+    assert left == {"run/design/turn": str(turn)}
 
 
 # --- several drivers
@@ -275,6 +278,17 @@ def test_listing_and_deleting(place):
     assert folder.list() == ["a"]
     folder.delete("a")
     assert not folder.exists("a")
+
+
+def test_what_is_deleted_does_not_come_back(place):
+    """A run was killed after it had replaced them, before it had taken the old ones away."""
+    place.fill("run", **{"manifest.json": "new", ".replaced.manifest.json": "old"})
+    place.fill("run/design", a="new")
+    place.fill("run/.replaced.design", a="old")
+    for name in ("manifest.json", "design"):
+        place.open().delete(name)
+        assert not place.open().exists(name)
+    assert place.contents() == {}
 
 
 def test_a_file_where_a_folder_is_needed(place):

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,10 @@ import pyspark
 import pytest
 import yaml
 
+from hpt_spark.folders import open_folder
 from hpt_spark.folders.hadoop_files import HadoopFiles
+
+pytestmark = pytest.mark.timeout(900)  # each job is a process with a JVM, and the machine may be busy
 
 BIN = Path(sys.executable).parent
 JOBS = ("ingest", "build_features", "tune", "predict", "report")
@@ -85,6 +89,14 @@ def fetched(uri: str, target: Path) -> Path:
     return target
 
 
+def give_design(jobs: Jobs, run: str, folder: Path) -> None:
+    """Put the design that is in the place's run into another run."""
+    design = fetched(f"{jobs.place}/run/design", folder / "design")
+    with open_folder(run).replacing("design") as path:
+        shutil.copytree(design, path, dirs_exist_ok=True)
+    shutil.rmtree(design)
+
+
 def contents(folder: Path) -> dict[str, object]:
     """Return all that a run leaves but its times: journal and lock, which are only on the way, left out."""
     found: dict[str, object] = {}
@@ -146,17 +158,16 @@ def test_nothing_unfinished_stays_on_hdfs(on_hdfs, tmp_path):
     assert [name for name in left if name.startswith(".") or name == "lock.json"] == []
 
 
-def test_the_jobs_leave_the_same_from_a_cluster(source, on_disk, tmp_path):
-    place = source.removesuffix("/raw")
-    jobs = Jobs(place, "local-cluster[2,1,1024]", tmp_path)
+def test_the_jobs_leave_the_same_from_a_cluster(on_hdfs, on_disk, tmp_path):
+    jobs = Jobs(on_hdfs.place, "local-cluster[2,1,1024]", tmp_path)
     for job in JOBS:
-        jobs.run(job, f"tables.uri={place}/cluster/tables", f"run.dir={place}/cluster/run")
-    assert contents(fetched(f"{place}/cluster", tmp_path / "all")) == on_disk
+        jobs.run(job, f"tables.uri={jobs.place}/cluster/tables", f"run.dir={jobs.place}/cluster/run")
+    assert contents(fetched(f"{jobs.place}/cluster", tmp_path / "all")) == on_disk
 
 
 def test_the_joblib_backend_searches_on_hdfs_too(on_hdfs, on_disk, tmp_path):
     run = f"{on_hdfs.place}/joblib"
-    on_hdfs.run("build_features", f"run.dir={run}")
+    give_design(on_hdfs, run, tmp_path)
     on_hdfs.run("tune", f"run.dir={run}", "search.backend=joblib")
     on_hdfs.run("predict", f"run.dir={run}")
     found = fetched(run, tmp_path / "run")
@@ -167,7 +178,7 @@ def test_the_joblib_backend_searches_on_hdfs_too(on_hdfs, on_disk, tmp_path):
 def test_a_tune_killed_on_hdfs_goes_on_where_it_was(on_hdfs, tmp_path):
     files, run = HadoopFiles(on_hdfs.place), f"{on_hdfs.place}/killed"
     settings = (f"run.dir={run}", f"search.param_grid={json.dumps(SLOW_GRID)}", "spark.master=local[1]")
-    on_hdfs.run("build_features", f"run.dir={run}")
+    give_design(on_hdfs, run, tmp_path)
     with on_hdfs.start("tune", *settings) as process:
         deadline = time.monotonic() + 150
         while not any(name.startswith("evaluation-0-") for name in files.names(f"{run}/journal")):
@@ -184,7 +195,7 @@ def test_a_tune_killed_on_hdfs_goes_on_where_it_was(on_hdfs, tmp_path):
     on_hdfs.run("tune", *settings)  # the lock of a process that is gone does not hold it up
     assert "lock.json" not in files.names(f"{run}/journal")
     whole = f"{on_hdfs.place}/whole"
-    on_hdfs.run("build_features", f"run.dir={whole}")
+    give_design(on_hdfs, whole, tmp_path)
     on_hdfs.run("tune", f"run.dir={whole}", *settings[1:])
     resumed, unbroken = (contents(fetched(uri, tmp_path / uri[-5:] / "run").parent) for uri in (run, whole))
     reuse = resumed["run/manifest.json"].pop("reuse")
