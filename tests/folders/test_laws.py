@@ -207,6 +207,8 @@ def test_a_process_killed_at_any_change_leaves_the_old_file_or_the_new_one(place
 
 
 def test_a_reader_that_puts_the_old_folder_back_does_not_stop_the_writer(place):
+    if place.kind == "hadoop":
+        pytest.skip("Hadoop renames a local folder onto another by copying; test_hadoop.py lets a reader come between")
     folder, done = place.open(), threading.Event()
 
     def look():
@@ -223,10 +225,7 @@ def test_a_reader_that_puts_the_old_folder_back_does_not_stop_the_writer(place):
     finally:
         done.set()
         reader.join()
-    left = place.contents()
-    if place.kind == "hadoop":  # what the reader moved last may stay, out of sight, until the next write
-        left = {name: text for name, text in left.items() if not name.startswith("run/.replaced.")}
-    assert left == {"run/design/turn": str(turn)}
+    assert place.contents() == {"run/design/turn": str(turn)}
 
 
 # --- several drivers
