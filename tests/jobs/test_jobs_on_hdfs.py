@@ -202,3 +202,57 @@ def test_a_tune_killed_on_hdfs_goes_on_where_it_was(on_hdfs, tmp_path):
     assert (reuse["fits"], reuse["resumed"], reuse["trainings"]) == (12, finished, 12 - finished)
     unbroken["run/manifest.json"].pop("reuse")
     assert resumed == unbroken
+
+
+@pytest.mark.parametrize(
+    ("job", "number"), [("ingest", signal.SIGTERM), ("ingest", signal.SIGINT), ("tune", signal.SIGTERM)]
+)
+def test_a_job_that_is_told_to_end_leaves_nothing_half_done(on_hdfs, tmp_path, job, number):
+    files, place = HadoopFiles(on_hdfs.place), f"{on_hdfs.place}/ended-{job}-{number.value}"
+    give_design(on_hdfs, f"{place}/run", tmp_path)
+    settings = (f"tables.uri={place}/tables", f"run.dir={place}/run", f"search.param_grid={json.dumps(SLOW_GRID)}")
+    under_way = (
+        (lambda: files.exists(f"{place}/run/journal/lock.json"))
+        if job == "tune"
+        else (lambda: any(name.startswith(".writing.") for name in files.names(place)))
+    )
+    with on_hdfs.start(job, *settings) as process:
+        deadline = time.monotonic() + 150
+        while not under_way():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+        err = process.communicate(timeout=100)[1]
+    assert process.returncode == (143 if number == signal.SIGTERM else 130), err
+    assert "Traceback" not in err
+    assert files.names(place) == ["run"]
+    assert [name for name in files.names(f"{place}/run/journal") if not name.startswith("evaluation-0")] == []
+
+
+@pytest.mark.parametrize(
+    ("job", "setting", "said"),
+    [
+        (
+            "report",
+            "run.dir=hdfs://me:S3CRET@127.0.0.1:1/run",
+            "hdfs://me:***@127.0.0.1:1/run cannot be used (ConnectEx",
+        ),
+        (
+            "report",
+            "run.dir=abfss://c@a.dfs.core.windows.net/run?sig=S3CRET",
+            "abfss://c@a.dfs.core.windows.net/run was",
+        ),
+        ("ingest", "source.uri=HDFS/nothing", "the source folder HDFS/nothing does not exist: correct source.uri"),
+        ("predict", "run.dir=HDFS/nothing", "run.dir=HDFS/nothing has no design; run `hpt-spark build_features`"),
+        ("build_features", "tables.uri=HDFS/nothing", "tables.uri=HDFS/nothing has no readable table"),
+    ],
+)
+def test_a_wrong_path_is_told_in_one_sentence(on_hdfs, job, setting, said):
+    with on_hdfs.start(job, setting.replace("HDFS", on_hdfs.place)) as process:
+        out, err = process.communicate(timeout=200)
+    sentences = [line for line in err.splitlines() if line.startswith("hpt-spark: ")]
+    assert (process.returncode, out, len(sentences)) == (2, "", 1), err
+    assert sentences[0].startswith(f"hpt-spark: {said.replace('HDFS', on_hdfs.place)}")
+    assert "Traceback" not in err
+    assert "S3CRET" not in err
