@@ -155,7 +155,7 @@ def test_the_jobs_leave_on_hdfs_what_they_leave_on_a_disk(on_hdfs, on_disk, tmp_
 def test_nothing_unfinished_stays_on_hdfs(on_hdfs, tmp_path):
     left = [path.name for path in fetched(on_hdfs.place, tmp_path / "all").rglob("*")]
     assert len(left) > 20
-    assert [name for name in left if name.startswith(".") or name == "lock.json"] == []
+    assert [name for name in left if name.startswith((".", "lock"))] == []
 
 
 def test_the_jobs_leave_the_same_from_a_cluster(on_hdfs, on_disk, tmp_path):
@@ -179,6 +179,10 @@ def test_a_tune_killed_on_hdfs_goes_on_where_it_was(on_hdfs, tmp_path):
     files, run = HadoopFiles(on_hdfs.place), f"{on_hdfs.place}/killed"
     settings = (f"run.dir={run}", f"search.param_grid={json.dumps(SLOW_GRID)}", "spark.master=local[1]")
     give_design(on_hdfs, run, tmp_path)
+
+    def locks() -> int:
+        return sum(name.startswith("lock") for name in files.names(f"{run}/journal"))
+
     with on_hdfs.start("tune", *settings) as process:
         deadline = time.monotonic() + 150
         while not any(name.startswith("evaluation-0-") for name in files.names(f"{run}/journal")):
@@ -186,14 +190,14 @@ def test_a_tune_killed_on_hdfs_goes_on_where_it_was(on_hdfs, tmp_path):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGKILL)
-    assert "lock.json" in files.names(f"{run}/journal")
+    assert locks() == 1
     assert not files.exists(f"{run}/manifest.json")
     journal = fetched(f"{run}/journal", tmp_path / "journal")
     finished = sum(len(path.read_text().splitlines()) for path in journal.glob("evaluation-0-*.jsonl"))
     assert 0 < finished < 12
 
     on_hdfs.run("tune", *settings)  # the lock of a process that is gone does not hold it up
-    assert "lock.json" not in files.names(f"{run}/journal")
+    assert locks() == 0
     whole = f"{on_hdfs.place}/whole"
     give_design(on_hdfs, whole, tmp_path)
     on_hdfs.run("tune", f"run.dir={whole}", *settings[1:])
@@ -211,14 +215,10 @@ def test_a_job_that_is_told_to_end_leaves_nothing_half_done(on_hdfs, tmp_path, j
     files, place = HadoopFiles(on_hdfs.place), f"{on_hdfs.place}/ended-{job}-{number.value}"
     give_design(on_hdfs, f"{place}/run", tmp_path)
     settings = (f"tables.uri={place}/tables", f"run.dir={place}/run", f"search.param_grid={json.dumps(SLOW_GRID)}")
-    under_way = (
-        (lambda: files.exists(f"{place}/run/journal/lock.json"))
-        if job == "tune"
-        else (lambda: any(name.startswith(".writing.") for name in files.names(place)))
-    )
+    folder, begun = (f"{place}/run/journal", "lock") if job == "tune" else (place, ".writing.")
     with on_hdfs.start(job, *settings) as process:
         deadline = time.monotonic() + 150
-        while not under_way():
+        while not any(name.startswith(begun) for name in files.names(folder)):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.01)
