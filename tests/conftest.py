@@ -27,6 +27,8 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.spark)
         if "hdfs" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.hdfs)
+        if item.get_closest_marker("hdfs"):
+            item.add_marker(pytest.mark.timeout(900))  # starts servers, and each job is a process with a JVM
 
 
 @pytest.fixture(scope="session")

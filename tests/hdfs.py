@@ -17,7 +17,7 @@ import pyspark
 ROOT = Path(__file__).parent.parent
 SPARK_JARS = Path(pyspark.__file__).parent / "jars"
 NEEDED_BY_IT = ("junit:junit:4.13.2", "org.hamcrest:hamcrest-core:1.3")
-SECONDS_TO_START = 120
+SECONDS_TO_START = 600  # on a machine that is busy with other things
 
 
 def hadoop_version() -> str:

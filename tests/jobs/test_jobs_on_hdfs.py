@@ -20,8 +20,6 @@ import yaml
 from hpt_spark.folders import open_folder
 from hpt_spark.folders.hadoop_files import HadoopFiles
 
-pytestmark = pytest.mark.timeout(900)  # each job is a process with a JVM, and the machine may be busy
-
 BIN = Path(sys.executable).parent
 JOBS = ("ingest", "build_features", "tune", "predict", "report")
 GRID = {"n_estimators": [3, 5], "max_depth": [2]}
