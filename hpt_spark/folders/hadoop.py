@@ -89,9 +89,9 @@ class HadoopFolder(Folder):
             local = scratch / _name_of(path)
             local.touch()
             yield local
-            self._clear_leftovers()
             with self._unfinished(path) as unfinished:
                 self._files.upload(local, unfinished)
+                self._clear_leftovers(unfinished)
                 if self._files.replaces_files:
                     self._files.replace_file(unfinished, path)
                 else:
@@ -124,7 +124,7 @@ class HadoopFolder(Folder):
         self._put_back(path)
         with unwound_by_sigterm(), self._unfinished(path) as unfinished:
             self._files.make_folder(unfinished)
-            HadoopFolder(self._files, _parent_of(path))._clear_leftovers()
+            HadoopFolder(self._files, _parent_of(path))._clear_leftovers(unfinished)
             yield HadoopFolder(self._files, unfinished)
             self._swap_in(unfinished, path)
 
@@ -175,20 +175,16 @@ class HadoopFolder(Folder):
             self._files.rename(_beside(path, REPLACED), deleted)
             self._files.delete(deleted)
 
-    def _clear_leftovers(self) -> None:
-        """Delete what killed runs have left unfinished in this folder, once."""
+    def _clear_leftovers(self, just_written: str) -> None:
+        """Delete what killed runs have left unfinished in this folder, once; `just_written` tells what time it is."""
         if self._looked_for_leftovers:
             return
         self._looked_for_leftovers = True
         names = [name for name in self._files.names(self._path) if name.startswith((UNFINISHED, DELETED))]
-        if not names:
-            return
-        with self._unfinished(f"{self._path}/now") as now:
-            self._files.create(now, "")
-            clock = self._files.modified(now)
+        now = self._files.modified(just_written)
         for name in names:
             with suppress(FileNotFoundError):  # another run was faster
-                if clock - self._files.modified(self._at(name)) > STALE_SECONDS:
+                if now - self._files.modified(self._at(name)) > STALE_SECONDS:
                     self._files.delete(self._at(name))
 
 
