@@ -10,7 +10,7 @@ PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bi
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.ready ## Create the virtual environment .venv with everything in it
@@ -36,7 +36,12 @@ demo: setup java ## Run the main job on generated data: generate, ingest, featur
 
 .PHONY: test
 test: setup java ## Run the tests
-	$(BIN)/python -m pytest -m 'not slow and not blob'
+	$(BIN)/python -m pytest -m 'not slow and not hdfs and not blob'
+
+.PHONY: test-hdfs
+test-hdfs: setup java ## Run the tests on a real HDFS, fetched from Maven Central (40 MB)
+	$(BIN)/python -m tests.hdfs
+	$(BIN)/python -m pytest -m hdfs
 
 .PHONY: test-slow
 test-slow: setup java ## Run the tests that take long
@@ -62,7 +67,7 @@ test-sklearn: setup java ## Run scikit-learn's own tests of its search classes a
 
 .PHONY: test-pure
 test-pure: setup ## Run the tests that need no Spark
-	$(BIN)/python -m pytest -m 'not slow and not blob and not spark'
+	$(BIN)/python -m pytest -m 'not slow and not spark and not hdfs and not blob'
 
 .PHONY: find-python310
 find-python310:
@@ -76,7 +81,12 @@ find-python310:
 .PHONY: test-spark33
 test-spark33: find-python310 .venv-spark33/.ready ## Run the tests on PySpark 3.3 and Python 3.10, as on HDInsight 5.1
 	@$(BIN33)/python -m hpt_spark.java
-	$(BIN33)/python -m pytest -m 'not slow and not blob'
+	$(BIN33)/python -m pytest -m 'not slow and not hdfs and not blob'
+
+.PHONY: test-hdfs-spark33
+test-hdfs-spark33: find-python310 .venv-spark33/.ready ## Run the tests on a real HDFS of the release that PySpark 3.3 has
+	$(BIN33)/python -m tests.hdfs
+	$(BIN33)/python -m pytest -m hdfs
 
 .PHONY: lint
 lint: setup ## Check style, types and the layers of the package
@@ -106,4 +116,4 @@ constraints: setup ## Resolve the constraints files again to the newest releases
 
 .PHONY: clean
 clean: ## Remove what the targets made
-	rm -rf .venv .venv-spark33 .azurite data/demo runs/demo build dist *.egg-info
+	rm -rf .venv .venv-spark33 .azurite .hdfs data/demo runs/demo build dist *.egg-info

@@ -20,8 +20,7 @@ from types import FrameType
 from typing import Any
 
 from hpt_spark.config import dump_config, load_config
-from hpt_spark.errors import ConfigError, HptSparkError, MissingDependencyError
-from hpt_spark.session import NO_PYSPARK
+from hpt_spark.errors import NO_PYSPARK, ConfigError, HptSparkError, MissingDependencyError
 
 JOBS = ("generate", "upload", "ingest", "build_features", "tune", "predict", "report")
 JOBS_PACKAGE = "hpt_spark_jobs"

@@ -27,3 +27,6 @@ class MissingDependencyError(HptSparkError):
 
 class TransferError(HptSparkError):
     """A transfer failed after all attempts; the message says what is kept, so that a later one goes on from there."""
+
+
+NO_PYSPARK = "PySpark is not installed; a cluster brings its own, elsewhere run: pip install 'hpt-spark[spark]'."

@@ -96,6 +96,34 @@ def test_the_session_is_what_the_settings_say(sessions):
     assert (two["settings"][0], two["settings"][2]) == ("3", "true")
 
 
+REACH = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from pyspark import SparkContext
+from hpt_spark.config import SparkSection
+from hpt_spark.session import spark_session, within_reach
+settings = SparkSection(master="local[1]", conf={"spark.ui.enabled": False})
+runs = lambda: SparkContext._active_spark_context is not None
+facts = []
+with within_reach("x", settings, "runs/demo", "file:///data"):
+    facts.append(runs())
+for uris, also in ((["runs/demo", "hdfs://host/x"], False), (["runs/demo"], True)):
+    with within_reach("x", settings, *uris, also=also):
+        facts.append(runs())
+        with spark_session("y", settings) as spark:
+            facts.append(spark.sparkContext.appName)
+        facts.append(runs())
+    facts.append(runs())
+print(json.dumps(facts))
+"""
+
+
+def test_spark_runs_for_a_whole_job_where_a_path_needs_it():
+    answer = subprocess.run([sys.executable, "-c", REACH, str(ROOT)], capture_output=True, text=True, timeout=200)
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout) == [False] + [True, "hpt-spark x", True, False] * 2
+
+
 WRONG_SETTINGS = [
     (
         {"conf": {"spark.driver.memory": "lots"}},

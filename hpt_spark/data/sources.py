@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.errors import InputError
-from hpt_spark.folders import local_path, without_secrets
+from hpt_spark.folders import is_blob, is_local, local_path, without_secrets
 
 SUFFIXES = (".csv.zip", ".csv.gz", ".csv")
 
@@ -101,10 +101,11 @@ def open_source(
     Parameters
     ----------
     uri : str or path
-        A local folder (a plain path or a ``file:`` URI), or a folder of a blob container
-        (``https://``, ``wasbs://``, ``abfss://``).
-    via : {"auto", "sdk"}
-        By which way it is read: a folder has one, and blobs are read with Azure's SDK.
+        A local folder (a plain path or a ``file:`` URI), a folder of a blob container (``https://``,
+        ``wasbs://``, ``abfss://``), or any Hadoop path.
+    via : {"auto", "sdk", "hadoop"}
+        By which way it is read: ``sdk`` is Azure's, for blobs. With ``hadoop`` a plain path too is one of
+        the cluster's default file system.
     credential : str, optional
         For blobs: the name of the environment variable that holds the secret.
     downloads : str or path
@@ -115,19 +116,25 @@ def open_source(
     InputError
         If there is no such folder, the credential is missing, or the scheme of `uri` or `via` is not supported.
     """
-    # Imported here, because a BlobSource is a Source.
-    from hpt_spark.data.blob.address import is_blob_uri, parse_blob_uri
-
     text = os.fspath(uri)
-    if via == "hadoop":
-        raise InputError("source.via=hadoop cannot be used: folders and blobs are read with source.via=auto")
-    if is_blob_uri(text):
+    if is_read_by_hadoop(text, via):
+        from hpt_spark.data.hadoop_source import HadoopSource
+
+        return HadoopSource(text)
+    if is_blob(text):
+        # Imported here, because a BlobSource is a Source.
+        from hpt_spark.data.blob.address import parse_blob_uri
         from hpt_spark.data.blob.source import BlobSource
 
         return BlobSource(parse_blob_uri(text), local_path(downloads), credential)
     if via == "sdk":
         raise InputError(f"source.via=sdk is for blobs, but source.uri={without_secrets(text)} is none: use auto")
     return FolderSource(local_path(uri))
+
+
+def is_read_by_hadoop(uri: str | os.PathLike[str], via: str) -> bool:
+    """Return whether a source is read through the JVM's file systems, for which Spark must run."""
+    return via == "hadoop" or (via == "auto" and not is_local(uri) and not is_blob(uri))
 
 
 def find_files(source: Source) -> dict[str, SourceFile]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpt_spark.data.schemas import DEGREE, FILE_ROW, FLAG, ID, TABLES, TEXT, TIMESTAMP, Table
 from hpt_spark.errors import InputError
+from hpt_spark.folders import open_folder, without_secrets
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -26,7 +27,8 @@ class Tables:
 
     def __init__(self, spark: SparkSession, uri: str) -> None:
         self._spark = spark
-        self.uri = uri.rstrip("/")
+        self._folder = open_folder(uri)
+        self.uri = without_secrets(uri).rstrip("/")
         self._opened: dict[str, DataFrame] = {}
 
     def __getitem__(self, name: str) -> DataFrame:
@@ -46,7 +48,7 @@ class Tables:
 
         place = f"{self.uri}/{table.name}"
         try:
-            frame = self._spark.read.parquet(place)
+            frame = self._spark.read.parquet(f"{self._folder.uri}/{table.name}")
         except AnalysisException:
             raise InputError(
                 f"tables.uri={self.uri} has no readable table {table.name}; run `hpt-spark ingest` with the same "

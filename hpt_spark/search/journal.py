@@ -10,7 +10,7 @@ stores and some Hadoop file systems cannot do.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,8 @@ class JournalledEvaluation:
                 path.write_text(json.dumps(fingerprint, indent=2) + "\n", encoding="utf-8")
             return
         try:
-            found = json.loads(self._folder.reading(name).read_text(encoding="utf-8"))
+            with self._folder.reading(name) as path:
+                found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             found = {}
         differing = sorted(key for key in {*found, *fingerprint} if found.get(key) != fingerprint.get(key))
@@ -95,8 +96,8 @@ class JournalledEvaluation:
 
     def _replay(self, known: set[Fit]) -> None:
         names = [name for name in self._folder.list() if name.startswith(f"{self._name}-")]
-        for name in names:
-            lines = self._folder.reading(name).read_text(encoding="utf-8", errors="replace").split("\n")
+        for name, text in self._texts(names):
+            lines = text.split("\n")
             is_last_file = name == names[-1]
             # A whole file ends with a newline, and its last piece is empty.
             for number, line in enumerate(lines):
@@ -108,12 +109,19 @@ class JournalledEvaluation:
                     if is_last_file and number == len(lines) - 1:
                         continue  # the line that was being written when the machine went down
                     raise InputError(
-                        f"the journal's file {self._folder.path / name} is damaged in line {number + 1}; restore it, "
-                        "or remove the journal to start anew (tune: --overwrite)."
+                        f"the journal's file {self._folder.location(name)} is damaged in line {number + 1}; "
+                        "restore it, or remove the journal to start anew (tune: --overwrite)."
                     ) from None
                 if fit in known:
                     self.results.setdefault(fit, result)
             self._written = max(self._written, int(name.rpartition("-")[2].partition(".")[0]))
+
+    def _texts(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+        if not names:
+            return
+        with self._folder.reading(".") as folder:  # all at once: where they are far, one by one takes long
+            for name in names:
+                yield name, (folder / name).read_text(encoding="utf-8", errors="replace")
 
 
 def _parsed(line: str) -> tuple[Fit, dict[str, Any]]:

@@ -8,6 +8,7 @@ lock that was not renewed for the time of a lease is void.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import threading
@@ -16,11 +17,15 @@ import uuid
 from types import TracebackType
 from typing import Any
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.folders import Folder
 
 NAME = "lock.json"
 LEASE_SECONDS = 30.0
+LONGEST_WAIT = 5.0
+SECONDS_TO_WRITE = 2  # an object store shows a file before it has its text
+
+_log = logging.getLogger(__name__)
 
 
 class JournalLock:
@@ -40,9 +45,11 @@ class JournalLock:
 
     def __enter__(self) -> JournalLock:
         if not self._folder.create(NAME, self._text()):
-            self._refuse_living(self._holder())
+            self._refuse_living(self._settled_holder())
+            began = time.monotonic()
             self._write()
-            time.sleep(0.05)  # of two that take a void lock over, the later one has it
+            # Of two that take a void lock over, the later one has it; on a far file system it takes its time.
+            time.sleep(max(0.05, min(5 * (time.monotonic() - began), LONGEST_WAIT)))
             holder = self._holder()
             if holder.get("token") != self._token:
                 self._refuse_living(holder)
@@ -71,7 +78,10 @@ class JournalLock:
 
     def _renew(self) -> None:
         while not self._released.wait(LEASE_SECONDS / 3):
-            self._write()
+            try:
+                self._write()
+            except (OSError, HptSparkError) as error:  # the next time may do
+                _log.warning("the lock of the journal could not be renewed: %s", error)
 
     def _write(self) -> None:
         with self._folder.writing(NAME) as path:
@@ -87,9 +97,18 @@ class JournalLock:
         }
         return json.dumps(holder) + "\n"
 
+    def _settled_holder(self) -> dict[str, Any]:
+        """Return the holder; a lock that says nothing is looked at again, in case it is just being written."""
+        for _ in range(SECONDS_TO_WRITE * 10):
+            if holder := self._holder():
+                return holder
+            time.sleep(0.1)
+        return {}
+
     def _holder(self) -> dict[str, Any]:
         try:
-            holder = json.loads(self._folder.reading(NAME).read_text(encoding="utf-8"))
+            with self._folder.reading(NAME) as path:
+                holder = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return holder if isinstance(holder, dict) else {}

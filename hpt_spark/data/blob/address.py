@@ -65,13 +65,8 @@ class BlobAddress:
         return PurePosixPath(server, self.container, self.prefix)
 
 
-def is_blob_uri(uri: str) -> bool:
-    """Return whether `uri` has a scheme that blob storage has."""
-    return urlsplit(uri).scheme.lower() in (*_WEB, *_HADOOP)
-
-
 def parse_blob_uri(uri: str) -> BlobAddress:
-    """Return what a URI that `is_blob_uri` accepts means.
+    """Return what a URI that `hpt_spark.folders.is_blob` accepts means.
 
     Raises
     ------

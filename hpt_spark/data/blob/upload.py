@@ -13,12 +13,12 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpt_spark.data.blob.address import FORMS, is_blob_uri, parse_blob_uri
+from hpt_spark.data.blob.address import FORMS, parse_blob_uri
 from hpt_spark.data.blob.container import Container
 from hpt_spark.data.overlap import ahead
 from hpt_spark.data.sources import FolderSource, find_files
 from hpt_spark.errors import InputError
-from hpt_spark.folders import local_path, without_secrets
+from hpt_spark.folders import is_blob, local_path, without_secrets
 from hpt_spark.progress import Progress
 
 CONNECTIONS = 4
@@ -61,7 +61,7 @@ def upload(
     TransferError
         If the server cannot be reached.
     """
-    if not is_blob_uri(uri):
+    if not is_blob(uri):
         raise InputError(f"source.uri={without_secrets(uri)} is no blob container, to which to upload: write {FORMS}")
     address = parse_blob_uri(uri)
     names = [file.name for file in find_files(FolderSource(local_path(folder))).values()]

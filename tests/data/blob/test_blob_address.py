@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpt_spark.data.blob.address import BlobAddress, is_blob_uri, parse_blob_uri
+from hpt_spark.data.blob.address import BlobAddress, parse_blob_uri
 from hpt_spark.data.sources import open_source
 from hpt_spark.errors import InputError
+from hpt_spark.folders import is_blob
 
 AZURE = "https://acc1.blob.core.windows.net"
 EMULATOR = "http://127.0.0.1:10000/devstoreaccount1"
@@ -41,13 +42,13 @@ EMULATOR = "http://127.0.0.1:10000/devstoreaccount1"
     ],
 )
 def test_every_form(uri, account_url, account, prefix):
-    assert is_blob_uri(uri)
+    assert is_blob(uri)
     assert parse_blob_uri(uri) == BlobAddress(account_url, account, "box", prefix)
 
 
 @pytest.mark.parametrize("uri", ["data/raw", "/data", "file:///data", "hdfs://host/data", "s3://bucket/data"])
 def test_what_is_no_blob(uri):
-    assert not is_blob_uri(uri)
+    assert not is_blob(uri)
 
 
 @pytest.mark.parametrize(
