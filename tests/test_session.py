@@ -147,7 +147,7 @@ from hpt_spark.cli import run_job
 from hpt_spark.session import spark_session
 def sleep(_):
     open(sys.argv[2], "w").close()
-    time.sleep(10_000)
+    time.sleep(1000)
 def main(config):
     with spark_session("x", config.spark) as spark:
         spark.sparkContext.parallelize([0], 1).foreach(sleep)
