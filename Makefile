@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+SCALES ?= 0.1 1.0
 BIN := .venv/bin
 BIN33 := .venv-spark33/bin
 PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do command -v "$$python" && break; done)
@@ -101,8 +102,8 @@ format: setup ## Format the code
 	$(BIN)/ruff format .
 
 .PHONY: bench-features
-bench-features: setup java ## Compare ingest and build_features with a single-process pandas pipeline
-	$(BIN)/python bench/features.py --scale 0.1 1.0 --out docs/benchmarks.md
+bench-features: setup java ## Compare ingest and build_features with single-process pandas pipelines (SCALES="0.1 1.0 4.0")
+	$(BIN)/python bench/features.py --scale $(SCALES) --skip-pandas 4.0 --repeat 3 --out docs/benchmarks.md
 
 .PHONY: bench-blob
 bench-blob: setup azurite ## Compare the download of a blob with the SDK's own

@@ -37,11 +37,20 @@ class Tables:
         Raises
         ------
         InputError
-            When the table is missing, has no rows, or lacks a declared column.
+            When the table is missing or lacks a declared column.
         """
         if name not in self._opened:
             self._opened[name] = self._open(TABLES[name])
         return self._opened[name]
+
+    def refuse_empty(self) -> None:
+        """Raise InputError if one of the tables opened so far has no rows; each costs a job of Spark."""
+        for name, frame in self._opened.items():
+            if not frame.head(1):
+                raise InputError(
+                    f"the table {self.uri}/{name} has no rows; each row should be {TABLES[name].row}. "
+                    "Run `hpt-spark ingest` again."
+                )
 
     def _open(self, table: Table) -> DataFrame:
         from pyspark.sql.utils import AnalysisException
@@ -57,8 +66,6 @@ class Tables:
         problems = list(_schema_problems(dict(frame.dtypes), declared_types(table)))
         if problems:
             raise InputError(f"the table {place} does not fit: {'; '.join(problems)}. Run `hpt-spark ingest` again.")
-        if not frame.head(1):
-            raise InputError(f"the table {place} has no rows; each row should be {table.row}.")
         return frame.select(*declared_types(table))
 
 
