@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import psutil
 from scipy import sparse
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from spark_sklearn_mechanism import MechanismGridSearchCV
 from xgboost import XGBClassifier
 
@@ -31,7 +31,9 @@ from hpt_spark.session import spark_session
 
 ROWS, COLUMNS, PER_ROW = 400_000, 2_000, 200
 SECONDS_BETWEEN_SAMPLES = 0.1
-GRID = {"n_estimators": [2], "max_depth": [2, 3, 4]}
+GRID = {"n_estimators": [2], "max_depth": [2, 3]}
+# Small folds of large data: a copy of the matrix weighs more than a training.
+SPLITTER = ShuffleSplit(4, train_size=0.1, test_size=0.02, random_state=0)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class WorkerMemory:
     peak: int
     own: int
     matrix: int
+
+    @classmethod
+    def read(cls, file: Path) -> WorkerMemory:
+        """Return what the script wrote."""
+        return cls(**json.loads(file.read_text(encoding="utf-8")))
 
 
 class Sampler(threading.Thread):
@@ -126,7 +133,7 @@ def main() -> None:
         "estimator": XGBClassifier(seed=0, n_jobs=1),
         "param_grid": GRID,
         "scoring": "neg_log_loss",
-        "cv": 2,
+        "cv": SPLITTER,
     }
     searches: dict[str, Callable[[Any], Any]] = {
         "hpt_spark": lambda context: OurGridSearchCV(**arguments, refit=False, sc=context),

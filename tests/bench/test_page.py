@@ -19,9 +19,7 @@ def test_a_page_without_markers_keeps_all_it_has(tmp_path):
     page = tmp_path / "benchmarks.md"
     page.write_text("# Mine\n\nanother table\n")
     write_section(page, "features", "first")
-    assert page.read_text() == (
-        "# Mine\n\nanother table\n\n<!-- features:start -->\nfirst\n<!-- features:end -->\n"
-    )
+    assert page.read_text() == ("# Mine\n\nanother table\n\n<!-- features:start -->\nfirst\n<!-- features:end -->\n")
 
 
 def test_a_table_aligns_its_numbers_to_the_right():
