@@ -91,8 +91,8 @@ def scenario(options: argparse.Namespace) -> str:
         *heading("Search: the scenario's 16 candidates, 5 folds, n_estimators 30 and 40", problem),
         *comparison(best),
         "",
-        f"The {len(evaluation.fits)} fits of the mechanism's run, replayed on more cores; the last rows stand for a grid",
-        "of 16 times the candidates. A bound is the longest item or all of them spread evenly, whichever is later.",
+        "The seconds of the mechanism's fits, replayed on more cores; the last rows stand for a grid of 16 times the",
+        "candidates. A bound is the longest item or all of them spread evenly, whichever is later.",
         "",
     ]
     columns = ("candidates", "cores", "fits of the peers", "end, s", "end / bound", "paths of ours", "end, s")
