@@ -7,7 +7,7 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -35,6 +35,8 @@ class Engine:
     evaluation : Evaluation
     deadline : float
         When to stop, on the clock of `time.monotonic`; infinity for never.
+    keep : callable
+        Is given each path that a later evaluation can go on with, and its checkpoint.
 
     Attributes
     ----------
@@ -43,10 +45,17 @@ class Engine:
         matrices were built.
     """
 
-    def __init__(self, runner: SparkRunner, evaluation: Evaluation, deadline: float = math.inf) -> None:
+    def __init__(
+        self,
+        runner: SparkRunner,
+        evaluation: Evaluation,
+        deadline: float = math.inf,
+        keep: Callable[[Path, bytes], None] = lambda path, checkpoint: None,
+    ) -> None:
         self._runner = runner
         self._evaluation = evaluation
         self._deadline = deadline
+        self._keep = keep
         self.trainings = self.cuts = self.matrices = 0
 
     def run(self, fits: Sequence[Fit]) -> Iterator[list[tuple[Fit, Any]]]:
@@ -65,6 +74,8 @@ class Engine:
             shared = share(self._evaluation, folder)
             with Progress("tune", len(fits), "fits") as progress:
                 for path, result in self._results(shared, ordered):
+                    if result.checkpoint is not None:
+                        self._keep(path, result.checkpoint)
                     yield result.results
                     cost_done += left.pop(path.fits, 0.0)
                     seconds_done += result.seconds
