@@ -80,6 +80,11 @@ format: setup ## Format the code
 bench-features: setup java ## Compare ingest and build_features with a single-process pandas pipeline
 	$(BIN)/python bench/features.py --scale 0.1 1.0 --out docs/benchmarks.md
 
+.PHONY: bench-search
+bench-search: setup java ## Compare our search with scikit-learn's, joblib-spark and spark-sklearn's mechanism
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt joblibspark
+	$(BIN)/python bench/search.py --out docs/benchmarks.md
+
 .PHONY: constraints
 constraints: setup ## Resolve the constraints files again to the newest releases
 	$(BIN)/python -m pip install --quiet uv

@@ -11,16 +11,15 @@ own, the peers by turns; a figure is printed only for equal scores.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
 
 from generated import generated_design
 from makespan import cells, replays
+from memory import Usage, measure
 from page import setting_of_the_run, table, write_section
 from search_problem import Outcome, Problem
 from worker_memory import WorkerMemory
@@ -160,11 +159,13 @@ def memory(options: argparse.Namespace) -> str:
     script = Path(__file__).with_name("worker_memory.py")
     rows = []
     with tempfile.TemporaryDirectory(prefix="hpt-bench-") as temporary:
+        out = Path(temporary) / "out.json"
         for peer in (OURS, MECHANISM, SCIKIT_LEARN):
-            one, two = (
-                WorkerMemory.read(run_alone(script, Path(temporary) / f"{peer}-{cores}.json", peer, str(cores)))
-                for cores in (1, 2)
-            )
+            found = []
+            for cores in ("1", "2"):
+                run_alone(script, out, peer, cores)
+                found.append(WorkerMemory.read(out))
+            one, two = found
             sizes = (one.matrix, one.peak, one.own, two.peak)
             rows.append([peer, *(f"{size / 1e6:,.0f}" for size in sizes), f"{two.peak / (one.peak + one.own):.2f}"])
     columns = ("X", "one worker", "one training's own", "two workers", "two / (one + own)")
@@ -194,9 +195,9 @@ def by_turns(problem: Problem, runs: Sequence[tuple[str, int]], repeat: int) -> 
         problem.write(file)
         for turn in range(repeat):
             for peer, cores in runs:
-                started = perf_counter()
-                outcome = Outcome.read(run_alone(script, Path(temporary) / "out.json", peer, str(file), str(cores)))
-                outcome = replace(outcome, process_seconds=perf_counter() - started)
+                out = Path(temporary) / "out.json"
+                usage = run_alone(script, out, peer, str(file), str(cores))
+                outcome = replace(Outcome.read(out), process_seconds=usage.seconds, cpu_seconds=usage.cpu_seconds)
                 print(f"turn {turn + 1}, {peer}, {cores} cores: {outcome.seconds:.1f} s", file=sys.stderr)
                 best[peer, cores] = min(outcome, best.get((peer, cores), outcome), key=lambda one: one.seconds)
                 if outcome.scores != best[runs[0]].scores:
@@ -204,12 +205,9 @@ def by_turns(problem: Problem, runs: Sequence[tuple[str, int]], repeat: int) -> 
     return best
 
 
-def run_alone(script: Path, out: Path, *words: str) -> Path:
-    """Run a script in a process of its own; return the file that it wrote."""
-    done = subprocess.run([sys.executable, script, *words, out], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"{script.name} {' '.join(words)} failed:\n{done.stderr[-3000:]}")
-    return out
+def run_alone(script: Path, out: Path, *words: str) -> Usage:
+    """Run a script in a process of its own, which writes `out`."""
+    return measure([sys.executable, script, *words, out], out.with_suffix(".log"), with_memory=False)
 
 
 def heading(title: str, problem: Problem) -> list[str]:
@@ -227,21 +225,16 @@ def heading(title: str, problem: Problem) -> list[str]:
 
 
 def comparison(best: dict[tuple[str, int], Outcome]) -> list[str]:
-    """Return the table of the peers: ours first, then as many times slower as they are."""
-    return table(("peer", ">fit(), s", ">times ours", ">whole process, s", ">times ours"), comparison_rows(best))
-
-
-def comparison_rows(best: dict[tuple[str, int], Outcome]) -> Iterator[list[str]]:
+    """Return the table of the peers, each beside ours."""
     ours = next(outcome for (peer, _), outcome in best.items() if peer == OURS)
+    rows = []
     for (peer, _), outcome in best.items():
-        seconds, whole = outcome.seconds, outcome.process_seconds
-        yield [
-            peer,
-            f"{seconds:.1f}",
-            f"{seconds / ours.seconds:.2f}",
-            f"{whole:.1f}",
-            f"{whole / ours.process_seconds:.2f}",
-        ]
+        row = [peer]
+        for figure in ("seconds", "process_seconds", "cpu_seconds"):
+            row += [f"{getattr(outcome, figure):.1f}", f"{getattr(outcome, figure) / getattr(ours, figure):.2f}"]
+        rows.append(row)
+    columns = ("fit(), s", "times ours", "whole process, s", "times ours", "CPU of it, s", "times ours")
+    return table(("peer", *(f">{column}" for column in columns)), rows)
 
 
 if __name__ == "__main__":

@@ -79,6 +79,8 @@ class Outcome:
         Of the refit; of the start of Spark before `seconds`, 0 for a peer without Spark.
     process_seconds : float
         From the start of the process to its end, imports and Java included.
+    cpu_seconds : float
+        Processor time of all its processes.
     scores : list of list of float
         Per candidate, per fold.
     fit_seconds, score_seconds : list of list of float
@@ -92,6 +94,7 @@ class Outcome:
     refit_seconds: float = 0.0
     start_seconds: float = 0.0
     process_seconds: float = 0.0
+    cpu_seconds: float = 0.0
     fit_seconds: list[list[float]] = field(default_factory=list)
     score_seconds: list[list[float]] = field(default_factory=list)
     parts: dict[str, float] = field(default_factory=dict)

@@ -94,15 +94,16 @@ class Sampler(threading.Thread):
 
 
 def workers() -> list[int]:
-    """Return the Python processes that train: Spark's, without the daemon that forks them, or joblib's."""
-    found = []
+    """Return the Python processes that train: all below Spark's daemon, which forks them, or joblib's."""
+    found = set()
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-            command, parent = " ".join(process.cmdline()), process.parent()
-            is_forked = parent is not None and parent.cmdline() == process.cmdline() and "daemon" in command
-            if is_forked or "loky" in command:
-                found.append(process.pid)
-    return found
+            command = process.cmdline()
+            if "daemon" in " ".join(command):
+                found |= {below.pid for below in process.children(recursive=True)}
+            elif "loky" in " ".join(command):
+                found.add(process.pid)
+    return sorted(found)
 
 
 def pages_of(pid: int) -> tuple[int, int]:
