@@ -22,6 +22,7 @@ from hpt_spark.search.failures import without_score
 from hpt_spark.search.fingerprint import fingerprint
 from hpt_spark.search.journal import Journal
 from hpt_spark.search.journal_lock import JournalLock
+from hpt_spark.search.threads import xgboost_threads
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -46,9 +47,7 @@ class SearchRun:
         ``fits``, ``trainings``, ``resumed``, ``continued``, ``cuts``, ``matrices``.
     """
 
-    def __init__(
-        self, context: Any, journal: str | None, max_time: float | None, resource: str | None = None
-    ) -> None:
+    def __init__(self, context: Any, journal: str | None, max_time: float | None, resource: str | None = None) -> None:
         self._context = context
         self._trainings = Trainings(resource)
         self._journal = None if journal is None else Journal(open_folder(journal))
@@ -99,6 +98,7 @@ class SearchRun:
         from hpt_spark.search.spark_runner import SparkRunner
 
         runner = SparkRunner(_spark_context(self._context))
+        self._warn_of_threads(evaluation, runner.threads)
         evaluation = dataclasses.replace(evaluation, threads=runner.threads)
         evaluation = self._trainings.continued_by(evaluation)
         self.reuse["continued"] += sum(fit in evaluation.starts for fit in fits)
@@ -110,6 +110,21 @@ class SearchRun:
                 yield from results
         finally:
             self.reuse.update(trainings=engine.trainings, cuts=engine.cuts, matrices=engine.matrices)
+
+    def _warn_of_threads(self, evaluation: Evaluation, threads: int) -> None:
+        """Say so where XGBoost would silently use fewer threads than it was told to.
+
+        It takes no more than OMP_NUM_THREADS, which Spark sets to spark.task.cpus for its workers
+        (PythonRunner.scala).
+        """
+        wanted = xgboost_threads(evaluation.estimator, evaluation.candidates)
+        if wanted > threads:
+            warnings.warn(
+                f"n_jobs={wanted} is set, and XGBoost will use {threads}: a Spark task has spark.task.cpus={threads}. "
+                f"Set spark.task.cpus={wanted}, or leave n_jobs out.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _end_early(self, evaluation: Evaluation, missing: list[Fit], found: dict[Fit, dict[str, Any]]) -> None:
         """Let the missing fits count as failed, if there is a candidate to choose."""

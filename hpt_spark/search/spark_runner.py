@@ -18,6 +18,8 @@ from pyspark.accumulators import Accumulator, AccumulatorParam
 from hpt_spark.errors import HptSparkError
 from hpt_spark.matrix.node_share import SharedObject, path_on_this_node, read_in_pieces
 from hpt_spark.search import between_tasks
+from hpt_spark.search.forecast import MemoryLimit
+from hpt_spark.search.memory_limit import memory_limit
 from hpt_spark.search.paths import Path
 from hpt_spark.search.worker import PathResult, run_paths
 from hpt_spark.session import use_this_python
@@ -77,6 +79,19 @@ class SparkRunner:
         """How many tasks run at the same time."""
         return max(1, self._context.defaultParallelism // self.threads)
 
+    @property
+    def slots_per_executor(self) -> int:
+        """How many of these tasks share an executor's memory; with a local master all do."""
+        cores = self._context.getConf().get("spark.executor.cores")
+        if cores is None:  # the default is one on YARN and Kubernetes, all of a worker on a standalone cluster
+            on_one = str(self._context.master).startswith(("yarn", "k8s"))
+            return 1 if on_one else self.slots
+        return self.slots if self._is_local else max(1, int(cores) // self.threads)
+
+    def memory_limit(self) -> MemoryLimit | None:
+        """Return what an executor's Python processes may take, where that is limited."""
+        return memory_limit(str(self._context.master), dict(self._context.getConf().getAll()))
+
     def run(
         self, shared: SharedObject, tasks: Sequence[Sequence[Path]], deadline: float, alone: bool = False
     ) -> Iterator[Ended]:
@@ -114,13 +129,17 @@ class SparkRunner:
         self._pieces = []
         self._sent = None
 
+    @property
+    def _is_local(self) -> bool:
+        """Whether the workers run on this machine, in the driver's JVM."""
+        return re.match(r"local(\[|$)", str(self._context.master)) is not None
+
     def _pieces_of(self, shared: SharedObject) -> list[Broadcast[bytes]]:
         """Return the arrays as broadcasts, which Spark passes on from executor to executor.
 
         With a local master every worker maps the file that this process wrote.
         """
-        is_local = str(self._context.master).startswith("local") and "cluster" not in str(self._context.master)
-        if not is_local and self._sent != shared.token:
+        if not self._is_local and self._sent != shared.token:
             self.release()
             self._pieces = [self._context.broadcast(piece) for piece in read_in_pieces(shared)]
             self._sent = shared.token
