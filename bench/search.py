@@ -13,15 +13,14 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 from generated import generated_design
 from makespan import cells, replays
-from memory import Usage, measure
 from page import setting_of_the_run, table, write_section
 from search_problem import Outcome, Problem
+from turns import UnequalError, by_turns, run_alone, taken_by_others
 from worker_memory import WorkerMemory
 
 OURS, PURE = "hpt_spark", "pure training"
@@ -47,10 +46,6 @@ SIX_ROUNDS = {
 }
 LONG_FITS = {**COMMON, "n_estimators": [120, 160], "colsample_bylevel": [0.1], "subsample": [0.5]}
 REPLAYED_CORES = (8, 48, 512)
-
-
-class UnequalError(Exception):
-    """Two peers gave different scores."""
 
 
 def main() -> int:
@@ -148,6 +143,7 @@ def overhead(options: argparse.Namespace) -> str:
     lines = [
         *heading("Search: cost above the pure training of the paths, n_estimators 120 and 160", problem),
         f"The parts are those of a plain loop over the paths in {options.cores} processes, divided by {options.cores}.",
+        taken_by_others(best),
         "",
     ]
     rows = [[name, f"{value:.2f}", f"{value / parts['train']:.3f}"] for name, value in measured.items()]
@@ -186,30 +182,6 @@ SECTIONS: dict[str, Callable[[argparse.Namespace], str]] = {
 }
 
 
-def by_turns(problem: Problem, runs: Sequence[tuple[str, int]], repeat: int) -> dict[tuple[str, int], Outcome]:
-    """Run peers by turns and return the best outcome of each, if all scores are equal."""
-    best: dict[tuple[str, int], Outcome] = {}
-    script = Path(__file__).with_name("search_peers.py")
-    with tempfile.TemporaryDirectory(prefix="hpt-bench-") as temporary:
-        file = Path(temporary) / "problem.json"
-        problem.write(file)
-        for turn in range(repeat):
-            for peer, cores in runs:
-                out = Path(temporary) / "out.json"
-                usage = run_alone(script, out, peer, str(file), str(cores))
-                outcome = replace(Outcome.read(out), process_seconds=usage.seconds, cpu_seconds=usage.cpu_seconds)
-                print(f"turn {turn + 1}, {peer}, {cores} cores: {outcome.seconds:.1f} s", file=sys.stderr)
-                best[peer, cores] = min(outcome, best.get((peer, cores), outcome), key=lambda one: one.seconds)
-                if outcome.scores != best[runs[0]].scores:
-                    raise UnequalError(f"the scores of {peer} are not those of {runs[0][0]}")
-    return best
-
-
-def run_alone(script: Path, out: Path, *words: str) -> Usage:
-    """Run a script in a process of its own, which writes `out`."""
-    return measure([sys.executable, script, *words, out], out.with_suffix(".log"), with_memory=False)
-
-
 def heading(title: str, problem: Problem) -> list[str]:
     """Return the first lines of a section."""
     X, _ = problem.load()
@@ -234,7 +206,7 @@ def comparison(best: dict[tuple[str, int], Outcome]) -> list[str]:
             row += [f"{getattr(outcome, figure):.1f}", f"{getattr(outcome, figure) / getattr(ours, figure):.2f}"]
         rows.append(row)
     columns = ("fit(), s", "times ours", "whole process, s", "times ours", "CPU of it, s", "times ours")
-    return table(("peer", *(f">{column}" for column in columns)), rows)
+    return [*table(("peer", *(f">{column}" for column in columns)), rows), "", taken_by_others(best)]
 
 
 if __name__ == "__main__":

@@ -15,13 +15,14 @@ from search_problem import Outcome, Problem
 from sklearn.model_selection import GridSearchCV
 from spark_sklearn_mechanism import MechanismGridSearchCV
 
-from hpt_spark import GridSearchCV as OurGridSearchCV
 from hpt_spark.config import SparkSection
 from hpt_spark.session import spark_session
 
 
 def with_hpt_spark(problem: Problem, cores: int) -> Outcome:
     """Run this package's search."""
+    from hpt_spark import GridSearchCV as OurGridSearchCV
+
     return on_spark(problem, cores, lambda context: OurGridSearchCV(**problem.arguments, sc=context))
 
 

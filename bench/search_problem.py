@@ -81,6 +81,8 @@ class Outcome:
         From the start of the process to its end, imports and Java included.
     cpu_seconds : float
         Processor time of all its processes.
+    others : float
+        The share of the machine that other programs took meanwhile.
     scores : list of list of float
         Per candidate, per fold.
     fit_seconds, score_seconds : list of list of float
@@ -95,6 +97,7 @@ class Outcome:
     start_seconds: float = 0.0
     process_seconds: float = 0.0
     cpu_seconds: float = 0.0
+    others: float = 0.0
     fit_seconds: list[list[float]] = field(default_factory=list)
     score_seconds: list[list[float]] = field(default_factory=list)
     parts: dict[str, float] = field(default_factory=dict)

@@ -16,6 +16,7 @@ SCRIPTS = Path(__file__).parents[2] / "bench"
 sys.path.append(str(SCRIPTS))  # the scripts find their neighbours so
 import makespan  # noqa: E402
 import search  # noqa: E402
+import turns  # noqa: E402
 import worker_memory  # noqa: E402
 from search_problem import Outcome, Problem  # noqa: E402
 from spark_sklearn_mechanism import MechanismGridSearchCV  # noqa: E402
@@ -62,21 +63,29 @@ def test_our_replay_trains_each_path_once_for_as_long_as_its_longest_fit():
 def test_peers_whose_scores_differ_are_refused(tmp_path, monkeypatch):
     def run_alone(script, out, peer, *others):
         Outcome(1.0, [[0.1 + 0.2 if peer == search.OURS else 0.3]]).write(out)
-        return search.Usage(1.0, 1.0, 0)
+        return turns.Usage(1.0, 1.0, 0)
 
-    monkeypatch.setattr(search, "run_alone", run_alone)
-    assert search.by_turns(PROBLEM, [(search.OURS, 2)], 2)[search.OURS, 2].scores == [[0.1 + 0.2]]
-    with pytest.raises(search.UnequalError, match="joblib-spark"):
-        search.by_turns(PROBLEM, [(search.OURS, 2), ("joblib-spark", 2)], 1)
+    monkeypatch.setattr(turns, "run_alone", run_alone)
+    assert turns.by_turns(PROBLEM, [(search.OURS, 2)], 2)[search.OURS, 2].scores == [[0.1 + 0.2]]
+    with pytest.raises(turns.UnequalError, match="joblib-spark"):
+        turns.by_turns(PROBLEM, [(search.OURS, 2), ("joblib-spark", 2)], 1)
 
 
 def test_the_table_of_the_peers_says_how_many_times_ours_each_takes():
     best = {(search.OURS, 2): Outcome(2.0, [], process_seconds=4.0, cpu_seconds=3.0)}
     best["other", 2] = Outcome(5.0, [], process_seconds=8.0, cpu_seconds=4.5)
-    assert search.comparison(best)[2:] == [
+    assert search.comparison(best)[2:4] == [
         "| hpt_spark | 2.0 | 1.00 | 4.0 | 1.00 | 3.0 | 1.00 |",
         "| other | 5.0 | 2.50 | 8.0 | 2.00 | 4.5 | 1.50 |",
     ]
+
+
+def test_what_other_programs_take_is_told():
+    before = turns.busy_seconds()
+    sum(range(10_000_000))
+    assert turns.busy_seconds() > before
+    best = {("one", 2): Outcome(1.0, [], others=0.04), ("other", 2): Outcome(1.0, [], others=0.5)}
+    assert "50%" in turns.taken_by_others(best)
 
 
 def test_the_workers_memory_is_seen(spark):
