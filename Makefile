@@ -109,6 +109,11 @@ bench-features: setup java ## Compare ingest and build_features with single-proc
 bench-blob: setup azurite ## Compare the download of a blob with the SDK's own
 	$(BIN)/python bench/blob.py --size 200 1000 --repeat 5 --out docs/benchmarks.md
 
+.PHONY: bench-search
+bench-search: setup java ## Compare our search with scikit-learn's, joblib-spark and spark-sklearn's mechanism
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt joblibspark
+	$(BIN)/python bench/search.py --out docs/benchmarks.md
+
 .PHONY: constraints
 constraints: setup ## Resolve the constraints files again to the newest releases
 	$(BIN)/python -m pip install --quiet uv

@@ -13,29 +13,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from generated import HPT_SPARK, generated_tables
 from memory import Usage, measure
+from page import setting_of_the_run, write_section
 from scipy import sparse
 
-HPT_SPARK = Path(sys.executable).with_name("hpt-spark")
 PEER = "plain pandas, one process"
 SINGLE_PROCESSES = {
     PEER: Path(__file__).with_name("plain_pandas.py"),
     "hand-written streaming, sparse products, one process": Path(__file__).with_name("pandas_pipeline.py"),
 }
-START, END = "<!-- features:start -->", "<!-- features:end -->"
 TOLERANCE = 1e-6
 CHOICES: dict[str, Callable[[Iterable[float]], float]] = {"best": min, "median": statistics.median}
 
@@ -66,7 +62,7 @@ def main() -> int:
     text = page(benches, options)
     print(text)
     if options.out:
-        write_section(options.out, text)
+        write_section(options.out, "features", text)
     return 0
 
 
@@ -91,11 +87,7 @@ def data_sets(options: argparse.Namespace) -> Iterator[tuple[str, Path]]:
         yield str(options.data), options.data
         return
     for scale in options.scale:
-        folder = options.cache / f"scale-{scale}"
-        if not folder.exists():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run([HPT_SPARK, "generate", "--out", folder, "--scale", str(scale), "--seed", "0"], check=True)
-        yield f"scale {scale}", folder
+        yield f"scale {scale}", generated_tables(scale, options.cache)
 
 
 def run(name: str, data: Path, options: argparse.Namespace) -> Bench:
@@ -191,7 +183,7 @@ def page(benches: list[Bench], options: argparse.Namespace) -> str:
     lines = [
         "## From zipped CSVs to the design matrix",
         "",
-        f"{setting_of_the_run()}.",
+        f"{setting_of_the_run(('pyspark', 'pandas', 'pyarrow', 'scipy'))}.",
         f"Each figure is the {options.take} of {options.repeat} runs, the pipelines by turns; the peak is the highest.",
         "Seconds are wall-clock and include the start of Python and the JVM; CPU seconds and memory are of all the",
         "processes of a pipeline together. All pipelines read the same files and give the same matrices.",
@@ -204,17 +196,6 @@ def page(benches: list[Bench], options: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
-def write_section(file: Path, text: str) -> None:
-    """Put `text` between the markers of a Markdown file; what else is in the file stays."""
-    page = file.read_text(encoding="utf-8") if file.exists() else "# Benchmarks\n"
-    if START not in page:
-        page += f"\n{START}\n{END}\n"
-    before, _, rest = page.partition(START)
-    _, _, after = rest.partition(END)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
-
-
 def rows(bench: Bench, take: str) -> Iterator[str]:
     """Yield a line of the table for each pipeline."""
     seconds = {name: CHOICES[take](usage.seconds for usage in usages) for name, usages in bench.usages.items()}
@@ -224,13 +205,6 @@ def rows(bench: Bench, take: str) -> Iterator[str]:
         cpu = CHOICES[take](usage.cpu_seconds for usage in usages)
         peak = max(usage.peak_bytes for usage in usages) / 1e6
         yield f"| {bench.name} | {name} | {seconds[name]:.1f} | {ratio} | {cpu:.1f} | {peak:,.0f} |"
-
-
-def setting_of_the_run() -> str:
-    """Describe machine and versions."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    packages = ", ".join(f"{package} {version(package)}" for package in ("pyspark", "pandas", "pyarrow", "scipy"))
-    return f"{os.cpu_count()} cores, {memory:.0f} GiB, Python {platform.python_version()}, {packages}"
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ class Usage:
         return Usage(seconds, cpu_seconds, max(self.peak_bytes, later.peak_bytes))
 
 
-def measure(command: Sequence[str | Path], log: Path) -> Usage:
+def measure(command: Sequence[str | Path], log: Path, with_memory: bool = True) -> Usage:
     """Run a command and sample the memory and the CPU time of its processes until it ends.
 
     Parameters
@@ -39,6 +39,8 @@ def measure(command: Sequence[str | Path], log: Path) -> Usage:
         The program and its arguments.
     log : Path
         Receives stdout and stderr.
+    with_memory : bool
+        Whether to sample the memory too, which takes up to a twentieth of a core; else the peak is 0.
 
     Returns
     -------
@@ -56,7 +58,8 @@ def measure(command: Sequence[str | Path], log: Path) -> Usage:
             while child.poll() is None:
                 before = time.thread_time()
                 processes = family(child)
-                peak = max(peak, sum(memory_of(process) for process in processes))
+                if with_memory:
+                    peak = max(peak, sum(memory_of(process) for process in processes))
                 cpu_of |= {process: cpu_seconds_of(process, cpu_of.get(process, 0.0)) for process in processes}
                 cost = time.thread_time() - before
                 with suppress(psutil.TimeoutExpired, subprocess.TimeoutExpired):

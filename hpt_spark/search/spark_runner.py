@@ -17,6 +17,7 @@ from pyspark.accumulators import Accumulator, AccumulatorParam
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.matrix.node_share import SharedObject, path_on_this_node, read_in_pieces
+from hpt_spark.search import between_tasks
 from hpt_spark.search.forecast import MemoryLimit
 from hpt_spark.search.memory_limit import memory_limit
 from hpt_spark.search.paths import Path
@@ -185,6 +186,7 @@ class _RunTask:
                 self._results.add([(path, None) for path in paths])
             else:
                 self._results.add(list(zip(paths, run_paths(self._shared, self._locate, paths))))
+        between_tasks.keep_it_short()
 
     def _locate(self, shared: SharedObject) -> str:
         return path_on_this_node(shared, self._read_pieces, _folder_of_this_node())

@@ -19,22 +19,6 @@ def features(monkeypatch):
     return features
 
 
-def test_the_table_goes_between_the_markers_and_the_rest_stays(features, tmp_path):
-    page = tmp_path / "docs" / "benchmarks.md"
-    features.write_section(page, "first")
-    assert page.read_text() == f"# Benchmarks\n\n{features.START}\nfirst\n{features.END}\n"
-    page.write_text(f"# Mine\n{features.START}\nfirst\n{features.END}\n\nanother table\n")
-    features.write_section(page, "second")
-    assert page.read_text() == f"# Mine\n{features.START}\nsecond\n{features.END}\n\nanother table\n"
-
-
-def test_a_page_without_markers_keeps_all_it_has(features, tmp_path):
-    page = tmp_path / "benchmarks.md"
-    page.write_text("# Mine\n\nanother table\n")
-    features.write_section(page, "first")
-    assert page.read_text() == f"# Mine\n\nanother table\n\n{features.START}\nfirst\n{features.END}\n"
-
-
 def test_different_results_are_refused(features, tmp_path):
     folder = write_tables(tmp_path)
     build(folder).save(tmp_path / "fractions")

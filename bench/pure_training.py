@@ -1,0 +1,90 @@
+"""The lower bound of a search that shares paths: each path trained once, in a plain loop, nothing around it.
+
+As many processes as there are cores train the paths with ``xgboost.train``, at the same time, as a
+search's workers do. The seconds inside ``xgboost.train`` are the bound; what else a path needs is
+timed beside it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from typing import Any
+
+import xgboost
+from search_problem import Outcome, Problem
+from sklearn.metrics import log_loss
+
+from hpt_spark.search.costs import start_order
+from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.paths import Path, paths_of
+
+PARTS = ("cut", "build", "train", "score")
+
+# Set before the processes are forked.
+evaluation: Evaluation
+paths: list[Path]
+fold_in_hand: list[Any] = []
+
+
+def train_the_paths(problem: Problem, cores: int) -> Outcome:
+    """Train each path once and return the seconds of the parts, summed over the paths and divided by `cores`."""
+    global evaluation, paths
+    X, y = problem.load()
+    evaluation = problem.laid_out(X, y)
+    paths = paths_of(evaluation, evaluation.fits)
+    order = start_order(paths, cores)
+    scores = [[0.0] * problem.folds for _ in evaluation.candidates]
+    parts = dict.fromkeys(PARTS, 0.0)
+    started = time.perf_counter()
+    with multiprocessing.get_context("fork").Pool(cores) as pool:
+        for found, seconds in pool.imap_unordered(train_one, order):
+            for candidate, fold, score in found:
+                scores[candidate][fold] = score
+            for name, value in seconds.items():
+                parts[name] += value / cores
+    return Outcome(time.perf_counter() - started, scores, parts={**parts, "paths": len(paths)})
+
+
+def train_one(position: int) -> tuple[list[tuple[int, int, float]], dict[str, float]]:
+    """Train one path; return the score of each of its fits and the seconds of each part."""
+    path, clock = paths[position], Clock()
+    model = evaluation.estimator_of(path.fits[-1].candidate)
+    train, test = evaluation.folds[path.fold]
+    if not fold_in_hand or fold_in_hand[0] != path.fold:
+        fold_in_hand[:] = [path.fold]
+        X_train, y_train, X_test = evaluation.X[train], evaluation.y[train], evaluation.X[test]
+        clock.stop("cut")
+        matrix = xgboost.QuantileDMatrix(X_train, y_train, nthread=1)
+        fold_in_hand.extend([matrix, X_test])
+        clock.stop("build")
+    _, matrix, X_test = fold_in_hand
+    params = {**model.get_xgb_params(), "num_class": int(evaluation.y.max()) + 1}
+    clock.start()
+    booster = xgboost.train(params, matrix, num_boost_round=model.n_estimators)
+    clock.stop("train")
+    found = []
+    for fit in path.fits:
+        rounds = (0, evaluation.candidates[fit.candidate]["n_estimators"])
+        shares = booster.inplace_predict(X_test, iteration_range=rounds)
+        found.append((fit.candidate, fit.fold, -log_loss(evaluation.y[test], shares)))
+    clock.stop("score")
+    return found, clock.seconds
+
+
+class Clock:
+    """Seconds of named parts, one after another."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self.start()
+
+    def start(self) -> None:
+        """Begin a part."""
+        self._since = time.perf_counter()
+
+    def stop(self, part: str) -> None:
+        """End a part, and begin the next."""
+        now = time.perf_counter()
+        self.seconds[part] += now - self._since
+        self._since = now

@@ -1,0 +1,213 @@
+"""Our search beside its peers: the same data, grid, folds and cores, the same scores to the last bit.
+
+usage: python bench/search.py --out docs/benchmarks.md
+   or: python bench/search.py --only scenario overhead --repeat 3
+
+The peers are scikit-learn's GridSearchCV with n_jobs, joblib-spark, and spark-sklearn's mechanism
+re-implemented on current libraries (``spark_sklearn_mechanism.py``). Each run is a process of its
+own, the peers by turns; a figure is printed only for equal scores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from generated import generated_design
+from makespan import cells, replays
+from page import setting_of_the_run, table, write_section
+from search_problem import Outcome, Problem
+from turns import UnequalError, by_turns, run_alone, taken_by_others
+from worker_memory import WorkerMemory
+
+OURS, PURE = "hpt_spark", "pure training"
+SCIKIT_LEARN, MECHANISM = "scikit-learn, n_jobs", "spark-sklearn's mechanism, re-implemented"
+PEERS = (SCIKIT_LEARN, MECHANISM, "joblib-spark")
+
+FIRST_FOUR_SETS = ("brand_model", "weekday", "hour", "weekday_hour")
+ALL_SETS = (*FIRST_FOUR_SETS, "app", "label", "category", "category_word")
+COMMON = {
+    "objective": ["multi:softprob"],
+    "reg_alpha": [1],
+    "reg_lambda": [1],
+    "colsample_bytree": [1],
+    "learning_rate": [0.1],
+    "max_depth": [3, 4],
+}
+SIXTEEN = {**COMMON, "n_estimators": [30, 40], "colsample_bylevel": [0.01, 0.1], "subsample": [0.5, 0.7]}
+SIX_ROUNDS = {
+    **COMMON,
+    "n_estimators": [50, 100, 150, 200, 250, 300],
+    "colsample_bylevel": [0.1],
+    "subsample": [0.5],
+}
+LONG_FITS = {**COMMON, "n_estimators": [120, 160], "colsample_bylevel": [0.1], "subsample": [0.5]}
+REPLAYED_CORES = (8, 48, 512)
+
+
+def main() -> int:
+    """Run the benchmark and print its tables; the exit code is 1 if scores differ."""
+    options = parse_arguments()
+    for name in options.only:
+        try:
+            text = SECTIONS[name](options)
+        except (RuntimeError, UnequalError) as problem:
+            print(f"{name}: {problem}", file=sys.stderr)
+            return 1
+        print(text)
+        if options.out:
+            write_section(options.out, f"search-{name}", text)
+    return 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=SECTIONS, nargs="+", default=list(SECTIONS), help="the tables to make")
+    parser.add_argument("--scale", type=float, default=0.1, help="of the generated data; 1.0 is full size")
+    parser.add_argument("--cores", type=int, default=2, help="of each peer")
+    parser.add_argument("--repeat", type=int, default=1, help="how often each peer runs; the best run counts")
+    parser.add_argument("--cache", type=Path, default=Path("data/bench"), help="keeps the generated data")
+    parser.add_argument("--out", type=Path, help="Markdown file; what is between its markers is replaced")
+    return parser.parse_args()
+
+
+def scenario(options: argparse.Namespace) -> str:
+    """Compare the peers on the scenario's 16 candidates, and replay the recorded fits on more cores."""
+    problem = Problem(str(generated_design(options.scale, ALL_SETS, options.cache)), SIXTEEN, folds=5)
+    best = by_turns(problem, [(peer, options.cores) for peer in (OURS, *PEERS)], options.repeat)
+    recorded = best[MECHANISM, options.cores]
+    evaluation = problem.laid_out(*problem.load())
+    lines = [
+        *heading("Search: the scenario's 16 candidates, 5 folds, n_estimators 30 and 40", problem),
+        *comparison(best),
+        "",
+        "The seconds of the mechanism's fits, replayed on more cores; the last rows stand for a grid of 16 times the",
+        "candidates. A bound is the longest item or all of them spread evenly, whichever is later.",
+        "",
+    ]
+    columns = ("candidates", "cores", "fits of the peers", "end, s", "end / bound", "paths of ours", "end, s")
+    replayed = [
+        [
+            f"{16 * times}",
+            f"{cores}",
+            *cells(*replays(evaluation, recorded.fit_seconds, recorded.score_seconds, cores, times)),
+        ]
+        for times in (1, 16)
+        for cores in REPLAYED_CORES
+    ]
+    return "\n".join(lines + table([f">{name}" for name in (*columns, "end / bound", "peers / ours")], replayed))
+
+
+def rounds(options: argparse.Namespace) -> str:
+    """Compare the peers on a grid with six numbers of rounds, and with one core."""
+    problem = Problem(str(generated_design(options.scale, FIRST_FOUR_SETS, options.cache)), SIX_ROUNDS, folds=5)
+    runs = [(peer, options.cores) for peer in (OURS, *PEERS)] + [(OURS, 1), (SCIKIT_LEARN, 1)]
+    best = by_turns(problem, runs, options.repeat)
+    lines = [
+        *heading("Search: n_estimators 50, 100, 150, 200, 250, 300 with max_depth 3 and 4, 5 folds", problem),
+        *comparison({run: outcome for run, outcome in best.items() if run[1] == options.cores}),
+        "",
+        f"The same from 1 to {options.cores} cores:",
+        "",
+    ]
+    scaling = []
+    for peer in (OURS, SCIKIT_LEARN):
+        one, many = best[peer, 1].seconds, best[peer, options.cores].seconds
+        scaling.append([peer, f"{one:.1f}", f"{many:.1f}", f"{one / many:.2f}"])
+    return "\n".join(lines + table(("peer", ">1 core, s", f">{options.cores} cores, s", ">times as fast"), scaling))
+
+
+def overhead(options: argparse.Namespace) -> str:
+    """Compare our search with the pure training of its paths."""
+    problem = Problem(str(generated_design(options.scale, ALL_SETS, options.cache)), LONG_FITS, folds=5)
+    best = by_turns(problem, [(OURS, options.cores), (PURE, options.cores)], options.repeat)
+    ours, parts = best[OURS, options.cores], dict(best[PURE, options.cores].parts)
+    paths = parts.pop("paths")
+    search = ours.seconds - ours.refit_seconds
+    rest = search - sum(parts.values())
+    names = {
+        "train": f"training of the {paths:.0f} paths, {parts['train'] * options.cores / paths:.1f} s each",
+        "cut": "cutting the folds",
+        "build": "building the training matrices",
+        "score": "scoring",
+    }
+    measured = {names[part]: seconds for part, seconds in parts.items()} | {
+        "all else: shipping, scheduling, imports, waiting for the last path": rest,
+        "the search, without the refit": search,
+        "the same with the start of Spark": search + ours.start_seconds,
+    }
+    lines = [
+        *heading("Search: cost above the pure training of the paths, n_estimators 120 and 160", problem),
+        f"The parts are those of a plain loop over the paths in {options.cores} processes, divided by {options.cores}.",
+        taken_by_others(best),
+        "",
+    ]
+    rows = [[name, f"{value:.2f}", f"{value / parts['train']:.3f}"] for name, value in measured.items()]
+    return "\n".join(lines + table(("part", ">seconds", ">times pure training"), rows))
+
+
+def memory(options: argparse.Namespace) -> str:
+    """Compare the memory of two workers with that of one."""
+    script = Path(__file__).with_name("worker_memory.py")
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="hpt-bench-") as temporary:
+        out = Path(temporary) / "out.json"
+        for peer in (OURS, MECHANISM, SCIKIT_LEARN):
+            found = []
+            for cores in ("1", "2"):
+                run_alone(script, out, peer, cores)
+                found.append(WorkerMemory.read(out))
+            one, two = found
+            sizes = (one.matrix, one.peak, one.own, two.peak)
+            rows.append([peer, *(f"{size / 1e6:,.0f}" for size in sizes), f"{two.peak / (one.peak + one.own):.2f}"])
+    columns = ("X", "one worker", "one training's own", "two workers", "two / (one + own)")
+    lines = [
+        "### Search: memory of the workers",
+        "",
+        f"{setting_of_the_run(('pyspark', 'scikit-learn', 'xgboost'))}. Peak of the sum of PSS over the workers, MB.",
+        "",
+    ]
+    return "\n".join(lines + table(("peer", *(f">{column}" for column in columns)), rows))
+
+
+SECTIONS: dict[str, Callable[[argparse.Namespace], str]] = {
+    "scenario": scenario,
+    "rounds": rounds,
+    "overhead": overhead,
+    "memory": memory,
+}
+
+
+def heading(title: str, problem: Problem) -> list[str]:
+    """Return the first lines of a section."""
+    X, _ = problem.load()
+    data = f"{X.shape[0]:,} devices x {X.shape[1]:,} columns with {X.nnz:,} values"
+    versions = setting_of_the_run(("pyspark", "scikit-learn", "xgboost", "joblib", "joblibspark"))
+    return [
+        f"### {title}",
+        "",
+        f"{versions}.",
+        f"{data}; each fit on one thread. Scores are equal to the last bit.",
+        "",
+    ]
+
+
+def comparison(best: dict[tuple[str, int], Outcome]) -> list[str]:
+    """Return the table of the peers, each beside ours."""
+    ours = next(outcome for (peer, _), outcome in best.items() if peer == OURS)
+    rows = []
+    for (peer, _), outcome in best.items():
+        row = [peer]
+        for figure in ("seconds", "process_seconds", "cpu_seconds"):
+            row += [f"{getattr(outcome, figure):.1f}", f"{getattr(outcome, figure) / getattr(ours, figure):.2f}"]
+        rows.append(row)
+    columns = ("fit(), s", "times ours", "whole process, s", "times ours", "CPU of it, s", "times ours")
+    return [*table(("peer", *(f">{column}" for column in columns)), rows), "", taken_by_others(best)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
