@@ -119,3 +119,9 @@ def run_paths(
     evaluation = _bench.evaluation(shared, locate)
     for path in paths:
         yield _bench.run(evaluation, path)
+
+
+def forget() -> None:
+    """Give back what this process keeps between tasks."""
+    global _bench
+    _bench = Bench()
