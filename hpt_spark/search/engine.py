@@ -70,14 +70,13 @@ class Engine:
                 for ended in self._results(shared, ordered):
                     yield [pair for _, result in ended for pair in result.results]
                     for path, result in ended:
-                        cost_done += left.pop(path.fits, 0.0)
+                        left.pop(path.fits, None)
+                        cost_done += path.cost
                         seconds_done += result.seconds
-                    progress.advance(
-                        sum(len(path.fits) for path, _ in ended),
-                        left=seconds_left(cost_done, seconds_done, list(left.values()), slots),
-                    )
+                    estimate = seconds_left(cost_done, seconds_done, list(left.values()), slots)
+                    progress.advance(sum(len(path.fits) for path, _ in ended), left=estimate)
         finally:
-            self._runner.release()
+            self._runner.unsend()
             shutil.rmtree(folder, ignore_errors=True)
 
     def _results(self, shared: SharedObject, paths: Sequence[Path]) -> Iterator[list[Result]]:

@@ -36,6 +36,9 @@ WORKER_DIED = re.compile(
 Ended = tuple[Path, Union[bytes, Death]]
 
 ATTEMPTS_AMONG_OTHERS = 2
+# Results that arrive within this time are handed over together: thousands of tiny fits are to be few
+# files of a journal, and no result is to wait long for its place there.
+SECONDS_TOGETHER = 0.25
 # On a cluster a task that only tidies up waits so long for the other slots to get one of their own.
 SECONDS_TO_SPREAD = 0.2
 SECONDS_TO_TIDY_UP = 20.0
@@ -105,7 +108,9 @@ class SparkRunner:
         try:
             while (job.is_alive() or not arrived.empty()) and time.monotonic() < deadline:
                 if ended := _all_of(arrived):
+                    handed_over = time.monotonic()
                     yield ended
+                    job.join(max(0.0, handed_over + SECONDS_TOGETHER - time.monotonic()))
             if job.error is not None:
                 raise _explained(job.error)
         finally:
@@ -121,6 +126,10 @@ class SparkRunner:
             job.join(SECONDS_TO_TIDY_UP)
             job.cancel()
             self._used.clear()
+        self.unsend()
+
+    def unsend(self) -> None:
+        """Give back what was sent to the executors; their workers keep what they have built of it."""
         for piece in self._pieces:
             piece.destroy()
         self._pieces = []
@@ -138,8 +147,7 @@ class SparkRunner:
         """
         self._used.add(shared.token)
         if not self._is_local and self._sent != shared.token:
-            for piece in self._pieces:
-                piece.destroy()
+            self.unsend()
             self._pieces = [self._context.broadcast(piece) for piece in read_in_pieces(shared)]
             self._sent = shared.token
         return self._pieces
