@@ -23,6 +23,10 @@ class Training(Protocol):
     def cost(self) -> float:
         """Its estimated cost."""
 
+    @property
+    def matrix(self) -> str:
+        """Which training matrix of the fold it reads."""
+
 
 def training_cost(params: Mapping[str, Any]) -> float:
     """Return the estimated cost of fitting an estimator with `params`, in a unit of its own.
@@ -44,12 +48,12 @@ def start_order(trainings: Sequence[Training], slots: int) -> list[int]:
     """Return the positions of `trainings` in the order in which they should start.
 
     Longest first ends within 4/3 of the earliest possible end (Graham, 1969), but sends a worker
-    from fold to fold; fold by fold, longest first within each, keeps what a worker has built. Both
+    from fold to fold; fold by fold and matrix by matrix, longest first within each, keeps what a worker has built. Both
     are played through with the estimated costs, and the one that ends earlier is taken.
     """
     positions = range(len(trainings))
     longest_first = sorted(positions, key=lambda at: (-trainings[at].cost, trainings[at].fold, at))
-    fold_by_fold = sorted(positions, key=lambda at: (trainings[at].fold, -trainings[at].cost, at))
+    fold_by_fold = sorted(positions, key=lambda at: (trainings[at].fold, trainings[at].matrix, -trainings[at].cost, at))
     return min(fold_by_fold, longest_first, key=lambda order: makespan([trainings[at] for at in order], slots))
 
 
@@ -57,11 +61,11 @@ def makespan(trainings: Sequence[Training], slots: int) -> float:
     """Return when the last of `trainings` ends if each free slot takes the next one, in the unit of their costs."""
     change = FOLD_CHANGE * sum(training.cost for training in trainings) / max(1, len(trainings))
     free = [(0.0, slot) for slot in range(max(1, slots))]
-    fold_of_slot: dict[int, int] = {}
+    built_in_slot: dict[int, tuple[int, str]] = {}
     for training in trainings:
         at, slot = heapq.heappop(free)
-        moved = fold_of_slot.get(slot) != training.fold
-        fold_of_slot[slot] = training.fold
+        moved = built_in_slot.get(slot) != (training.fold, training.matrix)
+        built_in_slot[slot] = (training.fold, training.matrix)
         heapq.heappush(free, (at + training.cost + change * moved, slot))
     return max(at for at, _ in free)
 

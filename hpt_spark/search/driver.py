@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.folders import open_folder
+from hpt_spark.search.continuing import Trainings
 from hpt_spark.search.engine import Engine
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
 from hpt_spark.search.failures import without_score
@@ -38,17 +41,22 @@ class SearchRun:
     context : SparkContext, SparkSession or None
     journal : str or None
     max_time : float or None
+    resource : str or None
+        The parameter of which each evaluation gives its candidates more (halving).
 
     Attributes
     ----------
     partial : bool
         Whether it was ended early.
     reuse : Counter
-        ``fits``, ``trainings``, ``resumed``, ``cuts``, ``matrices``.
+        ``fits``, ``trainings``, ``resumed``, ``continued``, ``cuts``, ``matrices``.
     """
 
-    def __init__(self, context: Any, journal: str | None, max_time: float | None) -> None:
+    def __init__(
+        self, context: Any, journal: str | None, max_time: float | None, resource: str | None = None
+    ) -> None:
         self._context = context
+        self._trainings = Trainings(resource)
         self._journal = None if journal is None else Journal(open_folder(journal))
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._held = ExitStack()
@@ -56,7 +64,7 @@ class SearchRun:
         self._runner: SparkRunner | None = None
         self._finished_evaluations = 0
         self.partial = False
-        self.reuse: Counter[str] = Counter(fits=0, trainings=0, resumed=0, cuts=0, matrices=0)
+        self.reuse: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, cuts=0, matrices=0)
 
     def __enter__(self) -> SearchRun:
         if self._journal is not None:
@@ -109,7 +117,11 @@ class SearchRun:
             fits = [fit for fit in fits if fit not in journalled.results]
         if not fits:
             return
-        engine = Engine(self._spark_runner(), evaluation, self._deadline)
+        runner = self._spark_runner()
+        evaluation = dataclasses.replace(evaluation, threads=runner.threads)
+        evaluation = self._trainings.continued_by(evaluation)
+        self.reuse["continued"] += sum(fit in evaluation.starts for fit in fits)
+        engine = Engine(runner, evaluation, self._deadline, partial(self._trainings.keep, evaluation))
         try:
             for results in engine.run(fits):
                 if journalled is not None and self._lock is not None:

@@ -7,7 +7,7 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -38,6 +38,8 @@ class Engine:
     evaluation : Evaluation
     deadline : float
         When to stop, on the clock of `time.monotonic`; infinity for never.
+    keep : callable
+        Is given each path that a later evaluation can go on with, and its checkpoint.
 
     Attributes
     ----------
@@ -46,10 +48,17 @@ class Engine:
         matrices were built.
     """
 
-    def __init__(self, runner: SparkRunner, evaluation: Evaluation, deadline: float = math.inf) -> None:
+    def __init__(
+        self,
+        runner: SparkRunner,
+        evaluation: Evaluation,
+        deadline: float = math.inf,
+        keep: Callable[[Path, bytes], None] = lambda path, checkpoint: None,
+    ) -> None:
         self._runner = runner
         self._evaluation = evaluation
         self._deadline = deadline
+        self._keep = keep
         self.trainings = self.cuts = self.matrices = 0
 
     def run(self, fits: Sequence[Fit]) -> Iterator[list[tuple[Fit, Any]]]:
@@ -68,11 +77,13 @@ class Engine:
             shared = share(self._evaluation, folder)
             with Progress("tune", len(fits), "fits") as progress:
                 for ended in self._results(shared, ordered):
-                    yield [pair for _, result in ended for pair in result.results]
                     for path, result in ended:
+                        if result.checkpoint is not None:
+                            self._keep(path, result.checkpoint)
                         left.pop(path.fits, None)
                         cost_done += path.cost
                         seconds_done += result.seconds
+                    yield [pair for _, result in ended for pair in result.results]
                     estimate = seconds_left(cost_done, seconds_done, list(left.values()), slots)
                     progress.advance(sum(len(path.fits) for path, _ in ended), left=estimate)
         finally:

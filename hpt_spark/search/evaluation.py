@@ -5,13 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import sklearn
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import _safe_split
+
+from hpt_spark.search.threads import with_threads
 
 # Arguments of scikit-learn's `_fit_and_score` that differ from fit to fit; all others are common.
 OF_ONE_FIT = ("train", "test", "parameters", "split_progress", "candidate_progress", "callback_ctx", "caller")
@@ -34,6 +37,22 @@ class Fit:
 
 
 @dataclass(frozen=True)
+class Start:
+    """From where a training can go on.
+
+    Parameters
+    ----------
+    rounds : int
+        How many rounds are trained.
+    checkpoint : ndarray of uint8
+        What the next round must know; an array, so that the workers of a node map it.
+    """
+
+    rounds: int
+    checkpoint: np.ndarray
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """All fits of one call of scikit-learn's ``evaluate_candidates``.
 
@@ -53,6 +72,12 @@ class Evaluation:
         The other arguments of `fit_and_score`: scorer, fit_params, error_score ...
     sklearn_config, warning_filters : mapping, list
         The driver's settings of scikit-learn and of warnings, which are a thread's own.
+    threads : int, optional
+        What a fit may use that would use all cores of its machine; None leaves it that.
+    starts : mapping of Fit to Start
+        The fits whose training an earlier evaluation has begun.
+    goes_on : bool
+        Whether a later evaluation may go on with these trainings, so that their checkpoints are wanted.
     """
 
     fit_and_score: Callable[..., dict[str, Any]]
@@ -64,6 +89,9 @@ class Evaluation:
     common: Mapping[str, Any]
     sklearn_config: Mapping[str, Any]
     warning_filters: list[Any]
+    threads: int | None = None
+    starts: Mapping[Fit, Start] = field(default_factory=dict)
+    goes_on: bool = False
 
     @property
     def fits(self) -> list[Fit]:
@@ -80,7 +108,12 @@ class Evaluation:
         """Return an unfitted estimator with the parameters of a candidate."""
         # Parameters may be estimators themselves, which a fit would change: hence the clone of them.
         parameters = clone(dict(self.candidates[candidate]), safe=False)
-        return clone(self.estimator).set_params(**parameters)
+        return self._unfitted().set_params(**parameters)
+
+    @property
+    def training_rows(self) -> int:
+        """The largest number of rows that a fit is trained on."""
+        return max((len(train) for train, _ in self.folds), default=0)
 
     @contextmanager
     def settings(self) -> Iterator[None]:
@@ -93,7 +126,7 @@ class Evaluation:
         """Run one fit and return scikit-learn's result of it."""
         train, test = self.folds[fit.fold]
         return self.fit_and_score(
-            clone(self.estimator),
+            self._unfitted(),
             self.X,
             self.y,
             train=train,
@@ -103,6 +136,10 @@ class Evaluation:
             candidate_progress=(fit.candidate, len(self.candidates)),
             **self.common,
         )
+
+    def _unfitted(self) -> Any:
+        estimator = clone(self.estimator)
+        return estimator if self.threads is None else with_threads(estimator, self.threads)
 
 
 class Callbacks:

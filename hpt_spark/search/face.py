@@ -48,7 +48,8 @@ class OnSpark:
         Whether fits are missing because time ran out or Ctrl-C was pressed.
     reuse : dict of str to int
         What was shared: the number of ``fits``, of ``trainings`` that served them, of ``resumed``
-        fits taken from the journal, and how often a fold was cut (``cuts``) and a training matrix
+        fits taken from the journal, of fits ``continued`` from where an earlier rung of halving had
+        stopped, and how often a fold was cut (``cuts``) and a training matrix
         was built (``matrices``) for the shared trainings.
 
     Notes
@@ -63,7 +64,8 @@ class OnSpark:
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Run fit with all sets of parameters; scikit-learn's ``fit``, with the fits on Spark."""
-        with SearchRun(self.sc, self.journal, self.max_time) as run:
+        resource = getattr(self, "resource", None)  # of halving
+        with SearchRun(self.sc, self.journal, self.max_time, resource) as run:
             # Not an attribute that a fitted search keeps: it holds the SparkContext and the lock.
             self._spark_run = run
             try:

@@ -15,7 +15,7 @@ from sklearn.model_selection._validation import _score
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from hpt_spark.search import boosting
+from hpt_spark.search.ensembles.staged import staged
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.paths import Path
 
@@ -31,7 +31,7 @@ class FoldData:
     fit_params, train_score_params, test_score_params : mapping
         Cut to the fold's rows where they have a value per row.
     matrices : dict
-        XGBoost's training matrices of these rows.
+        Training matrices of these rows, built by an ensemble's own package.
     """
 
     fold: int
@@ -64,24 +64,49 @@ class FoldData:
         )
 
 
-def fit_path(evaluation: Evaluation, path: Path, data: FoldData) -> list[tuple[Fit, dict[str, Any]]]:
-    """Train a shared path once and return the result of each of its fits.
+def fit_path(
+    evaluation: Evaluation, path: Path, data: FoldData
+) -> tuple[list[tuple[Fit, dict[str, Any]]], bytes | None]:
+    """Train a shared path once, and score it for each of its fits.
 
     The time of the training is shared out by rounds: of n rounds, a candidate of k is given k / n
     of it, the building of the matrix included. It is an estimate of what its own fit would have
-    taken; scikit-learn's figure for it would be measured.
+    taken; scikit-learn's figure for it would be measured. A training that goes on from a
+    checkpoint counts the time of its own rounds only.
+
+    Returns
+    -------
+    results : list of (Fit, dict)
+    checkpoint : bytes or None
+        What a later evaluation needs to go on, where that is wanted and possible.
     """
     estimator = evaluation.estimator_of(path.fits[-1].candidate)
-    rounds = boosting.rounds_of(estimator)
+    ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
+    if ensemble is None:
+        raise TypeError("a shared path needs an ensemble that can be scored at several numbers of rounds")
+    rounds, start = ensemble.rounds, evaluation.starts.get(path.fits[-1])
     before_training = time.perf_counter()
-    boosting.fit_sharing_matrix(estimator, data.X_train, data.y_train, data.fit_params, data.matrices)
+    ensemble.fit(
+        data.X_train,
+        data.y_train,
+        data.fit_params,
+        data.matrices,
+        start and (start.rounds, start.checkpoint.tobytes()),
+    )
     seconds = time.perf_counter() - before_training
     results = []
     for fit in path.fits:
-        own_rounds = boosting.rounds_of(evaluation.estimator_of(fit.candidate))
-        with boosting.cut_after(estimator, own_rounds) as model:
+        own_rounds = rounds if fit is path.fits[-1] else _rounds_of(evaluation, fit)
+        with ensemble.cut_after(own_rounds) as model:
             results.append((fit, _scores(evaluation, fit, model, data, seconds * own_rounds / rounds)))
-    return results
+    checkpoint = ensemble.checkpoint() if evaluation.goes_on and ensemble.may_continue else None
+    return results, checkpoint
+
+
+def _rounds_of(evaluation: Evaluation, fit: Fit) -> int:
+    estimator = evaluation.estimator_of(fit.candidate)
+    ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
+    return ensemble.rounds if ensemble else 0
 
 
 def _scores(evaluation: Evaluation, fit: Fit, model: Any, data: FoldData, fit_seconds: float) -> dict[str, Any]:

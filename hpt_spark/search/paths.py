@@ -13,8 +13,8 @@ from typing import Any
 
 import joblib
 
-from hpt_spark.search import boosting
 from hpt_spark.search.costs import training_cost
+from hpt_spark.search.ensembles.staged import staged
 from hpt_spark.search.evaluation import Evaluation, Fit
 
 
@@ -27,14 +27,17 @@ class Path:
     fits : tuple of Fit
         On the same fold, by ascending number of rounds.
     shared : bool
-        Whether they are one boosting training; otherwise there is one fit, scikit-learn's own.
+        Whether they are one training of an ensemble; otherwise there is one fit, scikit-learn's own.
     cost : float
         Estimated, in the unit of `training_cost`.
+    matrix : str
+        Paths of a fold that agree in it share a training matrix; empty where there is none to share.
     """
 
     fits: tuple[Fit, ...]
     shared: bool
     cost: float
+    matrix: str = ""
 
     @property
     def fold(self) -> int:
@@ -47,12 +50,25 @@ class Path:
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """What decides which path a candidate belongs to."""
+class Kind:
+    """What decides which path a candidate belongs to.
+
+    Parameters
+    ----------
+    key : str or None
+        Candidates that agree in it differ in the number of rounds alone; None for one that cannot share.
+    rounds : int
+    cost : float
+    matrix : str
+    may_continue : bool
+        Whether its training can go on from a checkpoint.
+    """
 
     key: str | None
     rounds: int
     cost: float
+    matrix: str = ""
+    may_continue: bool = False
 
 
 def paths_of(evaluation: Evaluation, fits: Sequence[Fit]) -> list[Path]:
@@ -64,7 +80,7 @@ def paths_of(evaluation: Evaluation, fits: Sequence[Fit]) -> list[Path]:
     fits : sequence of Fit
         All of the evaluation, or those that a resumed search still lacks.
     """
-    kinds = [_kind_of(evaluation, number) for number in range(len(evaluation.candidates))]
+    kinds = [kind_of(evaluation, number) for number in range(len(evaluation.candidates))]
     together: defaultdict[tuple[Any, ...], list[Fit]] = defaultdict(list)
     for fit in fits:
         key = kinds[fit.candidate].key
@@ -73,18 +89,29 @@ def paths_of(evaluation: Evaluation, fits: Sequence[Fit]) -> list[Path]:
     for members in together.values():
         members.sort(key=lambda fit: (kinds[fit.candidate].rounds, fit.number))
         longest = kinds[members[-1].candidate]
-        paths.append(Path(tuple(members), shared=longest.key is not None, cost=longest.cost))
+        cost = longest.cost * _share_left(evaluation, members[-1], longest)
+        paths.append(Path(tuple(members), longest.key is not None, cost, longest.matrix))
     return paths
 
 
-def _kind_of(evaluation: Evaluation, candidate: int) -> _Kind:
+def kind_of(evaluation: Evaluation, candidate: int) -> Kind:
+    """Return what decides which path a candidate belongs to."""
     try:
         estimator = evaluation.estimator_of(candidate)
-        params = estimator.get_params()
-        if not boosting.may_share(estimator, evaluation.fit_params):
-            return _Kind(None, 0, training_cost(params))
-        others = {name: value for name, value in params.items() if name != boosting.ROUNDS}
-        return _Kind(joblib.hash(others), boosting.rounds_of(estimator), training_cost(params))
+        cost = training_cost(estimator.get_params())
+        ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
+        if ensemble is None:
+            return Kind(None, 0, cost)
+        rounds = ensemble.rounds
+        ensemble.set_rounds(1)  # so that candidates that differ in nothing else have the same key
+        key = joblib.hash(estimator.get_params())
+        return Kind(key, rounds, cost, ensemble.matrix_key, ensemble.may_continue)
     except Exception:
         # Whatever is wrong with the parameters, scikit-learn's own fit is to say so.
-        return _Kind(None, 0, 1.0)
+        return Kind(None, 0, 1.0)
+
+
+def _share_left(evaluation: Evaluation, fit: Fit, kind: Kind) -> float:
+    """Return which share of a training is left to do."""
+    start = evaluation.starts.get(fit)
+    return 1.0 if start is None else (kind.rounds - start.rounds) / kind.rounds

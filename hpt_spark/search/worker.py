@@ -32,6 +32,8 @@ class PathResult:
     cuts, matrices : int
         How many folds were cut and how many training matrices were built for it; 0 where those of
         the paths before could be used.
+    checkpoint : bytes or None
+        From which a later evaluation can go on with the training.
     """
 
     results: list[tuple[Fit, Any]]
@@ -39,6 +41,7 @@ class PathResult:
     worker: str
     cuts: int
     matrices: int
+    checkpoint: bytes | None = None
 
 
 class Bench:
@@ -65,12 +68,12 @@ class Bench:
         """Run one path."""
         started = time.perf_counter()
         cuts = matrices = 0
+        results = checkpoint = None
         with evaluation.settings():
-            results = None
             if path.shared:
                 kept, before = self._data, set(self._data.matrices) if self._data else set()
                 try:
-                    results = fit_path(evaluation, path, self._fold(evaluation, path.fold))
+                    results, checkpoint = fit_path(evaluation, path, self._fold(evaluation, path.fold))
                 except Exception:
                     # scikit-learn's own fits decide what each candidate's failure is, and how it reads.
                     self._data = None
@@ -80,7 +83,7 @@ class Bench:
             if results is None:
                 results = [(fit, _result_or_error(evaluation, fit)) for fit in path.fits]
         worker = f"{socket.gethostname()}:{os.getpid()}"
-        return PathResult(results, time.perf_counter() - started, worker, cuts, matrices)
+        return PathResult(results, time.perf_counter() - started, worker, cuts, matrices, checkpoint)
 
     def _fold(self, evaluation: Evaluation, fold: int) -> FoldData:
         if self._data is None or self._data.fold != fold:

@@ -109,17 +109,17 @@ def test_any_grid_of_xgboost_gives_scikit_learns_scores(spark, grid, as_sparse, 
     ],
 )
 def test_what_may_share_a_path(params, shared):
-    from hpt_spark.search.boosting import may_share
+    from hpt_spark.search.ensembles.staged import staged
 
-    assert may_share(XGBClassifier(**params), {}) is shared
-    assert not may_share(XGBClassifier(**params), {"eval_set": [(X, y)]})
-    assert not may_share(XGBClassifier(**params), {"xgb_model": "model.ubj"})
+    assert (staged(XGBClassifier(**params), {}, 100) is not None) is shared
+    assert staged(XGBClassifier(**params), {"eval_set": [(X, y)]}, 100) is None
+    assert staged(XGBClassifier(**params), {"xgb_model": "model.ubj"}, 100) is None
 
 
 def test_a_generator_as_random_state_forbids_sharing():
-    from hpt_spark.search.boosting import may_share
+    from hpt_spark.search.ensembles.staged import staged
 
-    assert not may_share(XGBClassifier(random_state=np.random.RandomState(0)), {})
+    assert staged(XGBClassifier(random_state=np.random.RandomState(0)), {}, 100) is None
 
 
 def test_sample_weights_are_cut_like_the_rows(spark):

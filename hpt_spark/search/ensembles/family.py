@@ -1,0 +1,95 @@
+"""What a family of ensembles must be able to do, so that one training serves several candidates.
+
+The members of such an ensemble are trained one after another, and member i does not depend on how
+many follow: the first k rounds of a longer training are the training of k rounds, to the last bit.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+
+class Family(Protocol):
+    """A family of ensembles.
+
+    Attributes
+    ----------
+    rounds : str
+        The parameter that says how many rounds are trained.
+    row_params : frozenset of str
+        Arguments of ``fit`` that are properties of rows, or only talk. Any other may depend on the
+        number of rounds.
+    """
+
+    rounds: str
+    row_params: frozenset[str]
+
+    def covers(self, estimator: Any) -> bool:
+        """Return whether `estimator` is of this family; a subclass is not, it may do anything in its fit."""
+
+    def may_share(self, estimator: Any, rows: int) -> bool:
+        """Return whether the parameters of `estimator`, to be fitted on `rows` rows, keep the law above."""
+
+    def rounds_of(self, estimator: Any) -> int:
+        """Return how many rounds `estimator` trains."""
+
+    def first(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
+        """Return the attributes of the fitted `estimator` that would differ had it trained `rounds` rounds."""
+
+    def matrix_key(self, estimator: Any) -> str:
+        """Return what tells apart the training matrices of one fold; the empty text where none is kept."""
+
+    def matrix_kept(self, estimator: Any, matrices: MutableMapping[str, Any]) -> AbstractContextManager[None]:
+        """Let a ``fit`` inside the ``with`` take its training matrix from `matrices`, or leave it there."""
+
+    def may_continue(self, estimator: Any) -> bool:
+        """Return whether a training can go on from a `checkpoint`, bit for bit as if it had not stopped."""
+
+    def checkpoint(self, estimator: Any) -> bytes:
+        """Return what a training must know to go on from the fitted `estimator`."""
+
+    def continuing(self, checkpoint: bytes) -> Mapping[str, Any]:
+        """Return the arguments of ``fit`` that let it go on from `checkpoint`."""
+
+
+class WithoutMatrices:
+    """The part of a `Family` that neither keeps training matrices nor continues trainings."""
+
+    def matrix_key(self, estimator: Any) -> str:
+        """Return the empty text."""
+        return ""
+
+    def matrix_kept(self, estimator: Any, matrices: MutableMapping[str, Any]) -> AbstractContextManager[None]:
+        """Keep nothing."""
+        return nullcontext()
+
+    def may_continue(self, estimator: Any) -> bool:
+        """Return False."""
+        return False
+
+    def checkpoint(self, estimator: Any) -> bytes:
+        """Never called."""
+        raise TypeError(f"{type(estimator).__name__} cannot continue a training")
+
+    def continuing(self, checkpoint: bytes) -> Mapping[str, Any]:
+        """Never called."""
+        raise TypeError("there is no training to continue")
+
+
+def is_round_count(value: Any) -> bool:
+    """Return whether `value` can be a number of rounds."""
+    return is_integer(value) and int(value) >= 1
+
+
+def is_integer(value: Any) -> bool:
+    """Return whether `value` is a whole number, also one of NumPy's, and no truth value."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def is_class_of(estimator: Any, package: str, names: frozenset[str]) -> bool:
+    """Return whether the class of `estimator` is one of `names` of `package`, and no subclass of it."""
+    kind = type(estimator)
+    return kind.__name__ in names and (kind.__module__ == package or kind.__module__.startswith(f"{package}."))
