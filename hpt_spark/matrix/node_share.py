@@ -95,7 +95,14 @@ def share(value: Any, folder: Path) -> SharedObject:
     path = folder / f"{token}.shared"
     arrays: list[pickle.PickleBuffer] = []
     pickled = io.BytesIO()
-    _ArrayPickler(pickled, protocol=5, buffer_callback=lambda array: _is_small(array) or arrays.append(array)).dump(value)
+
+    def into_the_pickle(array: pickle.PickleBuffer) -> bool:
+        if array.raw().nbytes < SMALLEST_SHARED:
+            return True
+        arrays.append(array)
+        return False
+
+    _ArrayPickler(pickled, protocol=5, buffer_callback=into_the_pickle).dump(value)
     places = []
     with open(path, "wb") as file:
         for content in (pickled.getbuffer(), *(array.raw() for array in arrays)):
@@ -115,7 +122,3 @@ class _ArrayPickler(cloudpickle.Pickler):
         if type(value) is np.memmap or (type(value) is np.ndarray and not value.flags.forc):
             return np.asarray(value, order="A" if value.flags.forc else "C").view(np.ndarray).__reduce_ex__(5)
         return super().reducer_override(value)
-
-
-def _is_small(array: pickle.PickleBuffer) -> bool:
-    return array.raw().nbytes < SMALLEST_SHARED

@@ -7,7 +7,7 @@ import math
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
@@ -52,9 +52,7 @@ class SearchRun:
         ``fits``, ``trainings``, ``resumed``, ``continued``, ``cuts``, ``matrices``.
     """
 
-    def __init__(
-        self, context: Any, journal: str | None, max_time: float | None, resource: str | None = None
-    ) -> None:
+    def __init__(self, context: Any, journal: str | None, max_time: float | None, resource: str | None = None) -> None:
         self._context = context
         self._trainings = Trainings(resource)
         self._journal = None if journal is None else Journal(open_folder(journal))
@@ -92,12 +90,12 @@ class SearchRun:
             return []
         found: dict[Fit, dict[str, Any]] = {}
         try:
-            for fit, result in self._ended(evaluation):
-                if isinstance(result, BaseException):
-                    raise result
-                print(result.pop("printed", ""), end="")
-                found[fit] = result
-                callbacks.ended(evaluation, fit)
+            for ended in self._ended(evaluation, found):
+                for fit, result in ended:
+                    if isinstance(result, BaseException):
+                        raise result
+                    print(result.pop("printed", ""), end="")
+                    callbacks.ended(evaluation, fit)
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM where a job turns it into this
             self.partial = True
         missing = [fit for fit in evaluation.fits if fit not in found]
@@ -106,13 +104,15 @@ class SearchRun:
         self._finished_evaluations += 1
         return [found[fit] for fit in evaluation.fits]
 
-    def _ended(self, evaluation: Evaluation) -> Iterable[tuple[Fit, Any]]:
+    def _ended(self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]]) -> Iterator[Sequence[tuple[Fit, Any]]]:
+        """Yield fits with their results as they end, which then are in `found` and in the journal."""
         fits = evaluation.fits
         self.reuse["fits"] += len(fits)
         journalled = None
         if self._journal is not None:
             journalled = self._journal.next_evaluation(fingerprint(evaluation), fits)
-            yield from journalled.results.items()
+            found.update(journalled.results)
+            yield list(journalled.results.items())
             self.reuse["resumed"] += len(journalled.results)
             fits = [fit for fit in fits if fit not in journalled.results]
         if not fits:
@@ -124,10 +124,12 @@ class SearchRun:
         engine = Engine(runner, evaluation, self._deadline, partial(self._trainings.keep, evaluation))
         try:
             for results in engine.run(fits):
+                scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
+                found.update(scored)  # at once, as Ctrl-C may come at any time
                 if journalled is not None and self._lock is not None:
                     self._lock.check()
-                    journalled.add([(fit, result) for fit, result in results if isinstance(result, dict)])
-                yield from results
+                    journalled.add(scored)
+                yield results
         finally:
             self.reuse.update(trainings=engine.trainings, cuts=engine.cuts, matrices=engine.matrices)
 

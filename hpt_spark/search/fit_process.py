@@ -114,7 +114,7 @@ class FitProcess:
     def _start(self) -> None:
         # A fork shares what is imported. But native threads do not survive one, and a library
         # that has started some (OpenMP) would wait for them in the child for ever.
-        start = multiprocessing.get_context("fork" if _threads_of_this_process() == 1 else "spawn")
+        start: Any = multiprocessing.get_context("fork" if _threads_of_this_process() == 1 else "spawn")
         requests, self._to_child = start.Pipe(duplex=False)
         self._from_child, answers = start.Pipe(duplex=False)
         self._process = start.Process(target=_serve, args=(requests, answers, self._to_child, os.getpid()))
@@ -139,7 +139,7 @@ def _serve(requests: Connection, answers: Connection, other_end: Connection, par
         else:
             shared, file, paths = arguments
             try:
-                for result in run_paths(shared, lambda _, file=file: file, paths):
+                for result in run_paths(shared, file, paths):
                     answers.send_bytes(_pickled(result))
             except Exception as error:  # not of a fit: the data cannot be loaded, say
                 answers.send_bytes(ERROR + f"{type(error).__name__}: {error}".encode())

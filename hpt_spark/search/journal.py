@@ -123,8 +123,8 @@ class JournalledEvaluation:
 
     def _damaged(self, name: str, line: int) -> InputError:
         return InputError(
-            f"the journal's file {self._folder.path / name} is damaged in line {line}; restore it, or remove the journal "
-            "to start anew (tune: --overwrite)."
+            f"the journal's file {self._folder.path / name} is damaged in line {line}; restore it, or remove the "
+            "journal to start anew (tune: --overwrite)."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -168,7 +169,7 @@ def test_of_many_that_start_in_the_same_instant_never_two_hold_it(request, tmp_p
             else:
                 assert "is searching with the journal" in when
         times.sort()
-        for (_, released), (taken, _) in zip(times, times[1:]):
+        for (_, released), (taken, _) in itertools.pairwise(times):
             assert released <= taken, "two held the lock at the same time"
         held += len(times)
         assert locks(folder) == []

@@ -70,7 +70,9 @@ class HistGradientBoosting(GradientBoosting):
 class Forests(GradientBoosting):
     """`Family` of scikit-learn's forests: tree i draws its seed before the trees behind it do."""
 
-    classes = frozenset({"RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor"})
+    classes = frozenset(
+        {"RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor"}
+    )
     per_round = ("estimators_",)
 
     def _grows_to_the_end(self, estimator: Any, rows: int) -> bool:
