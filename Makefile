@@ -36,11 +36,16 @@ demo: setup java ## Run the main job on generated data: generate, ingest, featur
 
 .PHONY: test
 test: setup java ## Run the tests
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow and not cluster'
 
 .PHONY: test-slow
 test-slow: setup java ## Run the tests that take long
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m 'slow and not cluster'
+	$(BIN)/python -m pytest -m 'slow and cluster'
+
+.PHONY: test-cluster
+test-cluster: setup java ## Run the tests on a standalone cluster of two nodes, which they start on this machine
+	$(BIN)/python -m pytest -m 'cluster and not slow'
 
 .PHONY: test-sklearn
 test-sklearn: setup java ## Run scikit-learn's own tests of its search classes against ours
@@ -48,7 +53,7 @@ test-sklearn: setup java ## Run scikit-learn's own tests of its search classes a
 
 .PHONY: test-pure
 test-pure: setup ## Run the tests that need no Spark
-	$(BIN)/python -m pytest -m 'not slow and not spark'
+	$(BIN)/python -m pytest -m 'not slow and not spark and not cluster'
 
 .PHONY: find-python310
 find-python310:
@@ -62,7 +67,7 @@ find-python310:
 .PHONY: test-spark33
 test-spark33: find-python310 .venv-spark33/.ready ## Run the tests on PySpark 3.3 and Python 3.10, as on HDInsight 5.1
 	@$(BIN33)/python -m hpt_spark.java
-	$(BIN33)/python -m pytest -m 'not slow'
+	$(BIN33)/python -m pytest -m 'not slow and not cluster'
 
 .PHONY: lint
 lint: setup ## Check style, types and the layers of the package

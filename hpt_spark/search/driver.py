@@ -102,6 +102,8 @@ class SearchRun:
         if missing:
             self._end_early(evaluation, missing, found)
         self._finished_evaluations += 1
+        for result in found.values():
+            result.pop("printed", None)  # Ctrl-C came before it was printed
         return [found[fit] for fit in evaluation.fits]
 
     def _ended(self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]]) -> Iterator[Sequence[tuple[Fit, Any]]]:

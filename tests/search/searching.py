@@ -19,12 +19,17 @@ from misbehaving import Misbehaving
 from sklearn import model_selection
 from sklearn.datasets import make_classification
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from xgboost import XGBClassifier
 
 X, y = make_classification(120, 5, n_informative=4, n_redundant=0, n_classes=3, random_state=0)
 
 
 def search_of(plan, module, **arguments):
     """Return the search of `plan`, of `module`: scikit-learn's or ours."""
+    if plan["how"] == "xgboost":
+        grid = {"n_estimators": [3, 6, 9], "max_depth": [2, 3], "subsample": [0.5, 1.0], "colsample_bylevel": [0.6]}
+        estimator = XGBClassifier(seed=0, n_jobs=1)
+        return getattr(module, plan["kind"])(estimator, grid, cv=3, scoring="neg_log_loss", refit=False, **arguments)
     grid = {"number": list(range(plan["candidates"])), "how": [plan["how"]], "marks": [plan["marks"]]}
     return getattr(module, plan["kind"])(Misbehaving(), grid, cv=3, refit=False, **plan["arguments"], **arguments)
 
