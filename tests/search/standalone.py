@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -76,7 +75,6 @@ class Cluster:
             "master": self.url,
             "conf": {
                 "spark.ui.enabled": "false",
-                "spark.pyspark.python": sys.executable,
                 "spark.executor.memory": "512m",
                 "spark.driver.host": "127.0.0.1",
                 "spark.default.parallelism": str(2 * self._cores),

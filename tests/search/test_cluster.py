@@ -48,6 +48,7 @@ def context(cluster):
     """Spark on the cluster, with a temporary folder of the driver that the nodes do not see."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(cluster.hidden))
+        patch.setenv("PYSPARK_PYTHON", sys.executable)
         settings = SparkSection(**cluster.settings())
         with spark_session("cluster tests", settings) as session:
             yield session.sparkContext
