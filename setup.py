@@ -17,6 +17,7 @@ EXTRAS = {
 DEV = [
     "hypothesis>=6.100",
     "import-linter>=2",
+    "lightgbm>=4",
     "mypy>=1.10",
     "pandas>=1.5",
     "psutil>=5.9",

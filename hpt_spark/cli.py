@@ -23,7 +23,7 @@ from hpt_spark.config import dump_config, load_config
 from hpt_spark.errors import ConfigError, HptSparkError, MissingDependencyError
 from hpt_spark.session import NO_PYSPARK
 
-JOBS = ("generate", "ingest", "build_features", "tune", "predict", "report")
+JOBS = ("generate", "upload", "ingest", "build_features", "tune", "predict", "report")
 JOBS_PACKAGE = "hpt_spark_jobs"
 
 Options = Callable[[argparse.ArgumentParser], None]

@@ -1,6 +1,6 @@
-"""The configuration: its keys, their meaning, and how files and ``--set`` become one value.
+"""The configuration: how files and ``--set`` become one value, and what is said of mistakes.
 
-The schema below holds every key with its default. `load_config` lays over it, in this order:
+`hpt_spark.sections` holds every key with its default. `load_config` lays over it, in this order:
 ``conf/default.yaml`` of the checkout (where there is one), each ``--conf`` file, each ``--set``.
 All problems are reported at once, each with the place that caused it.
 """
@@ -11,15 +11,23 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Union, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ValidationError
 
 from hpt_spark.errors import ConfigError
-
-FeatureSet = Literal["brand_model", "weekday", "hour", "weekday_hour", "app", "label", "category", "category_word"]
-FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
+from hpt_spark.sections import (
+    FeaturesSection,
+    RunSection,
+    SearchSection,
+    Section,
+    SourceSection,
+    SparkSection,
+    TablesSection,
+    UploadSection,
+    as_yaml,
+)
 
 DEFAULT_FILE = Path(__file__).resolve().parent.parent / "conf" / "default.yaml"
 
@@ -43,123 +51,11 @@ REASONS = {
 }
 
 
-class Section(BaseModel):
-    """A part of the configuration; an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SourceSection(Section):
-    """Where the seven CSV files lie."""
-
-    uri: str = Field("data/raw", min_length=1)
-    via: Literal["auto", "sdk", "hadoop"] = "auto"
-    max_bad_rows: int = Field(0, ge=0, strict=True)
-
-
-class TablesSection(Section):
-    """Where the Parquet tables are kept."""
-
-    uri: str = Field("data/tables", min_length=1)
-
-
-class FeaturesSection(Section):
-    """Which features to build, and how."""
-
-    sets: list[FeatureSet] = Field(list(FEATURE_SETS), min_length=1)
-    encoding: Literal["fraction", "indicator"] = "fraction"
-    min_devices: int = Field(1, ge=1, strict=True)
-
-    @field_validator("sets")
-    @classmethod
-    def _each_set_once(cls, sets: list[FeatureSet]) -> list[FeatureSet]:
-        repeated = sorted({name for name in sets if sets.count(name) > 1})
-        if repeated:
-            raise ValueError(f"names {', '.join(repeated)} more than once; name each set once")
-        return sets
-
-
-class SearchSection(Section):
-    """What to search, and on what."""
-
-    strategy: Literal["grid"] = "grid"
-    backend: Literal["spark", "joblib"] = "spark"
-    n_jobs: int = Field(1, strict=True)
-    estimator: str = "xgboost.XGBClassifier"
-    estimator_params: dict[str, Any] = {"seed": 0}
-    param_grid: Union[dict[str, list[Any]], list[dict[str, list[Any]]]] = [
-        {"n_estimators": [300, 400], "max_depth": [3, 4]}
-    ]
-    scoring: str = "neg_log_loss"
-    cv: int = Field(5, ge=2, strict=True)
-    refit: bool = Field(True, strict=True)
-    error_score: Union[float, Literal["raise"]] = float("nan")
-    max_time: Union[float, None] = Field(None, gt=0, strict=True)
-
-    @field_validator("param_grid", mode="before")
-    @classmethod
-    def _lists_of_values(cls, grid: Any) -> Any:
-        grids = [grid] if isinstance(grid, dict) else grid
-        if not isinstance(grids, list) or not all(isinstance(one, dict) for one in grids):
-            raise ValueError("needs a mapping of parameter names to lists of values, or a list of such mappings")
-        if not grids or not any(grids):
-            raise ValueError("is empty: name at least one parameter with a list of values")
-        problems = [problem for one in grids for problem in _grid_problems(one)]
-        if problems:
-            raise ValueError("; ".join(problems))
-        return grid
-
-    @field_validator("error_score", mode="before")
-    @classmethod
-    def _number_or_raise(cls, score: Any) -> Any:
-        if isinstance(score, bool) or not (isinstance(score, (int, float)) or score in ("nan", "raise")):
-            raise ValueError("must be a number, nan or raise")
-        return score
-
-    @field_validator("n_jobs")
-    @classmethod
-    def _some_jobs(cls, n_jobs: int) -> int:
-        if n_jobs == 0:
-            raise ValueError("needs a number of processes, or -1 for one per core")
-        return n_jobs
-
-    @property
-    def grids(self) -> list[dict[str, list[Any]]]:
-        """The grid as a list of mappings."""
-        return [self.param_grid] if isinstance(self.param_grid, dict) else self.param_grid
-
-
-class RunSection(Section):
-    """Where the results of one run are kept."""
-
-    dir: str = Field("runs/demo", min_length=1)
-    overwrite: bool = Field(False, strict=True)
-
-
-class SparkSection(Section):
-    """How Spark is started; a null master leaves it to spark-submit, else ``local[*]``."""
-
-    master: Union[str, None] = None
-    conf: dict[str, Union[bool, int, float, str]] = {}
-
-    @field_validator("conf", mode="before")
-    @classmethod
-    def _single_values(cls, conf: Any) -> Any:
-        if not isinstance(conf, dict):
-            return conf
-        wrong = [name for name, value in conf.items() if not isinstance(value, (bool, int, float, str))]
-        if wrong:
-            raise ValueError(
-                f"needs one text, number or boolean for {', '.join(map(str, wrong))}; the whole name of a setting is "
-                "one key, e.g. spark.driver.memory: 4g"
-            )
-        return conf
-
-
 class Config(Section):
     """The whole configuration."""
 
     source: SourceSection = SourceSection()
+    upload: UploadSection = UploadSection()
     tables: TablesSection = TablesSection()
     features: FeaturesSection = FeaturesSection()
     search: SearchSection = SearchSection()
@@ -263,7 +159,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         line = f" at line {where.line + 1}" if where else ""
         raise ConfigError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', None) or error}.") from None
     if value is not None and not isinstance(value, dict):
-        raise ConfigError(f"{path} holds {_as_yaml(value)}; it needs sections such as `search:` with keys below.")
+        raise ConfigError(f"{path} holds {as_yaml(value)}; it needs sections such as `search:` with keys below.")
     return value or {}
 
 
@@ -313,9 +209,9 @@ def _sentence(problem: dict[str, Any], origins: dict[str, str]) -> str:
     if problem["type"] in ("extra_forbidden", "invalid_key"):
         return f"unknown key `{place}`{where}; {_known_instead(names)}"
     if names[-1] == "[key]":
-        return f"`{place}`{where} has the name {_as_yaml(problem['input'])}; a name must be a text: put it in quotes."
+        return f"`{place}`{where} has the name {as_yaml(problem['input'])}; a name must be a text: put it in quotes."
     got = masked(problem["input"], place)
-    shown = "" if isinstance(got, (dict, list)) and len(str(got)) > 60 else f"={_as_yaml(got)}"
+    shown = "" if isinstance(got, (dict, list)) and len(str(got)) > 60 else f"={as_yaml(got)}"
     return f"`{place}`{shown}{where}: {_reason(problem)}"
 
 
@@ -333,23 +229,6 @@ def _reason(problem: dict[str, Any]) -> str:
         if near:
             return f"{reason}; did you mean `{near[0]}`?"
     return f"{reason}."
-
-
-def _grid_problems(grid: dict[Any, Any]) -> Iterator[str]:
-    for name, values in grid.items():
-        if not isinstance(name, str):
-            yield f"has the name {_as_yaml(name)}: put it in quotes"
-        elif not isinstance(values, list):
-            yield f"has a single value for {name}: write {_as_yaml([values])}"
-        elif not values:
-            yield f"has no value for {name}: name at least one or leave {name} out"
-
-
-def _as_yaml(value: Any) -> str:
-    """Return `value` as a person would write it in a file."""
-    if isinstance(value, str):
-        return repr(value)
-    return yaml.safe_dump(value, default_flow_style=True, width=1000, allow_unicode=True).removesuffix("...\n").strip()
 
 
 def _keys_of(path: Sequence[str]) -> list[str]:

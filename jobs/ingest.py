@@ -14,8 +14,9 @@ from hpt_spark.data.sources import open_source
 
 def main(config: Config) -> None:
     """Ingest the files and say how many rows each table has."""
-    source = open_source(config.source.uri, config.source.via)
-    manifest = ingest(source, config.tables.uri, config.source.max_bad_rows)
+    wanted = config.source
+    source = open_source(wanted.uri, wanted.via, credential=wanted.credential, downloads=wanted.downloads)
+    manifest = ingest(source, config.tables.uri, wanted.max_bad_rows)
     for name, table in manifest["tables"].items():
         print(f"{config.tables.uri}/{name}: {table['rows']:,} rows")
 

@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
     """A local session with two cores; its warehouse and working files lie in a temporary folder."""
-    from hpt_spark.config import SparkSection
+    from hpt_spark.sections import SparkSection
     from hpt_spark.session import spark_session
 
     settings = SparkSection(

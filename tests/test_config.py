@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hpt_spark.config import DEFAULT_FILE, FEATURE_SETS, Config, dump_config, load_config
+from hpt_spark.config import DEFAULT_FILE, Config, dump_config, load_config
 from hpt_spark.errors import ConfigError
+from hpt_spark.sections import FEATURE_SETS
 
 CONF = Path(__file__).parent.parent / "conf"
 FIXED = {
@@ -204,7 +205,11 @@ def test_tracking_is_no_key_before_it_does_anything():
         ("search.error_score=zero", "must be a number, nan or raise"),
         ("search.error_score=true", "must be a number, nan or raise"),
         ("search.scoring=3", "must be a text"),
-        ("search.strategy=rando", "'grid'"),
+        ("search.strategy=rando", "did you mean `random`?"),
+        ("search.n_iter=0", "greater than or equal to 1"),
+        ("search.random_state=null", "must be a whole number"),
+        ("search.factor=1", "greater than 1"),
+        ("search.min_resources=few", "must be a whole number"),
         ("search.estimator_params=[1]", "must be a mapping"),
         ("search=3", "must be a section"),
         ("run.dir=12", "must be a text; if it is one, put it in quotes"),
@@ -231,8 +236,37 @@ def test_a_wrong_value_is_told_with_what_is_allowed(setting, said):
 
 
 @pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["search.param_grid={a: {uniform: [0, 1]}}"], "a distribution for a, from which only strategy: random or"),
+        (["search.strategy=halving", "search.resource=n_estimators"], "n_estimators needs max_resources"),
+        (
+            ["search.strategy=halving", "search.resource=max_depth", "search.max_resources=9"],
+            "resource=max_depth is in param_grid too",
+        ),
+    ],
+)
+def test_what_a_strategy_cannot_do_is_refused(settings, said):
+    with pytest.raises(ConfigError, match=said):
+        load_config([], settings)
+
+
+def test_a_strategy_that_draws_takes_distributions():
+    grid = "search.param_grid={learning_rate: {loguniform: [0.01, 0.3]}, max_depth: {randint: [2, 9]}, gamma: [0, 1]}"
+    search = load_config([], [grid, "search.strategy=random"]).search
+    assert search.grids == [
+        {"learning_rate": {"loguniform": [0.01, 0.3]}, "max_depth": {"randint": [2, 9]}, "gamma": [0, 1]}
+    ]
+
+
+@pytest.mark.parametrize(
     ("grid", "said"),
     [
+        ("{a: {}}", "has {} for a: write a list, or one of uniform, loguniform, randint: [low, high]"),
+        ("{a: {normal: [0, 1]}}", "has {normal: [0, 1]} for a: write a list, or one of uniform"),
+        ("{a: {uniform: [0]}}", "a distribution needs two numbers, uniform: [low, high]"),
+        ("{a: {uniform: [2, 1]}}", "the first number must be the smaller one"),
+        ("{a: {loguniform: [0, 1]}}", "for loguniform above 0"),
         ("{}", "is empty: name at least one parameter with a list of values"),
         ("[]", "is empty: name at least one parameter with a list of values"),
         ("[{}]", "is empty: name at least one parameter with a list of values"),

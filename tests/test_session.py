@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hpt_spark.config import SparkSection
 from hpt_spark.errors import MissingDependencyError
+from hpt_spark.sections import SparkSection
 from hpt_spark.session import spark_session, started_by_spark_submit
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +26,7 @@ INCUBATOR = "WARNING: Using incubator modules: jdk.incubator.vector\n"
 TWO_SESSIONS = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
-from hpt_spark.config import SparkSection
+from hpt_spark.sections import SparkSection
 from hpt_spark.session import spark_session
 def facts(spark):
     context = spark.sparkContext
@@ -110,7 +110,7 @@ WRONG_SETTINGS = [
 MANY_STARTS = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from hpt_spark.config import SparkSection
+from hpt_spark.sections import SparkSection
 from hpt_spark.errors import ConfigError
 from hpt_spark.session import spark_session
 said = []

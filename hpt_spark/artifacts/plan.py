@@ -6,8 +6,8 @@ import importlib.metadata
 import platform
 from typing import Any
 
-from hpt_spark.config import SearchSection
 from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.sections import SearchSection
 
 
 def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def ingest(
     files = find_files(source)
     folder = open_folder(tables)
     _refuse_to_replace_anything_else(folder)
+    files = source.fetch(files)
     total = sum(file.size for file in files.values())
     with Progress("ingest", total, "B") as progress, folder.replacing() as staging:
         manifest = {

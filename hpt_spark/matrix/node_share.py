@@ -46,6 +46,11 @@ class SharedObject:
     path: str
     places: tuple[tuple[int, int], ...]
 
+    @property
+    def size(self) -> int:
+        """Bytes of the arrays."""
+        return sum(length for _, length in self.places)
+
     def load(self, path: str | None = None) -> Any:
         """Return the object with its arrays mapped, read-only, from `path` (by default `self.path`)."""
         with open(path or self.path, "rb") as file:

@@ -22,6 +22,7 @@ from hpt_spark.search.failures import without_score
 from hpt_spark.search.fingerprint import fingerprint
 from hpt_spark.search.journal import Journal
 from hpt_spark.search.journal_lock import JournalLock
+from hpt_spark.search.threads import xgboost_threads
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -120,6 +121,7 @@ class SearchRun:
         if not fits:
             return
         runner = self._spark_runner()
+        self._warn_of_threads(evaluation, runner.threads)
         evaluation = dataclasses.replace(evaluation, threads=runner.threads)
         evaluation = self._trainings.continued_by(evaluation)
         self.reuse["continued"] += sum(fit in evaluation.starts for fit in fits)
@@ -148,6 +150,21 @@ class SearchRun:
         if self._runner is not None:
             self._runner.release()
             self._runner = None
+
+    def _warn_of_threads(self, evaluation: Evaluation, threads: int) -> None:
+        """Say so where XGBoost would silently use fewer threads than it was told to.
+
+        It takes no more than OMP_NUM_THREADS, which Spark sets to spark.task.cpus for its workers
+        (PythonRunner.scala).
+        """
+        wanted = xgboost_threads(evaluation.estimator, evaluation.candidates)
+        if wanted > threads:
+            warnings.warn(
+                f"n_jobs={wanted} is set, and XGBoost will use {threads}: a Spark task has spark.task.cpus={threads}. "
+                f"Set spark.task.cpus={wanted}, or leave n_jobs out.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _end_early(self, evaluation: Evaluation, missing: list[Fit], found: dict[Fit, dict[str, Any]]) -> None:
         """Let the missing fits count as failed, if there is a candidate to choose."""

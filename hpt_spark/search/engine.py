@@ -7,6 +7,7 @@ import math
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import Any
@@ -17,6 +18,7 @@ from hpt_spark.search.costs import seconds_left, start_order
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.failures import killed_worker
 from hpt_spark.search.fit_process import Death
+from hpt_spark.search.forecast import forecast
 from hpt_spark.search.paths import Path, paths_of
 from hpt_spark.search.spark_runner import SparkRunner, WorkerDiedError
 from hpt_spark.search.worker import PathResult
@@ -69,12 +71,12 @@ class Engine:
         paths = paths_of(self._evaluation, fits)
         slots = self._runner.slots
         ordered = [paths[at] for at in start_order(paths, slots)]
-        log.info("%d fits in %d trainings, %d at a time", len(fits), len(paths), slots)
         folder = FilePath(tempfile.mkdtemp(prefix="hpt_spark-"))
         left = {path.fits: path.cost for path in ordered}
         cost_done = seconds_done = 0.0
         try:
             shared = share(self._evaluation, folder)
+            self._say_what_it_takes(ordered, shared)
             with Progress("tune", len(fits), "fits") as progress:
                 for ended in self._results(shared, ordered):
                     for path, result in ended:
@@ -89,6 +91,14 @@ class Engine:
         finally:
             self._runner.unsend()
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _say_what_it_takes(self, paths: Sequence[Path], shared: SharedObject) -> None:
+        runner = self._runner
+        needed = forecast(self._evaluation, paths, shared.size, runner.slots, runner.slots_per_executor)
+        log.info("%s", needed.describe())
+        too_much = needed.warning(runner.memory_limit())
+        if too_much:
+            warnings.warn(too_much, UserWarning, stacklevel=2)
 
     def _results(self, shared: SharedObject, paths: Sequence[Path]) -> Iterator[list[Result]]:
         """Yield each path and its result; one that killed its process is tried again when all others are done.

@@ -91,11 +91,10 @@ def check_class_sizes(y: np.ndarray, classes: Sequence[str], folds: int) -> None
         )
 
 
-def set_threads(estimator: Any, threads: int, given: Iterable[str]) -> Any:
-    """Let each fit of `estimator` use `threads` threads, unless the configuration sets that itself."""
-    if "n_jobs" in estimator.get_params() and not {"n_jobs", "nthread"} & set(given):
-        estimator.set_params(n_jobs=threads)
-    return estimator
+def check_resource(estimator: Any, name: str, resource: str) -> None:
+    """Raise ConfigError when halving cannot give candidates more of `resource`."""
+    if resource != "n_samples":
+        _refuse_unknown([resource], known_parameters(estimator), "search.resource", name)
 
 
 def known_parameters(estimator: Any) -> set[str]:

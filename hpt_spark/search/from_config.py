@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from hpt_spark.config import SearchSection, SparkSection
-from hpt_spark.search.estimators import build_estimator, check_grids, check_scoring, set_threads
+from hpt_spark.search.estimators import build_estimator, check_grids, check_resource, check_scoring
+from hpt_spark.search.strategies import CLASS_NAMES, arguments_of
+from hpt_spark.sections import HALVING, SearchSection, SparkSection
 from hpt_spark.session import spark_session
 
 
@@ -15,6 +16,8 @@ def checked_estimator(settings: SearchSection) -> Any:
     estimator = build_estimator(settings.estimator, settings.estimator_params)
     check_grids(estimator, settings.estimator, settings.grids)
     check_scoring(settings.scoring)
+    if settings.strategy in HALVING:
+        check_resource(estimator, settings.estimator, settings.resource)
     return estimator
 
 
@@ -32,27 +35,33 @@ def run_search(settings: SearchSection, spark: SparkSection, X: Any, y: Any, jou
     Returns
     -------
     search : fitted search
-        scikit-learn's ``GridSearchCV`` over processes of this machine for ``backend: joblib``, ours
-        for ``backend: spark``.
+        scikit-learn's own over processes of this machine for ``backend: joblib``, ours for
+        ``backend: spark``.
     seconds : float
         How long it took, the refit included, the start of Spark not.
+
+    Notes
+    -----
+    A fit gets one thread with joblib, ``spark.task.cpus`` with Spark; the refit, which runs alone
+    on the driver, gets what the estimator takes by itself.
     """
+    estimator = checked_estimator(settings)
     if settings.backend == "joblib":
-        from hpt_spark.search.joblib_runner import GridSearchCV
+        from hpt_spark.search import joblib_runner
 
-        return _timed_fit(GridSearchCV(_threaded(settings, 1), n_jobs=settings.n_jobs, **_arguments(settings)), X, y)
+        search_class = getattr(joblib_runner, CLASS_NAMES[settings.strategy])
+        return _timed_fit(search_class(estimator, n_jobs=settings.n_jobs, **arguments_of(settings)), X, y)
 
-    from hpt_spark.search.face import GridSearchCV as SparkGridSearchCV
+    from hpt_spark.search import face
 
     with spark_session("tune", spark) as session:
-        context = session.sparkContext
-        threads = int(context.getConf().get("spark.task.cpus", "1"))
-        search = SparkGridSearchCV(
-            _threaded(settings, threads),
-            sc=context,
+        search_class = getattr(face, CLASS_NAMES[settings.strategy])
+        search = search_class(
+            estimator,
+            sc=session.sparkContext,
             journal=journal,
             max_time=settings.max_time,
-            **_arguments(settings),
+            **arguments_of(settings),
         )
         return _timed_fit(search, X, y)
 
@@ -61,18 +70,3 @@ def _timed_fit(search: Any, X: Any, y: Any) -> tuple[Any, float]:
     started = time.monotonic()
     search.fit(X, y)
     return search, time.monotonic() - started
-
-
-def _threaded(settings: SearchSection, threads: int) -> Any:
-    given = {*settings.estimator_params, *(name for grid in settings.grids for name in grid)}
-    return set_threads(checked_estimator(settings), threads, given)
-
-
-def _arguments(settings: SearchSection) -> dict[str, Any]:
-    return {
-        "param_grid": settings.param_grid,
-        "scoring": settings.scoring,
-        "cv": settings.cv,
-        "refit": settings.refit,
-        "error_score": settings.error_score,
-    }

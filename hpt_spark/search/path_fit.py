@@ -91,7 +91,7 @@ def fit_path(
         data.y_train,
         data.fit_params,
         data.matrices,
-        start and (start.rounds, start.checkpoint.tobytes()),
+        None if start is None else (start.rounds, start.checkpoint.tobytes()),
     )
     seconds = time.perf_counter() - before_training
     results = []

@@ -20,6 +20,8 @@ from pyspark.accumulators import Accumulator, AccumulatorParam
 from hpt_spark.errors import HptSparkError
 from hpt_spark.matrix.node_share import SharedObject, path_on_this_node, read_in_pieces
 from hpt_spark.search.fit_process import Death, FitProcess
+from hpt_spark.search.forecast import MemoryLimit
+from hpt_spark.search.memory_limit import memory_limit
 from hpt_spark.search.paths import Path
 from hpt_spark.search.worker import PathResult
 from hpt_spark.session import use_this_python
@@ -85,6 +87,19 @@ class SparkRunner:
     def slots(self) -> int:
         """How many tasks run at the same time."""
         return max(1, self._context.defaultParallelism // self.threads)
+
+    @property
+    def slots_per_executor(self) -> int:
+        """How many of these tasks share an executor's memory; with a local master all do."""
+        cores = self._context.getConf().get("spark.executor.cores")
+        if cores is None:  # the default is one on YARN and Kubernetes, all of a worker on a standalone cluster
+            on_one = str(self._context.master).startswith(("yarn", "k8s"))
+            return 1 if on_one else self.slots
+        return self.slots if self._is_local else max(1, int(cores) // self.threads)
+
+    def memory_limit(self) -> MemoryLimit | None:
+        """Return what an executor's Python processes may take, where that is limited."""
+        return memory_limit(str(self._context.master), dict(self._context.getConf().getAll()))
 
     def run(
         self, shared: SharedObject, tasks: Sequence[Sequence[Path]], deadline: float, alone: bool = False

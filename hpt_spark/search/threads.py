@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 # For these packages n_jobs=None means all cores of the machine; for scikit-learn's estimators it means one.
@@ -28,17 +28,25 @@ def with_threads(estimator: Any, threads: int) -> Any:
     return estimator.set_params(**dict.fromkeys(wanting_all, threads)) if wanting_all else estimator
 
 
-def most_threads(estimator: Any) -> int:
-    """Return the largest number of threads that is set on an XGBoost estimator in `estimator`; 0 for none."""
+def xgboost_threads(estimator: Any, candidates: Sequence[Mapping[str, Any]]) -> int:
+    """Return the largest number of threads that is set for an XGBoost estimator; 0 for none.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its own parameters, and those of estimators inside it, count.
+    candidates : sequence of mapping
+        Parameters that are laid over them.
+    """
     params = estimator.get_params(deep=True)
-    set_numbers = [
-        value
-        for name, owner in _owners_of_n_jobs(estimator, params)
-        if _package(owner) == "xgboost"
-        for value in (params[name], _given_elsewhere(owner))
-        if isinstance(value, int) and value > 0
-    ]
-    return max(set_numbers, default=0)
+    inside = {name: value for name, value in params.items() if hasattr(value, "get_params")}
+    numbers = [0]
+    for prefix, owner in [("", estimator), *((f"{name}__", value) for name, value in inside.items())]:
+        if _package(owner) == "xgboost":
+            names = [f"{prefix}{name}" for name in ("n_jobs", *OTHER_NAMES)]
+            given = [params, *candidates]
+            numbers += [each[name] for each in given for name in names if isinstance(each.get(name), int)]
+    return max(numbers)
 
 
 def _owners_of_n_jobs(estimator: Any, params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -22,9 +22,9 @@ from hpt_spark.artifacts.report import render, write_report
 from hpt_spark.artifacts.run_directory import RESULTS, RunDirectory, differing_keys
 from hpt_spark.artifacts.search_results import load_model, model_file, plain, sweeping_results, write_cv_results
 from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_submission
-from hpt_spark.config import SearchSection
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.sections import SearchSection
 
 CLASSES = ["F", "M22-", "M39+"]
 

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.pandas_pipeline import build as build_with_pandas
-from hpt_spark.config import FEATURE_SETS
 from hpt_spark.data.generate.files import generate
 from hpt_spark.data.ingest import ingest
 from hpt_spark.data.schemas import GROUPS, TABLES
 from hpt_spark.data.tables import Tables
 from hpt_spark.matrix.collect import collect_design
+from hpt_spark.sections import FEATURE_SETS
 
 
 def assert_same(design, expected):

@@ -11,8 +11,8 @@ import pytest
 from sklearn import model_selection
 from sklearn.model_selection import _search, _search_successive_halving
 
-from hpt_spark.config import SparkSection
 from hpt_spark.search import face
+from hpt_spark.sections import SparkSection
 from hpt_spark.session import spark_session
 
 NAMES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")

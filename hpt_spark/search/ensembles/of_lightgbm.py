@@ -47,8 +47,17 @@ class LightGBM(WithoutMatrices):
         return int(getattr(estimator, self.rounds))
 
     def first(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
-        """Return the booster of the first `rounds` rounds; its text holds each number to the last bit."""
+        """Return the booster of the first `rounds` rounds; its text holds each number to the last bit.
+
+        Raises
+        ------
+        ValueError
+            When a round found nothing to split: LightGBM keeps no tree of it, and trees are not
+            rounds any more.
+        """
         from lightgbm import Booster
 
+        if estimator.booster_.current_iteration() != self.rounds_of(estimator):
+            raise ValueError("LightGBM has kept no tree of some rounds, so that trees cannot be counted as rounds")
         text = estimator.booster_.model_to_string(num_iteration=rounds)
         return {"_Booster": Booster(model_str=text), self.rounds: rounds}

@@ -18,7 +18,7 @@ class GradientBoosting(WithoutMatrices):
     row_params = frozenset({"sample_weight"})
     classes = frozenset({"GradientBoostingClassifier", "GradientBoostingRegressor"})
     # Per round, in so far as the fitted estimator has them.
-    per_round = ("estimators_", "train_score_", "oob_improvement_", "oob_scores_")
+    per_round: tuple[str, ...] = ("estimators_", "train_score_", "oob_improvement_", "oob_scores_")
 
     def covers(self, estimator: Any) -> bool:
         """Return whether `estimator` is one of these classes."""

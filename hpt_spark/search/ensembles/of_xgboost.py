@@ -59,7 +59,7 @@ class XGBoost:
             and params.get("updater") is None
             and params.get("multi_strategy") in (None, "one_output_per_tree")
             and params.get("device") in (None, "cpu")
-            and params.get("tree_method") in (None, "auto", "hist", "approx", "exact")
+            and (params.get("tree_method") in (None, "auto", "hist", "exact") or _is_plain_approx(params))
             # A generator gives another seed each time it is asked, and `get_params` asks it.
             and (estimator.random_state is None or is_integer(estimator.random_state))
             and not any(callable(params.get(name)) for name in ("objective", "eval_metric"))
@@ -82,6 +82,10 @@ class XGBoost:
     def matrix_kept(self, estimator: Any, matrices: MutableMapping[str, Any]) -> Iterator[None]:
         """Let ``fit`` take the matrix of the fold's rows from `matrices`, or build it and leave it there."""
         create, key = estimator._create_dmatrix, self.matrix_key(estimator)
+        if _native(estimator).get("tree_method") == "approx":
+            # It keeps an index of cuts in the matrix, and takes another training's for its own when the
+            # gradients of both happen to lie at the same address (xgboost 3.2, BatchParam::ParamNotEqual).
+            matrices = {}
 
         def kept_matrix(ref: Any = None, **arguments: Any) -> Any:
             if ref is not None:
@@ -122,6 +126,11 @@ class XGBoost:
 def _native(estimator: Any) -> dict[str, Any]:
     params = estimator.get_params()
     return {**params, **(params.get("kwargs") or {})}
+
+
+def _is_plain_approx(params: Mapping[str, Any]) -> bool:
+    """Return whether the tree method is approx, and its cuts are certain: not with rows drawn anew each round."""
+    return params.get("tree_method") == "approx" and params.get("subsample") in (None, 1)
 
 
 def _generator_is_pickled() -> bool:

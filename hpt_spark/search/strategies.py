@@ -1,0 +1,57 @@
+"""The strategies by their names in the configuration: which search class, and with which arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpt_spark.sections import SearchSection
+
+CLASS_NAMES = {
+    "grid": "GridSearchCV",
+    "random": "RandomizedSearchCV",
+    "halving": "HalvingGridSearchCV",
+    "halving_random": "HalvingRandomSearchCV",
+}
+
+
+def arguments_of(settings: SearchSection) -> dict[str, Any]:
+    """Return the arguments of the search class that `settings` name, without the estimator.
+
+    A random state is always given: a search that draws other candidates each time could not be
+    resumed.
+    """
+    common = {
+        "scoring": settings.scoring,
+        "cv": settings.cv,
+        "refit": settings.refit,
+        "error_score": settings.error_score,
+    }
+    halving = {
+        "resource": settings.resource,
+        "factor": settings.factor,
+        "min_resources": settings.min_resources,
+        "max_resources": settings.max_resources,
+        "random_state": settings.random_state,
+    }
+    if settings.strategy == "grid":
+        return {**common, "param_grid": settings.param_grid}
+    if settings.strategy == "halving":
+        return {**common, **halving, "param_grid": settings.param_grid}
+    distributions = [{name: _drawn_from(values) for name, values in grid.items()} for grid in settings.grids]
+    if settings.strategy == "random":
+        drawn = {"n_iter": settings.n_iter, "random_state": settings.random_state}
+        return {**common, **drawn, "param_distributions": distributions}
+    # The class refuses "exhaust" for both the candidates and the resources.
+    return {**common, **halving, "param_distributions": distributions, "n_candidates": settings.n_iter}
+
+
+def _drawn_from(values: Any) -> Any:
+    """Return a list of values as it is, and ``{name: [low, high]}`` as SciPy's distribution."""
+    if isinstance(values, list):
+        return values
+    from scipy import stats
+
+    ((kind, (low, high)),) = values.items()
+    if kind == "uniform":
+        return stats.uniform(low, high - low)
+    return getattr(stats, kind)(low, high)

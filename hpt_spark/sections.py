@@ -1,0 +1,206 @@
+"""The sections of the configuration: every key, its default, and what it may be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal, Union, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+FeatureSet = Literal["brand_model", "weekday", "hour", "weekday_hour", "app", "label", "category", "category_word"]
+FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
+
+DRAWING = ("random", "halving_random")
+HALVING = ("halving", "halving_random")
+DISTRIBUTIONS = ("uniform", "loguniform", "randint")  # of scipy.stats; randint leaves out its upper bound
+
+
+class Section(BaseModel):
+    """A part of the configuration; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceSection(Section):
+    """Where the seven CSV files lie; `credential` names an environment variable and never is a secret."""
+
+    uri: str = Field("data/raw", min_length=1)
+    via: Literal["auto", "sdk", "hadoop"] = "auto"
+    credential: Union[str, None] = None
+    downloads: str = Field("data/downloads", min_length=1)
+    max_bad_rows: int = Field(0, ge=0, strict=True)
+
+    @field_validator("credential")
+    @classmethod
+    def _name_of_a_variable(cls, credential: Union[str, None]) -> Union[str, None]:
+        if credential is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", credential):
+            raise ValueError(
+                "must be the name of an environment variable that holds the secret, never the secret itself; or "
+                "`anonymous`, or null to look in the usual places"
+            )
+        return credential
+
+
+class UploadSection(Section):
+    """What the job `upload` puts into the container of ``source.uri``."""
+
+    folder: str = Field("data/raw", min_length=1)
+    create_container: bool = Field(False, strict=True)
+
+
+class TablesSection(Section):
+    """Where the Parquet tables are kept."""
+
+    uri: str = Field("data/tables", min_length=1)
+
+
+class FeaturesSection(Section):
+    """Which features to build, and how."""
+
+    sets: list[FeatureSet] = Field(list(FEATURE_SETS), min_length=1)
+    encoding: Literal["fraction", "indicator"] = "fraction"
+    min_devices: int = Field(1, ge=1, strict=True)
+
+    @field_validator("sets")
+    @classmethod
+    def _each_set_once(cls, sets: list[FeatureSet]) -> list[FeatureSet]:
+        repeated = sorted({name for name in sets if sets.count(name) > 1})
+        if repeated:
+            raise ValueError(f"names {', '.join(repeated)} more than once; name each set once")
+        return sets
+
+
+class SearchSection(Section):
+    """What to search, and on what."""
+
+    strategy: Literal["grid", "random", "halving", "halving_random"] = "grid"
+    backend: Literal["spark", "joblib"] = "spark"
+    n_jobs: int = Field(1, strict=True)
+    estimator: str = "xgboost.XGBClassifier"
+    estimator_params: dict[str, Any] = {"seed": 0}
+    param_grid: Union[dict[str, Any], list[dict[str, Any]]] = [{"n_estimators": [300, 400], "max_depth": [3, 4]}]
+    n_iter: int = Field(10, ge=1, strict=True)
+    random_state: int = Field(0, ge=0, strict=True)
+    resource: str = Field("n_samples", min_length=1)
+    factor: float = Field(3, gt=1)
+    min_resources: Union[int, Literal["smallest", "exhaust"]] = "exhaust"
+    max_resources: Union[int, Literal["auto"]] = "auto"
+    scoring: str = "neg_log_loss"
+    cv: int = Field(5, ge=2, strict=True)
+    refit: bool = Field(True, strict=True)
+    error_score: Union[float, Literal["raise"]] = float("nan")
+    max_time: Union[float, None] = Field(None, gt=0, strict=True)
+
+    @field_validator("param_grid", mode="before")
+    @classmethod
+    def _lists_of_values(cls, grid: Any) -> Any:
+        grids = [grid] if isinstance(grid, dict) else grid
+        if not isinstance(grids, list) or not all(isinstance(one, dict) for one in grids):
+            raise ValueError("needs a mapping of parameter names to lists of values, or a list of such mappings")
+        if not grids or not any(grids):
+            raise ValueError("is empty: name at least one parameter with a list of values")
+        problems = [problem for one in grids for problem in _grid_problems(one)]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return grid
+
+    @model_validator(mode="after")
+    def _what_the_strategy_can_do(self) -> SearchSection:
+        drawn = [name for grid in self.grids for name, values in grid.items() if isinstance(values, dict)]
+        if drawn and self.strategy not in DRAWING:
+            raise ValueError(
+                f"param_grid gives a distribution for {', '.join(drawn)}, from which only strategy: "
+                f"{' or '.join(DRAWING)} can draw; list the values, or choose one of these"
+            )
+        if self.strategy in HALVING and self.resource != "n_samples":
+            if self.max_resources == "auto":
+                raise ValueError(f"resource={self.resource} needs max_resources, the most that a candidate may get")
+            if any(self.resource in grid for grid in self.grids):
+                raise ValueError(f"resource={self.resource} is in param_grid too; leave it out there")
+        return self
+
+    @field_validator("error_score", mode="before")
+    @classmethod
+    def _number_or_raise(cls, score: Any) -> Any:
+        if isinstance(score, bool) or not (isinstance(score, (int, float)) or score in ("nan", "raise")):
+            raise ValueError("must be a number, nan or raise")
+        return score
+
+    @field_validator("min_resources", "max_resources", mode="before")
+    @classmethod
+    def _number_or_word(cls, value: Any, info: ValidationInfo) -> Any:
+        words = ("smallest", "exhaust") if info.field_name == "min_resources" else ("auto",)
+        is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
+        if not is_count and value not in words:
+            raise ValueError(f"must be a whole number above 0, or {' or '.join(words)}")
+        return value
+
+    @field_validator("n_jobs")
+    @classmethod
+    def _some_jobs(cls, n_jobs: int) -> int:
+        if n_jobs == 0:
+            raise ValueError("needs a number of processes, or -1 for one per core")
+        return n_jobs
+
+    @property
+    def grids(self) -> list[dict[str, Any]]:
+        """The grid as a list of mappings, of names to lists of values or to distributions."""
+        return [self.param_grid] if isinstance(self.param_grid, dict) else self.param_grid
+
+
+class RunSection(Section):
+    """Where the results of one run are kept."""
+
+    dir: str = Field("runs/demo", min_length=1)
+    overwrite: bool = Field(False, strict=True)
+
+
+class SparkSection(Section):
+    """How Spark is started; a null master leaves it to spark-submit, else ``local[*]``."""
+
+    master: Union[str, None] = None
+    conf: dict[str, Union[bool, int, float, str]] = {}
+
+    @field_validator("conf", mode="before")
+    @classmethod
+    def _single_values(cls, conf: Any) -> Any:
+        if not isinstance(conf, dict):
+            return conf
+        wrong = [name for name, value in conf.items() if not isinstance(value, (bool, int, float, str))]
+        if wrong:
+            raise ValueError(
+                f"needs one text, number or boolean for {', '.join(map(str, wrong))}; the whole name of a setting is "
+                "one key, e.g. spark.driver.memory: 4g"
+            )
+        return conf
+
+
+def as_yaml(value: Any) -> str:
+    """Return `value` as a person would write it in a file."""
+    if isinstance(value, str):
+        return repr(value)
+    return yaml.safe_dump(value, default_flow_style=True, width=1000, allow_unicode=True).removesuffix("...\n").strip()
+
+
+def _grid_problems(grid: dict[Any, Any]) -> Iterator[str]:
+    for name, values in grid.items():
+        if not isinstance(name, str):
+            yield f"has the name {as_yaml(name)}: put it in quotes"
+        elif isinstance(values, dict):
+            yield from _distribution_problems(name, values)
+        elif not isinstance(values, list):
+            yield f"has a single value for {name}: write {as_yaml([values])}"
+        elif not values:
+            yield f"has no value for {name}: name at least one or leave {name} out"
+
+
+def _distribution_problems(name: str, values: dict[Any, Any]) -> Iterator[str]:
+    (kind, bounds), *others = [*values.items(), (None, None)]
+    if len(others) > 1 or kind not in DISTRIBUTIONS:
+        yield f"has {as_yaml(values)} for {name}: write a list, or one of {', '.join(DISTRIBUTIONS)}: [low, high]"
+    elif not (isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(b, (int, float)) for b in bounds)):
+        yield f"has {as_yaml(values)} for {name}: a distribution needs two numbers, {kind}: [low, high]"
+    elif not bounds[0] < bounds[1] or (kind == "loguniform" and bounds[0] <= 0):
+        yield f"has {as_yaml(values)} for {name}: the first number must be the smaller one, for loguniform above 0"

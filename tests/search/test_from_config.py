@@ -1,0 +1,69 @@
+"""The search as the configuration describes it: each strategy, both backends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.datasets import make_classification
+
+from hpt_spark.errors import ConfigError
+from hpt_spark.search.from_config import checked_estimator, run_search
+from hpt_spark.search.strategies import arguments_of
+from hpt_spark.sections import SearchSection, SparkSection
+
+X, y = make_classification(160, 6, n_informative=4, random_state=0)
+SPARK = SparkSection(master="local[2]")
+HALVING = {"resource": "n_estimators", "min_resources": 2, "max_resources": 8, "factor": 2}
+
+
+def settings(**given):
+    return SearchSection(**{"cv": 3, "param_grid": {"max_depth": [1, 2, 3, 4]}, **given})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"strategy": "grid"},
+        {"strategy": "random", "n_iter": 3, "param_grid": {"learning_rate": {"loguniform": [0.01, 0.5]}}},
+        {"strategy": "halving", **HALVING},
+        {"strategy": "halving", "min_resources": 60, "factor": 2},
+        {"strategy": "halving_random", "n_iter": 4, **HALVING, "param_grid": {"max_depth": {"randint": [1, 5]}}},
+    ],
+    ids=str,
+)
+def test_each_strategy_scores_alike_on_both_backends(spark, tmp_path, monkeypatch, given):
+    # The tests' session is one for all; the search must not stop it.
+    monkeypatch.setattr("hpt_spark.search.from_config.spark_session", lambda job, section: _Kept(spark))
+    on_spark, _ = run_search(settings(**given), SPARK, X, y, str(tmp_path / "journal"))
+    on_processes, _ = run_search(settings(backend="joblib", n_jobs=1, **given), SPARK, X, y, "")
+    assert on_spark.best_params_ == on_processes.best_params_
+    for name, expected in on_processes.cv_results_.items():
+        if not name.endswith("_time") and name != "params":
+            np.testing.assert_array_equal(on_spark.cv_results_[name], expected, err_msg=name)
+
+
+class _Kept:
+    def __init__(self, session):
+        self._session = session
+
+    def __enter__(self):
+        return self._session
+
+    def __exit__(self, *error):
+        pass
+
+
+def test_a_distribution_has_the_bounds_that_were_given():
+    drawn = {"a": {"uniform": [2, 5]}, "b": {"loguniform": [0.1, 10]}, "c": {"randint": [3, 5]}, "d": [1, 2]}
+    (found,) = arguments_of(settings(strategy="random", param_grid=drawn))["param_distributions"]
+    assert found["a"].support() == (2, 5)
+    assert found["b"].support() == (0.1, 10)
+    assert set(found["c"].rvs(100, random_state=0)) == {3, 4}
+    assert found["d"] == [1, 2]
+    assert isinstance(found["a"], type(stats.uniform()))
+
+
+def test_halving_cannot_give_more_of_what_the_estimator_does_not_know():
+    with pytest.raises(ConfigError, match=r"search.resource names what .* does not know: n_tree"):
+        checked_estimator(settings(strategy="halving", resource="n_tree", max_resources=9))
