@@ -7,6 +7,8 @@ PYTHON ?= python3
 SCALES ?= 0.1 1.0
 BIN := .venv/bin
 BIN33 := .venv-spark33/bin
+BIN_OLDEST := .venv-oldest/bin
+SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving
 PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do command -v "$$python" && break; done)
 
 .PHONY: help
@@ -37,7 +39,7 @@ demo: setup java ## Run the main job on generated data: generate, ingest, featur
 
 .PHONY: test
 test: setup java ## Run the tests
-	$(BIN)/python -m pytest -m 'not slow and not hdfs and not blob'
+	$(BIN)/python -m pytest -m 'not slow and not hdfs and not blob and not cluster'
 
 .PHONY: test-hdfs
 test-hdfs: setup java ## Run the tests on a real HDFS, fetched from Maven Central (40 MB)
@@ -46,7 +48,12 @@ test-hdfs: setup java ## Run the tests on a real HDFS, fetched from Maven Centra
 
 .PHONY: test-slow
 test-slow: setup java ## Run the tests that take long
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m 'slow and not cluster'
+	$(BIN)/python -m pytest -m 'slow and cluster'
+
+.PHONY: test-cluster
+test-cluster: setup java ## Run the tests on a standalone cluster of two nodes, which they start on this machine
+	$(BIN)/python -m pytest -m 'cluster and not slow'
 
 AZURITE := 3.37.0
 
@@ -64,11 +71,11 @@ test-blob: setup java azurite ## Run the tests against a blob server
 
 .PHONY: test-sklearn
 test-sklearn: setup java ## Run scikit-learn's own tests of its search classes against ours
-	$(BIN)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs sklearn.model_selection.tests.test_search
+	$(BIN)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_TESTS)
 
 .PHONY: test-pure
 test-pure: setup ## Run the tests that need no Spark
-	$(BIN)/python -m pytest -m 'not slow and not spark and not hdfs and not blob'
+	$(BIN)/python -m pytest -m 'not slow and not spark and not hdfs and not blob and not cluster'
 
 .PHONY: find-python310
 find-python310:
@@ -82,12 +89,23 @@ find-python310:
 .PHONY: test-spark33
 test-spark33: find-python310 .venv-spark33/.ready ## Run the tests on PySpark 3.3 and Python 3.10, as on HDInsight 5.1
 	@$(BIN33)/python -m hpt_spark.java
-	$(BIN33)/python -m pytest -m 'not slow and not hdfs and not blob'
+	$(BIN33)/python -m pytest -m 'not slow and not hdfs and not blob and not cluster'
 
 .PHONY: test-hdfs-spark33
 test-hdfs-spark33: find-python310 .venv-spark33/.ready ## Run the tests on a real HDFS of the release that PySpark 3.3 has
 	$(BIN33)/python -m tests.hdfs
 	$(BIN33)/python -m pytest -m hdfs
+
+.venv-oldest/.ready: setup.py constraints/oldest.txt
+	$(PYTHON310) -m venv .venv-oldest
+	$(BIN_OLDEST)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/oldest.txt --editable '.[spark,dev]'
+	@touch $@
+
+.PHONY: test-oldest
+test-oldest: find-python310 .venv-oldest/.ready ## Run the search's tests, and scikit-learn's own, on the oldest libraries supported
+	@$(BIN_OLDEST)/python -m hpt_spark.java
+	$(BIN_OLDEST)/python -m pytest -m 'not slow and not cluster' tests/search
+	$(BIN_OLDEST)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_TESTS)
 
 .PHONY: lint
 lint: setup ## Check style, types and the layers of the package
@@ -119,7 +137,8 @@ constraints: setup ## Resolve the constraints files again to the newest releases
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
 	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/spark33.in setup.py -o constraints/spark33.txt
+	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/oldest.in setup.py -o constraints/oldest.txt
 
 .PHONY: clean
 clean: ## Remove what the targets made
-	rm -rf .venv .venv-spark33 .azurite .hdfs data/demo runs/demo build dist *.egg-info
+	rm -rf .venv .venv-spark33 .venv-oldest .azurite .hdfs data/demo runs/demo build dist *.egg-info
