@@ -253,6 +253,8 @@ class SlowSource:
             dataclasses.replace(file, open=lambda file=file: Slow(file.open())) if file.name.endswith(".csv") else file
             for file in self.source.list_files()
         ]
+    def fetch(self, files):
+        return files
 
 rooms.ingest(SlowSource(rooms.open_source(sys.argv[1])), sys.argv[2])
 """
