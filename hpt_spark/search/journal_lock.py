@@ -44,6 +44,15 @@ class JournalLock:
         self._renewing = threading.Thread(target=self._renew, daemon=True)
 
     def __enter__(self) -> JournalLock:
+        try:
+            self._take()
+        except BaseException:  # a signal may come when the lock is there and nobody has been told
+            self._give_back()
+            raise
+        self._renewing.start()
+        return self
+
+    def _take(self) -> None:
         if not self._folder.create(NAME, self._text()):
             self._refuse_living(self._settled_holder())
             began = time.monotonic()
@@ -53,12 +62,13 @@ class JournalLock:
             holder = self._holder()
             if holder.get("token") != self._token:
                 self._refuse_living(holder)
-        self._renewing.start()
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._released.set()
         self._renewing.join()
+        self._give_back()
+
+    def _give_back(self) -> None:
         if self._holder().get("token") == self._token:
             self._folder.delete(NAME)
 
