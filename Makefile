@@ -4,13 +4,16 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+SCALES ?= 0.1 1.0
 BIN := .venv/bin
 BIN33 := .venv-spark33/bin
+BIN_OLDEST := .venv-oldest/bin
+SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving
 PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do command -v "$$python" && break; done)
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.ready ## Create the virtual environment .venv with everything in it
@@ -18,7 +21,7 @@ setup: .venv/.ready ## Create the virtual environment .venv with everything in i
 .venv/.ready: setup.py constraints/spark4.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "hpt-spark needs Python 3.10 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); name another one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt --editable '.[spark,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt --editable '.[spark,azure,dev]'
 	@touch $@
 
 .PHONY: java
@@ -36,19 +39,43 @@ demo: setup java ## Run the main job on generated data: generate, ingest, featur
 
 .PHONY: test
 test: setup java ## Run the tests
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow and not hdfs and not blob and not cluster'
+
+.PHONY: test-hdfs
+test-hdfs: setup java ## Run the tests on a real HDFS, fetched from Maven Central (40 MB)
+	$(BIN)/python -m tests.hdfs
+	$(BIN)/python -m pytest -m hdfs
 
 .PHONY: test-slow
 test-slow: setup java ## Run the tests that take long
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m 'slow and not cluster'
+	$(BIN)/python -m pytest -m 'slow and cluster'
+
+.PHONY: test-cluster
+test-cluster: setup java ## Run the tests on a standalone cluster of two nodes, which they start on this machine
+	$(BIN)/python -m pytest -m 'cluster and not slow'
+
+AZURITE := 3.37.0
+
+.PHONY: azurite
+azurite: .azurite/.ready ## Install Azurite, a blob server for tests, into .azurite (Node.js; 365 MB)
+
+.azurite/.ready:
+	@command -v npm >/dev/null || { echo "Azurite needs Node.js 20 or newer with npm; install it, then: make $(MAKECMDGOALS)" >&2; exit 1; }
+	npm install --prefix .azurite --no-audit --no-fund --loglevel=error azurite@$(AZURITE)
+	@touch $@
+
+.PHONY: test-blob
+test-blob: setup java azurite ## Run the tests against a blob server
+	$(BIN)/python -m pytest -m blob
 
 .PHONY: test-sklearn
 test-sklearn: setup java ## Run scikit-learn's own tests of its search classes against ours
-	$(BIN)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs sklearn.model_selection.tests.test_search
+	$(BIN)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_TESTS)
 
 .PHONY: test-pure
 test-pure: setup ## Run the tests that need no Spark
-	$(BIN)/python -m pytest -m 'not slow and not spark'
+	$(BIN)/python -m pytest -m 'not slow and not spark and not hdfs and not blob and not cluster'
 
 .PHONY: find-python310
 find-python310:
@@ -56,13 +83,29 @@ find-python310:
 
 .venv-spark33/.ready: setup.py constraints/spark33.txt
 	$(PYTHON310) -m venv .venv-spark33
-	$(BIN33)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark33.txt --editable '.[spark,dev]'
+	$(BIN33)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark33.txt --editable '.[spark,azure,dev]'
 	@touch $@
 
 .PHONY: test-spark33
 test-spark33: find-python310 .venv-spark33/.ready ## Run the tests on PySpark 3.3 and Python 3.10, as on HDInsight 5.1
 	@$(BIN33)/python -m hpt_spark.java
-	$(BIN33)/python -m pytest -m 'not slow'
+	$(BIN33)/python -m pytest -m 'not slow and not hdfs and not blob and not cluster'
+
+.PHONY: test-hdfs-spark33
+test-hdfs-spark33: find-python310 .venv-spark33/.ready ## Run the tests on a real HDFS of the release that PySpark 3.3 has
+	$(BIN33)/python -m tests.hdfs
+	$(BIN33)/python -m pytest -m hdfs
+
+.venv-oldest/.ready: setup.py constraints/oldest.txt
+	$(PYTHON310) -m venv .venv-oldest
+	$(BIN_OLDEST)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/oldest.txt --editable '.[spark,dev]'
+	@touch $@
+
+.PHONY: test-oldest
+test-oldest: find-python310 .venv-oldest/.ready ## Run the search's tests, and scikit-learn's own, on the oldest libraries supported
+	@$(BIN_OLDEST)/python -m hpt_spark.java
+	$(BIN_OLDEST)/python -m pytest -m 'not slow and not cluster' tests/search
+	$(BIN_OLDEST)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_TESTS)
 
 .PHONY: lint
 lint: setup ## Check style, types and the layers of the package
@@ -77,8 +120,12 @@ format: setup ## Format the code
 	$(BIN)/ruff format .
 
 .PHONY: bench-features
-bench-features: setup java ## Compare ingest and build_features with a single-process pandas pipeline
-	$(BIN)/python bench/features.py --scale 0.1 1.0 --out docs/benchmarks.md
+bench-features: setup java ## Compare ingest and build_features with single-process pandas pipelines (SCALES="0.1 1.0 4.0")
+	$(BIN)/python bench/features.py --scale $(SCALES) --skip-pandas 4.0 --repeat 3 --out docs/benchmarks.md
+
+.PHONY: bench-blob
+bench-blob: setup azurite ## Compare the download of a blob with the SDK's own
+	$(BIN)/python bench/blob.py --size 200 1000 --repeat 5 --out docs/benchmarks.md
 
 .PHONY: bench-search
 bench-search: setup java ## Compare our search with scikit-learn's, joblib-spark and spark-sklearn's mechanism
@@ -88,9 +135,10 @@ bench-search: setup java ## Compare our search with scikit-learn's, joblib-spark
 .PHONY: constraints
 constraints: setup ## Resolve the constraints files again to the newest releases
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra dev --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
-	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra dev --constraint constraints/spark33.in setup.py -o constraints/spark33.txt
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
+	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/spark33.in setup.py -o constraints/spark33.txt
+	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/oldest.in setup.py -o constraints/oldest.txt
 
 .PHONY: clean
 clean: ## Remove what the targets made
-	rm -rf .venv .venv-spark33 data/demo runs/demo build dist *.egg-info
+	rm -rf .venv .venv-spark33 .venv-oldest .azurite .hdfs data/demo runs/demo build dist *.egg-info

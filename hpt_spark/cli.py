@@ -20,10 +20,9 @@ from types import FrameType
 from typing import Any
 
 from hpt_spark.config import dump_config, load_config
-from hpt_spark.errors import ConfigError, HptSparkError, MissingDependencyError
-from hpt_spark.session import NO_PYSPARK
+from hpt_spark.errors import NO_PYSPARK, ConfigError, HptSparkError, MissingDependencyError
 
-JOBS = ("generate", "ingest", "build_features", "tune", "predict", "report")
+JOBS = ("generate", "upload", "ingest", "build_features", "tune", "predict", "report")
 JOBS_PACKAGE = "hpt_spark_jobs"
 
 Options = Callable[[argparse.ArgumentParser], None]
@@ -56,7 +55,7 @@ def run_job(
     arguments = parser.parse_args(argv)
     with _unwound_by_signals() as signals:
         code = _exit_code(lambda: _run(main, arguments, options is not None), signals)
-    return 128 + signals[0] if signals else code
+    return _interrupted(signals[0]) if signals else code
 
 
 def _run(main: Callable[[Any], None], arguments: argparse.Namespace, has_options: bool) -> None:
@@ -101,12 +100,20 @@ def _exit_code(job: Callable[[], int | None], signals: Sequence[int] = ()) -> in
         print(f"{heading}{error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("hpt-spark: interrupted", file=sys.stderr)
-        return 130
+        return 1 if signals else _interrupted(signal.SIGINT)
     except Exception:
-        if not signals:  # what a signal cuts short can end in any error
+        # What a signal cuts short can end in any error: PySpark's `with` blocks talk to Java on the way
+        # out, and that answer may be cut short as well. The signal says how the job ended, not the error.
+        if not signals:
             raise
         return 1
+
+
+def _interrupted(number: int) -> int:
+    """Return the exit code of a job that a signal has ended; Ctrl-C is answered with a word."""
+    if number == signal.SIGINT:
+        print("hpt-spark: interrupted", file=sys.stderr)
+    return 128 + number
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -25,6 +25,7 @@ from hpt_spark.sections import (
     SourceSection,
     SparkSection,
     TablesSection,
+    UploadSection,
     as_yaml,
 )
 
@@ -54,6 +55,7 @@ class Config(Section):
     """The whole configuration."""
 
     source: SourceSection = SourceSection()
+    upload: UploadSection = UploadSection()
     tables: TablesSection = TablesSection()
     features: FeaturesSection = FeaturesSection()
     search: SearchSection = SearchSection()

@@ -23,3 +23,10 @@ class ConfigError(InputError):
 
 class MissingDependencyError(HptSparkError):
     """An optional package or program is not installed; the message names what to install."""
+
+
+class TransferError(HptSparkError):
+    """A transfer failed after all attempts; the message says what is kept, so that a later one goes on from there."""
+
+
+NO_PYSPARK = "PySpark is not installed; a cluster brings its own, elsewhere run: pip install 'hpt-spark[spark]'."

@@ -26,18 +26,20 @@ class Progress:
     total : float or None
         The amount of work in `unit`; None when it is not known.
     unit : str
-        ``"B"`` for bytes (shown as kB, MB ...), else a plural noun such as ``"blocks"``.
+        ``"B"`` for bytes (shown as kB, MB ..., with the rate), else a plural noun such as ``"blocks"``.
+    done : float
+        What an earlier run has done: it counts as finished, but not for the rate.
     """
 
-    def __init__(self, label: str, total: float | None, unit: str) -> None:
+    def __init__(self, label: str, total: float | None, unit: str, done: float = 0) -> None:
         self.label = label
         self.total = total
         self.unit = unit
-        self.done = 0.0
+        self.done = self._done_before = done
         self._left: float | None = None
         self._log = logging.getLogger("hpt_spark.progress")
         self._started = self._last_line = time.monotonic()
-        self._bar = _bar(label, total, unit) if sys.stderr.isatty() else None
+        self._bar = _bar(label, total, unit, done) if sys.stderr.isatty() else None
 
     def advance(self, amount: float = 1, note: str = "", left: float | None = None) -> None:
         """Add `amount` of finished work.
@@ -71,8 +73,11 @@ class Progress:
         if self.unit != "B":
             text += f" {self.unit}"
         text += f" in {tqdm.format_interval(seconds)}"
-        if self.total and 0 < self.done < self.total:
-            left = seconds * (self.total - self.done) / self.done if self._left is None else self._left
+        done_now = self.done - self._done_before
+        if self.unit == "B" and seconds >= 1:
+            text += f" ({tqdm.format_sizeof(done_now / seconds, 'B', 1000)}/s)"
+        if self.total and done_now > 0 and self.done < self.total:
+            left = seconds * (self.total - self.done) / done_now if self._left is None else self._left
             text += f", about {tqdm.format_interval(left)} left"
         return f"{text} ({note})" if note else text
 
@@ -86,11 +91,12 @@ class Progress:
             self._log.info("%s", self.line())
 
 
-def _bar(label: str, total: float | None, unit: str) -> tqdm:
+def _bar(label: str, total: float | None, unit: str, done: float) -> tqdm:
     in_bytes = unit == "B"
     return tqdm(
         desc=label,
         total=total,
+        initial=done,
         unit="B" if in_bytes else f" {unit}",
         unit_scale=in_bytes,
         dynamic_ncols=True,

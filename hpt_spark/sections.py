@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args
 
@@ -23,11 +24,30 @@ class Section(BaseModel):
 
 
 class SourceSection(Section):
-    """Where the seven CSV files lie."""
+    """Where the seven CSV files lie; `credential` names an environment variable and never is a secret."""
 
     uri: str = Field("data/raw", min_length=1)
     via: Literal["auto", "sdk", "hadoop"] = "auto"
+    credential: Union[str, None] = None
+    downloads: str = Field("data/downloads", min_length=1)
     max_bad_rows: int = Field(0, ge=0, strict=True)
+
+    @field_validator("credential")
+    @classmethod
+    def _name_of_a_variable(cls, credential: Union[str, None]) -> Union[str, None]:
+        if credential is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", credential):
+            raise ValueError(
+                "must be the name of an environment variable that holds the secret, never the secret itself; or "
+                "`anonymous`, or null to look in the usual places"
+            )
+        return credential
+
+
+class UploadSection(Section):
+    """What the job `upload` puts into the container of ``source.uri``."""
+
+    folder: str = Field("data/raw", min_length=1)
+    create_container: bool = Field(False, strict=True)
 
 
 class TablesSection(Section):

@@ -14,14 +14,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from hpt_spark.config import SparkSection, masked
-from hpt_spark.errors import ConfigError, MissingDependencyError
+from hpt_spark.errors import NO_PYSPARK, ConfigError, MissingDependencyError
+from hpt_spark.folders import is_local
 from hpt_spark.java import check_java
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
-
-NO_PYSPARK = "PySpark is not installed; a cluster brings its own, elsewhere run: pip install 'hpt-spark[spark]'."
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 
@@ -43,13 +42,20 @@ LOCAL_SQL_DEFAULTS = {
 }
 
 
+_kept: list[SparkSession] = []  # what `within_reach` has started
+
+
 @contextmanager
 def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
     """Start Spark for `job`, and stop it when the job ends.
 
     Under spark-submit the cluster, the memory and the log settings are spark-submit's; what
-    `settings` names wins over it, as far as Spark can still change it.
+    `settings` names wins over it, as far as Spark can still change it. Where Spark was started
+    already because of `within_reach`, it is used and goes on.
     """
+    if _kept:
+        yield _kept[-1]
+        return
     try:
         import pyspark
     except ImportError:
@@ -72,6 +78,23 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
             yield session
     finally:
         _stop()
+
+
+@contextmanager
+def within_reach(job: str, settings: SparkSection, *uris: str, also: bool = False) -> Iterator[None]:
+    """Start Spark for the whole of `job` if one of `uris` is on a Hadoop file system, which its JVM can reach.
+
+    With `also`, it is started in any case.
+    """
+    if all(map(is_local, uris)) and not also:
+        yield
+        return
+    with spark_session(job, settings) as session:
+        _kept.append(session)
+        try:
+            yield
+        finally:
+            _kept.pop()
 
 
 def started_by_spark_submit() -> bool:

@@ -11,17 +11,18 @@ from hpt_spark.cli import run_job
 from hpt_spark.config import Config
 from hpt_spark.data.tables import Tables
 from hpt_spark.matrix.collect import collect_design
-from hpt_spark.session import spark_session
+from hpt_spark.session import spark_session, within_reach
 
 
 def main(config: Config) -> None:
     """Read the tables, collect the design, save it whole."""
-    run, features = RunDirectory(config.run.dir), config.features
-    with spark_session("build_features", config.spark) as spark:
-        tables = Tables(spark, config.tables.uri)
-        design = collect_design(tables, features.sets, features.encoding, features.min_devices)
-    run.save_design(design)
-    print(f"{config.run.dir}/design: {design.describe()}")
+    with within_reach("build_features", config.spark, config.run.dir):
+        run, features = RunDirectory(config.run.dir), config.features
+        with spark_session("build_features", config.spark) as spark:
+            tables = Tables(spark, config.tables.uri)
+            design = collect_design(tables, features.sets, features.encoding, features.min_devices)
+        run.save_design(design)
+    print(f"{run.uri}/design: {design.describe()}")
 
 
 if __name__ == "__main__":

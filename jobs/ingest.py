@@ -9,15 +9,19 @@ import sys
 from hpt_spark.cli import run_job
 from hpt_spark.config import Config
 from hpt_spark.data.ingest import ingest
-from hpt_spark.data.sources import open_source
+from hpt_spark.data.sources import is_read_by_hadoop, open_source
+from hpt_spark.folders import without_secrets
+from hpt_spark.session import within_reach
 
 
 def main(config: Config) -> None:
     """Ingest the files and say how many rows each table has."""
-    source = open_source(config.source.uri, config.source.via)
-    manifest = ingest(source, config.tables.uri, config.source.max_bad_rows)
+    wanted = config.source
+    with within_reach("ingest", config.spark, config.tables.uri, also=is_read_by_hadoop(wanted.uri, wanted.via)):
+        source = open_source(wanted.uri, wanted.via, credential=wanted.credential, downloads=wanted.downloads)
+        manifest = ingest(source, config.tables.uri, wanted.max_bad_rows)
     for name, table in manifest["tables"].items():
-        print(f"{config.tables.uri}/{name}: {table['rows']:,} rows")
+        print(f"{without_secrets(config.tables.uri)}/{name}: {table['rows']:,} rows")
 
 
 if __name__ == "__main__":

@@ -11,17 +11,19 @@ from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_submission
 from hpt_spark.cli import run_job
 from hpt_spark.config import Config
+from hpt_spark.session import within_reach
 
 
 def main(config: Config) -> None:
     """Load the design and the model of the run, and write the submission."""
-    run = RunDirectory(config.run.dir)
-    design, manifest = run.load_design(), run.finished_manifest()
-    refuse_other_columns(design, manifest)
-    probabilities = class_probabilities(load_model(run, manifest["plan"]["search"]["estimator"]), design)
-    with run.folder.writing("submission.csv") as path:
-        write_submission(path, design.test_device_ids, design.classes, probabilities)
-    print(f"{config.run.dir}/submission.csv: {len(probabilities):,} devices")
+    with within_reach("predict", config.spark, config.run.dir):
+        run = RunDirectory(config.run.dir)
+        design, manifest = run.load_design(), run.finished_manifest()
+        refuse_other_columns(design, manifest)
+        probabilities = class_probabilities(load_model(run, manifest["plan"]["search"]["estimator"]), design)
+        with run.folder.writing("submission.csv") as path:
+            write_submission(path, design.test_device_ids, design.classes, probabilities)
+    print(f"{run.uri}/submission.csv: {len(probabilities):,} devices")
 
 
 if __name__ == "__main__":

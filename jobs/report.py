@@ -10,12 +10,15 @@ from hpt_spark.artifacts.report import write_report
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.cli import run_job
 from hpt_spark.config import Config
+from hpt_spark.session import within_reach
 
 
 def main(config: Config) -> None:
     """Write the report and say where it is."""
-    write_report(RunDirectory(config.run.dir))
-    print(f"{config.run.dir}/report.html")
+    with within_reach("report", config.spark, config.run.dir):
+        run = RunDirectory(config.run.dir)
+        write_report(run)
+    print(f"{run.uri}/report.html")
 
 
 if __name__ == "__main__":

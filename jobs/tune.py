@@ -13,23 +13,25 @@ from hpt_spark.cli import run_job
 from hpt_spark.config import Config
 from hpt_spark.search.estimators import check_class_sizes
 from hpt_spark.search.from_config import checked_estimator, run_search
+from hpt_spark.session import within_reach
 
 
 def main(config: Config) -> None:
     """Check everything, search, keep the results."""
     checked_estimator(config.search)
-    run = RunDirectory(config.run.dir)
-    design = run.load_design()
-    check_class_sizes(design.y_train, design.classes, config.search.cv)
-    plan = plan_of(config.search, design)
-    if run.is_finished(plan, config.run.overwrite):
-        print(f"{config.run.dir}: this search is finished already; --overwrite runs it again")
-    else:
-        if config.run.overwrite:
-            run.forget_search()
-        search, seconds = run_search(config.search, config.spark, design.X_train, design.y_train, run.journal)
-        finish_search(run, plan, search, seconds, design)
-    announce(run)
+    with within_reach("tune", config.spark, config.run.dir):
+        run = RunDirectory(config.run.dir)
+        design = run.load_design()
+        check_class_sizes(design.y_train, design.classes, config.search.cv)
+        plan = plan_of(config.search, design)
+        if run.is_finished(plan, config.run.overwrite):
+            print(f"{run.uri}: this search is finished already; --overwrite runs it again")
+        else:
+            if config.run.overwrite:
+                run.forget_search()
+            search, seconds = run_search(config.search, config.spark, design.X_train, design.y_train, run.journal)
+            finish_search(run, plan, search, seconds, design)
+        announce(run)
 
 
 if __name__ == "__main__":

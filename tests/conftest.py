@@ -25,6 +25,10 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.spark)
+        if "hdfs" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.hdfs)
+        if item.get_closest_marker("hdfs"):
+            item.add_marker(pytest.mark.timeout(900))  # starts servers, and each job is a process with a JVM
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +62,12 @@ def tables(raw, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "tables"
     ingest(raw, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def hdfs(tmp_path_factory):
+    """The URI of a real HDFS."""
+    from tests.hdfs import running_hdfs
+
+    with running_hdfs(tmp_path_factory.mktemp("hdfs")) as uri:
+        yield uri

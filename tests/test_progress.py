@@ -53,7 +53,15 @@ def test_bytes_are_shown_in_their_size(clock):
     work = Progress("ingest", 2_500_000, "B")
     work.advance(1_000_000)
     clock.now += 2
-    assert work.line() == "ingest: 1.00MB of 2.50MB in 00:02, about 00:03 left"
+    assert work.line() == "ingest: 1.00MB of 2.50MB in 00:02 (500kB/s), about 00:03 left"
+
+
+def test_what_an_earlier_run_has_done_is_not_part_of_the_rate(clock):
+    work = Progress("download", 10_000_000, "B", done=8_000_000)
+    assert work.line() == "download: 8.00MB of 10.0MB in 00:00"
+    clock.now += 4
+    work.advance(400_000)
+    assert work.line() == "download: 8.40MB of 10.0MB in 00:04 (100kB/s), about 00:16 left"
 
 
 def test_an_unknown_total_is_left_out(clock):

@@ -96,6 +96,34 @@ def test_the_session_is_what_the_settings_say(sessions):
     assert (two["settings"][0], two["settings"][2]) == ("3", "true")
 
 
+REACH = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from pyspark import SparkContext
+from hpt_spark.config import SparkSection
+from hpt_spark.session import spark_session, within_reach
+settings = SparkSection(master="local[1]", conf={"spark.ui.enabled": False})
+runs = lambda: SparkContext._active_spark_context is not None
+facts = []
+with within_reach("x", settings, "runs/demo", "file:///data"):
+    facts.append(runs())
+for uris, also in ((["runs/demo", "hdfs://host/x"], False), (["runs/demo"], True)):
+    with within_reach("x", settings, *uris, also=also):
+        facts.append(runs())
+        with spark_session("y", settings) as spark:
+            facts.append(spark.sparkContext.appName)
+        facts.append(runs())
+    facts.append(runs())
+print(json.dumps(facts))
+"""
+
+
+def test_spark_runs_for_a_whole_job_where_a_path_needs_it():
+    answer = subprocess.run([sys.executable, "-c", REACH, str(ROOT)], capture_output=True, text=True, timeout=200)
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout) == [False] + [True, "hpt-spark x", True, False] * 2
+
+
 WRONG_SETTINGS = [
     (
         {"conf": {"spark.driver.memory": "lots"}},
@@ -147,7 +175,7 @@ from hpt_spark.cli import run_job
 from hpt_spark.session import spark_session
 def sleep(_):
     open(sys.argv[2], "w").close()
-    time.sleep(100)
+    time.sleep(1000)
 def main(config):
     with spark_session("x", config.spark) as spark:
         spark.sparkContext.parallelize([0], 1).foreach(sleep)
@@ -163,6 +191,7 @@ def gateways_of(pid: int) -> list[psutil.Process]:
     return []
 
 
+@pytest.mark.timeout(900)  # the only limit: on a busy machine Java alone may take minutes to start
 @pytest.mark.parametrize(
     ("moment", "number", "code"),
     [
@@ -179,18 +208,18 @@ def test_a_signal_ends_the_job_and_its_java(tmp_path, moment, number, code):
         stderr=(tmp_path / "stderr").open("w"),
     ) as process:
         javas: list[psutil.Process] = []
-        deadline = time.monotonic() + 100
-        while not javas or (moment == "a task runs" and not (tmp_path / "task").exists()):
-            assert process.poll() is None, (tmp_path / "stderr").read_text()
-            assert time.monotonic() < deadline
-            javas = gateways_of(process.pid)
-            time.sleep(0.01)
-        process.send_signal(number)
-        assert process.wait(60) == code, (tmp_path / "stderr").read_text()
+        try:
+            while not javas or (moment == "a task runs" and not (tmp_path / "task").exists()):
+                assert process.poll() is None, (tmp_path / "stderr").read_text()
+                javas = gateways_of(process.pid)
+                time.sleep(0.01)
+            process.send_signal(number)
+            assert process.wait() == code, (tmp_path / "stderr").read_text()
+        finally:
+            process.kill()
     said = (tmp_path / "stderr").read_text().replace(INCUBATOR, "")
     assert said == ("hpt-spark: interrupted\n" if number == signal.SIGINT else "")
-    _, alive = psutil.wait_procs(javas, timeout=30)
-    assert not alive
+    psutil.wait_procs(javas)
 
 
 def test_without_java_nothing_starts(monkeypatch, tmp_path):

@@ -6,7 +6,6 @@ import csv
 import html
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -49,20 +48,20 @@ $data
 )
 
 
-def write_report(run: RunDirectory) -> Path:
+def write_report(run: RunDirectory) -> str:
     """Write ``report.html`` from the files of a finished run and return where it is."""
     manifest = run.finished_manifest()
     candidates = read_candidates(run)
     with run.folder.writing("report.html") as path:
         path.write_text(render(manifest, candidates), encoding="utf-8")
-    return run.folder.path / "report.html"
+    return run.folder.location("report.html")
 
 
 def read_candidates(run: RunDirectory) -> list[dict[str, str]]:
     """Return the rows of ``cv_results.csv``."""
     if not run.folder.exists("cv_results.csv"):
         raise InputError(f"run.dir={run.uri} has no cv_results.csv; run `hpt-spark tune --overwrite` to make it anew.")
-    with run.folder.reading("cv_results.csv").open(encoding="utf-8", newline="") as file:
+    with run.folder.reading("cv_results.csv") as path, path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

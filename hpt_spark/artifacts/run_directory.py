@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from hpt_spark.errors import InputError
-from hpt_spark.folders import open_folder
+from hpt_spark.folders import open_folder, without_secrets
 from hpt_spark.matrix.design import DesignMatrix, write_json
 
 DESIGN = "design"
@@ -27,11 +27,19 @@ class RunDirectory:
     Parameters
     ----------
     uri : str
-        What ``run.dir`` names.
+        What ``run.dir`` names: a local folder or any Hadoop path.
+
+    Attributes
+    ----------
+    uri : str
+        The same for messages, without secrets.
+    journal : str
+        The folder in which a search keeps results as they arrive.
     """
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri
+        self.uri = without_secrets(uri)
+        self.journal = f"{uri.rstrip('/')}/{JOURNAL}"
         self.folder = open_folder(uri)
 
     def save_design(self, design: DesignMatrix) -> None:
@@ -43,17 +51,19 @@ class RunDirectory:
         """Read the design of this run."""
         if not self.folder.exists(DESIGN):
             raise InputError(f"run.dir={self.uri} has no design; run `hpt-spark build_features` with the same run.dir.")
-        return DesignMatrix.load(self.folder.reading(DESIGN))
+        with self.folder.reading(DESIGN) as path:
+            return DesignMatrix.load(path, self.folder.location(DESIGN))
 
     def manifest(self) -> dict[str, Any] | None:
         """Return the manifest of the finished search that lies here, or None."""
         if not self.folder.exists(MANIFEST):
             return None
         try:
-            return json.loads(self.folder.reading(MANIFEST).read_text(encoding="utf-8"))
+            with self.folder.reading(MANIFEST) as path:
+                return json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             raise InputError(
-                f"{self.folder.path / MANIFEST} is not valid JSON; run `hpt-spark tune --overwrite` to make it anew."
+                f"{self.folder.location(MANIFEST)} is not valid JSON; run `hpt-spark tune --overwrite` to make it anew."
             ) from None
 
     def finished_manifest(self) -> dict[str, Any]:
@@ -82,11 +92,6 @@ class RunDirectory:
             )
         # A search that ran out of time goes on from its journal.
         return not manifest.get("partial", False)
-
-    @property
-    def journal(self) -> str:
-        """The folder in which a search keeps results as they arrive."""
-        return f"{self.uri.rstrip('/')}/{JOURNAL}"
 
     def forget_search(self) -> None:
         """Remove what an earlier search has left, finished or not."""

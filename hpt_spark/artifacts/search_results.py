@@ -78,18 +78,19 @@ def load_model(run: RunDirectory, estimator_name: str) -> Any:
     found = [name for name in ("model.ubj", "model.joblib") if run.folder.exists(name)]
     if not found:
         raise InputError(f"run.dir={run.uri} has no model; run `hpt-spark tune` with search.refit: true.")
-    path = run.folder.reading(found[0])
     try:
-        if found[0] == "model.joblib":
-            return joblib.load(path)
-        model = find_estimator_class(estimator_name)()
-        model.load_model(path)
-        return model
+        with run.folder.reading(found[0]) as path:
+            if found[0] == "model.joblib":
+                return joblib.load(path)
+            model = find_estimator_class(estimator_name)()
+            model.load_model(path)
+            return model
     except InputError:
         raise
     except Exception as error:
         raise InputError(
-            f"{path} cannot be read as a model ({type(error).__name__}); run `hpt-spark tune --overwrite` again."
+            f"{run.folder.location(found[0])} cannot be read as a model ({type(error).__name__}); "
+            "run `hpt-spark tune --overwrite` again."
         ) from error
 
 

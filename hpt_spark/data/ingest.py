@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -70,28 +69,30 @@ def ingest(
     files = find_files(source)
     folder = open_folder(tables)
     _refuse_to_replace_anything_else(folder)
+    files = source.fetch(files)
     total = sum(file.size for file in files.values())
-    with Progress("ingest", total, "B") as progress, folder.replacing() as staging:
+    with Progress("ingest", total, "B") as progress, folder.refilling() as staging:
         manifest = {
             "tables": {
                 name: ingest_table(
                     TABLES[name],
                     file,
-                    staging / name,
+                    staging,
                     max_bad_rows=max_bad_rows,
                     on_read=partial(progress.advance, note=name),
                 )
                 for name, file in files.items()
             }
         }
-        (staging / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        with staging.writing(MANIFEST) as path:
+            path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
 
 
 def ingest_table(
     table: Table,
     file: SourceFile,
-    folder: Path,
+    folder: Folder,
     *,
     max_bad_rows: int = 0,
     on_read: Callable[[int], None] = lambda size: None,
@@ -108,8 +109,8 @@ def ingest_table(
         What the file holds.
     file : SourceFile
         The file.
-    folder : Path
-        Where the parts go; must not exist.
+    folder : Folder
+        The tables' folder; the parts go into its sub-folder that has the table's name.
     max_bad_rows : int
         So many unparsable rows are left out.
     on_read : callable
@@ -121,7 +122,7 @@ def ingest_table(
     schema = stored_schema(table)
     with (
         unpack(file, on_read) as stream,
-        Parts(folder, schema) as parts,
+        Parts(folder, table.name, schema) as parts,
         ThreadPoolExecutor(1) as inflater,
         ThreadPoolExecutor(_parsers()) as parsers,
         ThreadPoolExecutor(1) as writer,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from itertools import repeat
 from typing import TypeVar
 
@@ -13,14 +13,20 @@ _Out = TypeVar("_Out")
 
 
 def ahead(pool: Executor, function: Callable[[_In], _Out], items: Iterable[_In], most: int) -> Iterator[_Out]:
-    """Map in a pool, in order, at most `most` items before the one that is handed out."""
+    """Map in a pool, in order, at most `most` items before the one that is handed out.
+
+    When one fails, those behind it have ended, too, before the error is raised.
+    """
     running: deque[Future[_Out]] = deque()
-    for item in items:
-        running.append(pool.submit(function, item))
-        if len(running) > most:
+    try:
+        for item in items:
+            running.append(pool.submit(function, item))
+            if len(running) > most:
+                yield running.popleft().result()
+        while running:
             yield running.popleft().result()
-    while running:
-        yield running.popleft().result()
+    finally:
+        wait([future for future in running if not future.cancel()])
 
 
 def in_background(pool: Executor, items: Iterator[_In], most: int) -> Iterator[_In]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from contextlib import ExitStack
 from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from hpt_spark.folders import Folder
 
 ROW_GROUP_ROWS = 1 << 20
 ROW_GROUPS_PER_PART = 4
@@ -28,45 +30,50 @@ def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator
 
 
 class Parts:
-    """Writes row groups to ``part-00000.parquet``, ``part-00001.parquet`` ... in a folder.
+    """Writes row groups to ``TABLE/part-00000.parquet``, ``TABLE/part-00001.parquet`` ... in a folder.
+
+    A part is written on this machine and handed to the folder as soon as it is finished, so that
+    where the folder is elsewhere the disk holds one part at a time.
 
     Parameters
     ----------
-    folder : Path
-        Is created.
+    folder : Folder
+    table : str
+        The name of the table.
     schema : Schema
         Of all row groups.
     """
 
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
-        folder.mkdir(parents=True)
+    def __init__(self, folder: Folder, table: str, schema: pa.Schema) -> None:
         self.count = 0
         self.rows = 0
         self._folder = folder
+        self._table = table
         self._schema = schema
         self._groups_in_part = 0
+        self._part = ExitStack()
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, rows: pa.Table) -> None:
         """Write one row group."""
         if self._writer is None:
-            path = self._folder / f"part-{self.count:05}.parquet"
-            # Arrow's own schema says nothing that Spark needs.
-            self._writer = pq.ParquetWriter(path, self._schema, compression="snappy", store_schema=False)
-            self.count += 1
+            self._writer = self._next_part()
         self._writer.write_table(rows, row_group_size=rows.num_rows)
         self.rows += rows.num_rows
         self._groups_in_part += 1
         if self._groups_in_part == ROW_GROUPS_PER_PART:
-            self._finish_part()
+            self._part.close()
+            self._writer, self._groups_in_part = None, 0
 
-    def _finish_part(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        self._writer, self._groups_in_part = None, 0
+    def _next_part(self) -> pq.ParquetWriter:
+        path = self._part.enter_context(self._folder.writing(f"{self._table}/part-{self.count:05}.parquet"))
+        self.count += 1
+        # Arrow's own schema says nothing that Spark needs.
+        writer = pq.ParquetWriter(path, self._schema, compression="snappy", store_schema=False)
+        return self._part.enter_context(writer)
 
     def __enter__(self) -> Parts:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._finish_part()
+        self._part.__exit__(kind, error, tb)

@@ -7,14 +7,14 @@ of source. Nothing behind this module sees where the bytes were kept or what ope
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.errors import InputError
-from hpt_spark.folders import local_path
+from hpt_spark.folders import is_blob, is_local, local_path, without_secrets
 
 SUFFIXES = (".csv.zip", ".csv.gz", ".csv")
 
@@ -51,8 +51,15 @@ class Source(Protocol):
     def list_files(self) -> list[SourceFile]:
         """Return the files directly in it."""
 
+    def fetch(self, files: Mapping[str, SourceFile]) -> dict[str, SourceFile]:
+        """Bring files near, several at once, and return them as they are then, under the same keys.
 
-class FolderSource:
+        Where they can be read as they lie, as in a folder, nothing is done.
+        """
+        return dict(files)
+
+
+class FolderSource(Source):
     """A local folder.
 
     Parameters
@@ -82,24 +89,52 @@ class FolderSource:
         return [_local_file(path) for path in paths]
 
 
-def open_source(uri: str | os.PathLike[str], via: str = "auto") -> Source:
+def open_source(
+    uri: str | os.PathLike[str],
+    via: str = "auto",
+    *,
+    credential: str | None = None,
+    downloads: str | os.PathLike[str] = "data/downloads",
+) -> Source:
     """Return the source at `uri`.
 
     Parameters
     ----------
     uri : str or path
-        A local folder: a plain path or a ``file:`` URI.
-    via : {"auto"}
-        By which way it is read; a folder has one.
+        A local folder (a plain path or a ``file:`` URI), a folder of a blob container (``https://``,
+        ``wasbs://``, ``abfss://``), or any Hadoop path.
+    via : {"auto", "sdk", "hadoop"}
+        By which way it is read: ``sdk`` is Azure's, for blobs. With ``hadoop`` a plain path too is one of
+        the cluster's default file system.
+    credential : str, optional
+        For blobs: the name of the environment variable that holds the secret.
+    downloads : str or path
+        For blobs: the folder in which what is downloaded is kept.
 
     Raises
     ------
     InputError
-        If there is no such folder, or the scheme of `uri` or `via` is not supported.
+        If there is no such folder, the credential is missing, or the scheme of `uri` or `via` is not supported.
     """
-    if via != "auto":
-        raise InputError(f"source.via={via} cannot be used: only folders can be read, for which source.via is auto")
+    text = os.fspath(uri)
+    if is_read_by_hadoop(text, via):
+        from hpt_spark.data.hadoop_source import HadoopSource
+
+        return HadoopSource(text)
+    if is_blob(text):
+        # Imported here, because a BlobSource is a Source.
+        from hpt_spark.data.blob.address import parse_blob_uri
+        from hpt_spark.data.blob.source import BlobSource
+
+        return BlobSource(parse_blob_uri(text), local_path(downloads), credential)
+    if via == "sdk":
+        raise InputError(f"source.via=sdk is for blobs, but source.uri={without_secrets(text)} is none: use auto")
     return FolderSource(local_path(uri))
+
+
+def is_read_by_hadoop(uri: str | os.PathLike[str], via: str) -> bool:
+    """Return whether a source is read through the JVM's file systems, for which Spark must run."""
+    return via == "hadoop" or (via == "auto" and not is_local(uri) and not is_blob(uri))
 
 
 def find_files(source: Source) -> dict[str, SourceFile]:

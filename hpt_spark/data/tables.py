@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpt_spark.data.schemas import DEGREE, FILE_ROW, FLAG, ID, TABLES, TEXT, TIMESTAMP, Table
 from hpt_spark.errors import InputError
+from hpt_spark.folders import open_folder, without_secrets
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -26,7 +27,8 @@ class Tables:
 
     def __init__(self, spark: SparkSession, uri: str) -> None:
         self._spark = spark
-        self.uri = uri.rstrip("/")
+        self._folder = open_folder(uri)
+        self.uri = without_secrets(uri).rstrip("/")
         self._opened: dict[str, DataFrame] = {}
 
     def __getitem__(self, name: str) -> DataFrame:
@@ -35,18 +37,27 @@ class Tables:
         Raises
         ------
         InputError
-            When the table is missing, has no rows, or lacks a declared column.
+            When the table is missing or lacks a declared column.
         """
         if name not in self._opened:
             self._opened[name] = self._open(TABLES[name])
         return self._opened[name]
+
+    def refuse_empty(self) -> None:
+        """Raise InputError if one of the tables opened so far has no rows; each costs a job of Spark."""
+        for name, frame in self._opened.items():
+            if not frame.head(1):
+                raise InputError(
+                    f"the table {self.uri}/{name} has no rows; each row should be {TABLES[name].row}. "
+                    "Run `hpt-spark ingest` again."
+                )
 
     def _open(self, table: Table) -> DataFrame:
         from pyspark.sql.utils import AnalysisException
 
         place = f"{self.uri}/{table.name}"
         try:
-            frame = self._spark.read.parquet(place)
+            frame = self._spark.read.parquet(f"{self._folder.uri}/{table.name}")
         except AnalysisException:
             raise InputError(
                 f"tables.uri={self.uri} has no readable table {table.name}; run `hpt-spark ingest` with the same "
@@ -55,8 +66,6 @@ class Tables:
         problems = list(_schema_problems(dict(frame.dtypes), declared_types(table)))
         if problems:
             raise InputError(f"the table {place} does not fit: {'; '.join(problems)}. Run `hpt-spark ingest` again.")
-        if not frame.head(1):
-            raise InputError(f"the table {place} has no rows; each row should be {table.row}.")
         return frame.select(*declared_types(table))
 
 

@@ -39,12 +39,6 @@ def app_events_per_app(app_events: DataFrame, events: DataFrame, devices: DataFr
     )
 
 
-def label_terms(app_labels: DataFrame) -> DataFrame:
-    """Return ``label_id, code, term``: each label as a term; the label is its own code."""
-    labels = app_labels.select("label_id").distinct()
-    return labels.select("label_id", F.col("label_id").alias("code"), F.col("label_id").cast("string").alias("term"))
-
-
 def category_terms(label_categories: DataFrame) -> DataFrame:
     """Return ``label_id, code, term``: the cleaned category of each label; a null category gives none."""
     categories = label_categories.where(F.col("category").isNotNull())
@@ -67,6 +61,11 @@ def with_codes(terms_of_labels: DataFrame) -> DataFrame:
     return terms_of_labels.select("label_id", code.alias("code"), "term")
 
 
+def labels_of_apps(app_labels: DataFrame) -> DataFrame:
+    """Return ``app_id, code``: the labels that each app bears, each once; a label is its own code."""
+    return app_labels.select("app_id", F.col("label_id").alias("code")).distinct()
+
+
 def codes_of_apps(app_labels: DataFrame, terms_of_labels: DataFrame) -> DataFrame:
     """Return ``app_id, code``: the terms that each app bears through its labels, each once."""
     codes = F.broadcast(terms_of_labels.select("label_id", "code"))
@@ -76,38 +75,37 @@ def codes_of_apps(app_labels: DataFrame, terms_of_labels: DataFrame) -> DataFram
 def app_terms(counts: DataFrame) -> DataFrame:
     """Return ``device_id, term, value``: the share of the device's app events that are of each app."""
     return counts.select(
-        "device_id",
-        F.col("app_id").cast("string").alias("term"),
-        (F.col("app_events") / F.col("device_app_events")).alias("value"),
+        "device_id", F.col("app_id").alias("term"), (F.col("app_events") / F.col("device_app_events")).alias("value")
     )
 
 
-def shared_terms(counts: DataFrame, app_labels: DataFrame, terms_of_labels: DataFrame) -> DataFrame:
-    """Return ``device_id, term, value``: the share of the device's app events whose app bears each term.
+def shares_of_codes(counts: DataFrame, codes_of_apps: DataFrame) -> DataFrame:
+    """Return ``device_id, term, value``: the share of the device's app events whose app bears each code.
 
     Parameters
     ----------
     counts : DataFrame
         From `app_events_per_app`.
-    app_labels : DataFrame
-        The table of that name.
-    terms_of_labels : DataFrame
-        ``label_id, code, term``. An app counts once per term, however many of its labels bring it.
+    codes_of_apps : DataFrame
+        ``app_id, code``, each pair once: an app counts once per code.
     """
     share = F.sum("app_events") / F.first("device_app_events")
-    codes = F.broadcast(codes_of_apps(app_labels, terms_of_labels))
-    shares = counts.join(codes, "app_id", how="inner").groupBy("device_id", "code").agg(share.alias("value"))
-    return terms_of_codes(shares, terms_of_labels)
+    return (
+        counts.join(F.broadcast(codes_of_apps), "app_id", how="inner")
+        .groupBy("device_id", F.col("code").alias("term"))
+        .agg(share.alias("value"))
+    )
 
 
-def indicated_terms(counts: DataFrame, app_labels: DataFrame, terms_of_labels: DataFrame) -> DataFrame:
-    """Return ``device_id, term, value``: 1 for each term that an app of the device bears."""
-    codes = F.broadcast(codes_of_apps(app_labels, terms_of_labels))
-    pairs = counts.join(codes, "app_id", how="inner").select("device_id", "code").distinct()
-    return terms_of_codes(pairs.withColumn("value", F.lit(1.0)), terms_of_labels)
+def indicated_codes(counts: DataFrame, codes_of_apps: DataFrame) -> DataFrame:
+    """Return ``device_id, term, value``: 1 for each code that an app of the device bears."""
+    pairs = counts.join(F.broadcast(codes_of_apps), "app_id", how="inner")
+    return pairs.select("device_id", F.col("code").alias("term")).distinct().withColumn("value", F.lit(1.0))
 
 
-def terms_of_codes(rows: DataFrame, terms_of_labels: DataFrame) -> DataFrame:
-    """Return ``device_id, term, value`` from ``device_id, code, value``."""
-    terms = F.broadcast(terms_of_labels.select("code", "term").distinct())
-    return rows.join(terms, "code", how="inner").select("device_id", "term", "value")
+def in_words(coded: DataFrame, terms_of_labels: DataFrame) -> DataFrame:
+    """Return the rows of `coded` with the text of each term in place of its code."""
+    texts = F.broadcast(terms_of_labels.select(F.col("code"), F.col("term").alias("text")).distinct())
+    return coded.join(texts, coded["term"] == texts["code"], how="inner").select(
+        "device_id", F.col("text").alias("term"), "value"
+    )

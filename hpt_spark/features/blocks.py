@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 class Inputs:
     """The frames that several blocks are built on, each made once and kept while blocks are built.
+
+    A context manager: at its end the frames are given back.
 
     Parameters
     ----------
@@ -55,11 +57,6 @@ class Inputs:
         return self._tables["app_labels"]
 
     @cached_property
-    def labels(self) -> DataFrame:
-        """The labels as terms of themselves."""
-        return apps.label_terms(self.app_labels)
-
-    @cached_property
     def categories(self) -> DataFrame:
         """The categories of labels."""
         return self._keep(apps.category_terms(self._tables["label_categories"]))
@@ -69,8 +66,10 @@ class Inputs:
         """The words of the categories of labels."""
         return self._keep(apps.word_terms(self.categories))
 
-    def release(self) -> None:
-        """Give back the memory of the frames that were kept."""
+    def __enter__(self) -> Inputs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         for frame in self._kept:
             frame.unpersist()
         self._kept.clear()
@@ -90,7 +89,7 @@ class Block:
     feature_set : str
         The set that brings this block in.
     numeric : bool
-        Whether its terms are numbers, ordered by value, or texts, ordered by code point.
+        Whether its terms are numbers (bigint), ordered by value, or texts, ordered by code point.
     build : callable
         `Inputs` to the frame ``device_id, term, value``, each pair of device and term once.
     """
@@ -101,6 +100,20 @@ class Block:
     build: Callable[[Inputs], DataFrame]
 
 
+def _label(has: Inputs) -> DataFrame:
+    return apps.shares_of_codes(has.app_counts, apps.labels_of_apps(has.app_labels))
+
+
+def _category(has: Inputs) -> DataFrame:
+    shares = apps.shares_of_codes(has.app_counts, apps.codes_of_apps(has.app_labels, has.categories))
+    return apps.in_words(shares, has.categories)
+
+
+def _category_word(has: Inputs) -> DataFrame:
+    words = apps.indicated_codes(has.app_counts, apps.codes_of_apps(has.app_labels, has.words))
+    return apps.in_words(words, has.words)
+
+
 BLOCKS = (
     Block("brand", "brand_model", False, lambda has: devices.text_terms(has.phones, "phone_brand")),
     Block("model", "brand_model", False, lambda has: devices.text_terms(has.phones, "device_model")),
@@ -108,14 +121,9 @@ BLOCKS = (
     Block("hour", "hour", True, lambda has: events.moment_terms(has.cells, "hour")),
     Block("weekday_hour", "weekday_hour", False, lambda has: events.moment_terms(has.cells, "weekday", "hour")),
     Block("app", "app", True, lambda has: apps.app_terms(has.app_counts)),
-    Block("label", "label", True, lambda has: apps.shared_terms(has.app_counts, has.app_labels, has.labels)),
-    Block("category", "category", False, lambda has: apps.shared_terms(has.app_counts, has.app_labels, has.categories)),
-    Block(
-        "category_word",
-        "category_word",
-        False,
-        lambda has: apps.indicated_terms(has.app_counts, has.app_labels, has.words),
-    ),
+    Block("label", "label", True, _label),
+    Block("category", "category", False, _category),
+    Block("category_word", "category_word", False, _category_word),
 )
 
 
@@ -124,31 +132,23 @@ def blocks_of(feature_sets: Sequence[str]) -> list[Block]:
     return [block for block in BLOCKS if block.feature_set in feature_sets]
 
 
-def long_tables(tables: Tables, feature_sets: Sequence[str], encoding: str) -> Iterator[tuple[Block, DataFrame]]:
-    """Yield each block with its long table; their union is the design matrix.
+def long_table(block: Block, given: Inputs, encoding: str) -> DataFrame:
+    """Return the long table of a block; the union of all is the design matrix.
 
     Parameters
     ----------
-    tables : Tables
-    feature_sets : sequence of str
-        Names as in ``features.sets``.
+    block : Block
+    given : Inputs
     encoding : {"fraction", "indicator"}
         ``indicator`` makes every value 1.
 
-    Yields
-    ------
-    Block, DataFrame
-        ``device_id: bigint, block: string, term: string, value: float``.
+    Returns
+    -------
+    DataFrame
+        ``device_id: bigint, block: string, term, value: float``; a term is a text, or a number where
+        the block is `numeric`: millions of numbers leave Spark several times as fast as their texts.
     """
-    given = Inputs(tables)
     value = F.lit(1.0) if encoding == "indicator" else F.col("value")
-    try:
-        for block in blocks_of(feature_sets):
-            yield (
-                block,
-                block.build(given).select(
-                    "device_id", F.lit(block.name).alias("block"), "term", value.cast("float").alias("value")
-                ),
-            )
-    finally:
-        given.release()
+    return block.build(given).select(
+        "device_id", F.lit(block.name).alias("block"), "term", value.cast("float").alias("value")
+    )

@@ -53,9 +53,9 @@ def moment_terms(cells: DataFrame, *parts: str) -> DataFrame:
     cells : DataFrame
         From `events_per_cell`.
     *parts : str
-        ``weekday``, ``hour`` or both; several are joined by ``_`` in the term.
+        ``weekday``, ``hour`` or both: one is a number as a term, several are a text, joined by ``_``.
     """
-    term = F.concat_ws("_", *(F.col(part).cast("string") for part in parts))
+    term = F.concat_ws("_", *parts) if len(parts) > 1 else F.col(parts[0]).cast("bigint")
     return (
         cells.groupBy("device_id", "device_events", *parts)
         .agg(F.sum("events").alias("events"))

@@ -69,20 +69,19 @@ def assemble_block(
     numeric : bool
         Whether the terms are ordered by value rather than by code point.
     table : pyarrow.Table
-        ``device_id: int64, term: string, value: float``, each pair of device and term once, in
-        any order of rows.
+        ``device_id: int64, term: string or int64, value: float``, each pair of device and term
+        once, in any order of rows.
     train, test : RowsOfDevices
     min_devices : int
         Terms that fewer training devices have are left out.
     """
-    # Dictionary encoding turns the terms, millions of texts, into codes of a short list once.
-    encoded = table.column("term").combine_chunks().dictionary_encode()
-    codes = encoded.indices.to_numpy()
-    terms = encoded.dictionary
-    device_ids = table.column("device_id").to_numpy()
+    codes, terms = _numbered(table.column("term"))
+    terms = terms.cast(pa.string())
+    device_codes, devices = _numbered(table.column("device_id"))
+    device_ids = devices.to_numpy()
     values = table.column("value").to_numpy()
 
-    train_rows = train.rows(device_ids)
+    train_rows = train.rows(device_ids)[device_codes]
     devices_of_term = np.bincount(codes[train_rows >= 0], minlength=len(terms))
     kept = devices_of_term >= max(1, min_devices)
     vocabulary = Vocabulary.of(block, terms.filter(pa.array(kept)).to_pylist(), numeric)
@@ -99,10 +98,16 @@ def assemble_block(
     return AssembledBlock(
         vocabulary,
         train_matrix,
-        matrix(test.rows(device_ids), test.count),
+        matrix(test.rows(device_ids)[device_codes], test.count),
         rare_terms=int(np.count_nonzero(~kept & (devices_of_term > 0))),
         test_only_terms=int(np.count_nonzero(devices_of_term == 0)),
     )
+
+
+def _numbered(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
+    """Return for each of millions of values its place among the distinct ones, and these, which are few."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return encoded.indices.to_numpy(), encoded.dictionary
 
 
 def side_by_side(matrices: Iterable[sparse.csr_matrix]) -> sparse.csr_matrix:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
-from hpt_spark.features.blocks import blocks_of, long_tables
+from hpt_spark.features.blocks import Block, Inputs, blocks_of, long_table
 from hpt_spark.matrix.assemble import AssembledBlock, RowsOfDevices, assemble_block, encode_classes, side_by_side
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.progress import Progress
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 log = logging.getLogger(__name__)
+
+_BLOCKS_AT_A_TIME = 2
 
 
 def collect_design(tables: Tables, feature_sets: Sequence[str], encoding: str, min_devices: int) -> DesignMatrix:
@@ -33,15 +36,21 @@ def collect_design(tables: Tables, feature_sets: Sequence[str], encoding: str, m
     train = arrow_of(in_file_order(tables["gender_age_train"], "device_id", "group"))
     test = arrow_of(in_file_order(tables["gender_age_test"], "device_id"))
     train_ids, test_ids = (_each_once(name, rows) for name, rows in (("train", train), ("test", test)))
+    if not (len(train_ids) and len(test_ids)):
+        tables.refuse_empty()
     classes, y_train = encode_classes(train.column("group").to_pylist())
 
     rows_of_train, rows_of_test = RowsOfDevices(train_ids), RowsOfDevices(test_ids)
-    assembled: list[AssembledBlock] = []
-    with Progress("build_features", len(blocks_of(feature_sets)), "blocks") as progress:
-        for block, frame in long_tables(tables, feature_sets, encoding):
-            table = arrow_of(frame.select("device_id", "term", "value"))
-            assembled.append(assemble_block(block.name, block.numeric, table, rows_of_train, rows_of_test, min_devices))
-            progress.advance(note=f"{block.name}: {len(assembled[-1].vocabulary)} columns")
+
+    def assembled_block(block: Block, frame: DataFrame) -> AssembledBlock:
+        table = arrow_of(frame.select("device_id", "term", "value"))
+        if not table.num_rows:
+            tables.refuse_empty()
+        return assemble_block(block.name, block.numeric, table, rows_of_train, rows_of_test, min_devices)
+
+    with Inputs(tables) as given:
+        frames = {block: long_table(block, given, encoding) for block in blocks_of(feature_sets)}
+        assembled = _assembled_together(frames, assembled_block)
     return DesignMatrix(
         X_train=side_by_side(block.train for block in assembled),
         X_test=side_by_side(block.test for block in assembled),
@@ -64,6 +73,39 @@ def collect_design(tables: Tables, feature_sets: Sequence[str], encoding: str, m
             },
         },
     )
+
+
+def _assembled_together(
+    frames: dict[Block, DataFrame], assembled_block: Callable[[Block, DataFrame], AssembledBlock]
+) -> list[AssembledBlock]:
+    """Collect and assemble two blocks at a time, so that no core waits for the end of another's work.
+
+    The block of the apps is begun first: it takes longest, and several others build on its counts.
+    """
+    with (
+        Progress("build_features", len(frames), "blocks") as progress,
+        ThreadPoolExecutor(_BLOCKS_AT_A_TIME) as pool,
+    ):
+        running = {
+            block: pool.submit(assembled_block, block, frames[block])
+            for block in sorted(frames, key=lambda block: block.name != "app")
+        }
+        try:
+            for done in as_completed(running.values()):
+                vocabulary = done.result().vocabulary
+                progress.advance(note=f"{vocabulary.block}: {len(vocabulary)} columns")
+        except BaseException:
+            _give_up(running.values(), frames)
+            raise
+        return [running[block].result() for block in frames]
+
+
+def _give_up(running: Iterable[Future[AssembledBlock]], frames: dict[Block, DataFrame]) -> None:
+    """Cancel what was begun, so that a failure or a Ctrl-C does not wait for the rest."""
+    left = [future for future in running if not future.cancel()]
+    while wait(left, timeout=0.2).not_done:
+        # Again and again, because what is between two jobs of Spark begins the next one.
+        next(iter(frames.values())).sparkSession.sparkContext.cancelAllJobs()
 
 
 def arrow_of(frame: DataFrame) -> pa.Table:

@@ -94,22 +94,29 @@ class DesignMatrix:
         }
 
     @classmethod
-    def load(cls, folder: Path) -> DesignMatrix:
+    def load(cls, folder: Path, location: str = "") -> DesignMatrix:
         """Read the design that `save` wrote.
+
+        Parameters
+        ----------
+        folder : Path
+        location : str
+            What messages call the folder, where it is a copy of another one.
 
         Raises
         ------
         InputError
             When a file is missing or the parts do not belong together.
         """
+        location = location or str(folder)
         missing = [name for name in (*FILES, "manifest.json") if not (folder / name).is_file()]
         if missing:
-            raise InputError(f"the design {folder} lacks {', '.join(missing)}; run `hpt-spark build_features` again.")
+            raise InputError(f"the design {location} lacks {', '.join(missing)}; run `hpt-spark build_features` again.")
         try:
             design = cls._read(folder)
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise InputError(
-                f"the design {folder} cannot be read ({error}); run `hpt-spark build_features` again."
+                f"the design {location} cannot be read ({error}); run `hpt-spark build_features` again."
             ) from None
         shapes = {
             "rows of X_train and y_train": (design.X_train.shape[0], len(design.y_train)),
@@ -121,7 +128,7 @@ class DesignMatrix:
         differing = [f"{what}: {a} and {b}" for what, (a, b) in shapes.items() if a != b]
         if differing:
             raise InputError(
-                f"the files of the design {folder} do not belong together ({'; '.join(differing)}); "
+                f"the files of the design {location} do not belong together ({'; '.join(differing)}); "
                 "run `hpt-spark build_features` again."
             )
         return design

@@ -7,7 +7,7 @@ import math
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
@@ -26,6 +26,12 @@ from hpt_spark.search.threads import xgboost_threads
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
+
+    from hpt_spark.search.spark_runner import SparkRunner
+
+
+class EndedEarlyError(Exception):
+    """A search was ended early; what its earlier rungs have found stands."""
 
 
 class SearchRun:
@@ -53,51 +59,68 @@ class SearchRun:
         self._journal = None if journal is None else Journal(open_folder(journal))
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._held = ExitStack()
+        self._lock: JournalLock | None = None
+        self._runner: SparkRunner | None = None
+        self._finished_evaluations = 0
         self.partial = False
         self.reuse: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, cuts=0, matrices=0)
 
     def __enter__(self) -> SearchRun:
         if self._journal is not None:
-            self._held.enter_context(JournalLock(self._journal.folder))
+            self._lock = self._held.enter_context(JournalLock(self._journal.folder))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._held.close()
+        try:
+            self.release()
+        finally:
+            self._held.close()
 
     def results(self, delayed_fits: Iterable[Any]) -> list[dict[str, Any]]:
-        """Run scikit-learn's delayed fits and return their results in the same order."""
+        """Run scikit-learn's delayed fits and return their results in the same order.
+
+        Raises
+        ------
+        EndedEarlyError
+            When the search was ended, and this rung of it has no candidate to choose.
+        """
+        if self.partial:
+            raise EndedEarlyError  # the rung before was cut short
         evaluation, callbacks = evaluation_of(delayed_fits)
         if evaluation is None:
             return []
         found: dict[Fit, dict[str, Any]] = {}
         try:
-            for fit, result in self._ended(evaluation):
-                if isinstance(result, BaseException):
-                    raise result
-                print(result.pop("printed", ""), end="")
-                found[fit] = result
-                callbacks.ended(evaluation, fit)
-        except KeyboardInterrupt:
+            for ended in self._ended(evaluation, found):
+                for fit, result in ended:
+                    if isinstance(result, BaseException):
+                        raise result
+                    print(result.pop("printed", ""), end="")
+                    callbacks.ended(evaluation, fit)
+        except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM where a job turns it into this
             self.partial = True
         missing = [fit for fit in evaluation.fits if fit not in found]
         if missing:
             self._end_early(evaluation, missing, found)
+        self._finished_evaluations += 1
+        for result in found.values():
+            result.pop("printed", None)  # Ctrl-C came before it was printed
         return [found[fit] for fit in evaluation.fits]
 
-    def _ended(self, evaluation: Evaluation) -> Iterable[tuple[Fit, Any]]:
+    def _ended(self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]]) -> Iterator[Sequence[tuple[Fit, Any]]]:
+        """Yield fits with their results as they end, which then are in `found` and in the journal."""
         fits = evaluation.fits
         self.reuse["fits"] += len(fits)
         journalled = None
         if self._journal is not None:
             journalled = self._journal.next_evaluation(fingerprint(evaluation), fits)
-            yield from journalled.results.items()
+            found.update(journalled.results)
+            yield list(journalled.results.items())
             self.reuse["resumed"] += len(journalled.results)
             fits = [fit for fit in fits if fit not in journalled.results]
         if not fits:
             return
-        from hpt_spark.search.spark_runner import SparkRunner
-
-        runner = SparkRunner(_spark_context(self._context))
+        runner = self._spark_runner()
         self._warn_of_threads(evaluation, runner.threads)
         evaluation = dataclasses.replace(evaluation, threads=runner.threads)
         evaluation = self._trainings.continued_by(evaluation)
@@ -105,11 +128,28 @@ class SearchRun:
         engine = Engine(runner, evaluation, self._deadline, partial(self._trainings.keep, evaluation))
         try:
             for results in engine.run(fits):
-                if journalled is not None:
-                    journalled.add([(fit, result) for fit, result in results if isinstance(result, dict)])
-                yield from results
+                scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
+                found.update(scored)  # at once, as Ctrl-C may come at any time
+                if journalled is not None and self._lock is not None:
+                    self._lock.check()
+                    journalled.add(scored)
+                yield results
         finally:
             self.reuse.update(trainings=engine.trainings, cuts=engine.cuts, matrices=engine.matrices)
+
+    def _spark_runner(self) -> SparkRunner:
+        """Return the runner of all evaluations of this search."""
+        if self._runner is None:
+            from hpt_spark.search.spark_runner import SparkRunner
+
+            self._runner = SparkRunner(_spark_context(self._context))
+        return self._runner
+
+    def release(self) -> None:
+        """Give the executors' memory and disks back: all fits are done."""
+        if self._runner is not None:
+            self._runner.release()
+            self._runner = None
 
     def _warn_of_threads(self, evaluation: Evaluation, threads: int) -> None:
         """Say so where XGBoost would silently use fewer threads than it was told to.
@@ -130,6 +170,8 @@ class SearchRun:
         """Let the missing fits count as failed, if there is a candidate to choose."""
         self.partial = True
         whole = set(range(len(evaluation.candidates))) - {fit.candidate for fit in missing}
+        if not whole and self._finished_evaluations:
+            raise EndedEarlyError
         if not whole:
             raise HptSparkError(
                 f"the search was ended after {len(found)} of {len(evaluation.fits)} fits, before any candidate had all "

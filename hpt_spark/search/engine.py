@@ -17,6 +17,7 @@ from hpt_spark.progress import Progress
 from hpt_spark.search.costs import seconds_left, start_order
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.failures import killed_worker
+from hpt_spark.search.fit_process import Death
 from hpt_spark.search.forecast import forecast
 from hpt_spark.search.paths import Path, paths_of
 from hpt_spark.search.spark_runner import SparkRunner, WorkerDiedError
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 # A task costs Spark some 10 ms; where there are more paths than this per slot, tasks get several.
 TASKS_PER_SLOT = 64
+
+Result = tuple[Path, PathResult]
 
 
 class Engine:
@@ -61,7 +64,7 @@ class Engine:
         self.trainings = self.cuts = self.matrices = 0
 
     def run(self, fits: Sequence[Fit]) -> Iterator[list[tuple[Fit, Any]]]:
-        """Yield the fits of each path with their results, as the paths end.
+        """Yield fits with their results, as their paths end; those of paths that ended together at once.
 
         A result is scikit-learn's, or the exception of a fit where ``error_score="raise"``.
         """
@@ -75,17 +78,18 @@ class Engine:
             shared = share(self._evaluation, folder)
             self._say_what_it_takes(ordered, shared)
             with Progress("tune", len(fits), "fits") as progress:
-                for path, result in self._results(shared, ordered):
-                    if result.checkpoint is not None:
-                        self._keep(path, result.checkpoint)
-                    yield result.results
-                    cost_done += left.pop(path.fits, 0.0)
-                    seconds_done += result.seconds
-                    progress.advance(
-                        len(path.fits), left=seconds_left(cost_done, seconds_done, list(left.values()), slots)
-                    )
+                for ended in self._results(shared, ordered):
+                    for path, result in ended:
+                        if result.checkpoint is not None:
+                            self._keep(path, result.checkpoint)
+                        left.pop(path.fits, None)
+                        cost_done += path.cost
+                        seconds_done += result.seconds
+                    yield [pair for _, result in ended for pair in result.results]
+                    estimate = seconds_left(cost_done, seconds_done, list(left.values()), slots)
+                    progress.advance(sum(len(path.fits) for path, _ in ended), left=estimate)
         finally:
-            self._runner.release()
+            self._runner.unsend()
             shutil.rmtree(folder, ignore_errors=True)
 
     def _say_what_it_takes(self, paths: Sequence[Path], shared: SharedObject) -> None:
@@ -96,53 +100,78 @@ class Engine:
         if too_much:
             warnings.warn(too_much, UserWarning, stacklevel=2)
 
-    def _results(self, shared: SharedObject, paths: Sequence[Path]) -> Iterator[tuple[Path, PathResult]]:
-        """Yield each path and its result; one that takes its worker down is tried again alone, after all others."""
-        tasks = _in_tasks(paths, self._runner.slots * TASKS_PER_SLOT)
-        suspects: list[Path] = []
-        while tasks:
-            finished: set[tuple[Fit, ...]] = set()
-            try:
-                for path, result in self._runner.run(shared, tasks, self._deadline):
-                    finished.add(path.fits)
-                    if result is None:
-                        suspects.append(path)
-                    else:
-                        yield path, self._counted(result)
-                tasks = []
-            except WorkerDiedError as death:
-                suspects += [path for path in tasks[death.task] if path.fits not in finished]
-                tasks = [
-                    [path for path in task if path.fits not in finished]
-                    for number, task in enumerate(tasks)
-                    if number != death.task
-                ]
-                tasks = [task for task in tasks if task]
-            if time.monotonic() >= self._deadline:
-                return
-        for path in suspects:
+    def _results(self, shared: SharedObject, paths: Sequence[Path]) -> Iterator[list[Result]]:
+        """Yield each path and its result; one that killed its process is tried again when all others are done.
+
+        Where other fits may have had a part in it, as with a lack of memory, it is tried alone.
+        """
+        dead: list[tuple[Path, Death]] = []
+        yield from self._among_others(shared, paths, dead)
+        own_faults = [one for path, death in dead if death.own_fault for one in path.one_by_one()]
+        dead = [(path, death) for path, death in dead if not death.own_fault]
+        dead_again: list[tuple[Path, Death]] = []
+        yield from self._among_others(shared, own_faults, dead_again)
+        for path, death in dead_again:
+            if death.own_fault:
+                yield self._given_up(path, death)
+        dead += [(path, death) for path, death in dead_again if not death.own_fault]
+        for path, death in dead:
+            log.warning("fit %s: %s; it is tried again alone", path.fits[-1], death.reason)
             yield from self._alone(shared, path)
 
-    def _alone(self, shared: SharedObject, path: Path) -> Iterator[tuple[Path, PathResult]]:
-        """Run one path while nothing else runs; if it still kills its worker, its fits one by one."""
-        log.warning("a Python worker died in fit %s; it is tried again alone", path.fits[-1])
+    def _among_others(
+        self, shared: SharedObject, paths: Sequence[Path], dead: list[tuple[Path, Death]]
+    ) -> Iterator[list[Result]]:
+        """Yield the results of `paths`; those that died are added to `dead`.
+
+        A local master gives up the whole job when one of its Python workers is gone: another job
+        then runs what is missing.
+        """
+        tasks = _in_tasks(paths, self._runner.slots * TASKS_PER_SLOT)
+        while tasks and time.monotonic() < self._deadline:
+            finished: set[tuple[Fit, ...]] = set()
+            try:
+                for ended in self._runner.run(shared, tasks, self._deadline):
+                    finished |= {path.fits for path, _ in ended}
+                    dead += [(path, outcome) for path, outcome in ended if isinstance(outcome, Death)]
+                    if results := [(path, outcome) for path, outcome in ended if isinstance(outcome, PathResult)]:
+                        yield self._counted(results)
+                return
+            except WorkerDiedError as death:
+                lost = [path for path in tasks[death.task] if path.fits not in finished]
+                dead += [(path, Death(death.reason)) for path in lost]
+                del tasks[death.task]
+            tasks = [[path for path in task if path.fits not in finished] for task in tasks]
+            tasks = [task for task in tasks if task]
+
+    def _alone(self, shared: SharedObject, path: Path) -> Iterator[list[Result]]:
+        """Run one path while nothing else runs; if it still kills its process, its fits one by one."""
+        ended: list[tuple[Path, PathResult | Death]] = []
         try:
-            for _, result in self._runner.run(shared, [[path]], self._deadline, alone=True):
-                if result is not None:
-                    yield path, self._counted(result)
-        except WorkerDiedError as death:
-            if len(path.fits) > 1:
+            for some in self._runner.run(shared, [[path]], self._deadline, alone=True):
+                ended += some
+        except WorkerDiedError as error:
+            ended = ended or [(path, Death(error.reason))]
+        for _, outcome in ended:
+            if isinstance(outcome, PathResult):
+                yield self._counted([(path, outcome)])
+            elif len(path.fits) > 1:
                 for one in path.one_by_one():
                     yield from self._alone(shared, one)
             else:
-                outcome = killed_worker(self._evaluation, path.fits[0], death.reason)
-                yield path, PathResult([(path.fits[0], outcome)], 0.0, "", 0, 0)
+                yield self._given_up(path, outcome)
 
-    def _counted(self, result: PathResult) -> PathResult:
-        self.trainings += 1
-        self.cuts += result.cuts
-        self.matrices += result.matrices
-        return result
+    def _given_up(self, path: Path, death: Death) -> list[Result]:
+        """Return the results of a path of one fit that has killed its process twice."""
+        outcome = killed_worker(self._evaluation, path.fits[0], death.reason)
+        return [(path, PathResult([(path.fits[0], outcome)], 0.0, "", 0, 0))]
+
+    def _counted(self, results: list[Result]) -> list[Result]:
+        for _, result in results:
+            self.trainings += 1
+            self.cuts += result.cuts
+            self.matrices += result.matrices
+        return results
 
 
 def _in_tasks(paths: Sequence[Path], most: int) -> list[list[Path]]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from math import floor, log
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
 
-from hpt_spark.search.driver import SearchRun
+from hpt_spark.search.driver import EndedEarlyError, SearchRun
 from hpt_spark.search.parallel_variable import replace_parallel
 
 if TYPE_CHECKING:
@@ -79,10 +80,12 @@ class OnSpark:
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         run_search = super()._run_search  # type: ignore[misc]
         replace_parallel(evaluate_candidates, self._spark_run.results)
-        if "callback_ctx" in inspect.signature(run_search).parameters:
-            run_search(evaluate_candidates, callback_ctx=callback_ctx)
-        else:
-            run_search(evaluate_candidates)
+        more = {"callback_ctx": callback_ctx} if "callback_ctx" in inspect.signature(run_search).parameters else {}
+        try:
+            run_search(evaluate_candidates, **more)
+        except EndedEarlyError:
+            _count_finished_rungs(self)
+        self._spark_run.release()  # before the refit, which may need the memory
 
     def __sklearn_clone__(self) -> Any:
         # A SparkContext cannot be copied: the clone gets the same one.
@@ -98,6 +101,17 @@ class OnSpark:
         # Nor can it be pickled: a search takes the active one where it is loaded.
         state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
         return {**state, "sc": None}
+
+
+def _count_finished_rungs(search: Any) -> None:
+    """Set what a halving search tells of its rungs, after it was ended in one that does not count."""
+    finished = len(search.n_resources_) - 1
+    search.n_resources_, last = search.n_resources_[:finished], search.n_candidates_[finished]
+    search.n_candidates_ = search.n_candidates_[:finished]
+    search.n_iterations_ = finished
+    search.n_remaining_candidates_ = last
+    search.n_required_iterations_ = 1 + floor(log(search.n_candidates_[0], search.factor))
+    search.n_possible_iterations_ = 1 + floor(log(search.max_resources_ // search.min_resources_, search.factor))
 
 
 def _with_spark_arguments(search: Search) -> Search:

@@ -9,7 +9,7 @@ from hpt_spark.search.evaluation import Evaluation, Fit
 
 
 def killed_worker(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
-    """Return the result of a fit that killed its Python worker, also when it ran alone.
+    """Return the result of a fit that killed its process, also when it was tried again.
 
     Returns
     -------
@@ -18,11 +18,17 @@ def killed_worker(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
     """
     parameters = dict(evaluation.candidates[fit.candidate])
     text = (
-        f"WorkerDiedError: the fit of {parameters} on fold {fit.fold} killed its Python worker, also when it ran alone "
-        f"({reason}). Out of memory is the usual cause: on YARN raise spark.executor.memoryOverhead."
+        f"WorkerDiedError: the fit of {parameters} on fold {fit.fold} killed its Python worker, also when it was tried "
+        f"again ({reason}). {_advice(reason)}"
     )
     error_score = evaluation.common["error_score"]
     return HptSparkError(text) if error_score == "raise" else without_score(evaluation, fit, text, error_score)
+
+
+def _advice(reason: str) -> str:
+    if "SIGKILL" in reason or "SIG" not in reason:
+        return "Out of memory is the usual cause: on YARN raise spark.executor.memoryOverhead."
+    return "That is a fault of native code: look into the estimator's libraries."
 
 
 def without_score(evaluation: Evaluation, fit: Fit, reason: str, error_score: float) -> dict[str, Any]:

@@ -46,11 +46,11 @@ def fingerprint(evaluation: Evaluation) -> dict[str, str]:
 def digest(value: Any) -> str:
     """Return a digest of `value` that is the same in another process.
 
-    joblib's hash goes by values: equal arrays, sets and dicts have equal hashes. What it cannot
+    joblib's hash goes by values: equal arrays (mapped ones too), sets and dicts have equal hashes. What it cannot
     pickle, such as a lambda, goes by the bytes of its code, which are stable for one Python release.
     """
     try:
-        return str(joblib.hash(value, hash_name="sha1"))
+        return str(joblib.hash(value, hash_name="sha1", coerce_mmap=True))
     except (pickle.PicklingError, AttributeError, TypeError):
         return hashlib.sha1(cloudpickle.dumps(value, protocol=5)).hexdigest()
 

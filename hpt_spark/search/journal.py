@@ -1,15 +1,16 @@
 """The journal: results on disk as they arrive, and a search that goes on where it was killed.
 
 A journal is a folder. For each evaluation (a search has one, halving one per rung) there is the
-fingerprint of what it evaluates, ``evaluation-K.json``, and one file per finished training,
-``evaluation-K-NNNNNN.jsonl``, with one line per fit. Each file is written under another name and
-renamed, so that a killed driver leaves whole files; nothing is ever appended to, which object
-stores and some Hadoop file systems cannot do.
+fingerprint of what it evaluates, ``evaluation-K.json``, and files ``evaluation-K-NNNNNN.jsonl`` with
+one line per fit: those of the trainings that ended together. Each file is written under another
+name and renamed, so that a killed driver leaves whole files; nothing is ever appended to, which
+object stores and some Hadoop file systems cannot do.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,22 +71,27 @@ class JournalledEvaluation:
         self._replay(set(fits))
 
     def add(self, results: Sequence[tuple[Fit, dict[str, Any]]]) -> None:
-        """Write the results of a training's fits."""
+        """Write the results of some fits as one file."""
+        if not results:
+            return
         records = [{"fit": [fit.number, fit.candidate, fit.fold], **_plain(result)} for fit, result in results]
         self._written += 1
-        with self._folder.writing(f"{self._name}-{self._written:06d}.jsonl") as path:
-            path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+        self._write(f"{self._name}-{self._written:06d}.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+
+    def _write(self, name: str, text: str) -> None:
+        with self._folder.writing(name) as path:
+            path.write_text(text, encoding="utf-8")
 
     def _begin(self, fingerprint: dict[str, str]) -> None:
         name = f"{self._name}.json"
         if not self._folder.exists(name):
-            with self._folder.writing(name) as path:
-                path.write_text(json.dumps(fingerprint, indent=2) + "\n", encoding="utf-8")
+            self._write(name, json.dumps(fingerprint, indent=2) + "\n")
             return
         try:
-            found = json.loads(self._folder.reading(name).read_text(encoding="utf-8"))
-        except ValueError:
-            found = {}
+            with self._folder.reading(name) as path:
+                found = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):
+            raise self._damaged(name, 1) from None
         differing = sorted(key for key in {*found, *fingerprint} if found.get(key) != fingerprint.get(key))
         if differing:
             raise InputError(
@@ -94,26 +100,42 @@ class JournalledEvaluation:
             )
 
     def _replay(self, known: set[Fit]) -> None:
-        names = [name for name in self._folder.list() if name.startswith(f"{self._name}-")]
-        for name in names:
-            lines = self._folder.reading(name).read_text(encoding="utf-8", errors="replace").split("\n")
-            is_last_file = name == names[-1]
-            # A whole file ends with a newline, and its last piece is empty.
-            for number, line in enumerate(lines):
-                if not line and number == len(lines) - 1:
-                    continue
+        names = [name for name in self._folder.list() if re.fullmatch(rf"{self._name}-\d{{6,}}\.jsonl", name)]
+        names.sort(key=_number_of)
+        for name, text in self._texts(names):
+            # A whole file has a line at least and ends with a newline, so that its last piece is empty.
+            *whole, torn = text.split("\n")
+            for number, line in enumerate(whole, 1):
                 try:
                     fit, result = _parsed(line)
-                except (ValueError, KeyError, TypeError):
-                    if is_last_file and number == len(lines) - 1:
-                        continue  # the line that was being written when the machine went down
-                    raise InputError(
-                        f"the journal's file {self._folder.path / name} is damaged in line {number + 1}; restore it, "
-                        "or remove the journal to start anew (tune: --overwrite)."
-                    ) from None
-                if fit in known:
-                    self.results.setdefault(fit, result)
-            self._written = max(self._written, int(name.rpartition("-")[2].partition(".")[0]))
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    raise self._damaged(name, number) from None
+                if fit not in known:
+                    raise self._damaged(name, number)
+                self.results.setdefault(fit, result)
+            if torn or not whole:
+                # The line that was being written when the machine went down. It is taken out, because
+                # the file will not be the last one any longer.
+                if name != names[-1]:
+                    raise self._damaged(name, len(whole) + 1)
+                self._write(name, "".join(f"{line}\n" for line in whole)) if whole else self._folder.delete(name)
+            self._written = _number_of(name)
+
+    def _texts(self, names: Sequence[str]) -> list[tuple[str, str]]:
+        if not names:
+            return []
+        with self._folder.reading(".") as folder:  # all at once: where they are far, one by one takes long
+            return [(name, (folder / name).read_text(encoding="utf-8", errors="replace")) for name in names]
+
+    def _damaged(self, name: str, line: int) -> InputError:
+        return InputError(
+            f"the journal's file {self._folder.location(name)} is damaged in line {line}; restore it, or remove the "
+            "journal to start anew (tune: --overwrite)."
+        )
+
+
+def _number_of(name: str) -> int:
+    return int(name.rpartition("-")[2].partition(".")[0])
 
 
 def _parsed(line: str) -> tuple[Fit, dict[str, Any]]:

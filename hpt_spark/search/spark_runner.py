@@ -7,10 +7,12 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path as FilePath
 from queue import Empty, SimpleQueue
 from typing import Any, Union
 
+import cloudpickle
 from py4j.protocol import Py4JError
 from pyspark import Broadcast, InheritableThread, SparkContext, SparkFiles, TaskContext
 from pyspark.accumulators import Accumulator, AccumulatorParam
@@ -18,10 +20,11 @@ from pyspark.accumulators import Accumulator, AccumulatorParam
 from hpt_spark.errors import HptSparkError
 from hpt_spark.matrix.node_share import SharedObject, path_on_this_node, read_in_pieces
 from hpt_spark.search import between_tasks
+from hpt_spark.search.fit_process import Death, FitProcess
 from hpt_spark.search.forecast import MemoryLimit
 from hpt_spark.search.memory_limit import memory_limit
 from hpt_spark.search.paths import Path
-from hpt_spark.search.worker import PathResult, run_paths
+from hpt_spark.search.worker import PathResult
 from hpt_spark.session import use_this_python
 
 # What Spark says when a Python worker or its executor is gone, rather than that Python code failed.
@@ -32,10 +35,16 @@ WORKER_DIED = re.compile(
 )
 
 
-# A path and its result, or None for one that is to be tried alone.
-Ended = tuple[Path, Union[PathResult, None]]
+# A path, and its pickled result or how its process ended.
+Ended = tuple[Path, Union[bytes, Death]]
 
 ATTEMPTS_AMONG_OTHERS = 2
+# Results that arrive within this time are handed over together: thousands of tiny fits are to be few
+# files of a journal, and no result is to wait long for its place there.
+SECONDS_TOGETHER = 0.25
+# On a cluster a task that only tidies up waits so long for the other slots to get one of their own.
+SECONDS_TO_SPREAD = 0.2
+SECONDS_TO_TIDY_UP = 20.0
 
 
 class WorkerDiedError(Exception):
@@ -68,6 +77,7 @@ class SparkRunner:
         self._context = context
         self._pieces: list[Broadcast[bytes]] = []
         self._sent: str | None = None
+        self._used: set[str] = set()
 
     @property
     def threads(self) -> int:
@@ -94,18 +104,18 @@ class SparkRunner:
 
     def run(
         self, shared: SharedObject, tasks: Sequence[Sequence[Path]], deadline: float, alone: bool = False
-    ) -> Iterator[Ended]:
-        """Yield each path and its result as its task ends; the tasks start in the order given.
+    ) -> Iterator[list[tuple[Path, PathResult | Death]]]:
+        """Yield paths with their results, all that have arrived together; the tasks start in the order given.
 
-        A result is None where the path's task has taken a worker down twice: Spark would try it
-        until it gives up the whole job. With `alone`, it may.
+        In place of a result stands how the path's process ended, also where a task has lost its
+        worker or executor twice: Spark would try it until it gives up the whole job. With `alone`, it may.
 
         The job is stopped when `deadline` has passed, on the clock of `time.monotonic`.
 
         Raises
         ------
         WorkerDiedError
-            After the results that had arrived, when a task killed its worker once too often.
+            After the results that had arrived, when a task lost its worker once too often.
         """
         arrived: SimpleQueue[Ended] = SimpleQueue()
         results = self._context.accumulator([], _Results(arrived))
@@ -113,17 +123,29 @@ class SparkRunner:
         job.start()
         try:
             while (job.is_alive() or not arrived.empty()) and time.monotonic() < deadline:
-                try:
-                    yield arrived.get(timeout=0.05)
-                except Empty:
-                    continue
+                if ended := _all_of(arrived):
+                    handed_over = time.monotonic()
+                    yield ended
+                    job.join(max(0.0, handed_over + SECONDS_TOGETHER - time.monotonic()))
             if job.error is not None:
                 raise _explained(job.error)
         finally:
             job.cancel()
 
     def release(self) -> None:
-        """Give back what was sent to the executors."""
+        """Give back what was sent to the executors, and what their workers keep of it."""
+        if self._used:
+            files = [f"{token}*" for token in self._used]
+            slots = range(self.slots)
+            job = _Job(self._context, slots, _TidyUp(files, 0.0 if self._is_local else SECONDS_TO_SPREAD))
+            job.start()
+            job.join(SECONDS_TO_TIDY_UP)
+            job.cancel()
+            self._used.clear()
+        self.unsend()
+
+    def unsend(self) -> None:
+        """Give back what was sent to the executors; their workers keep what they have built of it."""
         for piece in self._pieces:
             piece.destroy()
         self._pieces = []
@@ -139,11 +161,23 @@ class SparkRunner:
 
         With a local master every worker maps the file that this process wrote.
         """
+        self._used.add(shared.token)
         if not self._is_local and self._sent != shared.token:
-            self.release()
+            self.unsend()
             self._pieces = [self._context.broadcast(piece) for piece in read_in_pieces(shared)]
             self._sent = shared.token
         return self._pieces
+
+
+def _all_of(arrived: SimpleQueue[Ended]) -> list[tuple[Path, PathResult | Death]]:
+    """Wait a moment for something to arrive, and return all that has."""
+    ended: list[tuple[Path, PathResult | Death]] = []
+    with suppress(Empty):
+        path, outcome = arrived.get(timeout=0.05)
+        while True:
+            ended.append((path, outcome if isinstance(outcome, Death) else cloudpickle.loads(outcome)))
+            path, outcome = arrived.get_nowait()
+    return ended
 
 
 class _Results(AccumulatorParam["list[Ended]"]):
@@ -180,12 +214,12 @@ class _RunTask:
 
     def __call__(self, tasks: Iterable[Sequence[Path]]) -> None:
         context = TaskContext.get()
-        died_before = context is not None and context.attemptNumber() >= ATTEMPTS_AMONG_OTHERS
+        lost_before = context is not None and context.attemptNumber() >= ATTEMPTS_AMONG_OTHERS
         for paths in tasks:
-            if died_before and not self._alone:
-                self._results.add([(path, None) for path in paths])
+            if lost_before and not self._alone:
+                self._results.add([(path, Death("its executor was lost twice")) for path in paths])
             else:
-                self._results.add(list(zip(paths, run_paths(self._shared, self._locate, paths))))
+                self._results.add(list(_fit_process.run(self._shared, self._locate(self._shared), paths)))
         between_tasks.keep_it_short()
 
     def _locate(self, shared: SharedObject) -> str:
@@ -199,16 +233,38 @@ class _RunTask:
                 del piece._value
 
 
+_fit_process = FitProcess()
+
+
+class _TidyUp:
+    """What a task does at the end of a search: its worker and its node forget the data."""
+
+    def __init__(self, files: Sequence[str], seconds: float) -> None:
+        self._files = files
+        self._seconds = seconds
+
+    def __call__(self, _: Iterable[int]) -> None:
+        _fit_process.forget()
+        for pattern in self._files:
+            for file in _folder_of_this_node().glob(pattern):
+                file.unlink(missing_ok=True)
+        time.sleep(self._seconds)
+
+
 def _folder_of_this_node() -> FilePath:
-    """Return a folder that is gone when the application ends; on YARN the executors of a node share it."""
-    shared = os.environ.get("LOCAL_DIRS", "").split(",")[0]
-    return FilePath(shared or SparkFiles.getRootDirectory())
+    """Return a folder that is gone when the application ends.
+
+    The executors of a node have it in common on YARN and on a standalone cluster.
+    """
+    on_yarn = os.environ.get("LOCAL_DIRS", "").split(",")[0]
+    standalone = os.environ.get("SPARK_EXECUTOR_DIRS", "").split(os.pathsep)[0]
+    return FilePath(on_yarn or standalone or SparkFiles.getRootDirectory())
 
 
 class _Job(InheritableThread):
     """The Spark job, in a thread of its own, so that the driver can follow it and stop it."""
 
-    def __init__(self, context: SparkContext, tasks: Sequence[Sequence[Path]], work: Callable[..., None]) -> None:
+    def __init__(self, context: SparkContext, tasks: Sequence[Any], work: Callable[..., None]) -> None:
         self.error: Exception | None = None
         self._spark_context = context
         self._group = f"hpt_spark-{uuid.uuid4().hex}"

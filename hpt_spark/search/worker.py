@@ -6,7 +6,7 @@ import io
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
@@ -57,11 +57,11 @@ class Bench:
         self._evaluation: Evaluation | None = None
         self._data: FoldData | None = None
 
-    def evaluation(self, shared: SharedObject, locate: Callable[[SharedObject], str]) -> Evaluation:
+    def evaluation(self, shared: SharedObject, file: str) -> Evaluation:
         """Return the evaluation, mapped once per process; an earlier one's memory is given back."""
         if self._evaluation is None or self._token != shared.token:
             self._data = None
-            self._evaluation, self._token = shared.load(locate(shared)), shared.token
+            self._evaluation, self._token = shared.load(file), shared.token
         return self._evaluation
 
     def run(self, evaluation: Evaluation, path: Path) -> PathResult:
@@ -107,19 +107,23 @@ def _result_or_error(evaluation: Evaluation, fit: Fit) -> Any:
 _bench = Bench()
 
 
-def run_paths(
-    shared: SharedObject, locate: Callable[[SharedObject], str], paths: Iterable[Path]
-) -> Iterator[PathResult]:
+def run_paths(shared: SharedObject, file: str, paths: Iterable[Path]) -> Iterator[PathResult]:
     """Yield the result of each path, one after another, on this process's bench.
 
     Parameters
     ----------
     shared : SharedObject
         The evaluation.
-    locate : callable
-        Gives the file of the evaluation's arrays on this node.
+    file : str
+        Its file on this node.
     paths : iterable of Path
     """
-    evaluation = _bench.evaluation(shared, locate)
+    evaluation = _bench.evaluation(shared, file)
     for path in paths:
         yield _bench.run(evaluation, path)
+
+
+def forget() -> None:
+    """Give back what this process keeps between tasks."""
+    global _bench
+    _bench = Bench()

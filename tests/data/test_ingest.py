@@ -19,6 +19,7 @@ from hpt_spark.data.ingest import ingest, ingest_table
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.data.sources import open_source
 from hpt_spark.errors import InputError
+from hpt_spark.folders import open_folder
 
 ROWS = {
     "gender_age_train": "-5,M,35,M32-38\n7,F,22,F23-\n",
@@ -121,8 +122,8 @@ def test_many_rows_are_several_parts_of_several_row_groups(tmp_path, raw):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hpt_spark.data.parts.ROW_GROUP_ROWS", 200_000)
         patch.setattr("hpt_spark.data.parts.ROW_GROUPS_PER_PART", 2)
-        entry = ingest_table(TABLES["app_events"], file, tmp_path / "t", chunk_size=1 << 20)
-    files = [pq.ParquetFile(path) for path in sorted((tmp_path / "t").iterdir())]
+        entry = ingest_table(TABLES["app_events"], file, open_folder(tmp_path), chunk_size=1 << 20)
+    files = [pq.ParquetFile(path) for path in sorted((tmp_path / "app_events").iterdir())]
     assert entry["rows"] == number
     assert entry["parts"] == len(files) == 3
     assert [file.num_row_groups for file in files] == [2, 2, 2]
@@ -132,7 +133,7 @@ def test_many_rows_are_several_parts_of_several_row_groups(tmp_path, raw):
     assert column.statistics.min == 0
     assert column.statistics.max == sizes[0] - 1
     assert column.compression == "SNAPPY"
-    assert pq.read_table(tmp_path / "t")["event_id"].to_pylist() == list(range(number))
+    assert pq.read_table(tmp_path / "app_events")["event_id"].to_pylist() == list(range(number))
 
 
 def test_progress_counts_the_bytes_of_the_source(raw, tables, monkeypatch):
@@ -252,6 +253,8 @@ class SlowSource:
             dataclasses.replace(file, open=lambda file=file: Slow(file.open())) if file.name.endswith(".csv") else file
             for file in self.source.list_files()
         ]
+    def fetch(self, files):
+        return files
 
 rooms.ingest(SlowSource(rooms.open_source(sys.argv[1])), sys.argv[2])
 """
@@ -296,13 +299,11 @@ def test_after_a_signal_nothing_is_left_behind(tables, interrupted, number, code
 
 MEMORY_OF_INGEST = """
 import resource, sys
-from pathlib import Path
 from hpt_spark.data import ingest as rooms, parts
 parts.ROW_GROUP_ROWS = 1 << 15
 file = next(file for file in rooms.open_source(sys.argv[1]).list_files() if file.name == sys.argv[2])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-rooms.ingest_table(rooms.TABLES["app_events"], file, Path(sys.argv[1]) / sys.argv[2].removesuffix(".csv.zip"),
-                   chunk_size=1 << 18)
+rooms.ingest_table(rooms.TABLES["app_events"], file, rooms.open_folder(sys.argv[1]), chunk_size=1 << 18)
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print((after - before) * (1 if sys.platform == "darwin" else 1024))
 """

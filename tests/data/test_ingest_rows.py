@@ -21,6 +21,7 @@ from hpt_spark.data.parse import Parser
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.data.sources import SourceFile
 from hpt_spark.errors import InputError
+from hpt_spark.folders import open_folder
 
 HEADERS = {name: ",".join(table.column_names) + "\n" for name, table in TABLES.items()}
 
@@ -32,9 +33,9 @@ def store(tmp_path_factory):
     def store(name: str, text: str | bytes, **options) -> pa.Table:
         data = text.encode() if isinstance(text, str) else text
         file = SourceFile(f"{name}.csv", f"raw/{name}.csv", len(data), lambda: io.BytesIO(data))
-        folder = tmp_path_factory.mktemp("tables") / name
-        entry = ingest_table(TABLES[name], file, folder, **options)
-        rows = pq.read_table(folder)
+        folder = tmp_path_factory.mktemp("tables")
+        entry = ingest_table(TABLES[name], file, open_folder(folder), **options)
+        rows = pq.read_table(folder / name)
         assert entry["rows"] == rows.num_rows
         return rows
 

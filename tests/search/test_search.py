@@ -220,7 +220,7 @@ def test_a_search_goes_on_from_its_journal(spark, tmp_path):
     arguments = {"cv": 2, "error_score": "raise", "refit": False, "journal": journal, "sc": spark}
     with pytest.raises(RuntimeError, match="stopped here"):
         GridSearchCV(Misbehaving(), grid, **arguments).fit(X, y)
-    assert not os.path.exists(os.path.join(journal, "lock.json"))
+    assert not [name for name in os.listdir(journal) if name.startswith("lock")]
     (marks / "second").touch()
     search = GridSearchCV(Misbehaving(), grid, **arguments).fit(X, y)
     assert search.reuse["resumed"] >= 1

@@ -1,90 +1,24 @@
-"""Folders whose files appear whole or not at all.
-
-Everything the jobs leave behind is written under a temporary name beside its final one and then
-renamed, so that a reader never sees half a file and a failed run never spoils what was there.
-"""
+"""Folders of this machine."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
-import re
 import shutil
-import signal
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
-from urllib.parse import unquote
 
 from hpt_spark.errors import InputError
-
-UNFINISHED = ".writing."  # before the name, not behind it: writers such as XGBoost go by the file's extension
-REPLACED = ".replaced."
-DELETED = ".deleted."
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+from hpt_spark.folders.explained import disk_errors_explained, permission_errors_explained
+from hpt_spark.folders.folder import DELETED, REPLACED, UNFINISHED, Folder, is_own
+from hpt_spark.folders.unwinding import unwound_by_sigterm
 
 
-def local_path(uri: str | os.PathLike[str]) -> Path:
-    """Return the path that a plain path or a ``file:`` URI means on this machine.
-
-    Parameters
-    ----------
-    uri : str or path
-        ``data/raw``, ``~/data``, ``file:/data`` or ``file:///data``.
-
-    Raises
-    ------
-    InputError
-        If `uri` has another scheme.
-    """
-    text = os.fspath(uri)
-    if text.startswith("file:"):
-        text = unquote(re.sub("^file:(//(localhost)?(?=/))?", "", text))
-        if text.startswith("//"):
-            raise InputError(f"{uri} names a file of another host; only this machine's files can be read: file:///PATH")
-    elif re.match(r"[A-Za-z][\w+.-]*://", text):
-        raise InputError(
-            f"{without_secrets(text)} cannot be used here: only a local folder is supported, "
-            "as a plain path or file:///PATH"
-        )
-    try:
-        return Path(text).expanduser().resolve()
-    except RuntimeError as error:  # ~name of nobody
-        raise InputError(f"{text} names the home folder of an unknown user: write the whole path") from error
-
-
-def without_secrets(uri: str) -> str:
-    """Return `uri` without what may carry a secret: a password, or a query such as a SAS token."""
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", uri.partition("?")[0])
-
-
-def open_folder(uri: str | os.PathLike[str]) -> Folder:
-    """Return the folder at `uri`, which need not exist yet: the first write creates it.
-
-    Parameters
-    ----------
-    uri : str or path
-        A plain path (``~`` is expanded) or a ``file:`` URI.
-
-    Raises
-    ------
-    InputError
-        If `uri` is not local, or is a file.
-    """
-    path = local_path(uri)
-    _put_back(path)
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path} is a file where a folder is needed: choose another path or move the file away")
-    return Folder(path)
-
-
-class Folder:
-    """A local folder; names are relative to it and may have slashes.
+class LocalFolder(Folder):
+    """A local folder.
 
     Parameters
     ----------
@@ -95,41 +29,48 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @classmethod
+    def open(cls, path: Path) -> LocalFolder:
+        """Return the folder at `path`, put back if a run was killed in the moment of replacing it."""
+        _put_back(path)
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path} is a file where a folder is needed: choose another path or move the file away")
+        return cls(path)
+
     def __str__(self) -> str:
         return str(self.path)
 
+    @property
+    def uri(self) -> str:
+        """The folder as Spark names it."""
+        return f"file://{self.path}"  # not Path.as_uri(): Hadoop takes a % as it stands
+
     def exists(self, name: str) -> bool:
         """Return whether there is a file or a folder `name`."""
-        return self.reading(name).exists()
+        _put_back(self.path / name)
+        return (self.path / name).exists()
 
-    def reading(self, name: str) -> Path:
-        """Return a local path from which `name` can be read."""
-        path = self.path / name
-        _put_back(path)
-        return path
+    @contextmanager
+    def reading(self, name: str) -> Iterator[Path]:
+        """Give the path of `name`."""
+        _put_back(self.path / name)
+        yield self.path / name
 
     def list(self) -> list[str]:
         """Return the names in this folder, sorted, without unfinished ones."""
         if not self.path.is_dir():
             return []
-        return sorted(
-            path.name for path in self.path.iterdir() if not path.name.startswith((UNFINISHED, REPLACED, DELETED))
-        )
+        return sorted(path.name for path in self.path.iterdir() if not is_own(path.name))
 
     def delete(self, name: str) -> None:
         """Delete the file or the folder `name`, if there is one."""
-        with _disk_errors_explained(self.path / name):
+        with disk_errors_explained(self.path / name):
+            _delete(_replaced(self.path / name))  # or it would be put back
             _delete(self.path / name)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Write the file `name`: yield a temporary path that takes the name when all went well.
-
-        Parameters
-        ----------
-        name : str
-            The temporary path ends with the same name, and thus with the same extension.
-        """
+        """Write the file `name`: give a path beside it that takes the name when all went well."""
         target = self.path / name
         with _claimed(target, Path.touch) as temporary:
             os.truncate(temporary, 0)
@@ -139,12 +80,9 @@ class Folder:
             _flush_to_disk(target.parent)
 
     def create(self, name: str, text: str) -> bool:
-        """Write the file `name` unless there is one; return whether it was written.
-
-        Of several processes that try at the same time one succeeds, and no reader sees half of it.
-        """
+        """Write the file `name` unless there is one; no reader sees half of it."""
         target = self.path / name
-        with _disk_errors_explained(target), _permission_errors_explained(target):
+        with disk_errors_explained(target), permission_errors_explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             unfinished = target.with_name(f"{UNFINISHED}{uuid.uuid4().hex}.{target.name}")
             unfinished.write_text(text, encoding="utf-8")
@@ -158,13 +96,7 @@ class Folder:
 
     @contextmanager
     def replacing(self, name: str = ".") -> Iterator[Path]:
-        """Write the whole folder `name`: yield an empty temporary folder that replaces it when all went well.
-
-        Parameters
-        ----------
-        name : str
-            A sub-folder; by default this folder itself.
-        """
+        """Write the whole folder `name`: give an empty folder beside it that replaces it when all went well."""
         target = self.path / name
         with _claimed(target, Path.mkdir) as temporary:
             _put_back(target)
@@ -174,6 +106,12 @@ class Folder:
             for path in [*temporary.rglob("*"), temporary]:
                 _flush_to_disk(path)
             _swap_in(temporary, target)
+
+    @contextmanager
+    def refilling(self, name: str = ".") -> Iterator[LocalFolder]:
+        """Do the same file by file."""
+        with self.replacing(name) as path:
+            yield LocalFolder(path)
 
 
 def _swap_in(temporary: Path, target: Path) -> None:
@@ -222,8 +160,8 @@ def _claimed(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
     a run that was killed, and may be removed without asking whether that run still lives.
     """
     temporary = target.with_name(UNFINISHED + target.name)
-    with _disk_errors_explained(target), _unwound_by_sigterm():
-        with _permission_errors_explained(target):
+    with disk_errors_explained(target), unwound_by_sigterm():
+        with permission_errors_explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             lock = _lock(temporary, make, target)
         try:
@@ -263,50 +201,6 @@ def _is_at(path: Path, handle: int) -> bool:
         return os.path.samestat(os.fstat(handle), os.stat(path))
     except FileNotFoundError:
         return False
-
-
-@contextmanager
-def _permission_errors_explained(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        raise InputError(_cannot_write(target, error)) from error
-
-
-@contextmanager
-def _disk_errors_explained(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _DISK_FULL:
-            message = f"the disk is full while writing {target}: free some space or choose a folder on another disk"
-            raise InputError(message) from error
-        if error.errno in (errno.EROFS, errno.EBUSY):
-            raise InputError(_cannot_write(target, error)) from error
-        raise
-
-
-def _cannot_write(target: Path, error: OSError) -> str:
-    reason = error.strerror or str(error)
-    return f"cannot write {target} ({reason}): choose a folder in which you may create files"
-
-
-@contextmanager
-def _unwound_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM (YARN, cron, docker stop) unwind the stack as Ctrl-C does, so that nothing is left behind."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    in_charge = threading.current_thread() is threading.main_thread()
-    if not in_charge or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _flush_to_disk(path: Path) -> None:

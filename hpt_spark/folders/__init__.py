@@ -1,0 +1,11 @@
+"""Folders whose files appear whole or not at all, on this machine or on any Hadoop file system.
+
+Everything the jobs leave behind is written under a temporary name beside its final one and then
+renamed, so that a reader never sees half a file and a failed run never spoils what was there.
+"""
+
+from hpt_spark.folders.folder import Folder
+from hpt_spark.folders.opening import open_folder
+from hpt_spark.folders.uris import is_blob, is_local, local_path, without_secrets
+
+__all__ = ["Folder", "is_blob", "is_local", "local_path", "open_folder", "without_secrets"]

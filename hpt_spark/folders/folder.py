@@ -1,0 +1,80 @@
+"""What every kind of folder can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+UNFINISHED = ".writing."  # before the name, not behind it: writers such as XGBoost go by the file's extension
+REPLACED = ".replaced."
+DELETED = ".deleted."
+
+
+def is_own(name: str) -> bool:
+    """Return whether `name` is one under which a folder keeps what is unfinished or on its way out."""
+    return name.startswith((UNFINISHED, REPLACED, DELETED))
+
+
+class Folder(ABC):
+    """A folder; names are relative to it and may have slashes."""
+
+    @property
+    @abstractmethod
+    def uri(self) -> str:
+        """The folder as Spark names it."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """Where it is, for messages; without secrets."""
+
+    def location(self, name: str) -> str:
+        """Return where the file or the folder `name` is, for messages."""
+        return f"{self}/{name}"
+
+    @abstractmethod
+    def exists(self, name: str) -> bool:
+        """Return whether there is a file or a folder `name`."""
+
+    @abstractmethod
+    def reading(self, name: str) -> AbstractContextManager[Path]:
+        """Give a local path from which the file or the folder `name` can be read within a ``with``."""
+
+    @abstractmethod
+    def list(self) -> list[str]:
+        """Return the names in this folder, sorted, without unfinished ones."""
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """Delete the file or the folder `name`, if there is one."""
+
+    @abstractmethod
+    def writing(self, name: str) -> AbstractContextManager[Path]:
+        """Write the file `name`: give a local path, whose content takes the name when all went well.
+
+        Parameters
+        ----------
+        name : str
+            The local path ends with the same name, and thus with the same extension.
+        """
+
+    @abstractmethod
+    def create(self, name: str, text: str) -> bool:
+        """Write the file `name` unless there is one; return whether it was written.
+
+        Of several processes that try at the same time one succeeds.
+        """
+
+    @abstractmethod
+    def replacing(self, name: str = ".") -> AbstractContextManager[Path]:
+        """Write the whole folder `name`: give an empty local folder that replaces it when all went well.
+
+        Parameters
+        ----------
+        name : str
+            A sub-folder; by default this folder itself.
+        """
+
+    @abstractmethod
+    def refilling(self, name: str = ".") -> AbstractContextManager[Folder]:
+        """Do the same file by file: the files of the folder that is given need not all be on this machine at once."""

@@ -1,0 +1,90 @@
+"""What a path in the configuration means: a place on this machine, or one on a Hadoop file system."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+from hpt_spark.errors import InputError
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+
+
+def is_local(uri: str | os.PathLike[str]) -> bool:
+    """Return whether `uri` is a place on this machine: a plain path or a ``file:`` URI."""
+    scheme = _SCHEME.match(os.fspath(uri))
+    return scheme is None or scheme[1].lower() == "file"
+
+
+def is_blob(uri: str | os.PathLike[str]) -> bool:
+    """Return whether `uri` is a place in Azure's blob storage, which can be read without Hadoop."""
+    return re.match("(https?|wasbs?|abfss?)://", os.fspath(uri), re.IGNORECASE) is not None
+
+
+def local_path(uri: str | os.PathLike[str]) -> Path:
+    """Return the path that a plain path or a ``file:`` URI means on this machine.
+
+    Parameters
+    ----------
+    uri : str or path
+        ``data/raw``, ``~/data``, ``file:/data`` or ``file:///data``.
+
+    Raises
+    ------
+    InputError
+        If `uri` has another scheme.
+    """
+    text = os.fspath(uri)
+    if not is_local(text):
+        raise InputError(
+            f"{without_secrets(text)} cannot be used here: only a local folder is supported, "
+            "as a plain path or file:///PATH"
+        )
+    if text.startswith("file:"):
+        text = unquote(re.sub("^file:(//(localhost)?(?=/))?", "", text))
+        if text.startswith("//"):
+            raise InputError(f"{uri} names a file of another host; only this machine's files can be read: file:///PATH")
+    try:
+        return Path(text).expanduser().resolve()
+    except RuntimeError as error:  # ~name of nobody
+        raise InputError(f"{text} names the home folder of an unknown user: write the whole path") from error
+
+
+def hadoop_uri(uri: str) -> str:
+    """Return `uri` as Hadoop writes it; the URL of a blob container becomes ``wasbs://`` or ``abfss://``.
+
+    Parameters
+    ----------
+    uri : str
+        Any Hadoop path, or ``https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]`` (``dfs`` for ``blob``
+        where the account is meant to be reached by the newer driver, ABFS).
+
+    Raises
+    ------
+    InputError
+        If it is another web address, or carries a query: a Hadoop file system has its own credentials.
+    """
+    shown = without_secrets(uri)
+    if "?" in uri and not is_local(uri):
+        raise InputError(
+            f"{shown} was given with a query behind it (?...), which a Hadoop file system does not take: leave it out, "
+            "the credentials are those of the cluster's configuration (or of spark.conf: spark.hadoop.fs...)."
+        )
+    if not re.match("https?:", uri, re.IGNORECASE):
+        return uri
+    blob = re.fullmatch(r"https://([a-z0-9]+)\.(blob|dfs)\.([^/:@]+)/([^/]+)(/.*)?", uri)
+    if not blob:
+        raise InputError(
+            f"{shown} is not a Hadoop path: write hdfs://HOST/PATH, "
+            "abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH or https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH"
+        )
+    account, endpoint, domain, container, path = blob.groups()
+    scheme = {"blob": "wasbs", "dfs": "abfss"}[endpoint]
+    return f"{scheme}://{container}@{account}.{endpoint}.{domain}{path or '/'}"
+
+
+def without_secrets(uri: str) -> str:
+    """Return `uri` without what may carry a secret: a password, or a query such as a SAS token."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", uri.partition("?")[0])

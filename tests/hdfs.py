@@ -1,0 +1,77 @@
+"""A real HDFS for the tests: one name node and its data nodes in a JVM of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyspark
+
+ROOT = Path(__file__).parent.parent
+SPARK_JARS = Path(pyspark.__file__).parent / "jars"
+NEEDED_BY_IT = ("junit:junit:4.13.2", "org.hamcrest:hamcrest-core:1.3")
+SECONDS_TO_START = 600  # on a machine that is busy with other things
+
+
+def hadoop_version() -> str:
+    """Return the release of Hadoop that the installed PySpark brings."""
+    (jar,) = SPARK_JARS.glob("hadoop-client-api-*.jar")
+    return jar.stem.rpartition("-")[2]
+
+
+def server_jars() -> Path:
+    """Return the folder of Hadoop's mini cluster, which `fetch` fills."""
+    return ROOT / ".hdfs" / hadoop_version()
+
+
+def fetch() -> None:
+    """Get the jars that PySpark has not from Maven Central, unless they are there."""
+    artifacts = [f"org.apache.hadoop:hadoop-client-minicluster:{hadoop_version()}", *NEEDED_BY_IT]
+    for artifact in artifacts:
+        _, name, version = artifact.split(":")
+        if (server_jars() / f"{name}-{version}.jar").exists():
+            continue
+        if not shutil.which("mvn"):
+            sys.exit("The tests on HDFS need Maven to fetch Hadoop's mini cluster (Debian, Ubuntu: apt install maven)")
+        copy = ["mvn", "--quiet", "--batch-mode", "dependency:copy", f"-Dartifact={artifact}"]
+        subprocess.run([*copy, f"-DoutputDirectory={server_jars()}"], check=True)
+
+
+@contextmanager
+def running_hdfs(folder: Path, data_nodes: int = 1) -> Iterator[str]:
+    """Start HDFS, give its URI, and stop it at the end.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it keeps its data, its log and the port it has chosen.
+    """
+    assert list(server_jars().glob("hadoop-client-minicluster-*.jar")), "they are fetched by `make test-hdfs`"
+    details = folder / "details.json"
+    java = Path(os.environ["JAVA_HOME"]) / "bin" / "java" if "JAVA_HOME" in os.environ else "java"
+    command = [java, "-Xmx512m", f"-Dtest.build.data={folder / 'data'}", "-cp", f"{server_jars()}/*:{SPARK_JARS}/*"]
+    command += ["org.apache.hadoop.test.MiniDFSClusterManager", "-format", "-nnport", "0"]
+    command += ["-datanodes", data_nodes, "-writeDetails", details]
+    with (folder / "hdfs.log").open("w") as log:
+        server = subprocess.Popen(list(map(str, command)), stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+    try:
+        deadline = time.monotonic() + SECONDS_TO_START
+        while not (details.exists() and details.read_text().endswith("}")):
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"HDFS does not start:\n{(folder / 'hdfs.log').read_text()[-4000:]}")
+            time.sleep(0.1)
+        yield f"hdfs://127.0.0.1:{json.loads(details.read_text())['namenode_port']}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+if __name__ == "__main__":
+    fetch()

@@ -1,0 +1,224 @@
+"""The search on a standalone cluster: two nodes, and everything that can die there dies."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import cloudpickle
+import numpy as np
+import pytest
+from sklearn import model_selection
+from xgboost import XGBClassifier
+
+from hpt_spark import GridSearchCV
+from hpt_spark.config import SparkSection
+from hpt_spark.session import spark_session
+
+sys.path.insert(0, str(Path(__file__).parent))
+import misbehaving
+import searching
+import standalone
+from misbehaving import Misbehaving, fits_marked
+from searching import X, y
+
+cloudpickle.register_pickle_by_value(misbehaving)
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning"),
+    pytest.mark.filterwarnings("ignore:One or more"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with standalone.Cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def context(cluster):
+    """Spark on the cluster, with a temporary folder of the driver that the nodes do not see."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(cluster.hidden))
+        patch.setenv("PYSPARK_PYTHON", sys.executable)
+        settings = SparkSection(**cluster.settings())
+        with spark_session("cluster tests", settings) as session:
+            yield session.sparkContext
+
+
+@pytest.fixture
+def marks(tmp_path):
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    return folder
+
+
+def searched(context, grid, marks, cv=2, **arguments):
+    grids = [{**one, "marks": [str(marks)]} for one in grid]
+    return GridSearchCV(Misbehaving(), grids, cv=cv, refit=False, sc=context, **arguments).fit(X, y)
+
+
+def scores(search):
+    names = sorted(name for name in search.cv_results_ if name.startswith("split"))
+    return np.column_stack([search.cv_results_[name] for name in names])
+
+
+def expected(numbers, cv=2):
+    grid = {"number": list(numbers)}
+    return scores(model_selection.GridSearchCV(Misbehaving(), grid, cv=cv, refit=False).fit(X, y))
+
+
+class Mapping(XGBClassifier):
+    """Notes which shared file its process has mapped."""
+
+    def __init__(self, marks=None, **params):
+        super().__init__(**params)
+        self.marks = marks
+
+    def fit(self, X, y):
+        with open("/proc/self/maps") as maps:
+            files = {line.split()[-1] for line in maps if line.rstrip().endswith(".shared")}
+        with open(os.path.join(self.marks, f"maps-{os.getpid()}-{time.time_ns()}"), "w") as mark:
+            mark.write("\n".join(files))
+        time.sleep(0.2)
+        return super().fit(X, y)
+
+
+def files_on_nodes(cluster):
+    return [path for number in range(2) for path in cluster.node(number).rglob("*.shared*")]
+
+
+def bytes_in_use(context):
+    """Return how much of the executors' storage memory holds blocks."""
+    states = context._jsc.sc().getExecutorMemoryStatus().values().iterator()
+    total = 0
+    while states.hasNext():
+        state = states.next()
+        total += state._1() - state._2()
+    return total
+
+
+def assert_nothing_is_left(cluster, context, before):
+    assert files_on_nodes(cluster) == []
+    assert not [path for path in cluster.hidden.rglob("*") if path.name.endswith(".shared")]
+    assert os.listdir(context._temp_dir) == [], "broadcasts of the driver"
+    assert standalone.wait_until(lambda: bytes_in_use(context) < before + (1 << 20)), "blocks of the executors"
+
+
+def large(rows=40_000, columns=20):
+    generator = np.random.default_rng(0)
+    data = generator.normal(size=(rows, columns))
+    return data, (data[:, 0] + generator.normal(size=rows) > 0).astype(int)
+
+
+def test_the_file_is_written_once_per_node_and_gone_at_the_end(cluster, context, marks):
+    data, target = large()
+    before = bytes_in_use(context)
+    estimator = Mapping(seed=0, n_jobs=1, marks=str(marks), n_estimators=2)
+    grid = {"max_depth": list(range(1, 9))}
+    ours = GridSearchCV(estimator, grid, cv=2, refit=False, sc=context).fit(data, target)
+    mapped = [path.read_text() for path in marks.glob("maps-*")]
+    theirs = model_selection.GridSearchCV(estimator, grid, cv=2, refit=False).fit(data, target)
+    np.testing.assert_array_equal(scores(ours), scores(theirs))
+    assert len(mapped) == 16
+    assert len(set(mapped)) == 2, "one file for each node"
+    assert [sum(str(cluster.node(number)) in file for file in set(mapped)) for number in range(2)] == [1, 1]
+    assert len({path.name.split("-")[1] for path in marks.glob("maps-*")}) > 2, "more processes than nodes"
+    assert_nothing_is_left(cluster, context, before)
+
+
+def test_nothing_is_left_after_an_error_or_ctrl_c(cluster, context, marks):
+    data, target = large()
+    before = bytes_in_use(context)
+    grid = [{"number": [0, 1], "marks": [str(marks)]}, {"how": ["fails"], "marks": [str(marks)]}]
+    with pytest.raises(ValueError, match="no good"):
+        GridSearchCV(Misbehaving(), grid, cv=2, refit=False, error_score="raise", sc=context).fit(data, target)
+    assert_nothing_is_left(cluster, context, before)
+
+    grid = [{"number": list(range(4)), "marks": [str(marks)]}, {"how": ["sleeps"], "marks": [str(marks)]}]
+    interrupt = threading.Timer(15, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    with pytest.warns(UserWarning, match="ended early"):
+        search = GridSearchCV(Misbehaving(), grid, cv=2, refit=False, sc=context).fit(data, target)
+    assert search.partial
+    assert_nothing_is_left(cluster, context, before)
+    assert standalone.wait_until(lambda: not [p for p in cluster.processes("fits") if p.cpu_percent(0.1) > 90])
+
+
+def test_each_way_to_die_is_one_failed_row(context, marks):
+    deadly = ["killed", "segfaults", "exits", "executor"]
+    grid = [{"number": [number], "how": [how]} for number, how in enumerate(deadly)]
+    search = searched(context, [*grid, {"number": list(range(10, 18))}], marks)
+    assert np.isnan(scores(search)[:4]).all()
+    np.testing.assert_array_equal(scores(search)[4:], expected(range(10, 18)))
+    counts = fits_marked(marks)
+    assert {counts[0], counts[1], counts[2]} == {4}
+    # Only what was in flight on a lost executor is repeated.
+    assert sum(counts[number] for number in range(10, 18)) <= 16 + counts[3]
+
+
+@pytest.mark.parametrize("how", ["worker", "daemon", "executor"])
+def test_what_dies_once_costs_the_fits_in_flight(context, marks, how):
+    search = searched(context, [{"number": list(range(12)), "how": [f"{how}-once"]}], marks)
+    np.testing.assert_array_equal(scores(search), expected(range(12)))
+    assert sum(fits_marked(marks).values()) <= 24 + 4
+
+
+def kill_at_random(cluster, context, marks, seed, deaths):
+    chance = random.Random(seed)
+    stop = threading.Event()
+    killed = []
+
+    def kill():
+        while len(killed) < deaths and not stop.wait(chance.uniform(0.5, 2)):
+            kind = chance.choice(["executor", "daemon", "worker", "fits"])
+            processes = cluster.processes(kind)
+            if processes and fits_marked(marks):
+                standalone.kill(chance.choice(processes))
+                killed.append(kind)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        search = searched(context, [{"number": list(range(40)), "how": ["naps"]}], marks, cv=3)
+    finally:
+        stop.set()
+        killer.join()
+    assert killed
+    np.testing.assert_array_equal(scores(search), expected(range(40), cv=3))
+    assert sum(fits_marked(marks).values()) <= 120 + 4 * len(killed)
+
+
+def test_random_processes_of_the_cluster_are_killed(cluster, context, marks):
+    kill_at_random(cluster, context, marks, seed=0, deaths=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_many_random_processes_of_the_cluster_are_killed(cluster, context, marks, seed):
+    kill_at_random(cluster, context, marks, seed, deaths=6)
+
+
+@pytest.mark.parametrize("where", ["local[1]", "local[2]", "cluster"])
+def test_scores_are_the_same_wherever_the_search_runs(cluster, tmp_path, where, request):
+    plan = searching.plan_of(tmp_path, "GridSearchCV", how="xgboost")
+    if where == "cluster":
+        search = searching.run(plan, request.getfixturevalue("context"))
+        found = searching.scores_of(search)
+    else:
+        process = searching.started(plan, where, {"spark.ui.enabled": "false"})
+        assert process.wait(timeout=200) == 0, (tmp_path / "plan.log").read_text()
+        found, _, _ = pickle.loads(Path(plan["out"]).read_bytes())
+    for jobs in (1, 2):
+        theirs = searching.scores_of(searching.search_of(plan, model_selection, n_jobs=jobs).fit(X, y))
+        assert list(found) == list(theirs)
+        for name, values in theirs.items():
+            np.testing.assert_array_equal(found[name], values, err_msg=name)
