@@ -37,7 +37,7 @@ COMMON = {
     "learning_rate": [0.1],
     "max_depth": [3, 4],
 }
-SIXTEEN = {**COMMON, "n_estimators": [30, 40], "colsample_bylevel": [0.01, 0.1], "subsample": [0.5, 0.7]}
+SIXTEEN = {**COMMON, "n_estimators": [60, 80], "colsample_bylevel": [0.01, 0.1], "subsample": [0.5, 0.7]}
 SIX_ROUNDS = {
     **COMMON,
     "n_estimators": [50, 100, 150, 200, 250, 300],
@@ -82,7 +82,7 @@ def scenario(options: argparse.Namespace) -> str:
     recorded = best[MECHANISM, options.cores]
     evaluation = problem.laid_out(*problem.load())
     lines = [
-        *heading("Search: the scenario's 16 candidates, 5 folds, n_estimators 30 and 40", problem),
+        *heading("Search: the scenario's 16 candidates, 5 folds, n_estimators 60 and 80", problem),
         *comparison(best),
         "",
         "The seconds of the mechanism's fits, replayed on more cores; the last rows stand for a grid of 16 times the",
