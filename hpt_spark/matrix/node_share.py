@@ -115,8 +115,6 @@ def share(value: Any, folder: Path) -> SharedObject:
                 file.write(b"\0" * (-file.tell() % ALIGNMENT))
                 places.append((file.tell(), view.nbytes))
                 file.write(view)
-        file.flush()
-        os.fsync(file.fileno())
     return SharedObject(token, str(path), tuple(places))
 
 

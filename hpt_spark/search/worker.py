@@ -71,15 +71,16 @@ class Bench:
         results = checkpoint = None
         with evaluation.settings():
             if path.shared:
-                kept, before = self._data, set(self._data.matrices) if self._data else set()
+                is_new = self._data is None or self._data.fold != path.fold
+                before = set() if self._data is None or is_new else set(self._data.matrices)
                 try:
                     results, checkpoint = fit_path(evaluation, path, self._fold(evaluation, path.fold))
                 except Exception:
                     # scikit-learn's own fits decide what each candidate's failure is, and how it reads.
                     self._data = None
                 if self._data is not None:
-                    cuts = int(self._data is not kept)
-                    matrices = len(set(self._data.matrices) - (set() if cuts else before))
+                    cuts = int(is_new)
+                    matrices = len(set(self._data.matrices) - before)
             if results is None:
                 results = [(fit, _result_or_error(evaluation, fit)) for fit in path.fits]
         worker = f"{socket.gethostname()}:{os.getpid()}"
