@@ -15,7 +15,7 @@ import json, os, sys
 import cloudpickle, numpy as np
 from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV
-from hpt_spark.config import SparkSection
+from hpt_spark.sections import SparkSection
 from hpt_spark.session import spark_session
 
 class Counting(XGBClassifier):
