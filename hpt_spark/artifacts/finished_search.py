@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpt_spark.artifacts.plan import versions
-from hpt_spark.artifacts.report import write_report
+from hpt_spark.artifacts.report import write_page
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.artifacts.search_results import plain, save_results
 from hpt_spark.matrix.design import DesignMatrix
@@ -15,30 +15,29 @@ def finish_search(run: RunDirectory, plan: dict[str, Any], search: Any, seconds:
     """Keep the results of `search`; the manifest comes last and makes them count."""
     run.clear_results()
     save_results(run, search, plan["search"]["scoring"])
-    run.finish(
-        {
-            "plan": plan,
-            "best": {
-                "candidate": int(search.best_index_),
-                "params": plain(search.best_params_),
-                "score": float(search.best_score_),
-                "std": float(search.cv_results_["std_test_score"][search.best_index_]),
-            },
-            "partial": bool(getattr(search, "partial", False)),
-            "reuse": dict(getattr(search, "reuse", {})),
-            "candidates": len(search.cv_results_["params"]),
-            "seconds": round(seconds, 3),
-            "columns_digest": design.columns_digest,
-            "classes": list(design.classes),
-            "design": {
-                "train_devices": design.X_train.shape[0],
-                "columns": design.X_train.shape[1],
-                "blocks": design.facts["blocks"],
-            },
-            "versions": versions(),
-        }
-    )
-    write_report(run)
+    manifest = {
+        "plan": plan,
+        "best": {
+            "candidate": int(search.best_index_),
+            "params": plain(search.best_params_),
+            "score": float(search.best_score_),
+            "std": float(search.cv_results_["std_test_score"][search.best_index_]),
+        },
+        "partial": bool(getattr(search, "partial", False)),
+        "reuse": dict(getattr(search, "reuse", {})),
+        "candidates": len(search.cv_results_["params"]),
+        "seconds": round(seconds, 3),
+        "columns_digest": design.columns_digest,
+        "classes": list(design.classes),
+        "design": {
+            "train_devices": design.X_train.shape[0],
+            "columns": design.X_train.shape[1],
+            "blocks": design.facts["blocks"],
+        },
+        "versions": versions(),
+    }
+    write_page(run, manifest)
+    run.finish(manifest)
 
 
 def announce(run: RunDirectory) -> None:

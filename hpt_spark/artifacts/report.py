@@ -50,11 +50,15 @@ $data
 
 def write_report(run: RunDirectory) -> str:
     """Write ``report.html`` from the files of a finished run and return where it is."""
-    manifest = run.finished_manifest()
+    write_page(run, run.finished_manifest())
+    return run.folder.location("report.html")
+
+
+def write_page(run: RunDirectory, manifest: dict[str, Any]) -> None:
+    """Write ``report.html`` from the results in `run` and the manifest that they have, or are about to get."""
     candidates = read_candidates(run)
     with run.folder.writing("report.html") as path:
         path.write_text(render(manifest, candidates), encoding="utf-8")
-    return run.folder.location("report.html")
 
 
 def read_candidates(run: RunDirectory) -> list[dict[str, str]]:

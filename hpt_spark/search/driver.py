@@ -111,6 +111,8 @@ class SearchRun:
         """Yield fits with their results as they end, which then are in `found` and in the journal."""
         fits = evaluation.fits
         self.reuse["fits"] += len(fits)
+        runner = self._spark_runner()
+        evaluation = dataclasses.replace(evaluation, threads=runner.threads)
         journalled = None
         if self._journal is not None:
             journalled = self._journal.next_evaluation(fingerprint(evaluation), fits)
@@ -120,9 +122,7 @@ class SearchRun:
             fits = [fit for fit in fits if fit not in journalled.results]
         if not fits:
             return
-        runner = self._spark_runner()
         self._warn_of_threads(evaluation, runner.threads)
-        evaluation = dataclasses.replace(evaluation, threads=runner.threads)
         evaluation = self._trainings.continued_by(evaluation)
         self.reuse["continued"] += sum(fit in evaluation.starts for fit in fits)
         engine = Engine(runner, evaluation, self._deadline, partial(self._trainings.keep, evaluation))
@@ -160,7 +160,7 @@ class SearchRun:
         wanted = xgboost_threads(evaluation.estimator, evaluation.candidates)
         if wanted > threads:
             warnings.warn(
-                f"n_jobs={wanted} is set, and XGBoost will use {threads}: a Spark task has spark.task.cpus={threads}. "
+                f"n_jobs={wanted} is set, and XGBoost may use {threads}: a Spark task has spark.task.cpus={threads}. "
                 f"Set spark.task.cpus={wanted}, or leave n_jobs out.",
                 UserWarning,
                 stacklevel=2,

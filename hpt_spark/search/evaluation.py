@@ -108,7 +108,7 @@ class Evaluation:
         """Return an unfitted estimator with the parameters of a candidate."""
         # Parameters may be estimators themselves, which a fit would change: hence the clone of them.
         parameters = clone(dict(self.candidates[candidate]), safe=False)
-        return self._unfitted().set_params(**parameters)
+        return self.unfitted().set_params(**parameters)
 
     @property
     def training_rows(self) -> int:
@@ -126,7 +126,7 @@ class Evaluation:
         """Run one fit and return scikit-learn's result of it."""
         train, test = self.folds[fit.fold]
         return self.fit_and_score(
-            self._unfitted(),
+            self.unfitted(),
             self.X,
             self.y,
             train=train,
@@ -137,7 +137,8 @@ class Evaluation:
             **self.common,
         )
 
-    def _unfitted(self) -> Any:
+    def unfitted(self) -> Any:
+        """Return a clone of the estimator, with the threads that a fit may use."""
         estimator = clone(self.estimator)
         return estimator if self.threads is None else with_threads(estimator, self.threads)
 

@@ -12,7 +12,7 @@ import joblib
 
 from hpt_spark.search.evaluation import Evaluation
 
-PACKAGES = ("scikit-learn", "xgboost", "numpy", "scipy")
+PACKAGES = ("scikit-learn", "xgboost", "lightgbm", "numpy", "scipy")
 
 
 def fingerprint(evaluation: Evaluation) -> dict[str, str]:
@@ -21,8 +21,9 @@ def fingerprint(evaluation: Evaluation) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        ``X``, ``y``, ``folds``, ``candidates``, ``estimator``, ``fit parameters``, ``scorer``,
-        ``settings`` and the release of each package that computes scores.
+        ``X``, ``y``, ``folds``, ``candidates``, ``estimator``, ``threads`` (the last bits of XGBoost's
+        sums depend on them), ``fit parameters``, ``scorer``, ``settings``
+        and the release of each package that computes scores.
     """
     common = dict(evaluation.common)
     found = {
@@ -31,6 +32,7 @@ def fingerprint(evaluation: Evaluation) -> dict[str, str]:
         "folds": digest(evaluation.folds),
         "candidates": digest([dict(candidate) for candidate in evaluation.candidates]),
         "estimator": digest([_name(type(evaluation.estimator)), evaluation.estimator.get_params()]),
+        "threads": digest(_threads(evaluation)),
         "fit parameters": digest([common.pop("fit_params", None), common.pop("score_params", None)]),
         "scorer": digest(common.pop("scorer")),
         "settings": digest([common.get("error_score"), common.get("return_train_score")]),
@@ -53,6 +55,11 @@ def digest(value: Any) -> str:
         return str(joblib.hash(value, hash_name="sha1", coerce_mmap=True))
     except (pickle.PicklingError, AttributeError, TypeError):
         return hashlib.sha1(cloudpickle.dumps(value, protocol=5)).hexdigest()
+
+
+def _threads(evaluation: Evaluation) -> dict[str, Any]:
+    params = evaluation.unfitted().get_params()
+    return {name: value for name, value in params.items() if name.rpartition("__")[2] == "n_jobs"}
 
 
 def _name(kind: type) -> str:
