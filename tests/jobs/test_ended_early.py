@@ -72,7 +72,7 @@ def scores(run_dir):
         return [{k: v for k, v in row.items() if "_time" not in k} for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_ends_tune_with_what_it_has(run_dir, tmp_path, sent, capsys):
     log = tmp_path / "log"
     process = started(run_dir, log)
