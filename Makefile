@@ -98,7 +98,7 @@ test-hdfs-spark33: find-python310 .venv-spark33/.ready ## Run the tests on a rea
 
 .venv-oldest/.ready: setup.py constraints/oldest.txt
 	$(PYTHON310) -m venv .venv-oldest
-	$(BIN_OLDEST)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/oldest.txt --editable '.[spark,dev]'
+	$(BIN_OLDEST)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/oldest.txt --editable '.[spark,azure,dev]'
 	@touch $@
 
 .PHONY: test-oldest

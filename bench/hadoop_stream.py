@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from hpt_spark.config import SparkSection
 from hpt_spark.folders.hadoop_files import HadoopFiles
 from hpt_spark.folders.hadoop_stream import HadoopStream
+from hpt_spark.sections import SparkSection
 from hpt_spark.session import spark_session
 from tests.hdfs import running_hdfs
 

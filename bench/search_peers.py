@@ -15,7 +15,7 @@ from search_problem import Outcome, Problem
 from sklearn.model_selection import GridSearchCV
 from spark_sklearn_mechanism import MechanismGridSearchCV
 
-from hpt_spark.config import SparkSection
+from hpt_spark.sections import SparkSection
 from hpt_spark.session import spark_session
 
 

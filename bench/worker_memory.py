@@ -26,7 +26,7 @@ from spark_sklearn_mechanism import MechanismGridSearchCV
 from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV as OurGridSearchCV
-from hpt_spark.config import SparkSection
+from hpt_spark.sections import SparkSection
 from hpt_spark.session import spark_session
 
 ROWS, COLUMNS, PER_ROW = 400_000, 2_000, 200

@@ -13,10 +13,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from hpt_spark.config import SparkSection, masked
+from hpt_spark.config import masked
 from hpt_spark.errors import NO_PYSPARK, ConfigError, MissingDependencyError
 from hpt_spark.folders import is_local
 from hpt_spark.java import check_java
+from hpt_spark.sections import SparkSection
 
 if TYPE_CHECKING:
     from pyspark import SparkContext

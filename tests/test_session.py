@@ -100,7 +100,7 @@ REACH = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from pyspark import SparkContext
-from hpt_spark.config import SparkSection
+from hpt_spark.sections import SparkSection
 from hpt_spark.session import spark_session, within_reach
 settings = SparkSection(master="local[1]", conf={"spark.ui.enabled": False})
 runs = lambda: SparkContext._active_spark_context is not None

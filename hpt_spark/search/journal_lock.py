@@ -55,9 +55,9 @@ class JournalLock:
         self._renewing = threading.Thread(target=self._renew, daemon=True)
 
     def __enter__(self) -> JournalLock:
-        self._write()
-        self._renewing.start()
-        try:
+        try:  # a signal may come when the lock is there and nobody has been told
+            self._write()
+            self._renewing.start()
             for tries_left in reversed(range(TRIES)):
                 holder = self._living_other()
                 if holder is None:
@@ -87,7 +87,8 @@ class JournalLock:
 
     def _release(self) -> None:
         self._released.set()
-        self._renewing.join()
+        if self._renewing.is_alive():
+            self._renewing.join()
         self._folder.delete(self._name)
 
     def _renew(self) -> None:

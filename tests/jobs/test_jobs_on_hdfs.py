@@ -132,8 +132,8 @@ def source(raw, hdfs, spark):
     """The generated input in HDFS."""
     files = HadoopFiles(hdfs)
     for path in raw.iterdir():
-        files.upload(path, f"{hdfs}/raw/{path.name}")
-    return f"{hdfs}/raw"
+        files.upload(path, f"{hdfs}/jobs/raw/{path.name}")
+    return f"{hdfs}/jobs/raw"
 
 
 @pytest.fixture(scope="module")

@@ -107,7 +107,7 @@ def kill_all_of(process):
 
 
 if __name__ == "__main__":
-    from hpt_spark.config import SparkSection
+    from hpt_spark.sections import SparkSection
     from hpt_spark.session import spark_session
 
     the_plan = json.loads(Path(sys.argv[1]).read_text())

@@ -6,7 +6,6 @@ import hashlib
 
 import pytest
 
-from hpt_spark.config import FEATURE_SETS
 from hpt_spark.data.blob.upload import upload
 from hpt_spark.data.ingest import ingest
 from hpt_spark.data.schemas import TABLES
@@ -14,6 +13,7 @@ from hpt_spark.data.sources import find_files, open_source
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.collect import collect_design
+from hpt_spark.sections import FEATURE_SETS
 
 pytestmark = pytest.mark.blob
 
