@@ -59,13 +59,6 @@ class Folder(ABC):
         """
 
     @abstractmethod
-    def create(self, name: str, text: str) -> bool:
-        """Write the file `name` unless there is one; return whether it was written.
-
-        Of several processes that try at the same time one succeeds.
-        """
-
-    @abstractmethod
     def replacing(self, name: str = ".") -> AbstractContextManager[Path]:
         """Write the whole folder `name`: give an empty local folder that replaces it when all went well.
 

@@ -97,16 +97,6 @@ class HadoopFolder(Folder):
                 else:
                     self._swap_in(unfinished, path)
 
-    def create(self, name: str, text: str) -> bool:
-        """Write the file `name` unless there is one; on HDFS no reader sees half of it."""
-        path = self._at(name)
-        if self._put_back(path):
-            return False
-        if not self._files.replaces_files:
-            return self._files.create(path, text)
-        with self._unfinished(path) as unfinished:
-            return self._files.create(unfinished, text) and self._files.rename(unfinished, path)
-
     @contextmanager
     def replacing(self, name: str = ".") -> Iterator[Path]:
         """Write the whole folder `name`: give an empty folder on this machine that goes up when all went well."""

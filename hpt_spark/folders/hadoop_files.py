@@ -96,19 +96,6 @@ class HadoopFiles:
             opened()
             self._jvm.org.apache.hadoop.io.IOUtils.copyBytes(stream, sink, POUR_BYTES, True)
 
-    def create(self, path: str, text: str) -> bool:
-        """Write a small file unless there is one; return whether it was written."""
-        with java_errors_explained(path):
-            try:
-                stream = self._files.create(self._path(path), False)
-            except FileExistsError:
-                return False
-            try:
-                stream.write(bytearray(text.encode()))
-            finally:
-                stream.close()
-            return True
-
     def rename(self, source: str, target: str) -> bool:
         """Rename a file or a folder unless there is something at `target`; return whether it was renamed.
 

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -78,21 +77,6 @@ class LocalFolder(Folder):
             _flush_to_disk(temporary)
             os.replace(temporary, target)
             _flush_to_disk(target.parent)
-
-    def create(self, name: str, text: str) -> bool:
-        """Write the file `name` unless there is one; no reader sees half of it."""
-        target = self.path / name
-        with disk_errors_explained(target), permission_errors_explained(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = target.with_name(f"{UNFINISHED}{uuid.uuid4().hex}.{target.name}")
-            unfinished.write_text(text, encoding="utf-8")
-            try:
-                os.link(unfinished, target)
-            except FileExistsError:
-                return False
-            finally:
-                unfinished.unlink()
-            return True
 
     @contextmanager
     def replacing(self, name: str = ".") -> Iterator[Path]:

@@ -134,7 +134,8 @@ def test_a_whole_file_system_is_not_replaced(spark):
 def test_a_folder_in_which_one_may_not_write(hdfs, spark):
     """Another user of HDFS than the one who started it is not its superuser."""
     jvm, conf = spark.sparkContext._jvm, spark.sparkContext._jsc.hadoopConfiguration()
-    HadoopFolder.open(f"{hdfs}/mine").create("a", "text")
+    with HadoopFolder.open(f"{hdfs}/mine").writing("a") as path:
+        path.write_text("text")
     user = jvm.org.apache.hadoop.security.UserGroupInformation.createRemoteUser("somebody")
     files = HadoopFiles(f"{hdfs}/mine")
     files._files = jvm.org.apache.hadoop.fs.FileSystem.get(files._path(hdfs).toUri(), conf, user.getUserName())
@@ -147,7 +148,8 @@ def test_a_folder_in_which_one_may_not_write(hdfs, spark):
 
 def test_a_quota_that_is_used_up(hdfs, spark):
     folder = HadoopFolder.open(f"{hdfs}/small")
-    folder.create("a", "text")
+    with folder.writing("a") as path:
+        path.write_text("text")
     folder._files._files.setQuota(folder._files._path(f"{hdfs}/small"), 100, 1 << 20)  # names, bytes
     with pytest.raises(InputError, match=r"cannot be used \(DSQuotaExceededException.*: free some space there"):
         with folder.writing("b") as path:
@@ -159,7 +161,8 @@ def test_a_quota_that_is_used_up(hdfs, spark):
 
 
 def test_a_failed_upload_leaves_nothing(place, tmp_path, scratch):
-    place.create("a", "old")
+    with place.writing("a") as path:
+        path.write_text("old")
     with pytest.raises(FileNotFoundError), place.writing("a") as path:
         path.unlink()
     with pytest.raises(FileNotFoundError), place.writing("b") as path:
@@ -229,7 +232,8 @@ def test_a_folder_that_comes_back_just_before_the_rename_is_not_renamed_into(pla
 
 
 def test_what_a_killed_run_left_is_removed_when_it_is_old(place, tmp_path):
-    place.create("a", "text")
+    with place.writing("a") as path:
+        path.write_text("text")
     old, young = tmp_path / "run" / ".writing.1.model.ubj", tmp_path / "run" / ".writing.2.model.ubj"
     gone = tmp_path / "run" / ".deleted.3.design"
     gone.mkdir()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -226,40 +225,6 @@ def test_a_reader_that_puts_the_old_folder_back_does_not_stop_the_writer(place):
         done.set()
         reader.join()
     assert place.contents() == {"run/design/turn": str(turn)}
-
-
-# --- several drivers
-
-
-def test_of_several_drivers_one_creates_a_file(place):
-    if place.kind == "hadoop":
-        # Hadoop's local file system looks before it creates; HDFS and Azure's ABFS create in one step.
-        assert place.open().create("lock.json", "first")
-        assert not place.open().create("lock.json", "second")
-        assert place.contents() == {"run/lock.json": "first"}
-        return
-    drivers = 8
-    for turn in range(3):
-        together = threading.Barrier(drivers)
-
-        def create(driver: int, name: str = f"lock-{turn}.json", together=together) -> bool:
-            folder = place.open()
-            together.wait()
-            return folder.create(name, f"driver {driver}")
-
-        with ThreadPoolExecutor(drivers) as threads:
-            created = list(threads.map(create, range(drivers)))
-        assert created.count(True) == 1
-        assert read(place.open(), f"lock-{turn}.json") == f"driver {created.index(True)}"
-    assert len(place.contents()) == 3
-
-
-def test_a_file_is_not_created_where_an_old_one_is_only_out_of_sight(place):
-    if place.kind == "local":
-        pytest.skip("on a local disk, and on HDFS, a file is never out of sight: one rename replaces it")
-    place.fill("run", **{".replaced.lock.json": "old"})
-    assert not place.open().create("lock.json", "new")
-    assert place.contents() == {"run/lock.json": "old"}
 
 
 # --- listing, deleting, what is in the way
