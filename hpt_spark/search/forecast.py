@@ -183,5 +183,5 @@ def _as_size(size: float) -> str:
 
 def _as_time(seconds: float) -> str:
     if seconds < 90:
-        return f"{max(1, seconds):.0f} seconds"
+        return f"{seconds:.0f} seconds" if seconds >= 10 else "some seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -39,7 +39,7 @@ def forecast_of(evaluated, slots=2, slots_per_executor=2):
 def test_fits_and_trainings_are_counted():
     found = forecast_of(evaluation(np.zeros((60, 4))))
     assert (found.fits, found.trainings, found.slots) == (4, 2, 2)
-    assert found.describe().startswith("4 fits in 2 trainings, 2 at a time, very roughly 1 seconds; about ")
+    assert found.describe().startswith("4 fits in 2 trainings, 2 at a time, very roughly some seconds; about ")
 
 
 def test_more_values_rounds_and_workers_need_more():
