@@ -49,6 +49,7 @@ setup(
         "PyYAML>=6",
         "scikit-learn>=1.5",
         "scipy>=1.10",
+        "threadpoolctl>=3.1",
         "tqdm>=4.65",
         "xgboost>=2.0",
     ],

@@ -11,6 +11,8 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from hpt_spark.matrix.node_share import SharedObject
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.path_fit import FoldData, fit_path
@@ -62,6 +64,7 @@ class Bench:
         if self._evaluation is None or self._token != shared.token:
             self._data = None
             self._evaluation, self._token = shared.load(file), shared.token
+            _hold_to_threads(self._evaluation.threads)
         return self._evaluation
 
     def run(self, evaluation: Evaluation, path: Path) -> PathResult:
@@ -91,6 +94,15 @@ class Bench:
             self._data = None  # before the next one is cut, or two would be held
             self._data = FoldData.cut(evaluation, fold)
         return self._data
+
+
+def _hold_to_threads(threads: int | None) -> None:
+    """Let the native libraries that are loaded use `threads` threads where Spark does not say so itself.
+
+    It sets OMP_NUM_THREADS for its workers, but up to 3.3 not with a local master.
+    """
+    if threads is not None and "OMP_NUM_THREADS" not in os.environ:
+        threadpool_limits(limits=threads)
 
 
 def _result_or_error(evaluation: Evaluation, fit: Fit) -> Any:
