@@ -48,7 +48,7 @@ class SharedObject:
 
     @property
     def size(self) -> int:
-        """Bytes of the arrays."""
+        """Bytes of the pickle and the arrays."""
         return sum(length for _, length in self.places)
 
     def load(self, path: str | None = None) -> Any:

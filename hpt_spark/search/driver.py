@@ -155,7 +155,7 @@ class SearchRun:
         """Say so where XGBoost would silently use fewer threads than it was told to.
 
         It takes no more than OMP_NUM_THREADS, which Spark sets to spark.task.cpus for its workers
-        (PythonRunner.scala).
+        (PythonRunner.scala); where it does not, `worker` holds native libraries to as many threads.
         """
         wanted = xgboost_threads(evaluation.estimator, evaluation.candidates)
         if wanted > threads:

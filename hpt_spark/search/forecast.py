@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils.validation import _num_samples
 
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.paths import Path
@@ -124,7 +125,7 @@ class _Shape:
 
 def _shape_of(evaluation: Evaluation) -> _Shape:
     X = evaluation.X
-    rows = max(1, getattr(X, "shape", (0,))[0] or len(X))
+    rows = max(1, _num_samples(X))
     share = evaluation.training_rows / rows
     columns = int(X.shape[1]) if len(getattr(X, "shape", ())) == 2 else 1
     if sparse.issparse(X):

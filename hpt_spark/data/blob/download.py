@@ -211,10 +211,17 @@ class _BlobFile:
         return min(RANGE_SIZE, self.blob.size - index * RANGE_SIZE)
 
     def _check(self, md5: bytes) -> None:
-        if self.blob.md5 is None:
-            check_packing(self._unfinished)
-        elif md5 != self.blob.md5:
+        if self.blob.md5 not in (None, md5):
             raise DamagedError(f"its MD5 is {md5.hex()}, where the server says {self.blob.md5.hex()}")
+        try:
+            check_packing(self._unfinished)
+        except DamagedError as damage:
+            if self.blob.md5 is None:
+                raise
+            # What arrived is what was uploaded: to download it again would bring the same.
+            raise InputError(
+                f"{self._place} is damaged where it lies ({damage}): upload it again from where it came from"
+            ) from None
 
 
 def check_packing(path: Path) -> None:
