@@ -9,7 +9,8 @@ BIN := .venv/bin
 BIN33 := .venv-spark33/bin
 BIN_OLDEST := .venv-oldest/bin
 SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving
-PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do command -v "$$python" && break; done)
+# The first one that runs: pyenv leaves a python3.10 on the PATH that only says which version to choose.
+PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do "$$python" -c '' 2>/dev/null && command -v "$$python" && break; done)
 
 .PHONY: help
 help: ## Show this help
