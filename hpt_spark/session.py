@@ -31,7 +31,6 @@ LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 JVM_DEFAULTS = {
     "spark.driver.memory": "2g",
     "spark.ui.showConsoleProgress": "false",
-    "spark.python.daemon.module": "hpt_spark.search.worker_daemon",
     "spark.driver.extraJavaOptions": f"-XX:+UseParallelGC -Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
 }
 
@@ -67,7 +66,7 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
     submitted = started_by_spark_submit()
     if not submitted:
         check_java(pyspark.__version__)
-    defaults = {**({} if submitted else JVM_DEFAULTS), "spark.app.name": f"hpt-spark {job}"}
+    defaults = {**({} if submitted else _jvm_defaults(job)), "spark.app.name": f"hpt-spark {job}"}
     given = {key: _as_text(value) for key, value in settings.conf.items()}
     if settings.master:
         given["spark.master"] = settings.master
@@ -101,6 +100,11 @@ def within_reach(job: str, settings: SparkSection, *uris: str, also: bool = Fals
 def started_by_spark_submit() -> bool:
     """Return whether a JVM that spark-submit started waits for this process."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _jvm_defaults(job: str) -> dict[str, str]:
+    room = "features" if job == "build_features" else "search"
+    return {**JVM_DEFAULTS, "spark.python.daemon.module": f"hpt_spark.{room}.worker_daemon"}
 
 
 def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:

@@ -26,7 +26,7 @@ class Tables:
     """
 
     def __init__(self, spark: SparkSession, uri: str) -> None:
-        self._spark = spark
+        self.spark = spark
         self._folder = open_folder(uri)
         self.uri = without_secrets(uri).rstrip("/")
         self._opened: dict[str, DataFrame] = {}
@@ -45,7 +45,7 @@ class Tables:
 
     def refuse_empty(self) -> None:
         """Raise InputError if one of the tables opened so far has no rows; each costs a job of Spark."""
-        for name, frame in self._opened.items():
+        for name, frame in list(self._opened.items()):  # another thread may open one
             if not frame.head(1):
                 raise InputError(
                     f"the table {self.uri}/{name} has no rows; each row should be {TABLES[name].row}. "
@@ -57,7 +57,7 @@ class Tables:
 
         place = f"{self.uri}/{table.name}"
         try:
-            frame = self._spark.read.parquet(f"{self._folder.uri}/{table.name}")
+            frame = self.spark.read.parquet(f"{self._folder.uri}/{table.name}")
         except AnalysisException:
             raise InputError(
                 f"tables.uri={self.uri} has no readable table {table.name}; run `hpt-spark ingest` with the same "

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyspark.sql import Window
+import numpy as np
+import pyarrow as pa
 from pyspark.sql import functions as F
+from scipy import sparse
+
+from hpt_spark.features.counts import Counts, numbered
 
 if TYPE_CHECKING:
+    from pyspark import Broadcast
     from pyspark.sql import Column, DataFrame
 
 # Java's \s is ASCII only without (?U), and leaves out what Python's str.split() splits at as well.
@@ -19,93 +25,70 @@ def cleaned(category: Column) -> Column:
     return F.translate(F.regexp_replace(F.lower(category), "game-", "game "), "()_/", "    ")
 
 
-def app_events_per_app(app_events: DataFrame, events: DataFrame, devices: DataFrame) -> DataFrame:
-    """Return how many app events each device has of each app.
-
-    Returns
-    -------
-    DataFrame
-        ``device_id, app_id, app_events, device_app_events``: the count of the app and of the
-        device. All rows of a device are in one partition, so that what is built on this is not
-        shuffled again.
-    """
-    device_of_event = events.join(devices, "device_id", how="left_semi").select("event_id", "device_id")
-    of_device = Window.partitionBy("device_id")
-    return (
-        app_events.join(device_of_event, "event_id", how="inner")
-        .groupBy("device_id", "app_id")
-        .agg(F.count(F.lit(1)).alias("app_events"))
-        .withColumn("device_app_events", F.sum("app_events").over(of_device))
-    )
+def categories_of_labels(label_categories: DataFrame) -> DataFrame:
+    """Return ``label_id, term``: the cleaned category of each label; a null category gives none."""
+    with_category = label_categories.where(F.col("category").isNotNull())
+    return with_category.select("label_id", cleaned(F.col("category")).alias("term"))
 
 
-def category_terms(label_categories: DataFrame) -> DataFrame:
-    """Return ``label_id, code, term``: the cleaned category of each label; a null category gives none."""
-    categories = label_categories.where(F.col("category").isNotNull())
-    return with_codes(categories.select("label_id", cleaned(F.col("category")).alias("term")))
-
-
-def word_terms(categories: DataFrame) -> DataFrame:
-    """Return ``label_id, code, term``: each word of the category of each label."""
+def words_of_labels(label_categories: DataFrame) -> DataFrame:
+    """Return ``label_id, term``: each word of the category of each label."""
     words = F.explode(F.split("term", WHITE_SPACE)).alias("term")
-    return with_codes(categories.select("label_id", words).where(F.col("term") != ""))
+    return categories_of_labels(label_categories).select("label_id", words).where(F.col("term") != "")
 
 
-def with_codes(terms_of_labels: DataFrame) -> DataFrame:
-    """Return `terms_of_labels` with a number for each term as ``code``.
-
-    Millions of rows are then grouped by a number, which is several times as fast as by a text.
-    """
-    # Labels are a few hundred: one partition ranks their terms at once.
-    code = F.dense_rank().over(Window.orderBy("term")).cast("bigint")
-    return terms_of_labels.select("label_id", code.alias("code"), "term")
-
-
-def labels_of_apps(app_labels: DataFrame) -> DataFrame:
-    """Return ``app_id, code``: the labels that each app bears, each once; a label is its own code."""
-    return app_labels.select("app_id", F.col("label_id").alias("code")).distinct()
-
-
-def codes_of_apps(app_labels: DataFrame, terms_of_labels: DataFrame) -> DataFrame:
-    """Return ``app_id, code``: the terms that each app bears through its labels, each once."""
-    codes = F.broadcast(terms_of_labels.select("label_id", "code"))
-    return app_labels.join(codes, "label_id", how="inner").select("app_id", "code").distinct()
-
-
-def app_terms(counts: DataFrame) -> DataFrame:
-    """Return ``device_id, term, value``: the share of the device's app events that are of each app."""
-    return counts.select(
-        "device_id", F.col("app_id").alias("term"), (F.col("app_events") / F.col("device_app_events")).alias("value")
-    )
-
-
-def shares_of_codes(counts: DataFrame, codes_of_apps: DataFrame) -> DataFrame:
-    """Return ``device_id, term, value``: the share of the device's app events whose app bears each code.
+@dataclass(frozen=True)
+class DevicesOfEvents:
+    """Which device each event is of; small enough (16 bytes an event) to be sent everywhere.
 
     Parameters
     ----------
-    counts : DataFrame
-        From `app_events_per_app`.
-    codes_of_apps : DataFrame
-        ``app_id, code``, each pair once: an app counts once per code.
+    event_ids : ndarray of int64, shape (n_events,)
+        In ascending order.
+    device_ids : ndarray of int64, shape (n_events,)
     """
-    share = F.sum("app_events") / F.first("device_app_events")
-    return (
-        counts.join(F.broadcast(codes_of_apps), "app_id", how="inner")
-        .groupBy("device_id", F.col("code").alias("term"))
-        .agg(share.alias("value"))
-    )
+
+    event_ids: np.ndarray
+    device_ids: np.ndarray
+
+    @classmethod
+    def of_events(cls, events: pa.Table, known: np.ndarray) -> DevicesOfEvents:
+        """Return the events of the devices that are `known`."""
+        event_ids, device_ids = (events.column(name).to_numpy() for name in ("event_id", "device_id"))
+        codes, distinct = numbered(events.column("device_id"))
+        of_known = np.isin(distinct, known)[codes]
+        event_ids, device_ids = event_ids[of_known], device_ids[of_known]
+        if not (event_ids[1:] >= event_ids[:-1]).all():
+            order = np.argsort(event_ids, kind="stable")
+            event_ids, device_ids = event_ids[order], device_ids[order]
+        return cls(event_ids, device_ids)
+
+    def counted(self, app_events: pa.Table) -> Counts:
+        """Count one for each row of ``event_id, app_id`` whose event is known.
+
+        Rows of one event mostly follow each other: each such run becomes one row of the counts.
+        """
+        event_ids = app_events.column("event_id").to_numpy()
+        is_first = np.ones(len(event_ids), bool)
+        is_first[1:] = event_ids[1:] != event_ids[:-1]
+        begins = np.flatnonzero(is_first)
+        codes, app_ids = numbered(app_events.column("app_id"))
+        ones = np.ones(len(codes), np.int64)
+        runs = sparse.csr_matrix((ones, codes, np.append(begins, len(codes))), shape=(len(begins), len(app_ids)))
+        first = np.searchsorted(self.event_ids, event_ids[begins], side="left")
+        last = np.searchsorted(self.event_ids, event_ids[begins], side="right")
+        # As in a join, a run counts for each of the events that bear its number: mostly one, or none.
+        times = last - first
+        run_of_row = np.repeat(np.arange(len(begins)), times)
+        event_of_row = np.arange(len(run_of_row)) + np.repeat(first - np.cumsum(times) + times, times)
+        return Counts(self.device_ids[event_of_row], app_ids, runs[run_of_row])
 
 
-def indicated_codes(counts: DataFrame, codes_of_apps: DataFrame) -> DataFrame:
-    """Return ``device_id, term, value``: 1 for each code that an app of the device bears."""
-    pairs = counts.join(F.broadcast(codes_of_apps), "app_id", how="inner")
-    return pairs.select("device_id", F.col("code").alias("term")).distinct().withColumn("value", F.lit(1.0))
+@dataclass(frozen=True)
+class CountedApps:
+    """What counts the apps of app events, for `counts_per_device`."""
 
+    devices_of_events: Broadcast[DevicesOfEvents]
 
-def in_words(coded: DataFrame, terms_of_labels: DataFrame) -> DataFrame:
-    """Return the rows of `coded` with the text of each term in place of its code."""
-    texts = F.broadcast(terms_of_labels.select(F.col("code"), F.col("term").alias("text")).distinct())
-    return coded.join(texts, coded["term"] == texts["code"], how="inner").select(
-        "device_id", F.col("text").alias("term"), "value"
-    )
+    def __call__(self, app_events: pa.Table) -> Counts:
+        return self.devices_of_events.value.counted(app_events)

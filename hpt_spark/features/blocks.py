@@ -4,79 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from hpt_spark.data.tables import Tables
-from hpt_spark.features import apps, devices, events
+from hpt_spark.features import devices, events
+from hpt_spark.features.inputs import Inputs
+from hpt_spark.features.terms import TermsOfItems, spread_over_terms
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-
-class Inputs:
-    """The frames that several blocks are built on, each made once and kept while blocks are built.
-
-    A context manager: at its end the frames are given back.
-
-    Parameters
-    ----------
-    tables : Tables
-    """
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-        self._kept: list[DataFrame] = []
-
-    @cached_property
-    def devices(self) -> DataFrame:
-        """``device_id`` of the training and the test devices, small enough to be sent everywhere."""
-        ids = [self._tables[name].select("device_id") for name in ("gender_age_train", "gender_age_test")]
-        return F.broadcast(self._keep(ids[0].unionByName(ids[1])))
-
-    @cached_property
-    def phones(self) -> DataFrame:
-        """One row per device: its brand and model."""
-        return self._keep(devices.first_brand_and_model(self._tables["phone_brand_device_model"], self.devices))
-
-    @cached_property
-    def cells(self) -> DataFrame:
-        """Events per device, weekday and hour."""
-        return self._keep(events.events_per_cell(self._tables["events"], self.devices))
-
-    @cached_property
-    def app_counts(self) -> DataFrame:
-        """App events per device and app."""
-        return self._keep(apps.app_events_per_app(self._tables["app_events"], self._tables["events"], self.devices))
-
-    @cached_property
-    def app_labels(self) -> DataFrame:
-        """The table of that name."""
-        return self._tables["app_labels"]
-
-    @cached_property
-    def categories(self) -> DataFrame:
-        """The categories of labels."""
-        return self._keep(apps.category_terms(self._tables["label_categories"]))
-
-    @cached_property
-    def words(self) -> DataFrame:
-        """The words of the categories of labels."""
-        return self._keep(apps.word_terms(self.categories))
-
-    def __enter__(self) -> Inputs:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for frame in self._kept:
-            frame.unpersist()
-        self._kept.clear()
-
-    def _keep(self, frame: DataFrame) -> DataFrame:
-        self._kept.append(frame.persist())
-        return frame
 
 
 @dataclass(frozen=True)
@@ -100,30 +38,33 @@ class Block:
     build: Callable[[Inputs], DataFrame]
 
 
-def _label(has: Inputs) -> DataFrame:
-    return apps.shares_of_codes(has.app_counts, apps.labels_of_apps(has.app_labels))
+def _of_moments(terms: TermsOfItems, has: Inputs) -> DataFrame:
+    return spread_over_terms(has.moments, has.send(terms))
 
 
-def _category(has: Inputs) -> DataFrame:
-    shares = apps.shares_of_codes(has.app_counts, apps.codes_of_apps(has.app_labels, has.categories))
-    return apps.in_words(shares, has.categories)
+def _of_labels(has: Inputs) -> DataFrame:
+    return spread_over_terms(has.apps, has.send(has.labels_of_apps))
 
 
-def _category_word(has: Inputs) -> DataFrame:
-    words = apps.indicated_codes(has.app_counts, apps.codes_of_apps(has.app_labels, has.words))
-    return apps.in_words(words, has.words)
+def _of_categories(has: Inputs) -> DataFrame:
+    return spread_over_terms(has.apps, has.send(has.labels_of_apps.through(has.categories_of_labels)))
+
+
+def _of_words(has: Inputs) -> DataFrame:
+    words = spread_over_terms(has.apps, has.send(has.labels_of_apps.through(has.words_of_labels)))
+    return words.withColumn("value", F.lit(1.0))
 
 
 BLOCKS = (
     Block("brand", "brand_model", False, lambda has: devices.text_terms(has.phones, "phone_brand")),
     Block("model", "brand_model", False, lambda has: devices.text_terms(has.phones, "device_model")),
-    Block("weekday", "weekday", True, lambda has: events.moment_terms(has.cells, "weekday")),
-    Block("hour", "hour", True, lambda has: events.moment_terms(has.cells, "hour")),
-    Block("weekday_hour", "weekday_hour", False, lambda has: events.moment_terms(has.cells, "weekday", "hour")),
-    Block("app", "app", True, lambda has: apps.app_terms(has.app_counts)),
-    Block("label", "label", True, _label),
-    Block("category", "category", False, _category),
-    Block("category_word", "category_word", False, _category_word),
+    Block("weekday", "weekday", True, partial(_of_moments, events.WEEKDAYS)),
+    Block("hour", "hour", True, partial(_of_moments, events.HOURS)),
+    Block("weekday_hour", "weekday_hour", False, partial(_of_moments, events.WEEKDAYS_AND_HOURS)),
+    Block("app", "app", True, lambda has: spread_over_terms(has.apps)),
+    Block("label", "label", True, _of_labels),
+    Block("category", "category", False, _of_categories),
+    Block("category_word", "category_word", False, _of_words),
 )
 
 

@@ -10,15 +10,13 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def first_brand_and_model(phone_brand_device_model: DataFrame, devices: DataFrame) -> DataFrame:
+def first_brand_and_model(phone_brand_device_model: DataFrame) -> DataFrame:
     """Return each device's brand and model; of a repeated device the first row of the file counts.
 
     Parameters
     ----------
     phone_brand_device_model : DataFrame
         The table of that name.
-    devices : DataFrame
-        ``device_id`` of the devices that matter.
 
     Returns
     -------
@@ -27,8 +25,7 @@ def first_brand_and_model(phone_brand_device_model: DataFrame, devices: DataFram
     """
     first = F.min(F.struct("file_row", "phone_brand", "device_model")).alias("first")
     return (
-        phone_brand_device_model.join(devices, "device_id", how="left_semi")
-        .groupBy("device_id")
+        phone_brand_device_model.groupBy("device_id")
         .agg(first)
         .select("device_id", "first.phone_brand", "first.device_model")
     )

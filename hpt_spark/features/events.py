@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
 from pyspark.sql import functions as F
+from scipy import sparse
+
+from hpt_spark.features.counts import Counts
+from hpt_spark.features.terms import TermsOfItems
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
+
+HOURS_OF_WEEK = np.arange(7 * 24)
 
 
 def weekday(timestamp: str) -> Column:
@@ -24,40 +33,24 @@ def hour(timestamp: str) -> Column:
     return F.substring(timestamp, 12, 2).cast("int")
 
 
-def events_per_cell(events: DataFrame, devices: DataFrame) -> DataFrame:
-    """Return how many events each device has in each hour of the week.
-
-    Returns
-    -------
-    DataFrame
-        ``device_id, weekday, hour, events, device_events``: the count of the cell and of the
-        device. All rows of a device are in one partition, so that what is built on this is not
-        shuffled again.
-    """
-    from pyspark.sql import Window
-
-    of_device = Window.partitionBy("device_id")
-    return (
-        events.join(devices, "device_id", how="left_semi")
-        .groupBy("device_id", weekday("timestamp").alias("weekday"), hour("timestamp").alias("hour"))
-        .agg(F.count(F.lit(1)).alias("events"))
-        .withColumn("device_events", F.sum("events").over(of_device))
-    )
+def moments(events: DataFrame) -> DataFrame:
+    """Return ``device_id, hour_of_week``: 0 (Monday, first hour) to 167 of each event."""
+    return events.select("device_id", (weekday("timestamp") * 24 + hour("timestamp")).alias("hour_of_week"))
 
 
-def moment_terms(cells: DataFrame, *parts: str) -> DataFrame:
-    """Return ``device_id, term, value``: the share of the device's events at each value of `parts`.
+def counted_moments(rows: pa.Table) -> Counts:
+    """Count one for each row of ``device_id, hour_of_week``."""
+    hours = rows.column("hour_of_week").to_numpy()
+    ends = np.arange(len(hours) + 1)
+    matrix = sparse.csr_matrix((np.ones(len(hours), np.int64), hours, ends), shape=(len(hours), len(HOURS_OF_WEEK)))
+    return Counts(rows.column("device_id").to_numpy(), HOURS_OF_WEEK, matrix)
 
-    Parameters
-    ----------
-    cells : DataFrame
-        From `events_per_cell`.
-    *parts : str
-        ``weekday``, ``hour`` or both: one is a number as a term, several are a text, joined by ``_``.
-    """
-    term = F.concat_ws("_", *parts) if len(parts) > 1 else F.col(parts[0]).cast("bigint")
-    return (
-        cells.groupBy("device_id", "device_events", *parts)
-        .agg(F.sum("events").alias("events"))
-        .select("device_id", term.alias("term"), (F.col("events") / F.col("device_events")).alias("value"))
-    )
+
+def _terms_of_hours(term: Callable[[int, int], int | str]) -> TermsOfItems:
+    terms = [term(hour // 24, hour % 24) for hour in HOURS_OF_WEEK.tolist()]
+    return TermsOfItems.of_pairs(pa.chunked_array([HOURS_OF_WEEK]), pa.chunked_array([terms]))
+
+
+WEEKDAYS = _terms_of_hours(lambda weekday, hour: weekday)
+HOURS = _terms_of_hours(lambda weekday, hour: hour)
+WEEKDAYS_AND_HOURS = _terms_of_hours(lambda weekday, hour: f"{weekday}_{hour}")

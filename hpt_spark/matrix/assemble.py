@@ -72,6 +72,7 @@ def assemble_block(
         ``device_id: int64, term: string or int64, value: float``, each pair of device and term
         once, in any order of rows.
     train, test : RowsOfDevices
+        Rows of the table that are of neither are left out.
     min_devices : int
         Terms that fewer training devices have are left out.
     """
@@ -81,7 +82,7 @@ def assemble_block(
     device_ids = devices.to_numpy()
     values = table.column("value").to_numpy()
 
-    train_rows = train.rows(device_ids)[device_codes]
+    train_rows, test_rows = (rows_of.rows(device_ids)[device_codes] for rows_of in (train, test))
     devices_of_term = np.bincount(codes[train_rows >= 0], minlength=len(terms))
     kept = devices_of_term >= max(1, min_devices)
     vocabulary = Vocabulary.of(block, terms.filter(pa.array(kept)).to_pylist(), numeric)
@@ -93,14 +94,13 @@ def assemble_block(
         entries = (values[used], (rows[used], columns[used]))
         return sparse.csr_matrix(entries, shape=(count, len(vocabulary)), dtype=np.float32)
 
-    train_matrix = matrix(train_rows, train.count)
-    del train_rows
+    in_test = np.bincount(codes[test_rows >= 0], minlength=len(terms)) > 0
     return AssembledBlock(
         vocabulary,
-        train_matrix,
-        matrix(test.rows(device_ids)[device_codes], test.count),
+        matrix(train_rows, train.count),
+        matrix(test_rows, test.count),
         rare_terms=int(np.count_nonzero(~kept & (devices_of_term > 0))),
-        test_only_terms=int(np.count_nonzero(devices_of_term == 0)),
+        test_only_terms=int(np.count_nonzero(in_test & (devices_of_term == 0))),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from hpt_spark.data.arrow import arrow_of
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.features.blocks import Block, Inputs, blocks_of, long_table
@@ -42,15 +43,14 @@ def collect_design(tables: Tables, feature_sets: Sequence[str], encoding: str, m
 
     rows_of_train, rows_of_test = RowsOfDevices(train_ids), RowsOfDevices(test_ids)
 
-    def assembled_block(block: Block, frame: DataFrame) -> AssembledBlock:
-        table = arrow_of(frame.select("device_id", "term", "value"))
+    def assembled_block(block: Block) -> AssembledBlock:
+        table = arrow_of(long_table(block, given, encoding).select("device_id", "term", "value"))
         if not table.num_rows:
             tables.refuse_empty()
         return assemble_block(block.name, block.numeric, table, rows_of_train, rows_of_test, min_devices)
 
-    with Inputs(tables) as given:
-        frames = {block: long_table(block, given, encoding) for block in blocks_of(feature_sets)}
-        assembled = _assembled_together(frames, assembled_block)
+    with Inputs(tables, np.concatenate((train_ids, test_ids))) as given:
+        assembled = _assembled_together(blocks_of(feature_sets), assembled_block, tables.spark.sparkContext.cancelAllJobs)
     return DesignMatrix(
         X_train=side_by_side(block.train for block in assembled),
         X_test=side_by_side(block.test for block in assembled),
@@ -76,55 +76,41 @@ def collect_design(tables: Tables, feature_sets: Sequence[str], encoding: str, m
 
 
 def _assembled_together(
-    frames: dict[Block, DataFrame], assembled_block: Callable[[Block, DataFrame], AssembledBlock]
+    blocks: Sequence[Block], assembled_block: Callable[[Block], AssembledBlock], cancel_all_jobs: Callable[[], None]
 ) -> list[AssembledBlock]:
     """Collect and assemble two blocks at a time, so that no core waits for the end of another's work.
 
     The block of the apps is begun first: it takes longest, and several others build on its counts.
     """
     with (
-        Progress("build_features", len(frames), "blocks") as progress,
+        Progress("build_features", len(blocks), "blocks") as progress,
         ThreadPoolExecutor(_BLOCKS_AT_A_TIME) as pool,
     ):
         running = {
-            block: pool.submit(assembled_block, block, frames[block])
-            for block in sorted(frames, key=lambda block: block.name != "app")
+            block: pool.submit(assembled_block, block)
+            for block in sorted(blocks, key=lambda block: block.name != "app")
         }
         try:
             for done in as_completed(running.values()):
                 vocabulary = done.result().vocabulary
                 progress.advance(note=f"{vocabulary.block}: {len(vocabulary)} columns")
         except BaseException:
-            _give_up(running.values(), frames)
+            _give_up(running.values(), cancel_all_jobs)
             raise
-        return [running[block].result() for block in frames]
+        return [running[block].result() for block in blocks]
 
 
-def _give_up(running: Iterable[Future[AssembledBlock]], frames: dict[Block, DataFrame]) -> None:
+def _give_up(running: Iterable[Future[AssembledBlock]], cancel_all_jobs: Callable[[], None]) -> None:
     """Cancel what was begun, so that a failure or a Ctrl-C does not wait for the rest."""
     left = [future for future in running if not future.cancel()]
     while wait(left, timeout=0.2).not_done:
         # Again and again, because what is between two jobs of Spark begins the next one.
-        next(iter(frames.values())).sparkSession.sparkContext.cancelAllJobs()
-
-
-def arrow_of(frame: DataFrame) -> pa.Table:
-    """Return all rows of `frame` in columnar form, which for millions of rows is the only quick way out of Spark."""
-    if hasattr(frame, "toArrow"):
-        return frame.toArrow()
-    # Before Spark 4.0 the same transfer has no public name; toPandas would make an object of every text.
-    batches = frame._collect_as_arrow()  # type: ignore[operator]
-    return pa.Table.from_batches(batches) if batches else _empty_arrow(frame)
+        cancel_all_jobs()
 
 
 def in_file_order(frame: DataFrame, *columns: str) -> DataFrame:
     """Return `columns` in the order of the file's rows."""
     return frame.orderBy("file_row").select(*columns)
-
-
-def _empty_arrow(frame: DataFrame) -> pa.Table:
-    kinds = {"bigint": pa.int64(), "string": pa.string(), "float": pa.float32()}
-    return pa.table({name: pa.array([], kinds[kind]) for name, kind in frame.dtypes})
 
 
 def _each_once(which: str, rows: pa.Table) -> np.ndarray:

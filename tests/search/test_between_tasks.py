@@ -9,7 +9,7 @@ from zipimport import zipimporter
 import pytest
 
 from hpt_spark.search import between_tasks
-from hpt_spark.search.worker_daemon import without_the_zipped_copy
+from hpt_spark.worker_daemon import without_the_zipped_copy
 
 
 @pytest.fixture

@@ -1,0 +1,133 @@
+"""How often each device has each item (an app, an hour of the week): a sparse matrix, its rows spread over a DataFrame.
+
+A sum of such rows is a sparse product, which counts millions of pairs several times as fast as
+Spark's own groups. Everything here but `counts_per_device` runs in Spark's Python workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from pyspark import Broadcast
+    from pyspark.sql import DataFrame
+
+SCHEMA = "device_id bigint, items array<bigint>, counts array<bigint>"
+
+# What is counted at once: larger chunks leave fewer rows to exchange, smaller ones need less memory (64 MB).
+ROWS_AT_A_TIME = 1 << 22
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of items.
+
+    Parameters
+    ----------
+    device_ids : ndarray of int64, shape (n_rows,)
+    items : ndarray of int64, shape (n_items,)
+        Each once.
+    matrix : scipy.sparse.csr_matrix of int64, shape (n_rows, n_items)
+        How often the device of a row has each item.
+    """
+
+    device_ids: np.ndarray
+    items: np.ndarray
+    matrix: sparse.csr_matrix
+
+    @classmethod
+    def of_arrow(cls, rows: pa.Table | pa.RecordBatch) -> Counts:
+        """Read the columns that `SCHEMA` names."""
+        items, counts = _lists(rows.column("items")), _lists(rows.column("counts"))
+        codes, distinct = numbered(items.flatten())
+        ends = np.concatenate(([0], np.cumsum(items.value_lengths().to_numpy())))
+        matrix = sparse.csr_matrix((counts.flatten().to_numpy(), codes, ends), shape=(len(items), len(distinct)))
+        return cls(rows.column("device_id").to_numpy(), distinct, matrix)
+
+    def to_arrow(self) -> pa.RecordBatch:
+        """Return the rows as the columns that `SCHEMA` names."""
+        ends = pa.array(self.matrix.indptr, pa.int32())
+        columns = [
+            pa.array(self.device_ids),
+            pa.ListArray.from_arrays(ends, pa.array(self.items[self.matrix.indices])),
+            pa.ListArray.from_arrays(ends, pa.array(self.matrix.data)),
+        ]
+        return pa.RecordBatch.from_arrays(columns, names=["device_id", "items", "counts"])
+
+    def per_device(self, known: np.ndarray) -> Counts:
+        """Add up the rows of each device, and leave out devices that are not in `known`."""
+        codes, device_ids = numbered(pa.array(self.device_ids))
+        at = np.flatnonzero(np.isin(device_ids, known)[codes])
+        ones = np.ones(len(at), np.int64)
+        rows_of_device = sparse.csr_matrix((ones, (codes[at], at)), shape=(len(device_ids), len(codes)))
+        return Counts(device_ids, self.items, rows_of_device @ self.matrix).without_empty_rows()
+
+    def without_empty_rows(self) -> Counts:
+        """Return the rows that have a count."""
+        lengths = np.diff(self.matrix.indptr)
+        some = lengths > 0
+        ends = np.concatenate(([0], np.cumsum(lengths[some])))
+        matrix = sparse.csr_matrix(
+            (self.matrix.data, self.matrix.indices, ends), shape=(int(some.sum()), len(self.items))
+        )
+        return Counts(self.device_ids[some], self.items, matrix)
+
+
+def counts_per_device(rows: DataFrame, counted: Callable[[pa.Table], Counts], known: Broadcast[np.ndarray]) -> DataFrame:
+    """Return the counts of each known device.
+
+    Parameters
+    ----------
+    rows : DataFrame
+    counted : callable
+        The counts of some of the `rows`; a device may have several rows in them.
+    known : Broadcast of ndarray of int64
+        The devices that matter.
+
+    Returns
+    -------
+    DataFrame
+        `SCHEMA`: one row per device, all of them distinct.
+    """
+
+    def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for chunk in _chunks(batches):
+            yield counted(chunk).per_device(known.value).to_arrow()
+
+    def add_up(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        partial = list(batches)
+        if partial:
+            yield Counts.of_arrow(pa.Table.from_batches(partial)).per_device(known.value).to_arrow()
+
+    return rows.mapInArrow(count, SCHEMA).repartition("device_id").mapInArrow(add_up, SCHEMA)
+
+
+def numbered(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each of millions of values its place among the distinct ones, and these, which are few."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    encoded = column.dictionary_encode()
+    return encoded.indices.to_numpy(), encoded.dictionary.to_numpy()
+
+
+def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        held.append(batch)
+        rows += batch.num_rows
+        if rows >= ROWS_AT_A_TIME:
+            yield pa.Table.from_batches(held)
+            held, rows = [], 0
+    if rows:
+        yield pa.Table.from_batches(held)
+
+
+def _lists(column: pa.ListArray | pa.ChunkedArray) -> pa.ListArray:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

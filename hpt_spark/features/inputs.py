@@ -1,0 +1,112 @@
+"""What several blocks are built on, each made once and kept while blocks are built."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from hpt_spark.data.arrow import arrow_of
+from hpt_spark.data.tables import Tables
+from hpt_spark.features import apps, devices, events
+from hpt_spark.features.counts import counts_per_device
+from hpt_spark.features.terms import TermsOfItems
+
+if TYPE_CHECKING:
+    from pyspark import Broadcast
+    from pyspark.sql import DataFrame
+
+Value = TypeVar("Value")
+
+
+class _once(cached_property[Value]):  # noqa: N801, it reads as the decorator it is
+    """A property that is made once, also when two threads ask for it at the same time."""
+
+    def __init__(self, make: Any) -> None:
+        super().__init__(make)
+        self._making = threading.RLock()
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        with self._making:
+            return super().__get__(instance, owner)
+
+
+class Inputs:
+    """What the blocks are built on.
+
+    A context manager: at its end everything is given back.
+
+    Parameters
+    ----------
+    tables : Tables
+    device_ids : ndarray of int64
+        The training and the test devices; no others have features.
+    """
+
+    def __init__(self, tables: Tables, device_ids: np.ndarray) -> None:
+        self._tables = tables
+        self._device_ids = device_ids
+        self._kept: list[DataFrame] = []
+        self._sent: list[Broadcast[Any]] = []
+
+    @_once
+    def phones(self) -> DataFrame:
+        """One row per device: its brand and model."""
+        return self._keep(devices.first_brand_and_model(self._tables["phone_brand_device_model"]))
+
+    @_once
+    def moments(self) -> DataFrame:
+        """Events per device and hour of the week."""
+        moments = events.moments(self._tables["events"])
+        return self._keep(counts_per_device(moments, events.counted_moments, self._known))
+
+    @_once
+    def apps(self) -> DataFrame:
+        """App events per device and app."""
+        of_events = arrow_of(self._tables["events"].select("event_id", "device_id"))
+        devices_of_events = self.send(apps.DevicesOfEvents.of_events(of_events, self._device_ids))
+
+        app_events = self._tables["app_events"].select("event_id", "app_id")
+        return self._keep(counts_per_device(app_events, apps.CountedApps(devices_of_events), self._known))
+
+    @_once
+    def labels_of_apps(self) -> TermsOfItems:
+        """The labels of each app."""
+        pairs = arrow_of(self._tables["app_labels"])
+        return TermsOfItems.of_pairs(pairs.column("app_id"), pairs.column("label_id"))
+
+    @_once
+    def categories_of_labels(self) -> TermsOfItems:
+        """The cleaned category of each label."""
+        pairs = arrow_of(apps.categories_of_labels(self._tables["label_categories"]))
+        return TermsOfItems.of_pairs(pairs.column("label_id"), pairs.column("term"))
+
+    @_once
+    def words_of_labels(self) -> TermsOfItems:
+        """The words of the category of each label."""
+        pairs = arrow_of(apps.words_of_labels(self._tables["label_categories"]))
+        return TermsOfItems.of_pairs(pairs.column("label_id"), pairs.column("term"))
+
+    def send(self, value: Value) -> Broadcast[Value]:
+        """Send `value` to where Spark's Python workers are."""
+        self._sent.append(self._tables.spark.sparkContext.broadcast(value))
+        return self._sent[-1]
+
+    def __enter__(self) -> Inputs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for frame in self._kept:
+            frame.unpersist()
+        for sent in self._sent:
+            sent.destroy()
+
+    @_once
+    def _known(self) -> Broadcast[np.ndarray]:
+        return self.send(self._device_ids)
+
+    def _keep(self, frame: DataFrame) -> DataFrame:
+        self._kept.append(frame.persist())
+        return frame

@@ -1,0 +1,90 @@
+"""The laws of sparse counts and of the terms they are spread over, against plain Python."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpt_spark.features.apps import DevicesOfEvents
+from hpt_spark.features.counts import Counts
+from hpt_spark.features.events import HOURS_OF_WEEK, WEEKDAYS, WEEKDAYS_AND_HOURS, counted_moments
+from hpt_spark.features.terms import TermsOfItems, shares
+
+NUMBERS = st.sampled_from([-(2**63), -3, 0, 1, 7, 2**63 - 1])
+PAIRS = st.lists(st.tuples(NUMBERS, NUMBERS), max_size=30)
+
+
+def columns(pairs, *names):
+    return pa.table({name: pa.array([pair[at] for pair in pairs], pa.int64()) for at, name in enumerate(names)})
+
+
+def as_counter(counts):
+    found = counts.matrix.tocoo()
+    entries = zip(counts.device_ids[found.row].tolist(), counts.items[found.col].tolist(), found.data.tolist())
+    listed = [((device, item), count) for device, item, count in entries]
+    assert len(dict(listed)) == len(listed), "a device or an item is there twice"
+    return dict(listed)
+
+
+def moments(pairs):
+    return counted_moments(columns(pairs, "device_id", "hour_of_week"))
+
+
+@given(pairs=st.lists(st.tuples(NUMBERS, st.integers(0, 167)), max_size=40), cuts=st.sets(st.integers(0, 40)))
+def test_counts_of_parts_add_up_to_the_counts_of_all(pairs, cuts):
+    known = np.array([-3, 1, 2**63 - 1])
+    edges = [0, *sorted(cut for cut in cuts if cut < len(pairs)), len(pairs)]
+    parts = [moments(pairs[begin:end]).per_device(known).to_arrow() for begin, end in zip(edges, edges[1:])]
+    together = Counts.of_arrow(pa.Table.from_batches(parts)).per_device(known)
+    assert as_counter(together) == Counter(pair for pair in pairs if pair[0] in known)
+    assert len(together.device_ids) == len({device for device, _ in pairs if device in known})
+
+
+@given(events=PAIRS, app_events=PAIRS)
+def test_app_events_are_counted_as_by_a_join(events, app_events):
+    known = np.array([-3, 0, 1, 2**63 - 1])
+    of_events = DevicesOfEvents.of_events(columns(events, "event_id", "device_id"), known)
+    counts = of_events.counted(columns(app_events, "event_id", "app_id")).per_device(known)
+    joined = [(device, app) for event, app in app_events for other, device in events if event == other]
+    assert as_counter(counts) == Counter(pair for pair in joined if pair[0] in known)
+
+
+@given(bearers=PAIRS, pairs=PAIRS)
+def test_shares_are_those_of_the_items_that_bear_a_term(bearers, pairs):
+    terms = TermsOfItems.of_pairs(*columns(bearers, "item", "term").columns)
+    known = np.unique([device for device, _ in pairs]).astype(np.int64)
+    counts = DevicesOfEvents(known, known).counted(columns(pairs, "event_id", "app_id")).per_device(known)
+    found = {(row["device_id"], row["term"]): row["value"] for row in shares(counts, terms).to_pylist()}
+    of_device = Counter(device for device, _ in pairs)
+    expected = Counter((device, term) for device, item in pairs for bearer, term in set(bearers) if bearer == item)
+    assert found == {
+        (device, term): np.float32(count / of_device[device]) for (device, term), count in expected.items()
+    }
+
+
+@given(labels=PAIRS, categories=PAIRS)
+def test_terms_of_terms_are_borne_once(labels, categories):
+    through = TermsOfItems.of_pairs(*columns(labels, "item", "term").columns).through(
+        TermsOfItems.of_pairs(*columns(categories, "item", "term").columns)
+    )
+    expected = {(app, category) for app, label in labels for other, category in categories if label == other}
+    for app, row in zip(through.items.tolist(), through.rows_of(through.items).toarray()):
+        assert set(row.tolist()) <= {0, 1}
+        assert {through.terms[at].as_py() for at in np.flatnonzero(row)} == {term for one, term in expected if one == app}
+
+
+@pytest.mark.parametrize("items", [[], [5]])
+def test_an_unknown_item_bears_no_term(items):
+    terms = TermsOfItems.of_pairs(*columns([(item, 1) for item in items], "item", "term").columns)
+    assert terms.rows_of(np.array([-9, 6])).nnz == 0
+
+
+def test_hours_of_the_week_begin_on_monday():
+    assert WEEKDAYS.terms.to_pylist() == list(range(7))
+    assert WEEKDAYS_AND_HOURS.terms.to_pylist()[:25] == [*(f"0_{hour}" for hour in range(24)), "1_0"]
+    assert len(HOURS_OF_WEEK) == 168
