@@ -15,10 +15,6 @@ def arrow_of(frame: DataFrame) -> pa.Table:
     if hasattr(frame, "toArrow"):
         return frame.toArrow()
     # Before Spark 4.0 the same transfer has no public name; toPandas would make an object of every text.
-    batches = frame._collect_as_arrow()  # type: ignore[operator]
-    return pa.Table.from_batches(batches) if batches else _empty_arrow(frame)
+    from pyspark.sql.pandas.types import to_arrow_schema
 
-
-def _empty_arrow(frame: DataFrame) -> pa.Table:
-    kinds = {"bigint": pa.int64(), "string": pa.string(), "float": pa.float32()}
-    return pa.table({name: pa.array([], kinds[kind]) for name, kind in frame.dtypes})
+    return pa.Table.from_batches(frame._collect_as_arrow(), to_arrow_schema(frame.schema))  # type: ignore[operator]

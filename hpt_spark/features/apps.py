@@ -56,7 +56,7 @@ class DevicesOfEvents:
         """Return the events of the devices that are `known`."""
         event_ids, device_ids = (events.column(name).to_numpy() for name in ("event_id", "device_id"))
         codes, distinct = numbered(events.column("device_id"))
-        of_known = np.isin(distinct, known)[codes]
+        of_known = np.isin(distinct.to_numpy(), known)[codes]
         event_ids, device_ids = event_ids[of_known], device_ids[of_known]
         if not (event_ids[1:] >= event_ids[:-1]).all():
             order = np.argsort(event_ids, kind="stable")
@@ -81,7 +81,7 @@ class DevicesOfEvents:
         times = last - first
         run_of_row = np.repeat(np.arange(len(begins)), times)
         event_of_row = np.arange(len(run_of_row)) + np.repeat(first - np.cumsum(times) + times, times)
-        return Counts(self.device_ids[event_of_row], app_ids, runs[run_of_row])
+        return Counts(self.device_ids[event_of_row], app_ids.to_numpy(), runs[run_of_row])
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pyspark.sql import functions as F
 
 from hpt_spark.features import devices, events
 from hpt_spark.features.inputs import Inputs
-from hpt_spark.features.terms import TermsOfItems, spread_over_terms
+from hpt_spark.features.terms import TermsOfItems, packed_shares
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class LongTable:
+    """The long table ``device_id, block, term, value`` of a block, packed: what a device has is one row.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``device_id: bigint, terms: array<bigint or string>, values: array<float>``, each device and,
+        in its array, each term once.
+    names : pyarrow.Array of int64 or string, optional
+        What the terms are, where those in the rows are only places among them: a million numbers
+        leave Spark several times as fast as a million texts.
+    """
+
+    rows: DataFrame
+    names: pa.Array | None = None
 
 
 @dataclass(frozen=True)
@@ -27,41 +46,49 @@ class Block:
     feature_set : str
         The set that brings this block in.
     numeric : bool
-        Whether its terms are numbers (bigint), ordered by value, or texts, ordered by code point.
+        Whether its terms are numbers, ordered by value, or texts, ordered by code point.
     build : callable
-        `Inputs` to the frame ``device_id, term, value``, each pair of device and term once.
+        `Inputs` to the `LongTable`.
     """
 
     name: str
     feature_set: str
     numeric: bool
-    build: Callable[[Inputs], DataFrame]
+    build: Callable[[Inputs], LongTable]
 
 
-def _of_moments(terms: TermsOfItems, has: Inputs) -> DataFrame:
-    return spread_over_terms(has.moments, has.send(terms))
+def _of_moments(terms: TermsOfItems, has: Inputs) -> LongTable:
+    return LongTable(packed_shares(has.moments, has.send(terms)), terms.names)
 
 
-def _of_labels(has: Inputs) -> DataFrame:
-    return spread_over_terms(has.apps, has.send(has.labels_of_apps))
+def _of_labels(has: Inputs) -> LongTable:
+    labels = has.labels_of_apps
+    return LongTable(packed_shares(has.apps, has.send(labels)), labels.names)
 
 
-def _of_categories(has: Inputs) -> DataFrame:
-    return spread_over_terms(has.apps, has.send(has.labels_of_apps.through(has.categories_of_labels)))
+def _of_categories(has: Inputs) -> LongTable:
+    categories = has.labels_of_apps.through(has.categories_of_labels)
+    return LongTable(packed_shares(has.apps, has.send(categories)), categories.names)
 
 
-def _of_words(has: Inputs) -> DataFrame:
-    words = spread_over_terms(has.apps, has.send(has.labels_of_apps.through(has.words_of_labels)))
-    return words.withColumn("value", F.lit(1.0))
+def _of_words(has: Inputs) -> LongTable:
+    words = has.labels_of_apps.through(has.words_of_labels)
+    return indicated(LongTable(packed_shares(has.apps, has.send(words)), words.names))
+
+
+def indicated(table: LongTable) -> LongTable:
+    """Return `table` with every value 1."""
+    ones = F.array_repeat(F.lit(1.0).cast("float"), F.size("terms"))
+    return replace(table, rows=table.rows.withColumn("values", ones))
 
 
 BLOCKS = (
-    Block("brand", "brand_model", False, lambda has: devices.text_terms(has.phones, "phone_brand")),
-    Block("model", "brand_model", False, lambda has: devices.text_terms(has.phones, "device_model")),
+    Block("brand", "brand_model", False, lambda has: LongTable(devices.packed_text(has.phones, "phone_brand"))),
+    Block("model", "brand_model", False, lambda has: LongTable(devices.packed_text(has.phones, "device_model"))),
     Block("weekday", "weekday", True, partial(_of_moments, events.WEEKDAYS)),
     Block("hour", "hour", True, partial(_of_moments, events.HOURS)),
     Block("weekday_hour", "weekday_hour", False, partial(_of_moments, events.WEEKDAYS_AND_HOURS)),
-    Block("app", "app", True, lambda has: spread_over_terms(has.apps)),
+    Block("app", "app", True, lambda has: LongTable(packed_shares(has.apps))),
     Block("label", "label", True, _of_labels),
     Block("category", "category", False, _of_categories),
     Block("category_word", "category_word", False, _of_words),
@@ -73,7 +100,7 @@ def blocks_of(feature_sets: Sequence[str]) -> list[Block]:
     return [block for block in BLOCKS if block.feature_set in feature_sets]
 
 
-def long_table(block: Block, given: Inputs, encoding: str) -> DataFrame:
+def long_table(block: Block, given: Inputs, encoding: str) -> LongTable:
     """Return the long table of a block; the union of all is the design matrix.
 
     Parameters
@@ -82,14 +109,6 @@ def long_table(block: Block, given: Inputs, encoding: str) -> DataFrame:
     given : Inputs
     encoding : {"fraction", "indicator"}
         ``indicator`` makes every value 1.
-
-    Returns
-    -------
-    DataFrame
-        ``device_id: bigint, block: string, term, value: float``; a term is a text, or a number where
-        the block is `numeric`: millions of numbers leave Spark several times as fast as their texts.
     """
-    value = F.lit(1.0) if encoding == "indicator" else F.col("value")
-    return block.build(given).select(
-        "device_id", F.lit(block.name).alias("block"), "term", value.cast("float").alias("value")
-    )
+    table = block.build(given)
+    return indicated(table) if encoding == "indicator" else table

@@ -42,13 +42,11 @@ class Counts:
     matrix: sparse.csr_matrix
 
     @classmethod
-    def of_arrow(cls, rows: pa.Table | pa.RecordBatch) -> Counts:
+    def of_arrow(cls, rows: pa.RecordBatch) -> Counts:
         """Read the columns that `SCHEMA` names."""
-        items, counts = _lists(rows.column("items")), _lists(rows.column("counts"))
-        codes, distinct = numbered(items.flatten())
-        ends = np.concatenate(([0], np.cumsum(items.value_lengths().to_numpy())))
-        matrix = sparse.csr_matrix((counts.flatten().to_numpy(), codes, ends), shape=(len(items), len(distinct)))
-        return cls(rows.column("device_id").to_numpy(), distinct, matrix)
+        codes, items = numbered(rows.column("items").flatten())
+        matrix = sparse_rows(rows.column("items"), codes, rows.column("counts"), len(items))
+        return cls(rows.column("device_id").to_numpy(), items.to_numpy(), matrix)
 
     def to_arrow(self) -> pa.RecordBatch:
         """Return the rows as the columns that `SCHEMA` names."""
@@ -62,7 +60,8 @@ class Counts:
 
     def per_device(self, known: np.ndarray) -> Counts:
         """Add up the rows of each device, and leave out devices that are not in `known`."""
-        codes, device_ids = numbered(pa.array(self.device_ids))
+        codes, distinct = numbered(pa.array(self.device_ids))
+        device_ids = distinct.to_numpy()
         at = np.flatnonzero(np.isin(device_ids, known)[codes])
         ones = np.ones(len(at), np.int64)
         rows_of_device = sparse.csr_matrix((ones, (codes[at], at)), shape=(len(device_ids), len(codes)))
@@ -103,17 +102,35 @@ def counts_per_device(rows: DataFrame, counted: Callable[[pa.Table], Counts], kn
     def add_up(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         partial = list(batches)
         if partial:
-            yield Counts.of_arrow(pa.Table.from_batches(partial)).per_device(known.value).to_arrow()
+            together = pa.Table.from_batches(partial).combine_chunks().to_batches()
+            yield Counts.of_arrow(together[0]).per_device(known.value).to_arrow()
 
     return rows.mapInArrow(count, SCHEMA).repartition("device_id").mapInArrow(add_up, SCHEMA)
 
 
-def numbered(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+def numbered(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     """Return for each of millions of values its place among the distinct ones, and these, which are few."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     encoded = column.dictionary_encode()
-    return encoded.indices.to_numpy(), encoded.dictionary.to_numpy()
+    return encoded.indices.to_numpy(), encoded.dictionary
+
+
+def rows_by_id(matrix: sparse.csr_matrix, ids: np.ndarray, wanted: np.ndarray) -> sparse.csr_matrix:
+    """Return the row of each of the `wanted`; an empty one where `ids`, which name the rows, have it not."""
+    if not len(ids):
+        return sparse.csr_matrix((len(wanted), matrix.shape[1]), dtype=matrix.dtype)
+    order = np.argsort(ids, kind="stable")
+    at = order[np.searchsorted(ids, wanted, sorter=order).clip(max=len(ids) - 1)]
+    ends = np.append(matrix.indptr, matrix.indptr[-1])
+    with_empty_row = sparse.csr_matrix((matrix.data, matrix.indices, ends), shape=(len(ids) + 1, matrix.shape[1]))
+    return with_empty_row[np.where(ids[at] == wanted, at, len(ids))]
+
+
+def sparse_rows(terms: pa.ListArray, codes: np.ndarray, values: pa.ListArray, width: int) -> sparse.csr_matrix:
+    """Return lists of terms, which are `codes` in all, and lists of their values as rows of a matrix."""
+    ends = np.concatenate(([0], np.cumsum(terms.value_lengths().to_numpy())))
+    return sparse.csr_matrix((values.flatten().to_numpy(), codes, ends), shape=(len(terms), width))
 
 
 def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
@@ -127,7 +144,3 @@ def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
             held, rows = [], 0
     if rows:
         yield pa.Table.from_batches(held)
-
-
-def _lists(column: pa.ListArray | pa.ChunkedArray) -> pa.ListArray:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

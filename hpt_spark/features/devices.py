@@ -31,8 +31,9 @@ def first_brand_and_model(phone_brand_device_model: DataFrame) -> DataFrame:
     )
 
 
-def text_terms(phones: DataFrame, column: str) -> DataFrame:
-    """Return ``device_id, term, value`` where the term is the text of `column`; a null gives none."""
-    return phones.where(F.col(column).isNotNull()).select(
-        "device_id", F.col(column).alias("term"), F.lit(1.0).alias("value")
+def packed_text(phones: DataFrame, column: str) -> DataFrame:
+    """Return ``device_id, terms, values`` where the only term is the text of `column`; a null gives none."""
+    with_text = phones.where(F.col(column).isNotNull())
+    return with_text.select(
+        "device_id", F.array(column).alias("terms"), F.array(F.lit(1.0).cast("float")).alias("values")
     )

@@ -7,9 +7,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import pyarrow as pa
 
 from hpt_spark.data.arrow import arrow_of
+from hpt_spark.data.schemas import FILE_ROW
 from hpt_spark.data.tables import Tables
+from hpt_spark.errors import InputError
 from hpt_spark.features import apps, devices, events
 from hpt_spark.features.counts import counts_per_device
 from hpt_spark.features.terms import TermsOfItems
@@ -41,15 +44,32 @@ class Inputs:
     Parameters
     ----------
     tables : Tables
-    device_ids : ndarray of int64
-        The training and the test devices; no others have features.
+
+    Raises
+    ------
+    InputError
+        By its properties, when the tables hold what no design can be made of, such as a device twice.
     """
 
-    def __init__(self, tables: Tables, device_ids: np.ndarray) -> None:
+    def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._device_ids = device_ids
         self._kept: list[DataFrame] = []
         self._sent: list[Broadcast[Any]] = []
+
+    @_once
+    def train(self) -> pa.Table:
+        """``device_id, group`` of each training device, in the file's order."""
+        return self._devices("gender_age_train", "device_id", "group")
+
+    @_once
+    def train_ids(self) -> np.ndarray:
+        """The training devices, in the file's order."""
+        return self.train.column("device_id").to_numpy()
+
+    @_once
+    def test_ids(self) -> np.ndarray:
+        """The test devices, in the file's order."""
+        return self._devices("gender_age_test", "device_id").column("device_id").to_numpy()
 
     @_once
     def phones(self) -> DataFrame:
@@ -66,7 +86,7 @@ class Inputs:
     def apps(self) -> DataFrame:
         """App events per device and app."""
         of_events = arrow_of(self._tables["events"].select("event_id", "device_id"))
-        devices_of_events = self.send(apps.DevicesOfEvents.of_events(of_events, self._device_ids))
+        devices_of_events = self.send(apps.DevicesOfEvents.of_events(of_events, self._known_ids))
 
         app_events = self._tables["app_events"].select("event_id", "app_id")
         return self._keep(counts_per_device(app_events, apps.CountedApps(devices_of_events), self._known))
@@ -104,8 +124,25 @@ class Inputs:
             sent.destroy()
 
     @_once
+    def _known_ids(self) -> np.ndarray:
+        return np.concatenate((self.train_ids, self.test_ids))
+
+    @_once
     def _known(self) -> Broadcast[np.ndarray]:
-        return self.send(self._device_ids)
+        return self.send(self._known_ids)
+
+    def _devices(self, table: str, *columns: str) -> pa.Table:
+        devices = arrow_of(self._tables[table].select(FILE_ROW, *columns)).sort_by(FILE_ROW)
+        if not devices.num_rows:
+            self._tables.refuse_empty()
+        found, counts = np.unique(devices.column("device_id").to_numpy(), return_counts=True)
+        repeated = found[counts > 1]
+        if len(repeated):
+            raise InputError(
+                f"{table} names {len(repeated)} device(s) more than once, first {repeated[0]}; each device may have "
+                "one row: remove the others from the file and run `hpt-spark ingest` again."
+            )
+        return devices
 
     def _keep(self, frame: DataFrame) -> DataFrame:
         self._kept.append(frame.persist())

@@ -10,11 +10,16 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from hpt_spark.features.counts import Counts
+from hpt_spark.features.counts import Counts, numbered, rows_by_id
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
     from pyspark.sql import DataFrame
+
+
+# A block's long table of device, term and value, packed: what a device has is one row, because a million elements
+# of arrays take Spark a tenth of the time that a million rows take.
+PACKED = "device_id bigint, terms array<bigint>, values array<float>"
 
 
 @dataclass(frozen=True)
@@ -24,69 +29,71 @@ class TermsOfItems:
     Parameters
     ----------
     items : ndarray of int64, shape (n_items,)
-        In ascending order, each once.
-    terms : pyarrow.Array of int64 or string, length n_terms
         Each once.
-    borne : scipy.sparse.csr_matrix of int64, shape (n_items + 1, n_terms)
-        1 where the item bears the term. The last row is that of all other items, which bear none.
+    names : pyarrow.Array of int64 or string, length n_terms
+        What each term is; each once.
+    borne : scipy.sparse.csr_matrix of int64, shape (n_items, n_terms)
+        1 where the item bears the term.
     """
 
     items: np.ndarray
-    terms: pa.Array
+    names: pa.Array
     borne: sparse.csr_matrix
 
     @classmethod
     def of_pairs(cls, items: pa.ChunkedArray, terms: pa.ChunkedArray) -> TermsOfItems:
         """Return the terms of items from pairs, of which some may be there twice."""
-        distinct, rows = np.unique(items.to_numpy(), return_inverse=True)
-        encoded = terms.combine_chunks().dictionary_encode()
-        shape = (len(distinct) + 1, len(encoded.dictionary))
-        borne = sparse.csr_matrix((np.ones(len(rows), np.int64), (rows, encoded.indices.to_numpy())), shape=shape)
-        borne.data[:] = 1  # what was there twice has become 2
-        return cls(distinct, encoded.dictionary, borne)
+        rows, distinct = numbered(items)
+        columns, names = numbered(terms)
+        pairs = (np.ones(len(rows), np.int64), (rows, columns))
+        return cls(distinct.to_numpy(), names, _once(sparse.csr_matrix(pairs, shape=(len(distinct), len(names)))))
 
     def through(self, others: TermsOfItems) -> TermsOfItems:
         """Return the terms that each item bears by way of its own terms, which are the items of `others`."""
-        borne = self.borne @ others.rows_of(self.terms.to_numpy())
-        borne.data[:] = 1
-        return TermsOfItems(self.items, others.terms, borne)
+        return TermsOfItems(self.items, others.names, _once(self.borne @ others.of(self.names.to_numpy())))
 
-    def rows_of(self, items: np.ndarray) -> sparse.csr_matrix:
-        """Return which terms each of `items` bears, as a row of 0 and 1."""
-        at = np.searchsorted(self.items, items)
-        is_one = np.append(self.items, 0)[at] == items
-        return self.borne[np.where(is_one & (at < len(self.items)), at, len(self.items))]
+    def of(self, items: np.ndarray) -> sparse.csr_matrix:
+        """Return which terms each of `items` bears, as a row of 0 and 1; an unknown one bears none."""
+        return rows_by_id(self.borne, self.items, items)
 
 
-def spread_over_terms(counts: DataFrame, terms: Broadcast[TermsOfItems] | None = None) -> DataFrame:
-    """Return ``device_id, term, value``: the share of a device's counts that is of items which bear each term.
+def packed_shares(counts: DataFrame, terms: Broadcast[TermsOfItems] | None = None) -> DataFrame:
+    """Return for each device its terms, and of each the share of the device's counts that is of items which bear it.
 
     Parameters
     ----------
     counts : DataFrame
         One row per device, from `counts_per_device`.
     terms : Broadcast of TermsOfItems, optional
-        None: an item is its own and only term.
+        A term is then its place among their names. Without, an item is its own and only term.
+
+    Returns
+    -------
+    DataFrame
+        `PACKED`
     """
 
-    def spread(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             yield shares(Counts.of_arrow(batch), terms.value if terms else None)
 
-    of_text = terms is not None and pa.types.is_string(terms.value.terms.type)
-    return counts.mapInArrow(spread, f"device_id bigint, term {'string' if of_text else 'bigint'}, value float")
+    return counts.mapInArrow(pack, PACKED)
 
 
 def shares(counts: Counts, terms: TermsOfItems | None) -> pa.RecordBatch:
-    """Return ``device_id, term, value`` of some devices."""
-    names = pa.array(counts.items) if terms is None else terms.terms
-    sums = counts.matrix if terms is None else counts.matrix @ terms.rows_of(counts.items)
-    lengths = np.diff(sums.indptr)
+    """Return the shares of some devices as the columns that `PACKED` names."""
+    sums = counts.matrix if terms is None else counts.matrix @ terms.of(counts.items)
     all_counts = np.asarray(counts.matrix.sum(axis=1)).ravel()
-    values = sums.data / np.repeat(all_counts, lengths)
+    values = sums.data / np.repeat(all_counts, np.diff(sums.indptr))
+    ends = pa.array(sums.indptr, pa.int32())
     columns = [
-        pa.array(np.repeat(counts.device_ids, lengths)),
-        names.take(pa.array(sums.indices)),
-        pa.array(values.astype(np.float32)),
+        pa.array(counts.device_ids),
+        pa.ListArray.from_arrays(ends, pa.array(counts.items[sums.indices] if terms is None else sums.indices, pa.int64())),
+        pa.ListArray.from_arrays(ends, pa.array(values.astype(np.float32))),
     ]
-    return pa.RecordBatch.from_arrays(columns, names=["device_id", "term", "value"])
+    return pa.RecordBatch.from_arrays(columns, names=["device_id", "terms", "values"])
+
+
+def _once(borne: sparse.csr_matrix) -> sparse.csr_matrix:
+    borne.data[:] = 1  # what is there twice has become 2
+    return borne

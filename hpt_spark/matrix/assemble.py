@@ -10,30 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
+from hpt_spark.features.counts import numbered, rows_by_id, sparse_rows
 from hpt_spark.matrix.vocabulary import Vocabulary
-
-
-class RowsOfDevices:
-    """Which row of a matrix each device is.
-
-    Parameters
-    ----------
-    device_ids : ndarray of int64, shape (n_rows,)
-        Each device once, in the order of the rows.
-    """
-
-    def __init__(self, device_ids: np.ndarray) -> None:
-        self._order = np.argsort(device_ids, kind="stable").astype(np.int32)
-        self._sorted = device_ids[self._order]
-        self.count = len(device_ids)
-
-    def rows(self, device_ids: np.ndarray) -> np.ndarray:
-        """Return the row of each of `device_ids` as int32; -1 for a device that has none."""
-        if not self.count:
-            return np.full(len(device_ids), -1, np.int32)
-        at = np.searchsorted(self._sorted, device_ids)
-        at[at == self.count] = 0
-        return np.where(self._sorted[at] == device_ids, self._order[at], np.int32(-1))
 
 
 @dataclass(frozen=True)
@@ -59,7 +37,13 @@ class AssembledBlock:
 
 
 def assemble_block(
-    block: str, numeric: bool, table: pa.Table, train: RowsOfDevices, test: RowsOfDevices, min_devices: int = 1
+    block: str,
+    numeric: bool,
+    rows: pa.Table,
+    names: pa.Array | None,
+    train_ids: np.ndarray,
+    test_ids: np.ndarray,
+    min_devices: int = 1,
 ) -> AssembledBlock:
     """Turn the long table of one block into its columns.
 
@@ -68,46 +52,45 @@ def assemble_block(
     block : str
     numeric : bool
         Whether the terms are ordered by value rather than by code point.
-    table : pyarrow.Table
-        ``device_id: int64, term: string or int64, value: float``, each pair of device and term
-        once, in any order of rows.
-    train, test : RowsOfDevices
-        Rows of the table that are of neither are left out.
+    rows : pyarrow.Table
+        ``device_id: int64, terms: list of int64 or string, values: list of float``, each device and,
+        in its list, each term once, in any order. Devices that are asked for nowhere are left out.
+    names : pyarrow.Array, optional
+        What the terms are, where those in `rows` are places among them.
+    train_ids, test_ids : ndarray of int64
+        The devices of the matrices' rows.
     min_devices : int
         Terms that fewer training devices have are left out.
     """
-    codes, terms = _numbered(table.column("term"))
-    terms = terms.cast(pa.string())
-    device_codes, devices = _numbered(table.column("device_id"))
-    device_ids = devices.to_numpy()
-    values = table.column("value").to_numpy()
+    terms, values = (rows.column(name).combine_chunks() for name in ("terms", "values"))
+    if names is None:
+        codes, names = numbered(terms.flatten())
+    else:
+        codes = terms.flatten().to_numpy().astype(np.int32)
+    of_devices = sparse_rows(terms, codes, values, len(names))
+    device_ids = rows.column("device_id").to_numpy()
+    train, test = (rows_by_id(of_devices, device_ids, wanted) for wanted in (train_ids, test_ids))
 
-    train_rows, test_rows = (rows_of.rows(device_ids)[device_codes] for rows_of in (train, test))
-    devices_of_term = np.bincount(codes[train_rows >= 0], minlength=len(terms))
+    devices_of_term, in_test = (np.bincount(matrix.indices, minlength=len(names)) for matrix in (train, test))
     kept = devices_of_term >= max(1, min_devices)
-    vocabulary = Vocabulary.of(block, terms.filter(pa.array(kept)).to_pylist(), numeric)
-    column_of_code = vocabulary.numbers(terms)
-    columns = column_of_code[codes]
-
-    def matrix(rows: np.ndarray, count: int) -> sparse.csr_matrix:
-        used = (rows >= 0) & (columns >= 0)
-        entries = (values[used], (rows[used], columns[used]))
-        return sparse.csr_matrix(entries, shape=(count, len(vocabulary)), dtype=np.float32)
-
-    in_test = np.bincount(codes[test_rows >= 0], minlength=len(terms)) > 0
+    texts = names.cast(pa.string())
+    vocabulary = Vocabulary.of(block, texts.filter(pa.array(kept)).to_pylist(), numeric)
+    column_of_code = vocabulary.numbers(texts)
     return AssembledBlock(
         vocabulary,
-        matrix(train_rows, train.count),
-        matrix(test_rows, test.count),
+        _in_columns(train, column_of_code, len(vocabulary)),
+        _in_columns(test, column_of_code, len(vocabulary)),
         rare_terms=int(np.count_nonzero(~kept & (devices_of_term > 0))),
-        test_only_terms=int(np.count_nonzero(in_test & (devices_of_term == 0))),
+        test_only_terms=int(np.count_nonzero((in_test > 0) & (devices_of_term == 0))),
     )
 
 
-def _numbered(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
-    """Return for each of millions of values its place among the distinct ones, and these, which are few."""
-    encoded = column.combine_chunks().dictionary_encode()
-    return encoded.indices.to_numpy(), encoded.dictionary
+def _in_columns(matrix: sparse.csr_matrix, column_of_code: np.ndarray, width: int) -> sparse.csr_matrix:
+    """Return `matrix` with each code in its column, without the codes that have none."""
+    columns = column_of_code[matrix.indices]
+    used = columns >= 0
+    ends = np.concatenate(([0], np.cumsum(used)))[matrix.indptr]
+    return sparse.csr_matrix((matrix.data[used], columns[used], ends), shape=(matrix.shape[0], width))
 
 
 def side_by_side(matrices: Iterable[sparse.csr_matrix]) -> sparse.csr_matrix:

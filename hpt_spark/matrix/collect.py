@@ -7,14 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-
 from hpt_spark.data.arrow import arrow_of
 from hpt_spark.data.tables import Tables
-from hpt_spark.errors import InputError
 from hpt_spark.features.blocks import Block, Inputs, blocks_of, long_table
-from hpt_spark.matrix.assemble import AssembledBlock, RowsOfDevices, assemble_block, encode_classes, side_by_side
+from hpt_spark.matrix.assemble import AssembledBlock, assemble_block, encode_classes, side_by_side
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.progress import Progress
 
@@ -23,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_BLOCKS_AT_A_TIME = 2
+_BLOCKS_AT_A_TIME = 4
 
 
 def collect_design(tables: Tables, feature_sets: Sequence[str], encoding: str, min_devices: int) -> DesignMatrix:
@@ -34,29 +30,23 @@ def collect_design(tables: Tables, feature_sets: Sequence[str], encoding: str, m
     InputError
         When the tables hold what no design can be made of, such as a device twice.
     """
-    train = arrow_of(in_file_order(tables["gender_age_train"], "device_id", "group"))
-    test = arrow_of(in_file_order(tables["gender_age_test"], "device_id"))
-    train_ids, test_ids = (_each_once(name, rows) for name, rows in (("train", train), ("test", test)))
-    if not (len(train_ids) and len(test_ids)):
-        tables.refuse_empty()
-    classes, y_train = encode_classes(train.column("group").to_pylist())
-
-    rows_of_train, rows_of_test = RowsOfDevices(train_ids), RowsOfDevices(test_ids)
-
     def assembled_block(block: Block) -> AssembledBlock:
-        table = arrow_of(long_table(block, given, encoding).select("device_id", "term", "value"))
-        if not table.num_rows:
+        table = long_table(block, given, encoding)
+        rows = arrow_of(table.rows)
+        if not rows.num_rows:
             tables.refuse_empty()
-        return assemble_block(block.name, block.numeric, table, rows_of_train, rows_of_test, min_devices)
+        ids = (given.train_ids, given.test_ids)
+        return assemble_block(block.name, block.numeric, rows, table.names, *ids, min_devices)
 
-    with Inputs(tables, np.concatenate((train_ids, test_ids))) as given:
+    with Inputs(tables) as given:
         assembled = _assembled_together(blocks_of(feature_sets), assembled_block, tables.spark.sparkContext.cancelAllJobs)
+        classes, y_train = encode_classes(given.train.column("group").to_pylist())
     return DesignMatrix(
         X_train=side_by_side(block.train for block in assembled),
         X_test=side_by_side(block.test for block in assembled),
         y_train=y_train,
-        train_device_ids=train_ids,
-        test_device_ids=test_ids,
+        train_device_ids=given.train_ids,
+        test_device_ids=given.test_ids,
         columns=[(block.vocabulary.block, term) for block in assembled for term in block.vocabulary.terms],
         classes=classes,
         facts={
@@ -106,20 +96,3 @@ def _give_up(running: Iterable[Future[AssembledBlock]], cancel_all_jobs: Callabl
     while wait(left, timeout=0.2).not_done:
         # Again and again, because what is between two jobs of Spark begins the next one.
         cancel_all_jobs()
-
-
-def in_file_order(frame: DataFrame, *columns: str) -> DataFrame:
-    """Return `columns` in the order of the file's rows."""
-    return frame.orderBy("file_row").select(*columns)
-
-
-def _each_once(which: str, rows: pa.Table) -> np.ndarray:
-    device_ids = rows.column("device_id").to_numpy()
-    found, counts = np.unique(device_ids, return_counts=True)
-    repeated = found[counts > 1]
-    if len(repeated):
-        raise InputError(
-            f"gender_age_{which} names {len(repeated)} device(s) more than once, first {repeated[0]}; each device "
-            "may have one row: remove the others from the file and run `hpt-spark ingest` again."
-        )
-    return device_ids

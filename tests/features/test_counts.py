@@ -40,7 +40,8 @@ def test_counts_of_parts_add_up_to_the_counts_of_all(pairs, cuts):
     known = np.array([-3, 1, 2**63 - 1])
     edges = [0, *sorted(cut for cut in cuts if cut < len(pairs)), len(pairs)]
     parts = [moments(pairs[begin:end]).per_device(known).to_arrow() for begin, end in zip(edges, edges[1:])]
-    together = Counts.of_arrow(pa.Table.from_batches(parts)).per_device(known)
+    (rows,) = pa.Table.from_batches(parts).combine_chunks().to_batches() or [parts[0]]
+    together = Counts.of_arrow(rows).per_device(known)
     assert as_counter(together) == Counter(pair for pair in pairs if pair[0] in known)
     assert len(together.device_ids) == len({device for device, _ in pairs if device in known})
 
@@ -59,7 +60,11 @@ def test_shares_are_those_of_the_items_that_bear_a_term(bearers, pairs):
     terms = TermsOfItems.of_pairs(*columns(bearers, "item", "term").columns)
     known = np.unique([device for device, _ in pairs]).astype(np.int64)
     counts = DevicesOfEvents(known, known).counted(columns(pairs, "event_id", "app_id")).per_device(known)
-    found = {(row["device_id"], row["term"]): row["value"] for row in shares(counts, terms).to_pylist()}
+    found = {
+        (row["device_id"], terms.names[term].as_py()): value
+        for row in shares(counts, terms).to_pylist()
+        for term, value in zip(row["terms"], row["values"], strict=True)
+    }
     of_device = Counter(device for device, _ in pairs)
     expected = Counter((device, term) for device, item in pairs for bearer, term in set(bearers) if bearer == item)
     assert found == {
@@ -73,18 +78,18 @@ def test_terms_of_terms_are_borne_once(labels, categories):
         TermsOfItems.of_pairs(*columns(categories, "item", "term").columns)
     )
     expected = {(app, category) for app, label in labels for other, category in categories if label == other}
-    for app, row in zip(through.items.tolist(), through.rows_of(through.items).toarray()):
+    for app, row in zip(through.items.tolist(), through.of(through.items).toarray()):
         assert set(row.tolist()) <= {0, 1}
-        assert {through.terms[at].as_py() for at in np.flatnonzero(row)} == {term for one, term in expected if one == app}
+        assert {through.names[at].as_py() for at in np.flatnonzero(row)} == {term for one, term in expected if one == app}
 
 
 @pytest.mark.parametrize("items", [[], [5]])
 def test_an_unknown_item_bears_no_term(items):
     terms = TermsOfItems.of_pairs(*columns([(item, 1) for item in items], "item", "term").columns)
-    assert terms.rows_of(np.array([-9, 6])).nnz == 0
+    assert terms.of(np.array([-9, 6])).nnz == 0
 
 
 def test_hours_of_the_week_begin_on_monday():
-    assert WEEKDAYS.terms.to_pylist() == list(range(7))
-    assert WEEKDAYS_AND_HOURS.terms.to_pylist()[:25] == [*(f"0_{hour}" for hour in range(24)), "1_0"]
+    assert WEEKDAYS.names.to_pylist() == list(range(7))
+    assert WEEKDAYS_AND_HOURS.names.to_pylist()[:25] == [*(f"0_{hour}" for hour in range(24)), "1_0"]
     assert len(HOURS_OF_WEEK) == 168
