@@ -30,7 +30,8 @@ from hpt_spark.sections import SparkSection
 from hpt_spark.session import spark_session
 def facts(spark):
     context = spark.sparkContext
-    settings = ("spark.sql.shuffle.partitions", "spark.sql.autoBroadcastJoinThreshold", "spark.sql.ansi.enabled")
+    batch = "spark.sql.execution.arrow.maxBytesPerBatch"
+    settings = ("spark.sql.shuffle.partitions", batch, "spark.sql.ansi.enabled")
     return {
         "worker": context.parallelize([0], 1).map(lambda _: __import__("sys").executable).first(),
         "python": context.pythonExec,
@@ -92,7 +93,7 @@ def test_the_session_is_what_the_settings_say(sessions):
     one, two, _, _ = sessions
     assert (one["name"], one["master"]) == ("hpt-spark one", "local[1]")
     assert (two["name"], two["master"]) == ("hpt-spark two", "local[2]")
-    assert one["settings"][:2] == ["8", "48m"]
+    assert one["settings"][:2] == ["1", str(2**31 - 1)]
     assert (two["settings"][0], two["settings"][2]) == ("3", "true")
 
 

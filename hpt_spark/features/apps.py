@@ -91,4 +91,5 @@ class CountedApps:
     devices_of_events: Broadcast[DevicesOfEvents]
 
     def __call__(self, app_events: pa.Table) -> Counts:
+        """Count some rows of ``event_id, app_id``."""
         return self.devices_of_events.value.counted(app_events)

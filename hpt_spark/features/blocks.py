@@ -1,14 +1,13 @@
-"""The registry: which blocks a feature set has, and how each is built from the tables."""
+"""The registry: which blocks a feature set has, and how they are built from the tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark.sql import functions as F
 
 from hpt_spark.features import devices, events
 from hpt_spark.features.inputs import Inputs
@@ -20,20 +19,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LongTable:
-    """The long table ``device_id, block, term, value`` of a block, packed: what a device has is one row.
+    """The long table ``device_id, block, term, value`` of some blocks, packed: one row per device and block.
 
     Parameters
     ----------
     rows : DataFrame
-        ``device_id: bigint, terms: array<bigint or string>, values: array<float>``, each device and,
-        in its array, each term once.
-    names : pyarrow.Array of int64 or string, optional
-        What the terms are, where those in the rows are only places among them: a million numbers
-        leave Spark several times as fast as a million texts.
+        ``device_id: bigint, block: string, terms: array<bigint or string>, values: array<float>``;
+        each device and block once, and in its array each term once.
+    names : mapping of str to pyarrow.Array of int64 or string
+        For some blocks, what the terms are, which in the rows are places among them: a million
+        numbers leave Spark several times as fast as a million texts.
     """
 
     rows: DataFrame
-    names: pa.Array | None = None
+    names: Mapping[str, pa.Array]
+
+
+def _of_phones(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
+    columns = {"brand": "phone_brand", "model": "device_model"}
+    return LongTable(devices.packed_texts(has.phones, {block: columns[block] for block in blocks}), {})
+
+
+def _of_moments(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
+    terms_of: dict[str, TermsOfItems | None] = {block: events.TERMS[block] for block in blocks}
+    names = {block: events.TERMS[block].names for block in blocks}
+    return LongTable(packed_shares(has.moments, has.send(terms_of), indicators), names)
+
+
+def _of_apps(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
+    makers: dict[str, Callable[[], TermsOfItems | None]] = {
+        "app": lambda: None,
+        "label": lambda: has.labels_of_apps,
+        "category": lambda: has.labels_of_apps.through(has.categories_of_labels),
+        "category_word": lambda: has.labels_of_apps.through(has.words_of_labels),
+    }
+    terms_of = {block: makers[block]() for block in blocks}
+    names = {block: terms.names for block, terms in terms_of.items() if terms}
+    return LongTable(packed_shares(has.apps, has.send(terms_of), indicators), names)
 
 
 @dataclass(frozen=True)
@@ -45,53 +67,32 @@ class Block:
     name : str
     feature_set : str
         The set that brings this block in.
+    build : callable
+        Gives the `LongTable` of this block and others, from `Inputs`, the names of the blocks, and
+        the names of those whose values are to be 1.
     numeric : bool
         Whether its terms are numbers, ordered by value, or texts, ordered by code point.
-    build : callable
-        `Inputs` to the `LongTable`.
+    indicator : bool
+        Whether its values are 1 with either encoding.
     """
 
     name: str
     feature_set: str
-    numeric: bool
-    build: Callable[[Inputs], LongTable]
-
-
-def _of_moments(terms: TermsOfItems, has: Inputs) -> LongTable:
-    return LongTable(packed_shares(has.moments, has.send(terms)), terms.names)
-
-
-def _of_labels(has: Inputs) -> LongTable:
-    labels = has.labels_of_apps
-    return LongTable(packed_shares(has.apps, has.send(labels)), labels.names)
-
-
-def _of_categories(has: Inputs) -> LongTable:
-    categories = has.labels_of_apps.through(has.categories_of_labels)
-    return LongTable(packed_shares(has.apps, has.send(categories)), categories.names)
-
-
-def _of_words(has: Inputs) -> LongTable:
-    words = has.labels_of_apps.through(has.words_of_labels)
-    return indicated(LongTable(packed_shares(has.apps, has.send(words)), words.names))
-
-
-def indicated(table: LongTable) -> LongTable:
-    """Return `table` with every value 1."""
-    ones = F.array_repeat(F.lit(1.0).cast("float"), F.size("terms"))
-    return replace(table, rows=table.rows.withColumn("values", ones))
+    build: Callable[[Inputs, Sequence[str], Collection[str]], LongTable]
+    numeric: bool = False
+    indicator: bool = False
 
 
 BLOCKS = (
-    Block("brand", "brand_model", False, lambda has: LongTable(devices.packed_text(has.phones, "phone_brand"))),
-    Block("model", "brand_model", False, lambda has: LongTable(devices.packed_text(has.phones, "device_model"))),
-    Block("weekday", "weekday", True, partial(_of_moments, events.WEEKDAYS)),
-    Block("hour", "hour", True, partial(_of_moments, events.HOURS)),
-    Block("weekday_hour", "weekday_hour", False, partial(_of_moments, events.WEEKDAYS_AND_HOURS)),
-    Block("app", "app", True, lambda has: LongTable(packed_shares(has.apps))),
-    Block("label", "label", True, _of_labels),
-    Block("category", "category", False, _of_categories),
-    Block("category_word", "category_word", False, _of_words),
+    Block("brand", "brand_model", _of_phones),
+    Block("model", "brand_model", _of_phones),
+    Block("weekday", "weekday", _of_moments, numeric=True),
+    Block("hour", "hour", _of_moments, numeric=True),
+    Block("weekday_hour", "weekday_hour", _of_moments),
+    Block("app", "app", _of_apps, numeric=True),
+    Block("label", "label", _of_apps, numeric=True),
+    Block("category", "category", _of_apps),
+    Block("category_word", "category_word", _of_apps, indicator=True),
 )
 
 
@@ -100,15 +101,20 @@ def blocks_of(feature_sets: Sequence[str]) -> list[Block]:
     return [block for block in BLOCKS if block.feature_set in feature_sets]
 
 
-def long_table(block: Block, given: Inputs, encoding: str) -> LongTable:
-    """Return the long table of a block; the union of all is the design matrix.
+def built_together(blocks: Sequence[Block]) -> list[list[Block]]:
+    """Return the blocks that share most of their work, and are therefore built by one query, in groups."""
+    return [list(group) for _, group in groupby(blocks, key=lambda block: block.build)]
+
+
+def long_table(blocks: Sequence[Block], given: Inputs, encoding: str) -> LongTable:
+    """Return the long table of `blocks` that are built together; the union of all is the design matrix.
 
     Parameters
     ----------
-    block : Block
+    blocks : sequence of Block
     given : Inputs
     encoding : {"fraction", "indicator"}
         ``indicator`` makes every value 1.
     """
-    table = block.build(given)
-    return indicated(table) if encoding == "indicator" else table
+    indicators = {block.name for block in blocks if block.indicator or encoding == "indicator"}
+    return blocks[0].build(given, [block.name for block in blocks], indicators)

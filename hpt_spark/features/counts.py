@@ -78,7 +78,9 @@ class Counts:
         return Counts(self.device_ids[some], self.items, matrix)
 
 
-def counts_per_device(rows: DataFrame, counted: Callable[[pa.Table], Counts], known: Broadcast[np.ndarray]) -> DataFrame:
+def counts_per_device(
+    rows: DataFrame, counted: Callable[[pa.Table], Counts], known: Broadcast[np.ndarray]
+) -> DataFrame:
     """Return the counts of each known device.
 
     Parameters
@@ -100,10 +102,10 @@ def counts_per_device(rows: DataFrame, counted: Callable[[pa.Table], Counts], kn
             yield counted(chunk).per_device(known.value).to_arrow()
 
     def add_up(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        partial = list(batches)
+        partial = [batch for batch in batches if batch.num_rows]
         if partial:
-            together = pa.Table.from_batches(partial).combine_chunks().to_batches()
-            yield Counts.of_arrow(together[0]).per_device(known.value).to_arrow()
+            (rows,) = pa.Table.from_batches(partial).combine_chunks().to_batches()
+            yield Counts.of_arrow(rows).per_device(known.value).to_arrow()
 
     return rows.mapInArrow(count, SCHEMA).repartition("device_id").mapInArrow(add_up, SCHEMA)
 

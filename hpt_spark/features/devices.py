@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F
+import numpy as np
+import pyarrow as pa
+
+from hpt_spark.data.schemas import FILE_ROW
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+PACKED = "device_id bigint, block string, terms array<string>, values array<float>"
 
-def first_brand_and_model(phone_brand_device_model: DataFrame) -> DataFrame:
-    """Return each device's brand and model; of a repeated device the first row of the file counts.
+
+def packed_texts(phone_brand_device_model: DataFrame, columns: dict[str, str]) -> DataFrame:
+    """Return for each device and block the text of a column as the only term, with the value 1; a null gives none.
 
     Parameters
     ----------
     phone_brand_device_model : DataFrame
-        The table of that name.
+        The table of that name; of a repeated device the first row of the file counts.
+    columns : dict
+        The column of each block.
 
     Returns
     -------
     DataFrame
-        ``device_id, phone_brand, device_model``, one row per device.
+        `PACKED`
     """
-    first = F.min(F.struct("file_row", "phone_brand", "device_model")).alias("first")
-    return (
-        phone_brand_device_model.groupBy("device_id")
-        .agg(first)
-        .select("device_id", "first.phone_brand", "first.device_model")
-    )
+
+    def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        rows = list(batches)
+        if rows:
+            first = first_rows(pa.Table.from_batches(rows))
+            yield from (_packed(block, first.select(["device_id", column])) for block, column in columns.items())
+
+    needed = phone_brand_device_model.select(FILE_ROW, "device_id", *columns.values())
+    return needed.repartition("device_id").mapInArrow(pack, PACKED)
 
 
-def packed_text(phones: DataFrame, column: str) -> DataFrame:
-    """Return ``device_id, terms, values`` where the only term is the text of `column`; a null gives none."""
-    with_text = phones.where(F.col(column).isNotNull())
-    return with_text.select(
-        "device_id", F.array(column).alias("terms"), F.array(F.lit(1.0).cast("float")).alias("values")
-    )
+def first_rows(rows: pa.Table) -> pa.Table:
+    """Return the first row of each device in the order of the file."""
+    in_order = rows.sort_by(FILE_ROW)
+    _, first = np.unique(in_order.column("device_id").to_numpy(), return_index=True)
+    return in_order.take(pa.array(first))
+
+
+def _packed(block: str, rows: pa.Table) -> pa.RecordBatch:
+    device_ids, texts = (column.combine_chunks() for column in rows.drop_null().columns)
+    ends = pa.array(np.arange(len(texts) + 1), pa.int32())
+    columns = [
+        device_ids,
+        pa.array([block] * len(texts), pa.string()),
+        pa.ListArray.from_arrays(ends, texts),
+        pa.ListArray.from_arrays(ends, pa.array(np.ones(len(texts), np.float32))),
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=["device_id", "block", "terms", "values"])

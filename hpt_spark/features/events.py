@@ -51,6 +51,8 @@ def _terms_of_hours(term: Callable[[int, int], int | str]) -> TermsOfItems:
     return TermsOfItems.of_pairs(pa.chunked_array([HOURS_OF_WEEK]), pa.chunked_array([terms]))
 
 
-WEEKDAYS = _terms_of_hours(lambda weekday, hour: weekday)
-HOURS = _terms_of_hours(lambda weekday, hour: hour)
-WEEKDAYS_AND_HOURS = _terms_of_hours(lambda weekday, hour: f"{weekday}_{hour}")
+TERMS = {
+    "weekday": _terms_of_hours(lambda weekday, hour: weekday),
+    "hour": _terms_of_hours(lambda weekday, hour: hour),
+    "weekday_hour": _terms_of_hours(lambda weekday, hour: f"{weekday}_{hour}"),
+}

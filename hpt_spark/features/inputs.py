@@ -13,7 +13,7 @@ from hpt_spark.data.arrow import arrow_of
 from hpt_spark.data.schemas import FILE_ROW
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
-from hpt_spark.features import apps, devices, events
+from hpt_spark.features import apps, events
 from hpt_spark.features.counts import counts_per_device
 from hpt_spark.features.terms import TermsOfItems
 
@@ -53,7 +53,6 @@ class Inputs:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._kept: list[DataFrame] = []
         self._sent: list[Broadcast[Any]] = []
 
     @_once
@@ -73,14 +72,14 @@ class Inputs:
 
     @_once
     def phones(self) -> DataFrame:
-        """One row per device: its brand and model."""
-        return self._keep(devices.first_brand_and_model(self._tables["phone_brand_device_model"]))
+        """The table of brands and models."""
+        return self._tables["phone_brand_device_model"]
 
     @_once
     def moments(self) -> DataFrame:
         """Events per device and hour of the week."""
         moments = events.moments(self._tables["events"])
-        return self._keep(counts_per_device(moments, events.counted_moments, self._known))
+        return counts_per_device(moments, events.counted_moments, self._known)
 
     @_once
     def apps(self) -> DataFrame:
@@ -89,7 +88,7 @@ class Inputs:
         devices_of_events = self.send(apps.DevicesOfEvents.of_events(of_events, self._known_ids))
 
         app_events = self._tables["app_events"].select("event_id", "app_id")
-        return self._keep(counts_per_device(app_events, apps.CountedApps(devices_of_events), self._known))
+        return counts_per_device(app_events, apps.CountedApps(devices_of_events), self._known)
 
     @_once
     def labels_of_apps(self) -> TermsOfItems:
@@ -118,8 +117,6 @@ class Inputs:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for frame in self._kept:
-            frame.unpersist()
         for sent in self._sent:
             sent.destroy()
 
@@ -143,7 +140,3 @@ class Inputs:
                 "one row: remove the others from the file and run `hpt-spark ingest` again."
             )
         return devices
-
-    def _keep(self, frame: DataFrame) -> DataFrame:
-        self._kept.append(frame.persist())
-        return frame

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-# A block's long table of device, term and value, packed: what a device has is one row, because a million elements
-# of arrays take Spark a tenth of the time that a million rows take.
-PACKED = "device_id bigint, terms array<bigint>, values array<float>"
+# The long table of device, block, term and value, packed: what a device has of a block is one row, because a million
+# elements of arrays take Spark a tenth of the time that a million rows take.
+PACKED = "device_id bigint, block string, terms array<bigint>, values array<float>"
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,20 @@ class TermsOfItems:
         return rows_by_id(self.borne, self.items, items)
 
 
-def packed_shares(counts: DataFrame, terms: Broadcast[TermsOfItems] | None = None) -> DataFrame:
-    """Return for each device its terms, and of each the share of the device's counts that is of items which bear it.
+def packed_shares(
+    counts: DataFrame, terms_of: Broadcast[dict[str, TermsOfItems | None]], indicators: Collection[str] = ()
+) -> DataFrame:
+    """Return for each device and block its terms, and of each the share of the counts of the items that bear it.
 
     Parameters
     ----------
     counts : DataFrame
         One row per device, from `counts_per_device`.
-    terms : Broadcast of TermsOfItems, optional
-        A term is then its place among their names. Without, an item is its own and only term.
+    terms_of : Broadcast of dict
+        For each block the terms of the items; a term is then its place among their names. With None
+        an item is its own and only term.
+    indicators : collection of str
+        The blocks whose values are to be 1 instead.
 
     Returns
     -------
@@ -75,23 +80,27 @@ def packed_shares(counts: DataFrame, terms: Broadcast[TermsOfItems] | None = Non
 
     def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield shares(Counts.of_arrow(batch), terms.value if terms else None)
+            counts = Counts.of_arrow(batch)
+            for block, terms in terms_of.value.items():
+                yield shares(counts, block, terms, block in indicators)
 
     return counts.mapInArrow(pack, PACKED)
 
 
-def shares(counts: Counts, terms: TermsOfItems | None) -> pa.RecordBatch:
-    """Return the shares of some devices as the columns that `PACKED` names."""
+def shares(counts: Counts, block: str, terms: TermsOfItems | None, indicate: bool) -> pa.RecordBatch:
+    """Return the shares of some devices, or 1 for each with `indicate`, as the columns that `PACKED` names."""
     sums = counts.matrix if terms is None else counts.matrix @ terms.of(counts.items)
     all_counts = np.asarray(counts.matrix.sum(axis=1)).ravel()
-    values = sums.data / np.repeat(all_counts, np.diff(sums.indptr))
+    values = np.ones(sums.nnz) if indicate else sums.data / np.repeat(all_counts, np.diff(sums.indptr))
+    found = counts.items[sums.indices] if terms is None else sums.indices
     ends = pa.array(sums.indptr, pa.int32())
     columns = [
         pa.array(counts.device_ids),
-        pa.ListArray.from_arrays(ends, pa.array(counts.items[sums.indices] if terms is None else sums.indices, pa.int64())),
+        pa.array([block] * len(counts.device_ids), pa.string()),
+        pa.ListArray.from_arrays(ends, pa.array(found, pa.int64())),
         pa.ListArray.from_arrays(ends, pa.array(values.astype(np.float32))),
     ]
-    return pa.RecordBatch.from_arrays(columns, names=["device_id", "terms", "values"])
+    return pa.RecordBatch.from_arrays(columns, names=["device_id", "block", "terms", "values"])
 
 
 def _once(borne: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from hpt_spark.data.arrow import arrow_of
 from hpt_spark.data.tables import Tables
-from hpt_spark.features.blocks import Block, Inputs, blocks_of, long_table
+from hpt_spark.features.blocks import Block, blocks_of, built_together, long_table
+from hpt_spark.features.inputs import Inputs
 from hpt_spark.matrix.assemble import AssembledBlock, assemble_block, encode_classes, side_by_side
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.progress import Progress
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
 log = logging.getLogger(__name__)
-
-_BLOCKS_AT_A_TIME = 4
 
 
 def collect_design(tables: Tables, feature_sets: Sequence[str], encoding: str, min_devices: int) -> DesignMatrix:
@@ -30,24 +28,29 @@ def collect_design(tables: Tables, feature_sets: Sequence[str], encoding: str, m
     InputError
         When the tables hold what no design can be made of, such as a device twice.
     """
-    def assembled_block(block: Block) -> AssembledBlock:
-        table = long_table(block, given, encoding)
+
+    def assembled(blocks: list[Block]) -> list[AssembledBlock]:
+        table = long_table(blocks, given, encoding)
         rows = arrow_of(table.rows)
+        return [assembled_block(block, rows.filter(pc.field("block") == block.name), table.names) for block in blocks]
+
+    def assembled_block(block: Block, rows: pa.Table, names: Mapping[str, pa.Array]) -> AssembledBlock:
         if not rows.num_rows:
             tables.refuse_empty()
         ids = (given.train_ids, given.test_ids)
-        return assemble_block(block.name, block.numeric, rows, table.names, *ids, min_devices)
+        return assemble_block(block.name, block.numeric, rows, names.get(block.name), *ids, min_devices)
 
     with Inputs(tables) as given:
-        assembled = _assembled_together(blocks_of(feature_sets), assembled_block, tables.spark.sparkContext.cancelAllJobs)
+        together = built_together(blocks_of(feature_sets))
+        parts = _assembled_together(together, assembled, tables.spark.sparkContext.cancelAllJobs)
         classes, y_train = encode_classes(given.train.column("group").to_pylist())
     return DesignMatrix(
-        X_train=side_by_side(block.train for block in assembled),
-        X_test=side_by_side(block.test for block in assembled),
+        X_train=side_by_side(block.train for block in parts),
+        X_test=side_by_side(block.test for block in parts),
         y_train=y_train,
         train_device_ids=given.train_ids,
         test_device_ids=given.test_ids,
-        columns=[(block.vocabulary.block, term) for block in assembled for term in block.vocabulary.terms],
+        columns=[(block.vocabulary.block, term) for block in parts for term in block.vocabulary.terms],
         classes=classes,
         facts={
             "feature_sets": list(feature_sets),
@@ -59,38 +62,37 @@ def collect_design(tables: Tables, feature_sets: Sequence[str], encoding: str, m
                     "rare_terms_dropped": block.rare_terms,
                     "test_only_terms_dropped": block.test_only_terms,
                 }
-                for block in assembled
+                for block in parts
             },
         },
     )
 
 
 def _assembled_together(
-    blocks: Sequence[Block], assembled_block: Callable[[Block], AssembledBlock], cancel_all_jobs: Callable[[], None]
+    together: Sequence[list[Block]],
+    assembled: Callable[[list[Block]], list[AssembledBlock]],
+    cancel_all_jobs: Callable[[], None],
 ) -> list[AssembledBlock]:
-    """Collect and assemble two blocks at a time, so that no core waits for the end of another's work.
+    """Collect and assemble all at the same time, so that no core waits for the end of another's work.
 
-    The block of the apps is begun first: it takes longest, and several others build on its counts.
+    The blocks of the apps, which are the last, are begun first: they take longest.
     """
     with (
-        Progress("build_features", len(blocks), "blocks") as progress,
-        ThreadPoolExecutor(_BLOCKS_AT_A_TIME) as pool,
+        Progress("build_features", sum(map(len, together)), "blocks") as progress,
+        ThreadPoolExecutor(len(together)) as pool,
     ):
-        running = {
-            block: pool.submit(assembled_block, block)
-            for block in sorted(blocks, key=lambda block: block.name != "app")
-        }
+        running = [pool.submit(assembled, blocks) for blocks in reversed(together)]
         try:
-            for done in as_completed(running.values()):
-                vocabulary = done.result().vocabulary
-                progress.advance(note=f"{vocabulary.block}: {len(vocabulary)} columns")
+            for done in as_completed(running):
+                for vocabulary in (part.vocabulary for part in done.result()):
+                    progress.advance(note=f"{vocabulary.block}: {len(vocabulary)} columns")
         except BaseException:
-            _give_up(running.values(), cancel_all_jobs)
+            _give_up(running, cancel_all_jobs)
             raise
-        return [running[block].result() for block in blocks]
+        return [part for done in reversed(running) for part in done.result()]
 
 
-def _give_up(running: Iterable[Future[AssembledBlock]], cancel_all_jobs: Callable[[], None]) -> None:
+def _give_up(running: Iterable[Future[list[AssembledBlock]]], cancel_all_jobs: Callable[[], None]) -> None:
     """Cancel what was begun, so that a failure or a Ctrl-C does not wait for the rest."""
     left = [future for future in running if not future.cancel()]
     while wait(left, timeout=0.2).not_done:

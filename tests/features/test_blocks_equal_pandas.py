@@ -9,7 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.pandas_pipeline import build as build_with_pandas
@@ -80,7 +80,7 @@ def test_the_number_of_partitions_does_not_matter(spark, tables, setting, partit
     expected = built(spark, tables)
     setting("spark.sql.shuffle.partitions", str(partitions))
     setting("spark.sql.files.maxPartitionBytes", str(1 << 14))
-    setting("spark.sql.autoBroadcastJoinThreshold", "-1")
+    setting("spark.sql.execution.arrow.maxRecordsPerBatch", "50")
     assert_same(built(spark, tables), expected)
 
 
@@ -140,7 +140,7 @@ def write_zips(folder, content):
         os.remove(path)
 
 
-@settings(max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(content=hostile_tables())
 def test_hostile_tables(spark, tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("hostile")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from hpt_spark.features.apps import DevicesOfEvents
 from hpt_spark.features.counts import Counts
-from hpt_spark.features.events import HOURS_OF_WEEK, WEEKDAYS, WEEKDAYS_AND_HOURS, counted_moments
+from hpt_spark.features.events import HOURS_OF_WEEK, TERMS, counted_moments
 from hpt_spark.features.terms import TermsOfItems, shares
 
 NUMBERS = st.sampled_from([-(2**63), -3, 0, 1, 7, 2**63 - 1])
@@ -39,7 +40,7 @@ def moments(pairs):
 def test_counts_of_parts_add_up_to_the_counts_of_all(pairs, cuts):
     known = np.array([-3, 1, 2**63 - 1])
     edges = [0, *sorted(cut for cut in cuts if cut < len(pairs)), len(pairs)]
-    parts = [moments(pairs[begin:end]).per_device(known).to_arrow() for begin, end in zip(edges, edges[1:])]
+    parts = [moments(pairs[begin:end]).per_device(known).to_arrow() for begin, end in itertools.pairwise(edges)]
     (rows,) = pa.Table.from_batches(parts).combine_chunks().to_batches() or [parts[0]]
     together = Counts.of_arrow(rows).per_device(known)
     assert as_counter(together) == Counter(pair for pair in pairs if pair[0] in known)
@@ -62,7 +63,7 @@ def test_shares_are_those_of_the_items_that_bear_a_term(bearers, pairs):
     counts = DevicesOfEvents(known, known).counted(columns(pairs, "event_id", "app_id")).per_device(known)
     found = {
         (row["device_id"], terms.names[term].as_py()): value
-        for row in shares(counts, terms).to_pylist()
+        for row in shares(counts, "label", terms, indicate=False).to_pylist()
         for term, value in zip(row["terms"], row["values"], strict=True)
     }
     of_device = Counter(device for device, _ in pairs)
@@ -80,7 +81,9 @@ def test_terms_of_terms_are_borne_once(labels, categories):
     expected = {(app, category) for app, label in labels for other, category in categories if label == other}
     for app, row in zip(through.items.tolist(), through.of(through.items).toarray()):
         assert set(row.tolist()) <= {0, 1}
-        assert {through.names[at].as_py() for at in np.flatnonzero(row)} == {term for one, term in expected if one == app}
+        assert {through.names[at].as_py() for at in np.flatnonzero(row)} == {
+            term for one, term in expected if one == app
+        }
 
 
 @pytest.mark.parametrize("items", [[], [5]])
@@ -90,6 +93,6 @@ def test_an_unknown_item_bears_no_term(items):
 
 
 def test_hours_of_the_week_begin_on_monday():
-    assert WEEKDAYS.names.to_pylist() == list(range(7))
-    assert WEEKDAYS_AND_HOURS.names.to_pylist()[:25] == [*(f"0_{hour}" for hour in range(24)), "1_0"]
+    assert TERMS["weekday"].names.to_pylist() == list(range(7))
+    assert TERMS["weekday_hour"].names.to_pylist()[:25] == [*(f"0_{hour}" for hour in range(24)), "1_0"]
     assert len(HOURS_OF_WEEK) == 168

@@ -9,14 +9,15 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType
 
+from hpt_spark.data.arrow import arrow_of
 from hpt_spark.errors import InputError
 from hpt_spark.features.blocks import Block
-from hpt_spark.matrix.collect import _assembled_together, arrow_of
+from hpt_spark.matrix.collect import _assembled_together
 
-BRAND, APP = (Block(name, name, False, lambda has: None) for name in ("brand", "app"))
+BRAND, APP = (Block(name, name, build=lambda has, blocks, indicators: None) for name in ("brand", "app"))
 
 
-def test_when_a_block_fails_the_others_are_not_waited_for(spark, tmp_path):
+def test_when_some_blocks_fail_the_others_are_not_waited_for(spark, tmp_path):
     begun, ended = str(tmp_path / "begun"), []
 
     def sleep(number):
@@ -24,17 +25,15 @@ def test_when_a_block_fails_the_others_are_not_waited_for(spark, tmp_path):
         time.sleep(200)
         return number
 
-    def assembled(block, frame):
-        if block is BRAND:
+    def assembled(blocks):
+        if blocks == [BRAND]:
             while not Path(begun).exists():
                 time.sleep(0.05)
             raise InputError("the brands are wrong")
-        arrow_of(frame)
-        ended.append(block)
+        arrow_of(spark.range(1).select(F.udf(sleep, LongType())("id")))
+        ended.append(blocks)
 
-    numbers = spark.range(1)
-    frames = {BRAND: numbers, APP: numbers.select(F.udf(sleep, LongType())("id"))}
     with pytest.raises(InputError, match="the brands are wrong"):
-        _assembled_together(frames, assembled)
+        _assembled_together([[BRAND], [APP]], assembled, spark.sparkContext.cancelAllJobs)
     assert not ended
     assert not spark.sparkContext.statusTracker().getActiveJobsIds()

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.assemble import RowsOfDevices, assemble_block, encode_classes, side_by_side
+from hpt_spark.features.counts import rows_by_id
+from hpt_spark.matrix.assemble import AssembledBlock, assemble_block, encode_classes, side_by_side
 from hpt_spark.matrix.design import FILES, DesignMatrix
 from hpt_spark.matrix.vocabulary import Vocabulary
 
@@ -77,12 +78,19 @@ def long_tables(draw):
 
 
 def as_table(rows: list[tuple[int, str, float]]) -> pa.Table:
-    schema = pa.schema({"device_id": pa.int64(), "term": pa.string(), "value": pa.float32()})
-    return pa.Table.from_pylist([dict(zip(schema.names, row)) for row in rows], schema)
+    """Pack `rows` as they arrive: what a device has is one row."""
+    packed: dict[int, tuple[list[str], list[float]]] = {}
+    for device, term, value in rows:
+        terms, values = packed.setdefault(device, ([], []))
+        terms.append(term)
+        values.append(value)
+    schema = pa.schema({"device_id": pa.int64(), "terms": pa.list_(pa.string()), "values": pa.list_(pa.float32())})
+    return pa.Table.from_pylist([dict(zip(schema.names, (device, *lists))) for device, lists in packed.items()], schema)
 
 
-def rows_of(devices: list[int]) -> RowsOfDevices:
-    return RowsOfDevices(np.array(devices, np.int64))
+def assembled(rows: pa.Table, train: list[int], test: list[int], min_devices: int = 1, names=None) -> AssembledBlock:
+    ids = (np.array(devices, np.int64) for devices in (train, test))
+    return assemble_block("block", False, rows, names, *ids, min_devices)
 
 
 @law(long_tables(), st.integers(1, 3))
@@ -99,18 +107,20 @@ def test_a_block_equals_the_dense_one_built_cell_by_cell(drawn, min_devices):
                 found[devices.index(device), kept.index(term)] = value
         return found
 
-    block = assemble_block("block", False, as_table(rows), rows_of(train), rows_of(test), min_devices)
+    block = assembled(as_table(rows), train, test, min_devices)
     assert list(block.vocabulary.terms) == kept
     assert (block.train.dtype, block.test.dtype) == (np.float32, np.float32)
     np.testing.assert_array_equal(block.train.toarray(), dense(train))
     np.testing.assert_array_equal(block.test.toarray(), dense(test))
-    assert block.test_only_terms == sum(count == 0 for count in in_train.values())
+    in_test = {term for term, devices in having.items() if devices & set(test)}
+    assert block.test_only_terms == sum(in_train[term] == 0 for term in in_test)
     assert block.rare_terms == sum(0 < count < min_devices for count in in_train.values())
 
 
 def test_terms_of_few_training_devices_and_of_test_devices_only_are_dropped_and_counted():
     rows = [(1, "both", 1.0), (2, "both", 0.5), (1, "rare", 1.0), (9, "rare", 1.0), (9, "test only", 1.0)]
-    block = assemble_block("block", False, as_table(rows), rows_of([2, 1]), rows_of([9]), min_devices=2)
+    rows += [(77, "of a stranger", 1.0)]
+    block = assembled(as_table(rows), [2, 1], [9], min_devices=2)
     assert block.vocabulary.terms == ("both",)
     assert block.train.toarray().tolist() == [[0.5], [1.0]]
     assert block.test.nnz == 0
@@ -118,15 +128,25 @@ def test_terms_of_few_training_devices_and_of_test_devices_only_are_dropped_and_
 
 
 def test_a_table_in_several_chunks_is_read_whole():
-    table = pa.concat_tables([as_table([(1, "b", 1.0)]), as_table([(2, "a", 0.5), (1, "a", 0.25)])])
-    block = assemble_block("block", False, table, rows_of([1, 2]), rows_of([]))
+    table = pa.concat_tables([as_table([(1, "b", 1.0), (1, "a", 0.25)]), as_table([(2, "a", 0.5)])])
+    block = assembled(table, [1, 2], [])
     assert block.train.toarray().tolist() == [[0.25, 1.0], [0.5, 0.0]]
 
 
+def test_terms_may_be_places_among_their_names():
+    schema = pa.schema({"device_id": pa.int64(), "terms": pa.list_(pa.int64()), "values": pa.list_(pa.float32())})
+    rows = pa.Table.from_pylist([{"device_id": 1, "terms": [2, 0], "values": [0.5, 1.0]}], schema)
+    block = assembled(rows, [1], [], names=pa.array(["c", "nobody's", "a"]))
+    assert block.vocabulary.terms == ("a", "c")
+    assert block.train.toarray().tolist() == [[0.5, 1.0]]
+
+
 @law(st.lists(IDS, unique=True), st.lists(IDS))
-def test_the_row_of_a_device_is_its_place(devices, asked):
-    expected = [devices.index(device) if device in devices else -1 for device in [*devices, *asked]]
-    assert rows_of(devices).rows(np.array([*devices, *asked], np.int64)).tolist() == expected
+def test_the_row_of_an_id_is_its_own_or_empty(ids, asked):
+    matrix = sparse.csr_matrix(np.diag(np.arange(1, len(ids) + 1)))
+    found = rows_by_id(matrix, np.array(ids, np.int64), np.array([*ids, *asked], np.int64))
+    expected = [ids.index(one) + 1 if one in ids else 0 for one in [*ids, *asked]]
+    assert np.asarray(found.sum(axis=1)).ravel().tolist() == expected
 
 
 def test_blocks_lie_side_by_side_with_sorted_columns():
