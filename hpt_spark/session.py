@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 
-# What a JVM that we start ourselves needs, where no spark-defaults.conf speaks. The heap holds what waits to leave
-# Spark beside a shuffle. The parallel collector takes less time and memory on few cores. A job of half a minute pays
-# more for machine code of the highest tier than it gets back, but for the few loops that run millions of times.
+# What a JVM that we start ourselves needs, where no spark-defaults.conf speaks. The parallel collector takes less time
+# and memory on few cores. A job of half a minute pays more for machine code of the highest tier than it gets back, but
+# for the few loops that run millions of times. A thread of Spark's that has no memory left ends without a word, and
+# what waits for it would wait for ever.
 JVM_OPTIONS = (
     "-XX:+UseParallelGC",
+    "-XX:+ExitOnOutOfMemoryError",
     "-XX:Tier4InvocationThreshold=50000",
     "-XX:Tier4MinInvocationThreshold=6000",
     "-XX:Tier4CompileThreshold=150000",
@@ -37,14 +39,17 @@ JVM_OPTIONS = (
     f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
 )
 JVM_DEFAULTS = {
-    "spark.driver.memory": "2g",
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.extraJavaOptions": " ".join(JVM_OPTIONS),
 }
 
 # What our queries need, where nothing else is configured. With a limit in bytes Spark 4.1 measures the batch again
 # at each row that goes to Python, which takes longer than all the rest of it.
-SQL_DEFAULTS = {"spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1)}
+SQL_DEFAULTS = {
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
+    # What a partition of counts becomes, several times its size, waits in the heap to leave Spark, more than once.
+    "spark.sql.adaptive.advisoryPartitionSizeInBytes": "8m",
+}
 
 
 _kept: list[SparkSession] = []  # what `within_reach` has started
@@ -215,8 +220,8 @@ def _suit_our_queries(session: SparkSession) -> None:
     context = session.sparkContext
     defaults = dict(SQL_DEFAULTS)
     if str(context.master).startswith("local"):
-        # Spark's own 200 partitions are for clusters; here each costs more than the work in it.
-        defaults["spark.sql.shuffle.partitions"] = str(context.defaultParallelism)
+        # Spark's own 200 partitions are for clusters; here many of them cost more than the work in them.
+        defaults["spark.sql.shuffle.partitions"] = str(max(32, context.defaultParallelism))
         use_this_python(context)
     for key, value in defaults.items():
         if not context.getConf().contains(key):

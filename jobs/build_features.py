@@ -10,17 +10,18 @@ from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.cli import run_job
 from hpt_spark.config import Config
 from hpt_spark.data.tables import Tables
-from hpt_spark.matrix.collect import collect_design
+from hpt_spark.matrix.collect import collect_blocks
 from hpt_spark.session import spark_session, within_reach
 
 
 def main(config: Config) -> None:
-    """Read the tables, collect the design, save it whole."""
+    """Read the tables, collect the blocks, save the design whole."""
     with within_reach("build_features", config.spark, config.run.dir):
         run, features = RunDirectory(config.run.dir), config.features
         with spark_session("build_features", config.spark) as spark:
             tables = Tables(spark, config.tables.uri)
-            design = collect_design(tables, features.sets, features.encoding, features.min_devices)
+            collected = collect_blocks(tables, features.sets, features.encoding, features.min_devices)
+        design = collected.design()
         run.save_design(design)
     print(f"{run.uri}/design: {design.describe()}")
 

@@ -93,7 +93,7 @@ def test_the_session_is_what_the_settings_say(sessions):
     one, two, _, _ = sessions
     assert (one["name"], one["master"]) == ("hpt-spark one", "local[1]")
     assert (two["name"], two["master"]) == ("hpt-spark two", "local[2]")
-    assert one["settings"][:2] == ["1", str(2**31 - 1)]
+    assert one["settings"][:2] == ["32", str(2**31 - 1)]
     assert (two["settings"][0], two["settings"][2]) == ("3", "true")
 
 

@@ -39,29 +39,33 @@ def words_of_labels(label_categories: DataFrame) -> DataFrame:
 
 @dataclass(frozen=True)
 class DevicesOfEvents:
-    """Which device each event is of; small enough (16 bytes an event) to be sent everywhere.
+    """Which device each event is of; small enough (12 bytes an event) to be sent everywhere.
 
     Parameters
     ----------
     event_ids : ndarray of int64, shape (n_events,)
         In ascending order.
-    device_ids : ndarray of int64, shape (n_events,)
+    devices : ndarray of int32, shape (n_events,)
+        Places among `device_ids`.
+    device_ids : ndarray of int64
     """
 
     event_ids: np.ndarray
+    devices: np.ndarray
     device_ids: np.ndarray
 
     @classmethod
     def of_events(cls, events: pa.Table, known: np.ndarray) -> DevicesOfEvents:
         """Return the events of the devices that are `known`."""
-        event_ids, device_ids = (events.column(name).to_numpy() for name in ("event_id", "device_id"))
-        codes, distinct = numbered(events.column("device_id"))
-        of_known = np.isin(distinct.to_numpy(), known)[codes]
-        event_ids, device_ids = event_ids[of_known], device_ids[of_known]
+        event_ids = events.column("event_id").to_numpy()
+        devices, distinct = numbered(events.column("device_id"))
+        device_ids = distinct.to_numpy()
+        of_known = np.isin(device_ids, known)[devices]
+        event_ids, devices = event_ids[of_known], devices[of_known]
         if not (event_ids[1:] >= event_ids[:-1]).all():
             order = np.argsort(event_ids, kind="stable")
-            event_ids, device_ids = event_ids[order], device_ids[order]
-        return cls(event_ids, device_ids)
+            event_ids, devices = event_ids[order], devices[order]
+        return cls(event_ids, devices, device_ids)
 
     def counted(self, app_events: pa.Table) -> Counts:
         """Count one for each row of ``event_id, app_id`` whose event is known.
@@ -73,7 +77,7 @@ class DevicesOfEvents:
         is_first[1:] = event_ids[1:] != event_ids[:-1]
         begins = np.flatnonzero(is_first)
         codes, app_ids = numbered(app_events.column("app_id"))
-        ones = np.ones(len(codes), np.int64)
+        ones = np.ones(len(codes), np.int32)
         runs = sparse.csr_matrix((ones, codes, np.append(begins, len(codes))), shape=(len(begins), len(app_ids)))
         first = np.searchsorted(self.event_ids, event_ids[begins], side="left")
         last = np.searchsorted(self.event_ids, event_ids[begins], side="right")
@@ -81,7 +85,7 @@ class DevicesOfEvents:
         times = last - first
         run_of_row = np.repeat(np.arange(len(begins)), times)
         event_of_row = np.arange(len(run_of_row)) + np.repeat(first - np.cumsum(times) + times, times)
-        return Counts(self.device_ids[event_of_row], app_ids.to_numpy(), runs[run_of_row])
+        return Counts(self.device_ids[self.devices[event_of_row]], app_ids.to_numpy(), runs[run_of_row])
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "device_id bigint, items array<bigint>, counts array<bigint>"
 
-# What is counted at once: larger chunks leave fewer rows to exchange, smaller ones need less memory (64 MB).
+# What is counted at once: larger chunks leave fewer rows to exchange, smaller ones need less memory (about 200 MB).
 ROWS_AT_A_TIME = 1 << 22
 
 
@@ -33,7 +33,7 @@ class Counts:
     device_ids : ndarray of int64, shape (n_rows,)
     items : ndarray of int64, shape (n_items,)
         Each once.
-    matrix : scipy.sparse.csr_matrix of int64, shape (n_rows, n_items)
+    matrix : scipy.sparse.csr_matrix of int32 or int64, shape (n_rows, n_items)
         How often the device of a row has each item.
     """
 
@@ -54,7 +54,7 @@ class Counts:
         columns = [
             pa.array(self.device_ids),
             pa.ListArray.from_arrays(ends, pa.array(self.items[self.matrix.indices])),
-            pa.ListArray.from_arrays(ends, pa.array(self.matrix.data)),
+            pa.ListArray.from_arrays(ends, pa.array(self.matrix.data, pa.int64())),
         ]
         return pa.RecordBatch.from_arrays(columns, names=["device_id", "items", "counts"])
 
@@ -63,7 +63,7 @@ class Counts:
         codes, distinct = numbered(pa.array(self.device_ids))
         device_ids = distinct.to_numpy()
         at = np.flatnonzero(np.isin(device_ids, known)[codes])
-        ones = np.ones(len(at), np.int64)
+        ones = np.ones(len(at), self.matrix.dtype)
         rows_of_device = sparse.csr_matrix((ones, (codes[at], at)), shape=(len(device_ids), len(codes)))
         return Counts(device_ids, self.items, rows_of_device @ self.matrix).without_empty_rows()
 

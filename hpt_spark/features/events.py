@@ -42,7 +42,7 @@ def counted_moments(rows: pa.Table) -> Counts:
     """Count one for each row of ``device_id, hour_of_week``."""
     hours = rows.column("hour_of_week").to_numpy()
     ends = np.arange(len(hours) + 1)
-    matrix = sparse.csr_matrix((np.ones(len(hours), np.int64), hours, ends), shape=(len(hours), len(HOURS_OF_WEEK)))
+    matrix = sparse.csr_matrix((np.ones(len(hours), np.int32), hours, ends), shape=(len(hours), len(HOURS_OF_WEEK)))
     return Counts(rows.column("device_id").to_numpy(), HOURS_OF_WEEK, matrix)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from hpt_spark.features.counts import numbered, rows_by_id, sparse_rows
+from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.matrix.vocabulary import Vocabulary
 
 
@@ -35,6 +37,14 @@ class AssembledBlock:
     rare_terms: int
     test_only_terms: int
 
+    def facts(self) -> dict[str, int]:
+        """Return what the manifest tells of the block."""
+        return {
+            "columns": len(self.vocabulary),
+            "rare_terms_dropped": self.rare_terms,
+            "test_only_terms_dropped": self.test_only_terms,
+        }
+
 
 def assemble_block(
     block: str,
@@ -53,7 +63,7 @@ def assemble_block(
     numeric : bool
         Whether the terms are ordered by value rather than by code point.
     rows : pyarrow.Table
-        ``device_id: int64, terms: list of int64 or string, values: list of float``, each device and,
+        ``device_id: int64, terms: list of integer or string, values: list of float``, each device and,
         in its list, each term once, in any order. Devices that are asked for nowhere are left out.
     names : pyarrow.Array, optional
         What the terms are, where those in `rows` are places among them.
@@ -66,7 +76,7 @@ def assemble_block(
     if names is None:
         codes, names = numbered(terms.flatten())
     else:
-        codes = terms.flatten().to_numpy().astype(np.int32)
+        codes = terms.flatten().to_numpy()
     of_devices = sparse_rows(terms, codes, values, len(names))
     device_ids = rows.column("device_id").to_numpy()
     train, test = (rows_by_id(of_devices, device_ids, wanted) for wanted in (train_ids, test_ids))
@@ -89,8 +99,47 @@ def _in_columns(matrix: sparse.csr_matrix, column_of_code: np.ndarray, width: in
     """Return `matrix` with each code in its column, without the codes that have none."""
     columns = column_of_code[matrix.indices]
     used = columns >= 0
+    if used.all():
+        return sparse.csr_matrix((matrix.data, columns, matrix.indptr), shape=(matrix.shape[0], width))
     ends = np.concatenate(([0], np.cumsum(used)))[matrix.indptr]
     return sparse.csr_matrix((matrix.data[used], columns[used], ends), shape=(matrix.shape[0], width))
+
+
+@dataclass
+class CollectedBlocks:
+    """All blocks of a design matrix.
+
+    Parameters
+    ----------
+    blocks : list of AssembledBlock
+        In the order of the columns.
+    groups : list of str
+        The class of each training device.
+    train_ids, test_ids : ndarray of int64
+        The devices of the rows.
+    settings : dict
+        What the manifest tells of how they were made.
+    """
+
+    blocks: list[AssembledBlock]
+    groups: list[str]
+    train_ids: np.ndarray
+    test_ids: np.ndarray
+    settings: dict[str, Any]
+
+    def design(self) -> DesignMatrix:
+        """Put the blocks side by side."""
+        classes, y_train = encode_classes(self.groups)
+        return DesignMatrix(
+            X_train=side_by_side([block.train for block in self.blocks]),
+            X_test=side_by_side([block.test for block in self.blocks]),
+            y_train=y_train,
+            train_device_ids=self.train_ids,
+            test_device_ids=self.test_ids,
+            columns=[(block.vocabulary.block, term) for block in self.blocks for term in block.vocabulary.terms],
+            classes=classes,
+            facts={**self.settings, "blocks": {block.vocabulary.block: block.facts() for block in self.blocks}},
+        )
 
 
 def side_by_side(matrices: Iterable[sparse.csr_matrix]) -> sparse.csr_matrix:

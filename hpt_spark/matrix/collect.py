@@ -13,15 +13,18 @@ from hpt_spark.data.arrow import arrow_of
 from hpt_spark.data.tables import Tables
 from hpt_spark.features.blocks import Block, blocks_of, built_together, long_table
 from hpt_spark.features.inputs import Inputs
-from hpt_spark.matrix.assemble import AssembledBlock, assemble_block, encode_classes, side_by_side
-from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.matrix.assemble import AssembledBlock, CollectedBlocks, assemble_block
 from hpt_spark.progress import Progress
 
 log = logging.getLogger(__name__)
 
+EMPTY = pa.schema({"device_id": pa.int64(), "terms": pa.list_(pa.string()), "values": pa.list_(pa.float32())})
 
-def collect_design(tables: Tables, feature_sets: Sequence[str], encoding: str, min_devices: int) -> DesignMatrix:
-    """Build the features of all devices and assemble their design matrix on the driver.
+
+def collect_blocks(tables: Tables, feature_sets: Sequence[str], encoding: str, min_devices: int) -> CollectedBlocks:
+    """Build the features of all devices and assemble them, block by block, on the driver.
+
+    The blocks are put side by side later, when Spark has given its memory back.
 
     Raises
     ------
@@ -31,41 +34,44 @@ def collect_design(tables: Tables, feature_sets: Sequence[str], encoding: str, m
 
     def assembled(blocks: list[Block]) -> list[AssembledBlock]:
         table = long_table(blocks, given, encoding)
-        rows = arrow_of(table.rows)
-        return [assembled_block(block, rows.filter(pc.field("block") == block.name), table.names) for block in blocks]
+        rows = _taken_apart(arrow_of(table.rows).to_batches(), table.names)
+        return [assembled_block(block, rows.pop(block.name, []), table.names.get(block.name)) for block in blocks]
 
-    def assembled_block(block: Block, rows: pa.Table, names: Mapping[str, pa.Array]) -> AssembledBlock:
-        if not rows.num_rows:
+    def assembled_block(block: Block, rows: list[pa.RecordBatch], names: pa.Array | None) -> AssembledBlock:
+        if not rows:
             tables.refuse_empty()
-        ids = (given.train_ids, given.test_ids)
-        return assemble_block(block.name, block.numeric, rows, names.get(block.name), *ids, min_devices)
+        packed = pa.Table.from_batches(rows, schema=rows[0].schema if rows else EMPTY)
+        rows.clear()
+        return assemble_block(block.name, block.numeric, packed, names, given.train_ids, given.test_ids, min_devices)
 
     with Inputs(tables) as given:
         together = built_together(blocks_of(feature_sets))
         parts = _assembled_together(together, assembled, tables.spark.sparkContext.cancelAllJobs)
-        classes, y_train = encode_classes(given.train.column("group").to_pylist())
-    return DesignMatrix(
-        X_train=side_by_side(block.train for block in parts),
-        X_test=side_by_side(block.test for block in parts),
-        y_train=y_train,
-        train_device_ids=given.train_ids,
-        test_device_ids=given.test_ids,
-        columns=[(block.vocabulary.block, term) for block in parts for term in block.vocabulary.terms],
-        classes=classes,
-        facts={
-            "feature_sets": list(feature_sets),
-            "encoding": encoding,
-            "min_devices": min_devices,
-            "blocks": {
-                block.vocabulary.block: {
-                    "columns": len(block.vocabulary),
-                    "rare_terms_dropped": block.rare_terms,
-                    "test_only_terms_dropped": block.test_only_terms,
-                }
-                for block in parts
-            },
-        },
-    )
+        return CollectedBlocks(
+            blocks=parts,
+            groups=given.train.column("group").to_pylist(),
+            train_ids=given.train_ids,
+            test_ids=given.test_ids,
+            settings={"feature_sets": list(feature_sets), "encoding": encoding, "min_devices": min_devices},
+        )
+
+
+def _taken_apart(batches: list[pa.RecordBatch], names: Mapping[str, pa.Array]) -> dict[str, list[pa.RecordBatch]]:
+    """Return the rows of each block; `batches`, which are gigabytes, are given back one after the other.
+
+    Terms that are places among `names` need half the width.
+    """
+    rows: dict[str, list[pa.RecordBatch]] = {}
+    while batches:
+        batch = batches.pop()
+        for block in batch.column("block").unique().to_pylist():
+            device_ids, _, terms, values = batch.filter(pc.equal(batch.column("block"), block)).columns
+            if block in names:
+                terms = terms.cast(pa.list_(pa.int32()))
+            columns = {"device_id": device_ids, "terms": terms, "values": values}
+            rows.setdefault(block, []).append(pa.RecordBatch.from_pydict(columns))
+    pa.default_memory_pool().release_unused()
+    return rows
 
 
 def _assembled_together(

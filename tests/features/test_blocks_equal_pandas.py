@@ -17,7 +17,7 @@ from hpt_spark.data.generate.files import generate
 from hpt_spark.data.ingest import ingest
 from hpt_spark.data.schemas import GROUPS, TABLES
 from hpt_spark.data.tables import Tables
-from hpt_spark.matrix.collect import collect_design
+from hpt_spark.matrix.collect import collect_blocks
 from hpt_spark.sections import FEATURE_SETS
 
 
@@ -41,7 +41,7 @@ def meanings(columns):
 
 
 def built(spark, tables, sets=FEATURE_SETS, encoding="fraction", min_devices=1):
-    return collect_design(Tables(spark, str(tables)), sets, encoding, min_devices)
+    return collect_blocks(Tables(spark, str(tables)), sets, encoding, min_devices).design()
 
 
 @pytest.mark.parametrize(("encoding", "min_devices"), [("fraction", 1), ("indicator", 1), ("fraction", 7)])

@@ -60,7 +60,11 @@ def test_app_events_are_counted_as_by_a_join(events, app_events):
 def test_shares_are_those_of_the_items_that_bear_a_term(bearers, pairs):
     terms = TermsOfItems.of_pairs(*columns(bearers, "item", "term").columns)
     known = np.unique([device for device, _ in pairs]).astype(np.int64)
-    counts = DevicesOfEvents(known, known).counted(columns(pairs, "event_id", "app_id")).per_device(known)
+    counts = (
+        DevicesOfEvents(known, np.arange(len(known)), known)
+        .counted(columns(pairs, "event_id", "app_id"))
+        .per_device(known)
+    )
     found = {
         (row["device_id"], terms.names[term].as_py()): value
         for row in shares(counts, "label", terms, indicate=False).to_pylist()

@@ -12,7 +12,7 @@ from hpt_spark.data.schemas import TABLES
 from hpt_spark.data.sources import find_files, open_source
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.collect import collect_design
+from hpt_spark.matrix.collect import collect_blocks
 from hpt_spark.sections import FEATURE_SETS
 
 pytestmark = pytest.mark.blob
@@ -28,7 +28,7 @@ def digests(folder):
 
 def saved(spark, tables, folder):
     folder.mkdir()
-    collect_design(Tables(spark, str(tables)), FEATURE_SETS, "fraction", 1).save(folder)
+    collect_blocks(Tables(spark, str(tables)), FEATURE_SETS, "fraction", 1).design().save(folder)
     return digests(folder)
 
 
