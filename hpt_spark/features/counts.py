@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "device_id bigint, items array<bigint>, counts array<bigint>"
 
-# What is counted at once: larger chunks leave fewer rows to exchange, smaller ones need less memory (about 200 MB).
-ROWS_AT_A_TIME = 1 << 22
+# What is counted at once: larger chunks leave fewer rows to exchange, smaller ones need less memory (about 100 MB).
+ROWS_AT_A_TIME = 1 << 21
 
 
 @dataclass(frozen=True)
