@@ -18,8 +18,6 @@ from hpt_spark.progress import Progress
 
 log = logging.getLogger(__name__)
 
-EMPTY = pa.schema({"device_id": pa.int64(), "terms": pa.list_(pa.string()), "values": pa.list_(pa.float32())})
-
 
 def collect_blocks(tables: Tables, feature_sets: Sequence[str], encoding: str, min_devices: int) -> CollectedBlocks:
     """Build the features of all devices and assemble them, block by block, on the driver.
@@ -40,7 +38,7 @@ def collect_blocks(tables: Tables, feature_sets: Sequence[str], encoding: str, m
     def assembled_block(block: Block, rows: list[pa.RecordBatch], names: pa.Array | None) -> AssembledBlock:
         if not rows:
             tables.refuse_empty()
-        packed = pa.Table.from_batches(rows, schema=rows[0].schema if rows else EMPTY)
+        packed = pa.Table.from_batches(rows, None if rows else _schema_of_none(names))
         rows.clear()
         return assemble_block(block.name, block.numeric, packed, names, given.train_ids, given.test_ids, min_devices)
 
@@ -72,6 +70,11 @@ def _taken_apart(batches: list[pa.RecordBatch], names: Mapping[str, pa.Array]) -
             rows.setdefault(block, []).append(pa.RecordBatch.from_pydict(columns))
     pa.default_memory_pool().release_unused()
     return rows
+
+
+def _schema_of_none(names: pa.Array | None) -> pa.Schema:
+    term = pa.string() if names is None else pa.int32()
+    return pa.schema({"device_id": pa.int64(), "terms": pa.list_(term), "values": pa.list_(pa.float32())})
 
 
 def _assembled_together(

@@ -9,7 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from bench.pandas_pipeline import build as build_with_pandas
@@ -140,7 +140,14 @@ def write_zips(folder, content):
         os.remove(path)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+# Not shrunk: each example takes seconds.
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+)
 @given(content=hostile_tables())
 def test_hostile_tables(spark, tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("hostile")
