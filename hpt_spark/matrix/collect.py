@@ -42,6 +42,7 @@ def collect_blocks(tables: Tables, feature_sets: Sequence[str], encoding: str, m
         rows.clear()
         return assemble_block(block.name, block.numeric, packed, names, given.train_ids, given.test_ids, min_devices)
 
+    tables["gender_age_train"]  # a folder without tables is refused before several threads find that out
     with Inputs(tables) as given:
         together = built_together(blocks_of(feature_sets))
         parts = _assembled_together(together, assembled, tables.spark.sparkContext.cancelAllJobs)
