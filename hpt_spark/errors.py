@@ -29,4 +29,12 @@ class TransferError(HptSparkError):
     """A transfer failed after all attempts; the message says what is kept, so that a later one goes on from there."""
 
 
+class MemoryExhaustedError(HptSparkError):
+    """A process that this package has started has no memory left; the message names the setting to change."""
+
+
 NO_PYSPARK = "PySpark is not installed; a cluster brings its own, elsewhere run: pip install 'hpt-spark[spark]'."
+OUT_OF_MEMORY = (
+    "Java, which runs Spark, has no memory left; give it more, e.g. --set spark.conf.spark.driver.memory=4g "
+    "(Spark's own default is 1g)."
+)

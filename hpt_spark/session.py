@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,14 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from hpt_spark.config import masked
-from hpt_spark.errors import NO_PYSPARK, ConfigError, MissingDependencyError
+from hpt_spark.errors import (
+    NO_PYSPARK,
+    OUT_OF_MEMORY,
+    ConfigError,
+    HptSparkError,
+    MemoryExhaustedError,
+    MissingDependencyError,
+)
 from hpt_spark.folders import is_local
 from hpt_spark.java import check_java
 from hpt_spark.sections import SparkSection
@@ -86,6 +94,12 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
         _suit_our_queries(session)
         with _cut_answers_given_up():
             yield session
+    except HptSparkError:
+        raise
+    except Exception:
+        if _java_ran_out_of_memory():
+            raise MemoryExhaustedError(OUT_OF_MEMORY) from None
+        raise
     finally:
         _stop()
 
@@ -193,6 +207,16 @@ def _cut_answers_given_up() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _java_ran_out_of_memory() -> bool:
+    """Return whether the JVM that we started has ended as ``ExitOnOutOfMemoryError`` makes it end."""
+    from pyspark import SparkContext
+
+    java = getattr(SparkContext._gateway, "proc", None)
+    with suppress(subprocess.TimeoutExpired):  # a lost connection is noticed before the process is gone
+        return java is not None and java.wait(timeout=1) == 3
+    return False
 
 
 def _stop() -> None:

@@ -242,3 +242,26 @@ def test_spark_submit_is_known_by_its_gateway(monkeypatch):
     assert not started_by_spark_submit()
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
     assert started_by_spark_submit()
+
+
+WITHOUT_MEMORY = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from hpt_spark.errors import MemoryExhaustedError
+from hpt_spark.sections import SparkSection
+from hpt_spark.session import spark_session
+conf = {"spark.ui.enabled": False, "spark.driver.memory": "512m"}
+try:
+    with spark_session("x", SparkSection(master="local[1]", conf=conf)) as spark:
+        spark.sparkContext._jvm.java.lang.StringBuilder(2_000_000_000)
+except MemoryExhaustedError as error:
+    print(error)
+"""
+
+
+def test_java_without_memory_is_told_and_not_waited_for():
+    answer = subprocess.run(
+        [sys.executable, "-c", WITHOUT_MEMORY, str(ROOT)], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "give it more, e.g. --set spark.conf.spark.driver.memory=4g" in answer.stdout

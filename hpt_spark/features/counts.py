@@ -106,6 +106,7 @@ def counts_per_device(
         if partial:
             (rows,) = pa.Table.from_batches(partial).combine_chunks().to_batches()
             yield Counts.of_arrow(rows).per_device(known.value).to_arrow()
+        pa.default_memory_pool().release_unused()  # the worker stays, for tasks that need less
 
     return rows.mapInArrow(count, SCHEMA).repartition("device_id").mapInArrow(add_up, SCHEMA)
 

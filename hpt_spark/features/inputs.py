@@ -70,7 +70,7 @@ class Inputs:
         """The test devices, in the file's order."""
         return self._devices("gender_age_test", "device_id").column("device_id").to_numpy()
 
-    @_once
+    @property
     def phones(self) -> DataFrame:
         """The table of brands and models."""
         return self._tables["phone_brand_device_model"]
@@ -116,7 +116,9 @@ class Inputs:
     def __enter__(self) -> Inputs:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: object, *_: object) -> None:
+        if failed:
+            return  # Spark ends with the job; or its JVM is gone, and asking it would hide why
         for sent in self._sent:
             sent.destroy()
 
