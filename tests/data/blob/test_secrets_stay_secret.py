@@ -127,7 +127,7 @@ def test_blob_jobs_leave_no_secret(place, raw, tmp_path, command_lines, token):
     assert jobs.run("ingest", AZURE_STORAGE_CONNECTION_STRING=place.azurite.connection_string) == 0
     assert jobs.run("ingest", named, "--dry-run", MY_TOKEN=token, **key) == 0
     assert jobs.run("ingest", named, MY_TOKEN=expired) == 2
-    assert jobs.run("ingest", named, MY_TOKEN="S3CRET !") == 2
+    assert jobs.run("ingest", named, MY_TOKEN="Bl0bS3CRET !") == 2
 
     place.proxy.instead = lambda exchange: b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
     count = len(place.proxy.exchanges)
@@ -139,7 +139,7 @@ def test_blob_jobs_leave_no_secret(place, raw, tmp_path, command_lines, token):
     job.terminate()
     assert jobs.end(job) == 143
 
-    left = refuse_secrets(jobs, tmp_path, command_lines, {*secrets_of(place, token, expired), b"S3CRET"})
+    left = refuse_secrets(jobs, tmp_path, command_lines, {*secrets_of(place, token, expired), b"Bl0bS3CRET"})
     assert any(b"sig=***" in text for text in left.values())  # the requests' URLs were logged
     assert any(b"MY_TOKEN" in text for text in jobs.shown.values())
     assert any(b"source.credential=MY_TOKEN" in line for line in command_lines)
