@@ -1,7 +1,8 @@
-"""From Spark to the driver in columnar form."""
+"""Rows in columnar form: out of Spark, and batches gathered into tables."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -18,3 +19,17 @@ def arrow_of(frame: DataFrame) -> pa.Table:
     from pyspark.sql.pandas.types import to_arrow_schema
 
     return pa.Table.from_batches(frame._collect_as_arrow(), to_arrow_schema(frame.schema))  # type: ignore[operator]
+
+
+def gathered(batches: Iterable[pa.RecordBatch], least: int, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
+    """Gather batches into tables of at least so many rows each, but for the last."""
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        held.append(batch)
+        rows += batch.num_rows
+        if rows >= least:
+            yield pa.Table.from_batches(held, schema)
+            held, rows = [], 0
+    if rows:
+        yield pa.Table.from_batches(held, schema)

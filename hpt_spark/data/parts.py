@@ -9,6 +9,7 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hpt_spark.data.arrow import gathered
 from hpt_spark.folders import Folder
 
 ROW_GROUP_ROWS = 1 << 20
@@ -17,16 +18,7 @@ ROW_GROUPS_PER_PART = 4
 
 def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
     """Gather batches into tables that are large enough to be a row group each."""
-    gathered: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        gathered.append(batch)
-        rows += batch.num_rows
-        if rows >= ROW_GROUP_ROWS:
-            yield pa.Table.from_batches(gathered, schema)
-            gathered, rows = [], 0
-    if rows:
-        yield pa.Table.from_batches(gathered, schema)
+    return gathered(batches, ROW_GROUP_ROWS, schema)
 
 
 class Parts:

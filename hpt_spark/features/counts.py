@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
+from hpt_spark.data.arrow import gathered
+
 if TYPE_CHECKING:
     from pyspark import Broadcast
     from pyspark.sql import DataFrame
@@ -98,7 +100,7 @@ def counts_per_device(
     """
 
     def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for chunk in _chunks(batches):
+        for chunk in gathered(batches, ROWS_AT_A_TIME):
             yield counted(chunk).per_device(known.value).to_arrow()
 
     def add_up(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -134,16 +136,3 @@ def sparse_rows(terms: pa.ListArray, codes: np.ndarray, values: pa.ListArray, wi
     """Return lists of terms, which are `codes` in all, and lists of their values as rows of a matrix."""
     ends = np.concatenate(([0], np.cumsum(terms.value_lengths().to_numpy())))
     return sparse.csr_matrix((values.flatten().to_numpy(), codes, ends), shape=(len(terms), width))
-
-
-def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        held.append(batch)
-        rows += batch.num_rows
-        if rows >= ROWS_AT_A_TIME:
-            yield pa.Table.from_batches(held)
-            held, rows = [], 0
-    if rows:
-        yield pa.Table.from_batches(held)

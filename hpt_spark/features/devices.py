@@ -9,11 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from hpt_spark.data.schemas import FILE_ROW
+from hpt_spark.features.packed import packed_rows, packed_schema
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-PACKED = "device_id bigint, block string, terms array<string>, values array<float>"
 
 
 def packed_texts(phone_brand_device_model: DataFrame, columns: dict[str, str]) -> DataFrame:
@@ -29,7 +28,7 @@ def packed_texts(phone_brand_device_model: DataFrame, columns: dict[str, str]) -
     Returns
     -------
     DataFrame
-        `PACKED`
+        `packed_schema` of texts.
     """
 
     def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -39,7 +38,7 @@ def packed_texts(phone_brand_device_model: DataFrame, columns: dict[str, str]) -
             yield from (_packed(block, first.select(["device_id", column])) for block, column in columns.items())
 
     needed = phone_brand_device_model.select(FILE_ROW, "device_id", *columns.values())
-    return needed.repartition("device_id").mapInArrow(pack, PACKED)
+    return needed.repartition("device_id").mapInArrow(pack, packed_schema("string"))
 
 
 def first_rows(rows: pa.Table) -> pa.Table:
@@ -51,11 +50,4 @@ def first_rows(rows: pa.Table) -> pa.Table:
 
 def _packed(block: str, rows: pa.Table) -> pa.RecordBatch:
     device_ids, texts = (column.combine_chunks() for column in rows.drop_null().columns)
-    ends = pa.array(np.arange(len(texts) + 1), pa.int32())
-    columns = [
-        device_ids,
-        pa.array([block] * len(texts), pa.string()),
-        pa.ListArray.from_arrays(ends, texts),
-        pa.ListArray.from_arrays(ends, pa.array(np.ones(len(texts), np.float32))),
-    ]
-    return pa.RecordBatch.from_arrays(columns, names=["device_id", "block", "terms", "values"])
+    return packed_rows(device_ids, block, np.arange(len(texts) + 1), texts, np.ones(len(texts), np.float32))

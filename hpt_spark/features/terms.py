@@ -11,15 +11,11 @@ import pyarrow as pa
 from scipy import sparse
 
 from hpt_spark.features.counts import Counts, numbered, rows_by_id
+from hpt_spark.features.packed import packed_rows, packed_schema
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
     from pyspark.sql import DataFrame
-
-
-# The long table of device, block, term and value, packed: what a device has of a block is one row, because a million
-# elements of arrays take Spark a tenth of the time that a million rows take.
-PACKED = "device_id bigint, block string, terms array<bigint>, values array<float>"
 
 
 @dataclass(frozen=True)
@@ -46,11 +42,13 @@ class TermsOfItems:
         rows, distinct = numbered(items)
         columns, names = numbered(terms)
         pairs = (np.ones(len(rows), np.int64), (rows, columns))
-        return cls(distinct.to_numpy(), names, _once(sparse.csr_matrix(pairs, shape=(len(distinct), len(names)))))
+        return cls(
+            distinct.to_numpy(), names, _as_indicator(sparse.csr_matrix(pairs, shape=(len(distinct), len(names))))
+        )
 
     def through(self, others: TermsOfItems) -> TermsOfItems:
         """Return the terms that each item bears by way of its own terms, which are the items of `others`."""
-        return TermsOfItems(self.items, others.names, _once(self.borne @ others.of(self.names.to_numpy())))
+        return TermsOfItems(self.items, others.names, _as_indicator(self.borne @ others.of(self.names.to_numpy())))
 
     def of(self, items: np.ndarray) -> sparse.csr_matrix:
         """Return which terms each of `items` bears, as a row of 0 and 1; an unknown one bears none."""
@@ -75,7 +73,7 @@ def packed_shares(
     Returns
     -------
     DataFrame
-        `PACKED`
+        `packed_schema` of numbers.
     """
 
     def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -84,25 +82,19 @@ def packed_shares(
             for block, terms in terms_of.value.items():
                 yield shares(counts, block, terms, block in indicators)
 
-    return counts.mapInArrow(pack, PACKED)
+    return counts.mapInArrow(pack, packed_schema("bigint"))
 
 
 def shares(counts: Counts, block: str, terms: TermsOfItems | None, indicate: bool) -> pa.RecordBatch:
-    """Return the shares of some devices, or 1 for each with `indicate`, as the columns that `PACKED` names."""
+    """Return the shares of some devices, or 1 for each with `indicate`, as packed rows."""
     sums = counts.matrix if terms is None else counts.matrix @ terms.of(counts.items)
     all_counts = np.asarray(counts.matrix.sum(axis=1)).ravel()
     values = np.ones(sums.nnz) if indicate else sums.data / np.repeat(all_counts, np.diff(sums.indptr))
     found = counts.items[sums.indices] if terms is None else sums.indices
-    ends = pa.array(sums.indptr, pa.int32())
-    columns = [
-        pa.array(counts.device_ids),
-        pa.array([block] * len(counts.device_ids), pa.string()),
-        pa.ListArray.from_arrays(ends, pa.array(found, pa.int64())),
-        pa.ListArray.from_arrays(ends, pa.array(values.astype(np.float32))),
-    ]
-    return pa.RecordBatch.from_arrays(columns, names=["device_id", "block", "terms", "values"])
+    terms_found = pa.array(found, pa.int64())
+    return packed_rows(pa.array(counts.device_ids), block, sums.indptr, terms_found, values.astype(np.float32))
 
 
-def _once(borne: sparse.csr_matrix) -> sparse.csr_matrix:
+def _as_indicator(borne: sparse.csr_matrix) -> sparse.csr_matrix:
     borne.data[:] = 1  # what is there twice has become 2
     return borne

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 
@@ -15,8 +14,6 @@ from hpt_spark.features.blocks import Block, blocks_of, built_together, long_tab
 from hpt_spark.features.inputs import Inputs
 from hpt_spark.matrix.assemble import AssembledBlock, CollectedBlocks, assemble_block
 from hpt_spark.progress import Progress
-
-log = logging.getLogger(__name__)
 
 
 def collect_blocks(tables: Tables, feature_sets: Sequence[str], encoding: str, min_devices: int) -> CollectedBlocks:

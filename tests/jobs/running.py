@@ -1,0 +1,109 @@
+"""How the tests run jobs, and what they look at afterwards."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from hpt_spark.matrix.design import DesignMatrix
+
+ROOT = Path(__file__).parent.parent.parent
+BIN = Path(sys.executable).parent
+GRID = {"n_estimators": [3, 5], "max_depth": [2]}
+# As many trainings as fits, so that a kill comes between two of them.
+SLOW_GRID = {"n_estimators": [40], "max_depth": [2, 3], "learning_rate": [0.05, 0.1, 0.2]}
+SPARK = {"master": "local[2]", "conf": {"spark.ui.enabled": False, "spark.sql.shuffle.partitions": 2}}
+
+
+# --- how a job is run ---
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+
+
+def run(*words: str | Path, timeout: float = 200) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user does, outside the checkout."""
+    return subprocess.run(
+        list(map(str, words)), capture_output=True, text=True, env=environment(), timeout=timeout, check=False, cwd="/"
+    )
+
+
+def done(*words: str | Path) -> str:
+    """Run a command that must succeed and return what it printed."""
+    answer = run(*words)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "Traceback" not in answer.stderr
+    return answer.stdout
+
+
+def settings(run_dir: Path, *more: str) -> list[str]:
+    return [word for one in (f"run.dir={run_dir}", *more) for word in ("--set", one)]
+
+
+def grid(values: object) -> str:
+    return f"search.param_grid={json.dumps(values)}"
+
+
+# --- what lies on disk ---
+
+
+def state(folder: Path) -> dict[str, str]:
+    """Return the digest of every file below `folder`."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def split_scores(run_dir: Path) -> list[dict[str, str]]:
+    """Return the text of every split's score: equal texts are equal floats."""
+    return [
+        {name: value for name, value in row.items() if name.startswith(("split", "param", "rank", "mean_test"))}
+        for row in rows_of(run_dir / "cv_results.csv")
+    ]
+
+
+def ids_of_test_file(raw: Path) -> list[str]:
+    with zipfile.ZipFile(raw / "gender_age_test.csv.zip") as archive:
+        lines = archive.read(archive.namelist()[0]).decode("utf-8").splitlines()
+    return lines[1:]
+
+
+def copy_of(run_dir: Path, target: Path, *, design_only: bool = False) -> Path:
+    if design_only:
+        shutil.copytree(run_dir / "design", target / "design")
+    else:
+        shutil.copytree(run_dir, target)
+    return target
+
+
+def change_design(run_dir: Path, **changes: object) -> None:
+    folder = run_dir / "design"
+    design = dataclasses.replace(DesignMatrix.load(folder), **changes)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    design.save(folder)
+
+
+def one_sentence(err: str) -> str:
+    """Return what a job says of a user's mistake, after a look at its form."""
+    assert "Traceback" not in err
+    lines = [line for line in err.splitlines() if line]
+    if lines[:1] == ["hpt-spark: the configuration is wrong:"]:
+        assert len(lines) == 2, err
+        return lines[1]
+    assert len(lines) == 1, err
+    assert lines[0].startswith("hpt-spark: ")
+    return lines[0].removeprefix("hpt-spark: ")

@@ -1,0 +1,187 @@
+"""What the jobs refuse: exit code 2, one sentence, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hpt_spark.matrix.design import DesignMatrix
+from tests.jobs.running import (
+    BIN,
+    ROOT,
+    change_design,
+    copy_of,
+    grid,
+    one_sentence,
+    run,
+    settings,
+    state,
+)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("features.sets=[brand_model, wekday]", "did you mean `weekday`?"),
+        (grid({}), "is empty: name at least one parameter with a list of values"),
+        (grid([]), "is empty: name at least one parameter with a list of values"),
+        (grid({"max_depth": []}), "has no value for max_depth"),
+        (grid({"max_dept": [2]}), "search.param_grid names what xgboost.XGBClassifier does not know: max_dept"),
+        ("search.estimator_params={sead: 1}", "does not know: sead (did you mean seed?)"),
+        ("search.estimator=xgboost.XGBClasifier", "search.estimator=xgboost.XGBClasifier cannot be imported"),
+        ("search.estimator=nowhere.Model", "search.estimator=nowhere.Model cannot be imported"),
+        ("search.estimator=json.JSONDecoder", "has no fit and get_params"),
+        ("search.scoring=neg_logloss", "did you mean `neg_log_loss`?"),
+    ],
+)
+def test_tune_refuses_a_search_that_cannot_be_before_it_starts(place, design_only, job, setting, said):
+    before = state(design_only)
+    code, out, err = job("tune", "--conf", place / "conf.yaml", *settings(design_only, setting))
+    assert (code, out) == (2, "")
+    assert said in one_sentence(err)
+    assert state(design_only) == before
+
+
+def test_tune_refuses_a_group_with_fewer_devices_than_folds(place, design_only, job):
+    y = DesignMatrix.load(design_only / "design").y_train.copy()
+    y[y == 3] = 4
+    y[0] = 3
+    change_design(design_only, y_train=y)
+    before = state(design_only)
+    code, out, err = job("tune", "--conf", place / "conf.yaml", *settings(design_only))
+    assert (code, out) == (2, "")
+    said = one_sentence(err)
+    assert "too few training devices for search.cv=2 in group F29-32 (1); each group needs at least 2" in said
+    assert state(design_only) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tune", "has no design; run `hpt-spark build_features` with the same run.dir."),
+        ("predict", "has no design; run `hpt-spark build_features` with the same run.dir."),
+        ("report", "has no finished search; run `hpt-spark tune` with the same run.dir."),
+    ],
+)
+def test_a_job_before_its_turn_names_the_job_to_run_first(tmp_path, job, name, said):
+    code, out, err = job(name, *settings(tmp_path / "run"))
+    assert (code, out) == (2, "")
+    assert one_sentence(err) == f"run.dir={tmp_path}/run {said}"
+    assert not (tmp_path / "run").exists()
+
+
+def test_predict_refuses_a_design_whose_columns_are_others(copied, job):
+    columns = list(DesignMatrix.load(copied / "design").columns)
+    columns[0] = ("brand", "another brand")
+    change_design(copied, columns=columns)
+    before = state(copied)
+    code, out, err = job("predict", *settings(copied))
+    assert (code, out) == (2, "")
+    assert "are not those that the model was trained on" in one_sentence(err)
+    assert state(copied) == before
+
+
+def test_predict_refuses_a_run_without_a_model_and_one_with_a_damaged_model(copied, job):
+    (copied / "model.ubj").write_bytes(b"no model")
+    before = state(copied)
+    code, _, err = job("predict", *settings(copied))
+    assert (code, f"{copied}/model.ubj cannot be read as a model" in one_sentence(err)) == (2, True)
+    (copied / "model.ubj").unlink()
+    code, _, err = job("predict", *settings(copied))
+    assert (code, f"run.dir={copied} has no model" in one_sentence(err)) == (2, True)
+    del before["model.ubj"]
+    assert state(copied) == before
+
+
+# --- bad tables: several runs of build_features in one process, which share its JVM ---
+
+MANY_BUILDS = """
+import contextlib, io, json, sys
+sys.path.insert(0, sys.argv[1])
+from hpt_spark.cli import run_job
+from jobs import build_features
+for argv in json.loads(sys.argv[2]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = run_job(build_features.main, build_features.__doc__, None, argv)
+    print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
+"""
+
+
+def rewrite(table: Path, change) -> None:
+    """Write a Parquet table again, changed."""
+    content = change(pq.read_table(table))
+    shutil.rmtree(table)
+    table.mkdir()
+    pq.write_table(content, table / "part-0.parquet")
+
+
+def bad_tables() -> dict[str, tuple[str, str, object, str]]:
+    """Return for each mistake: the table, how it is spoilt, the job's sentence."""
+
+    def twice(table: pa.Table) -> pa.Table:
+        first = table.slice(0, 1)
+        at = table.column_names.index("file_row")
+        first = first.set_column(at, "file_row", pa.array([len(table)], pa.int64()))
+        return pa.concat_tables([table, first.cast(table.schema)])
+
+    def as_text(table: pa.Table) -> pa.Table:
+        at = table.column_names.index("device_id")
+        return table.set_column(at, "device_id", table.column("device_id").cast(pa.string()))
+
+    return {
+        "no folder": ("", None, "has no readable table gender_age_train; run `hpt-spark ingest`"),
+        "no table": ("events", shutil.rmtree, "has no readable table events; run `hpt-spark ingest`"),
+        "no column": ("events", lambda table: table.drop_columns(["timestamp"]), "column timestamp is missing"),
+        "id as text": ("gender_age_test", as_text, "column device_id is string where bigint is needed"),
+        "no rows": ("events", lambda table: table.slice(0, 0), "events has no rows; each row should be a moment"),
+        "train twice": ("gender_age_train", twice, "gender_age_train names 1 device(s) more than once, first "),
+    }
+
+
+@pytest.fixture(scope="module")
+def bad_builds(place, tmp_path_factory):
+    """The answer of build_features to each kind of bad tables."""
+    folder, calls = tmp_path_factory.mktemp("bad"), []
+    for number, (table, spoil, _) in enumerate(bad_tables().values()):
+        tables = folder / f"tables{number}"
+        if table:
+            shutil.copytree(place / "tables", tables)
+            if spoil is shutil.rmtree:
+                shutil.rmtree(tables / table)
+            else:
+                rewrite(tables / table, spoil)
+        run_dir = copy_of(place / "untuned", folder / f"run{number}")
+        calls.append(["--conf", str(place / "conf.yaml"), *settings(run_dir, f"tables.uri={tables}")])
+    answer = run(sys.executable, "-c", MANY_BUILDS, ROOT, json.dumps(calls))
+    assert answer.returncode == 0, answer.stderr
+    lines = answer.stdout.splitlines()
+    return {
+        kind: (*json.loads(line), folder / f"run{number}")
+        for number, (kind, line) in enumerate(zip(bad_tables(), lines, strict=True))
+    }
+
+
+@pytest.mark.parametrize("kind", list(bad_tables()))
+def test_build_features_refuses_bad_tables(place, bad_builds, kind):
+    code, out, err, run_dir = bad_builds[kind]
+    assert (code, out) == (2, ""), err
+    assert bad_tables()[kind][2] in one_sentence(err)
+    assert state(run_dir) == state(place / "untuned"), "the design of an earlier run must stay"
+
+
+def test_a_wrong_spark_setting_is_told_at_once(place, tmp_path):
+    """PySpark 4.1 called itself without end when a session with such a setting was used."""
+    words = ["--conf", place / "conf.yaml", *settings(tmp_path / "run", "spark.conf.spark.sql.shuffle.partitions=many")]
+    answer = run(BIN / "hpt-spark", "build_features", *words, timeout=100)
+    assert answer.returncode == 2, answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert "spark.sql.shuffle.partitions" in answer.stderr
+    assert "many" in answer.stderr
+    assert not (tmp_path / "run").exists()
