@@ -68,6 +68,7 @@ def timed(search: Any, X: Any, y: Any, start_seconds: float = 0.0) -> Outcome:
         np.array(per_fold).T.tolist(),
         refit_seconds=search.refit_time_,
         start_seconds=start_seconds,
+        mean_fit_seconds=search.cv_results_["mean_fit_time"].tolist(),
         fit_seconds=getattr(search, "fit_seconds", []),
         score_seconds=getattr(search, "score_seconds", []),
     )

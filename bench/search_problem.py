@@ -85,6 +85,8 @@ class Outcome:
         The share of the machine that other programs took meanwhile.
     scores : list of list of float
         Per candidate, per fold.
+    mean_fit_seconds : list of float
+        Of each candidate, over the folds.
     fit_seconds, score_seconds : list of list of float
         Of each fit, where the peer tells it.
     parts : dict
@@ -98,6 +100,7 @@ class Outcome:
     process_seconds: float = 0.0
     cpu_seconds: float = 0.0
     others: float = 0.0
+    mean_fit_seconds: list[float] = field(default_factory=list)
     fit_seconds: list[list[float]] = field(default_factory=list)
     score_seconds: list[list[float]] = field(default_factory=list)
     parts: dict[str, float] = field(default_factory=dict)

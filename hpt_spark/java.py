@@ -25,8 +25,8 @@ def supported_java(spark_version: str) -> tuple[int, ...]:
     return (17, 21) if major >= 4 else (8, 11, 17)
 
 
-def check_java(spark_version: str) -> None:
-    """Raise unless the Java that Spark would start is one it supports.
+def check_java(spark_version: str) -> int:
+    """Return the release of the Java that Spark would start, if it is one that Spark supports.
 
     Raises
     ------
@@ -45,8 +45,9 @@ def check_java(spark_version: str) -> None:
         place = f"JAVA_HOME={home} has no bin/java" if home else "there is no java on PATH and JAVA_HOME is not set"
         raise MissingDependencyError(f"{wanted}, but {place}; {remedy}")
     found = _release_of(java)
-    if found not in allowed:
+    if found is None or found not in allowed:
         raise MissingDependencyError(f"{wanted}, but {java} is Java {found or 'of an unknown release'}; {remedy}")
+    return found
 
 
 def _release_of(java: str) -> int | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from hpt_spark.class_archive import options_to_use
 from hpt_spark.config import masked
 from hpt_spark.errors import (
     NO_PYSPARK,
@@ -46,10 +47,6 @@ JVM_OPTIONS = (
     "-XX:Tier4BackEdgeThreshold=400000",
     f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
 )
-JVM_DEFAULTS = {
-    "spark.ui.showConsoleProgress": "false",
-    "spark.driver.extraJavaOptions": " ".join(JVM_OPTIONS),
-}
 
 # What our queries need, where nothing else is configured. With a limit in bytes Spark 4.1 measures the batch again
 # at each row that goes to Python, which takes longer than all the rest of it.
@@ -82,9 +79,8 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     logging.getLogger().addFilter(_is_not_from_py4j)
     submitted = started_by_spark_submit()
-    if not submitted:
-        check_java(pyspark.__version__)
-    defaults = {**({} if submitted else _jvm_defaults(job)), "spark.app.name": f"hpt-spark {job}"}
+    defaults = {} if submitted else _jvm_defaults(job, check_java(pyspark.__version__))
+    defaults["spark.app.name"] = f"hpt-spark {job}"
     given = {key: _as_text(value) for key, value in settings.conf.items()}
     if settings.master:
         given["spark.master"] = settings.master
@@ -126,9 +122,13 @@ def started_by_spark_submit() -> bool:
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
-def _jvm_defaults(job: str) -> dict[str, str]:
+def _jvm_defaults(job: str, java: int) -> dict[str, str]:
     room = "features" if job == "build_features" else "search"
-    return {**JVM_DEFAULTS, "spark.python.daemon.module": f"hpt_spark.{room}.worker_daemon"}
+    return {
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.extraJavaOptions": " ".join((*JVM_OPTIONS, *options_to_use(java))),
+        "spark.python.daemon.module": f"hpt_spark.{room}.worker_daemon",
+    }
 
 
 def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import io
 import logging
 import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, BinaryIO
 
+from isal import igzip, igzip_lib, isal_zlib
+
 from hpt_spark.data.sources import SourceFile
 from hpt_spark.errors import InputError
 
+_ISAL_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # typed as one of its instances
 # What damage can raise; the last three come from nonsense in a zip's table of contents.
-_DAMAGE = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, ValueError, struct.error, NotImplementedError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    _ISAL_ERROR,
+    EOFError,
+    ValueError,
+    struct.error,
+    NotImplementedError,
+)
 _ENCRYPTED = 0x1  # a bit in the flags of a zip's member
+_PACKED_SIZE = 1 << 18  # bytes that are inflated at a time
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +59,7 @@ class CsvStream:
         """Return the next `size` bytes: fewer only at the end, none behind it."""
         with _damage_explained(self._file):
             data = self._read(size)
-        self.crc32 = zlib.crc32(data, self.crc32)
+        self.crc32 = isal_zlib.crc32(data, self.crc32)
         return data
 
 
@@ -82,11 +94,11 @@ def _reader(file: SourceFile, packed: _Tallied) -> Callable[[int], bytes]:
     if file.name.endswith(".zip"):
         return _only_member(file, packed).read
     if file.name.endswith(".gz"):
-        return gzip.open(packed, "rb").read
+        return igzip.open(packed, "rb").read
     return packed.read
 
 
-def _only_member(file: SourceFile, packed: _Tallied) -> IO[bytes]:
+def _only_member(file: SourceFile, packed: _Tallied) -> _Inflated:
     archive = _open_zip(file, packed)
     members = [member for member in archive.infolist() if not _is_macos_extra(member)]
     if len(members) < len(archive.infolist()):
@@ -104,7 +116,7 @@ def _only_member(file: SourceFile, packed: _Tallied) -> IO[bytes]:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise InputError(f"{file.location} is packed in an unusual way: zip {names} again with the usual 'deflate'")
     with _damage_explained(file):
-        return archive.open(member)
+        return _Inflated(archive, member)
 
 
 def _open_zip(file: SourceFile, packed: _Tallied) -> zipfile.ZipFile:
@@ -131,6 +143,42 @@ def _damage_explained(file: SourceFile) -> Iterator[None]:
         raise InputError(f"{file.location} is damaged ({error}): copy it again from where it came from") from error
 
 
+class _Inflated:
+    """The text of a zip's member.
+
+    zipfile finds the member and hands out its packed bytes; ISA-L inflates them and adds up the
+    checksum, in a third of the time that zipfile would take for it.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+        as_stored = copy.copy(member)
+        as_stored.compress_type, as_stored.file_size = zipfile.ZIP_STORED, member.compress_size
+        del as_stored.CRC  # it is the text's, not that of the packed bytes
+        self._packed: IO[bytes] = archive.open(as_stored)
+        self._is_packed = member.compress_type != zipfile.ZIP_STORED
+        self._inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_DEFLATE)
+        self._member = member
+        self._crc32 = 0
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes: fewer only at the end, none behind it."""
+        data = self._inflated(size) if self._is_packed else self._packed.read(size)
+        self._crc32 = isal_zlib.crc32(data, self._crc32)
+        if len(data) < size and self._crc32 != self._member.CRC:
+            raise zipfile.BadZipFile(f"Bad CRC-32 for file {self._member.filename!r}")
+        return data
+
+    def _inflated(self, size: int) -> bytes:
+        texts: list[bytes] = []
+        while size and not self._inflater.eof:
+            packed = self._packed.read(_PACKED_SIZE) if self._inflater.needs_input else b""
+            if self._inflater.needs_input and not packed:
+                raise EOFError(f"{self._member.filename!r} ends early")
+            texts.append(self._inflater.decompress(packed, size))
+            size -= len(texts[-1])
+        return b"".join(texts)
+
+
 class _Tallied(io.RawIOBase):
     """A stream that reports how much was read from it."""
 
@@ -138,10 +186,11 @@ class _Tallied(io.RawIOBase):
         self._stream = stream
         self._on_read = on_read
 
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
         self._on_read(len(data))
-        return data
+        return len(data)
 
     def readable(self) -> bool:
         return True

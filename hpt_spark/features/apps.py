@@ -26,15 +26,13 @@ def cleaned(category: Column) -> Column:
 
 
 def categories_of_labels(label_categories: DataFrame) -> DataFrame:
-    """Return ``label_id, term``: the cleaned category of each label; a null category gives none."""
+    """Return ``label_id, term, words``: the cleaned category of each label, and its words; a null category gives none.
+
+    Where white space stands at an end of a category, an empty text stands at that end of its words.
+    """
     with_category = label_categories.where(F.col("category").isNotNull())
-    return with_category.select("label_id", cleaned(F.col("category")).alias("term"))
-
-
-def words_of_labels(label_categories: DataFrame) -> DataFrame:
-    """Return ``label_id, term``: each word of the category of each label."""
-    words = F.explode(F.split("term", WHITE_SPACE)).alias("term")
-    return categories_of_labels(label_categories).select("label_id", words).where(F.col("term") != "")
+    terms = with_category.select("label_id", cleaned(F.col("category")).alias("term"))
+    return terms.select("label_id", "term", F.split("term", WHITE_SPACE).alias("words"))
 
 
 @dataclass(frozen=True)

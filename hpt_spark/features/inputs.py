@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hpt_spark.data.arrow import arrow_of
 from hpt_spark.data.schemas import FILE_ROW
@@ -96,17 +97,22 @@ class Inputs:
         pairs = arrow_of(self._tables["app_labels"])
         return TermsOfItems.of_pairs(pairs.column("app_id"), pairs.column("label_id"))
 
-    @_once
+    @property
     def categories_of_labels(self) -> TermsOfItems:
         """The cleaned category of each label."""
-        pairs = arrow_of(apps.categories_of_labels(self._tables["label_categories"]))
-        return TermsOfItems.of_pairs(pairs.column("label_id"), pairs.column("term"))
+        return TermsOfItems.of_pairs(self._categories.column("label_id"), self._categories.column("term"))
 
-    @_once
+    @property
     def words_of_labels(self) -> TermsOfItems:
         """The words of the category of each label."""
-        pairs = arrow_of(apps.words_of_labels(self._tables["label_categories"]))
-        return TermsOfItems.of_pairs(pairs.column("label_id"), pairs.column("term"))
+        words = self._categories.column("words").combine_chunks()
+        label_ids = self._categories.column("label_id").take(pc.list_parent_indices(words))
+        pairs = pa.table({"label_id": label_ids, "word": words.flatten()}).filter(pc.field("word") != "")
+        return TermsOfItems.of_pairs(pairs.column("label_id"), pairs.column("word"))
+
+    @_once
+    def _categories(self) -> pa.Table:
+        return arrow_of(apps.categories_of_labels(self._tables["label_categories"]))
 
     def send(self, value: Value) -> Broadcast[Value]:
         """Send `value` to where Spark's Python workers are."""

@@ -137,6 +137,8 @@ class SparkRunner:
         if self._used:
             files = [f"{token}*" for token in self._used]
             slots = range(self.slots)
+            if not self._is_local:
+                self._wait_for_tasks_that_were_killed()
             job = _Job(self._context, slots, _TidyUp(files, 0.0 if self._is_local else SECONDS_TO_SPREAD))
             job.start()
             job.join(SECONDS_TO_TIDY_UP)
@@ -150,6 +152,15 @@ class SparkRunner:
             piece.destroy()
         self._pieces = []
         self._sent = None
+
+    def _wait_for_tasks_that_were_killed(self) -> None:
+        """Wait for free slots on each node: where a cancelled job's task has not let go yet, no other would tidy up."""
+        scala: Any = self._context._jsc
+        started = time.monotonic()
+        while time.monotonic() < started + SECONDS_TO_TIDY_UP:
+            if not any(info.numRunningTasks() for info in scala.sc().statusTracker().getExecutorInfos()):
+                return
+            time.sleep(0.1)
 
     @property
     def _is_local(self) -> bool:

@@ -143,6 +143,12 @@ def test_texts_that_look_like_nothing_stay_texts(store):
     assert rows["category"].to_pylist() == [*texts, None]
 
 
+def test_texts_with_an_x_behind_a_zero_do_not_make_the_exact_way_necessary(store, monkeypatch):
+    monkeypatch.setattr(Parser, "_parse_exactly", None)
+    rows = store("phone_brand_device_model", HEADERS["phone_brand_device_model"] + "7,小米,80x\n")
+    assert rows["device_model"].to_pylist() == ["80x"]
+
+
 # --- rows that cannot be parsed
 
 
@@ -166,6 +172,9 @@ BAD_ROWS = [
     ("app_labels", "+1,2", f"app_id is '+1', expected {ID}"),
     ("app_labels", "0x1F,2", f"app_id is '0x1F', expected {ID}"),
     ("app_labels", "0X1F,2", f"app_id is '0X1F', expected {ID}"),
+    ("app_labels", "1,-0x1F", f"label_id is '-0x1F', expected {ID}"),
+    ("app_labels", '"0x1F",2', f"app_id is '0x1F', expected {ID}"),
+    ("phone_brand_device_model", "0x1F,小米,MI 80x", f"device_id is '0x1F', expected {ID}"),
     ("app_labels", "1_000,2", f"app_id is '1_000', expected {ID}"),
     ("app_labels", "١,2", f"app_id is '١', expected {ID}"),
     ("app_labels", ",2", f"app_id is empty, expected {ID}"),

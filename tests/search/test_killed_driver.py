@@ -33,7 +33,9 @@ def fits_of(plan):
 def kill_and_go_on(spark, folder, kind, arguments, seed, kills):
     """Kill the driver `kills` times at moments that `seed` decides, and let the last one end."""
     chance = random.Random(seed)
-    plan = searching.plan_of(folder, kind, **arguments)
+    # Each run has as many fits of its own as a search that is killed once: a kill is to come in time also where the
+    # machine is busy with other things.
+    plan = searching.plan_of(folder, kind, candidates=8 * kills, **arguments)
     fits = fits_of(plan)
     for number in range(kills):
         before = searching.records_in(plan["journal"])
