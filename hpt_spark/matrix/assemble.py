@@ -47,44 +47,32 @@ class AssembledBlock:
 
 
 def assemble_block(
-    block: str,
-    numeric: bool,
-    rows: pa.Table,
-    names: pa.Array | None,
-    train_ids: np.ndarray,
-    test_ids: np.ndarray,
-    min_devices: int = 1,
+    block: CollectedBlock, train_ids: np.ndarray, test_ids: np.ndarray, min_devices: int = 1
 ) -> AssembledBlock:
     """Turn the long table of one block into its columns.
 
     Parameters
     ----------
-    block : str
-    numeric : bool
-        Whether the terms are ordered by value rather than by code point.
-    rows : pyarrow.Table
-        ``device_id: int64, terms: list of integer or string, values: list of float``, each device and,
-        in its list, each term once, in any order. Devices that are asked for nowhere are left out.
-    names : pyarrow.Array, optional
-        What the terms are, where those in `rows` are places among them.
+    block : CollectedBlock
+        Devices in it that are asked for nowhere are left out.
     train_ids, test_ids : ndarray of int64
         The devices of the matrices' rows.
     min_devices : int
         Terms that fewer training devices have are left out.
     """
-    terms, values = (rows.column(name).combine_chunks() for name in ("terms", "values"))
-    if names is None:
+    terms, values = (block.rows.column(name).combine_chunks() for name in ("terms", "values"))
+    if block.names is None:
         codes, names = numbered(terms.flatten())
     else:
-        codes = terms.flatten().to_numpy()
+        codes, names = terms.flatten().to_numpy(), block.names
     of_devices = sparse_rows(terms, codes, values, len(names))
-    device_ids = rows.column("device_id").to_numpy()
+    device_ids = block.rows.column("device_id").to_numpy()
     train, test = (rows_by_id(of_devices, device_ids, wanted) for wanted in (train_ids, test_ids))
 
     devices_of_term, in_test = (np.bincount(matrix.indices, minlength=len(names)) for matrix in (train, test))
     kept = devices_of_term >= max(1, min_devices)
     texts = names.cast(pa.string())
-    vocabulary = Vocabulary.of(block, texts.filter(pa.array(kept)).to_pylist(), numeric)
+    vocabulary = Vocabulary.of(block.name, texts.filter(pa.array(kept)).to_pylist(), block.numeric)
     column_of_code = vocabulary.numbers(texts)
     return AssembledBlock(
         vocabulary,
@@ -105,13 +93,35 @@ def _in_columns(matrix: sparse.csr_matrix, column_of_code: np.ndarray, width: in
     return sparse.csr_matrix((matrix.data[used], columns[used], ends), shape=(matrix.shape[0], width))
 
 
+@dataclass(frozen=True)
+class CollectedBlock:
+    """The long table of one block, on the driver.
+
+    Parameters
+    ----------
+    name : str
+    numeric : bool
+        Whether the terms are ordered by value rather than by code point.
+    rows : pyarrow.Table
+        ``device_id: int64, terms: list of integer or string, values: list of float``, each device and,
+        in its list, each term once, in any order.
+    names : pyarrow.Array, optional
+        What the terms are, where those in `rows` are places among them.
+    """
+
+    name: str
+    numeric: bool
+    rows: pa.Table
+    names: pa.Array | None
+
+
 @dataclass
 class CollectedBlocks:
     """All blocks of a design matrix.
 
     Parameters
     ----------
-    blocks : list of AssembledBlock
+    blocks : list of CollectedBlock
         In the order of the columns.
     groups : list of str
         The class of each training device.
@@ -121,24 +131,29 @@ class CollectedBlocks:
         What the manifest tells of how they were made.
     """
 
-    blocks: list[AssembledBlock]
+    blocks: list[CollectedBlock]
     groups: list[str]
     train_ids: np.ndarray
     test_ids: np.ndarray
     settings: dict[str, Any]
 
     def design(self) -> DesignMatrix:
-        """Put the blocks side by side."""
+        """Make columns of the blocks and put them side by side; `blocks`, which are gigabytes, are given back."""
+        assembled: list[AssembledBlock] = []
+        self.blocks.reverse()
+        while self.blocks:
+            block = self.blocks.pop()
+            assembled.append(assemble_block(block, self.train_ids, self.test_ids, self.settings["min_devices"]))
         classes, y_train = encode_classes(self.groups)
         return DesignMatrix(
-            X_train=side_by_side([block.train for block in self.blocks]),
-            X_test=side_by_side([block.test for block in self.blocks]),
+            X_train=side_by_side([block.train for block in assembled]),
+            X_test=side_by_side([block.test for block in assembled]),
             y_train=y_train,
             train_device_ids=self.train_ids,
             test_device_ids=self.test_ids,
-            columns=[(block.vocabulary.block, term) for block in self.blocks for term in block.vocabulary.terms],
+            columns=[(block.vocabulary.block, term) for block in assembled for term in block.vocabulary.terms],
             classes=classes,
-            facts={**self.settings, "blocks": {block.vocabulary.block: block.facts() for block in self.blocks}},
+            facts={**self.settings, "blocks": {block.vocabulary.block: block.facts() for block in assembled}},
         )
 
 

@@ -12,14 +12,14 @@ from hpt_spark.data.arrow import arrow_of
 from hpt_spark.data.tables import Tables
 from hpt_spark.features.blocks import Block, blocks_of, built_together, long_table
 from hpt_spark.features.inputs import Inputs
-from hpt_spark.matrix.assemble import AssembledBlock, CollectedBlocks, assemble_block
+from hpt_spark.matrix.assemble import CollectedBlock, CollectedBlocks
 from hpt_spark.progress import Progress
 
 
 def collect_blocks(tables: Tables, feature_sets: Sequence[str], encoding: str, min_devices: int) -> CollectedBlocks:
-    """Build the features of all devices and assemble them, block by block, on the driver.
+    """Build the features of all devices and bring them to the driver.
 
-    The blocks are put side by side later, when Spark has given its memory back.
+    They are made a design later, when Spark has given its memory back.
 
     Raises
     ------
@@ -27,24 +27,22 @@ def collect_blocks(tables: Tables, feature_sets: Sequence[str], encoding: str, m
         When the tables hold what no design can be made of, such as a device twice.
     """
 
-    def assembled(blocks: list[Block]) -> list[AssembledBlock]:
+    def collected(blocks: list[Block]) -> list[CollectedBlock]:
         table = long_table(blocks, given, encoding)
         rows = _taken_apart(arrow_of(table.rows).to_batches(), table.names)
-        return [assembled_block(block, rows.pop(block.name, []), table.names.get(block.name)) for block in blocks]
+        return [collected_block(block, rows.pop(block.name, []), table.names.get(block.name)) for block in blocks]
 
-    def assembled_block(block: Block, rows: list[pa.RecordBatch], names: pa.Array | None) -> AssembledBlock:
+    def collected_block(block: Block, rows: list[pa.RecordBatch], names: pa.Array | None) -> CollectedBlock:
         if not rows:
             tables.refuse_empty()
         packed = pa.Table.from_batches(rows, None if rows else _schema_of_none(names))
-        rows.clear()
-        return assemble_block(block.name, block.numeric, packed, names, given.train_ids, given.test_ids, min_devices)
+        return CollectedBlock(block.name, block.numeric, packed, names)
 
     tables["gender_age_train"]  # a folder without tables is refused before several threads find that out
     with Inputs(tables) as given:
         together = built_together(blocks_of(feature_sets))
-        parts = _assembled_together(together, assembled, tables.spark.sparkContext.cancelAllJobs)
         return CollectedBlocks(
-            blocks=parts,
+            blocks=_collected_together(together, collected, tables.spark.sparkContext.cancelAllJobs),
             groups=given.train.column("group").to_pylist(),
             train_ids=given.train_ids,
             test_ids=given.test_ids,
@@ -75,12 +73,12 @@ def _schema_of_none(names: pa.Array | None) -> pa.Schema:
     return pa.schema({"device_id": pa.int64(), "terms": pa.list_(term), "values": pa.list_(pa.float32())})
 
 
-def _assembled_together(
+def _collected_together(
     together: Sequence[list[Block]],
-    assembled: Callable[[list[Block]], list[AssembledBlock]],
+    collected: Callable[[list[Block]], list[CollectedBlock]],
     cancel_all_jobs: Callable[[], None],
-) -> list[AssembledBlock]:
-    """Collect and assemble all at the same time, so that no core waits for the end of another's work.
+) -> list[CollectedBlock]:
+    """Collect all at the same time, so that no core waits for the end of another's work.
 
     The blocks of the apps, which are the last, are begun first: they take longest.
     """
@@ -88,18 +86,18 @@ def _assembled_together(
         Progress("build_features", sum(map(len, together)), "blocks") as progress,
         ThreadPoolExecutor(len(together)) as pool,
     ):
-        running = [pool.submit(assembled, blocks) for blocks in reversed(together)]
+        running = [pool.submit(collected, blocks) for blocks in reversed(together)]
         try:
             for done in as_completed(running):
-                for vocabulary in (part.vocabulary for part in done.result()):
-                    progress.advance(note=f"{vocabulary.block}: {len(vocabulary)} columns")
+                for block in done.result():
+                    progress.advance(note=f"{block.name} of {block.rows.num_rows:,} devices")
         except BaseException:
             _give_up(running, cancel_all_jobs)
             raise
-        return [part for done in reversed(running) for part in done.result()]
+        return [block for done in reversed(running) for block in done.result()]
 
 
-def _give_up(running: Iterable[Future[list[AssembledBlock]]], cancel_all_jobs: Callable[[], None]) -> None:
+def _give_up(running: Iterable[Future[list[CollectedBlock]]], cancel_all_jobs: Callable[[], None]) -> None:
     """Cancel what was begun, so that a failure or a Ctrl-C does not wait for the rest."""
     left = [future for future in running if not future.cancel()]
     while wait(left, timeout=0.2).not_done:

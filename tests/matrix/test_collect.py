@@ -12,7 +12,7 @@ from pyspark.sql.types import LongType
 from hpt_spark.data.arrow import arrow_of
 from hpt_spark.errors import InputError
 from hpt_spark.features.blocks import Block
-from hpt_spark.matrix.collect import _assembled_together
+from hpt_spark.matrix.collect import _collected_together
 
 BRAND, APP = (Block(name, name, build=lambda has, blocks, indicators: None) for name in ("brand", "app"))
 
@@ -34,6 +34,6 @@ def test_when_some_blocks_fail_the_others_are_not_waited_for(spark, tmp_path):
         ended.append(blocks)
 
     with pytest.raises(InputError, match="the brands are wrong"):
-        _assembled_together([[BRAND], [APP]], assembled, spark.sparkContext.cancelAllJobs)
+        _collected_together([[BRAND], [APP]], assembled, spark.sparkContext.cancelAllJobs)
     assert not ended
     assert not spark.sparkContext.statusTracker().getActiveJobsIds()

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from hpt_spark.errors import InputError
 from hpt_spark.features.counts import rows_by_id
-from hpt_spark.matrix.assemble import AssembledBlock, assemble_block, encode_classes, side_by_side
+from hpt_spark.matrix.assemble import AssembledBlock, CollectedBlock, assemble_block, encode_classes, side_by_side
 from hpt_spark.matrix.design import FILES, DesignMatrix
 from hpt_spark.matrix.vocabulary import Vocabulary
 
@@ -90,7 +90,7 @@ def as_table(rows: list[tuple[int, str, float]]) -> pa.Table:
 
 def assembled(rows: pa.Table, train: list[int], test: list[int], min_devices: int = 1, names=None) -> AssembledBlock:
     ids = (np.array(devices, np.int64) for devices in (train, test))
-    return assemble_block("block", False, rows, names, *ids, min_devices)
+    return assemble_block(CollectedBlock("block", False, rows, names), *ids, min_devices)
 
 
 @law(long_tables(), st.integers(1, 3))
