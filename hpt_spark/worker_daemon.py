@@ -11,22 +11,28 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+ARCHIVES = (".zip", ".jar")
+
 
 def serve() -> None:
     """Fork workers for Spark until Spark ends."""
-    sys.path[:] = without_the_zipped_copy(sys.path)
+    sys.path[:] = without_spark_s_archives(sys.path)
+    # Before each task a worker reads the table of contents again of all archives that have been looked into.
+    sys.path_importer_cache.clear()
     gc.collect()
     gc.freeze()  # a collection in a worker would visit what is imported here, and thereby copy its memory
     runpy.run_module("pyspark.daemon", run_name="__main__", alter_sys=True)
 
 
-def without_the_zipped_copy(path: list[str]) -> list[str]:
-    """Return Python's search `path` without the zip of PySpark, where the folder that it was made of is there too.
+def without_spark_s_archives(path: list[str]) -> list[str]:
+    """Return Python's search `path` without the archives of PySpark, where what they hold is installed as folders too.
 
-    Spark puts the zip first. The modules in it are compiled each time they are imported.
+    Spark puts them first: PySpark and py4j as zips, whose modules are compiled each time they are
+    imported, and a jar, which holds none at all.
     """
-    installed = PathFinder.find_spec("pyspark", [entry for entry in path if not entry.endswith("pyspark.zip")])
-    if installed is None or installed.origin is None:
+    folders = [entry for entry in path if not entry.endswith(ARCHIVES)]
+    pyspark, py4j = (PathFinder.find_spec(name, folders) for name in ("pyspark", "py4j"))
+    if pyspark is None or pyspark.origin is None or py4j is None:
         return path
-    home = Path(installed.origin).parent
-    return [entry for entry in path if not (entry.endswith("pyspark.zip") and home in Path(entry).parents)]
+    home = Path(pyspark.origin).parent
+    return [entry for entry in path if not (entry.endswith(ARCHIVES) and home in Path(entry).parents)]

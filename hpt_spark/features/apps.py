@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 from scipy import sparse
 
-from hpt_spark.features.counts import Counts, numbered
+from hpt_spark.features.counts import Counts, are_among, numbered
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
@@ -54,11 +54,11 @@ class DevicesOfEvents:
 
     @classmethod
     def of_events(cls, events: pa.Table, known: np.ndarray) -> DevicesOfEvents:
-        """Return the events of the devices that are `known`."""
+        """Return the events of the devices that are `known`, which are in ascending order."""
         event_ids = events.column("event_id").to_numpy()
         devices, distinct = numbered(events.column("device_id"))
         device_ids = distinct.to_numpy()
-        of_known = np.isin(device_ids, known)[devices]
+        of_known = are_among(device_ids, known)[devices]
         event_ids, devices = event_ids[of_known], devices[of_known]
         if not (event_ids[1:] >= event_ids[:-1]).all():
             order = np.argsort(event_ids, kind="stable")

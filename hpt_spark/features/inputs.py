@@ -130,7 +130,7 @@ class Inputs:
 
     @_once
     def _known_ids(self) -> np.ndarray:
-        return np.concatenate((self.train_ids, self.test_ids))
+        return np.unique(np.concatenate((self.train_ids, self.test_ids)))
 
     @_once
     def _known(self) -> Broadcast[np.ndarray]:

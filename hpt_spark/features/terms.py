@@ -25,7 +25,7 @@ class TermsOfItems:
     Parameters
     ----------
     items : ndarray of int64, shape (n_items,)
-        Each once.
+        Each once, in ascending order, so that finding some takes little time.
     names : pyarrow.Array of int64 or string, length n_terms
         What each term is; each once.
     borne : scipy.sparse.csr_matrix of int64, shape (n_items, n_terms)
@@ -39,12 +39,10 @@ class TermsOfItems:
     @classmethod
     def of_pairs(cls, items: pa.ChunkedArray, terms: pa.ChunkedArray) -> TermsOfItems:
         """Return the terms of items from pairs, of which some may be there twice."""
-        rows, distinct = numbered(items)
+        distinct, rows = np.unique(items.to_numpy(), return_inverse=True)
         columns, names = numbered(terms)
         pairs = (np.ones(len(rows), np.int64), (rows, columns))
-        return cls(
-            distinct.to_numpy(), names, _as_indicator(sparse.csr_matrix(pairs, shape=(len(distinct), len(names))))
-        )
+        return cls(distinct, names, _as_indicator(sparse.csr_matrix(pairs, shape=(len(distinct), len(names)))))
 
     def through(self, others: TermsOfItems) -> TermsOfItems:
         """Return the terms that each item bears by way of its own terms, which are the items of `others`."""

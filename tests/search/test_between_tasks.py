@@ -9,7 +9,6 @@ from zipimport import zipimporter
 import pytest
 
 from hpt_spark.search import between_tasks
-from hpt_spark.worker_daemon import without_the_zipped_copy
 
 
 @pytest.fixture
@@ -41,27 +40,3 @@ def test_what_is_imported_is_not_searched_for_garbage_again(archive):
     assert frozen > 10_000
     between_tasks.keep_it_short()
     assert gc.get_freeze_count() <= frozen, "what a later task leaves is garbage to be found"
-
-
-def test_the_folder_of_pyspark_is_preferred_to_its_own_zip_and_to_no_other(tmp_path):
-    home = tmp_path / "site-packages" / "pyspark"
-    (home / "python" / "lib").mkdir(parents=True)
-    (home / "__init__.py").touch()
-    own, of_a_cluster = str(home / "python" / "lib" / "pyspark.zip"), "/opt/spark/python/lib/pyspark.zip"
-    folder = str(home.parent)
-    assert without_the_zipped_copy([own, folder]) == [folder]
-    assert without_the_zipped_copy([of_a_cluster, folder]) == [of_a_cluster, folder]
-    assert without_the_zipped_copy([own, str(tmp_path)]) == [own, str(tmp_path)]
-
-
-def test_workers_of_our_own_sessions_read_pyspark_from_its_folder(spark):
-    def look(_):
-        import gc
-
-        import pyspark
-
-        return pyspark.__file__, gc.get_freeze_count()
-
-    (origin, frozen), *_ = spark.sparkContext.parallelize(range(2), 2).map(look).collect()
-    assert "pyspark.zip" not in origin
-    assert frozen > 10_000
