@@ -41,7 +41,7 @@ setup(
     package_data={"hpt_spark": ["*.properties"]},
     install_requires=[
         "cloudpickle>=2.2",
-        "isal>=1.6",
+        "isal>=1.7",
         "joblib>=1.3",
         "numpy>=1.23",
         "plotly>=5.18",

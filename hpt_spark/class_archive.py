@@ -7,7 +7,9 @@ release, says nothing and goes without.
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 FIRST_JAVA = 17  # of those that Spark runs on; archives can be made since 13
@@ -20,26 +22,34 @@ def archive() -> Path | None:
 
     Its name says how long it is: one cut short, by a full disk say, would end the JVM with SIGBUS.
     """
-    whole = (file for file in FOLDER.glob("classes-*.jsa") if file.stem == f"classes-{file.stat().st_size}")
-    return next(whole, None)
+    for file in FOLDER.glob("classes-*.jsa"):
+        with suppress(FileNotFoundError):  # another one has just taken its place
+            if file.stem == f"classes-{file.stat().st_size}":
+                return file
+    return None
 
 
 def options_to_use(java: int) -> tuple[str, ...]:
-    """Return what tells a JVM of release `java` to use the archive; nothing where there is none."""
+    """Return what tells a JVM of release `java` to use the archive; nothing where there is none.
+
+    Spark splits these options as a shell does, so that a path with a blank needs its quotes.
+    """
     found = archive() if java >= FIRST_JAVA else None
-    return (f"-XX:SharedArchiveFile={found}", *QUIET) if found else ()
+    return (f'-XX:SharedArchiveFile="{found}"', *QUIET) if found else ()
 
 
 def options_to_make(unfinished: Path) -> tuple[str, ...]:
     """Return what tells a JVM to write an archive of what it has loaded when it ends."""
-    return (f"-XX:ArchiveClassesAtExit={unfinished}", *QUIET)
+    return (f'-XX:ArchiveClassesAtExit="{unfinished}"', *QUIET)
 
 
 def keep(unfinished: Path) -> Path:
     """Let a finished archive take the place of an earlier one; return where it is."""
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())  # or its name might outlive a crash of the machine, and its content not
     kept = FOLDER / f"classes-{unfinished.stat().st_size}.jsa"
+    unfinished.replace(kept)
     for earlier in FOLDER.glob("classes-*.jsa"):
         if earlier != kept:
-            earlier.unlink()  # a JVM that has it open keeps it
-    unfinished.replace(kept)
+            earlier.unlink(missing_ok=True)  # a JVM that has it open keeps it
     return kept

@@ -69,23 +69,25 @@ def _run_in_java_that_writes(archive: Path, folder: Path) -> None:
         search = GridSearchCV(DummyClassifier(), {"random_state": [0, 1]}, sc=spark.sparkContext)
         search.fit(design.X_train, design.y_train)
         ended = _end_of_java()
-    ended()
-    if not archive.exists():
+    if ended() != 0 or not archive.exists():
         raise HptSparkError("Java has not written the archive of its classes; without it Spark starts as before.")
 
 
-def _end_of_java() -> Callable[[], None]:
-    """Return what ends the Java that runs now, and waits until it is gone."""
+def _end_of_java() -> Callable[[], int | None]:
+    """Return what ends the Java that runs now, waits until it is gone, and returns its exit code."""
     from pyspark import SparkContext
 
     gateway: Any = SparkContext._gateway
 
-    def end() -> None:
+    def end() -> int | None:
         gateway.shutdown()
         SparkContext._gateway = SparkContext._jvm = None
         gateway.proc.stdin.close()
         with suppress(subprocess.TimeoutExpired):
-            gateway.proc.wait(timeout=SECONDS_TO_WRITE)
+            return gateway.proc.wait(timeout=SECONDS_TO_WRITE)
+        gateway.proc.kill()  # what it has written is half an archive
+        gateway.proc.wait()
+        return None
 
     return end
 

@@ -9,6 +9,15 @@ import pytest
 
 from hpt_spark import class_archive, warm_up
 
+WITHOUT_THE_OPTION = """
+import sys
+from pathlib import Path
+from hpt_spark import class_archive
+class_archive.FOLDER = Path(sys.argv.pop(1))
+class_archive.options_to_make = lambda unfinished: ()
+from hpt_spark import warm_up
+sys.exit(warm_up.run_job(warm_up.main, None, options=lambda parser: None))
+"""
 MAPPED = """
 import sys
 from hpt_spark import class_archive
@@ -51,7 +60,7 @@ def test_an_archive_that_is_not_as_long_as_its_name_says_is_not_used(folder):
     assert class_archive.archive() is None
     (folder / "classes-5.jsa").write_bytes(b"12345")
     assert class_archive.archive() == folder / "classes-5.jsa"
-    assert class_archive.options_to_use(17)[0] == f"-XX:SharedArchiveFile={folder}/classes-5.jsa"
+    assert class_archive.options_to_use(17)[0] == f'-XX:SharedArchiveFile="{folder}/classes-5.jsa"'
 
 
 @pytest.mark.parametrize("java", [8, 11])
@@ -79,12 +88,24 @@ def test_an_archive_that_java_cannot_read_is_passed_over_without_a_word(tmp_path
 @pytest.mark.spark
 @pytest.mark.slow
 def test_java_maps_the_archive_that_the_warm_up_has_made(tmp_path):
+    tmp_path = tmp_path / "a folder with blanks"
     made = run(WARM_UP, tmp_path)
     assert made.returncode == 0, made.stderr
     (kept,) = tmp_path.iterdir()
     assert made.stdout == f"{kept}: {kept.stat().st_size / 1e6:.0f} MB\n"
     found = run(MAPPED, tmp_path)
     assert (found.returncode, found.stdout) == (0, "True\n"), found.stderr
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_a_java_that_writes_none_is_told_and_leaves_nothing(tmp_path):
+    made = run(WITHOUT_THE_OPTION, tmp_path)
+    assert made.returncode == 1
+    assert made.stderr.endswith(
+        "hpt-spark: Java has not written the archive of its classes; without it Spark starts as before.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_hold_it_is_told(tmp_path):

@@ -46,12 +46,18 @@ def test_each_spark_has_its_java(spark, releases):
 
 
 @pytest.mark.parametrize(
-    ("spark", "java"),
-    [("4.1.0", "17.0.9"), ("4.1.0", "21"), ("4.1.0", "21.0.1-ea"), ("3.3.4", "1.8.0_392"), ("3.3.4", "11.0.21")],
+    ("spark", "java", "release"),
+    [
+        ("4.1.0", "17.0.9", 17),
+        ("4.1.0", "21", 21),
+        ("4.1.0", "21.0.1-ea", 21),
+        ("3.3.4", "1.8.0_392", 8),
+        ("3.3.4", "11.0.21", 11),
+    ],
 )
-def test_a_supported_java_passes(home, spark, java):
+def test_a_supported_java_passes(home, spark, java, release):
     home(OPENJDK.format(java))
-    check_java(spark)
+    assert check_java(spark) == release
 
 
 @pytest.mark.parametrize(("java", "release"), [("1.8.0_392", "8"), ("11.0.21", "11"), ("25", "25"), ("9-ea", "9")])

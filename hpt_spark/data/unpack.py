@@ -172,10 +172,11 @@ class _Inflated:
         texts: list[bytes] = []
         while size and not self._inflater.eof:
             packed = self._packed.read(_PACKED_SIZE) if self._inflater.needs_input else b""
-            if self._inflater.needs_input and not packed:
+            text = self._inflater.decompress(packed, size)
+            if not text and not packed and not self._inflater.eof:
                 raise EOFError(f"{self._member.filename!r} ends early")
-            texts.append(self._inflater.decompress(packed, size))
-            size -= len(texts[-1])
+            texts.append(text)
+            size -= len(text)
         return b"".join(texts)
 
 

@@ -1,4 +1,4 @@
-"""What several blocks are built on, each made once and kept while blocks are built."""
+"""What several blocks are built on; what takes long is made once and kept while blocks are built."""
 
 from __future__ import annotations
 

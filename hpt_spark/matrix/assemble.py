@@ -142,8 +142,9 @@ class CollectedBlocks:
         assembled: list[AssembledBlock] = []
         self.blocks.reverse()
         while self.blocks:
-            block = self.blocks.pop()
-            assembled.append(assemble_block(block, self.train_ids, self.test_ids, self.settings["min_devices"]))
+            # No name for it: the last one, the largest, would be kept until the end.
+            ids_and_least = self.train_ids, self.test_ids, self.settings["min_devices"]
+            assembled.append(assemble_block(self.blocks.pop(), *ids_and_least))
         classes, y_train = encode_classes(self.groups)
         return DesignMatrix(
             X_train=side_by_side([block.train for block in assembled]),

@@ -20,7 +20,8 @@ from hpt_spark.search.failures import killed_worker
 from hpt_spark.search.fit_process import Death
 from hpt_spark.search.forecast import forecast
 from hpt_spark.search.paths import Path, paths_of
-from hpt_spark.search.spark_runner import SparkRunner, WorkerDiedError
+from hpt_spark.search.spark_job import WorkerDiedError
+from hpt_spark.search.spark_runner import SparkRunner
 from hpt_spark.search.worker import PathResult
 
 log = logging.getLogger(__name__)

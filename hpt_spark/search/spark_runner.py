@@ -1,12 +1,11 @@
-"""Paths as tasks of one Spark job; the only module of the search that knows Spark."""
+"""Paths as tasks of one Spark job; with `spark_job` all of the search that knows Spark."""
 
 from __future__ import annotations
 
 import os
 import re
 import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path as FilePath
 from queue import Empty, SimpleQueue
@@ -14,26 +13,18 @@ from typing import Any, Union
 
 import cloudpickle
 from py4j.protocol import Py4JError
-from pyspark import Broadcast, InheritableThread, SparkContext, SparkFiles, TaskContext
+from pyspark import Broadcast, SparkContext, SparkFiles, TaskContext
 from pyspark.accumulators import Accumulator, AccumulatorParam
 
-from hpt_spark.errors import HptSparkError
 from hpt_spark.matrix.node_share import SharedObject, path_on_this_node, read_in_pieces
 from hpt_spark.search import between_tasks
 from hpt_spark.search.fit_process import Death, FitProcess
 from hpt_spark.search.forecast import MemoryLimit
 from hpt_spark.search.memory_limit import memory_limit
 from hpt_spark.search.paths import Path
+from hpt_spark.search.spark_job import SparkJob, explained
 from hpt_spark.search.worker import PathResult
 from hpt_spark.session import use_this_python
-
-# What Spark says when a Python worker or its executor is gone, rather than that Python code failed.
-WORKER_DIED = re.compile(
-    r"Python worker exited unexpectedly|ExecutorLostFailure|Executor ?Lost|Python worker has been crashed|"
-    r"Connection reset|worker was lost|container .* exited|exit(?:ed)? (?:with )?code:? 1(?:37|39|43)",
-    re.IGNORECASE,
-)
-
 
 # A path, and its pickled result or how its process ended.
 Ended = tuple[Path, Union[bytes, Death]]
@@ -45,23 +36,6 @@ SECONDS_TOGETHER = 0.25
 # On a cluster a task that only tidies up waits so long for the other slots to get one of their own.
 SECONDS_TO_SPREAD = 0.2
 SECONDS_TO_TIDY_UP = 20.0
-
-
-class WorkerDiedError(Exception):
-    """A task took its Python worker down, and Spark gave up the job.
-
-    Parameters
-    ----------
-    task : int
-        Position of the task in the job.
-    reason : str
-        What Spark says, in one line.
-    """
-
-    def __init__(self, task: int, reason: str) -> None:
-        super().__init__(reason)
-        self.task = task
-        self.reason = reason
 
 
 class SparkRunner:
@@ -78,6 +52,7 @@ class SparkRunner:
         self._pieces: list[Broadcast[bytes]] = []
         self._sent: str | None = None
         self._used: set[str] = set()
+        self._has_cancelled = False
 
     @property
     def threads(self) -> int:
@@ -119,7 +94,7 @@ class SparkRunner:
         """
         arrived: SimpleQueue[Ended] = SimpleQueue()
         results = self._context.accumulator([], _Results(arrived))
-        job = _Job(self._context, tasks, _RunTask(shared, self._pieces_of(shared), results, alone))
+        job = SparkJob(self._context, tasks, _RunTask(shared, self._pieces_of(shared), results, alone))
         job.start()
         try:
             while (job.is_alive() or not arrived.empty()) and time.monotonic() < deadline:
@@ -128,18 +103,18 @@ class SparkRunner:
                     yield ended
                     job.join(max(0.0, handed_over + SECONDS_TOGETHER - time.monotonic()))
             if job.error is not None:
-                raise _explained(job.error)
+                raise explained(job.error)
         finally:
-            job.cancel()
+            self._has_cancelled |= job.cancel()
 
     def release(self) -> None:
         """Give back what was sent to the executors, and what their workers keep of it."""
         if self._used:
             files = [f"{token}*" for token in self._used]
             slots = range(self.slots)
-            if not self._is_local:
+            if self._has_cancelled and not self._is_local:
                 self._wait_for_tasks_that_were_killed()
-            job = _Job(self._context, slots, _TidyUp(files, 0.0 if self._is_local else SECONDS_TO_SPREAD))
+            job = SparkJob(self._context, slots, _TidyUp(files, 0.0 if self._is_local else SECONDS_TO_SPREAD))
             job.start()
             job.join(SECONDS_TO_TIDY_UP)
             job.cancel()
@@ -157,10 +132,11 @@ class SparkRunner:
         """Wait for free slots on each node: where a cancelled job's task has not let go yet, no other would tidy up."""
         scala: Any = self._context._jsc
         started = time.monotonic()
-        while time.monotonic() < started + SECONDS_TO_TIDY_UP:
-            if not any(info.numRunningTasks() for info in scala.sc().statusTracker().getExecutorInfos()):
-                return
-            time.sleep(0.1)
+        with suppress(Py4JError):  # a JVM that does not answer has nothing to tidy up
+            while time.monotonic() < started + SECONDS_TO_TIDY_UP:
+                if not any(info.numRunningTasks() for info in scala.sc().statusTracker().getExecutorInfos()):
+                    return
+                time.sleep(0.1)
 
     @property
     def _is_local(self) -> bool:
@@ -270,43 +246,3 @@ def _folder_of_this_node() -> FilePath:
     on_yarn = os.environ.get("LOCAL_DIRS", "").split(",")[0]
     standalone = os.environ.get("SPARK_EXECUTOR_DIRS", "").split(os.pathsep)[0]
     return FilePath(on_yarn or standalone or SparkFiles.getRootDirectory())
-
-
-class _Job(InheritableThread):
-    """The Spark job, in a thread of its own, so that the driver can follow it and stop it."""
-
-    def __init__(self, context: SparkContext, tasks: Sequence[Any], work: Callable[..., None]) -> None:
-        self.error: Exception | None = None
-        self._spark_context = context
-        self._group = f"hpt_spark-{uuid.uuid4().hex}"
-        self._tasks = tasks
-        self._work = work
-        super().__init__(target=self._run_job, daemon=True)
-
-    def _run_job(self) -> None:
-        try:
-            self._spark_context.setJobGroup(self._group, "hpt_spark: fits", interruptOnCancel=True)
-            self._spark_context.parallelize(self._tasks, max(1, len(self._tasks))).foreachPartition(self._work)
-        except Exception as error:
-            self.error = error
-
-    def cancel(self) -> None:
-        """Stop the job if it still runs, and wait for its workers to let go of their files."""
-        if self.is_alive():
-            self._spark_context.cancelJobGroup(self._group)
-            self.join(timeout=30)
-
-
-def _explained(error: Exception) -> Exception:
-    """Return what a failed job means to the search."""
-    try:
-        text = str(error)
-    except Exception:  # PySpark asks the JVM for the text, which may be gone with it
-        text = repr(error.args)
-    lines = [line.strip() for line in text.splitlines()]
-    task = re.search(r"Task (\d+) in stage", text)
-    deaths = [line for line in lines if WORKER_DIED.search(line)]
-    if isinstance(error, Py4JError) and task and deaths:
-        return WorkerDiedError(int(task.group(1)), deaths[-1].rpartition("Exception: ")[2])
-    reasons = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
-    return HptSparkError(f"the Spark job of the search failed: {(reasons or lines)[-1]}")

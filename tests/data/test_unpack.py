@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import logging
+import struct
 import zipfile
 import zlib
 from contextlib import suppress
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hpt_spark.data import unpack as unpacking
 from hpt_spark.data.sources import SourceFile
 from hpt_spark.data.unpack import unpack
 from hpt_spark.errors import InputError
@@ -63,6 +65,30 @@ def complaint(name: str, data: bytes) -> str:
 @pytest.mark.parametrize("size", [7, 1000, 1 << 20])
 def test_the_text_comes_out_as_it_went_in(name, data, size):
     assert read_all(name, data, size) == TEXT
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, len(TEXT) // 2, len(TEXT)])
+def test_packed_bytes_are_read_in_pieces(monkeypatch, size):
+    monkeypatch.setattr(unpacking, "_PACKED_SIZE", 64)
+    assert read_all("t.csv.zip", ZIP, size) == TEXT
+
+
+@pytest.mark.parametrize("size", [1000, len(TEXT), len(TEXT) // 2])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_wrong_checksum_shows_at_the_end_whatever_is_read_at_a_time(method, size):
+    packed = zipped(("t.csv", TEXT), method=method)
+    wrong = edited(packed, 14, 16, packed[14] ^ 1)
+    with pytest.raises(InputError, match="Bad CRC-32"):
+        read_all("t.csv.zip", wrong, size)
+
+
+def test_a_zip_whose_table_of_contents_tells_of_fewer_bytes_than_there_are():
+    assert len(ZIP) < 1 << 16
+    length = struct.unpack_from("<I", ZIP, 18)[0] - 100
+    shorter = edited(edited(ZIP, 18, 20, length & 0xFF), 19, 21, length >> 8)
+    assert complaint("t.csv.zip", shorter) == (
+        "raw/t.csv.zip is damaged ('gender_age_test.csv' ends early): copy it again from where it came from"
+    )
 
 
 def test_a_packed_text_is_not_unpacked_as_a_whole():

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpt_spark.features.apps import DevicesOfEvents
-from hpt_spark.features.counts import Counts
+from hpt_spark.features.counts import Counts, are_among
 from hpt_spark.features.events import HOURS_OF_WEEK, TERMS, counted_moments
 from hpt_spark.features.terms import TermsOfItems, shares
 
@@ -88,6 +88,15 @@ def test_terms_of_terms_are_borne_once(labels, categories):
         assert {through.names[at].as_py() for at in np.flatnonzero(row)} == {
             term for one, term in expected if one == app
         }
+
+
+INTEGERS = st.integers(-(2**63), 2**63 - 1)
+
+
+@given(values=st.lists(INTEGERS | st.integers(-3, 3)), known=st.lists(INTEGERS | st.integers(-3, 3)))
+def test_what_is_among_the_known_is_found(values, known):
+    values, known = np.array(values, np.int64), np.unique(np.array(known, np.int64))
+    np.testing.assert_array_equal(are_among(values, known), np.isin(values, known))
 
 
 @pytest.mark.parametrize("items", [[], [5]])

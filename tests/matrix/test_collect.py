@@ -25,7 +25,7 @@ def test_when_some_blocks_fail_the_others_are_not_waited_for(spark, tmp_path):
         time.sleep(200)
         return number
 
-    def assembled(blocks):
+    def collected(blocks):
         if blocks == [BRAND]:
             while not Path(begun).exists():
                 time.sleep(0.05)
@@ -34,6 +34,6 @@ def test_when_some_blocks_fail_the_others_are_not_waited_for(spark, tmp_path):
         ended.append(blocks)
 
     with pytest.raises(InputError, match="the brands are wrong"):
-        _collected_together([[BRAND], [APP]], assembled, spark.sparkContext.cancelAllJobs)
+        _collected_together([[BRAND], [APP]], collected, spark.sparkContext.cancelAllJobs)
     assert not ended
     assert not spark.sparkContext.statusTracker().getActiveJobsIds()
