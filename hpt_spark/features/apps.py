@@ -32,7 +32,8 @@ def categories_of_labels(label_categories: DataFrame) -> DataFrame:
     """
     with_category = label_categories.where(F.col("category").isNotNull())
     terms = with_category.select("label_id", cleaned(F.col("category")).alias("term"))
-    return terms.select("label_id", "term", F.split("term", WHITE_SPACE).alias("words"))
+    # The cast says that elements may be null: before Spark 4.0 Arrow's schema is refused otherwise.
+    return terms.select("label_id", "term", F.split("term", WHITE_SPACE).cast("array<string>").alias("words"))
 
 
 @dataclass(frozen=True)

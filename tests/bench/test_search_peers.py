@@ -72,11 +72,11 @@ def test_peers_whose_scores_differ_are_refused(tmp_path, monkeypatch):
 
 
 def test_the_table_of_the_peers_says_how_many_times_ours_each_takes():
-    best = {(search.OURS, 2): Outcome(2.0, [], process_seconds=4.0, cpu_seconds=3.0)}
-    best["other", 2] = Outcome(5.0, [], process_seconds=8.0, cpu_seconds=4.5)
+    best = {(search.OURS, 2): Outcome(2.0, [], refit_seconds=1.0, process_seconds=4.0, cpu_seconds=3.0)}
+    best["other", 2] = Outcome(5.0, [], refit_seconds=1.0, process_seconds=8.0, cpu_seconds=4.5)
     assert search.comparison(best)[2:4] == [
-        "| hpt_spark | 2.0 | 1.00 | 4.0 | 1.00 | 3.0 | 1.00 |",
-        "| other | 5.0 | 2.50 | 8.0 | 2.00 | 4.5 | 1.50 |",
+        "| hpt_spark | 2.0 | 1.00 | 1.0 | 1.00 | 4.0 | 1.00 | 3.0 | 1.00 |",
+        "| other | 5.0 | 2.50 | 4.0 | 4.00 | 8.0 | 2.00 | 4.5 | 1.50 |",
     ]
 
 

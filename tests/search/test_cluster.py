@@ -160,12 +160,13 @@ def test_each_way_to_die_is_one_failed_row(context, marks):
     assert np.isnan(scores(search)[:4]).all()
     np.testing.assert_array_equal(scores(search)[4:], expected(range(10, 18)))
     counts = fits_marked(marks)
-    assert {counts[0], counts[1], counts[2]} == {4}
+    assert min(counts[number] for number in range(3)) == 4
     # Only what was in flight on a lost executor is repeated.
-    assert sum(counts[number] for number in range(10, 18)) <= 16 + counts[3]
+    assert sum(counts[number] for number in (0, 1, 2, *range(10, 18))) <= 3 * 4 + 16 + counts[3]
 
 
-@pytest.mark.parametrize("how", ["worker", "daemon", "executor"])
+# The daemon is the last: a worker that has lost it goes on, and no process above it is the executor any more.
+@pytest.mark.parametrize("how", ["worker", "executor", "daemon"])
 def test_what_dies_once_costs_the_fits_in_flight(context, marks, how):
     search = searched(context, [{"number": list(range(12)), "how": [f"{how}-once"]}], marks)
     np.testing.assert_array_equal(scores(search), expected(range(12)))
