@@ -95,6 +95,7 @@ find-python310:
 .PHONY: test-spark33
 test-spark33: find-python310 .venv-spark33/.ready ## Run the tests on PySpark 3.3 and Python 3.10, as on HDInsight 5.1
 	@$(BIN33)/python -m hpt_spark.java
+	@ls .venv-spark33/share/hpt_spark/classes-*.jsa >/dev/null 2>&1 || $(BIN33)/python -m hpt_spark.warm_up
 	$(BIN33)/python -m pytest -m 'not slow and not hdfs and not blob and not cluster'
 
 .PHONY: test-hdfs-spark33

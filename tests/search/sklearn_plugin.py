@@ -22,6 +22,8 @@ IN_PROCESS = "it counts calls in its own process; on Spark they happen in the wo
 LEFT_OUT = {
     "test_searchcv_raise_warning_with_non_finite_score": IN_PROCESS,
     "test_multi_metric_search_forwards_metadata": IN_PROCESS,
+    "test_base_estimator_inputs": IN_PROCESS,
+    "test_cv_results": "its scorer draws from one generator; each worker has a copy of it, as with joblib's processes",
     "test_search_callbacks_propagation": "callbacks of the inner estimators have no way from a worker to the driver",
 }
 
