@@ -171,9 +171,10 @@ class _Inflated:
     def _inflated(self, size: int) -> bytes:
         texts: list[bytes] = []
         while size and not self._inflater.eof:
-            packed = self._packed.read(_PACKED_SIZE) if self._inflater.needs_input else b""
+            is_hungry = self._inflater.needs_input  # otherwise it may still have text, or ask for more after this
+            packed = self._packed.read(_PACKED_SIZE) if is_hungry else b""
             text = self._inflater.decompress(packed, size)
-            if not text and not packed and not self._inflater.eof:
+            if is_hungry and not packed and not text and not self._inflater.eof:
                 raise EOFError(f"{self._member.filename!r} ends early")
             texts.append(text)
             size -= len(text)
