@@ -4,7 +4,7 @@ usage: python -m hpt_spark.warm_up
 
 It runs features and a search on a little generated data, and keeps the classes that Java has loaded
 for them: some 170 MB in the environment's folder share/hpt_spark. Run it again after an upgrade of
-Java or PySpark.
+Java or PySpark: `make fast-start` runs it only where there is no archive yet.
 """
 
 from __future__ import annotations

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 from lightgbm import LGBMClassifier
+from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
+from hpt_spark import GridSearchCV
 from hpt_spark.search.threads import with_threads, xgboost_threads
 
 
@@ -52,3 +54,10 @@ def test_an_estimator_without_threads_stays_as_it_is():
 )
 def test_how_many_threads_xgboost_was_told_to_use(estimator, candidates, expected):
     assert xgboost_threads(estimator, candidates) == expected
+
+
+def test_it_warns_where_xgboost_would_take_fewer_threads_than_it_is_told(spark):
+    X, y = load_iris(return_X_y=True)
+    search = GridSearchCV(XGBClassifier(n_jobs=3, n_estimators=1), {"max_depth": [1]}, cv=2, sc=spark)
+    with pytest.warns(UserWarning, match=r"n_jobs=3 is set, and XGBoost may use 1: .* Set spark.task.cpus=3, or leave"):
+        search.fit(X, y)
