@@ -117,6 +117,18 @@ def within_reach(job: str, settings: SparkSection, *uris: str, also: bool = Fals
             _kept.pop()
 
 
+def end_java() -> None:
+    """End the Java that sessions have started, where none needs it any more: it would keep its gigabyte of memory."""
+    from pyspark import SparkContext
+
+    gateway: Any = SparkContext._gateway
+    if _kept or gateway is None or started_by_spark_submit():
+        return
+    gateway.shutdown()
+    SparkContext._gateway = SparkContext._jvm = None
+    gateway.proc.stdin.close()  # which it takes for the end of this process
+
+
 def started_by_spark_submit() -> bool:
     """Return whether a JVM that spark-submit started waits for this process."""
     return "PYSPARK_GATEWAY_PORT" in os.environ

@@ -14,10 +14,8 @@ import logging
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from sklearn.dummy import DummyClassifier
 
@@ -30,7 +28,7 @@ from hpt_spark.errors import NO_PYSPARK, HptSparkError, MissingDependencyError
 from hpt_spark.java import check_java
 from hpt_spark.matrix.collect import collect_blocks
 from hpt_spark.sections import FeatureSet, SparkSection
-from hpt_spark.session import JVM_OPTIONS, spark_session
+from hpt_spark.session import JVM_OPTIONS, end_java, spark_session
 
 SCALE = 0.001
 SECONDS_TO_WRITE = 120
@@ -68,28 +66,20 @@ def _run_in_java_that_writes(archive: Path, folder: Path) -> None:
         design = collected.design()
         search = GridSearchCV(DummyClassifier(), {"random_state": [0, 1]}, sc=spark.sparkContext)
         search.fit(design.X_train, design.y_train)
-        ended = _end_of_java()
-    if ended() != 0 or not archive.exists():
+        java = spark.sparkContext._gateway.proc  # type: ignore[union-attr]
+    if not _has_ended_well(java) or not archive.exists():
         raise HptSparkError("Java has not written the archive of its classes; without it Spark starts as before.")
 
 
-def _end_of_java() -> Callable[[], int | None]:
-    """Return what ends the Java that runs now, waits until it is gone, and returns its exit code."""
-    from pyspark import SparkContext
-
-    gateway: Any = SparkContext._gateway
-
-    def end() -> int | None:
-        gateway.shutdown()
-        SparkContext._gateway = SparkContext._jvm = None
-        gateway.proc.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            return gateway.proc.wait(timeout=SECONDS_TO_WRITE)
-        gateway.proc.kill()  # what it has written is half an archive
-        gateway.proc.wait()
-        return None
-
-    return end
+def _has_ended_well(java: subprocess.Popen[bytes]) -> bool:
+    """End Java, wait until it has written what it has to write, and return whether it has."""
+    end_java()
+    try:
+        return java.wait(timeout=SECONDS_TO_WRITE) == 0
+    except subprocess.TimeoutExpired:
+        java.kill()  # what it has written is half an archive
+        java.wait()
+        return False
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from hpt_spark.cli import run_job
 from hpt_spark.config import Config
 from hpt_spark.data.tables import Tables
 from hpt_spark.matrix.collect import collect_blocks
-from hpt_spark.session import spark_session, within_reach
+from hpt_spark.session import end_java, spark_session, within_reach
 
 
 def main(config: Config) -> None:
@@ -21,6 +21,7 @@ def main(config: Config) -> None:
         with spark_session("build_features", config.spark) as spark:
             tables = Tables(spark, config.tables.uri)
             collected = collect_blocks(tables, features.sets, features.encoding, features.min_devices)
+        end_java()
         design = collected.design()
         run.save_design(design)
     print(f"{run.uri}/design: {design.describe()}")

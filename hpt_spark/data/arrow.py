@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -19,6 +21,13 @@ def arrow_of(frame: DataFrame) -> pa.Table:
     from pyspark.sql.pandas.types import to_arrow_schema
 
     return pa.Table.from_batches(frame._collect_as_arrow(), to_arrow_schema(frame.schema))  # type: ignore[operator]
+
+
+def give_memory_back() -> None:
+    """Let the system have what Arrow and the C library keep of freed memory, where other processes need it next."""
+    pa.default_memory_pool().release_unused()
+    with suppress(AttributeError):  # a C library other than glibc has its own ways
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def gathered(batches: Iterable[pa.RecordBatch], least: int, schema: pa.Schema | None = None) -> Iterator[pa.Table]:

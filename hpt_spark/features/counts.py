@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from hpt_spark.data.arrow import gathered
+from hpt_spark.data.arrow import gathered, give_memory_back
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
@@ -108,7 +108,7 @@ def counts_per_device(
         if partial:
             (rows,) = pa.Table.from_batches(partial).combine_chunks().to_batches()
             yield Counts.of_arrow(rows).per_device(known.value).to_arrow()
-        pa.default_memory_pool().release_unused()  # the worker stays, for tasks that need less
+        give_memory_back()  # the worker stays, for tasks that need less
 
     return rows.mapInArrow(count, SCHEMA).repartition("device_id").mapInArrow(add_up, SCHEMA)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hpt_spark.data.arrow import arrow_of
+from hpt_spark.data.arrow import arrow_of, give_memory_back
 from hpt_spark.data.schemas import FILE_ROW
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
@@ -87,7 +87,8 @@ class Inputs:
         """App events per device and app."""
         of_events = arrow_of(self._tables["events"].select("event_id", "device_id"))
         devices_of_events = self.send(apps.DevicesOfEvents.of_events(of_events, self._known_ids))
-
+        del of_events
+        give_memory_back()
         app_events = self._tables["app_events"].select("event_id", "app_id")
         return counts_per_device(app_events, apps.CountedApps(devices_of_events), self._known)
 

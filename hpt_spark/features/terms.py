@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
+from hpt_spark.data.arrow import give_memory_back
 from hpt_spark.features.counts import Counts, numbered, rows_by_id
 from hpt_spark.features.packed import packed_rows, packed_schema
 
@@ -79,6 +80,7 @@ def packed_shares(
             counts = Counts.of_arrow(batch)
             for block, terms in terms_of.value.items():
                 yield shares(counts, block, terms, block in indicators)
+        give_memory_back()
 
     return counts.mapInArrow(pack, packed_schema("bigint"))
 

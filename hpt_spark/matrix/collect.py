@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hpt_spark.data.arrow import arrow_of
+from hpt_spark.data.arrow import arrow_of, give_memory_back
 from hpt_spark.data.tables import Tables
 from hpt_spark.features.blocks import Block, blocks_of, built_together, long_table
 from hpt_spark.features.inputs import Inputs
@@ -64,7 +64,8 @@ def _taken_apart(batches: list[pa.RecordBatch], names: Mapping[str, pa.Array]) -
                 terms = terms.cast(pa.list_(pa.int32()))
             columns = {"device_id": device_ids, "terms": terms, "values": values}
             rows.setdefault(block, []).append(pa.RecordBatch.from_pydict(columns))
-    pa.default_memory_pool().release_unused()
+        del batch, device_ids, terms, values
+        give_memory_back()
     return rows
 
 
