@@ -44,21 +44,21 @@ demo: setup java ## Run the main job on generated data: generate, ingest, featur
 	$(BIN)/hpt-spark report --conf conf/demo.yaml
 
 .PHONY: test
-test: setup java fast-start ## Run the tests
+test: fast-start ## Run the tests
 	$(BIN)/python -m pytest -m 'not slow and not hdfs and not blob and not cluster'
 
 .PHONY: test-hdfs
-test-hdfs: setup java fast-start ## Run the tests on a real HDFS, fetched from Maven Central (40 MB)
+test-hdfs: fast-start ## Run the tests on a real HDFS, fetched from Maven Central (40 MB)
 	$(BIN)/python -m tests.hdfs
 	$(BIN)/python -m pytest -m hdfs
 
 .PHONY: test-slow
-test-slow: setup java fast-start ## Run the tests that take long
+test-slow: fast-start ## Run the tests that take long
 	$(BIN)/python -m pytest -m 'slow and not cluster'
 	$(BIN)/python -m pytest -m 'slow and cluster'
 
 .PHONY: test-cluster
-test-cluster: setup java fast-start ## Run the tests on a standalone cluster of two nodes, which they start on this machine
+test-cluster: fast-start ## Run the tests on a standalone cluster of two nodes, which they start on this machine
 	$(BIN)/python -m pytest -m 'cluster and not slow'
 
 AZURITE := 3.37.0
@@ -72,7 +72,7 @@ azurite: .azurite/.ready ## Install Azurite, a blob server for tests, into .azur
 	@touch $@
 
 .PHONY: test-blob
-test-blob: setup java fast-start azurite ## Run the tests against a blob server
+test-blob: fast-start azurite ## Run the tests against a blob server
 	$(BIN)/python -m pytest -m blob
 
 .PHONY: test-sklearn
@@ -127,7 +127,7 @@ format: setup ## Format the code
 	$(BIN)/ruff format .
 
 .PHONY: bench-features
-bench-features: setup java fast-start ## Compare ingest and build_features with single-process pandas pipelines (SCALES="0.1 1.0 4.0")
+bench-features: fast-start ## Compare ingest and build_features with single-process pandas pipelines (SCALES="0.1 1.0 4.0")
 	$(BIN)/python bench/features.py --scale $(SCALES) --skip-pandas 4.0 --repeat 3 --out docs/benchmarks.md
 
 .PHONY: bench-blob
@@ -135,7 +135,7 @@ bench-blob: setup azurite ## Compare the download of a blob with the SDK's own
 	$(BIN)/python bench/blob.py --size 200 1000 --repeat 5 --out docs/benchmarks.md
 
 .PHONY: bench-search
-bench-search: setup java fast-start ## Compare our search with scikit-learn's, joblib-spark and spark-sklearn's mechanism
+bench-search: fast-start ## Compare our search with scikit-learn's, joblib-spark and spark-sklearn's mechanism
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt joblibspark
 	$(BIN)/python bench/search.py --out docs/benchmarks.md
 

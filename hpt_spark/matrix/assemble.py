@@ -140,11 +140,11 @@ class CollectedBlocks:
     def design(self) -> DesignMatrix:
         """Make columns of the blocks and put them side by side; `blocks`, which are gigabytes, are given back."""
         assembled: list[AssembledBlock] = []
+        min_devices = self.settings["min_devices"]
         self.blocks.reverse()
         while self.blocks:
-            # No name for it: the last one, the largest, would be kept until the end.
-            ids_and_least = self.train_ids, self.test_ids, self.settings["min_devices"]
-            assembled.append(assemble_block(self.blocks.pop(), *ids_and_least))
+            # A block has no name here: the last one would be kept until the end.
+            assembled.append(assemble_block(self.blocks.pop(), self.train_ids, self.test_ids, min_devices))
         classes, y_train = encode_classes(self.groups)
         return DesignMatrix(
             X_train=side_by_side([block.train for block in assembled]),
