@@ -245,7 +245,11 @@ def _stop() -> None:
         with suppress(Exception):  # the JVM may be gone already
             if context:
                 context.setLogLevel("OFF")  # tasks that lose their Spark complain
+                # It looks twice a second whether it should end, which nobody needs to wait for.
+                accumulators: Any = context._accumulatorServer
+                context._accumulatorServer = None  # type: ignore[assignment]
                 (SparkSession._instantiatedSession or context).stop()
+                threading.Thread(target=accumulators.shutdown, daemon=True).start()
 
     thread = threading.Thread(target=stop)
     thread.start()

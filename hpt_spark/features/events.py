@@ -25,7 +25,7 @@ def weekday(timestamp: str) -> Column:
     The text is never made a timestamp: that would be an instant, and its weekday and hour would
     depend on a time zone setting.
     """
-    return F.expr(f"weekday(cast(substring({timestamp}, 1, 10) as date))")
+    return F.expr(f"weekday(cast({timestamp} as date))")
 
 
 def hour(timestamp: str) -> Column:
