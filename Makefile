@@ -130,6 +130,10 @@ format: setup ## Format the code
 bench-features: fast-start ## Compare ingest and build_features with single-process pandas pipelines (SCALES="0.1 1.0 4.0")
 	$(BIN)/python bench/features.py --scale $(SCALES) --skip-pandas 4.0 --repeat 3 --out docs/benchmarks.md
 
+.PHONY: bench-scenario
+bench-scenario: fast-start ## Run the six jobs at full size, with the scenario's four candidates (half an hour on 2 cores)
+	$(BIN)/python bench/scenario.py --scale 1.0 --out docs/benchmarks.md
+
 .PHONY: bench-blob
 bench-blob: setup azurite ## Compare the download of a blob with the SDK's own
 	$(BIN)/python bench/blob.py --size 200 1000 --repeat 5 --out docs/benchmarks.md

@@ -37,7 +37,8 @@ LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 # What a JVM that we start ourselves needs, where no spark-defaults.conf speaks. The parallel collector takes less time
 # and memory on few cores. A job of half a minute pays more for machine code of the highest tier than it gets back, but
 # for the few loops that run millions of times. A thread of Spark's that has no memory left ends without a word, and
-# what waits for it would wait for ever.
+# what waits for it would wait for ever. Arrow checks the bounds of each single value that goes to Python or comes back,
+# which takes a tenth of the tasks' time; our own workers are at the other end.
 JVM_OPTIONS = (
     "-XX:+UseParallelGC",
     "-XX:+ExitOnOutOfMemoryError",
@@ -45,6 +46,8 @@ JVM_OPTIONS = (
     "-XX:Tier4MinInvocationThreshold=6000",
     "-XX:Tier4CompileThreshold=150000",
     "-XX:Tier4BackEdgeThreshold=400000",
+    "-Darrow.enable_unsafe_memory_access=true",
+    "-Darrow.enable_null_check_for_get=false",
     f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
 )
 
@@ -54,6 +57,8 @@ SQL_DEFAULTS = {
     "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
     # What a partition of counts becomes, several times its size, waits in the heap to leave Spark, more than once.
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "8m",
+    # The files of a partition go to Python in one batch.
+    "spark.sql.files.maxPartitionBytes": "16m",
 }
 
 
@@ -79,7 +84,7 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     logging.getLogger().addFilter(_is_not_from_py4j)
     submitted = started_by_spark_submit()
-    defaults = {} if submitted else _jvm_defaults(job, check_java(pyspark.__version__))
+    defaults = {} if submitted else _jvm_defaults(job, settings.master, check_java(pyspark.__version__))
     defaults["spark.app.name"] = f"hpt-spark {job}"
     given = {key: _as_text(value) for key, value in settings.conf.items()}
     if settings.master:
@@ -134,10 +139,12 @@ def started_by_spark_submit() -> bool:
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
-def _jvm_defaults(job: str, java: int) -> dict[str, str]:
+def _jvm_defaults(job: str, master: str | None, java: int) -> dict[str, str]:
     room = "features" if job == "build_features" else "search"
+    is_local = master is None or master.startswith("local")
     return {
         "spark.ui.showConsoleProgress": "false",
+        "spark.ui.enabled": str(not is_local).lower(),  # half a second for pages that are gone when the job is done
         "spark.driver.extraJavaOptions": " ".join((*JVM_OPTIONS, *options_to_use(java))),
         "spark.python.daemon.module": f"hpt_spark.{room}.worker_daemon",
     }
@@ -245,8 +252,10 @@ def _stop() -> None:
         with suppress(Exception):  # the JVM may be gone already
             if context:
                 context.setLogLevel("OFF")  # tasks that lose their Spark complain
-                # It looks twice a second whether it should end, which nobody needs to wait for.
+                # Up to a second passes before this server sees that it should end, which nobody needs to wait for;
+                # Java may end before, which it would take for an error.
                 accumulators: Any = context._accumulatorServer
+                accumulators.handle_error = lambda *_: None
                 context._accumulatorServer = None  # type: ignore[assignment]
                 (SparkSession._instantiatedSession or context).stop()
                 threading.Thread(target=accumulators.shutdown, daemon=True).start()

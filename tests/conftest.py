@@ -12,7 +12,9 @@ import pytest
 # The tests decide about Spark, not what happens to be set where they run.
 for name in ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS", "PYSPARK_PYTHON", "HADOOP_CONF_DIR"):
     os.environ.pop(name, None)
-sys.path.insert(0, str(Path(__file__).parent.parent))
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+sys.path.append(str(ROOT / "bench"))  # whose scripts import their neighbours by name
 
 # Started in the background of a shell, a process ignores Ctrl-C, and so do those that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -43,6 +43,16 @@ class Tables:
             self._opened[name] = self._open(TABLES[name])
         return self._opened[name]
 
+    def files(self, name: str) -> DataFrame:
+        """Return the Parquet files of the table `name` as they are, one row each: ``content: binary``.
+
+        For a query that gives all rows to Python, where `data.arrow.rows_in` reads them: Spark needs
+        several times as long to hand them out one by one. A file is in memory whole, more than once:
+        this is for tables that are packed well, as app events are, to some ten megabytes a file.
+        """
+        self[name]  # is refused here if it does not fit
+        return self.spark.read.format("binaryFile").load(f"{self._folder.uri}/{name}").select("content")
+
     def refuse_empty(self) -> None:
         """Raise InputError if one of the tables opened so far has no rows; each costs a job of Spark."""
         for name, frame in list(self._opened.items()):  # another thread may open one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 from scipy import sparse
 
+from hpt_spark.data.arrow import rows_in
 from hpt_spark.features.counts import Counts, are_among, numbered
 
 if TYPE_CHECKING:
@@ -85,6 +87,11 @@ class DevicesOfEvents:
         run_of_row = np.repeat(np.arange(len(begins)), times)
         event_of_row = np.arange(len(run_of_row)) + np.repeat(first - np.cumsum(times) + times, times)
         return Counts(self.device_ids[self.devices[event_of_row]], app_ids.to_numpy(), runs[run_of_row])
+
+
+def rows_to_count(files: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Return the rows ``event_id, app_id`` of files of app events."""
+    return rows_in(files, "event_id", "app_id")
 
 
 @dataclass(frozen=True)

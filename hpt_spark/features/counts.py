@@ -81,17 +81,22 @@ class Counts:
 
 
 def counts_per_device(
-    rows: DataFrame, counted: Callable[[pa.Table], Counts], known: Broadcast[np.ndarray]
+    frame: DataFrame,
+    counted: Callable[[pa.Table], Counts],
+    known: Broadcast[np.ndarray],
+    rows_of: Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]] = iter,
 ) -> DataFrame:
     """Return the counts of each known device.
 
     Parameters
     ----------
-    rows : DataFrame
+    frame : DataFrame
     counted : callable
-        The counts of some of the `rows`; a device may have several rows in them.
+        The counts of some of the rows; a device may have several rows in them.
     known : Broadcast of ndarray of int64
         The devices that matter, in ascending order.
+    rows_of : callable
+        Makes the rows that are counted of those of the `frame`, where these are something else, such as files.
 
     Returns
     -------
@@ -100,7 +105,7 @@ def counts_per_device(
     """
 
     def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for chunk in gathered(batches, ROWS_AT_A_TIME):
+        for chunk in gathered(rows_of(batches), ROWS_AT_A_TIME):
             yield counted(chunk).per_device(known.value).to_arrow()
 
     def add_up(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -110,7 +115,7 @@ def counts_per_device(
             yield Counts.of_arrow(rows).per_device(known.value).to_arrow()
         give_memory_back()  # the worker stays, for tasks that need less
 
-    return rows.mapInArrow(count, SCHEMA).repartition("device_id").mapInArrow(add_up, SCHEMA)
+    return frame.mapInArrow(count, SCHEMA).repartition("device_id").mapInArrow(add_up, SCHEMA)
 
 
 def numbered(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:

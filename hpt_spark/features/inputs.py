@@ -89,8 +89,9 @@ class Inputs:
         devices_of_events = self.send(apps.DevicesOfEvents.of_events(of_events, self._known_ids))
         del of_events
         give_memory_back()
-        app_events = self._tables["app_events"].select("event_id", "app_id")
-        return counts_per_device(app_events, apps.CountedApps(devices_of_events), self._known)
+        return counts_per_device(
+            self._tables.files("app_events"), apps.CountedApps(devices_of_events), self._known, apps.rows_to_count
+        )
 
     @_once
     def labels_of_apps(self) -> TermsOfItems:

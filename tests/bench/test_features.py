@@ -6,20 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from bench import features
 from bench.pandas_pipeline import build
 from tests.bench.test_pandas_pipeline import write_tables
 
 
-@pytest.fixture
-def features(monkeypatch):
-    """The script as a module; it finds its neighbours as scripts do."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "bench"))
-    import features
-
-    return features
-
-
-def test_different_results_are_refused(features, tmp_path):
+def test_different_results_are_refused(tmp_path):
     folder = write_tables(tmp_path)
     build(folder).save(tmp_path / "fractions")
     build(folder).save(tmp_path / "again")

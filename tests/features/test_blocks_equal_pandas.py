@@ -1,4 +1,4 @@
-"""The Spark features equal an independent pandas implementation."""
+"""The Spark features equal two independent implementations: plain pandas, and one of sparse products."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bench.pandas_pipeline import build as build_with_pandas
+from bench.pandas_pipeline import ENCODINGS
+from bench.pandas_pipeline import build as build_with_products
+from bench.plain_pandas import build as build_with_pandas
 from hpt_spark.data.generate.files import generate
 from hpt_spark.data.ingest import ingest
 from hpt_spark.data.schemas import GROUPS, TABLES
@@ -47,18 +49,21 @@ def built(spark, tables, sets=FEATURE_SETS, encoding="fraction", min_devices=1):
 @pytest.mark.parametrize(("encoding", "min_devices"), [("fraction", 1), ("indicator", 1), ("fraction", 7)])
 def test_all_blocks_of_generated_data(spark, raw, tables, encoding, min_devices):
     design = built(spark, tables, encoding=encoding, min_devices=min_devices)
-    assert_same(design, build_with_pandas(raw, encoding=encoding, min_devices=min_devices))
+    assert_same(design, build_with_products(raw, encoding=encoding, min_devices=min_devices))
 
 
-def test_another_seed(spark, tmp_path):
-    generate(tmp_path / "raw", 0.004, 7)
+@pytest.mark.parametrize("seed", [7, 42])
+def test_other_seeds(spark, tmp_path, seed):
+    generate(tmp_path / "raw", 0.004, seed)
     ingest(tmp_path / "raw", tmp_path / "tables")
-    assert_same(built(spark, tmp_path / "tables"), build_with_pandas(tmp_path / "raw"))
+    for encoding in ENCODINGS:
+        design = built(spark, tmp_path / "tables", encoding=encoding)
+        assert_same(design, build_with_pandas(tmp_path / "raw", encoding))
 
 
 @pytest.mark.parametrize("feature_set", FEATURE_SETS)
 def test_each_set_alone(spark, raw, tables, feature_set):
-    assert_same(built(spark, tables, [feature_set]), build_with_pandas(raw, sets=[feature_set]))
+    assert_same(built(spark, tables, [feature_set]), build_with_products(raw, sets=[feature_set]))
 
 
 @pytest.fixture
@@ -140,17 +145,27 @@ def write_zips(folder, content):
         os.remove(path)
 
 
-# Not shrunk: each example takes seconds.
-@settings(
-    max_examples=8,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-)
-@given(content=hostile_tables())
-def test_hostile_tables(spark, tmp_path_factory, content):
-    folder = tmp_path_factory.mktemp("hostile")
+def assert_same_as_pandas(spark, folder, content, encoding):
     write_zips(folder / "raw", content)
     ingest(folder / "raw", folder / "tables")
-    assert_same(built(spark, folder / "tables"), build_with_pandas(folder / "raw"))
+    design = built(spark, folder / "tables", encoding=encoding)
+    for build in (build_with_pandas, build_with_products):
+        assert_same(design, build(folder / "raw", encoding=encoding))
+
+
+# Not shrunk: each example takes seconds.
+HOSTILE = settings(deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
+
+
+@settings(HOSTILE, max_examples=8, derandomize=True)
+@given(content=hostile_tables(), encoding=st.sampled_from(ENCODINGS))
+def test_hostile_tables(spark, tmp_path_factory, content, encoding):
+    assert_same_as_pandas(spark, tmp_path_factory.mktemp("hostile"), content, encoding)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@settings(HOSTILE, max_examples=150)
+@given(content=hostile_tables(), encoding=st.sampled_from(ENCODINGS))
+def test_many_hostile_tables(spark, tmp_path_factory, content, encoding):
+    assert_same_as_pandas(spark, tmp_path_factory.mktemp("hostile"), content, encoding)

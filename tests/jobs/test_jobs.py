@@ -71,6 +71,15 @@ def test_the_design_has_the_files_and_types_of_the_contract(place, raw):
     assert design.describe() in (place / "build.txt").read_text()
 
 
+def test_the_design_does_not_depend_on_the_machine(place, tmp_path, monkeypatch):
+    """Neither on the number of cores nor, Java's own included, on the time zone."""
+    for cores, zone in ((1, "UTC"), (4, "Pacific/Kiritimati")):
+        monkeypatch.setenv("TZ", zone)
+        more = (f"tables.uri={place / 'tables'}", f"spark.master=local[{cores}]")
+        done(BIN / "hpt-spark", "build_features", *settings(tmp_path / f"run{cores}", *more))
+    assert state(tmp_path / "run1" / "design") == state(tmp_path / "run4" / "design")
+
+
 def test_tune_leaves_the_files_of_the_contract(tuned):
     names = {path.name for path in (tuned / "run").iterdir()}
     assert names == {
