@@ -8,6 +8,7 @@ may start before the package has reached the node.
 import gc
 import runpy
 import sys
+import warnings
 from importlib.machinery import PathFinder
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def serve() -> None:
     sys.path_importer_cache.clear()
     gc.collect()
     gc.freeze()  # a collection in a worker would visit what is imported here, and thereby copy its memory
+    # Python 3.12 and newer warn of it. The threads here are OpenBLAS's and jemalloc's, which both are prepared for it.
+    warnings.filterwarnings("ignore", r".*fork\(\) may lead to deadlocks", DeprecationWarning)
     runpy.run_module("pyspark.daemon", run_name="__main__", alter_sys=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,9 +147,12 @@ class CollectedBlocks:
             # A block has no name here: the last one would be kept until the end.
             assembled.append(assemble_block(self.blocks.pop(), self.train_ids, self.test_ids, min_devices))
         classes, y_train = encode_classes(self.groups)
+        with ThreadPoolExecutor(2) as pool:
+            parts = [block.train for block in assembled], [block.test for block in assembled]
+            X_train, X_test = pool.map(side_by_side, parts)
         return DesignMatrix(
-            X_train=side_by_side([block.train for block in assembled]),
-            X_test=side_by_side([block.test for block in assembled]),
+            X_train=X_train,
+            X_test=X_test,
             y_train=y_train,
             train_device_ids=self.train_ids,
             test_device_ids=self.test_ids,

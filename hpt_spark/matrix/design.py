@@ -6,7 +6,9 @@ import csv
 import hashlib
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +69,9 @@ class DesignMatrix:
 
     def save(self, folder: Path) -> None:
         """Write the design's files into the existing `folder`."""
-        sparse.save_npz(folder / "X_train.npz", self.X_train, compressed=False)
-        sparse.save_npz(folder / "X_test.npz", self.X_test, compressed=False)
+        with ThreadPoolExecutor(2) as pool:
+            files, matrices = (folder / "X_train.npz", folder / "X_test.npz"), (self.X_train, self.X_test)
+            list(pool.map(partial(sparse.save_npz, compressed=False), files, matrices))
         np.save(folder / "y_train.npy", self.y_train)
         np.save(folder / "train_device_ids.npy", self.train_device_ids)
         np.save(folder / "test_device_ids.npy", self.test_device_ids)
@@ -90,7 +93,7 @@ class DesignMatrix:
             "classes": len(self.classes),
             "columns_digest": self.columns_digest,
             **self.facts,
-            "files": {name: _digest(folder / name) for name in FILES},
+            "files": _digests(folder),
         }
 
     @classmethod
@@ -136,7 +139,7 @@ class DesignMatrix:
     @classmethod
     def _read(cls, folder: Path) -> DesignMatrix:
         facts = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        changed = [name for name in FILES if _digest(folder / name) != facts["files"][name]]
+        changed = [name for name, digest in _digests(folder).items() if digest != facts["files"][name]]
         if changed:
             raise ValueError(f"{', '.join(changed)} changed since manifest.json was written")
         with (folder / "columns.csv").open(encoding="utf-8", newline="") as file:
@@ -156,6 +159,11 @@ class DesignMatrix:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as readable JSON."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(FILES, pool.map(_digest, (folder / name for name in FILES))))
 
 
 def _digest(path: Path) -> str:
