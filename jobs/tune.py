@@ -27,9 +27,9 @@ def main(config: Config) -> None:
         if run.is_finished(plan, config.run.overwrite):
             print(f"{run.uri}: this search is finished already; --overwrite runs it again")
         else:
-            if config.run.overwrite:
-                run.forget_search()
-            search, seconds = run_search(config.search, config.spark, design.X_train, design.y_train, run.journal)
+            begin = run.forget_search if config.run.overwrite else None
+            data = (design.X_train, design.y_train)
+            search, seconds = run_search(config.search, config.spark, *data, run.journal, begin)
             finish_search(run, plan, search, seconds, design)
         announce(run)
 

@@ -77,7 +77,7 @@ def load_model(run: RunDirectory, estimator_name: str) -> Any:
     """
     found = [name for name in ("model.ubj", "model.joblib") if run.folder.exists(name)]
     if not found:
-        raise InputError(f"run.dir={run.uri} has no model; run `hpt-spark tune` with search.refit: true.")
+        raise InputError(f"run.dir={run.uri} has no model; run `hpt-spark tune --overwrite` with search.refit: true.")
     try:
         with run.folder.reading(found[0]) as path:
             if found[0] == "model.joblib":

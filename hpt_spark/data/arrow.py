@@ -3,35 +3,94 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from hpt_spark.errors import InputError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 ROWS_READ_AT_A_TIME = 1 << 16  # what fits the cache is read in half the time
 
+_DAMAGED = "cannot be read as a part of its table{}; run `hpt-spark ingest` again."
+_TOLD_BY_WORKER = re.compile(r"hpt_spark\.errors\.InputError: ([^\n]+)")
+_UNREADABLE = re.compile(
+    r"(\S+) is not a Parquet file|Could not read footer for file:? (\S+)|rror while reading file (\S+?)\.?\s"
+)
+
 
 def arrow_of(frame: DataFrame) -> pa.Table:
-    """Return all rows of `frame` in columnar form, which for millions of rows is the only quick way out of Spark."""
-    if hasattr(frame, "toArrow"):
-        return frame.toArrow()
-    # Before Spark 4.0 the same transfer has no public name; toPandas would make an object of every text.
-    from pyspark.sql.pandas.types import to_arrow_schema
+    """Return all rows of `frame` in columnar form, which for millions of rows is the only quick way out of Spark.
 
-    return pa.Table.from_batches(frame._collect_as_arrow(), to_arrow_schema(frame.schema))  # type: ignore[operator]
+    Raises
+    ------
+    InputError
+        When a Parquet file cannot be read.
+    """
+    with unreadable_files_told():
+        if hasattr(frame, "toArrow"):
+            return frame.toArrow()
+        # Before Spark 4.0 the same transfer has no public name; toPandas would make an object of every text.
+        from pyspark.sql.pandas.types import to_arrow_schema
+
+        batches = frame._collect_as_arrow()  # type: ignore[operator]
+        return pa.Table.from_batches(batches, to_arrow_schema(frame.schema))
 
 
-def rows_in(files: Iterable[pa.RecordBatch], *columns: str) -> Iterator[pa.RecordBatch]:
-    """Read some columns of Parquet files, of which each is a row ``content: binary``, not all rows at once."""
+@contextmanager
+def unreadable_files_told() -> Iterator[None]:
+    """Say in one sentence which Parquet file cannot be read, where Spark or a worker says so in a hundred lines."""
+    try:
+        yield
+    except Exception as error:
+        told = _TOLD_BY_WORKER.search(str(error))
+        if told:
+            raise InputError(told[1]) from None
+        file = _UNREADABLE.search(str(error))
+        if file:
+            raise InputError(f"{next(filter(None, file.groups()))} {_DAMAGED.format('')}") from None
+        raise
+
+
+def rows_in(files: Iterable[pa.RecordBatch], *ids: str) -> Iterator[pa.RecordBatch]:
+    """Read some columns, which are ids, of Parquet files, not all rows at once.
+
+    Parameters
+    ----------
+    files : iterable of RecordBatch
+        Each row is a file, ``path: string, content: binary``.
+    *ids : str
+        The columns; they become int64 without nulls.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be read or does not hold that.
+    """
+    schema = pa.schema([(name, pa.int64()) for name in ids])
     for batch in files:
-        for content in batch.column("content"):
-            file = pq.ParquetFile(pa.BufferReader(content.as_buffer()))
-            yield from file.iter_batches(ROWS_READ_AT_A_TIME, columns=list(columns), use_threads=False)
+        for path, content in zip(batch.column("path"), batch.column("content")):
+            try:
+                file = pq.ParquetFile(pa.BufferReader(content.as_buffer()))
+                for rows in file.iter_batches(ROWS_READ_AT_A_TIME, columns=list(ids), use_threads=False):
+                    yield _as_ids(rows, schema)
+            except (pa.ArrowException, OSError, KeyError) as error:
+                reason = " ".join(str(error).split())
+                raise InputError(f"{path} {_DAMAGED.format(f' ({reason})')}") from None
+
+
+def _as_ids(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [rows.column(name) for name in schema.names]
+    for name, column in zip(schema.names, columns):
+        if column.null_count or pa.types.is_floating(column.type):
+            raise pa.ArrowInvalid(f"{name} has rows without an id" if column.null_count else f"{name} is {column.type}")
+    return pa.RecordBatch.from_arrays([column.cast(pa.int64()) for column in columns], schema=schema)
 
 
 def give_memory_back() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from hpt_spark.data.arrow import unreadable_files_told
 from hpt_spark.data.schemas import DEGREE, FILE_ROW, FLAG, ID, TABLES, TEXT, TIMESTAMP, Table
 from hpt_spark.errors import InputError
 from hpt_spark.folders import open_folder, without_secrets
@@ -44,14 +45,14 @@ class Tables:
         return self._opened[name]
 
     def files(self, name: str) -> DataFrame:
-        """Return the Parquet files of the table `name` as they are, one row each: ``content: binary``.
+        """Return the Parquet files of the table `name` as they are, one row each: ``path: string, content: binary``.
 
         For a query that gives all rows to Python, where `data.arrow.rows_in` reads them: Spark needs
         several times as long to hand them out one by one. A file is in memory whole, more than once:
         this is for tables that are packed well, as app events are, to some ten megabytes a file.
         """
         self[name]  # is refused here if it does not fit
-        return self.spark.read.format("binaryFile").load(f"{self._folder.uri}/{name}").select("content")
+        return self.spark.read.format("binaryFile").load(f"{self._folder.uri}/{name}").select("path", "content")
 
     def refuse_empty(self) -> None:
         """Raise InputError if one of the tables opened so far has no rows; each costs a job of Spark."""
@@ -67,7 +68,8 @@ class Tables:
 
         place = f"{self.uri}/{table.name}"
         try:
-            frame = self.spark.read.parquet(f"{self._folder.uri}/{table.name}")
+            with unreadable_files_told():
+                frame = self.spark.read.parquet(f"{self._folder.uri}/{table.name}")
         except AnalysisException:
             raise InputError(
                 f"tables.uri={self.uri} has no readable table {table.name}; run `hpt-spark ingest` with the same "

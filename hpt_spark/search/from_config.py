@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from hpt_spark.errors import ConfigError
 from hpt_spark.search.estimators import build_estimator, check_grids, check_resource, check_scoring
 from hpt_spark.search.strategies import CLASS_NAMES, arguments_of
 from hpt_spark.sections import HALVING, SearchSection, SparkSection
@@ -21,7 +26,14 @@ def checked_estimator(settings: SearchSection) -> Any:
     return estimator
 
 
-def run_search(settings: SearchSection, spark: SparkSection, X: Any, y: Any, journal: str) -> tuple[Any, float]:
+def run_search(
+    settings: SearchSection,
+    spark: SparkSection,
+    X: Any,
+    y: Any,
+    journal: str,
+    begin: Callable[[], None] | None = None,
+) -> tuple[Any, float]:
     """Run the search that `settings` describe.
 
     Parameters
@@ -31,6 +43,9 @@ def run_search(settings: SearchSection, spark: SparkSection, X: Any, y: Any, jou
     X, y : array-like
     journal : str
         The folder where ``backend: spark`` keeps results as they arrive, and resumes from.
+    begin : callable, optional
+        Is called when all is ready for the first fit, Spark too: what it takes away is not lost for
+        a wrong setting.
 
     Returns
     -------
@@ -40,16 +55,23 @@ def run_search(settings: SearchSection, spark: SparkSection, X: Any, y: Any, jou
     seconds : float
         How long it took, the refit included, the start of Spark not.
 
+    Raises
+    ------
+    ConfigError
+        When no candidate has a score, because all fits fail or the scoring does not suit the target.
+
     Notes
     -----
     A fit gets one thread with joblib, ``spark.task.cpus`` with Spark; the refit, which runs alone
     on the driver, gets what the estimator takes by itself.
     """
     estimator = checked_estimator(settings)
+    begin = begin or (lambda: None)
     if settings.backend == "joblib":
         from hpt_spark.search import joblib_runner
 
         search_class = getattr(joblib_runner, CLASS_NAMES[settings.strategy])
+        begin()
         return _timed_fit(search_class(estimator, n_jobs=settings.n_jobs, **arguments_of(settings)), X, y)
 
     from hpt_spark.search import face
@@ -63,10 +85,25 @@ def run_search(settings: SearchSection, spark: SparkSection, X: Any, y: Any, jou
             max_time=settings.max_time,
             **arguments_of(settings),
         )
+        begin()
         return _timed_fit(search, X, y)
 
 
 def _timed_fit(search: Any, X: Any, y: Any) -> tuple[Any, float]:
     started = time.monotonic()
-    search.fit(X, y)
+    try:
+        search.fit(X, y)
+    except ValueError as error:
+        if not re.search(r"All the \d+ fits failed", str(error)):
+            raise
+        reason = str(error).rstrip().splitlines()[-1]
+        raise ConfigError(
+            f"all fits failed, one of them with: {reason}; correct search.param_grid or search.estimator_params."
+        ) from None
+    out_of_time = getattr(search, "partial", False)
+    if not out_of_time and np.isnan(search.cv_results_["mean_test_score"]).all():
+        raise ConfigError(
+            f"search.scoring={search.scoring} gives no candidate a score (above it says why); choose one that suits "
+            "the target and the estimator, such as neg_log_loss."
+        )
     return search, time.monotonic() - started

@@ -276,7 +276,7 @@ def test_a_model_is_read_as_it_was_saved(run, estimator, name, file):
 
 def test_a_search_without_refit_has_no_model(run):
     finished(run, SETTINGS.model_copy(update={"refit": False}))
-    with pytest.raises(InputError, match=r"has no model; run `hpt-spark tune` with search\.refit: true"):
+    with pytest.raises(InputError, match=r"has no model; run `hpt-spark tune --overwrite` with search\.refit: true"):
         load_model(run, SETTINGS.estimator)
 
 

@@ -8,6 +8,7 @@ import time
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -149,8 +150,9 @@ def assert_same_as_pandas(spark, folder, content, encoding):
     write_zips(folder / "raw", content)
     ingest(folder / "raw", folder / "tables")
     design = built(spark, folder / "tables", encoding=encoding)
-    for build in (build_with_pandas, build_with_products):
-        assert_same(design, build(folder / "raw", encoding=encoding))
+    assert_same(design, build_with_products(folder / "raw", encoding=encoding))
+    if pd.__version__ >= "2":  # pandas 1 knows no moments after 2262
+        assert_same(design, build_with_pandas(folder / "raw", encoding=encoding))
 
 
 # Not shrunk: each example takes seconds.

@@ -43,6 +43,23 @@ def test_each_strategy_scores_alike_on_both_backends(spark, tmp_path, monkeypatc
             np.testing.assert_array_equal(on_spark.cv_results_[name], expected, err_msg=name)
 
 
+@pytest.mark.parametrize("backend", ["spark", "joblib"])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"param_grid": {"max_depth": ["deep"]}}, r"all fits failed, one of them with: .*; correct search\.param_grid"),
+        ({"scoring": "roc_auc"}, r"search\.scoring=roc_auc gives no candidate a score"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_search_without_a_score_is_refused_in_one_sentence(spark, tmp_path, monkeypatch, backend, given, said):
+    monkeypatch.setattr("hpt_spark.search.from_config.spark_session", lambda job, section: _Kept(spark))
+    three_classes = np.arange(len(y)) % 3
+    with pytest.raises(ConfigError, match=said) as refused:
+        run_search(settings(backend=backend, n_jobs=1, **given), SPARK, X, three_classes, str(tmp_path / "journal"))
+    assert "\n" not in str(refused.value)
+
+
 class _Kept:
     def __init__(self, session):
         self._session = session
