@@ -27,9 +27,10 @@ def main(config: Config) -> None:
         if run.is_finished(plan, config.run.overwrite):
             print(f"{run.uri}: this search is finished already; --overwrite runs it again")
         else:
-            begin = run.forget_search if config.run.overwrite else None
-            data = (design.X_train, design.y_train)
-            search, seconds = run_search(config.search, config.spark, *data, run.journal, begin)
+            begin = run.forget_search if config.run.overwrite else lambda: None
+            search, seconds = run_search(
+                config.search, config.spark, design.X_train, design.y_train, run.journal, begin
+            )
             finish_search(run, plan, search, seconds, design)
         announce(run)
 

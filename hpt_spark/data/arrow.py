@@ -21,7 +21,7 @@ ROWS_READ_AT_A_TIME = 1 << 16  # what fits the cache is read in half the time
 _DAMAGED = "cannot be read as a part of its table{}; run `hpt-spark ingest` again."
 _TOLD_BY_WORKER = re.compile(r"hpt_spark\.errors\.InputError: ([^\n]+)")
 _UNREADABLE = re.compile(
-    r"(\S+) is not a Parquet file|Could not read footer for file:? (\S+)|rror while reading file (\S+?)\.?\s"
+    r"(\S+) is not a Parquet file|Could not read footer for file:? (\S+)|[Ee]rror while reading file (\S+?)\.?\s"
 )
 
 

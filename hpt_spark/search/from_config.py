@@ -32,7 +32,7 @@ def run_search(
     X: Any,
     y: Any,
     journal: str,
-    begin: Callable[[], None] | None = None,
+    begin: Callable[[], None] = lambda: None,
 ) -> tuple[Any, float]:
     """Run the search that `settings` describe.
 
@@ -66,7 +66,6 @@ def run_search(
     on the driver, gets what the estimator takes by itself.
     """
     estimator = checked_estimator(settings)
-    begin = begin or (lambda: None)
     if settings.backend == "joblib":
         from hpt_spark.search import joblib_runner
 

@@ -12,21 +12,13 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from xgboost import XGBClassifier
 
+from bench.scenario import REAL_ROWS
 from hpt_spark.data.generate.files import generate
 from hpt_spark.data.generate.sizes import SMALLEST_SCALE, sizes_at
 from hpt_spark.data.schemas import GROUPS, TABLES
 from tests.data.test_generate_files import members
 
 SCALE, SEED = 0.05, 7
-FULL_SIZE = {
-    "gender_age_train": 74_645,
-    "gender_age_test": 112_071,
-    "events": 3_252_950,
-    "app_events": 32_473_067,
-    "app_labels": 459_943,
-    "label_categories": 930,
-    "phone_brand_device_model": 187_245,
-}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +46,7 @@ def recorded_ids(tables: dict[str, pd.DataFrame]) -> np.ndarray:
 class TestShape:
     def test_full_size_has_the_real_numbers_of_rows(self):
         sizes = sizes_at(1.0)
-        for name, rows in FULL_SIZE.items():
+        for name, rows in REAL_ROWS.items():
             planned = {
                 "gender_age_train": sizes.train,
                 "gender_age_test": sizes.test,
@@ -66,8 +58,8 @@ class TestShape:
     def test_rows_are_in_proportion_to_the_scale(self, generated, tables):
         _, rows = generated
         assert rows == {name: len(table) for name, table in tables.items()}
-        for name in FULL_SIZE.keys() - {"label_categories"}:  # of which there is a minimum
-            assert rows[name] == pytest.approx(FULL_SIZE[name] * SCALE, rel=0.02), name
+        for name in REAL_ROWS.keys() - {"label_categories"}:  # of which there is a minimum
+            assert rows[name] == pytest.approx(REAL_ROWS[name] * SCALE, rel=0.02), name
         assert rows["label_categories"] == 60
 
     def test_the_files_are_the_seven_and_their_headers_are_the_schemas(self, generated, tables):
