@@ -13,6 +13,7 @@ from typing import Any
 
 from hpt_spark.errors import NO_PYSPARK, HptSparkError, MissingDependencyError
 from hpt_spark.folders.hadoop_errors import java_errors_explained
+from hpt_spark.folders.uncut import uncut
 from hpt_spark.folders.uris import hadoop_uri, without_secrets
 
 POUR_BYTES = 1 << 17
@@ -33,6 +34,7 @@ class HadoopFiles:
         begin like this.
     """
 
+    @uncut
     def __init__(self, uri: str) -> None:
         context = _running_spark(uri)
         self._jvm: Any = context._jvm
@@ -48,19 +50,23 @@ class HadoopFiles:
         """Whether a rename can put a file in the place of another in one step: only HDFS itself promises it."""
         return self._is_hdfs
 
+    @uncut
     def exists(self, path: str) -> bool:
         """Return whether there is a file or a folder."""
         with java_errors_explained(path):
             return self._files.exists(self._path(path))
 
+    @uncut
     def is_file(self, path: str) -> bool:
         """Return whether there is a file."""
         return self.exists(path) and self._status(path).isFile()
 
+    @uncut
     def modified(self, path: str) -> float:
         """Return when `path` was written, in seconds on the clock of the file system."""
         return self._status(path).getModificationTime() / 1000
 
+    @uncut
     def names(self, folder: str) -> list[str]:
         """Return the names in a folder; none where there is no folder."""
         try:
@@ -68,20 +74,24 @@ class HadoopFiles:
         except FileNotFoundError:
             return []
 
+    @uncut
     def file_sizes(self, folder: str) -> dict[str, int]:
         """Return the name and the size of each file in a folder."""
         return {status.getPath().getName(): status.getLen() for status in self._statuses(folder) if status.isFile()}
 
+    @uncut
     def make_folder(self, path: str) -> None:
         """Create a folder, and those above it."""
         with java_errors_explained(path):
             self._files.mkdirs(self._path(path))
 
+    @uncut
     def upload(self, local: Path, path: str) -> None:
         """Copy a local file to `path`."""
         with java_errors_explained(path):
             self._files.copyFromLocalFile(False, True, self._path(f"file://{local}"), self._path(path))
 
+    @uncut
     def download(self, path: str, local: Path) -> None:
         """Copy a file or a folder to the local path, where there is nothing yet."""
         with java_errors_explained(path):
@@ -96,6 +106,7 @@ class HadoopFiles:
             opened()
             self._jvm.org.apache.hadoop.io.IOUtils.copyBytes(stream, sink, POUR_BYTES, True)
 
+    @uncut
     def rename(self, source: str, target: str) -> bool:
         """Rename a file or a folder unless there is something at `target`; return whether it was renamed.
 
@@ -124,10 +135,12 @@ class HadoopFiles:
             return False
         raise HptSparkError(f"{without_secrets(source)} could not be renamed to {without_secrets(target)}")
 
+    @uncut
     def replace_file(self, source: str, target: str) -> None:
         """Put a file in the place of `target`, whether there is one or not, in one step; where `replaces_files`."""
         self._rename_on_hdfs(source, target, "OVERWRITE")
 
+    @uncut
     def delete(self, path: str) -> None:
         """Delete a file or a folder, if there is one."""
         with java_errors_explained(path):

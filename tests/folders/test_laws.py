@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import random
+import signal
 import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -203,6 +207,23 @@ def test_a_process_killed_at_any_change_leaves_the_old_file_or_the_new_one(place
             break
     assert set(outcomes) == {"old", "new"}
     assert outcomes == sorted(outcomes, reverse=True)
+
+
+def test_an_interrupt_at_any_moment_leaves_nothing_behind(place, monkeypatch):
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # PySpark's own asks Java for things
+    monkeypatch.setattr(logging.getLogger("py4j"), "disabled", True)
+    for number in range(10):
+        ctrl_c = threading.Timer(random.uniform(0.01, 0.15), os.kill, (os.getpid(), signal.SIGINT))
+        ctrl_c.start()
+        deadline = time.monotonic() + 60
+        with pytest.raises(KeyboardInterrupt), place.open().refilling(f"folder-{number}") as staging:
+            while time.monotonic() < deadline:
+                write(staging, f"part/{time.monotonic_ns()}", "text")
+        ctrl_c.join()
+    signal.signal(signal.SIGINT, handler)
+    time.sleep(0.2)  # what Java might still be about to do
+    assert place.open().list() == []
+    assert place.contents() == {}
 
 
 def test_a_reader_that_puts_the_old_folder_back_does_not_stop_the_writer(place):

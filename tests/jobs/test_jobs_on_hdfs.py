@@ -207,7 +207,7 @@ def test_a_tune_killed_on_hdfs_goes_on_where_it_was(on_hdfs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("job", "number"), [("ingest", signal.SIGTERM), ("ingest", signal.SIGINT), ("tune", signal.SIGTERM)]
+    ("job", "number"), [(job, number) for job in ("ingest", "tune") for number in (signal.SIGTERM, signal.SIGINT)]
 )
 def test_a_job_that_is_told_to_end_leaves_nothing_half_done(on_hdfs, tmp_path, job, number):
     files, place = HadoopFiles(on_hdfs.place), f"{on_hdfs.place}/ended-{job}-{number.value}"
