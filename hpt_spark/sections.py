@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 FeatureSet = Literal["brand_model", "weekday", "hour", "weekday_hour", "app", "label", "category", "category_word"]
 FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
 
+MASTERS = r"local|local\[(\*|[1-9]\d*)(, *\d+)?\]|local-cluster\[\d+, *\d+, *\d+\]|yarn|(spark|k8s|mesos)://.+"
+
 DRAWING = ("random", "halving_random")
 HALVING = ("halving", "halving_random")
 DISTRIBUTIONS = ("uniform", "loguniform", "randint")  # of scipy.stats; randint leaves out its upper bound
@@ -162,6 +164,17 @@ class SparkSection(Section):
 
     master: Union[str, None] = None
     conf: dict[str, Union[bool, int, float, str]] = {}
+
+    @field_validator("master")
+    @classmethod
+    def _one_that_spark_knows(cls, master: Union[str, None]) -> Union[str, None]:
+        # Spark finds out as well, but only in Java, which writes its stack trace before any message of ours.
+        if master is not None and not re.fullmatch(MASTERS, master):
+            raise ValueError(
+                "must be local[*], local[CORES], yarn, spark://HOST:PORT or k8s://HOST:PORT; or null, to leave it to "
+                "spark-submit, else local[*]"
+            )
+        return master
 
     @field_validator("conf", mode="before")
     @classmethod

@@ -20,7 +20,7 @@ def main(config: Config) -> None:
         run = RunDirectory(config.run.dir)
         design, manifest = run.load_design(), run.finished_manifest()
         refuse_other_columns(design, manifest)
-        probabilities = class_probabilities(load_model(run, manifest["plan"]["search"]["estimator"]), design)
+        probabilities = class_probabilities(load_model(run, manifest["plan"]["search"]), design)
         with run.folder.writing("submission.csv") as path:
             write_submission(path, design.test_device_ids, design.classes, probabilities)
     print(f"{run.uri}/submission.csv: {len(probabilities):,} devices")

@@ -225,6 +225,9 @@ def test_tracking_is_no_key_before_it_does_anything():
         ("features.encoding=fractions", "did you mean `fraction`?"),
         ("features.min_devices=0", "greater than or equal to 1"),
         ("spark.master=[local]", "must be a text"),
+        ("spark.master=loco", "must be local[*], local[CORES], yarn, spark://HOST:PORT or k8s://HOST:PORT; or null"),
+        ("spark.master=local[0]", "must be local[*], local[CORES]"),
+        ("spark.master=sc://host:15002", "must be local[*], local[CORES]"),
         ("spark.conf=high", "must be a mapping"),
     ],
 )
@@ -233,6 +236,14 @@ def test_a_wrong_value_is_told_with_what_is_allowed(setting, said):
     assert f"`{setting.partition('=')[0]}" in found
     assert f" in --set {setting.partition('=')[0]}" in found
     assert said in found
+
+
+@pytest.mark.parametrize(
+    "master",
+    ["local", "local[*]", "local[2]", "local[2,3]", "local-cluster[2,1,1024]", "yarn", "spark://a:7077,b:7077"],
+)
+def test_masters_of_every_kind(master):
+    assert load_config([], [f"spark.master={master}"]).spark.master == master
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,10 @@ WRONG_SETTINGS = [
         {"conf": {"spark.driver.memory": "lots"}},
         "Java does not start with spark.driver.memory=lots; above it says why.",
     ),
-    ({"master": "local[x]"}, "Spark does not start with spark.master=local[x]: Could not parse Master URL: 'local[x]'"),
+    (
+        {"conf": {"spark.master": "local[x]"}},
+        "Spark does not start with spark.master=local[x]: Could not parse Master URL: 'local[x]'",
+    ),
     (
         {"master": "local[1]", "conf": {"spark.ssl.keyPassword": "S3CRET", "spark.sql.shuffle.partitions": "many"}},
         "Spark does not start with spark.ssl.keyPassword=***, spark.sql.shuffle.partitions=many, spark.master=local[1]",

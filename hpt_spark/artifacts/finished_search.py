@@ -14,7 +14,7 @@ from hpt_spark.matrix.design import DesignMatrix
 def finish_search(run: RunDirectory, plan: dict[str, Any], search: Any, seconds: float, design: DesignMatrix) -> None:
     """Keep the results of `search`; the manifest comes last and makes them count."""
     run.clear_results()
-    save_results(run, search, plan["search"]["scoring"])
+    files = save_results(run, search, plan["search"]["scoring"])
     manifest = {
         "plan": plan,
         "best": {
@@ -34,6 +34,7 @@ def finish_search(run: RunDirectory, plan: dict[str, Any], search: Any, seconds:
             "columns": design.X_train.shape[1],
             "blocks": design.facts["blocks"],
         },
+        "files": [*files, "report.html"],
         "versions": versions(),
     }
     write_page(run, manifest)

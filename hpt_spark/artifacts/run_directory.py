@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 from hpt_spark.errors import InputError
 from hpt_spark.folders import open_folder, without_secrets
 from hpt_spark.matrix.design import DesignMatrix, write_json
+
+_log = logging.getLogger(__name__)
 
 DESIGN = "design"
 JOURNAL = "journal"
@@ -90,8 +93,11 @@ class RunDirectory:
                 f"run.dir={self.uri} holds the results of another search, different in {', '.join(differences)}; "
                 "name another run.dir, or replace them with --overwrite."
             )
+        missing = [name for name in manifest.get("files", ()) if not self.folder.exists(name)]
+        if missing:
+            _log.warning("%s has lost %s, which is made again", self.uri, ", ".join(missing))
         # A search that ran out of time goes on from its journal.
-        return not manifest.get("partial", False)
+        return not missing and not manifest.get("partial", False)
 
     def forget_search(self) -> None:
         """Remove what an earlier search has left, finished or not."""

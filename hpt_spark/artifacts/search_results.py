@@ -16,8 +16,9 @@ from hpt_spark.matrix.design import write_json
 from hpt_spark.search.estimators import find_estimator_class
 
 
-def save_results(run: RunDirectory, search: Any, scoring: str) -> None:
-    """Write what a fitted search found, and its refitted model if there is one."""
+def save_results(run: RunDirectory, search: Any, scoring: str) -> list[str]:
+    """Write what a fitted search found, and its refitted model if there is one; return the files' names."""
+    files = ["cv_results.csv", "sweeping_results.txt", "best_params.json"]
     with run.folder.writing("cv_results.csv") as path:
         write_cv_results(path, search.cv_results_)
     with run.folder.writing("sweeping_results.txt") as path:
@@ -25,8 +26,10 @@ def save_results(run: RunDirectory, search: Any, scoring: str) -> None:
     with run.folder.writing("best_params.json") as path:
         write_json(path, plain(search.best_params_))
     if search.refit:
-        with run.folder.writing(model_file(search.best_estimator_)) as path:
+        files.append(model_file(search.best_estimator_))
+        with run.folder.writing(files[-1]) as path:
             save_model(path, search.best_estimator_)
+    return files
 
 
 def write_cv_results(path: Path, cv_results: Mapping[str, Any]) -> None:
@@ -67,8 +70,8 @@ def save_model(path: Path, estimator: Any) -> None:
         joblib.dump(estimator, path)
 
 
-def load_model(run: RunDirectory, estimator_name: str) -> Any:
-    """Return the fitted model of a run.
+def load_model(run: RunDirectory, searched: Mapping[str, Any]) -> Any:
+    """Return the fitted model of a run, whose plan of the search is `searched`.
 
     Raises
     ------
@@ -77,12 +80,13 @@ def load_model(run: RunDirectory, estimator_name: str) -> Any:
     """
     found = [name for name in ("model.ubj", "model.joblib") if run.folder.exists(name)]
     if not found:
-        raise InputError(f"run.dir={run.uri} has no model; run `hpt-spark tune --overwrite` with search.refit: true.")
+        remedy = "tune` again" if searched["refit"] else "tune --overwrite` with search.refit: true"
+        raise InputError(f"run.dir={run.uri} has no model; run `hpt-spark {remedy}.")
     try:
         with run.folder.reading(found[0]) as path:
             if found[0] == "model.joblib":
                 return joblib.load(path)
-            model = find_estimator_class(estimator_name)()
+            model = find_estimator_class(searched["estimator"])()
             model.load_model(path)
             return model
     except InputError:

@@ -124,6 +124,14 @@ def test_a_search_that_ran_out_of_time_is_not_finished(run):
     assert (manifest["partial"], manifest["reuse"]) == (True, {"fits": 6})
 
 
+@pytest.mark.parametrize("name", ["cv_results.csv", "best_params.json", "model.joblib", "report.html"])
+def test_a_run_that_has_lost_a_file_is_not_finished(run, name, caplog):
+    finished(run)
+    (run.folder.path / name).unlink()
+    assert not run.is_finished(plan_of(SETTINGS, run.load_design()), overwrite=False)
+    assert f"{run.uri} has lost {name}, which is made again" in caplog.text
+
+
 def test_a_damaged_manifest_is_told(run):
     finished(run)
     (run.folder.path / "manifest.json").write_text('{"plan": ')
@@ -269,7 +277,7 @@ def test_a_model_is_read_as_it_was_saved(run, estimator, name, file):
     search = finished(run, SETTINGS.model_copy(update={"estimator": name, "param_grid": grid}), estimator)
     assert model_file(search.best_estimator_) == file
     assert [found for found in run.folder.list() if found.startswith("model")] == [file]
-    found = class_probabilities(load_model(run, name), design)
+    found = class_probabilities(load_model(run, run.finished_manifest()["plan"]["search"]), design)
     np.testing.assert_allclose(found, search.best_estimator_.predict_proba(design.X_test), rtol=1e-6)
     assert np.abs(found.sum(axis=1) - 1).max() < 1e-12
 
@@ -277,7 +285,9 @@ def test_a_model_is_read_as_it_was_saved(run, estimator, name, file):
 def test_a_search_without_refit_has_no_model(run):
     finished(run, SETTINGS.model_copy(update={"refit": False}))
     with pytest.raises(InputError, match=r"has no model; run `hpt-spark tune --overwrite` with search\.refit: true"):
-        load_model(run, SETTINGS.estimator)
+        load_model(run, {"refit": False})
+    with pytest.raises(InputError, match=r"has no model; run `hpt-spark tune` again"):
+        load_model(run, {"refit": True})
 
 
 @pytest.mark.parametrize("file", ["model.ubj", "model.joblib"])
@@ -285,7 +295,7 @@ def test_a_search_without_refit_has_no_model(run):
 def test_a_damaged_model_is_refused(run, file, content):
     (run.folder.path / file).write_bytes(content)
     with pytest.raises(InputError, match=f"{file} cannot be read as a model"):
-        load_model(run, "xgboost.XGBClassifier")
+        load_model(run, {"refit": True, "estimator": "xgboost.XGBClassifier"})
 
 
 # --- the submission ---

@@ -171,6 +171,16 @@ def test_a_finished_search_is_not_run_again(tuned, copied, job):
     assert state(copied) == before
 
 
+def test_results_that_were_deleted_are_made_again_without_a_fit(tuned, copied):
+    model = (copied / "model.ubj").read_bytes()
+    (copied / "model.ubj").unlink()
+    done(BIN / "hpt-spark", "tune", "--conf", tuned / "conf.yaml", *settings(copied))
+    assert (copied / "model.ubj").read_bytes() == model
+    assert split_scores(copied) == split_scores(tuned / "run")
+    reuse = json.loads((copied / "manifest.json").read_text())["reuse"]
+    assert (reuse["trainings"], reuse["resumed"]) == (0, reuse["fits"])
+
+
 def test_another_search_is_refused_and_overwrite_replaces_it(tuned, copied, job):
     conf = ["--conf", tuned / "conf.yaml", *settings(copied, grid({"max_depth": [1, 2]}), "search.backend=joblib")]
     before = state(copied)

@@ -101,7 +101,7 @@ def test_predict_refuses_a_run_without_a_model_and_one_with_a_damaged_model(copi
 
 def test_overwrite_with_a_wrong_setting_loses_nothing(copied):
     before = state(copied)
-    wrong = ("search.cv=2", "spark.master=loco")
+    wrong = ("search.cv=2", "spark.conf={spark.master: loco}")
     answer = run(BIN / "hpt-spark", "tune", "--overwrite", *settings(copied, *wrong))
     assert (answer.returncode, "does not start with spark.master=loco" in answer.stderr) == (2, True)
     assert state(copied) == before
