@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from hpt_spark.errors import InputError
-from hpt_spark.folders import open_folder, without_secrets
+from hpt_spark.folders import FolderLock, open_folder, without_secrets
 from hpt_spark.matrix.design import DesignMatrix, write_json
 
 _log = logging.getLogger(__name__)
@@ -44,6 +44,10 @@ class RunDirectory:
         self.uri = without_secrets(uri)
         self.journal = f"{uri.rstrip('/')}/{JOURNAL}"
         self.folder = open_folder(uri)
+
+    def locked(self) -> FolderLock:
+        """Return the lock that keeps other searches from this run, for a ``with``."""
+        return FolderLock(self.folder, f"run.dir={self.uri}")
 
     def save_design(self, design: DesignMatrix) -> None:
         """Write the design, whole or not at all."""

@@ -5,7 +5,8 @@ renamed, so that a reader never sees half a file and a failed run never spoils w
 """
 
 from hpt_spark.folders.folder import Folder
+from hpt_spark.folders.lock import FolderLock
 from hpt_spark.folders.opening import open_folder
 from hpt_spark.folders.uris import is_blob, is_local, local_path, without_secrets
 
-__all__ = ["Folder", "is_blob", "is_local", "local_path", "open_folder", "without_secrets"]
+__all__ = ["Folder", "FolderLock", "is_blob", "is_local", "local_path", "open_folder", "without_secrets"]

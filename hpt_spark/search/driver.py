@@ -14,14 +14,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hpt_spark.errors import HptSparkError
-from hpt_spark.folders import open_folder
+from hpt_spark.folders import FolderLock, open_folder
 from hpt_spark.search.continuing import Trainings
 from hpt_spark.search.engine import Engine
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
 from hpt_spark.search.failures import without_score
 from hpt_spark.search.fingerprint import fingerprint
 from hpt_spark.search.journal import Journal
-from hpt_spark.search.journal_lock import JournalLock
 from hpt_spark.search.threads import xgboost_threads
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ class SearchRun:
     max_time : float or None
     resource : str or None
         The parameter of which each evaluation gives its candidates more (halving).
+    lock : FolderLock or None
+        What keeps other drivers from the journal, where the caller holds it already.
 
     Attributes
     ----------
@@ -53,21 +54,29 @@ class SearchRun:
         ``fits``, ``trainings``, ``resumed``, ``continued``, ``cuts``, ``matrices``.
     """
 
-    def __init__(self, context: Any, journal: str | None, max_time: float | None, resource: str | None = None) -> None:
+    def __init__(
+        self,
+        context: Any,
+        journal: str | None,
+        max_time: float | None,
+        resource: str | None = None,
+        lock: FolderLock | None = None,
+    ) -> None:
         self._context = context
         self._trainings = Trainings(resource)
         self._journal = None if journal is None else Journal(open_folder(journal))
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._held = ExitStack()
-        self._lock: JournalLock | None = None
+        self._lock = lock
         self._runner: SparkRunner | None = None
         self._finished_evaluations = 0
         self.partial = False
         self.reuse: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, cuts=0, matrices=0)
 
     def __enter__(self) -> SearchRun:
-        if self._journal is not None:
-            self._lock = self._held.enter_context(JournalLock(self._journal.folder))
+        if self._journal is not None and self._lock is None:
+            folder = self._journal.folder
+            self._lock = self._held.enter_context(FolderLock(folder, f"the journal {folder}"))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

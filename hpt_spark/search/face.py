@@ -21,6 +21,8 @@ from hpt_spark.search.parallel_variable import replace_parallel
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
+    from hpt_spark.folders import FolderLock
+
 Search = TypeVar("Search", bound=type)
 
 SPARK_ARGUMENTS = ("sc", "journal", "max_time")
@@ -61,17 +63,19 @@ class OnSpark:
     sc: SparkContext | None
     journal: str | None
     max_time: float | None
+    journal_lock: FolderLock | None = None  # where who calls `fit` has the journal locked already
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Run fit with all sets of parameters; scikit-learn's ``fit``, with the fits on Spark."""
         resource = getattr(self, "resource", None)  # of halving
-        with SearchRun(self.sc, self.journal, self.max_time, resource) as run:
+        with SearchRun(self.sc, self.journal, self.max_time, resource, self.journal_lock) as run:
             # Not an attribute that a fitted search keeps: it holds the SparkContext and the lock.
             self._spark_run = run
             try:
                 super().fit(X, y, **params)  # type: ignore[misc]
             finally:
                 del self._spark_run
+                self.journal_lock = None
         self.partial = run.partial
         self.reuse = dict(run.reuse)
         return self

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hpt_spark.errors import ConfigError
+from hpt_spark.folders import FolderLock
 from hpt_spark.search.estimators import build_estimator, check_grids, check_resource, check_scoring
 from hpt_spark.search.strategies import CLASS_NAMES, arguments_of
 from hpt_spark.sections import HALVING, SearchSection, SparkSection
@@ -32,6 +33,7 @@ def run_search(
     X: Any,
     y: Any,
     journal: str,
+    lock: FolderLock | None = None,
     begin: Callable[[], None] = lambda: None,
 ) -> tuple[Any, float]:
     """Run the search that `settings` describe.
@@ -43,6 +45,8 @@ def run_search(
     X, y : array-like
     journal : str
         The folder where ``backend: spark`` keeps results as they arrive, and resumes from.
+    lock : FolderLock, optional
+        What keeps other drivers from `journal`, where the caller holds it already.
     begin : callable, optional
         Is called when all is ready for the first fit, Spark too: what it takes away is not lost for
         a wrong setting.
@@ -84,6 +88,7 @@ def run_search(
             max_time=settings.max_time,
             **arguments_of(settings),
         )
+        search.journal_lock = lock
         begin()
         return _timed_fit(search, X, y)
 

@@ -46,12 +46,6 @@ class Journal:
         self._evaluations += 1
         return JournalledEvaluation(self.folder, name, fingerprint, fits)
 
-    def clear(self) -> None:
-        """Forget all results."""
-        for name in self.folder.list():
-            if name.startswith("evaluation-"):
-                self.folder.delete(name)
-
 
 class JournalledEvaluation:
     """The finished fits of one evaluation.
@@ -85,6 +79,7 @@ class JournalledEvaluation:
     def _begin(self, fingerprint: dict[str, str]) -> None:
         name = f"{self._name}.json"
         if not self._folder.exists(name):
+            self._forget_records()
             self._write(name, json.dumps(fingerprint, indent=2) + "\n")
             return
         try:
@@ -99,9 +94,17 @@ class JournalledEvaluation:
                 "folder, or remove this one to start anew (tune: --overwrite)."
             )
 
-    def _replay(self, known: set[Fit]) -> None:
+    def _forget_records(self) -> None:
+        """Delete records without a fingerprint, which may be any search's: someone's deleting was cut short."""
+        for name in self._records():
+            self._folder.delete(name)
+
+    def _records(self) -> list[str]:
         names = [name for name in self._folder.list() if re.fullmatch(rf"{self._name}-\d{{6,}}\.jsonl", name)]
-        names.sort(key=_number_of)
+        return sorted(names, key=_number_of)
+
+    def _replay(self, known: set[Fit]) -> None:
+        names = self._records()
         for name, text in self._texts(names):
             # A whole file has a line at least and ends with a newline, so that its last piece is empty.
             *whole, torn = text.split("\n")

@@ -11,8 +11,10 @@ import time
 
 import joblib
 import numpy as np
+import pytest
 import xgboost
 
+from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.data.schemas import GROUPS
 from hpt_spark.matrix.design import DesignMatrix
 from tests.jobs.running import (
@@ -179,6 +181,21 @@ def test_results_that_were_deleted_are_made_again_without_a_fit(tuned, copied):
     assert split_scores(copied) == split_scores(tuned / "run")
     reuse = json.loads((copied / "manifest.json").read_text())["reuse"]
     assert (reuse["trainings"], reuse["resumed"]) == (0, reuse["fits"])
+
+
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
+def test_a_run_in_which_another_process_searches_is_left_alone(tuned, copied, job, more):
+    conf = ["--conf", tuned / "conf.yaml", *settings(copied, grid({"max_depth": [1]}), "search.backend=joblib")]
+    with RunDirectory(str(copied)).locked():
+        before = state(copied)
+        code, out, err = job("tune", *conf, *more)
+        assert state(copied) == before
+    assert (code, out) == (2, "")
+    assert one_sentence(err) == (
+        f"process {os.getpid()} of this machine is searching with run.dir={copied} already; wait until it ends, or "
+        "name another folder."
+    )
+    assert not list(copied.glob("lock-*"))
 
 
 def test_another_search_is_refused_and_overwrite_replaces_it(tuned, copied, job):

@@ -141,17 +141,25 @@ def test_every_difference_is_named(tmp_path):
         Journal(open_folder(tmp_path)).next_evaluation(other, FITS)
 
 
+def test_results_without_the_fingerprint_of_their_search_are_nobodys(tmp_path):
+    opened(tmp_path).add([(fit, result_of(fit)) for fit in FITS])
+    (tmp_path / "evaluation-0.json").unlink()  # as a kill leaves it that comes while the journal is being deleted
+    (tmp_path / "evaluation-1-000001.jsonl").write_text("another rung's")
+    assert opened(tmp_path).results == {}
+    assert sorted(os.listdir(tmp_path)) == ["evaluation-0.json", "evaluation-1-000001.jsonl"]
+
+
 WRITE_ONE_RESULT = """
 import os, sys
 from hpt_spark.errors import InputError
 from tests.search import test_journal as t
-from hpt_spark.search.journal_lock import JournalLock
+from hpt_spark.folders.lock import FolderLock
 from hpt_spark.folders import open_folder
 folder = sys.argv[1]
 if os.geteuid() == 0 and "as-nobody" in sys.argv:
     os.setuid(65534)
 try:
-    with JournalLock(open_folder(folder)):
+    with FolderLock(open_folder(folder), "the journal"):
         journal = t.opened(folder)
         for _ in range(int(sys.argv[2])):
             journal.add([(fit, t.result_of(fit)) for fit in t.FITS])

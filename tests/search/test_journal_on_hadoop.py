@@ -7,11 +7,11 @@ import logging
 import pytest
 
 from hpt_spark.errors import InputError
+from hpt_spark.folders import lock as folder_lock
 from hpt_spark.folders.hadoop import HadoopFolder
-from hpt_spark.search import journal_lock
+from hpt_spark.folders.lock import FolderLock
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.journal import Journal
-from hpt_spark.search.journal_lock import JournalLock
 
 FITS = [Fit(number, number // 2, number % 2) for number in range(6)]
 
@@ -48,20 +48,20 @@ def test_another_searchs_journal_is_refused(folder):
 
 
 def test_the_second_driver_is_refused_until_the_first_ends(folder):
-    with JournalLock(folder):
-        with pytest.raises(InputError, match="is searching with the journal"), JournalLock(folder):
+    with FolderLock(folder, "the journal"):
+        with pytest.raises(InputError, match="is searching with the journal"), FolderLock(folder, "the journal"):
             pass
         assert len(locks(folder)) == 1
     assert folder.list() == []
-    with JournalLock(folder):
+    with FolderLock(folder, "the journal"):
         pass
 
 
 def test_the_lock_is_renewed_beside_what_the_main_thread_asks_of_the_jvm(folder, spark, monkeypatch, caplog):
-    monkeypatch.setattr(journal_lock, "LEASE_SECONDS", 0.03)
-    renewals, write = [], JournalLock._write
-    monkeypatch.setattr(JournalLock, "_write", lambda lock: (write(lock), renewals.append(lock)))
-    with caplog.at_level(logging.WARNING), JournalLock(folder) as lock:
+    monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 0.03)
+    renewals, write = [], FolderLock._write
+    monkeypatch.setattr(FolderLock, "_write", lambda lock: (write(lock), renewals.append(lock)))
+    with caplog.at_level(logging.WARNING), FolderLock(folder, "the journal") as lock:
         for number in range(10):
             with folder.writing(f"evaluation-0-{number}.jsonl") as path:
                 path.write_text(str(number))

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from hpt_spark.errors import InputError
+from hpt_spark.folders import lock as folder_lock
 from hpt_spark.folders.hadoop import HadoopFolder
-from hpt_spark.search import journal_lock
-from hpt_spark.search.journal_lock import JournalLock
+from hpt_spark.folders.lock import FolderLock
 
 ELSEWHERE = {"machine": "another", "pid": 1, "started": "1", "sign": "x"}
 
@@ -28,26 +28,29 @@ def write(folder, holder: dict) -> None:
 
 def test_a_lock_of_another_machine_that_was_left_long_ago_is_void_at_once(folder):
     write(folder, {**ELSEWHERE, "renewed": time.time() - 7200})
-    with JournalLock(folder):
+    with FolderLock(folder, "the journal"):
         assert "lock-left.json" not in folder.list()
     assert folder.list() == []
 
 
 def test_a_lock_of_another_machine_that_is_not_renewed_is_void_after_a_lease(folder, monkeypatch):
-    monkeypatch.setattr(journal_lock, "LEASE_SECONDS", 2.0)
+    monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 2.0)
     write(folder, {**ELSEWHERE, "renewed": time.time()})
-    with JournalLock(folder):
+    with FolderLock(folder, "the journal"):
         assert "lock-left.json" not in folder.list()
 
 
 def test_the_second_driver_is_refused(folder):
-    with JournalLock(folder), pytest.raises(InputError, match="of this machine is searching with the journal"):
-        JournalLock(folder).__enter__()
+    with (
+        FolderLock(folder, "the journal"),
+        pytest.raises(InputError, match="of this machine is searching with the journal"),
+    ):
+        FolderLock(folder, "the journal").__enter__()
     assert folder.list() == []
 
 
 def test_a_renewal_that_fails_is_told_and_tried_again(folder, monkeypatch, caplog):
-    monkeypatch.setattr(journal_lock, "LEASE_SECONDS", 0.5)
+    monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 0.5)
     fails, writing, written = [OSError("no answer")], folder.writing, []
 
     def writing_but_once(name):
@@ -56,7 +59,7 @@ def test_a_renewal_that_fails_is_told_and_tried_again(folder, monkeypatch, caplo
         written.append(name)
         return writing(name)
 
-    with JournalLock(folder) as lock:
+    with FolderLock(folder, "the journal") as lock:
         monkeypatch.setattr(folder, "writing", writing_but_once)
         deadline = time.monotonic() + 60
         while not written and time.monotonic() < deadline:

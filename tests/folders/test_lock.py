@@ -16,9 +16,9 @@ import time
 import pytest
 
 from hpt_spark.errors import HptSparkError, InputError
+from hpt_spark.folders import lock as folder_lock
 from hpt_spark.folders import open_folder
-from hpt_spark.search import journal_lock
-from hpt_spark.search.journal_lock import JournalLock
+from hpt_spark.folders.lock import FolderLock
 
 START = multiprocessing.get_context("fork")
 
@@ -27,7 +27,7 @@ def hold(folder, seconds, outcome, begin=None):
     if begin is not None:
         begin.wait()
     try:
-        with JournalLock(open_folder(folder)):
+        with FolderLock(open_folder(folder), "the journal"):
             outcome.send(("held", time.monotonic()))
             time.sleep(seconds)
             outcome.send(("released", time.monotonic()))
@@ -67,24 +67,24 @@ def killed(tmp_path):
 
 @pytest.fixture
 def short_lease(monkeypatch):
-    monkeypatch.setattr(journal_lock, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 1.0)
 
 
 def test_the_second_driver_is_refused_until_the_first_ends(tmp_path):
     process, outcome = started(tmp_path, 60)
     assert outcome.recv()[0] == "held"
     with pytest.raises(InputError, match=f"process {process.pid} of this machine is searching with the journal"):
-        JournalLock(open_folder(tmp_path)).__enter__()
+        FolderLock(open_folder(tmp_path), "the journal").__enter__()
     assert len(locks(tmp_path)) == 1, "the refused one leaves nothing"
     process.terminate()
     process.join()
-    with JournalLock(open_folder(tmp_path)):
+    with FolderLock(open_folder(tmp_path), "the journal"):
         assert len(locks(tmp_path)) == 1
     assert locks(tmp_path) == []
 
 
 def test_a_killed_driver_of_this_machine_blocks_nobody(killed):
-    with JournalLock(open_folder(killed)):
+    with FolderLock(open_folder(killed), "the journal"):
         assert len(locks(killed)) == 1
 
 
@@ -92,7 +92,7 @@ def test_a_process_that_got_the_number_of_the_killed_one_blocks_nobody(killed):
     (name,) = locks(killed)
     holder = json.loads((killed / name).read_text())
     (killed / name).write_text(json.dumps({**holder, "pid": os.getppid()}))
-    with JournalLock(open_folder(killed)):
+    with FolderLock(open_folder(killed), "the journal"):
         pass
 
 
@@ -100,14 +100,14 @@ def test_a_process_that_got_the_number_of_the_killed_one_blocks_nobody(killed):
 def test_a_killed_driver_of_another_machine_blocks_for_a_lease(killed, short_lease, clock_is_off_by):
     as_on_another_machine(killed, renewed=time.time() + clock_is_off_by)
     before = time.monotonic()
-    with JournalLock(open_folder(killed)):
-        assert time.monotonic() - before >= journal_lock.LEASE_SECONDS
+    with FolderLock(open_folder(killed), "the journal"):
+        assert time.monotonic() - before >= folder_lock.LEASE_SECONDS
 
 
 def test_a_lock_of_yesterday_is_void_at_once(killed, monkeypatch):
-    monkeypatch.setattr(journal_lock, "LEASE_SECONDS", 1000.0)
+    monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 1000.0)
     as_on_another_machine(killed, renewed=time.time() - 86400)
-    with JournalLock(open_folder(killed)):
+    with FolderLock(open_folder(killed), "the journal"):
         pass
 
 
@@ -127,7 +127,7 @@ def test_a_living_driver_of_another_machine_is_recognised_by_its_renewals(killed
     renewing.start()
     try:
         with pytest.raises(InputError, match="process 7 on far-away is searching with the journal"):
-            JournalLock(open_folder(killed)).__enter__()
+            FolderLock(open_folder(killed), "the journal").__enter__()
     finally:
         stop.set()
         renewing.join()
@@ -137,12 +137,12 @@ def test_a_living_driver_of_another_machine_is_recognised_by_its_renewals(killed
 @pytest.mark.parametrize("content", [b"", b"\0" * 30, b"{", b"[]"])
 def test_a_torn_lock_is_void_after_a_lease(tmp_path, short_lease, content):
     (tmp_path / "lock-1.json").write_bytes(content)
-    with JournalLock(open_folder(tmp_path)):
+    with FolderLock(open_folder(tmp_path), "the journal"):
         assert len(locks(tmp_path)) == 1
 
 
 def test_a_driver_whose_lock_was_taken_over_is_told(tmp_path, short_lease):
-    with JournalLock(open_folder(tmp_path)) as lock:
+    with FolderLock(open_folder(tmp_path), "the journal") as lock:
         lock.check()
         for name in locks(tmp_path):
             (tmp_path / name).unlink()
@@ -179,11 +179,11 @@ def test_of_many_that_start_in_the_same_instant_never_two_hold_it(request, tmp_p
 LOCK_IN_A_CONTAINER = """
 import sys
 from hpt_spark.folders import open_folder
-from hpt_spark.search import journal_lock
-journal_lock.LEASE_SECONDS = 2.0
+from hpt_spark.folders import lock as folder_lock
+folder_lock.LEASE_SECONDS = 2.0
 try:
-    journal_lock.JournalLock(open_folder(sys.argv[1])).__enter__()
-except journal_lock.InputError as error:
+    folder_lock.FolderLock(open_folder(sys.argv[1]), "the journal").__enter__()
+except folder_lock.InputError as error:
     print(error)
 """
 

@@ -1,6 +1,6 @@
-"""One driver per journal.
+"""One driver per folder: of a search's journal, or of a whole run.
 
-Every driver puts a file of its own, named by a token, beside the records and then looks for the
+Every driver puts a file of its own, named by a token, into the folder and then looks for the
 files of others. Of two that start in the same instant at least one thus sees the other; a driver
 that sees a living other takes its file back. A file that a killed driver has left can be removed
 without a race, because its name is nobody else's.
@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any
 
 from hpt_spark.errors import HptSparkError, InputError
-from hpt_spark.folders import Folder
+from hpt_spark.folders.folder import Folder
 
 PREFIX = "lock-"
 LEASE_SECONDS = 30.0
@@ -37,24 +37,26 @@ MOST_SECONDS_BETWEEN_TRIES = 0.4
 log = logging.getLogger(__name__)
 
 
-class JournalLock:
-    """Holds the lock of a journal for the time of a ``with``.
+class FolderLock:
+    """Holds the lock of a folder for the time of a ``with``.
 
     Parameters
     ----------
     folder : Folder
-        The journal's.
+    locked : str
+        What the folder is to a user, for messages: ``run.dir=runs/demo``.
     """
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, locked: str) -> None:
         self._folder = folder
+        self._locked = locked
         self._name = f"{PREFIX}{uuid.uuid4().hex}.json"
         self._writing = threading.Lock()
         self._released = threading.Event()
         self._held = self._taken_over = False
         self._renewing = threading.Thread(target=self._renew, daemon=True)
 
-    def __enter__(self) -> JournalLock:
+    def __enter__(self) -> FolderLock:
         try:  # a signal may come when the lock is there and nobody has been told
             self._write()
             self._renewing.start()
@@ -78,10 +80,10 @@ class JournalLock:
         self._release()
 
     def check(self) -> None:
-        """Raise HptSparkError when another driver has taken the journal over, as after a long sleep of this machine."""
+        """Raise HptSparkError when another driver has taken the folder over, as after a long sleep of this machine."""
         if self._taken_over:
             raise HptSparkError(
-                f"another process has taken the journal {self._folder} over, because this one gave no sign of life for "
+                f"another process has taken {self._locked} over, because this one gave no sign of life for "
                 f"{LEASE_SECONDS:.0f} seconds; what it had finished is kept there."
             )
 
@@ -100,7 +102,7 @@ class JournalLock:
                 elif held:
                     self._taken_over = True
             except (OSError, HptSparkError) as error:  # the next time may do
-                log.warning("the lock of the journal %s could not be renewed: %s", self._folder, error)
+                log.warning("the lock of %s could not be renewed: %s", self._locked, error)
 
     def _write(self) -> None:
         holder = {
@@ -129,7 +131,7 @@ class JournalLock:
             return started is not None and started == holder.get("started")
         if time.time() - float(holder.get("renewed") or time.time()) > ABANDONED_SECONDS:
             return False
-        log.info("waiting for a sign of life of the holder of %s, %.0f seconds at most", self._folder, LEASE_SECONDS)
+        log.info("waiting for a sign of life of the holder of %s, %.0f seconds at most", self._locked, LEASE_SECONDS)
         void_at = time.monotonic() + LEASE_SECONDS
         while time.monotonic() < void_at:
             time.sleep(LEASE_SECONDS / RENEWALS_PER_LEASE / 4)
@@ -152,8 +154,8 @@ class JournalLock:
         machine = holder.get("machine")
         where = "of this machine" if machine == _this_machine() else f"on {str(machine).partition(' ')[0]}"
         return (
-            f"process {holder.get('pid')} {where} is searching with the journal {self._folder} already; wait until it "
-            "ends, or name another folder."
+            f"process {holder.get('pid')} {where} is searching with {self._locked} already; wait until it ends, or "
+            "name another folder."
         )
 
 
