@@ -15,45 +15,66 @@ from functools import wraps
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
-SECONDS_TO_END = 10  # so long a request may still take when a signal has come; a file system may not answer at all
+from hpt_spark.errors import HptSparkError
+
+SECONDS_TO_END = 10.0  # so long a request may still take when a signal has come; the file system may be gone
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 
-_requests: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
-_server: list[threading.Thread] = []
-
 
 def uncut(request: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """Let `request` come to its end if a signal raises in the main thread, and later ones wait for that."""
+    """Let `request` come to its end if a signal raises in the main thread, and later ones wait for that.
+
+    Where it does not end in time, each later request is waited for as long, not for ever: it is one
+    of those that clear away.
+    """
 
     @wraps(request)
     def asked(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
         if threading.current_thread() is not threading.main_thread():
             return request(*args, **kwargs)
-        answer: Future[Answer] = Future()
-        _requests.put((lambda: request(*args, **kwargs), answer))
-        _start_serving()
-        try:
-            return answer.result()
-        except BaseException:
-            wait([answer], SECONDS_TO_END)
-            raise
+        return _Server.running().answer(lambda: request(*args, **kwargs))
 
     return asked
 
 
-def _start_serving() -> None:
-    if not _server or not _server[-1].is_alive():  # a fork has none
-        _server[:] = [threading.Thread(target=_serve, name="hpt-spark-files", daemon=True)]
-        _server[-1].start()
+class _Server:
+    """A thread that makes requests, one after the other."""
 
+    _last: _Server | None = None
 
-def _serve() -> None:
-    while True:
-        request, answer = _requests.get()
+    def __init__(self) -> None:
+        self._requests: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name="hpt-spark-files", daemon=True)
+        self._patience: float | None = None
+        self._thread.start()
+
+    @classmethod
+    def running(cls) -> _Server:
+        if cls._last is None or not cls._last._thread.is_alive():  # a fork has none
+            cls._last = cls()
+        return cls._last
+
+    def answer(self, request: Callable[[], Answer]) -> Answer:
+        answer: Future[Answer] = Future()
+        self._requests.put((request, answer))
         try:
-            answer.set_result(request())
-        except BaseException as error:
-            answer.set_exception(error)
-        del request, answer  # or they would live until the next one
+            wait([answer], self._patience)
+        except BaseException:  # a signal
+            if not wait([answer], SECONDS_TO_END).done:
+                self._patience = SECONDS_TO_END
+            raise
+        if not answer.done():
+            raise HptSparkError(f"the file system has not answered within {SECONDS_TO_END:.0f} seconds")
+        self._patience = None
+        return answer.result()
+
+    def _serve(self) -> None:
+        while True:
+            request, answer = self._requests.get()
+            try:
+                answer.set_result(request())
+            except BaseException as error:
+                answer.set_exception(error)
+            del request, answer  # or they would live until the next one
