@@ -93,6 +93,25 @@ def _as_ids(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([column.cast(pa.int64()) for column in columns], schema=schema)
 
 
+def without_nulls(rows: pa.Table, table: str) -> pa.Table:
+    """Return `rows` of a table, in which each column must have a value.
+
+    A table of ingest has, but not one of every other program. A null would make floats of ids,
+    which cannot hold all of them.
+
+    Raises
+    ------
+    InputError
+        When a value is missing.
+    """
+    for name, column in zip(rows.column_names, rows.columns):
+        if column.null_count:
+            raise InputError(
+                f"the table {table} has rows without {name}, which each row must have; run `hpt-spark ingest` again."
+            )
+    return rows
+
+
 def give_memory_back() -> None:
     """Let the system have what Arrow and the C library keep of freed memory, where other processes need it next."""
     pa.default_memory_pool().release_unused()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from hpt_spark.data.arrow import without_nulls
 from hpt_spark.data.schemas import FILE_ROW
 from hpt_spark.features.packed import packed_rows, packed_schema
 
@@ -34,7 +35,9 @@ def packed_texts(phone_brand_device_model: DataFrame, columns: dict[str, str]) -
     def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = list(batches)
         if rows:
-            first = first_rows(pa.Table.from_batches(rows))
+            table = pa.Table.from_batches(rows)
+            without_nulls(table.select([FILE_ROW, "device_id"]), "phone_brand_device_model")
+            first = first_rows(table)
             yield from (_packed(block, first.select(["device_id", column])) for block, column in columns.items())
 
     needed = phone_brand_device_model.select(FILE_ROW, "device_id", *columns.values())

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 from scipy import sparse
 
+from hpt_spark.errors import InputError
 from hpt_spark.features.counts import Counts
 from hpt_spark.features.terms import TermsOfItems
 
@@ -25,21 +26,24 @@ def weekday(timestamp: str) -> Column:
     The text is never made a timestamp: that would be an instant, and its weekday and hour would
     depend on a time zone setting.
     """
-    return F.expr(f"weekday(cast({timestamp} as date))")
+    return F.expr(f"weekday(try_cast({timestamp} as date))")
 
 
 def hour(timestamp: str) -> Column:
     """Return 0 to 23 of a wall-clock text `YYYY-MM-DD HH:MM:SS`."""
-    return F.substring(timestamp, 12, 2).cast("int")
+    return F.expr(f"try_cast(substring({timestamp}, 12, 2) as int)")
 
 
 def moments(events: DataFrame) -> DataFrame:
-    """Return ``device_id, hour_of_week``: 0 (Monday, first hour) to 167 of each event."""
-    return events.select("device_id", (weekday("timestamp") * 24 + hour("timestamp")).alias("hour_of_week"))
+    """Return ``device_id, hour_of_week``: 0 (Monday, first hour) to 167 of each event, null of what is no timestamp."""
+    hour_of_week = F.when(hour("timestamp").between(0, 23), weekday("timestamp") * 24 + hour("timestamp"))
+    return events.select("device_id", hour_of_week.alias("hour_of_week"))
 
 
 def counted_moments(rows: pa.Table) -> Counts:
     """Count one for each row of ``device_id, hour_of_week``."""
+    if any(column.null_count for column in rows.columns):  # a null would make floats of ids
+        raise InputError("the table events has rows without a device_id or a timestamp; run `hpt-spark ingest` again.")
     hours = rows.column("hour_of_week").to_numpy()
     ends = np.arange(len(hours) + 1)
     matrix = sparse.csr_matrix((np.ones(len(hours), np.int32), hours, ends), shape=(len(hours), len(HOURS_OF_WEEK)))

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hpt_spark.data.arrow import arrow_of, give_memory_back
+from hpt_spark.data.arrow import arrow_of, give_memory_back, without_nulls
 from hpt_spark.data.schemas import FILE_ROW
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
@@ -85,7 +85,7 @@ class Inputs:
     @_once
     def apps(self) -> DataFrame:
         """App events per device and app."""
-        of_events = arrow_of(self._tables["events"].select("event_id", "device_id"))
+        of_events = without_nulls(arrow_of(self._tables["events"].select("event_id", "device_id")), "events")
         devices_of_events = self.send(apps.DevicesOfEvents.of_events(of_events, self._known_ids))
         del of_events
         give_memory_back()
@@ -96,7 +96,7 @@ class Inputs:
     @_once
     def labels_of_apps(self) -> TermsOfItems:
         """The labels of each app."""
-        pairs = arrow_of(self._tables["app_labels"])
+        pairs = without_nulls(arrow_of(self._tables["app_labels"]), "app_labels")
         return TermsOfItems.of_pairs(pairs.column("app_id"), pairs.column("label_id"))
 
     @property
@@ -114,7 +114,8 @@ class Inputs:
 
     @_once
     def _categories(self) -> pa.Table:
-        return arrow_of(apps.categories_of_labels(self._tables["label_categories"]))
+        categories = arrow_of(apps.categories_of_labels(self._tables["label_categories"]))
+        return without_nulls(categories, "label_categories")
 
     def send(self, value: Value) -> Broadcast[Value]:
         """Send `value` to where Spark's Python workers are."""
@@ -139,7 +140,7 @@ class Inputs:
         return self.send(self._known_ids)
 
     def _devices(self, table: str, *columns: str) -> pa.Table:
-        devices = arrow_of(self._tables[table].select(FILE_ROW, *columns)).sort_by(FILE_ROW)
+        devices = without_nulls(arrow_of(self._tables[table].select(FILE_ROW, *columns)), table).sort_by(FILE_ROW)
         if not devices.num_rows:
             self._tables.refuse_empty()
         found, counts = np.unique(devices.column("device_id").to_numpy(), return_counts=True)

@@ -11,6 +11,7 @@ import pytest
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.collect import collect_blocks
+from hpt_spark.sections import FEATURE_SETS
 
 SETS = ["brand_model", "app"]
 
@@ -32,6 +33,21 @@ def in_two_files(folder, change):
     half = rows.num_rows // 2
     pq.write_table(rows.slice(0, half), folder / "app_events" / "a.parquet")
     pq.write_table(change(rows.slice(half)), folder / "app_events" / "b.parquet", compression="zstd")
+
+
+def change_last(folder, column, value):
+    """Put another value into the last row that has everything."""
+    rows = pq.read_table(folder)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    at = rows.column_names.index(column)
+    number = max(i for i, row in enumerate(rows.to_pylist()) if None not in row.values())
+    values = rows.column(column).to_pylist()
+    values[number] = value
+    changed = rows.set_column(
+        at, rows.schema.field(at).with_nullable(True), pa.array(values, rows.schema.field(at).type)
+    )
+    pq.write_table(changed, folder / "a.parquet")
 
 
 def cast(rows, **types):
@@ -74,6 +90,33 @@ def test_a_file_that_does_not_fit_is_named(spark, copied, change, said):
         build(spark, copied)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("gender_age_train", "device_id"),
+        ("gender_age_train", "group"),
+        ("gender_age_test", "file_row"),
+        ("events", "event_id"),
+        ("events", "device_id"),
+        ("app_labels", "app_id"),
+        ("app_labels", "label_id"),
+        ("label_categories", "label_id"),
+        ("phone_brand_device_model", "device_id"),
+    ],
+)
+def test_a_value_that_is_missing_in_one_row_is_told(spark, copied, table, column):
+    change_last(copied / table, column, None)
+    with pytest.raises(InputError, match=f"^the table {table} has rows without {column}, which each row must have"):
+        collect_blocks(Tables(spark, str(copied)), FEATURE_SETS, "fraction", 1).design()
+
+
+@pytest.mark.parametrize("timestamp", [None, "2016-05-02 27:00:00", "yesterday", "2016-13-01 10:00:00"])
+def test_an_event_at_no_time_is_told(spark, copied, timestamp):
+    change_last(copied / "events", "timestamp", timestamp)
+    with pytest.raises(InputError, match=r"^the table events has rows without a device_id or a timestamp"):
+        collect_blocks(Tables(spark, str(copied)), ["hour"], "fraction", 1).design()
 
 
 @pytest.mark.parametrize("table", ["app_events", "phone_brand_device_model", "gender_age_train"])
