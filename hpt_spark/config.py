@@ -26,8 +26,8 @@ from hpt_spark.sections import (
     SparkSection,
     TablesSection,
     UploadSection,
-    as_yaml,
 )
+from hpt_spark.yaml_text import as_yaml, read_yaml, write_yaml
 
 DEFAULT_FILE = Path(__file__).resolve().parent.parent / "conf" / "default.yaml"
 
@@ -98,9 +98,7 @@ def load_config(files: Sequence[str] = (), settings: Sequence[str] = ()) -> Conf
 
 def dump_config(config: Config) -> str:
     """Return `config` as YAML with the secrets in it masked."""
-    return yaml.safe_dump(
-        masked(config.model_dump()), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
-    )
+    return write_yaml(masked(config.model_dump()))
 
 
 def mask_secrets(text: str) -> str:
@@ -137,21 +135,9 @@ def _setting_layer(setting: str) -> tuple[str, Callable[[], dict[str, Any]]]:
     return origin, lambda: _setting_as_mapping(key, equals, text, origin)
 
 
-class _EachKeyOnce(yaml.SafeLoader):
-    """YAML in which a key that is given twice is an error; plain YAML forgets the first silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value} is given twice", problem_mark=key.start_mark)
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
+        value = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"--conf {path} cannot be read ({error.strerror}); name an existing YAML file.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -168,7 +154,7 @@ def _setting_as_mapping(key: str, equals: str, text: str, origin: str) -> dict[s
     if not equals or not all(parts):
         raise ConfigError(f"{origin} is not of the form key=value; write e.g. --set search.cv=3.")
     try:
-        value = yaml.load(text, _EachKeyOnce)
+        value = read_yaml(text)
     except yaml.YAMLError:
         raise ConfigError(f"{origin}: the value is not valid YAML; quote it if it is a text.") from None
     for part in reversed(parts):

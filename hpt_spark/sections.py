@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from hpt_spark.yaml_text import as_yaml
 
 FeatureSet = Literal["brand_model", "weekday", "hour", "weekday_hour", "app", "label", "category", "category_word"]
 FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
@@ -188,13 +189,6 @@ class SparkSection(Section):
                 "one key, e.g. spark.driver.memory: 4g"
             )
         return conf
-
-
-def as_yaml(value: Any) -> str:
-    """Return `value` as a person would write it in a file."""
-    if isinstance(value, str):
-        return repr(value)
-    return yaml.safe_dump(value, default_flow_style=True, width=1000, allow_unicode=True).removesuffix("...\n").strip()
 
 
 def _grid_problems(grid: dict[Any, Any]) -> Iterator[str]:

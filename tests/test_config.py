@@ -145,6 +145,15 @@ def test_nested_spark_settings_are_refused_with_the_right_form(write):
     assert "spark.driver.memory: 4g" in problem(files=(mine,))
 
 
+def test_a_number_may_have_an_exponent_without_a_point(write):
+    mine = write("search: {estimator_params: {learning_rate: 1e-3}, max_time: 1E5}\n")
+    assert load_config([mine]).search.estimator_params == {"learning_rate": 0.001}
+    assert load_config([mine]).search.max_time == 1e5
+    search = load_config([mine], ["search.max_time=1e4", "search.param_grid.gamma=[1e-2, '1e-2']"]).search
+    assert search.max_time == 1e4
+    assert search.grids[0]["gamma"] == [0.01, "1e-2"]
+
+
 # --- problems ---
 
 
