@@ -11,6 +11,9 @@ import yaml
 # 1.2's core schema; one without a point and an exponent is left to the rules for whole numbers.
 FLOAT = re.compile(r"(?=.*[.eE])[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 
+# What PyYAML's constructors raise where the text of a value is none of its kind, such as the date 2024-02-30.
+NO_SUCH_VALUE = (ValueError, LookupError, AttributeError, ArithmeticError)
+
 ONE_LINE = 2**31
 
 
@@ -24,6 +27,16 @@ class _Reader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"the key {key.value} is given twice", problem_mark=key.start_mark)
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except NO_SUCH_VALUE:
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.MarkedYAMLError(
+                problem=f"{node.value} is no valid {kind}; if it is a text, put it in quotes",
+                problem_mark=node.start_mark,
+            ) from None
 
 
 class _Writer(yaml.SafeDumper):

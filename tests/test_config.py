@@ -348,6 +348,16 @@ def test_a_setting_whose_value_is_no_yaml_is_refused():
     assert problem("run.dir={x").startswith("--set run.dir={x: the value is not valid YAML")
 
 
+def test_a_date_that_is_none_is_told_with_its_place(write):
+    assert problem("search.scoring=2024-02-30") == (
+        "--set search.scoring=2024-02-30: the value is not valid YAML; quote it if it is a text."
+    )
+    mine = write("search:\n  cv: 3\n  scoring: 2024-02-30\n")
+    assert problem(files=(mine,)) == (
+        f"{mine} is not valid YAML at line 3: 2024-02-30 is no valid timestamp; if it is a text, put it in quotes."
+    )
+
+
 # --- what is shown ---
 
 

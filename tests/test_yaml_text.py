@@ -35,6 +35,15 @@ def test_everything_else_is_what_pyyaml_takes_it_for(text):
     assert type(read_yaml(text)) is type(yaml.safe_load(text))
 
 
+@pytest.mark.parametrize(
+    "text", ["2024-02-30", "2024-13-01", "2024-01-01 25:00:00", "0b_", "!!int x", "!!bool x", "!!float ''"]
+)
+def test_a_value_that_cannot_be_is_an_error_with_its_place(text):
+    with pytest.raises(yaml.MarkedYAMLError, match="is no valid ") as refused:
+        read_yaml(f"a:\n  b: [1, {text}]")
+    assert refused.value.problem_mark.line == 1
+
+
 def test_the_yaml_of_others_stays_as_it_is():
     assert yaml.safe_load("1e-3") == "1e-3"
     assert yaml.safe_dump("1e-3", default_flow_style=True).startswith("1e-3")
