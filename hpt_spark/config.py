@@ -31,9 +31,11 @@ from hpt_spark.yaml_text import as_yaml, read_yaml, write_yaml
 
 DEFAULT_FILE = Path(__file__).resolve().parent.parent / "conf" / "default.yaml"
 
+GRID = "search.param_grid"
+
 # These mappings belong to the estimator, not to this schema: a layer that gives one replaces it
 # whole, or the parameters of one estimator would leak into another's.
-WHOLE_KEYS = {"search.estimator_params", "search.param_grid"}
+WHOLE_KEYS = {"search.estimator_params", GRID}
 
 SECRET_KEY = re.compile(r"(?i)secret|passw|passphrase|pwd|credential|token(?![a-z_])|(account|access)\.?key|\.sas\.")
 
@@ -167,23 +169,31 @@ def _overlay(below: dict[str, Any], above: dict[str, Any], origin: str, origins:
     for key, value in above.items():
         path = f"{at}.{key}" if at else str(key)
         origins[path] = origin
-        whole = path in WHOLE_KEYS and not origin.startswith(f"--set {path}.")
-        if whole or not isinstance(value, dict):
+        if not isinstance(value, dict) or _replaces(path, origin):
             below[key] = value
         else:
             below[key] = _mapping_below(below.get(key), path, origin)
             _overlay(below[key], value, origin, origins, path)
 
 
+def _replaces(path: str, origin: str) -> bool:
+    """Return whether the mapping that `origin` gives at `path` replaces what is there, and is not laid over it."""
+    if path.startswith(f"{GRID}."):
+        return True  # keys of two distributions together are none
+    belongs_to_the_estimator = any(f"{path}.".startswith(f"{key}.") for key in WHOLE_KEYS)
+    return belongs_to_the_estimator and not origin.startswith(f"--set {path}.")
+
+
 def _mapping_below(value: Any, path: str, origin: str) -> dict[str, Any]:
     """Return the mapping over which keys are laid; a list of one grid is that grid."""
-    if isinstance(value, list) and len(value) > 1:
-        raise ConfigError(
-            f"{origin} does not say which of the {len(value)} grids of `{path}` is meant; give them whole: "
-            f"--set {path}=[...]."
-        )
-    only = value[0] if isinstance(value, list) and value else value
-    return dict(only) if isinstance(only, dict) else {}
+    if path == GRID and isinstance(value, list):
+        if len(value) > 1:
+            raise ConfigError(
+                f"{origin} does not say which of the {len(value)} grids of `{path}` is meant; give them whole: "
+                f"--set {path}=[...]."
+            )
+        value = value[0] if value else {}
+    return dict(value) if isinstance(value, dict) else {}
 
 
 def _sentence(problem: dict[str, Any], origins: dict[str, str]) -> str:
