@@ -7,15 +7,17 @@ import platform
 from typing import Any
 
 from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.search.strategies import without_effect
 from hpt_spark.sections import SearchSection
 
 
 def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:
     """Return what identifies a search: its settings, and the digests of what it searches on.
 
-    Where the fits run and how long they may take does not matter: the scores are the same.
+    Where the fits run and how long they may take does not matter, nor what the strategy does not use: the scores
+    are the same.
     """
-    searched = settings.model_dump(exclude={"backend", "n_jobs", "max_time"}, mode="json")
+    searched = settings.model_dump(exclude={"backend", "n_jobs", "max_time", *without_effect(settings)}, mode="json")
     searched["param_grid"] = settings.grids  # one grid, or a list of that one: the same search
     data = {name: design.facts["files"][name] for name in ("X_train.npz", "y_train.npy", "columns.csv", "classes.json")}
     return {"search": searched, "design": data}
