@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date
 from types import SimpleNamespace
 
 import pytest
@@ -44,3 +46,39 @@ def test_what_a_strategy_does_not_use_is_no_part_of_its_plan(settings, used):
             continue  # another kind of resource uses other keys
         differences = differing_keys(searched(**settings), searched(**{**settings, key: value}))
         assert differences == ([f"search.{key}"] if key in used else []), key
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+def strict(constant):
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def test_a_plan_is_strict_json_and_is_read_back_as_the_same():
+    plan = searched(
+        estimator_params={"missing": NAN, "base": {"low": -INF, "of": {1: None}}, "flag": True},
+        param_grid={"missing": [NAN, 0.5, INF, -INF], "steps": [[1, NAN]], "since": [date(2024, 2, 3)]},
+    )
+    assert plan["search"]["error_score"] == "nan"
+    assert plan["search"]["estimator_params"] == {
+        "missing": "nan",
+        "base": {"low": "-inf", "of": {"1": None}},
+        "flag": True,
+    }
+    assert plan["search"]["param_grid"] == [
+        {"missing": ["nan", 0.5, "inf", "-inf"], "steps": [[1, "nan"]], "since": ["2024-02-03"]}
+    ]
+    again = json.loads(json.dumps(plan, allow_nan=False), parse_constant=strict)
+    assert again == plan
+    assert differing_keys(again, plan) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(NAN, 0.0), (NAN, INF), (INF, -INF), (NAN, None), (1, "1"), (1, 1.0), (1, True)]
+)
+def test_another_value_is_another_plan(one, other):
+    plan, another = (searched(estimator_params={"a": value}) for value in (one, other))
+    assert differing_keys(plan, another) == ["search.estimator_params.a"]
+    plan, another = (searched(param_grid={"a": [value]}) for value in (one, other))
+    assert differing_keys(plan, another) == ["search.param_grid"]
