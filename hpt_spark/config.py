@@ -26,14 +26,16 @@ from hpt_spark.sections import (
     SparkSection,
     TablesSection,
     UploadSection,
-    as_yaml,
 )
+from hpt_spark.yaml_text import as_yaml, read_yaml, write_yaml
 
 DEFAULT_FILE = Path(__file__).resolve().parent.parent / "conf" / "default.yaml"
 
+GRID = "search.param_grid"
+
 # These mappings belong to the estimator, not to this schema: a layer that gives one replaces it
 # whole, or the parameters of one estimator would leak into another's.
-WHOLE_KEYS = {"search.estimator_params", "search.param_grid"}
+WHOLE_KEYS = {"search.estimator_params", GRID}
 
 SECRET_KEY = re.compile(r"(?i)secret|passw|passphrase|pwd|credential|token(?![a-z_])|(account|access)\.?key|\.sas\.")
 
@@ -98,9 +100,7 @@ def load_config(files: Sequence[str] = (), settings: Sequence[str] = ()) -> Conf
 
 def dump_config(config: Config) -> str:
     """Return `config` as YAML with the secrets in it masked."""
-    return yaml.safe_dump(
-        masked(config.model_dump()), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
-    )
+    return write_yaml(masked(config.model_dump()))
 
 
 def mask_secrets(text: str) -> str:
@@ -137,21 +137,9 @@ def _setting_layer(setting: str) -> tuple[str, Callable[[], dict[str, Any]]]:
     return origin, lambda: _setting_as_mapping(key, equals, text, origin)
 
 
-class _EachKeyOnce(yaml.SafeLoader):
-    """YAML in which a key that is given twice is an error; plain YAML forgets the first silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value} is given twice", problem_mark=key.start_mark)
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
+        value = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"--conf {path} cannot be read ({error.strerror}); name an existing YAML file.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -168,7 +156,7 @@ def _setting_as_mapping(key: str, equals: str, text: str, origin: str) -> dict[s
     if not equals or not all(parts):
         raise ConfigError(f"{origin} is not of the form key=value; write e.g. --set search.cv=3.")
     try:
-        value = yaml.load(text, _EachKeyOnce)
+        value = read_yaml(text)
     except yaml.YAMLError:
         raise ConfigError(f"{origin}: the value is not valid YAML; quote it if it is a text.") from None
     for part in reversed(parts):
@@ -181,23 +169,31 @@ def _overlay(below: dict[str, Any], above: dict[str, Any], origin: str, origins:
     for key, value in above.items():
         path = f"{at}.{key}" if at else str(key)
         origins[path] = origin
-        whole = path in WHOLE_KEYS and not origin.startswith(f"--set {path}.")
-        if whole or not isinstance(value, dict):
+        if not isinstance(value, dict) or _replaces(path, origin):
             below[key] = value
         else:
             below[key] = _mapping_below(below.get(key), path, origin)
             _overlay(below[key], value, origin, origins, path)
 
 
+def _replaces(path: str, origin: str) -> bool:
+    """Return whether the mapping that `origin` gives at `path` replaces what is there, and is not laid over it."""
+    if path.startswith(f"{GRID}."):
+        return True  # keys of two distributions together are none
+    belongs_to_the_estimator = any(f"{path}.".startswith(f"{key}.") for key in WHOLE_KEYS)
+    return belongs_to_the_estimator and not origin.startswith(f"--set {path}.")
+
+
 def _mapping_below(value: Any, path: str, origin: str) -> dict[str, Any]:
     """Return the mapping over which keys are laid; a list of one grid is that grid."""
-    if isinstance(value, list) and len(value) > 1:
-        raise ConfigError(
-            f"{origin} does not say which of the {len(value)} grids of `{path}` is meant; give them whole: "
-            f"--set {path}=[...]."
-        )
-    only = value[0] if isinstance(value, list) and value else value
-    return dict(only) if isinstance(only, dict) else {}
+    if path == GRID and isinstance(value, list):
+        if len(value) > 1:
+            raise ConfigError(
+                f"{origin} does not say which of the {len(value)} grids of `{path}` is meant; give them whole: "
+                f"--set {path}=[...]."
+            )
+        value = value[0] if value else {}
+    return dict(value) if isinstance(value, dict) else {}
 
 
 def _sentence(problem: dict[str, Any], origins: dict[str, str]) -> str:

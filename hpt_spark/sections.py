@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from hpt_spark.yaml_text import as_yaml
 
 FeatureSet = Literal["brand_model", "weekday", "hour", "weekday_hour", "app", "label", "category", "category_word"]
 FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
@@ -190,13 +192,6 @@ class SparkSection(Section):
         return conf
 
 
-def as_yaml(value: Any) -> str:
-    """Return `value` as a person would write it in a file."""
-    if isinstance(value, str):
-        return repr(value)
-    return yaml.safe_dump(value, default_flow_style=True, width=1000, allow_unicode=True).removesuffix("...\n").strip()
-
-
 def _grid_problems(grid: dict[Any, Any]) -> Iterator[str]:
     for name, values in grid.items():
         if not isinstance(name, str):
@@ -213,7 +208,16 @@ def _distribution_problems(name: str, values: dict[Any, Any]) -> Iterator[str]:
     (kind, bounds), *others = [*values.items(), (None, None)]
     if len(others) > 1 or kind not in DISTRIBUTIONS:
         yield f"has {as_yaml(values)} for {name}: write a list, or one of {', '.join(DISTRIBUTIONS)}: [low, high]"
-    elif not (isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(b, (int, float)) for b in bounds)):
+    elif not (isinstance(bounds, list) and len(bounds) == 2 and all(map(_is_finite_number, bounds))):
         yield f"has {as_yaml(values)} for {name}: a distribution needs two numbers, {kind}: [low, high]"
+    elif kind == "randint" and not all(isinstance(bound, int) for bound in bounds):
+        yield (
+            f"has {as_yaml(values)} for {name}: randint needs two whole numbers, without a point or an exponent; "
+            "uniform draws what lies between"
+        )
     elif not bounds[0] < bounds[1] or (kind == "loguniform" and bounds[0] <= 0):
         yield f"has {as_yaml(values)} for {name}: the first number must be the smaller one, for loguniform above 0"
+
+
+def _is_finite_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -33,6 +33,17 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.timeout(900))  # starts servers, and each job is a process with a JVM
 
 
+@pytest.fixture
+def write(tmp_path):
+    """Write a YAML file and return its path."""
+
+    def to_file(text: str, name: str = "my.yaml") -> str:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return str(tmp_path / name)
+
+    return to_file
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
     """A local session with two cores; its warehouse and working files lie in a temporary folder."""

@@ -1,4 +1,4 @@
-"""The configuration: layers, problems, and what is shown of it."""
+"""The configuration: defaults, presets, problems, and what is shown of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 from hpt_spark.config import DEFAULT_FILE, Config, dump_config, load_config
 from hpt_spark.errors import ConfigError
 from hpt_spark.sections import FEATURE_SETS
+from tests.configuring import problem, problems
 
 CONF = Path(__file__).parent.parent / "conf"
 FIXED = {
@@ -22,29 +23,6 @@ FIXED = {
 }
 FOUR = {**FIXED, "n_estimators": [300, 400], "max_depth": [3, 4], "colsample_bylevel": [0.1], "subsample": [0.5]}
 SIXTEEN = {**FOUR, "colsample_bylevel": [0.01, 0.1], "subsample": [0.5, 0.7]}
-
-
-@pytest.fixture
-def write(tmp_path):
-    """Write a YAML file and return its path."""
-
-    def to_file(text: str, name: str = "my.yaml") -> str:
-        (tmp_path / name).write_text(text, encoding="utf-8")
-        return str(tmp_path / name)
-
-    return to_file
-
-
-def problems(*settings: str, files: tuple[str, ...] = ()) -> list[str]:
-    """Return the problems of a configuration that must have some, one per line."""
-    with pytest.raises(ConfigError) as refusal:
-        load_config(files, settings)
-    return str(refusal.value).splitlines()
-
-
-def problem(*settings: str, files: tuple[str, ...] = ()) -> str:
-    (only,) = problems(*settings, files=files)
-    return only
 
 
 # --- what is there without a word of the user ---
@@ -94,55 +72,6 @@ def test_a_preset_is_the_scenario(preset, backend, n_jobs, grid, sets):
     assert (search.estimator, search.estimator_params, search.refit) == ("xgboost.XGBClassifier", {"seed": 0}, True)
     assert config.features.sets == list(sets)
     assert config.run.dir == f"runs/{preset}"
-
-
-# --- layers ---
-
-
-def test_a_later_layer_wins_and_leaves_the_other_keys(write):
-    one = write("search: {cv: 3, scoring: accuracy}\nrun: {dir: one}\n", "one.yaml")
-    two = write("search: {cv: 4}\n", "two.yaml")
-    config = load_config([one, two], ["search.cv=7", "search.cv=8", "run.overwrite=true"])
-    assert (config.search.cv, config.search.scoring, config.run.dir, config.run.overwrite) == (
-        *(8, "accuracy"),
-        *("one", True),
-    )
-    assert load_config([two, one]).search.cv == 3
-
-
-def test_an_empty_file_changes_nothing(write):
-    assert dump_config(load_config([write("# nothing\n")])) == dump_config(load_config())
-
-
-def test_a_grid_and_the_parameters_of_an_estimator_are_replaced_whole(write):
-    mine = write("search: {estimator_params: {alpha: 1}, param_grid: {C: [1, 2]}}\n")
-    search = load_config([mine]).search
-    assert search.estimator_params == {"alpha": 1}
-    assert search.grids == [{"C": [1, 2]}]
-    search = load_config([mine], ["search.param_grid={l1_ratio: [0.5]}"]).search
-    assert search.grids == [{"l1_ratio": [0.5]}]
-
-
-def test_set_can_change_one_parameter_of_the_only_grid():
-    search = load_config([], ["search.param_grid.max_depth=[9]", "search.estimator_params.tree_method=hist"]).search
-    assert search.grids == [{"n_estimators": [300, 400], "max_depth": [9]}]
-    assert search.estimator_params == {"seed": 0, "tree_method": "hist"}
-
-
-def test_set_cannot_change_one_parameter_of_several_grids(write):
-    two = write("search: {param_grid: [{C: [1]}, {C: [2]}]}\n")
-    assert "`search.param_grid`" in problem("search.param_grid.C=[3]", files=(two,))
-
-
-def test_a_spark_setting_is_one_key_with_dots_in_a_file_and_by_set(write):
-    mine = write("spark:\n  conf:\n    spark.driver.memory: 4g\n    spark.sql.ansi.enabled: false\n")
-    conf = load_config([mine], ["spark.conf.spark.executor.cores=3", "spark.conf.spark.driver.memory=5g"]).spark.conf
-    assert conf == {"spark.driver.memory": "5g", "spark.sql.ansi.enabled": False, "spark.executor.cores": 3}
-
-
-def test_nested_spark_settings_are_refused_with_the_right_form(write):
-    mine = write("spark:\n  conf:\n    spark: {driver: {memory: 4g}}\n")
-    assert "spark.driver.memory: 4g" in problem(files=(mine,))
 
 
 # --- problems ---
@@ -276,6 +205,12 @@ def test_a_strategy_that_draws_takes_distributions():
         ("{a: {}}", "has {} for a: write a list, or one of uniform, loguniform, randint: [low, high]"),
         ("{a: {normal: [0, 1]}}", "has {normal: [0, 1]} for a: write a list, or one of uniform"),
         ("{a: {uniform: [0]}}", "a distribution needs two numbers, uniform: [low, high]"),
+        ("{a: {uniform: [true, 2]}}", "a distribution needs two numbers, uniform: [low, high]"),
+        ("{a: {uniform: [0, .nan]}}", "a distribution needs two numbers, uniform: [low, high]"),
+        (f"{{a: {{randint: [0, 1{'0' * 400}]}}}}", "a distribution needs two numbers, randint: [low, high]"),
+        ("{a: {uniform: [0, .inf]}}", "a distribution needs two numbers, uniform: [low, high]"),
+        ("{a: {randint: [1.5, 4.2]}}", "has {randint: [1.5, 4.2]} for a: randint needs two whole numbers"),
+        ("{a: {randint: [1, 1e2]}}", "has {randint: [1, 100.0]} for a: randint needs two whole numbers"),
         ("{a: {uniform: [2, 1]}}", "the first number must be the smaller one"),
         ("{a: {loguniform: [0, 1]}}", "for loguniform above 0"),
         ("{}", "is empty: name at least one parameter with a list of values"),
@@ -337,6 +272,16 @@ def test_a_setting_of_another_form_is_refused(setting):
 
 def test_a_setting_whose_value_is_no_yaml_is_refused():
     assert problem("run.dir={x").startswith("--set run.dir={x: the value is not valid YAML")
+
+
+def test_a_date_that_is_none_is_told_with_its_place(write):
+    assert problem("search.scoring=2024-02-30") == (
+        "--set search.scoring=2024-02-30: the value is not valid YAML; quote it if it is a text."
+    )
+    mine = write("search:\n  cv: 3\n  scoring: 2024-02-30\n")
+    assert problem(files=(mine,)) == (
+        f"{mine} is not valid YAML at line 3: 2024-02-30 is no valid timestamp; if it is a text, put it in quotes."
+    )
 
 
 # --- what is shown ---

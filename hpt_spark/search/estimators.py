@@ -46,9 +46,8 @@ def build_estimator(name: str, params: Mapping[str, Any]) -> Any:
 
 def find_estimator_class(name: str) -> type:
     """Return the class with the dotted path `name`."""
-    module, _, class_name = name.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), class_name)
+        found = _imported(name)
     except (ImportError, AttributeError, ValueError):
         raise ConfigError(
             f"search.estimator={name} cannot be imported; give the dotted path of a class, e.g. xgboost.XGBClassifier "
@@ -57,6 +56,13 @@ def find_estimator_class(name: str) -> type:
     if not (hasattr(found, "fit") and hasattr(found, "get_params")):
         raise ConfigError(f"search.estimator={name} has no fit and get_params; give a scikit-learn estimator.")
     return found
+
+
+def _imported(name: str) -> Any:
+    module, _, attribute = name.rpartition(".")
+    if not all(part.isidentifier() for part in (*module.split("."), attribute)):
+        raise ImportError(name)  # importlib's own errors are of many kinds here, and a leading dot means "relative"
+    return getattr(importlib.import_module(module), attribute)
 
 
 def check_grids(estimator: Any, name: str, grids: Sequence[Mapping[str, Sequence[Any]]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpt_spark.sections import SearchSection
+from hpt_spark.sections import DRAWING, HALVING, SearchSection
 
 CLASS_NAMES = {
     "grid": "GridSearchCV",
@@ -43,6 +43,18 @@ def arguments_of(settings: SearchSection) -> dict[str, Any]:
         return {**common, **drawn, "param_distributions": distributions}
     # The class refuses "exhaust" for both the candidates and the resources.
     return {**common, **halving, "param_distributions": distributions, "n_candidates": settings.n_iter}
+
+
+def without_effect(settings: SearchSection) -> set[str]:
+    """Return the names of the settings that the strategy does not use: whatever they are, the results are the same."""
+    draws, halves = settings.strategy in DRAWING, settings.strategy in HALVING
+    unused = set() if draws else {"n_iter"}
+    if not halves:
+        unused |= {"resource", "factor", "min_resources", "max_resources"}
+    # Halving draws the rows of each rung, where more rows are what the survivors get.
+    if not draws and not (halves and settings.resource == "n_samples"):
+        unused.add("random_state")
+    return unused
 
 
 def _drawn_from(values: Any) -> Any:
