@@ -17,9 +17,9 @@ def refuse_other_columns(design: DesignMatrix, manifest: dict[str, Any]) -> None
     """Raise InputError unless the model of `manifest` was trained on the columns of `design`."""
     if manifest["columns_digest"] != design.columns_digest:
         raise InputError(
-            f"the design's columns ({len(design.columns):,}) and classes are not those that the model was trained on "
-            f"({manifest['design']['columns']:,} columns); run `hpt-spark tune --overwrite` on this design, or build "
-            "the old one again."
+            f"the design's columns ({len(design.columns):,}), their encoding and the classes are not those that the "
+            f"model was trained on ({manifest['design']['columns']:,} columns); run `hpt-spark tune --overwrite` on "
+            "this design, or build the old one again."
         )
 
 

@@ -58,8 +58,9 @@ class DesignMatrix:
 
     @property
     def columns_digest(self) -> str:
-        """A digest of the columns' meaning and the classes: what a model and a design must share."""
-        meaning = json.dumps([list(map(list, self.columns)), list(self.classes)], ensure_ascii=False)
+        """A digest of what columns and their values mean, and of the classes: what a model and a design must share."""
+        meanings = [list(map(list, self.columns)), self.facts.get("encoding"), list(self.classes)]
+        meaning = json.dumps(meanings, ensure_ascii=False)
         return hashlib.sha256(meaning.encode()).hexdigest()
 
     def describe(self) -> str:

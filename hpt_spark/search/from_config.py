@@ -12,7 +12,7 @@ import numpy as np
 from hpt_spark.errors import ConfigError
 from hpt_spark.folders import FolderLock
 from hpt_spark.search.estimators import build_estimator, check_grids, check_resource, check_scoring
-from hpt_spark.search.strategies import CLASS_NAMES, arguments_of
+from hpt_spark.search.strategies import CLASS_NAMES, arguments_of, check_resources
 from hpt_spark.sections import HALVING, SearchSection, SparkSection
 from hpt_spark.session import spark_session
 
@@ -70,6 +70,8 @@ def run_search(
     on the driver, gets what the estimator takes by itself.
     """
     estimator = checked_estimator(settings)
+    if settings.strategy in HALVING:
+        check_resources(settings, estimator, y)
     if settings.backend == "joblib":
         from hpt_spark.search import joblib_runner
 

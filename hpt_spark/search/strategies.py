@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from sklearn.base import is_classifier
+
+from hpt_spark.errors import ConfigError
 from hpt_spark.sections import DRAWING, HALVING, SearchSection
 
 CLASS_NAMES = {
@@ -55,6 +59,29 @@ def without_effect(settings: SearchSection) -> set[str]:
     if not draws and not (halves and settings.resource == "n_samples"):
         unused.add("random_state")
     return unused
+
+
+def check_resources(settings: SearchSection, estimator: Any, y: Any) -> None:
+    """Raise ConfigError when halving has no room between its least and its most resources.
+
+    scikit-learn finds out as well, but only when the search has begun. The least is its rule: two
+    rows of each class in each fold (``BaseSuccessiveHalving``).
+    """
+    by_rows = settings.resource == "n_samples"
+    most = len(y) if settings.max_resources == "auto" else settings.max_resources
+    if by_rows and most > len(y):
+        raise ConfigError(f"search.max_resources={most} is more than the {len(y):,} training rows; lower it.")
+    if isinstance(settings.min_resources, int):
+        least = settings.min_resources
+    else:
+        classes = len(np.unique(y)) if is_classifier(estimator) else 1
+        least = 2 * settings.cv * classes if by_rows else 1
+    if least > most:
+        raise ConfigError(
+            f"halving would begin with {least:,} of {settings.resource} (search.min_resources="
+            f"{settings.min_resources}), which is more than it ends with, {most:,} (search.max_resources="
+            f"{settings.max_resources}); lower the first or raise the second."
+        )
 
 
 def _drawn_from(values: Any) -> Any:

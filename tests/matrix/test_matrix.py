@@ -260,8 +260,9 @@ def test_a_design_whose_parts_do_not_belong_together_is_refused(tmp_path, name, 
         {"columns": [("brand", "a\r\nb"), ("brand", '三星, "x"'), ("hour", "13")]},
         {"columns": [("model", '三星, "x"'), ("brand", "a\r\nb"), ("hour", "13")]},
         {"classes": ["F", "N"]},
+        {"facts": {"encoding": "indicator"}},
     ],
-    ids=["order", "block", "classes"],
+    ids=["order", "block", "classes", "encoding"],
 )
 def test_the_digest_tells_other_columns_apart_and_ignores_the_values(changes):
     assert a_design(**changes).columns_digest != a_design().columns_digest

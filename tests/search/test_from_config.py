@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn.datasets import make_classification
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import HalvingGridSearchCV
 
 from hpt_spark.errors import ConfigError
 from hpt_spark.search.from_config import checked_estimator, run_search
@@ -84,3 +86,35 @@ def test_a_distribution_has_the_bounds_that_were_given():
 def test_halving_cannot_give_more_of_what_the_estimator_does_not_know():
     with pytest.raises(ConfigError, match=r"search.resource names what .* does not know: n_tree"):
         checked_estimator(settings(strategy="halving", resource="n_tree", max_resources=9))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"min_resources": 161},
+        {"min_resources": 160},
+        {"max_resources": 480, "min_resources": 60},
+        {"max_resources": 160, "min_resources": 60},
+        {"cv": 40},
+        {"cv": 41},
+        {"cv": 41, "min_resources": "smallest"},
+        {"max_resources": 11},
+        {"max_resources": 12},
+        {"resource": "n_estimators", "max_resources": 8, "min_resources": 9},
+        {"resource": "n_estimators", "max_resources": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore")
+def test_halving_without_room_is_refused_before_it_begins_where_scikit_learn_refuses_it(given):
+    halving = settings(strategy="halving", backend="joblib", n_jobs=1, **given)
+    try:
+        HalvingGridSearchCV(checked_estimator(halving), **arguments_of(halving)).fit(X, y)
+    except ValueError:
+        with pytest.raises(ConfigError, match=r"search\.m\w+_resources=") as refused:
+            run_search(halving, SPARK, X, y, "", begin=lambda: pytest.fail("it has begun"))
+        assert "\n" not in str(refused.value)
+    else:
+        begun = []
+        run_search(halving, SPARK, X, y, "", begin=lambda: begun.append(True))
+        assert begun
