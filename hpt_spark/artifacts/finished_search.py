@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpt_spark.artifacts.candidates import RUNG, count, counted
+from hpt_spark.artifacts.plain_values import plain
 from hpt_spark.artifacts.plan import versions
-from hpt_spark.artifacts.report import write_page
-from hpt_spark.artifacts.run_directory import RunDirectory
-from hpt_spark.artifacts.search_results import plain, save_results
+from hpt_spark.artifacts.report import PARTIAL, write_page
+from hpt_spark.artifacts.run_directory import REPORT, RunDirectory
+from hpt_spark.artifacts.search_results import save_results
 from hpt_spark.matrix.design import DesignMatrix
 
 
@@ -15,36 +17,45 @@ def finish_search(run: RunDirectory, plan: dict[str, Any], search: Any, seconds:
     """Keep the results of `search`; the manifest comes last and makes them count."""
     run.clear_results()
     files = save_results(run, search, plan["search"]["scoring"])
-    manifest = {
-        "plan": plan,
-        "best": {
-            "candidate": int(search.best_index_),
-            "params": plain(search.best_params_),
-            "score": float(search.best_score_),
-            "std": float(search.cv_results_["std_test_score"][search.best_index_]),
-        },
-        "partial": bool(getattr(search, "partial", False)),
-        "reuse": dict(getattr(search, "reuse", {})),
-        "candidates": len(search.cv_results_["params"]),
-        "seconds": round(seconds, 3),
-        "columns_digest": design.columns_digest,
-        "classes": list(design.classes),
-        "design": {
-            "train_devices": design.X_train.shape[0],
-            "columns": design.X_train.shape[1],
-            "blocks": design.facts["blocks"],
-        },
-        "files": [*files, "report.html"],
-        "versions": versions(),
-    }
+    candidates, rungs = count(len(search.cv_results_["params"]), list(search.cv_results_.get(RUNG, ())))
+    manifest = plain(
+        {
+            "plan": plan,
+            "best": {
+                "candidate": int(search.best_index_),
+                "params": search.best_params_,
+                "score": float(search.best_score_),
+                "std": float(search.cv_results_["std_test_score"][search.best_index_]),
+            },
+            "partial": bool(getattr(search, "partial", False)),
+            "reuse": dict(getattr(search, "reuse", {})),
+            "candidates": candidates,
+            "rungs": rungs,
+            "seconds": round(seconds, 3),
+            "columns_digest": design.columns_digest,
+            "classes": list(design.classes),
+            "design": {
+                "train_devices": design.X_train.shape[0],
+                "columns": design.X_train.shape[1],
+                "blocks": design.facts["blocks"],
+            },
+            "files": [*files, REPORT],
+            "versions": versions(),
+        }
+    )
     write_page(run, manifest)
     run.finish(manifest)
 
 
 def announce(run: RunDirectory) -> None:
-    """Print the best candidate, its score, and where the files are."""
+    """Print the best candidate, its score, and where the files are; a lost report is made again before."""
     manifest = run.finished_manifest()
+    if not run.folder.exists(REPORT):
+        write_page(run, manifest)
     best, scoring = manifest["best"], manifest["plan"]["search"]["scoring"]
-    print(f"best of {manifest['candidates']} candidates: {best['params']}")
-    print(f"{scoring}: {best['score']:.5f} (standard deviation over the folds {best['std']:.5f})")
+    score, std = float(best["score"]), float(best["std"])
+    print(f"best of {counted(manifest['candidates'], manifest.get('rungs', 0))}: {best['params']}")
+    print(f"{scoring}: {score:.5f} (standard deviation over the folds {std:.5f})")
+    if manifest.get("partial"):
+        print(PARTIAL)
     print(f"files: {run.uri}/: " + ", ".join(name for name in run.folder.list()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import html
 import json
 from collections.abc import Sequence
@@ -11,8 +10,14 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hpt_spark.artifacts.run_directory import RunDirectory
-from hpt_spark.errors import InputError
+from hpt_spark.artifacts.candidates import RESOURCES, RUNG, count, counted, ranked, read_candidates
+from hpt_spark.artifacts.run_directory import REPORT, RunDirectory
+
+# How a search that has not all its results says so.
+PARTIAL = (
+    "This search ended early, by max_time or because it was interrupted: some fits are missing and count as failed; "
+    "the same `hpt-spark tune` goes on from the journal."
+)
 
 PAGE = Template(
     """<!DOCTYPE html>
@@ -34,6 +39,7 @@ code { background: #f3f4f6; padding: .1rem .3rem; border-radius: 3px; }
 <body>
 <h1>$title</h1>
 <p>$summary</p>
+$partial
 <h2>The best candidate</h2>
 $best
 <h2>Scores of all candidates</h2>
@@ -51,41 +57,36 @@ $data
 def write_report(run: RunDirectory) -> str:
     """Write ``report.html`` from the files of a finished run and return where it is."""
     write_page(run, run.finished_manifest())
-    return run.folder.location("report.html")
+    return run.folder.location(REPORT)
 
 
 def write_page(run: RunDirectory, manifest: dict[str, Any]) -> None:
     """Write ``report.html`` from the results in `run` and the manifest that they have, or are about to get."""
     candidates = read_candidates(run)
-    with run.folder.writing("report.html") as path:
+    with run.folder.writing(REPORT) as path:
         path.write_text(render(manifest, candidates), encoding="utf-8")
-
-
-def read_candidates(run: RunDirectory) -> list[dict[str, str]]:
-    """Return the rows of ``cv_results.csv``."""
-    if not run.folder.exists("cv_results.csv"):
-        raise InputError(f"run.dir={run.uri} has no cv_results.csv; run `hpt-spark tune --overwrite` to make it anew.")
-    with run.folder.reading("cv_results.csv") as path, path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def render(manifest: dict[str, Any], candidates: Sequence[dict[str, str]]) -> str:
     """Return the page of a run."""
     search = manifest["plan"]["search"]
-    folds = search["cv"]
+    best = manifest["best"]
+    rungs = [row[RUNG] for row in candidates if RUNG in row]
     return PAGE.substitute(
         title=html.escape(f"{search['estimator']}, {search['scoring']}"),
         summary=html.escape(
-            f"{len(candidates)} candidates on {folds} folds each, {manifest['design']['train_devices']:,} training "
-            f"devices with {manifest['design']['columns']:,} columns; finished in {manifest['seconds']:,.0f} seconds."
+            f"{counted(*count(len(candidates), rungs))} on {search['cv']} folds each, "
+            f"{manifest['design']['train_devices']:,} training devices with {manifest['design']['columns']:,} columns; "
+            f"finished in {manifest['seconds']:,.0f} seconds."
         ),
+        partial=f"<p><strong>{html.escape(PARTIAL)}</strong></p>" if manifest.get("partial") else "",
         best=_table(
             ["parameter", "value"],
-            [[name, _shown(value)] for name, value in manifest["best"]["params"].items()]
-            + [[f"mean {search['scoring']}", f"{manifest['best']['score']:.5f}"]],
+            [[name, _shown(value)] for name, value in best["params"].items()]
+            + [[f"mean {search['scoring']}", _five(best["score"])]],
         ),
         chart=score_chart(candidates, search["scoring"]),
-        candidates=_candidate_table(candidates),
+        candidates=_candidate_table(candidates, best["candidate"]),
         data=_table(
             ["block", "columns", "rare terms dropped", "test-only terms dropped"],
             [
@@ -98,20 +99,21 @@ def render(manifest: dict[str, Any], candidates: Sequence[dict[str, str]]) -> st
 
 def score_chart(candidates: Sequence[dict[str, str]], scoring: str) -> str:
     """Return the chart of mean scores, one bar of one standard deviation each way, as HTML."""
-    ranked = sorted(candidates, key=lambda row: int(row["rank_test_score"]))
+    rows = ranked(candidates)
     figure = go.Figure(
         go.Scatter(
-            x=[float(row["mean_test_score"] or "nan") for row in ranked],
-            y=[f"{row['rank_test_score']}. {row['params']}" for row in ranked],
-            error_x={"type": "data", "array": [float(row["std_test_score"] or "nan") for row in ranked]},
+            x=[float(row["mean_test_score"] or "nan") for row in rows],
+            y=[_name_of(row) for row in rows],
+            error_x={"type": "data", "array": [float(row["std_test_score"] or "nan") for row in rows]},
             mode="markers",
             marker={"size": 9},
         )
     )
+    order = "rung and rank" if RUNG in rows[0] else "rank"
     figure.update_layout(
         xaxis_title=f"mean {scoring} and its standard deviation over the folds",
-        yaxis={"autorange": "reversed", "showticklabels": False, "title": "candidates by rank"},
-        height=min(900, 220 + 22 * len(ranked)),
+        yaxis={"autorange": "reversed", "showticklabels": False, "title": f"candidates by {order}"},
+        height=min(900, 220 + 22 * len(rows)),
         margin={"l": 40, "r": 20, "t": 10, "b": 50},
         template="plotly_white",
     )
@@ -120,23 +122,31 @@ def score_chart(candidates: Sequence[dict[str, str]], scoring: str) -> str:
     return figure.to_html(full_html=False, include_plotlyjs=True, div_id="scores", config={"displayModeBar": False})
 
 
-def _candidate_table(candidates: Sequence[dict[str, str]]) -> str:
+def _name_of(row: dict[str, str]) -> str:
+    rung = f"rung {row[RUNG]}: " if RUNG in row else ""  # a candidate may have the same rank in two rungs
+    return f"{row['rank_test_score']}. {rung}{row['params']}"
+
+
+def _candidate_table(candidates: Sequence[dict[str, str]], best: int) -> str:
+    """Return the table, in which the candidate in row `best` of ``cv_results.csv`` is marked."""
     names = [name for name in candidates[0] if name.startswith("param_")]
-    rows = sorted(candidates, key=lambda row: int(row["rank_test_score"]))
+    of_rung = [name for name in (RUNG, RESOURCES) if name in candidates[0]]
+    rows = ranked(candidates)
     cells = [
         [row["rank_test_score"], _five(row["mean_test_score"]), _five(row["std_test_score"])]
         + [_five(row["mean_fit_time"])]
-        + [row[name] for name in names]
+        + [row[name] for name in [*of_rung, *names]]
         for row in rows
     ]
-    heads = ["rank", "mean score", "std", "fit seconds", *(name.removeprefix("param_") for name in names)]
-    return _table(heads, cells, first_is_best=True)
+    heads = ["rank", "mean score", "std", "fit seconds", *({RUNG: "rung"}.get(name, name) for name in of_rung)]
+    marked = [place for place, row in enumerate(rows) if row in candidates[best : best + 1]]
+    return _table([*heads, *(name.removeprefix("param_") for name in names)], cells, marked)
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], first_is_best: bool = False) -> str:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], marked: Sequence[int] = ()) -> str:
     lines = ["<tr>" + "".join(f"<th>{html.escape(head)}</th>" for head in heads) + "</tr>"]
     for number, row in enumerate(rows):
-        style = ' class="best"' if first_is_best and number == 0 else ""
+        style = ' class="best"' if number in marked else ""
         lines.append(f"<tr{style}>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>")
     return "<table>" + "".join(lines) + "</table>"
 
@@ -145,5 +155,5 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _five(number: str) -> str:
-    return f"{float(number):.5f}" if number else ""
+def _five(number: str | float) -> str:
+    return "" if number == "" else f"{float(number):.5f}"

@@ -6,6 +6,8 @@ import json
 import logging
 from typing import Any
 
+from hpt_spark.artifacts.manifest_shape import misfit
+from hpt_spark.artifacts.plain_values import plain
 from hpt_spark.errors import InputError
 from hpt_spark.folders import FolderLock, open_folder, without_secrets
 from hpt_spark.matrix.design import DesignMatrix, write_json
@@ -15,8 +17,9 @@ _log = logging.getLogger(__name__)
 DESIGN = "design"
 JOURNAL = "journal"
 MANIFEST = "manifest.json"
+REPORT = "report.html"
 RESULTS = (
-    *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", "report.html"),
+    *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", REPORT),
     "submission.csv",  # of the model beside it; `predict` makes the next one
 )
 
@@ -62,16 +65,28 @@ class RunDirectory:
             return DesignMatrix.load(path, self.folder.location(DESIGN))
 
     def manifest(self) -> dict[str, Any] | None:
-        """Return the manifest of the finished search that lies here, or None."""
+        """Return the manifest of the finished search that lies here, or None.
+
+        Raises
+        ------
+        InputError
+            When the file is damaged, or lacks what the jobs go by.
+        """
         if not self.folder.exists(MANIFEST):
             return None
         try:
             with self.folder.reading(MANIFEST) as path:
-                return json.loads(path.read_text(encoding="utf-8"))
+                manifest = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
-            raise InputError(
-                f"{self.folder.location(MANIFEST)} is not valid JSON; run `hpt-spark tune --overwrite` to make it anew."
-            ) from None
+            raise self._damaged_manifest("is not valid JSON") from None
+        place = misfit(manifest)
+        if place is not None:
+            raise self._damaged_manifest(f"has no usable {place}" if place else "is no manifest of a search")
+        return manifest
+
+    def _damaged_manifest(self, damage: str) -> InputError:
+        remedy = "run `hpt-spark tune --overwrite` to make it anew."
+        return InputError(f"{self.folder.location(MANIFEST)} {damage}; {remedy}")
 
     def finished_manifest(self) -> dict[str, Any]:
         """Return the manifest of the finished search, or raise InputError where there is none."""
@@ -83,15 +98,18 @@ class RunDirectory:
     def is_finished(self, plan: dict[str, Any], overwrite: bool) -> bool:
         """Return whether the results of `plan` lie here already; results of another plan are refused.
 
+        A lost report does not count: `announce` makes it again of the other files, without a fit.
+
         Raises
         ------
         InputError
             When other results lie here and `overwrite` is false; the message names the differences.
         """
-        manifest = self.manifest()
-        if overwrite or manifest is None:
+        # With `overwrite` a damaged manifest is no obstacle: to overwrite is what its message says.
+        manifest = None if overwrite else self.manifest()
+        if manifest is None:
             return False
-        differences = differing_keys(manifest.get("plan", {}), plan)
+        differences = differing_keys(plain(manifest["plan"]), plain(plan))  # NaN was once a number in manifests
         if differences:
             raise InputError(
                 f"run.dir={self.uri} holds the results of another search, different in {', '.join(differences)}; "
@@ -101,7 +119,7 @@ class RunDirectory:
         if missing:
             _log.warning("%s has lost %s, which is made again", self.uri, ", ".join(missing))
         # A search that ran out of time goes on from its journal.
-        return not missing and not manifest.get("partial", False)
+        return set(missing) <= {REPORT} and not manifest.get("partial", False)
 
     def forget_search(self) -> None:
         """Remove what an earlier search has left, finished or not."""
@@ -126,5 +144,5 @@ def differing_keys(one: Any, other: Any, at: str = "") -> list[str]:
         return [
             key for name in keys for key in differing_keys(one.get(name), other.get(name), f"{at}.{name}".strip("."))
         ]
-    # NaN, the usual error_score, differs from itself.
+    # NaN differs from itself.
     return [] if json.dumps(one) == json.dumps(other) else [at]

@@ -10,6 +10,7 @@ from typing import Any
 import joblib
 import numpy as np
 
+from hpt_spark.artifacts.plain_values import plain, pythons
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import write_json
@@ -44,7 +45,7 @@ def write_cv_results(path: Path, cv_results: Mapping[str, Any]) -> None:
 def sweeping_results(cv_results: Mapping[str, Any], scoring: str) -> str:
     """Return the candidates as the text that the scenario has always written."""
     lines = [
-        f"mean: {mean:.5f}, std: {std:.5f}, params: {plain(params)}"
+        f"mean: {mean:.5f}, std: {std:.5f}, params: {pythons(params)}"
         for mean, std, params in zip(
             cv_results["mean_test_score"], cv_results["std_test_score"], cv_results["params"], strict=True
         )
@@ -98,21 +99,8 @@ def load_model(run: RunDirectory, searched: Mapping[str, Any]) -> Any:
         ) from error
 
 
-def plain(value: Any) -> Any:
-    """Return `value` with NumPy's scalars and arrays as Python's, as JSON and a reader want them."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, np.generic):
-        return value.item()
-    return value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)
-
-
 def _cells(column: Any) -> list[Any]:
     if isinstance(column, np.ma.MaskedArray):
         masks = np.ma.getmaskarray(column)
         return ["" if masked else value for value, masked in zip(column.data.tolist(), masks)]
-    return [plain(value) for value in (column.tolist() if isinstance(column, np.ndarray) else column)]
+    return [pythons(value) for value in (column.tolist() if isinstance(column, np.ndarray) else column)]

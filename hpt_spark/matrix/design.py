@@ -158,8 +158,9 @@ class DesignMatrix:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as readable JSON."""
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write `value` as readable JSON, which has neither NaN nor an infinity."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _digests(folder: Path) -> dict[str, str]:

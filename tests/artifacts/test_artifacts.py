@@ -9,68 +9,18 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import sparse
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
 from sklearn.svm import LinearSVC
 from xgboost import XGBClassifier
 
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of
-from hpt_spark.artifacts.report import render, write_report
-from hpt_spark.artifacts.run_directory import RESULTS, RunDirectory, differing_keys
+from hpt_spark.artifacts.run_directory import RESULTS, differing_keys
 from hpt_spark.artifacts.search_results import load_model, model_file, plain, sweeping_results, write_cv_results
 from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_submission
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.design import DesignMatrix
-from hpt_spark.sections import SearchSection
-
-CLASSES = ["F", "M22-", "M39+"]
-
-
-def a_design(columns: int = 4) -> DesignMatrix:
-    random = np.random.default_rng(0)
-    return DesignMatrix(
-        X_train=sparse.csr_matrix(random.random((30, columns), np.float32)),
-        X_test=sparse.csr_matrix(random.random((5, columns), np.float32)),
-        y_train=np.arange(30, dtype=np.int32) % 3,
-        train_device_ids=np.arange(30) - 15,
-        test_device_ids=np.array([-(2**63), 9, 7, 2**63 - 1, 0]),
-        columns=[("hour", str(number)) for number in range(columns)],
-        classes=CLASSES,
-        facts={"blocks": {"hour": {"columns": columns, "rare_terms_dropped": 11, "test_only_terms_dropped": 22}}},
-    )
-
-
-@pytest.fixture
-def run(tmp_path):
-    """A run with a saved design."""
-    run = RunDirectory(str(tmp_path / "run"))
-    run.save_design(a_design())
-    return run
-
-
-SETTINGS = SearchSection(
-    estimator="sklearn.linear_model.LogisticRegression",
-    estimator_params={},
-    param_grid=[{"C": [0.1, 10.0]}, {"fit_intercept": [False]}],
-    cv=2,
-)
-
-
-def searched(settings: SearchSection = SETTINGS, estimator=None) -> GridSearchCV:
-    design = a_design()
-    arguments = {"scoring": settings.scoring, "cv": settings.cv, "refit": settings.refit}
-    search = GridSearchCV(estimator or LogisticRegression(), settings.grids, **arguments)
-    return search.fit(design.X_train, design.y_train)
-
-
-def finished(run: RunDirectory, settings: SearchSection = SETTINGS, estimator=None) -> GridSearchCV:
-    search, design = searched(settings, estimator), run.load_design()
-    finish_search(run, plan_of(settings, design), search, 12.3456, design)
-    return search
-
+from tests.artifacts.searches import SETTINGS, a_design, finished, searched
 
 # --- whose results lie there ---
 
@@ -124,19 +74,12 @@ def test_a_search_that_ran_out_of_time_is_not_finished(run):
     assert (manifest["partial"], manifest["reuse"]) == (True, {"fits": 6})
 
 
-@pytest.mark.parametrize("name", ["cv_results.csv", "best_params.json", "model.joblib", "report.html"])
+@pytest.mark.parametrize("name", ["cv_results.csv", "best_params.json", "model.joblib"])
 def test_a_run_that_has_lost_a_file_is_not_finished(run, name, caplog):
     finished(run)
     (run.folder.path / name).unlink()
     assert not run.is_finished(plan_of(SETTINGS, run.load_design()), overwrite=False)
     assert f"{run.uri} has lost {name}, which is made again" in caplog.text
-
-
-def test_a_damaged_manifest_is_told(run):
-    finished(run)
-    (run.folder.path / "manifest.json").write_text('{"plan": ')
-    with pytest.raises(InputError, match=r"manifest.json is not valid JSON; run `hpt-spark tune --overwrite`"):
-        run.is_finished({}, overwrite=False)
 
 
 def test_clearing_removes_the_results_and_nothing_else(run):
@@ -261,6 +204,16 @@ def test_plain_values_are_pythons():
     assert json.loads(json.dumps(found)) == found
 
 
+def test_what_json_has_no_number_for_is_a_text():
+    value = {"a": [float("nan"), np.float32("inf")], "b": np.array([-np.inf, 1.0]), "c": np.float64("nan")}
+    assert plain(value) == {"a": ["nan", "inf"], "b": ["-inf", 1.0], "c": "nan"}
+
+
+def test_a_table_shows_nan_as_scikit_learn_does():
+    results = {"mean_test_score": [0.5], "std_test_score": [0.1], "params": [{"missing": np.float64("nan")}]}
+    assert "params: {'missing': nan}\n" in sweeping_results(results, "accuracy")
+
+
 # --- the model ---
 
 
@@ -337,53 +290,3 @@ def test_a_design_with_other_columns_than_the_models_is_refused(run):
     refuse_other_columns(a_design(), run.finished_manifest())
     with pytest.raises(InputError, match=r"the design's columns \(5\) and classes are not those .*\(4 columns\)"):
         refuse_other_columns(a_design(columns=5), run.finished_manifest())
-
-
-# --- the report ---
-
-
-def test_the_report_shows_the_best_candidate_all_others_and_the_data(run):
-    search = finished(run)
-    page = (run.folder.path / "report.html").read_text(encoding="utf-8")
-    (name, value), *_ = search.best_params_.items()
-    assert f"<td>{name}</td><td>{json.dumps(value)}</td>" in page
-    assert f"<td>mean neg_log_loss</td><td>{search.best_score_:.5f}</td>" in page
-    for mean in search.cv_results_["mean_test_score"]:
-        assert f"<td>{mean:.5f}</td>" in page
-    assert f'<tr class="best"><td>1</td><td>{search.best_score_:.5f}</td>' in page
-    assert "<td>hour</td><td>4</td><td>11</td><td>22</td>" in page
-    assert "3 candidates on 2 folds each, 30 training devices with 4 columns" in page
-
-
-def test_the_report_needs_no_network(run):
-    finished(run)
-    page = (run.folder.path / "report.html").read_text(encoding="utf-8")
-    assert 'src="http' not in page
-    assert "<link" not in page
-    assert 'id="scores"' in page
-    assert "Plotly.newPlot" in page
-
-
-def test_the_report_is_the_same_each_time(run):
-    finished(run)
-    before = (run.folder.path / "report.html").read_bytes()
-    assert write_report(run) == f"{run.folder}/report.html"
-    assert (run.folder.path / "report.html").read_bytes() == before
-
-
-def test_the_report_escapes_what_the_configuration_says(run):
-    finished(run)
-    manifest = run.finished_manifest()
-    manifest["best"]["params"] = {"<script>x": "<b>"}
-    candidates = [{"rank_test_score": "1", "mean_test_score": "", "std_test_score": "", "mean_fit_time": "0.5"}]
-    page = render(manifest, [{**candidates[0], "params": "{}", "param_C": "<i>&"}])
-    assert "<td>&lt;script&gt;x</td><td>&lt;b&gt;</td>" in page
-    assert "<td>&lt;i&gt;&amp;</td>" in page
-    assert "<script>x" not in page
-
-
-def test_a_report_of_a_run_without_its_table_is_refused(run):
-    finished(run)
-    (run.folder.path / "cv_results.csv").unlink()
-    with pytest.raises(InputError, match=r"has no cv_results\.csv"):
-        write_report(run)

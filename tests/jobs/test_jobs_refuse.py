@@ -14,6 +14,7 @@ import pytest
 from hpt_spark.matrix.design import DesignMatrix
 from tests.jobs.running import (
     BIN,
+    GRID,
     ROOT,
     change_design,
     copy_of,
@@ -97,6 +98,34 @@ def test_predict_refuses_a_run_without_a_model_and_one_with_a_damaged_model(copi
     assert (code, f"run.dir={copied} has no model" in one_sentence(err)) == (2, True)
     del before["model.ubj"]
     assert state(copied) == before
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"plan": {}}', "null"])
+@pytest.mark.parametrize("name", ["tune", "predict", "report"])
+def test_a_manifest_that_is_json_but_none_of_a_search_is_refused(copied, job, name, text):
+    (copied / "manifest.json").write_text(text)
+    before = state(copied)
+    code, out, err = job(name, *settings(copied, "search.cv=2", grid(GRID)))
+    assert (code, out) == (2, "")
+    said = one_sentence(err)
+    assert said.startswith(f"{copied}/manifest.json ")
+    assert said.endswith("; run `hpt-spark tune --overwrite` to make it anew.")
+    assert state(copied) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--out", "/proc"], "out is /proc, but must be a folder that exists or can be made, and in which files can"),
+        (["--out", "/dev/null"], "out is /dev/null, which is a file, but must be a folder"),
+        (["--out", "/proc", "--scale", "1e9"], "scale is 1000000000.0, but must be a number from 0.001 to 100"),
+        (["--out", "/proc", "--scale", "nan"], "scale is nan, but must be a number from 0.001 to 100"),
+    ],
+)
+def test_generate_refuses_a_place_or_a_size_that_cannot_be(job, options, said):
+    code, out, err = job("generate", *options)
+    assert (code, out) == (2, "")
+    assert said in one_sentence(err)
 
 
 def test_overwrite_with_a_wrong_setting_loses_nothing(copied):

@@ -19,10 +19,13 @@ from hpt_spark.data.generate.sizes import Sizes, sizes_at
 from hpt_spark.data.generate.zipped_csv import Block, write_zipped_csv
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.errors import InputError
+from hpt_spark.folders.explained import disk_errors_explained, permission_errors_explained
+from hpt_spark.folders.local import LocalFolder
 from hpt_spark.progress import Progress
 
 # What is drawn in common by several tables; a table's rows have a stream of their own.
 _IN_COMMON = ("people", "labels", "apps", "recordings")
+_MADE = ".generated"  # the folder of the seven files before they get their names
 
 
 def generate(out: Path, scale: float, seed: int) -> dict[str, int]:
@@ -30,15 +33,16 @@ def generate(out: Path, scale: float, seed: int) -> dict[str, int]:
 
     The files' bytes depend on `scale` and `seed` alone (and, for the compression, on the zlib
     that Python uses). They get their names all together at the end, so that whatever stops the
-    generator before leaves earlier files as they were. Until then they are in a folder
-    ``.generating-...`` within `out`, which a killed generator leaves behind.
+    generator before leaves earlier files as they were. Until then they are in a hidden folder
+    within `out`; the next generator clears what a killed one left there, and one that is still
+    at work is told apart by its lock.
 
     Parameters
     ----------
     out : Path
         The folder; it is made if it is missing, and files of an earlier run in it are replaced.
     scale : float
-        Size of the data set, 1.0 being that of the real one; at least 0.001.
+        Size of the data set, 1.0 being that of the real one; from 0.001 to 100.
     seed : int
         Any whole number from 0 on; another one gives another data set.
 
@@ -50,15 +54,17 @@ def generate(out: Path, scale: float, seed: int) -> dict[str, int]:
     Raises
     ------
     InputError
-        When an argument cannot be used.
+        When an argument cannot be used, the disk is full, or another generator is writing to `out`.
     """
     sizes, seed = sizes_at(scale), _whole_number(seed)
-    folder = _folder(Path(out))
+    folder = LocalFolder(_folder(Path(out)))
     tables = _tables(seed, sizes)
-    with TemporaryDirectory(prefix=".generating-", dir=folder) as unfinished:
-        rows = _write(tables, Path(unfinished), sizes)
-        for name in tables:
-            os.replace(_file(Path(unfinished), name), _file(folder, name))
+    with folder.replacing(_MADE) as unfinished, disk_errors_explained(folder.path):
+        rows = _write(tables, unfinished, sizes)
+    try:
+        _give_names(folder.path / _MADE, folder.path)
+    finally:
+        folder.delete(_MADE)
     return rows
 
 
@@ -88,19 +94,52 @@ def _write(tables: dict[str, Iterator[Block]], folder: Path, sizes: Sizes) -> di
         }
 
 
+def _give_names(made: Path, folder: Path) -> None:
+    """Give the files in `made` their names in `folder`; a Ctrl-C that comes between two is heeded after the last."""
+    with permission_errors_explained(folder):
+        try:
+            _move(made, folder)
+        finally:
+            _move(made, folder)
+
+
+def _move(made: Path, folder: Path) -> None:
+    """Move the files that are still in `made`.
+
+    All earlier ones go first: whatever stops this, tables may be missing, which `ingest` tells,
+    but never are there tables of two seeds, which nobody would see.
+    """
+    files = [_file(made, name) for name in TABLES if _file(made, name).exists()]
+    for file in files:
+        (folder / file.name).unlink(missing_ok=True)
+    for file in files:
+        os.replace(file, folder / file.name)
+
+
 def _file(folder: Path, table: str) -> Path:
     return folder / f"{table}.csv.zip"
 
 
 def _folder(out: Path) -> Path:
+    """Return `out` as a folder that is there and can be written to."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        with disk_errors_explained(out):
+            out.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(prefix=".writing.", dir=out):
+                pass
     except FileExistsError:
         raise InputError(f"out is {out}, which is a file, but must be a folder: give another path.") from None
     except OSError as error:
         raise InputError(
-            f"out is {out}, but must be a folder that exists or can be made ({error.strerror}): give another path."
+            f"out is {out}, but must be a folder that exists or can be made, and in which files can be made "
+            f"({error.strerror}): give another path."
         ) from error
+    in_the_way = [_file(out, name).name for name in TABLES if _file(out, name).is_dir()]
+    if in_the_way:
+        raise InputError(
+            f"out is {out}, in which {', '.join(in_the_way)} is a folder, but must be free for a file: move it away or "
+            "give another path."
+        )
     return out
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hpt_spark.errors import InputError
 
+LARGEST_SCALE = 100  # three thousand million rows: beyond it no single machine holds what is drawn
 SMALLEST_SCALE = 0.001  # 75 training devices: below it not every group has a device for each of five folds
 
 # Below these a table of apps or labels is no longer worth the name.
@@ -45,7 +46,7 @@ def sizes_at(scale: Any) -> Sizes:
     Raises
     ------
     InputError
-        When `scale` is no number or too small to give every group a device in each of five folds.
+        When `scale` is no number, too small to give every group a device in each of five folds, or too large.
     """
     _refuse_unusable(scale)
     scale = float(scale)
@@ -64,11 +65,13 @@ def sizes_at(scale: Any) -> Sizes:
 
 
 def _refuse_unusable(scale: Any) -> None:
-    allowed = f"a number of at least {SMALLEST_SCALE} (1.0 is the size of the real data)"
-    if isinstance(scale, bool) or not isinstance(scale, numbers.Real) or not math.isfinite(scale):
+    allowed = f"a number from {SMALLEST_SCALE} to {LARGEST_SCALE} (1.0 is the size of the real data)"
+    if isinstance(scale, bool) or not isinstance(scale, numbers.Real) or math.isnan(scale):
         raise InputError(f"scale is {scale!r}, but must be {allowed}: give for example 0.01.")
     if scale < SMALLEST_SCALE:
         raise InputError(
             f"scale is {scale}, but must be {allowed}, because five folds need five devices of every group: "
             f"give {SMALLEST_SCALE} or more."
         )
+    if not scale <= LARGEST_SCALE:
+        raise InputError(f"scale is {scale}, but must be {allowed}: give {LARGEST_SCALE} or less.")

@@ -1,0 +1,82 @@
+"""The candidates of a finished search, as ``cv_results.csv`` has them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.errors import InputError
+
+TABLE = "cv_results.csv"
+RUNG, RESOURCES = "iter", "n_resources"  # columns of a halving search, which has one row per candidate and rung
+
+
+def read_candidates(run: RunDirectory) -> list[dict[str, str]]:
+    """Return the rows of ``cv_results.csv``.
+
+    Raises
+    ------
+    InputError
+        When it is missing or is no table of a search.
+    """
+    if not run.folder.exists(TABLE):
+        raise InputError(f"run.dir={run.uri} has no {TABLE}; run `hpt-spark tune --overwrite` to make it anew.")
+    try:
+        with run.folder.reading(TABLE) as path, path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
+        _check(rows)
+    except (ValueError, csv.Error) as error:
+        raise InputError(
+            f"{run.folder.location(TABLE)} cannot be read as the table of a search ({error}); "
+            "run `hpt-spark tune --overwrite` to make it anew."
+        ) from None
+    return rows
+
+
+def count(rows: int, rungs: Sequence[Any]) -> tuple[int, int]:
+    """Return how many candidates a search had, and in how many rungs: 0 where it did not halve.
+
+    Parameters
+    ----------
+    rows : int
+        Of the table.
+    rungs : sequence
+        The rung of each row, the first one first; empty where the search did not halve.
+    """
+    # Every candidate is in the first rung; those that went on have further rows.
+    return (list(rungs).count(rungs[0]), len(set(rungs))) if len(rungs) else (rows, 0)
+
+
+def counted(candidates: int, rungs: int) -> str:
+    """Return the two numbers of `count` in words."""
+    return f"{candidates} candidates" + (f" in {rungs} rungs" if rungs else "")
+
+
+def ranked(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the rows from the best on: the last rung first, for there the search chose, and each rung by rank."""
+    return sorted(rows, key=lambda row: (-int(row.get(RUNG, 0)), int(row["rank_test_score"])))
+
+
+def _check(rows: Sequence[dict[str, str]]) -> None:
+    if not rows:
+        raise ValueError("it has no row")
+    halving = {name: int for name in (RUNG, RESOURCES) if name in rows[0]}
+    scores = dict.fromkeys(("mean_test_score", "std_test_score", "mean_fit_time"), _number)
+    needed: dict[str, Callable[[str], Any]] = {"rank_test_score": int, **scores, "params": str, **halving}
+    missing = [name for name in needed if name not in rows[0]]
+    if missing:
+        raise ValueError(f"it has no column {', '.join(missing)}")
+    for number, row in enumerate(rows, 1):
+        if None in row or None in row.values():
+            raise ValueError(f"row {number} has not as many cells as there are columns")
+        for name, read in needed.items():
+            try:
+                read(row[name])
+            except ValueError:
+                raise ValueError(f"row {number} has {row[name]!r} as {name}") from None
+
+
+def _number(cell: str) -> float:
+    return float(cell or "nan")  # a masked value is empty

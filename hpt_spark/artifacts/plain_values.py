@@ -1,0 +1,37 @@
+"""Values of a search as texts and JSON hold them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON wants it: Python's own types, and what JSON has no number for as a text.
+
+    NaN and the infinities become ``"nan"``, ``"inf"`` and ``"-inf"``, which `float` reads; Python would
+    write words for them that no other reader of JSON accepts.
+    """
+    return _converted(value, lambda number: number if math.isfinite(number) else str(number))
+
+
+def pythons(value: Any) -> Any:
+    """Return `value` with NumPy's scalars and arrays as Python's, as a table for a reader shows them."""
+    return _converted(value, lambda number: number)
+
+
+def _converted(value: Any, of_float: Callable[[float], Any]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _converted(item, of_float) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_converted(item, of_float) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return of_float(value)
+    return value if isinstance(value, (str, int, bool, type(None))) else repr(value)

@@ -1,0 +1,74 @@
+"""A small design, and searches on it."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
+from sklearn.tree import DecisionTreeClassifier
+
+from hpt_spark.artifacts.finished_search import finish_search
+from hpt_spark.artifacts.plan import plan_of
+from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.sections import SearchSection
+
+CLASSES = ["F", "M22-", "M39+"]
+
+
+def a_design(columns: int = 4) -> DesignMatrix:
+    random = np.random.default_rng(0)
+    return DesignMatrix(
+        X_train=sparse.csr_matrix(random.random((30, columns), np.float32)),
+        X_test=sparse.csr_matrix(random.random((5, columns), np.float32)),
+        y_train=np.arange(30, dtype=np.int32) % 3,
+        train_device_ids=np.arange(30) - 15,
+        test_device_ids=np.array([-(2**63), 9, 7, 2**63 - 1, 0]),
+        columns=[("hour", str(number)) for number in range(columns)],
+        classes=CLASSES,
+        facts={"blocks": {"hour": {"columns": columns, "rare_terms_dropped": 11, "test_only_terms_dropped": 22}}},
+    )
+
+
+SETTINGS = SearchSection(
+    estimator="sklearn.linear_model.LogisticRegression",
+    estimator_params={},
+    param_grid=[{"C": [0.1, 10.0]}, {"fit_intercept": [False]}],
+    cv=2,
+)
+
+
+def searched(settings: SearchSection = SETTINGS, estimator=None) -> GridSearchCV:
+    design = a_design()
+    arguments = {"scoring": settings.scoring, "cv": settings.cv, "refit": settings.refit}
+    search = GridSearchCV(estimator or LogisticRegression(), settings.grids, **arguments)
+    return search.fit(design.X_train, design.y_train)
+
+
+def finished(run: RunDirectory, settings: SearchSection = SETTINGS, estimator=None) -> GridSearchCV:
+    search, design = searched(settings, estimator), run.load_design()
+    finish_search(run, plan_of(settings, design), search, 12.3456, design)
+    return search
+
+
+def halved(run: RunDirectory) -> HalvingGridSearchCV:
+    """Finish a halving search whose first rank is a row of an earlier rung than the best candidate's."""
+    settings = SearchSection(
+        strategy="halving",
+        estimator="sklearn.tree.DecisionTreeClassifier",
+        param_grid={"max_depth": [1, 2, 3, 4], "min_samples_leaf": [1, 2]},
+        scoring="accuracy",
+        factor=2,
+        cv=2,
+    )
+    design = run.load_design()
+    search = HalvingGridSearchCV(
+        DecisionTreeClassifier(random_state=0), settings.grids, scoring="accuracy", factor=2, cv=2, random_state=3
+    )
+    search.fit(design.X_train, design.y_train)
+    assert list(search.cv_results_["rank_test_score"]).index(1) != search.best_index_
+    assert search.cv_results_["rank_test_score"][search.best_index_] > 1
+    finish_search(run, plan_of(settings, design), search, 1.0, design)
+    return search

@@ -1,0 +1,136 @@
+"""The manifest of a finished search: strict JSON of a known shape, or a sentence that says what to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpt_spark.artifacts.finished_search import announce, finish_search
+from hpt_spark.artifacts.plan import plan_of
+from hpt_spark.artifacts.report import write_report
+from hpt_spark.errors import InputError
+from hpt_spark.matrix.design import write_json
+from tests.artifacts.searches import SETTINGS, finished, halved, searched
+
+GONE = object()
+
+
+def strictly(path: Path) -> object:
+    """Return what a reader of JSON that knows no NaN reads."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+# --- one that is damaged ---
+
+
+@pytest.mark.parametrize(
+    ("text", "damage"),
+    [
+        ('{"plan": ', "is not valid JSON"),
+        ("[]", "is no manifest of a search"),
+        ("null", "is no manifest of a search"),
+        ("{}", "has no usable plan"),
+        ('{"plan": 3}', "has no usable plan"),
+    ],
+)
+def test_a_damaged_manifest_is_told(run, text, damage):
+    finished(run)
+    path = run.folder.path / "manifest.json"
+    path.write_text(text)
+    for use in (lambda: run.is_finished({}, overwrite=False), run.finished_manifest, lambda: write_report(run)):
+        with pytest.raises(InputError) as caught:
+            use()
+        assert str(caught.value) == f"{path} {damage}; run `hpt-spark tune --overwrite` to make it anew."
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("plan",), GONE),
+        (("plan", "search", "scoring"), GONE),
+        (("plan", "search", "refit"), "yes"),
+        (("best", "candidate"), GONE),
+        (("best", "candidate"), "0"),
+        (("best", "params"), []),
+        (("best", "score"), "high"),
+        (("candidates",), None),
+        (("seconds",), GONE),
+        (("columns_digest",), GONE),
+        (("columns_digest",), 5),
+        (("design", "blocks"), []),
+        (("design", "blocks", "hour"), 1),
+        (("files",), "cv_results.csv"),
+        (("files",), [3]),
+    ],
+)
+def test_the_first_place_that_is_wrong_is_named(run, place, value):
+    finished(run)
+    manifest = run.finished_manifest()
+    within = manifest
+    for key in place[:-1]:
+        within = within[key]
+    within[place[-1]] = value
+    if value is GONE:
+        del within[place[-1]]
+    (run.folder.path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=f"manifest.json has no usable {'[.]'.join(place)}; run"):
+        run.finished_manifest()
+
+
+def test_overwriting_does_not_ask_what_a_damaged_manifest_holds(run):
+    """Else nobody could do what the message says."""
+    finished(run)
+    (run.folder.path / "manifest.json").write_text("{}")
+    assert not run.is_finished(plan_of(SETTINGS, run.load_design()), overwrite=True)
+    finished(run)
+    assert run.finished_manifest()["candidates"] == 3
+
+
+@pytest.mark.parametrize("finish", [finished, halved])
+def test_what_a_search_writes_has_the_shape(run, finish):
+    finish(run)
+    assert run.finished_manifest()["files"]
+
+
+# --- numbers that JSON does not have ---
+
+
+def test_json_with_nan_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "x.json", {"a": float("nan")})
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_manifest_and_parameters_are_strict_json(run, capsys):
+    search, design = searched(), run.load_design()
+    search.best_params_ = {"C": np.inf, "missing": np.float64("nan")}
+    search.best_score_ = -np.inf
+    search.cv_results_["std_test_score"][search.best_index_] = np.nan
+    plan = plan_of(SETTINGS, design)
+    plan["search"]["error_score"] = float("nan")
+    finish_search(run, plan, search, 1.0, design)
+    assert strictly(run.folder.path / "best_params.json") == {"C": "inf", "missing": "nan"}
+    manifest = strictly(run.folder.path / "manifest.json")
+    assert manifest["plan"]["search"]["error_score"] == "nan"
+    assert (manifest["best"]["score"], manifest["best"]["std"]) == ("-inf", "nan")
+    assert run.is_finished(plan, overwrite=False)
+    announce(run)
+    assert "neg_log_loss: -inf (standard deviation over the folds nan)" in capsys.readouterr().out
+    assert "<td>mean neg_log_loss</td><td>-inf</td>" in (run.folder.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_earlier_manifest_with_nan_and_without_its_files_is_read(run):
+    finished(run)
+    manifest = run.finished_manifest()
+    del manifest["files"], manifest["rungs"]
+    manifest["plan"]["search"]["error_score"] = manifest["best"]["std"] = float("nan")
+    (run.folder.path / "manifest.json").write_text(json.dumps(manifest))
+    assert run.is_finished(plan_of(SETTINGS, run.load_design()), overwrite=False)
+    announce(run)
