@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def pythons(value: Any) -> Any:
 
 def _converted(value: Any, of_float: Callable[[float], Any]) -> Any:
     if isinstance(value, Mapping):
-        return {key: _converted(item, of_float) for key, item in value.items()}
+        return {str(key): _converted(item, of_float) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, (list, tuple)):
@@ -34,4 +35,6 @@ def _converted(value: Any, of_float: Callable[[float], Any]) -> Any:
         value = value.item()
     if isinstance(value, float):
         return of_float(value)
+    if isinstance(value, date):  # YAML has them
+        return str(value)
     return value if isinstance(value, (str, int, bool, type(None))) else repr(value)

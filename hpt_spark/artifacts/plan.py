@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
-import math
 import platform
 from typing import Any
 
+from hpt_spark.artifacts.plain_values import plain
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.search.strategies import without_effect
 from hpt_spark.sections import SearchSection
@@ -21,7 +21,7 @@ def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:
     searched = settings.model_dump(exclude={"backend", "n_jobs", "max_time", *without_effect(settings)})
     searched["param_grid"] = settings.grids  # one grid, or a list of that one: the same search
     data = {name: design.facts["files"][name] for name in ("X_train.npz", "y_train.npy", "columns.csv", "classes.json")}
-    return {"search": _as_json(searched), "design": data}
+    return {"search": plain(searched), "design": data}
 
 
 def versions() -> dict[str, str]:
@@ -34,17 +34,3 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue  # a cluster's own PySpark, or the package shipped as a zip
     return found
-
-
-def _as_json(value: Any) -> Any:
-    """Return `value` as strict JSON can hold it, so that what is read back from the manifest equals it.
-
-    JSON has no NaN and no infinities, and pydantic makes null of all three.
-    """
-    if isinstance(value, dict):
-        return {str(name): _as_json(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_as_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # nan, inf or -inf
-    return value if isinstance(value, (str, int, float, type(None))) else str(value)

@@ -288,5 +288,7 @@ def test_a_model_of_other_classes_or_without_probabilities_is_refused():
 def test_a_design_with_other_columns_than_the_models_is_refused(run):
     finished(run)
     refuse_other_columns(a_design(), run.finished_manifest())
-    with pytest.raises(InputError, match=r"the design's columns \(5\) and classes are not those .*\(4 columns\)"):
+    with pytest.raises(
+        InputError, match=r"the design's columns \(5\), their encoding and the classes are not those .*\(4 columns\)"
+    ):
         refuse_other_columns(a_design(columns=5), run.finished_manifest())
