@@ -10,11 +10,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from hpt_spark.class_archive import options_to_use
 from hpt_spark.config import masked
 from hpt_spark.errors import (
     NO_PYSPARK,
@@ -27,40 +25,11 @@ from hpt_spark.errors import (
 from hpt_spark.folders import is_local
 from hpt_spark.java import check_java
 from hpt_spark.sections import SparkSection
+from hpt_spark.spark_defaults import SQL_DEFAULTS, defaults_of_own_jvm
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
-
-LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
-
-# What a JVM that we start ourselves needs, where no spark-defaults.conf speaks. The parallel collector takes less time
-# and memory on few cores. A job of half a minute pays more for machine code of the highest tier than it gets back, but
-# for the few loops that run millions of times. A thread of Spark's that has no memory left ends without a word, and
-# what waits for it would wait for ever. Arrow checks the bounds of each single value that goes to Python or comes back,
-# which takes a tenth of the tasks' time; our own workers are at the other end.
-JVM_OPTIONS = (
-    "-XX:+UseParallelGC",
-    "-XX:+ExitOnOutOfMemoryError",
-    "-XX:Tier4InvocationThreshold=50000",
-    "-XX:Tier4MinInvocationThreshold=6000",
-    "-XX:Tier4CompileThreshold=150000",
-    "-XX:Tier4BackEdgeThreshold=400000",
-    "-Darrow.enable_unsafe_memory_access=true",
-    "-Darrow.enable_null_check_for_get=false",
-    f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
-)
-
-# What our queries need, where nothing else is configured. With a limit in bytes Spark 4.1 measures the batch again
-# at each row that goes to Python, which takes longer than all the rest of it.
-SQL_DEFAULTS = {
-    "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
-    # What a partition of counts becomes, several times its size, waits in the heap to leave Spark, more than once.
-    "spark.sql.adaptive.advisoryPartitionSizeInBytes": "8m",
-    # The files of a partition go to Python in one batch.
-    "spark.sql.files.maxPartitionBytes": "16m",
-}
-
 
 _kept: list[SparkSession] = []  # what `within_reach` has started
 
@@ -84,7 +53,7 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     logging.getLogger().addFilter(_is_not_from_py4j)
     submitted = started_by_spark_submit()
-    defaults = {} if submitted else _jvm_defaults(job, settings.master, check_java(pyspark.__version__))
+    defaults = {} if submitted else defaults_of_own_jvm(job, settings.master, check_java(pyspark.__version__))
     defaults["spark.app.name"] = f"hpt-spark {job}"
     given = {key: _as_text(value) for key, value in settings.conf.items()}
     if settings.master:
@@ -137,17 +106,6 @@ def end_java() -> None:
 def started_by_spark_submit() -> bool:
     """Return whether a JVM that spark-submit started waits for this process."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
-
-
-def _jvm_defaults(job: str, master: str | None, java: int) -> dict[str, str]:
-    room = "features" if job == "build_features" else "search"
-    is_local = master is None or master.startswith("local")
-    return {
-        "spark.ui.showConsoleProgress": "false",
-        "spark.ui.enabled": str(not is_local).lower(),  # half a second for pages that are gone when the job is done
-        "spark.driver.extraJavaOptions": " ".join((*JVM_OPTIONS, *options_to_use(java))),
-        "spark.python.daemon.module": f"hpt_spark.{room}.worker_daemon",
-    }
 
 
 def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:

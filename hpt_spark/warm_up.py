@@ -28,7 +28,8 @@ from hpt_spark.errors import NO_PYSPARK, HptSparkError, MissingDependencyError
 from hpt_spark.java import check_java
 from hpt_spark.matrix.collect import collect_blocks
 from hpt_spark.sections import FeatureSet, SparkSection
-from hpt_spark.session import JVM_OPTIONS, end_java, spark_session
+from hpt_spark.session import end_java, spark_session
+from hpt_spark.spark_defaults import JVM_OPTIONS
 
 SCALE = 0.001
 SECONDS_TO_WRITE = 120

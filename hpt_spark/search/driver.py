@@ -24,8 +24,6 @@ from hpt_spark.search.journal import Journal
 from hpt_spark.search.threads import xgboost_threads
 
 if TYPE_CHECKING:
-    from pyspark import SparkContext
-
     from hpt_spark.search.spark_runner import SparkRunner
 
 
@@ -149,9 +147,9 @@ class SearchRun:
     def _spark_runner(self) -> SparkRunner:
         """Return the runner of all evaluations of this search."""
         if self._runner is None:
-            from hpt_spark.search.spark_runner import SparkRunner
+            from hpt_spark.search.spark_runner import SparkRunner, spark_context
 
-            self._runner = SparkRunner(_spark_context(self._context))
+            self._runner = SparkRunner(spark_context(self._context))
         return self._runner
 
     def release(self) -> None:
@@ -194,12 +192,3 @@ class SearchRun:
         )
         for fit in missing:
             found[fit] = without_score(evaluation, fit, "NotRun: the search was ended before this fit.", math.nan)
-
-
-def _spark_context(given: Any) -> SparkContext:
-    from pyspark import SparkContext
-
-    context = getattr(given, "sparkContext", given) or SparkContext._active_spark_context
-    if context is None:
-        raise HptSparkError("there is no active SparkContext; start Spark first or give the search one as sc=.")
-    return context

@@ -16,6 +16,7 @@ from py4j.protocol import Py4JError
 from pyspark import Broadcast, SparkContext, SparkFiles, TaskContext
 from pyspark.accumulators import Accumulator, AccumulatorParam
 
+from hpt_spark.errors import HptSparkError
 from hpt_spark.matrix.node_share import SharedObject, path_on_this_node, read_in_pieces
 from hpt_spark.search import between_tasks
 from hpt_spark.search.fit_process import Death, FitProcess
@@ -36,6 +37,14 @@ SECONDS_TOGETHER = 0.25
 # On a cluster a task that only tidies up waits so long for the other slots to get one of their own.
 SECONDS_TO_SPREAD = 0.2
 SECONDS_TO_TIDY_UP = 20.0
+
+
+def spark_context(given: Any) -> SparkContext:
+    """Return the SparkContext that a search was `given`, itself or its session, or the active one."""
+    context = getattr(given, "sparkContext", given) or SparkContext._active_spark_context
+    if context is None:
+        raise HptSparkError("there is no active SparkContext; start Spark first or give the search one as sc=.")
+    return context
 
 
 class SparkRunner:

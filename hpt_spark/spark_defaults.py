@@ -1,0 +1,66 @@
+"""What Spark is started with, where neither the user nor the installation says otherwise."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from hpt_spark.class_archive import options_to_use
+
+LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
+
+# What a JVM that we start ourselves needs, where no spark-defaults.conf speaks. The parallel collector takes less time
+# and memory on few cores. A job of half a minute pays more for machine code of the highest tier than it gets back, but
+# for the few loops that run millions of times. A thread of Spark's that has no memory left ends without a word, and
+# what waits for it would wait for ever. Arrow checks the bounds of each single value that goes to Python or comes back,
+# which takes a tenth of the tasks' time; our own workers are at the other end.
+JVM_OPTIONS = (
+    "-XX:+UseParallelGC",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:Tier4InvocationThreshold=50000",
+    "-XX:Tier4MinInvocationThreshold=6000",
+    "-XX:Tier4CompileThreshold=150000",
+    "-XX:Tier4BackEdgeThreshold=400000",
+    "-Darrow.enable_unsafe_memory_access=true",
+    "-Darrow.enable_null_check_for_get=false",
+    f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
+)
+
+# What our queries need, where nothing else is configured. With a limit in bytes Spark 4.1 measures the batch again
+# at each row that goes to Python, which takes longer than all the rest of it.
+SQL_DEFAULTS = {
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
+    # What a partition of counts becomes, several times its size, waits in the heap to leave Spark, more than once.
+    "spark.sql.adaptive.advisoryPartitionSizeInBytes": "8m",
+    # The files of a partition go to Python in one batch.
+    "spark.sql.files.maxPartitionBytes": "16m",
+}
+
+
+def defaults_of_own_jvm(job: str, master: str | None, java: int) -> dict[str, str]:
+    """Return the settings of a JVM that `job` starts itself, on the release `java`.
+
+    What ``spark-defaults.conf`` names is left out: PySpark would put ours over it.
+    """
+    room = "features" if job == "build_features" else "search"
+    is_local = master is None or master.startswith("local")
+    defaults = {
+        "spark.ui.showConsoleProgress": "false",
+        "spark.ui.enabled": str(not is_local).lower(),  # half a second for pages that are gone when the job is done
+        "spark.driver.extraJavaOptions": " ".join((*JVM_OPTIONS, *options_to_use(java))),
+        "spark.python.daemon.module": f"hpt_spark.{room}.worker_daemon",
+    }
+    of_the_installation = _settings_of_the_installation()
+    return {key: value for key, value in defaults.items() if key not in of_the_installation}
+
+
+def _settings_of_the_installation() -> set[str]:
+    from pyspark.find_spark_home import _find_spark_home
+
+    folder = Path(os.environ.get("SPARK_CONF_DIR") or Path(_find_spark_home()) / "conf")
+    try:
+        lines = (folder / "spark-defaults.conf").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return {re.split(r"[\s=:]", line.strip(), maxsplit=1)[0] for line in lines}
