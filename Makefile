@@ -45,12 +45,17 @@ demo: setup java ## Run the main job on generated data: generate, ingest, featur
 
 .PHONY: test
 test: fast-start ## Run the tests
-	$(BIN)/python -m pytest -m 'not slow and not hdfs and not blob and not cluster'
+	$(BIN)/python -m pytest -m 'not slow and not hdfs and not blob and not cluster and not yarn'
 
 .PHONY: test-hdfs
 test-hdfs: fast-start ## Run the tests on a real HDFS, fetched from Maven Central (40 MB)
 	$(BIN)/python -m tests.hdfs
 	$(BIN)/python -m pytest -m hdfs
+
+.PHONY: test-yarn
+test-yarn: fast-start ## Run the jobs in cluster mode on a real YARN, fetched from Maven Central (50 MB)
+	$(BIN)/python -m tests.yarn
+	$(BIN)/python -m pytest -m yarn
 
 .PHONY: test-slow
 test-slow: fast-start ## Run the tests that take long
@@ -81,7 +86,7 @@ test-sklearn: setup java ## Run scikit-learn's own tests of its search classes a
 
 .PHONY: test-pure
 test-pure: setup ## Run the tests that need no Spark
-	$(BIN)/python -m pytest -m 'not slow and not spark and not hdfs and not blob and not cluster'
+	$(BIN)/python -m pytest -m 'not slow and not spark and not hdfs and not blob and not cluster and not yarn'
 
 .PHONY: find-python310
 find-python310:
@@ -96,7 +101,7 @@ find-python310:
 test-spark33: find-python310 .venv-spark33/.ready ## Run the tests on PySpark 3.3 and Python 3.10, as on HDInsight 5.1
 	@$(BIN33)/python -m hpt_spark.java
 	@ls .venv-spark33/share/hpt_spark/classes-*.jsa >/dev/null 2>&1 || $(BIN33)/python -m hpt_spark.warm_up
-	$(BIN33)/python -m pytest -m 'not slow and not hdfs and not blob and not cluster'
+	$(BIN33)/python -m pytest -m 'not slow and not hdfs and not blob and not cluster and not yarn'
 
 .PHONY: test-hdfs-spark33
 test-hdfs-spark33: find-python310 .venv-spark33/.ready ## Run the tests on a real HDFS of the release that PySpark 3.3 has

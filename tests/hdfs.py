@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,15 +33,20 @@ def server_jars() -> Path:
 
 def fetch() -> None:
     """Get the jars that PySpark has not from Maven Central, unless they are there."""
-    artifacts = [f"org.apache.hadoop:hadoop-client-minicluster:{hadoop_version()}", *NEEDED_BY_IT]
+    cluster = f"org.apache.hadoop:hadoop-client-minicluster:{hadoop_version()}"
+    copy_from_maven((cluster, *NEEDED_BY_IT), server_jars())
+
+
+def copy_from_maven(artifacts: Iterable[str], folder: Path) -> None:
+    """Copy the jars that `folder` has not yet into it."""
     for artifact in artifacts:
         _, name, version = artifact.split(":")
-        if (server_jars() / f"{name}-{version}.jar").exists():
+        if (folder / f"{name}-{version}.jar").exists():
             continue
         if not shutil.which("mvn"):
             sys.exit("The tests on HDFS need Maven to fetch Hadoop's mini cluster (Debian, Ubuntu: apt install maven)")
         copy = ["mvn", "--quiet", "--batch-mode", "dependency:copy", f"-Dartifact={artifact}"]
-        subprocess.run([*copy, f"-DoutputDirectory={server_jars()}"], check=True)
+        subprocess.run([*copy, f"-DoutputDirectory={folder}"], check=True)
 
 
 @contextmanager

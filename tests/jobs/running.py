@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ BIN = Path(sys.executable).parent
 GRID = {"n_estimators": [3, 5], "max_depth": [2]}
 # As many trainings as fits, so that a kill comes between two of them.
 SLOW_GRID = {"n_estimators": [40], "max_depth": [2, 3], "learning_rate": [0.05, 0.1, 0.2]}
+TIMES = re.compile(r"(mean|std)_(fit|score)_time")
 SPARK = {"master": "local[2]", "conf": {"spark.ui.enabled": False, "spark.sql.shuffle.partitions": 2}}
 
 
@@ -107,3 +109,32 @@ def one_sentence(err: str) -> str:
     assert len(lines) == 1, err
     assert lines[0].startswith("hpt-spark: ")
     return lines[0].removeprefix("hpt-spark: ")
+
+
+def fetched(uri: str, target: Path) -> Path:
+    """Copy a folder of HDFS to `target`; needs a running Spark."""
+    from hpt_spark.folders.hadoop_files import HadoopFiles
+
+    HadoopFiles(uri).download(uri, target)
+    return target
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """Return all that a run leaves but its times: journal and lock, which are only on the way, left out."""
+    found: dict[str, object] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = str(path.relative_to(folder))
+        if name.startswith(("raw/", "run/journal/")):
+            continue
+        if name == "run/cv_results.csv":
+            with path.open(newline="") as file:
+                rows = list(csv.DictReader(file))
+            found[name] = [{key: row[key] for key in row if not TIMES.fullmatch(key)} for row in rows]
+        elif name == "run/manifest.json":
+            found[name] = {key: value for key, value in json.loads(path.read_text()).items() if key != "seconds"}
+        elif name == "run/report.html":
+            # The seconds of the whole search, and those of each candidate's fits.
+            found[name] = re.sub(r"finished in [\d,]+ seconds|<td>\d\.\d{5}</td>", "", path.read_text())
+        else:
+            found[name] = path.read_bytes()
+    return found

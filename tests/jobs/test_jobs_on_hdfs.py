@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -19,12 +17,9 @@ import yaml
 
 from hpt_spark.folders import open_folder
 from hpt_spark.folders.hadoop_files import HadoopFiles
+from tests.jobs.running import BIN, GRID, SLOW_GRID, contents, fetched
 
-BIN = Path(sys.executable).parent
 JOBS = ("ingest", "build_features", "tune", "predict", "report")
-GRID = {"n_estimators": [3, 5], "max_depth": [2]}
-SLOW_GRID = {"n_estimators": [40], "max_depth": [2, 3], "learning_rate": [0.05, 0.1, 0.2]}
-TIMES = re.compile(r"(mean|std)_(fit|score)_time")
 
 
 class Jobs:
@@ -81,39 +76,12 @@ class Jobs:
         return out
 
 
-def fetched(uri: str, target: Path) -> Path:
-    """Copy a folder of HDFS to `target`."""
-    HadoopFiles(uri).download(uri, target)
-    return target
-
-
 def give_design(jobs: Jobs, run: str, folder: Path) -> None:
     """Put the design that is in the place's run into another run."""
     design = fetched(f"{jobs.place}/run/design", folder / "design")
     with open_folder(run).replacing("design") as path:
         shutil.copytree(design, path, dirs_exist_ok=True)
     shutil.rmtree(design)
-
-
-def contents(folder: Path) -> dict[str, object]:
-    """Return all that a run leaves but its times: journal and lock, which are only on the way, left out."""
-    found: dict[str, object] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        name = str(path.relative_to(folder))
-        if name.startswith(("raw/", "run/journal/")):
-            continue
-        if name == "run/cv_results.csv":
-            with path.open(newline="") as file:
-                rows = list(csv.DictReader(file))
-            found[name] = [{key: row[key] for key in row if not TIMES.fullmatch(key)} for row in rows]
-        elif name == "run/manifest.json":
-            found[name] = {key: value for key, value in json.loads(path.read_text()).items() if key != "seconds"}
-        elif name == "run/report.html":
-            # The seconds of the whole search, and those of each candidate's fits.
-            found[name] = re.sub(r"finished in [\d,]+ seconds|<td>\d\.\d{5}</td>", "", path.read_text())
-        else:
-            found[name] = path.read_bytes()
-    return found
 
 
 @pytest.fixture(scope="module")

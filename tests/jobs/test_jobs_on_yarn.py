@@ -1,0 +1,199 @@
+"""The jobs in cluster mode on a real YARN, where all that lives in between is the HDFS."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import psutil
+import pyspark
+import pytest
+import yaml
+
+from hpt_spark.folders import open_folder
+from hpt_spark.folders.hadoop_files import HadoopFiles
+from tests.jobs.running import BIN, GRID, ROOT, SLOW_GRID, contents, fetched
+
+pytestmark = [pytest.mark.yarn, pytest.mark.timeout(1800)]
+JOBS = ("ingest", "build_features", "tune", "predict", "report")
+SETTINGS = {
+    "features": {"sets": ["brand_model", "weekday", "category"]},
+    "search": {"cv": 2, "param_grid": GRID},
+}
+
+
+class Submitted:
+    """Submits jobs as the README says: a configuration file, and an environment that travels as an archive.
+
+    Parameters
+    ----------
+    place : str
+        The URI of a folder with ``raw``.
+    hadoop_conf : Path
+        What HADOOP_CONF_DIR is to be.
+    folder : Path
+        For the two files.
+    """
+
+    def __init__(self, place: str, hadoop_conf: Path, folder: Path) -> None:
+        self.place, self._folder = place, folder
+        uris = {"source": {"uri": f"{place}/raw", "via": "hadoop"}, "tables": {"uri": f"{place}/tables"}}
+        conf = {**uris, **SETTINGS, "run": {"dir": f"{place}/run"}}
+        (folder / "sweep.yaml").write_text(yaml.safe_dump(conf))
+        python = folder / "python"
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')  # the whole environment would be a gigabyte
+        python.chmod(0o755)
+        with tarfile.open(folder / "env.tar.gz", "w:gz") as archive:
+            archive.add(python, "bin/python")
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if name != "SPARK_HOME"},
+            "HADOOP_CONF_DIR": str(hadoop_conf),
+            "PYSPARK_PYTHON": sys.executable,  # spark-submit itself looks for Spark with it
+        }
+
+    def start(self, job: str, *settings: str) -> subprocess.Popen[str]:
+        """Submit a job and return the process that waits for it."""
+        spark = {
+            "spark.yarn.appMasterEnv.PYSPARK_PYTHON": "./env/bin/python",
+            "spark.executorEnv.PYSPARK_PYTHON": "./env/bin/python",
+            "spark.yarn.jars": f"local:{Path(pyspark.__file__).parent}/jars/*",  # or 300 MB are uploaded each time
+            "spark.driver.memory": "512m",
+            "spark.executor.memory": "512m",
+            "spark.executor.instances": "2",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.ui.enabled": "false",
+        }
+        words = [BIN / "spark-submit", "--master", "yarn", "--deploy-mode", "cluster"]
+        words += [word for name, value in spark.items() for word in ("--conf", f"{name}={value}")]
+        words += ["--archives", f"{self._folder}/env.tar.gz#env", "--files", f"{self._folder}/sweep.yaml"]
+        words += [ROOT / "jobs" / f"{job}.py", "--conf", "sweep.yaml"]
+        words += [word for setting in settings for word in ("--set", setting)]
+        return subprocess.Popen(
+            list(map(str, words)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self._environment,
+            cwd=self._folder,
+        )
+
+    def run(self, job: str, *settings: str) -> None:
+        """Submit a job that must succeed."""
+        with self.start(job, *settings) as process:
+            out, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, out[-4000:]
+
+
+@pytest.fixture(scope="module")
+def yarn(raw, spark, tmp_path_factory):
+    """The jobs on a YARN; all have run."""
+    from tests.yarn import running_yarn
+
+    folder = tmp_path_factory.mktemp("yarn")
+    with running_yarn(folder) as hdfs:
+        files = HadoopFiles(hdfs)
+        for path in raw.iterdir():
+            files.upload(path, f"{hdfs}/jobs/raw/{path.name}")
+        jobs = Submitted(f"{hdfs}/jobs", folder / "conf", tmp_path_factory.mktemp("submitted"))
+        for job in JOBS:
+            jobs.run(job)
+        yield jobs
+
+
+@pytest.fixture(scope="module")
+def on_disk(raw, tmp_path_factory):
+    """What the jobs leave on a local disk."""
+    place = tmp_path_factory.mktemp("local")
+    (place / "raw").symlink_to(raw)
+    local = {"master": "local[2]", "conf": {"spark.sql.shuffle.partitions": 2}}
+    conf = {"source": {"uri": f"{place}/raw"}, "tables": {"uri": f"{place}/tables"}, "run": {"dir": f"{place}/run"}}
+    (place / "conf.yaml").write_text(yaml.safe_dump({**conf, **SETTINGS, "spark": local}))
+    for job in JOBS:
+        subprocess.run([BIN / "hpt-spark", job, "--conf", place / "conf.yaml"], check=True, cwd=place, timeout=300)
+    (place / "conf.yaml").unlink()
+    return contents(place)
+
+
+def slow_tune(yarn: Submitted, run: str, tmp_path: Path) -> subprocess.Popen[str]:
+    """Start a search that takes a while, on a copy of the design."""
+    design = fetched(f"{yarn.place}/run/design", tmp_path / f"design-of-{run.rpartition('/')[2]}")
+    with open_folder(run).replacing("design") as path:
+        for file in design.iterdir():
+            file.rename(path / file.name)
+    return yarn.start("tune", f"run.dir={run}", f"search.param_grid={json.dumps(SLOW_GRID)}")
+
+
+def slow_contents(run: str, tmp_path: Path) -> dict[str, object]:
+    """Return what a slow search has left, but how much of it was resumed."""
+    found = contents(fetched(run, tmp_path / run.rpartition("/")[2] / "run").parent)
+    found["run/manifest.json"].pop("reuse")
+    return found
+
+
+@pytest.fixture(scope="module")
+def unbroken(yarn, tmp_path_factory):
+    """What a search leaves that has lost nothing."""
+    run, folder = f"{yarn.place}/unbroken", tmp_path_factory.mktemp("unbroken")
+    with slow_tune(yarn, run, folder) as process:
+        out, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, out[-4000:]
+    return slow_contents(run, folder)
+
+
+def wait_for_results(files: HadoopFiles, run: str, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 300
+    while not any(name.startswith("evaluation-0-") for name in files.names(f"{run}/journal")):
+        assert process.poll() is None, process.communicate()[0][-4000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def containers_of(main_class: str) -> list[psutil.Process]:
+    """Return the JVMs that YARN has started with a main class."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if main_class in words and words[0].endswith("java"):
+            found.append(process)
+    return found
+
+
+def test_the_jobs_leave_on_yarn_what_they_leave_on_a_disk(yarn, on_disk, tmp_path):
+    assert contents(fetched(yarn.place, tmp_path / "all")) == on_disk
+
+
+@pytest.mark.parametrize(
+    ("victim", "main_class"),
+    [
+        ("driver", "org.apache.spark.deploy.yarn.ApplicationMaster"),
+        ("executor", "org.apache.spark.executor.YarnCoarseGrainedExecutorBackend"),
+    ],
+)
+def test_a_search_that_loses_a_container_ends_as_if_it_had_not(yarn, unbroken, tmp_path, victim, main_class):
+    files, run = HadoopFiles(yarn.place), f"{yarn.place}/lost-{victim}"
+    with slow_tune(yarn, run, tmp_path) as process:
+        wait_for_results(files, run, process)
+        containers = containers_of(main_class)
+        containers[0].send_signal(signal.SIGKILL)
+        out, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, out[-4000:]
+    with open_folder(run).reading("manifest.json") as path:
+        manifest = json.loads(path.read_text())
+    assert len(containers) == (1 if victim == "driver" else 2)
+    assert manifest["reuse"]["fits"] == 12
+    if victim == "driver":
+        assert 0 < manifest["reuse"]["resumed"] < 12, "the second attempt went on where the first one was"
+    assert slow_contents(run, tmp_path) == unbroken
+
+
+def test_a_mistake_in_the_configuration_fails_the_application(yarn):
+    with yarn.start("report", "search.cv=1") as process:
+        out, _ = process.communicate(timeout=600)
+    assert process.returncode == 1
+    assert "User application exited with 2" in out
