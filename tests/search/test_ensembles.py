@@ -30,6 +30,9 @@ from xgboost import XGBClassifier, XGBRanker, XGBRegressor, XGBRFClassifier
 from hpt_spark.search.ensembles.staged import staged
 from tests.search.in_process import GridSearchCV, HalvingGridSearchCV
 
+# XGBoost says it of scale_pos_weight at three classes.
+pytestmark = pytest.mark.filterwarnings("ignore:(?s).*are not used")
+
 X, y = make_classification(150, 8, n_informative=5, n_classes=3, random_state=0)
 TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time")
 
