@@ -90,7 +90,7 @@ def test_a_signal_ends_tune_with_what_it_has(run_dir, tmp_path, sent, capsys):
     assert "ended early" in log.read_text()
     partial = scores(run_dir)
     assert 0 < sum(row["mean_test_score"] not in ("", "nan") for row in partial) < 9
-    assert not list((run_dir / "journal").glob("lock*"))
+    assert not [*run_dir.glob("lock*"), *(run_dir / "journal").glob("lock*")]
 
     # Started again it runs the rest, and nothing tells that it was ended in between.
     process = started(run_dir, log)

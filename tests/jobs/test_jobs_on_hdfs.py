@@ -147,7 +147,7 @@ def test_a_tune_killed_on_hdfs_goes_on_where_it_was(on_hdfs, tmp_path):
     give_design(on_hdfs, run, tmp_path)
 
     def locks() -> int:
-        return sum(name.startswith("lock") for name in files.names(f"{run}/journal"))
+        return sum(name.startswith("lock") for name in files.names(run))
 
     with on_hdfs.start("tune", *settings) as process:
         deadline = time.monotonic() + 150
@@ -181,7 +181,7 @@ def test_a_job_that_is_told_to_end_leaves_nothing_half_done(on_hdfs, tmp_path, j
     files, place = HadoopFiles(on_hdfs.place), f"{on_hdfs.place}/ended-{job}-{number.value}"
     give_design(on_hdfs, f"{place}/run", tmp_path)
     settings = (f"tables.uri={place}/tables", f"run.dir={place}/run", f"search.param_grid={json.dumps(SLOW_GRID)}")
-    folder, begun = (f"{place}/run/journal", "lock") if job == "tune" else (place, ".writing.")
+    folder, begun = (f"{place}/run", "lock") if job == "tune" else (place, ".writing.")
     with on_hdfs.start(job, *settings) as process:
         deadline = time.monotonic() + 150
         while not any(name.startswith(begun) for name in files.names(folder)):
@@ -193,6 +193,7 @@ def test_a_job_that_is_told_to_end_leaves_nothing_half_done(on_hdfs, tmp_path, j
     assert process.returncode == (143 if number == signal.SIGTERM else 130), err
     assert "Traceback" not in err
     assert files.names(place) == ["run"]
+    assert [name for name in files.names(f"{place}/run") if name not in ("design", "journal")] == []
     assert [name for name in files.names(f"{place}/run/journal") if not name.startswith("evaluation-0")] == []
 
 
