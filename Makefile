@@ -38,7 +38,7 @@ fast-start: java ## Keep the classes that Java loads (170 MB in .venv), so that 
 demo: setup java ## Run the main job on generated data: generate, ingest, features, tune, predict, report
 	$(BIN)/hpt-spark generate --out data/demo/raw --scale 0.02 --seed 0
 	$(BIN)/hpt-spark ingest --conf conf/demo.yaml
-	$(BIN)/hpt-spark build_features --conf conf/demo.yaml
+	$(BIN)/hpt-spark build_features --conf conf/demo.yaml --overwrite
 	$(BIN)/hpt-spark tune --conf conf/demo.yaml --overwrite
 	$(BIN)/hpt-spark predict --conf conf/demo.yaml
 	$(BIN)/hpt-spark report --conf conf/demo.yaml

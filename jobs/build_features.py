@@ -23,7 +23,7 @@ def main(config: Config) -> None:
             collected = collect_blocks(tables, features.sets, features.encoding, features.min_devices)
         end_java()
         design = collected.design()
-        run.save_design(design)
+        run.save_design(design, config.run.overwrite)
     print(f"{run.uri}/design: {design.describe()}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 from hpt_spark.artifacts.manifest_shape import misfit
@@ -52,10 +53,27 @@ class RunDirectory:
         """Return the lock that keeps other searches from this run, for a ``with``."""
         return FolderLock(self.folder, f"run.dir={self.uri}")
 
-    def save_design(self, design: DesignMatrix) -> None:
-        """Write the design, whole or not at all."""
-        with self.folder.replacing(DESIGN) as folder:
+    def save_design(self, design: DesignMatrix, overwrite: bool = False) -> None:
+        """Write the design, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            When a search works here, or the results of one on another design lie here and `overwrite` is false.
+        """
+        with self.locked(), self.folder.replacing(DESIGN) as folder:
             design.save(folder)
+            if not overwrite:
+                self._refuse_to_part_results_from_their_design(folder)
+
+    def _refuse_to_part_results_from_their_design(self, folder: Path) -> None:
+        manifest = self.manifest()
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        if manifest and any(files[name] != digest for name, digest in manifest["plan"]["design"].items()):
+            raise InputError(
+                f"run.dir={self.uri} holds the results of a search on another design; name another run.dir, or replace "
+                "the design with --overwrite and search again."
+            )
 
     def load_design(self) -> DesignMatrix:
         """Read the design of this run."""

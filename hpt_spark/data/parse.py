@@ -152,15 +152,15 @@ def split_header(first: Chunk, where: str) -> tuple[list[str], Chunk]:
 
 
 def _check_header(table: Table, header: list[str], where: str) -> None:
-    twice = [name for name, count in Counter(header).items() if count > 1]
-    if twice:
-        raise InputError(f"{where} has a column name twice in its header: {', '.join(twice)}; name each column once")
     missing = [name for name in table.column_names if name not in header]
     if missing:
         raise InputError(
             f"{where} has no column {', '.join(missing)} in its header, which is {','.join(header)[:200]!r}; "
             f"the table {table.name} needs {','.join(table.column_names)}, separated by commas, in its first line"
         )
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if twice:
+        raise InputError(f"{where} has a column name twice in its header: {', '.join(twice)}; name each column once")
     extra = [name for name in header if name not in table.column_names]
     if extra:
         _log.warning("%s: columns that nobody asked for are ignored: %s", where, ", ".join(map(repr, extra)))

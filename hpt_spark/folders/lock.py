@@ -154,7 +154,7 @@ class FolderLock:
         machine = holder.get("machine")
         where = "of this machine" if machine == _this_machine() else f"on {str(machine).partition(' ')[0]}"
         return (
-            f"process {holder.get('pid')} {where} is searching with {self._locked} already; wait until it ends, or "
+            f"process {holder.get('pid')} {where} is working with {self._locked} already; wait until it ends, or "
             "name another folder."
         )
 

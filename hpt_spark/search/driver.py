@@ -173,6 +173,11 @@ class SearchRun:
                 stacklevel=2,
             )
 
+    def _way_on(self) -> str:
+        if self._journal is None:
+            return "Give it more time (max_time), or a journal to resume from."
+        return f"The same search, started again, goes on from the journal {self._journal.folder}."
+
     def _end_early(self, evaluation: Evaluation, missing: list[Fit], found: dict[Fit, dict[str, Any]]) -> None:
         """Let the missing fits count as failed, if there is a candidate to choose."""
         self.partial = True
@@ -182,7 +187,7 @@ class SearchRun:
         if not whole:
             raise HptSparkError(
                 f"the search was ended after {len(found)} of {len(evaluation.fits)} fits, before any candidate had all "
-                "its folds: there is no best one. Give it more time (max_time), or a journal to resume from."
+                f"its folds: there is no best one. {self._way_on()}"
             )
         warnings.warn(
             f"The search was ended early: {len(missing)} of {len(evaluation.fits)} fits are missing and count as "

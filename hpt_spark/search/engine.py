@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path as FilePath
 from typing import Any
 
 from hpt_spark.matrix.node_share import SharedObject, share
@@ -20,6 +17,7 @@ from hpt_spark.search.failures import killed_worker
 from hpt_spark.search.fit_process import Death
 from hpt_spark.search.forecast import forecast
 from hpt_spark.search.paths import Path, paths_of
+from hpt_spark.search.scratch import scratch_folder
 from hpt_spark.search.spark_job import WorkerDiedError
 from hpt_spark.search.spark_runner import SparkRunner
 from hpt_spark.search.worker import PathResult
@@ -72,26 +70,25 @@ class Engine:
         paths = paths_of(self._evaluation, fits)
         slots = self._runner.slots
         ordered = [paths[at] for at in start_order(paths, slots)]
-        folder = FilePath(tempfile.mkdtemp(prefix="hpt_spark-"))
         left = {path.fits: path.cost for path in ordered}
         cost_done = seconds_done = 0.0
-        try:
-            shared = share(self._evaluation, folder)
-            self._say_what_it_takes(ordered, shared)
-            with Progress("tune", len(fits), "fits") as progress:
-                for ended in self._results(shared, ordered):
-                    for path, result in ended:
-                        if result.checkpoint is not None:
-                            self._keep(path, result.checkpoint)
-                        left.pop(path.fits, None)
-                        cost_done += path.cost
-                        seconds_done += result.seconds
-                    yield [pair for _, result in ended for pair in result.results]
-                    estimate = seconds_left(cost_done, seconds_done, list(left.values()), slots)
-                    progress.advance(sum(len(path.fits) for path, _ in ended), left=estimate)
-        finally:
-            self._runner.unsend()
-            shutil.rmtree(folder, ignore_errors=True)
+        with scratch_folder() as folder:
+            try:
+                shared = share(self._evaluation, folder)
+                self._say_what_it_takes(ordered, shared)
+                with Progress("tune", len(fits), "fits") as progress:
+                    for ended in self._results(shared, ordered):
+                        for path, result in ended:
+                            if result.checkpoint is not None:
+                                self._keep(path, result.checkpoint)
+                            left.pop(path.fits, None)
+                            cost_done += path.cost
+                            seconds_done += result.seconds
+                        yield [pair for _, result in ended for pair in result.results]
+                        estimate = seconds_left(cost_done, seconds_done, list(left.values()), slots)
+                        progress.advance(sum(len(path.fits) for path, _ in ended), left=estimate)
+            finally:
+                self._runner.unsend()
 
     def _say_what_it_takes(self, paths: Sequence[Path], shared: SharedObject) -> None:
         runner = self._runner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,14 +33,14 @@ def build_estimator(name: str, params: Mapping[str, Any]) -> Any:
     """
     estimator_class = find_estimator_class(name)
     try:
-        known = known_parameters(estimator_class())
+        estimator = estimator_class()
     except TypeError as error:
         raise ConfigError(
             f"search.estimator={name} cannot be built without arguments ({error}); name another."
         ) from None
-    _refuse_unknown(params, known, "search.estimator_params", name)
+    _refuse_unknown(params, estimator, "search.estimator_params", name)
     try:
-        return estimator_class().set_params(**params)
+        return estimator.set_params(**params)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"search.estimator_params do not fit {name}: {error}") from None
 
@@ -67,9 +68,8 @@ def _imported(name: str) -> Any:
 
 def check_grids(estimator: Any, name: str, grids: Sequence[Mapping[str, Sequence[Any]]]) -> None:
     """Raise ConfigError when a grid names a parameter that `estimator` does not know."""
-    known = known_parameters(estimator)
     for grid in grids:
-        _refuse_unknown(grid, known, "search.param_grid", name)
+        _refuse_unknown(grid, estimator, "search.param_grid", name)
 
 
 def check_scoring(scoring: str) -> None:
@@ -100,7 +100,7 @@ def check_class_sizes(y: np.ndarray, classes: Sequence[str], folds: int) -> None
 def check_resource(estimator: Any, name: str, resource: str) -> None:
     """Raise ConfigError when halving cannot give candidates more of `resource`."""
     if resource != "n_samples":
-        _refuse_unknown([resource], known_parameters(estimator), "search.resource", name)
+        _refuse_unknown([resource], estimator, "search.resource", name)
 
 
 def known_parameters(estimator: Any) -> set[str]:
@@ -133,10 +133,19 @@ def _booster_parameters() -> set[str]:
     return names
 
 
-def _refuse_unknown(given: Iterable[str], known: set[str], key: str, name: str) -> None:
+def _refuse_unknown(given: Iterable[str], estimator: Any, key: str, name: str) -> None:
+    known = known_parameters(estimator)
     problems = []
     for parameter in sorted(set(given) - known):
-        near = difflib.get_close_matches(parameter, known, n=1)
-        problems.append(f"{parameter}" + (f" (did you mean {near[0]}?)" if near else ""))
+        near = difflib.get_close_matches(parameter, known, n=1, cutoff=0.8 if _takes_others(estimator) else 0.6)
+        if near or not _takes_others(estimator):
+            problems.append(f"{parameter}" + (f" (did you mean {near[0]}?)" if near else ""))
     if problems:
         raise ConfigError(f"{key} names what {name} does not know: {', '.join(problems)}.")
+
+
+def _takes_others(estimator: Any) -> bool:
+    """Return whether there are parameters that only the estimator's library knows, such as LightGBM's ``verbose``."""
+    parameters = inspect.signature(type(estimator)).parameters.values()
+    is_xgboost = type(estimator).__module__.partition(".")[0] == "xgboost"
+    return not is_xgboost and any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)

@@ -59,7 +59,10 @@ def test_where_and_how_long_a_search_runs_is_no_part_of_its_plan(run):
 
 def test_another_design_is_another_plan(run):
     finished(run)
-    run.save_design(a_design(columns=5))
+    with pytest.raises(InputError, match=r"holds the results of a search on another design; .* with --overwrite"):
+        run.save_design(a_design(columns=5))
+    run.save_design(a_design())  # the same design again is no other
+    run.save_design(a_design(columns=5), overwrite=True)
     with pytest.raises(InputError, match=r"design\.X_train\.npz, design\.columns\.csv; name another"):
         run.is_finished(plan_of(SETTINGS, run.load_design()), overwrite=False)
 

@@ -192,6 +192,17 @@ class TestArguments:
             generate(tmp_path / "out", 0.001, seed)
         assert not (tmp_path / "out").exists()
 
+    @pytest.mark.parametrize("name", ["events.csv", "events.csv.gz", "events.csv.zip"])
+    def test_data_that_is_not_its_own_is_left_alone(self, tmp_path, name):
+        generate(tmp_path, SMALLEST_SCALE, 0)
+        (tmp_path / "events.csv.zip").unlink()
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("events.csv", "real")
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        with pytest.raises(InputError, match=f"in which generate has not made {name} .is it the real data"):
+            generate(tmp_path, SMALLEST_SCALE, 1)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
     def test_out_is_a_file(self, tmp_path):
         (tmp_path / "out").write_text("kept")
         for out in (tmp_path / "out", tmp_path / "out" / "below"):

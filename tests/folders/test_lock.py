@@ -73,7 +73,7 @@ def short_lease(monkeypatch):
 def test_the_second_driver_is_refused_until_the_first_ends(tmp_path):
     process, outcome = started(tmp_path, 60)
     assert outcome.recv()[0] == "held"
-    with pytest.raises(InputError, match=f"process {process.pid} of this machine is searching with the journal"):
+    with pytest.raises(InputError, match=f"process {process.pid} of this machine is working with the journal"):
         FolderLock(open_folder(tmp_path), "the journal").__enter__()
     assert len(locks(tmp_path)) == 1, "the refused one leaves nothing"
     process.terminate()
@@ -126,7 +126,7 @@ def test_a_living_driver_of_another_machine_is_recognised_by_its_renewals(killed
     renewing = threading.Thread(target=renew)
     renewing.start()
     try:
-        with pytest.raises(InputError, match="process 7 on far-away is searching with the journal"):
+        with pytest.raises(InputError, match="process 7 on far-away is working with the journal"):
             FolderLock(open_folder(killed), "the journal").__enter__()
     finally:
         stop.set()
@@ -167,7 +167,7 @@ def test_of_many_that_start_in_the_same_instant_never_two_hold_it(request, tmp_p
             if what == "held":
                 times.append((when, outcome.recv()[1]))
             else:
-                assert "is searching with the journal" in when
+                assert "is working with the journal" in when
         times.sort()
         for (_, released), (taken, _) in itertools.pairwise(times):
             assert released <= taken, "two held the lock at the same time"
@@ -194,5 +194,5 @@ def test_a_container_with_the_same_host_name_does_not_judge_by_its_own_process_n
     inside = ["unshare", "--pid", "--fork", "--mount-proc", "--map-root-user"]
     command = [*inside, sys.executable, "-c", LOCK_IN_A_CONTAINER, str(tmp_path)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert f"process {process.pid} on {socket.gethostname()} is searching with the journal" in answer.stdout
+    assert f"process {process.pid} on {socket.gethostname()} is working with the journal" in answer.stdout
     process.terminate()

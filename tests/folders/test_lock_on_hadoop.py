@@ -43,7 +43,7 @@ def test_a_lock_of_another_machine_that_is_not_renewed_is_void_after_a_lease(fol
 def test_the_second_driver_is_refused(folder):
     with (
         FolderLock(folder, "the journal"),
-        pytest.raises(InputError, match="of this machine is searching with the journal"),
+        pytest.raises(InputError, match="of this machine is working with the journal"),
     ):
         FolderLock(folder, "the journal").__enter__()
     assert folder.list() == []

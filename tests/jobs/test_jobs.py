@@ -192,7 +192,7 @@ def test_a_run_in_which_another_process_searches_is_left_alone(tuned, copied, jo
         assert state(copied) == before
     assert (code, out) == (2, "")
     assert one_sentence(err) == (
-        f"process {os.getpid()} of this machine is searching with run.dir={copied} already; wait until it ends, or "
+        f"process {os.getpid()} of this machine is working with run.dir={copied} already; wait until it ends, or "
         "name another folder."
     )
     assert not list(copied.glob("lock-*"))

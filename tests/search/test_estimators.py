@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from hpt_spark.errors import ConfigError
-from hpt_spark.search.estimators import find_estimator_class
+from hpt_spark.search.estimators import build_estimator, check_grids, find_estimator_class
 
 
 def test_a_class_is_found_by_its_dotted_path():
@@ -25,3 +25,14 @@ def test_a_name_that_is_no_dotted_path_of_a_class_is_refused(name):
     with pytest.raises(ConfigError) as refused:
         find_estimator_class(name)
     assert str(refused.value).startswith(f"search.estimator={name} cannot be imported; give the dotted path of a class")
+
+
+def test_parameters_that_only_the_library_knows_pass_and_misspelt_ones_do_not():
+    name = "lightgbm.LGBMClassifier"
+    model = build_estimator(name, {"verbose": -1, "max_bin": 63})
+    assert model.get_params()["verbose"] == -1
+    check_grids(model, name, [{"max_bin": [15, 63], "path_smooth": [0.1]}])
+    with pytest.raises(ConfigError, match=r"names what .*: num_leafs \(did you mean num_leaves\?\)"):
+        build_estimator(name, {"num_leafs": 3})
+    with pytest.raises(ConfigError, match=r"search\.estimator_params names .*: verbos \(did you mean verbosity\?\)"):
+        build_estimator("xgboost.XGBClassifier", {"verbos": 3})

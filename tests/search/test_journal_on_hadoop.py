@@ -49,7 +49,7 @@ def test_another_searchs_journal_is_refused(folder):
 
 def test_the_second_driver_is_refused_until_the_first_ends(folder):
     with FolderLock(folder, "the journal"):
-        with pytest.raises(InputError, match="is searching with the journal"), FolderLock(folder, "the journal"):
+        with pytest.raises(InputError, match="is working with the journal"), FolderLock(folder, "the journal"):
             pass
         assert len(locks(folder)) == 1
     assert folder.list() == []

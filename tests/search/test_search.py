@@ -203,14 +203,19 @@ def test_error_score_raise_raises_the_fits_own_error(spark):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more")
-def test_a_search_that_runs_out_of_time_ends_with_what_it_has(spark):
+def test_a_search_that_runs_out_of_time_ends_with_what_it_has(spark, tmp_path):
     search = GridSearchCV(Misbehaving(), {"how": ["fits", "sleeps"]}, cv=2, max_time=8, sc=spark)
     with pytest.warns(UserWarning, match="ended early: 2 of 4 fits are missing"):
         search.fit(X, y)
     assert search.partial
     assert search.best_params_ == {"how": "fits"}
-    with pytest.raises(HptSparkError, match="before any candidate had all its folds"):
-        GridSearchCV(Misbehaving(), {"how": ["sleeps"]}, cv=2, max_time=1, sc=spark).fit(X, y)
+    for journal, way_on in (
+        (None, "Give it more time"),
+        (str(tmp_path), "The same search, started again, goes on from"),
+    ):
+        too_short = GridSearchCV(Misbehaving(), {"how": ["sleeps"]}, cv=2, max_time=1, sc=spark, journal=journal)
+        with pytest.raises(HptSparkError, match=f"before any candidate had all its folds: .*{way_on}"):
+            too_short.fit(X, y)
 
 
 def test_a_search_goes_on_from_its_journal(spark, tmp_path):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 from hpt_spark.data.generate.apps import Apps
 from hpt_spark.data.generate.draw import streams
@@ -16,7 +17,7 @@ from hpt_spark.data.generate.people import People, test_rows, train_rows
 from hpt_spark.data.generate.phones import phone_rows
 from hpt_spark.data.generate.recordings import Recordings
 from hpt_spark.data.generate.sizes import Sizes, sizes_at
-from hpt_spark.data.generate.zipped_csv import Block, write_zipped_csv
+from hpt_spark.data.generate.zipped_csv import FIXED_DATE, Block, write_zipped_csv
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.errors import InputError
 from hpt_spark.folders.explained import disk_errors_explained, permission_errors_explained
@@ -54,7 +55,8 @@ def generate(out: Path, scale: float, seed: int) -> dict[str, int]:
     Raises
     ------
     InputError
-        When an argument cannot be used, the disk is full, or another generator is writing to `out`.
+        When an argument cannot be used, `out` holds such files that the generator has not made, the disk is full,
+        or another generator is writing there.
     """
     sizes, seed = sizes_at(scale), _whole_number(seed)
     folder = LocalFolder(_folder(Path(out)))
@@ -140,7 +142,23 @@ def _folder(out: Path) -> Path:
             f"out is {out}, in which {', '.join(in_the_way)} is a folder, but must be free for a file: move it away or "
             "give another path."
         )
+    data = [out / f"{name}.csv{packed}" for name in TABLES for packed in ("", ".gz", ".zip")]
+    anothers = [path.name for path in data if path.exists() and not _is_own(path)]
+    if anothers:
+        raise InputError(
+            f"out is {out}, in which generate has not made {', '.join(anothers)} (is it the real data?): give another "
+            "path, or move such files away."
+        )
     return out
+
+
+def _is_own(path: Path) -> bool:
+    """Return whether `path` is a zip as `write_zipped_csv` makes them, to be known by the date in it."""
+    try:
+        with ZipFile(path) as archive:
+            return [file.date_time for file in archive.infolist()] == [FIXED_DATE]
+    except (BadZipFile, OSError):
+        return False
 
 
 def _whole_number(seed: Any) -> int:

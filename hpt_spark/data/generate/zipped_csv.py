@@ -20,6 +20,8 @@ Block = Sequence["Integers | pa.StringArray"]  # a few rows, column by column
 # takes twice as long again for another twentieth.
 _COMPRESSION_LEVEL = 4
 
+FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # of a member opened by its name, in place of the time of writing
+
 
 def write_zipped_csv(path: Path, table: Table, blocks: Iterable[Block], progress: Progress) -> int:
     """Write the rows to `path`, a zip archive with one member, and return how many there were.
@@ -36,7 +38,6 @@ def write_zipped_csv(path: Path, table: Table, blocks: Iterable[Block], progress
     """
     rows = 0
     with ZipFile(path, "w", ZIP_DEFLATED, compresslevel=_COMPRESSION_LEVEL) as archive:
-        # A member opened by its name bears the fixed date 1980-01-01, not the time of writing.
         with archive.open(f"{table.name}.csv", "w", force_zip64=True) as member:
             member.write((",".join(table.column_names) + "\n").encode())
             for block in blocks:
