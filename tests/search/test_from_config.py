@@ -107,7 +107,8 @@ def test_halving_cannot_give_more_of_what_the_estimator_does_not_know():
 )
 @pytest.mark.filterwarnings("ignore")
 def test_halving_without_room_is_refused_before_it_begins_where_scikit_learn_refuses_it(given):
-    halving = settings(strategy="halving", backend="joblib", n_jobs=1, **given)
+    few_trees = {"n_estimators": 3} if "resource" not in given else {}
+    halving = settings(strategy="halving", backend="joblib", n_jobs=1, estimator_params=few_trees, **given)
     try:
         HalvingGridSearchCV(checked_estimator(halving), **arguments_of(halving)).fit(X, y)
     except ValueError:
