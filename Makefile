@@ -8,6 +8,7 @@ SCALES ?= 0.1 1.0
 BIN := .venv/bin
 BIN33 := .venv-spark33/bin
 BIN_OLDEST := .venv-oldest/bin
+QUICK := not slow and not hdfs and not blob and not cluster and not yarn
 SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving
 # The first one that runs: pyenv leaves a python3.10 on the PATH that only says which version to choose.
 PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do "$$python" -c '' 2>/dev/null && command -v "$$python" && break; done)
@@ -45,7 +46,7 @@ demo: setup java ## Run the main job on generated data: generate, ingest, featur
 
 .PHONY: test
 test: fast-start ## Run the tests
-	$(BIN)/python -m pytest -m 'not slow and not hdfs and not blob and not cluster and not yarn'
+	$(BIN)/python -m pytest -m '$(QUICK)'
 
 .PHONY: test-hdfs
 test-hdfs: fast-start ## Run the tests on a real HDFS, fetched from Maven Central (40 MB)
@@ -86,7 +87,7 @@ test-sklearn: setup java ## Run scikit-learn's own tests of its search classes a
 
 .PHONY: test-pure
 test-pure: setup ## Run the tests that need no Spark
-	$(BIN)/python -m pytest -m 'not slow and not spark and not hdfs and not blob and not cluster and not yarn'
+	$(BIN)/python -m pytest -m '$(QUICK) and not spark'
 
 .PHONY: find-python310
 find-python310:
@@ -101,7 +102,7 @@ find-python310:
 test-spark33: find-python310 .venv-spark33/.ready ## Run the tests on PySpark 3.3 and Python 3.10, as on HDInsight 5.1
 	@$(BIN33)/python -m hpt_spark.java
 	@ls .venv-spark33/share/hpt_spark/classes-*.jsa >/dev/null 2>&1 || $(BIN33)/python -m hpt_spark.warm_up
-	$(BIN33)/python -m pytest -m 'not slow and not hdfs and not blob and not cluster and not yarn'
+	$(BIN33)/python -m pytest -m '$(QUICK)'
 
 .PHONY: test-hdfs-spark33
 test-hdfs-spark33: find-python310 .venv-spark33/.ready ## Run the tests on a real HDFS of the release that PySpark 3.3 has

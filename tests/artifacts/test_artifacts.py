@@ -67,6 +67,13 @@ def test_another_design_is_another_plan(run):
         run.is_finished(plan_of(SETTINGS, run.load_design()), overwrite=False)
 
 
+def test_the_design_of_a_running_search_is_not_replaced(run):
+    before = run.load_design().columns_digest
+    with run.locked(), pytest.raises(InputError, match=r"is working with run\.dir="):
+        run.save_design(a_design(columns=5), overwrite=True)
+    assert run.load_design().columns_digest == before
+
+
 def test_a_search_that_ran_out_of_time_is_not_finished(run):
     search, design = searched(), run.load_design()
     search.partial, search.reuse = True, {"fits": 6}
