@@ -6,18 +6,22 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 import sklearn
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing
-from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _num_samples
 
+from hpt_spark.search.dataset import Dataset
+from hpt_spark.search.folds import Folds
+from hpt_spark.search.rows import FoldRows
 from hpt_spark.search.threads import with_threads
 
-# Arguments of scikit-learn's `_fit_and_score` that differ from fit to fit; all others are common.
+# Arguments of scikit-learn's `_fit_and_score` that differ from fit to fit.
 OF_ONE_FIT = ("train", "test", "parameters", "split_progress", "candidate_progress", "callback_ctx", "caller")
+NOT_COMMON = (*OF_ONE_FIT, "fit_params", "score_params")
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,14 @@ class Evaluation:
         scikit-learn's own function for one fit, so that a score is scikit-learn's by construction.
     estimator : estimator
         Unfitted; each fit works on a clone.
-    X, y : array-like
-        As the user gave them.
+    data : Dataset
+        Of which each fold is a part.
     candidates : sequence of mapping
         The parameters of each candidate.
-    folds : sequence of (train, test)
+    folds : Folds
         Row numbers of each fold, computed once, on the driver.
     common : mapping
-        The other arguments of `fit_and_score`: scorer, fit_params, error_score ...
+        The other arguments of `fit_and_score`: scorer, error_score ...
     sklearn_config, warning_filters : mapping, list
         The driver's settings of scikit-learn and of warnings, which are a thread's own.
     threads : int, optional
@@ -82,10 +86,9 @@ class Evaluation:
 
     fit_and_score: Callable[..., dict[str, Any]]
     estimator: Any
-    X: Any
-    y: Any
+    data: Dataset
     candidates: Sequence[Mapping[str, Any]]
-    folds: Sequence[tuple[Any, Any]]
+    folds: Folds
     common: Mapping[str, Any]
     sklearn_config: Mapping[str, Any]
     warning_filters: list[Any]
@@ -100,9 +103,19 @@ class Evaluation:
         return [Fit(number, candidate, fold) for number, (candidate, fold) in enumerate(pairs)]
 
     @property
+    def X(self) -> Any:  # noqa: N802, scikit-learn's name
+        """All rows."""
+        return self.data.X
+
+    @property
+    def y(self) -> Any:
+        """The targets of all rows."""
+        return self.data.y
+
+    @property
     def fit_params(self) -> Mapping[str, Any]:
         """What the estimator's ``fit`` is called with, before it is cut to a fold's rows."""
-        return self.common.get("fit_params") or {}
+        return self.data.fit_params
 
     def estimator_of(self, candidate: int) -> Any:
         """Return an unfitted estimator with the parameters of a candidate."""
@@ -113,7 +126,7 @@ class Evaluation:
     @property
     def training_rows(self) -> int:
         """The largest number of rows that a fit is trained on."""
-        return max((len(train) for train, _ in self.folds), default=0)
+        return self.folds.most_training_rows
 
     @contextmanager
     def settings(self) -> Iterator[None]:
@@ -122,13 +135,15 @@ class Evaluation:
             warnings.filters = self.warning_filters
             yield
 
-    def run(self, fit: Fit) -> dict[str, Any]:
-        """Run one fit and return scikit-learn's result of it."""
+    def run(self, fit: Fit, data: Dataset) -> dict[str, Any]:
+        """Run one fit on `data` and return scikit-learn's result of it."""
         train, test = self.folds[fit.fold]
         return self.fit_and_score(
             self.unfitted(),
-            self.X,
-            self.y,
+            data.X,
+            data.y,
+            fit_params=data.fit_params,
+            score_params=data.score_params,
             train=train,
             test=test,
             parameters=self.candidates[fit.candidate],
@@ -159,16 +174,19 @@ class Callbacks:
             self._of_fit[candidate, fold] = (context, caller)
 
     def ended(self, evaluation: Evaluation, fit: Fit) -> None:
-        """Call what waits for the end of `fit`, with the rows that it was trained on."""
+        """Call what waits for the end of `fit`; the rows that it was trained on are cut if a callback asks for them."""
         if (fit.candidate, fit.fold) not in self._of_fit:
             return
         context, caller = self._of_fit[fit.candidate, fit.fold]
-        train = evaluation.folds[fit.fold][0]
-        X, y = _safe_split(evaluation.estimator, evaluation.X, evaluation.y, train)
-        weights = evaluation.fit_params.get("sample_weight")
-        metadata = None if weights is None else {"sample_weight": _safe_indexing(weights, train)}
-        context.call_on_fit_task_begin(estimator=caller, X=X, y=y, metadata=metadata)
-        context.call_on_fit_task_end(estimator=caller, X=X, y=y, metadata=metadata)
+        train = cache(FoldRows(evaluation, fit.fold).own_train)
+        weighted = evaluation.fit_params.get("sample_weight") is not None
+        asked = {
+            "X": lambda: train().X,
+            "y": lambda: train().y,
+            "metadata": lambda: {"sample_weight": train().params["sample_weight"]} if weighted else None,
+        }
+        context.call_on_fit_task_begin(estimator=caller, **asked)
+        context.call_on_fit_task_end(estimator=caller, **asked)
 
 
 def evaluation_of(
@@ -197,11 +215,10 @@ def evaluation_of(
         # scikit-learn's `delayed` wraps the function for its own Parallel, which binds the settings.
         fit_and_score=getattr(function, "function", function),
         estimator=estimator,
-        X=X,
-        y=y,
+        data=Dataset(X, y, arguments.get("fit_params") or {}, arguments.get("score_params") or {}),
         candidates=[candidates[number] for number in sorted(candidates)],
-        folds=[folds[number] for number in sorted(folds)],
-        common={name: value for name, value in arguments.items() if name not in OF_ONE_FIT},
+        folds=Folds.of([folds[number] for number in sorted(folds)], _num_samples(X)),
+        common={name: value for name, value in arguments.items() if name not in NOT_COMMON},
         sklearn_config=sklearn.get_config(),
         warning_filters=list(warnings.filters),
     )

@@ -33,7 +33,7 @@ def fingerprint(evaluation: Evaluation) -> dict[str, str]:
         "candidates": digest([dict(candidate) for candidate in evaluation.candidates]),
         "estimator": digest([_name(type(evaluation.estimator)), evaluation.estimator.get_params()]),
         "threads": digest(_threads(evaluation)),
-        "fit parameters": digest([common.pop("fit_params", None), common.pop("score_params", None)]),
+        "fit parameters": digest([evaluation.data.fit_params, evaluation.data.score_params]),
         "scorer": digest(common.pop("scorer")),
         "settings": digest([common.get("error_score"), common.get("return_train_score")]),
     }

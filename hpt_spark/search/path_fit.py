@@ -7,67 +7,30 @@ to 1.9): the same slices, the same ``fit`` call, the same scoring function.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sklearn.model_selection._validation import _score
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params, _num_samples
+from sklearn.utils.validation import _num_samples
 
-from hpt_spark.search.ensembles.staged import staged
+from hpt_spark.search.dataset import copied
+from hpt_spark.search.ensembles.staged import Staged, staged
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.paths import Path
+from hpt_spark.search.rows import FoldRows, Rows
+from hpt_spark.search.scorers import only_reads
 
 
-@dataclass
-class FoldData:
-    """The rows of one fold, cut once for all paths of the fold that a worker gets.
-
-    Parameters
-    ----------
-    fold : int
-    X_train, y_train, X_test, y_test : array-like
-    fit_params, train_score_params, test_score_params : mapping
-        Cut to the fold's rows where they have a value per row.
-    matrices : dict
-        Training matrices of these rows, built by an ensemble's own package.
-    """
-
-    fold: int
-    X_train: Any
-    y_train: Any
-    X_test: Any
-    y_test: Any
-    fit_params: Mapping[str, Any]
-    train_score_params: Mapping[str, Any]
-    test_score_params: Mapping[str, Any]
-    matrices: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def cut(cls, evaluation: Evaluation, fold: int) -> FoldData:
-        """Return the rows of `fold`."""
-        X, y, estimator = evaluation.X, evaluation.y, evaluation.estimator
-        train, test = evaluation.folds[fold]
-        score_params = evaluation.common.get("score_params") or {}
-        X_train, y_train = _safe_split(estimator, X, y, train)
-        X_test, y_test = _safe_split(estimator, X, y, test, train)
-        return cls(
-            fold,
-            X_train,
-            y_train,
-            X_test,
-            y_test,
-            fit_params=_check_method_params(X, params=evaluation.fit_params, indices=train),
-            train_score_params=_check_method_params(X, params=score_params, indices=train),
-            test_score_params=_check_method_params(X, params=score_params, indices=test),
-        )
+class ChangedByScoringError(Exception):
+    """Scoring has changed the fitted estimator, so that the next candidate cannot be scored on it."""
 
 
 def fit_path(
-    evaluation: Evaluation, path: Path, data: FoldData
+    evaluation: Evaluation, path: Path, rows: FoldRows
 ) -> tuple[list[tuple[Fit, dict[str, Any]]], bytes | None]:
     """Train a shared path once, and score it for each of its fits.
+
+    Each candidate is scored on what its own fit would have left: where a step or a scorer might
+    write, on rows of its own, and only as long as scoring changes nothing in the fitted estimator.
 
     The time of the training is shared out by rounds: of n rounds, a candidate of k is given k / n
     of it, the building of the matrix included. It is an estimate of what its own fit would have
@@ -79,27 +42,43 @@ def fit_path(
     results : list of (Fit, dict)
     checkpoint : bytes or None
         What a later evaluation needs to go on, where that is wanted and possible.
+
+    Raises
+    ------
+    ChangedByScoringError
+        The candidates must then be fitted one by one.
     """
     estimator = evaluation.estimator_of(path.fits[-1].candidate)
     ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
     if ensemble is None:
         raise TypeError("a shared path needs an ensemble that can be scored at several numbers of rounds")
     rounds, start = ensemble.rounds, evaluation.starts.get(path.fits[-1])
+    train = rows.train if ensemble.only_reads else rows.own_train()
     before_training = time.perf_counter()
     ensemble.fit(
-        data.X_train,
-        data.y_train,
-        data.fit_params,
-        data.matrices,
+        train.X,
+        train.y,
+        train.params,
+        rows.matrices,
         None if start is None else (start.rounds, start.checkpoint.tobytes()),
     )
     seconds = time.perf_counter() - before_training
+    checkpoint = ensemble.checkpoint() if evaluation.goes_on and ensemble.may_continue else None
+    nothing_writes = ensemble.only_reads and only_reads(evaluation.common["scorer"])
+    state = None if nothing_writes or len(path.fits) == 1 else ensemble.state()
     results = []
     for fit in path.fits:
-        own_rounds = rounds if fit is path.fits[-1] else _rounds_of(evaluation, fit)
+        is_last = fit is path.fits[-1]
+        own_rounds = rounds if is_last else _rounds_of(evaluation, fit)
+        test = rows.test if nothing_writes else rows.own_test()
         with ensemble.cut_after(own_rounds) as model:
-            results.append((fit, _scores(evaluation, fit, model, data, seconds * own_rounds / rounds)))
-    checkpoint = ensemble.checkpoint() if evaluation.goes_on and ensemble.may_continue else None
+            scored = _score_on(evaluation, model, test)
+            if evaluation.common.get("return_train_score"):
+                train_rows = _train_rows_to_score(rows, train, ensemble, nothing_writes, is_last)
+                scored["train_scores"] = _score_on(evaluation, model, train_rows)["test_scores"]
+        if not is_last and state is not None and ensemble.state() != state:
+            raise ChangedByScoringError
+        results.append((fit, _result(evaluation, fit, scored, seconds * own_rounds / rounds)))
     return results, checkpoint
 
 
@@ -109,21 +88,29 @@ def _rounds_of(evaluation: Evaluation, fit: Fit) -> int:
     return ensemble.rounds if ensemble else 0
 
 
-def _scores(evaluation: Evaluation, fit: Fit, model: Any, data: FoldData, fit_seconds: float) -> dict[str, Any]:
+def _train_rows_to_score(rows: FoldRows, train: Rows, ensemble: Staged, nothing_writes: bool, is_last: bool) -> Rows:
+    """Return the training rows as the fit has left them, for one candidate to be scored on."""
+    if ensemble.only_reads and not nothing_writes:
+        train = rows.own_train()
+    elif not ensemble.only_reads and not is_last:
+        train = copied(train)
+    return Rows(train.X, train.y, rows.train_score_params())
+
+
+def _score_on(evaluation: Evaluation, model: Any, rows: Rows) -> dict[str, Any]:
     common = evaluation.common
-    scorer, error_score = common["scorer"], common["error_score"]
-    result: dict[str, Any] = {"fit_error": None}
     started = time.perf_counter()
-    result["test_scores"] = _score(model, data.X_test, data.y_test, scorer, data.test_score_params, error_score)
-    score_seconds = time.perf_counter() - started
-    if common.get("return_train_score"):
-        result["train_scores"] = _score(model, data.X_train, data.y_train, scorer, data.train_score_params, error_score)
-    if common.get("verbose", 0) > 1:
+    scores = _score(model, rows.X, rows.y, common["scorer"], rows.params, common["error_score"])
+    return {
+        "test_scores": scores,
+        "n_test_samples": _num_samples(rows.X),
+        "score_time": time.perf_counter() - started,
+    }
+
+
+def _result(evaluation: Evaluation, fit: Fit, scored: dict[str, Any], fit_seconds: float) -> dict[str, Any]:
+    result = {"fit_error": None, **scored, "fit_time": fit_seconds}
+    if evaluation.common.get("verbose", 0) > 1:
         params = ", ".join(f"{name}={value}" for name, value in sorted(evaluation.candidates[fit.candidate].items()))
         result["printed"] = f"[CV {fit.fold + 1}/{len(evaluation.folds)}] END {params}; {result['test_scores']}\n"
-    return {
-        **result,
-        "n_test_samples": _num_samples(data.X_test),
-        "fit_time": fit_seconds,
-        "score_time": score_seconds,
-    }
+    return result

@@ -14,9 +14,11 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from hpt_spark.matrix.node_share import SharedObject
+from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.path_fit import FoldData, fit_path
+from hpt_spark.search.path_fit import ChangedByScoringError, fit_path
 from hpt_spark.search.paths import Path
+from hpt_spark.search.rows import FoldRows
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,14 @@ class Bench:
     def __init__(self) -> None:
         self._token = ""
         self._evaluation: Evaluation | None = None
-        self._data: FoldData | None = None
+        self._rows: FoldRows | None = None
+        self.fits_one_by_one = False  # because scoring changes its estimators
 
     def evaluation(self, shared: SharedObject, file: str) -> Evaluation:
         """Return the evaluation, mapped once per process; an earlier one's memory is given back."""
         if self._evaluation is None or self._token != shared.token:
-            self._data = None
+            self._rows = None
+            self.fits_one_by_one = False
             self._evaluation, self._token = shared.load(file), shared.token
             _hold_to_threads(self._evaluation.threads)
         return self._evaluation
@@ -73,27 +77,27 @@ class Bench:
         cuts = matrices = 0
         results = checkpoint = None
         with evaluation.settings():
-            if path.shared:
-                is_new = self._data is None or self._data.fold != path.fold
-                before = set() if self._data is None or is_new else set(self._data.matrices)
+            if path.shared and not self.fits_one_by_one:
+                rows = self._rows_of(evaluation, path.fold)
+                cuts_before, matrices_before = rows.cuts, set(rows.matrices)
                 try:
-                    results, checkpoint = fit_path(evaluation, path, self._fold(evaluation, path.fold))
-                except Exception:
+                    results, checkpoint = fit_path(evaluation, path, rows)
+                except Exception as error:
                     # scikit-learn's own fits decide what each candidate's failure is, and how it reads.
-                    self._data = None
-                if self._data is not None:
-                    cuts = int(is_new)
-                    matrices = len(set(self._data.matrices) - before)
+                    self._rows = None
+                    self.fits_one_by_one = isinstance(error, ChangedByScoringError)
+                cuts = rows.cuts - cuts_before
+                matrices = len(set(rows.matrices) - matrices_before)
             if results is None:
                 results = [(fit, _result_or_error(evaluation, fit)) for fit in path.fits]
         worker = f"{socket.gethostname()}:{os.getpid()}"
         return PathResult(results, time.perf_counter() - started, worker, cuts, matrices, checkpoint)
 
-    def _fold(self, evaluation: Evaluation, fold: int) -> FoldData:
-        if self._data is None or self._data.fold != fold:
-            self._data = None  # before the next one is cut, or two would be held
-            self._data = FoldData.cut(evaluation, fold)
-        return self._data
+    def _rows_of(self, evaluation: Evaluation, fold: int) -> FoldRows:
+        if self._rows is None or self._rows.fold != fold:
+            self._rows = None  # before the next one is cut, or two would be held
+            self._rows = FoldRows(evaluation, fold)
+        return self._rows
 
 
 def _hold_to_threads(threads: int | None) -> None:
@@ -106,11 +110,24 @@ def _hold_to_threads(threads: int | None) -> None:
 
 
 def _result_or_error(evaluation: Evaluation, fit: Fit) -> Any:
-    """Return scikit-learn's result of a fit, with what it printed on the way (``verbose``), or its exception."""
+    """Return scikit-learn's result of a fit, or its exception.
+
+    Parameters that are not cut to a fold's rows are mapped read-only if they are large. A fit that
+    fails because it wants to write into them gets its own.
+    """
+    outcome = _printed_result(evaluation, fit, evaluation.data.for_one_fit())
+    failure = str(outcome) if isinstance(outcome, Exception) else outcome["fit_error"] or ""
+    if "read-only" in failure:
+        outcome = _printed_result(evaluation, fit, evaluation.data.for_one_fit(with_read_only=True))
+    return outcome
+
+
+def _printed_result(evaluation: Evaluation, fit: Fit, data: Dataset) -> Any:
+    """Return the result of a fit, with what it printed on the way (``verbose``), or its exception."""
     printed = io.StringIO()
     try:
         with redirect_stdout(printed):
-            result = evaluation.run(fit)
+            result = evaluation.run(fit, data)
     except Exception as error:
         return error
     return {**result, "printed": printed.getvalue()} if printed.tell() else result

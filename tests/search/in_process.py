@@ -23,7 +23,7 @@ class InProcess:
 
     def fit(self, X, y=None, **params):
         self.trainings, self.bench, self.starts, self.built = Trainings(getattr(self, "resource", None)), Bench(), 0, 0
-        self.paths = 0
+        self.paths = self.cuts = 0
         return super().fit(X, y, **params)
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
@@ -40,6 +40,7 @@ class InProcess:
         for path in (paths[at] for at in start_order(paths, 1)):
             result = pickle.loads(pickle.dumps(self.bench.run(evaluation, path)))
             self.paths, self.built = self.paths + 1, self.built + result.matrices
+            self.cuts += result.cuts
             if result.checkpoint is not None:
                 self.trainings.keep(evaluation, path, result.checkpoint)
             for fit, scores in result.results:

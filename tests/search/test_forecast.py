@@ -11,7 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection._validation import _fit_and_score
 from xgboost import XGBClassifier
 
+from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.folds import Folds
 from hpt_spark.search.forecast import Forecast, MemoryLimit, forecast
 from hpt_spark.search.memory_limit import MIN_OVERHEAD, in_bytes, memory_limit
 from hpt_spark.search.paths import paths_of
@@ -22,10 +24,9 @@ def evaluation(X, estimator=None, candidates=({"n_estimators": 10}, {"n_estimato
     return Evaluation(
         fit_and_score=_fit_and_score,
         estimator=estimator or XGBClassifier(),
-        X=X,
-        y=rows % 3,
+        data=Dataset(X, rows % 3, {}, {}),
         candidates=candidates,
-        folds=[(rows[::2], rows[1::2]), (rows[1::2], rows[::2])],
+        folds=Folds.of([(rows[::2], rows[1::2]), (rows[1::2], rows[::2])], len(rows)),
         common={},
         sklearn_config={},
         warning_filters=[],

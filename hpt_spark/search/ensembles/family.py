@@ -22,10 +22,13 @@ class Family(Protocol):
     row_params : frozenset of str
         Arguments of ``fit`` that are properties of rows, or only talk. Any other may depend on the
         number of rounds.
+    trained : frozenset of str
+        The attributes of a fitted estimator that `first` may name.
     """
 
     rounds: str
     row_params: frozenset[str]
+    trained: frozenset[str]
 
     def covers(self, estimator: Any) -> bool:
         """Return whether `estimator` is of this family; a subclass is not, it may do anything in its fit."""

@@ -24,6 +24,7 @@ class LightGBM(WithoutMatrices):
     """`Family` of the trees of LightGBM's scikit-learn classes."""
 
     rounds = "n_estimators"
+    trained = frozenset({"_Booster", "n_estimators"})
     row_params = frozenset({"sample_weight", "init_score", "group", "feature_name", "categorical_feature"})
 
     def covers(self, estimator: Any) -> bool:

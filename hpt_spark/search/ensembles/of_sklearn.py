@@ -16,6 +16,12 @@ class GradientBoosting(WithoutMatrices):
 
     rounds = "n_estimators"
     row_params = frozenset({"sample_weight"})
+    trained = frozenset(
+        {
+            *("n_estimators", "max_iter", "n_estimators_", "estimators_", "_predictors"),
+            *("train_score_", "oob_improvement_", "oob_scores_", "oob_score_"),
+        }
+    )
     classes = frozenset({"GradientBoostingClassifier", "GradientBoostingRegressor"})
     # Per round, in so far as the fitted estimator has them.
     per_round: tuple[str, ...] = ("estimators_", "train_score_", "oob_improvement_", "oob_scores_")

@@ -37,6 +37,7 @@ class XGBoost:
     """`Family` of the trees of XGBoost's scikit-learn classes."""
 
     rounds = "n_estimators"
+    trained = frozenset({"_Booster", "n_estimators"})
     row_params = frozenset({"sample_weight", "base_margin", "group", "qid", "feature_weights", "verbose"})
 
     def covers(self, estimator: Any) -> bool:

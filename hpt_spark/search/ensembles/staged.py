@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import cloudpickle
 from sklearn.pipeline import Pipeline
 
 from hpt_spark.search.ensembles.family import Family
@@ -40,14 +41,19 @@ class Staged:
         return self.family.rounds_of(self.ensemble)
 
     @property
+    def only_reads(self) -> bool:
+        """Whether its ``fit`` leaves the rows as they are: a pipeline's steps may write into them."""
+        return self.ensemble is self.estimator
+
+    @property
     def matrix_key(self) -> str:
         """What tells apart the training matrices of one fold; behind a pipeline's steps none is kept."""
-        return self.family.matrix_key(self.ensemble) if self.ensemble is self.estimator else ""
+        return self.family.matrix_key(self.ensemble) if self.only_reads else ""
 
     @property
     def may_continue(self) -> bool:
         """Whether a training of it can go on from a checkpoint."""
-        return self.ensemble is self.estimator and self.family.may_continue(self.ensemble)
+        return self.only_reads and self.family.may_continue(self.ensemble)
 
     def checkpoint(self) -> bytes:
         """Return what another training must know to go on from here."""
@@ -77,7 +83,7 @@ class Staged:
         start : (int, bytes), optional
             How many rounds are trained already, and their checkpoint.
         """
-        if self.ensemble is not self.estimator:
+        if not self.only_reads:
             matrices = {}  # a pipeline's steps make rows of their own
         with self.family.matrix_kept(self.ensemble, matrices):
             if start is None:
@@ -87,6 +93,15 @@ class Staged:
             self.set_rounds(rounds - done)
             self.estimator.fit(X, y, **fit_params, **self.family.continuing(checkpoint))
             self.set_rounds(rounds)
+
+    def state(self) -> bytes:
+        """Return all that scoring might change in the fitted estimator, but for the trained rounds, as a pickle."""
+        trained = self.family.trained
+        inside: list[Any] = [{name: value for name, value in vars(self.ensemble).items() if name not in trained}]
+        if not self.only_reads:
+            around = {name: value for name, value in vars(self.estimator).items() if name != "steps"}
+            inside += [around, *self.estimator.steps[:-1], self.estimator.steps[-1][1] is self.ensemble]
+        return cloudpickle.dumps(inside, protocol=5)
 
     @contextmanager
     def cut_after(self, rounds: int) -> Iterator[Any]:

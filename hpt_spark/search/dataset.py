@@ -1,0 +1,100 @@
+"""What the fits of a search read: rows, targets, and the parameters of ``fit`` and of the scorer."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import cloudpickle
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import _check_method_params
+
+# Cells of these types cannot be changed, so that two cuts may hold the same ones.
+UNCHANGEABLE = (str, bytes, int, float, complex, bool, type(None), np.generic)
+PARTS = ("X", "y", "fit_params", "score_params")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What the fits of a search read, whole.
+
+    Parameters
+    ----------
+    X, y : array-like
+        As the user gave them.
+    fit_params, score_params : mapping
+        What the estimator's ``fit`` and the scorer are called with, before it is cut to a fold's rows.
+    """
+
+    X: Any
+    y: Any
+    fit_params: Mapping[str, Any]
+    score_params: Mapping[str, Any]
+
+    def for_one_fit(self, with_read_only: bool = False) -> Dataset:
+        """Return the data for one fit, which may write into what it cuts of them and no other fit sees it.
+
+        A cut copies its cells. What two cuts would have in common nevertheless is copied here: lists in
+        the cells, parameters that are not cut.
+
+        Parameters
+        ----------
+        with_read_only : bool
+            Copy also parameters that are mapped read-only, which may be large: for a fit that tried to write there.
+        """
+        parts = {name: getattr(self, name) for name in PARTS}
+        copies = {name: copied(parts[name]) for name in self._shared_by_cuts}
+        if with_read_only:
+            copies.update({name: deepcopy(parts[name]) for name in ("fit_params", "score_params")})
+        return Dataset(**{**parts, **copies}) if copies else self
+
+    @cached_property
+    def _shared_by_cuts(self) -> frozenset[str]:
+        """The names of the parts of which two cuts may hold the same changeable object."""
+        found = {name for name in ("X", "y") if _has_changeable_cells(getattr(self, name))}
+        for name in ("fit_params", "score_params"):
+            values = getattr(self, name).values()
+            if any(_has_changeable_cells(value) or not self._is_cut(value) for value in values):
+                found.add(name)
+        return frozenset(found)
+
+    def _is_cut(self, value: Any) -> bool:
+        """Return whether `value` has a value per row, or nothing in it that could be changed."""
+        none = np.empty(0, dtype=int)
+        cut = _check_method_params(self.X, params={"value": value}, indices=none)["value"]
+        return isinstance(value, UNCHANGEABLE) or cut is not value
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of `value` and of all that it holds, but for read-only arrays, which nobody can change."""
+    read_only: list[pickle.PickleBuffer] = []
+
+    def into_the_pickle(buffer: pickle.PickleBuffer) -> bool:
+        if buffer.raw().readonly:
+            read_only.append(buffer)
+        return not buffer.raw().readonly
+
+    return pickle.loads(cloudpickle.dumps(value, protocol=5, buffer_callback=into_the_pickle), buffers=read_only)
+
+
+def _has_changeable_cells(value: Any) -> bool:
+    """Return whether a cut of `value` may share a changeable object with it."""
+    if isinstance(value, UNCHANGEABLE) or sparse.issparse(value):
+        return False
+    if isinstance(value, np.ndarray):
+        return value.dtype.hasobject and _are_changeable(value.ravel().tolist())
+    if isinstance(value, (list, tuple)):
+        return _are_changeable(value)
+    if type(value).__module__.partition(".")[0] == "pandas":
+        columns = [value] if value.ndim == 1 else [value.iloc[:, at] for at in range(value.shape[1])]
+        return any(column.dtype == object and _are_changeable(column) for column in columns)
+    return True  # a kind of data that is not known here
+
+
+def _are_changeable(cells: Iterable[Any]) -> bool:
+    return not all(issubclass(kind, UNCHANGEABLE) for kind in set(map(type, cells)))

@@ -1,0 +1,93 @@
+"""The rows of a fold, cut as scikit-learn cuts them, and who may share them.
+
+Code that may write into its rows (a pipeline's step, a scorer of the user's) gets rows of its own each
+time, because scikit-learn cuts them anew for each fit. Code that only reads shares read-only ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params
+
+if TYPE_CHECKING:
+    from hpt_spark.search.evaluation import Evaluation
+
+COMPRESSED = (sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, sparse.csc_array)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows, with the parameters of a method that have a value per row.
+
+    Parameters
+    ----------
+    X, y : array-like
+    params : mapping
+        Of ``fit`` or of the scorer.
+    """
+
+    X: Any
+    y: Any
+    params: Mapping[str, Any]
+
+
+@dataclass
+class FoldRows:
+    """The rows of one fold for all trainings of the fold that a worker gets.
+
+    Attributes
+    ----------
+    matrices : dict
+        Training matrices of these rows, built by an ensemble's own package.
+    cuts : int
+        How often the training rows were cut.
+    """
+
+    evaluation: Evaluation
+    fold: int
+    matrices: dict[str, Any] = field(default_factory=dict)
+    cuts: int = 0
+
+    @cached_property
+    def train(self) -> Rows:
+        """The training rows for all who only read them."""
+        return _read_only(self.own_train())
+
+    @cached_property
+    def test(self) -> Rows:
+        """The test rows for all who only read them."""
+        return _read_only(self.own_test())
+
+    def own_train(self) -> Rows:
+        """Return the training rows, cut anew."""
+        self.cuts += 1
+        data, (train, _) = self.evaluation.data.for_one_fit(), self.evaluation.folds[self.fold]
+        X, y = _safe_split(self.evaluation.estimator, data.X, data.y, train)
+        return Rows(X, y, _check_method_params(data.X, params=data.fit_params, indices=train))
+
+    def own_test(self) -> Rows:
+        """Return the test rows, cut anew."""
+        data, (train, test) = self.evaluation.data.for_one_fit(), self.evaluation.folds[self.fold]
+        X, y = _safe_split(self.evaluation.estimator, data.X, data.y, test, train)
+        return Rows(X, y, _check_method_params(data.X, params=data.score_params, indices=test))
+
+    def train_score_params(self) -> Mapping[str, Any]:
+        """Return the scorer's parameters for the training rows, cut anew."""
+        data, (train, _) = self.evaluation.data.for_one_fit(), self.evaluation.folds[self.fold]
+        return _check_method_params(data.X, params=data.score_params, indices=train)
+
+
+def _read_only(rows: Rows) -> Rows:
+    """Return `rows` after forbidding to write into their arrays: what is shared must stay as it was cut."""
+    for value in (rows.X, rows.y, *rows.params.values()):
+        for array in [value.data, value.indices, value.indptr] if isinstance(value, COMPRESSED) else [value]:
+            if isinstance(array, np.ndarray):
+                array.flags.writeable = False
+    return rows

@@ -1,0 +1,27 @@
+"""Which scorers are known to leave alone what they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def only_reads(scorer: Any) -> bool:
+    """Return whether `scorer` is scikit-learn's own: it writes neither into rows nor into estimators.
+
+    Parameters
+    ----------
+    scorer : callable
+        As scikit-learn's searches hand it to a fit.
+    """
+    if not _is_of_sklearn(type(scorer)):
+        return False
+    several = getattr(scorer, "_scorers", None)
+    if several is not None:
+        return all(only_reads(each) for each in several.values())
+    metric, arguments = getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", {})
+    # Without a metric of its own it is the estimator's `score`.
+    return (metric is None or _is_of_sklearn(metric)) and not any(callable(value) for value in arguments.values())
+
+
+def _is_of_sklearn(named: Any) -> bool:
+    return str(getattr(named, "__module__", "")).partition(".")[0] == "sklearn"
