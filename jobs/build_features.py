@@ -24,7 +24,9 @@ def main(config: Config) -> None:
         end_java()
         design = collected.design()
         run.save_design(design, config.run.overwrite)
-    print(f"{run.uri}/design: {design.describe()}")
+    empty = [name for name, facts in design.facts["blocks"].items() if not facts["columns"]]
+    without = f"; without a column: {', '.join(empty)}" if empty else ""
+    print(f"{run.uri}/design: {design.describe()}{without}")
 
 
 if __name__ == "__main__":

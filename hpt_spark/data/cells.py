@@ -18,8 +18,13 @@ EXAMPLES = 3
 _LONGEST_EXAMPLE = 40
 
 _INTEGER = re.compile(r"[ \t]*(-?)0*([0-9]{1,19})[ \t]*")
+_WRITTEN_AS_FLOAT = re.compile(r"[ \t]*[-+]?[0-9]+(?:[.,][0-9]*)*(?:[eE][-+]?[0-9]+)?[ \t]*")
 _NUMBER = re.compile(r"[ \t]*(-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[ \t]*")
 _MOMENT = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})")
+
+
+class RoundedIdError(ValueError):
+    """An id is written as a float, such as ``-6.4E+18`` or ``123.0``, and may have lost digits."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,15 @@ class Cells:
         The number of all rows.
     bad : list of BadRow
         The first few of the others; there are ``rows - len(kept)``.
+    rounded : int
+        How many of the others have an id that is written as a float.
     """
 
     columns: dict[str, list[Any]]
     kept: list[int] = field(default_factory=list)
     rows: int = 0
     bad: list[BadRow] = field(default_factory=list)
+    rounded: int = 0
 
 
 def read_cells(chunk: Chunk, header: tuple[str, ...], columns: tuple[Column, ...]) -> Cells:
@@ -76,6 +84,7 @@ def read_cells(chunk: Chunk, header: tuple[str, ...], columns: tuple[Column, ...
             try:
                 values = _values(row, len(header), readers)
             except ValueError as error:
+                cells.rounded += isinstance(error, RoundedIdError)
                 if len(cells.bad) < EXAMPLES:
                     cells.bad.append(BadRow(line, str(error)))
             else:
@@ -105,7 +114,13 @@ def _value(cell: bytes, column: Column) -> Any:
     try:
         return read(cell.decode("utf-8"))
     except ValueError:  # UnicodeDecodeError is one
-        raise ValueError(f"{column.name} is {_shown(cell)}, expected {expected}") from None
+        is_rounded = column.kind == ID and _is_written_as_float(cell.decode("utf-8", errors="replace"))
+        kind = RoundedIdError if is_rounded else ValueError
+        raise kind(f"{column.name} is {_shown(cell)}, expected {expected}") from None
+
+
+def _is_written_as_float(text: str) -> bool:
+    return any(mark in text for mark in ".,eE") and _WRITTEN_AS_FLOAT.fullmatch(text) is not None
 
 
 def _shown(cell: bytes) -> str:

@@ -155,6 +155,7 @@ class _Accepted:
     def __init__(self, where: str, table: Table, max_bad_rows: int) -> None:
         self.rows = 0
         self.dropped = 0
+        self._rounded = 0
         self._bad: list[BadRow] = []
         self._where = where
         self._ordered = table.ordered
@@ -168,6 +169,7 @@ class _Accepted:
                 columns.append(pa.array(chunk.kept + self.rows, pa.int64()))
             self.rows += chunk.rows
             self.dropped += chunk.rows - len(chunk.kept)
+            self._rounded += chunk.rounded
             self._bad = (self._bad + chunk.bad)[:EXAMPLES]
             if self.dropped <= self._max_bad_rows:  # beyond that nothing is kept, but all bad rows are counted
                 yield pa.RecordBatch.from_arrays(columns, schema=self._schema)
@@ -180,12 +182,22 @@ class _Accepted:
             return
         examples = "; ".join(map(str, self._bad)) + "; ..." * (self.dropped > len(self._bad))
         account = f"{self._where}: {self.dropped} of {self.rows} rows cannot be parsed: {examples}"
-        if self.dropped > self._max_bad_rows:
-            allowed = f"source.max_bad_rows ({self._max_bad_rows})"
-            raise InputError(f"{account}. Correct the file, or raise {allowed} to leave such rows out")
-        if self.dropped == self.rows:
-            raise InputError(f"{account}. No row is left: correct the file")
+        if self._rounded:
+            account += (
+                f". In {self._rounded} of them an id is written as a float: a spreadsheet or a float export has lost "
+                "digits, perhaps of other ids too"
+            )
+        if self.dropped == self.rows or self.dropped > self._max_bad_rows:
+            raise InputError(f"{account}. {self._remedy()}")
         _log.warning("%s. They are left out", account)
+
+    def _remedy(self) -> str:
+        if self._rounded:
+            return "The original file is needed"
+        if self.dropped == self.rows:
+            return "No row is left: correct the file"
+        allowed = f"source.max_bad_rows ({self._max_bad_rows})"
+        return f"Correct the file, or raise {allowed} to leave such rows out"
 
 
 def _parsers() -> int:

@@ -43,12 +43,15 @@ class Parsed:
         The number of all rows.
     bad : list of BadRow
         The first few of those that could not be parsed.
+    rounded : int
+        How many of those have an id that is written as a float.
     """
 
     batch: pa.RecordBatch
     kept: np.ndarray
     rows: int
     bad: list[BadRow]
+    rounded: int = 0
 
 
 class Parser:
@@ -117,7 +120,7 @@ class Parser:
     def _parse_exactly(self, chunk: Chunk) -> Parsed:
         cells = read_cells(chunk, self.header, self.table.columns)
         batch = pa.RecordBatch.from_pydict(cells.columns, schema=self._schema)
-        return Parsed(batch, np.array(cells.kept, np.int64), cells.rows, cells.bad)
+        return Parsed(batch, np.array(cells.kept, np.int64), cells.rows, cells.bad, cells.rounded)
 
 
 def has_text(table: Table) -> bool:

@@ -54,14 +54,18 @@ class Tables:
         self[name]  # is refused here if it does not fit
         return self.spark.read.format("binaryFile").load(f"{self._folder.uri}/{name}").select("path", "content")
 
-    def refuse_empty(self) -> None:
-        """Raise InputError if one of the tables opened so far has no rows; each costs a job of Spark."""
-        for name, frame in list(self._opened.items()):  # another thread may open one
-            if not frame.head(1):
-                raise InputError(
-                    f"the table {self.uri}/{name} has no rows; each row should be {TABLES[name].row}. "
-                    "Run `hpt-spark ingest` again."
-                )
+    @property
+    def opened(self) -> list[str]:
+        """The names of the tables that were asked for so far."""
+        return list(self._opened)
+
+    def refuse_if_empty(self, name: str, rows: int) -> None:
+        """Raise InputError if the table `name` has no `rows`."""
+        if not rows:
+            raise InputError(
+                f"the table {self.uri}/{name} has no rows; each row should be {TABLES[name].row}. "
+                "Run `hpt-spark ingest` again."
+            )
 
     def _open(self, table: Table) -> DataFrame:
         from pyspark.sql.utils import AnalysisException

@@ -28,12 +28,11 @@ def cleaned(category: Column) -> Column:
 
 
 def categories_of_labels(label_categories: DataFrame) -> DataFrame:
-    """Return ``label_id, term, words``: the cleaned category of each label, and its words; a null category gives none.
+    """Return ``label_id, term, words``: the cleaned category of each label, and its words; null for a null category.
 
     Where white space stands at an end of a category, an empty text stands at that end of its words.
     """
-    with_category = label_categories.where(F.col("category").isNotNull())
-    terms = with_category.select("label_id", cleaned(F.col("category")).alias("term"))
+    terms = label_categories.select("label_id", cleaned(F.col("category")).alias("term"))
     # The cast says that elements may be null: before Spark 4.0 Arrow's schema is refused otherwise.
     return terms.select("label_id", "term", F.split("term", WHITE_SPACE).cast("array<string>").alias("words"))
 

@@ -25,7 +25,7 @@ class LongTable:
     ----------
     rows : DataFrame
         ``device_id: bigint, block: string, terms: array<bigint or string>, values: array<float>``;
-        each device and block once, and in its array each term once.
+        each device and block once, and in its array each term once. Rows without a device are tallies.
     names : mapping of str to pyarrow.Array of int64 or string
         For some blocks, what the terms are, which in the rows are places among them: a million
         numbers leave Spark several times as fast as a million texts.
@@ -37,25 +37,30 @@ class LongTable:
 
 def _of_phones(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
     columns = {"brand": "phone_brand", "model": "device_model"}
-    return LongTable(devices.packed_texts(has.phones, {block: columns[block] for block in blocks}), {})
+    return LongTable(devices.packed_texts(has.phones, {block: columns[block] for block in blocks}, has.known), {})
 
 
 def _of_moments(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
     terms_of: dict[str, TermsOfItems | None] = {block: events.TERMS[block] for block in blocks}
     names = {block: events.TERMS[block].names for block in blocks}
-    return LongTable(packed_shares(has.moments, has.send(terms_of), indicators), names)
+    return LongTable(packed_shares(has.moments, has.send(terms_of), indicators, "events", has.send({})), names)
 
 
 def _of_apps(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
     makers: dict[str, Callable[[], TermsOfItems | None]] = {
         "app": lambda: None,
         "label": lambda: has.labels_of_apps,
-        "category": lambda: has.labels_of_apps.through(has.categories_of_labels),
+        "category": lambda: has.categories_of_apps,
         "category_word": lambda: has.labels_of_apps.through(has.words_of_labels),
     }
     terms_of = {block: makers[block]() for block in blocks}
     names = {block: terms.names for block, terms in terms_of.items() if terms}
-    return LongTable(packed_shares(has.apps, has.send(terms_of), indicators), names)
+    kinds = {}
+    if names:
+        kinds["with_label"] = has.labels_of_apps.bearing
+    if {"category", "category_word"} & set(blocks):
+        kinds["with_category"] = has.categories_of_apps.bearing
+    return LongTable(packed_shares(has.apps, has.send(terms_of), indicators, "app_events", has.send(kinds)), names)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy import sparse
 
 from hpt_spark.data.arrow import gathered, give_memory_back
@@ -101,21 +102,43 @@ def counts_per_device(
     Returns
     -------
     DataFrame
-        `SCHEMA`: one row per device, all of them distinct.
+        `SCHEMA`: one row per device, all of them distinct, and at most one without a device, for `rows_read`.
     """
 
     def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for chunk in gathered(rows_of(batches), ROWS_AT_A_TIME):
             yield counted(chunk).per_device(known.value).to_arrow()
+            yield without_device(chunk.num_rows)
 
     def add_up(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         partial = [batch for batch in batches if batch.num_rows]
         if partial:
             (rows,) = pa.Table.from_batches(partial).combine_chunks().to_batches()
+            rows, read = rows_read(rows)
             yield Counts.of_arrow(rows).per_device(known.value).to_arrow()
+            if read:
+                yield without_device(read)
         give_memory_back()  # the worker stays, for tasks that need less
 
     return frame.mapInArrow(count, SCHEMA).repartition("device_id").mapInArrow(add_up, SCHEMA)
+
+
+def without_device(rows: int) -> pa.RecordBatch:
+    """Return the row of `SCHEMA` that says how many rows of the table were counted, those of unknown devices too."""
+    columns = {
+        "device_id": pa.nulls(1, pa.int64()),
+        "items": pa.array([[]], pa.list_(pa.int64())),
+        "counts": pa.array([[rows]], pa.list_(pa.int64())),
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def rows_read(rows: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
+    """Return the rows of devices, and what the others say: how many rows of the table were counted."""
+    if not rows.column("device_id").null_count:
+        return rows, 0
+    of_device = rows.column("device_id").is_valid()
+    return rows.filter(of_device), pc.sum(rows.filter(pc.invert(of_device)).column("counts").flatten()).as_py()
 
 
 def numbered(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:

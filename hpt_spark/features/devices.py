@@ -10,14 +10,20 @@ import pyarrow as pa
 
 from hpt_spark.data.arrow import without_nulls
 from hpt_spark.data.schemas import FILE_ROW
-from hpt_spark.features.packed import packed_rows, packed_schema
+from hpt_spark.features.counts import are_among
+from hpt_spark.features.packed import packed_rows, packed_schema, packed_tallies
 
 if TYPE_CHECKING:
+    from pyspark import Broadcast
     from pyspark.sql import DataFrame
 
 
-def packed_texts(phone_brand_device_model: DataFrame, columns: dict[str, str]) -> DataFrame:
+def packed_texts(
+    phone_brand_device_model: DataFrame, columns: dict[str, str], known: Broadcast[np.ndarray]
+) -> DataFrame:
     """Return for each device and block the text of a column as the only term, with the value 1; a null gives none.
+
+    Beside them are tallies of the table's rows: all (``rows``), and those of a `known` device (``with_device``).
 
     Parameters
     ----------
@@ -25,6 +31,8 @@ def packed_texts(phone_brand_device_model: DataFrame, columns: dict[str, str]) -
         The table of that name; of a repeated device the first row of the file counts.
     columns : dict
         The column of each block.
+    known : Broadcast of ndarray of int64
+        The devices that matter, in ascending order.
 
     Returns
     -------
@@ -37,6 +45,9 @@ def packed_texts(phone_brand_device_model: DataFrame, columns: dict[str, str]) -
         if rows:
             table = pa.Table.from_batches(rows)
             without_nulls(table.select([FILE_ROW, "device_id"]), "phone_brand_device_model")
+            with_device = are_among(table.column("device_id").to_numpy(), known.value).sum()
+            counts = {"rows": table.num_rows, "with_device": int(with_device)}
+            yield packed_tallies("phone_brand_device_model", counts, pa.string())
             first = first_rows(table)
             yield from (_packed(block, first.select(["device_id", column])) for block, column in columns.items())
 

@@ -15,7 +15,7 @@ from hpt_spark.data.schemas import FILE_ROW
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.features import apps, events
-from hpt_spark.features.counts import counts_per_device
+from hpt_spark.features.counts import are_among, counts_per_device
 from hpt_spark.features.terms import TermsOfItems
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Inputs:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._sent: list[Broadcast[Any]] = []
+        # What the driver sees of the tables on the way: how many rows of a `table.kind` there are.
+        self.tallies: dict[str, int] = {}
 
     @_once
     def train(self) -> pa.Table:
@@ -80,24 +82,33 @@ class Inputs:
     def moments(self) -> DataFrame:
         """Events per device and hour of the week."""
         moments = events.moments(self._tables["events"])
-        return counts_per_device(moments, events.counted_moments, self._known)
+        return counts_per_device(moments, events.counted_moments, self.known)
 
     @_once
     def apps(self) -> DataFrame:
         """App events per device and app."""
         of_events = without_nulls(arrow_of(self._tables["events"].select("event_id", "device_id")), "events")
-        devices_of_events = self.send(apps.DevicesOfEvents.of_events(of_events, self._known_ids))
-        del of_events
+        known = apps.DevicesOfEvents.of_events(of_events, self._known_ids)
+        self.tallies |= {"events.rows": of_events.num_rows, "events.with_device": len(known.event_ids)}
+        devices_of_events = self.send(known)
+        del of_events, known
         give_memory_back()
         return counts_per_device(
-            self._tables.files("app_events"), apps.CountedApps(devices_of_events), self._known, apps.rows_to_count
+            self._tables.files("app_events"), apps.CountedApps(devices_of_events), self.known, apps.rows_to_count
         )
 
     @_once
     def labels_of_apps(self) -> TermsOfItems:
         """The labels of each app."""
-        pairs = without_nulls(arrow_of(self._tables["app_labels"]), "app_labels")
-        return TermsOfItems.of_pairs(pairs.column("app_id"), pairs.column("label_id"))
+        return TermsOfItems.of_pairs(self._app_labels.column("app_id"), self._app_labels.column("label_id"))
+
+    @_once
+    def categories_of_apps(self) -> TermsOfItems:
+        """The cleaned categories of each app."""
+        categories = self.categories_of_labels
+        with_category = are_among(self._app_labels.column("label_id").to_numpy(), categories.bearing)
+        self.tallies["app_labels.with_category"] = int(with_category.sum())
+        return self.labels_of_apps.through(categories)
 
     @property
     def categories_of_labels(self) -> TermsOfItems:
@@ -113,9 +124,16 @@ class Inputs:
         return TermsOfItems.of_pairs(pairs.column("label_id"), pairs.column("word"))
 
     @_once
+    def _app_labels(self) -> pa.Table:
+        pairs = without_nulls(arrow_of(self._tables["app_labels"]), "app_labels")
+        self.tallies["app_labels.rows"] = pairs.num_rows
+        return pairs
+
+    @_once
     def _categories(self) -> pa.Table:
         categories = arrow_of(apps.categories_of_labels(self._tables["label_categories"]))
-        return without_nulls(categories, "label_categories")
+        self.tallies["label_categories.rows"] = categories.num_rows
+        return without_nulls(categories.filter(pc.field("term").is_valid()), "label_categories")
 
     def send(self, value: Value) -> Broadcast[Value]:
         """Send `value` to where Spark's Python workers are."""
@@ -132,17 +150,18 @@ class Inputs:
             sent.destroy()
 
     @_once
+    def known(self) -> Broadcast[np.ndarray]:
+        """The training and test devices, in ascending order."""
+        return self.send(self._known_ids)
+
+    @_once
     def _known_ids(self) -> np.ndarray:
         return np.unique(np.concatenate((self.train_ids, self.test_ids)))
 
-    @_once
-    def _known(self) -> Broadcast[np.ndarray]:
-        return self.send(self._known_ids)
-
     def _devices(self, table: str, *columns: str) -> pa.Table:
         devices = without_nulls(arrow_of(self._tables[table].select(FILE_ROW, *columns)), table).sort_by(FILE_ROW)
-        if not devices.num_rows:
-            self._tables.refuse_empty()
+        self.tallies[f"{table}.rows"] = devices.num_rows
+        self._tables.refuse_if_empty(table, devices.num_rows)
         found, counts = np.unique(devices.column("device_id").to_numpy(), return_counts=True)
         repeated = found[counts > 1]
         if len(repeated):

@@ -5,6 +5,9 @@ A million elements of arrays take Spark a tenth of the time that a million rows 
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 
@@ -29,3 +32,29 @@ def packed_rows(
         pa.ListArray.from_arrays(offsets, pa.array(values, pa.float32())),
     ]
     return pa.RecordBatch.from_arrays(columns, names=list(NAMES))
+
+
+def packed_tallies(table: str, counts: Mapping[str, int], term: pa.DataType) -> pa.RecordBatch:
+    """Return how many rows of a table are of each kind, as packed rows without a device.
+
+    Each names the table and the kind as its block, and has the number as its only term: so it comes
+    to the driver with what was counted, and once also where Spark repeats a task.
+    """
+    blocks = [f"{table}.{kind}" for kind in counts]
+    numbers = pa.array(counts.values(), pa.int64()).cast(term)
+    columns = [
+        pa.nulls(len(blocks), pa.int64()),
+        pa.array(blocks, pa.string()),
+        pa.ListArray.from_arrays(pa.array(range(len(blocks) + 1), pa.int32()), numbers),
+        pa.array([[]] * len(blocks), pa.list_(pa.float32())),
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=list(NAMES))
+
+
+def tallies_in(rows: pa.RecordBatch) -> Counter[str]:
+    """Return the sums of the packed rows without a device, by ``table.kind``."""
+    sums: Counter[str] = Counter()
+    without_device = rows.filter(rows.column("device_id").is_null())
+    for name, terms in zip(without_device.column("block").to_pylist(), without_device.column("terms").to_pylist()):
+        sums[name] += int(terms[0])
+    return sums

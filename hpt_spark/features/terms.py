@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,8 @@ import pyarrow as pa
 from scipy import sparse
 
 from hpt_spark.data.arrow import give_memory_back
-from hpt_spark.features.counts import Counts, numbered, rows_by_id
-from hpt_spark.features.packed import packed_rows, packed_schema
+from hpt_spark.features.counts import Counts, are_among, numbered, rows_by_id, rows_read
+from hpt_spark.features.packed import packed_rows, packed_schema, packed_tallies
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
@@ -49,15 +49,27 @@ class TermsOfItems:
         """Return the terms that each item bears by way of its own terms, which are the items of `others`."""
         return TermsOfItems(self.items, others.names, _as_indicator(self.borne @ others.of(self.names.to_numpy())))
 
+    @property
+    def bearing(self) -> np.ndarray:
+        """The items that bear a term, in ascending order."""
+        return self.items[np.diff(self.borne.indptr) > 0]
+
     def of(self, items: np.ndarray) -> sparse.csr_matrix:
         """Return which terms each of `items` bears, as a row of 0 and 1; an unknown one bears none."""
         return rows_by_id(self.borne, self.items, items)
 
 
 def packed_shares(
-    counts: DataFrame, terms_of: Broadcast[dict[str, TermsOfItems | None]], indicators: Collection[str] = ()
+    counts: DataFrame,
+    terms_of: Broadcast[dict[str, TermsOfItems | None]],
+    indicators: Collection[str],
+    table: str,
+    kinds: Broadcast[dict[str, np.ndarray]],
 ) -> DataFrame:
     """Return for each device and block its terms, and of each the share of the counts of the items that bear it.
+
+    Beside them are tallies of the rows of the `table` that was counted: all (``rows``), those of a known
+    device (``with_device``), and of these those of the `kinds`.
 
     Parameters
     ----------
@@ -68,6 +80,9 @@ def packed_shares(
         an item is its own and only term.
     indicators : collection of str
         The blocks whose values are to be 1 instead.
+    table : str
+    kinds : Broadcast of dict
+        The items of each kind, in ascending order.
 
     Returns
     -------
@@ -77,12 +92,21 @@ def packed_shares(
 
     def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            counts = Counts.of_arrow(batch)
+            rows, read = rows_read(batch)
+            counts = Counts.of_arrow(rows)
+            yield packed_tallies(table, {"rows": read, **tallies(counts, kinds.value)}, pa.int64())
             for block, terms in terms_of.value.items():
                 yield shares(counts, block, terms, block in indicators)
         give_memory_back()
 
     return counts.mapInArrow(pack, packed_schema("bigint"))
+
+
+def tallies(counts: Counts, kinds: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """Return how often something was counted, and how often an item of each of the `kinds`."""
+    of_items = np.asarray(counts.matrix.sum(axis=0)).ravel()
+    of_kinds = {kind: int(of_items[are_among(counts.items, items)].sum()) for kind, items in kinds.items()}
+    return {"with_device": int(of_items.sum()), **of_kinds}
 
 
 def shares(counts: Counts, block: str, terms: TermsOfItems | None, indicate: bool) -> pa.RecordBatch:

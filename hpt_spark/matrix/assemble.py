@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from hpt_spark.features.counts import numbered, rows_by_id, sparse_rows
+from hpt_spark.matrix.coverage import by_table, check_blocks, check_classes, log_rows
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.matrix.vocabulary import Vocabulary
 
@@ -30,6 +31,8 @@ class AssembledBlock:
         Terms left out because too few training devices have them.
     test_only_terms : int
         Terms left out because no training device has them.
+    devices_of_commonest_term : int
+        How many training devices have the term that most of them have, whether it was left out or not.
     """
 
     vocabulary: Vocabulary
@@ -37,6 +40,7 @@ class AssembledBlock:
     test: sparse.csr_matrix
     rare_terms: int
     test_only_terms: int
+    devices_of_commonest_term: int
 
     def facts(self) -> dict[str, int]:
         """Return what the manifest tells of the block."""
@@ -44,6 +48,9 @@ class AssembledBlock:
             "columns": len(self.vocabulary),
             "rare_terms_dropped": self.rare_terms,
             "test_only_terms_dropped": self.test_only_terms,
+            "devices_of_commonest_term": self.devices_of_commonest_term,
+            "training_devices": _rows_with_values(self.train),
+            "test_devices": _rows_with_values(self.test),
         }
 
 
@@ -81,7 +88,12 @@ def assemble_block(
         _in_columns(test, column_of_code, len(vocabulary)),
         rare_terms=int(np.count_nonzero(~kept & (devices_of_term > 0))),
         test_only_terms=int(np.count_nonzero((in_test > 0) & (devices_of_term == 0))),
+        devices_of_commonest_term=int(devices_of_term.max(initial=0)),
     )
+
+
+def _rows_with_values(matrix: sparse.csr_matrix) -> int:
+    return int(np.count_nonzero(np.diff(matrix.indptr)))
 
 
 def _in_columns(matrix: sparse.csr_matrix, column_of_code: np.ndarray, width: int) -> sparse.csr_matrix:
@@ -130,6 +142,8 @@ class CollectedBlocks:
         The devices of the rows.
     settings : dict
         What the manifest tells of how they were made.
+    tallies : dict
+        How many rows of a ``table.kind`` there are.
     """
 
     blocks: list[CollectedBlock]
@@ -137,16 +151,28 @@ class CollectedBlocks:
     train_ids: np.ndarray
     test_ids: np.ndarray
     settings: dict[str, Any]
+    tallies: dict[str, int]
 
     def design(self) -> DesignMatrix:
-        """Make columns of the blocks and put them side by side; `blocks`, which are gigabytes, are given back."""
+        """Make columns of the blocks and put them side by side; `blocks`, which are gigabytes, are given back.
+
+        Raises
+        ------
+        InputError
+            When there would be no column.
+        """
+        tables = by_table(self.tallies)
+        log_rows(tables)
         assembled: list[AssembledBlock] = []
         min_devices = self.settings["min_devices"]
         self.blocks.reverse()
         while self.blocks:
             # A block has no name here: the last one would be kept until the end.
             assembled.append(assemble_block(self.blocks.pop(), self.train_ids, self.test_ids, min_devices))
+        facts = {block.vocabulary.block: block.facts() for block in assembled}
+        check_blocks(facts, {"training": len(self.train_ids), "test": len(self.test_ids)}, min_devices)
         classes, y_train = encode_classes(self.groups)
+        check_classes(classes)
         with ThreadPoolExecutor(2) as pool:
             parts = [block.train for block in assembled], [block.test for block in assembled]
             X_train, X_test = pool.map(side_by_side, parts)
@@ -158,7 +184,7 @@ class CollectedBlocks:
             test_device_ids=self.test_ids,
             columns=[(block.vocabulary.block, term) for block in assembled for term in block.vocabulary.terms],
             classes=classes,
-            facts={**self.settings, "blocks": {block.vocabulary.block: block.facts() for block in assembled}},
+            facts={**self.settings, "tables": tables, "blocks": facts},
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 
@@ -12,6 +13,7 @@ from hpt_spark.data.arrow import arrow_of, give_memory_back
 from hpt_spark.data.tables import Tables
 from hpt_spark.features.blocks import Block, blocks_of, built_together, long_table
 from hpt_spark.features.inputs import Inputs
+from hpt_spark.features.packed import tallies_in
 from hpt_spark.matrix.assemble import CollectedBlock, CollectedBlocks
 from hpt_spark.progress import Progress
 
@@ -29,44 +31,56 @@ def collect_blocks(tables: Tables, feature_sets: Sequence[str], encoding: str, m
 
     def collected(blocks: list[Block]) -> list[CollectedBlock]:
         table = long_table(blocks, given, encoding)
-        rows = _taken_apart(arrow_of(table.rows).to_batches(), table.names)
+        rows, counted = _taken_apart(arrow_of(table.rows).to_batches(), table.names)
+        given.tallies.update(counted)
         return [collected_block(block, rows.pop(block.name, []), table.names.get(block.name)) for block in blocks]
 
     def collected_block(block: Block, rows: list[pa.RecordBatch], names: pa.Array | None) -> CollectedBlock:
-        if not rows:
-            tables.refuse_empty()
         packed = pa.Table.from_batches(rows, None if rows else _schema_of_none(names))
         return CollectedBlock(block.name, block.numeric, packed, names)
 
     tables["gender_age_train"]  # a folder without tables is refused before several threads find that out
     with Inputs(tables) as given:
         together = built_together(blocks_of(feature_sets))
+        blocks = _collected_together(together, collected, tables.spark.sparkContext.cancelAllJobs)
+        for name in tables.opened:
+            tables.refuse_if_empty(name, given.tallies.get(f"{name}.rows", 0))
         return CollectedBlocks(
-            blocks=_collected_together(together, collected, tables.spark.sparkContext.cancelAllJobs),
+            blocks=blocks,
             groups=given.train.column("group").to_pylist(),
             train_ids=given.train_ids,
             test_ids=given.test_ids,
             settings={"feature_sets": list(feature_sets), "encoding": encoding, "min_devices": min_devices},
+            tallies=given.tallies,
         )
 
 
-def _taken_apart(batches: list[pa.RecordBatch], names: Mapping[str, pa.Array]) -> dict[str, list[pa.RecordBatch]]:
-    """Return the rows of each block; `batches`, which are gigabytes, are given back one after the other.
+def _taken_apart(
+    batches: list[pa.RecordBatch], names: Mapping[str, pa.Array]
+) -> tuple[dict[str, list[pa.RecordBatch]], dict[str, int]]:
+    """Return the rows of each block, and the tallies that came with them.
 
-    Terms that are places among `names` need half the width.
+    `batches`, which are gigabytes, are given back one after the other.
     """
     rows: dict[str, list[pa.RecordBatch]] = {}
+    tallies: Counter[str] = Counter()
     while batches:
         batch = batches.pop()
-        for block in batch.column("block").unique().to_pylist():
-            device_ids, _, terms, values = batch.filter(pc.equal(batch.column("block"), block)).columns
-            if block in names:
-                terms = terms.cast(pa.list_(pa.int32()))
-            columns = {"device_id": device_ids, "terms": terms, "values": values}
-            rows.setdefault(block, []).append(pa.RecordBatch.from_pydict(columns))
-        del batch, device_ids, terms, values
+        tallied = tallies_in(batch)
+        tallies.update(tallied)
+        for block in set(batch.column("block").unique().to_pylist()) - set(tallied):
+            rows.setdefault(block, []).append(_rows_of(block, batch, block in names))
+        del batch
         give_memory_back()
-    return rows
+    return rows, tallies
+
+
+def _rows_of(block: str, batch: pa.RecordBatch, has_names: bool) -> pa.RecordBatch:
+    """Return the rows of one block; terms that are places among names need half the width."""
+    device_ids, _, terms, values = batch.filter(pc.equal(batch.column("block"), block)).columns
+    if has_names:
+        terms = terms.cast(pa.list_(pa.int32()))
+    return pa.RecordBatch.from_pydict({"device_id": device_ids, "terms": terms, "values": values})
 
 
 def _schema_of_none(names: pa.Array | None) -> pa.Schema:

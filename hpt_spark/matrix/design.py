@@ -135,6 +135,8 @@ class DesignMatrix:
                 f"the files of the design {location} do not belong together ({'; '.join(differing)}); "
                 "run `hpt-spark build_features` again."
             )
+        if not design.columns:
+            raise InputError(f"the design {location} has no column; run `hpt-spark build_features` again.")
         return design
 
     @classmethod

@@ -83,11 +83,16 @@ def check_scoring(scoring: str) -> None:
 
 
 def check_class_sizes(y: np.ndarray, classes: Sequence[str], folds: int) -> None:
-    """Raise InputError when a class has fewer rows than there are folds.
+    """Raise InputError when there is one class only, or a class has fewer rows than there are folds.
 
     Such a class is absent from a fold's training rows, and the estimators of different folds
     would know different classes.
     """
+    if len(classes) == 1:
+        raise InputError(
+            f"all training devices are of one group, {classes[0]}, but a search needs at least two; correct the file "
+            "gender_age_train, then run `hpt-spark ingest` and `hpt-spark build_features` again."
+        )
     sizes = np.bincount(y, minlength=len(classes))
     small = [f"{name} ({size})" for name, size in zip(classes, sizes) if size < folds]
     if small:

@@ -165,8 +165,6 @@ TIME = "a date and time such as 2016-05-01 00:55:25"
 
 BAD_ROWS = [
     ("app_labels", "x,2", f"app_id is 'x', expected {ID}"),
-    ("app_labels", "1e5,2", f"app_id is '1e5', expected {ID}"),
-    ("app_labels", "1,2.0", f"label_id is '2.0', expected {ID}"),
     ("app_labels", "+1,2", f"app_id is '+1', expected {ID}"),
     ("app_labels", "0x1F,2", f"app_id is '0x1F', expected {ID}"),
     ("app_labels", "0X1F,2", f"app_id is '0X1F', expected {ID}"),
@@ -257,6 +255,44 @@ def test_a_bad_row_may_be_left_out(store, caplog, name, bad, problem):
     assert record.message.endswith(". They are left out")
 
 
+ROUNDED = ["-6.4E+18", "-6.4016431454151e+18", "123.0", "1e5", "9E18", " 12. ", '"6,4E+18"', '"1,234,567"', "+0.5"]
+LOST = "a spreadsheet or a float export has lost digits, perhaps of other ids too"
+
+
+@pytest.mark.parametrize("cell", ROUNDED)
+@pytest.mark.parametrize("chunk_size", [16, 1 << 20])
+def test_an_id_that_is_written_as_a_float_asks_for_the_original_file(complaint, cell, chunk_size):
+    message = complaint("app_labels", with_bad_row("app_labels", f"1,{cell}"), chunk_size=chunk_size)
+    shown = cell.strip('"')
+    assert message == (
+        f"raw/app_labels.csv: 1 of 6 rows cannot be parsed: line 5: label_id is {shown!r}, expected {ID}. "
+        f"In 1 of them an id is written as a float: {LOST}. The original file is needed"
+    )
+
+
+def test_ids_written_as_floats_are_told_behind_other_bad_rows_and_where_no_row_is_good(complaint):
+    bad = "x,1\n" * 40 + "5.0,1\n" * 7
+    for good, most in (("7,8\n", 0), ("7,8\n", 46), ("", 0), ("", 100)):
+        message = complaint("app_labels", HEADERS["app_labels"] + good + bad, max_bad_rows=most, chunk_size=30)
+        assert message.endswith(f"; .... In 7 of them an id is written as a float: {LOST}. The original file is needed")
+        assert "max_bad_rows" not in message
+
+
+def test_rows_with_ids_written_as_floats_may_be_left_out_but_are_told(store, caplog):
+    rows = store("app_labels", HEADERS["app_labels"] + "7,8\n1e5,2\n", max_bad_rows=1)
+    assert rows.to_pylist() == [{"app_id": 7, "label_id": 8}]
+    assert [record.message for record in caplog.records] == [
+        f"raw/app_labels.csv: 1 of 2 rows cannot be parsed: line 3: app_id is '1e5', expected {ID}. "
+        f"In 1 of them an id is written as a float: {LOST}. They are left out"
+    ]
+
+
+@pytest.mark.parametrize("row", ["1,M,35.0,M32-38", "1,M,3e1,M32-38"])
+def test_a_number_that_is_no_id_has_lost_nothing(complaint, row):
+    message = complaint("gender_age_train", with_bad_row("gender_age_train", row))
+    assert message.endswith(f"{FLAG}. Correct the file, or raise source.max_bad_rows (0) to leave such rows out")
+
+
 @pytest.mark.parametrize("chunk_size", [8, 100, 1 << 20])
 def test_all_bad_rows_of_a_file_are_counted_and_three_are_shown(complaint, chunk_size):
     lines = [f"{number},x{number}" if number % 10 == 0 else f"{number},1" for number in range(2, 102)]
@@ -275,8 +311,9 @@ def test_lines_are_those_of_the_file_where_quotes_span_lines_and_lines_are_blank
     assert "1 of 3 rows cannot be parsed: line 9: label_id is 'x', expected" in message
 
 
-def test_a_file_of_bad_rows_only_is_refused_even_if_so_many_may_be_left_out(complaint):
-    message = complaint("app_labels", HEADERS["app_labels"] + "a,b\nc,d\n", max_bad_rows=10)
+@pytest.mark.parametrize("most", [0, 1, 2, 10])
+def test_a_file_of_bad_rows_only_is_refused_however_many_may_be_left_out(complaint, most):
+    message = complaint("app_labels", HEADERS["app_labels"] + "a,b\nc,d\n", max_bad_rows=most)
     assert message.startswith("raw/app_labels.csv: 2 of 2 rows cannot be parsed: line 2: app_id is 'a'")
     assert message.endswith("No row is left: correct the file")
 

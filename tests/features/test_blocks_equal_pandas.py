@@ -19,6 +19,7 @@ from hpt_spark.data.generate.files import generate
 from hpt_spark.data.ingest import ingest
 from hpt_spark.data.schemas import GROUPS, TABLES
 from hpt_spark.data.tables import Tables
+from hpt_spark.errors import InputError
 from hpt_spark.matrix.collect import collect_blocks
 from hpt_spark.sections import FEATURE_SETS
 
@@ -139,11 +140,45 @@ def write_zips(folder, content):
         os.remove(path)
 
 
+def counted(content):
+    """Count what the manifest tells of the tables, row by row."""
+    devices = {row[0] for row in content["gender_age_train"] + content["gender_age_test"]}
+    events = {row[0] for row in content["events"] if row[1] in devices}
+    categories = {label for label, category in content["label_categories"] if category}
+    labelled = {app for app, _ in content["app_labels"]}
+    categorised = {app for app, label in content["app_labels"] if label in categories}
+    apps = [app for event, app, *_ in content["app_events"] if event in events]
+    kinds = {
+        "events": {"with_device": sum(row[1] in devices for row in content["events"])},
+        "app_events": {
+            "with_device": len(apps),
+            "with_label": sum(app in labelled for app in apps),
+            "with_category": sum(app in categorised for app in apps),
+        },
+        "app_labels": {"with_category": sum(label in categories for _, label in content["app_labels"])},
+        "phone_brand_device_model": {
+            "with_device": sum(row[0] in devices for row in content["phone_brand_device_model"])
+        },
+    }
+    return {name: {"rows": len(content[name]), **kinds.get(name, {})} for name in TABLES}
+
+
 def assert_same_as_pandas(spark, folder, content, encoding):
     write_zips(folder / "raw", content)
     ingest(folder / "raw", folder / "tables")
+    expected = build_with_products(folder / "raw", encoding=encoding)
+    if not meanings(expected.columns):
+        with pytest.raises(InputError, match=r"^the design would have no column \(brand"):
+            built(spark, folder / "tables", encoding=encoding)
+        return
     design = built(spark, folder / "tables", encoding=encoding)
-    assert_same(design, build_with_products(folder / "raw", encoding=encoding))
+    assert_same(design, expected)
+    assert design.facts["tables"] == counted(content)
+    having = {"training": design.X_train, "test": design.X_test}
+    for block, facts in design.facts["blocks"].items():
+        of_block = [number for number, (name, _) in enumerate(design.columns) if name == block]
+        for which, matrix in having.items():
+            assert facts[f"{which}_devices"] == np.count_nonzero(matrix[:, of_block].getnnz(axis=1)), block
     if pd.__version__ >= "2":  # pandas 1 knows no moments after 2262
         assert_same(design, build_with_pandas(folder / "raw", encoding=encoding))
 

@@ -254,6 +254,13 @@ def test_a_design_whose_parts_do_not_belong_together_is_refused(tmp_path, name, 
     assert said in str(refusal.value)
 
 
+def test_a_design_without_columns_is_refused(tmp_path):
+    nothing = {name: sparse.csr_matrix((rows, 0), dtype=np.float32) for name, rows in (("X_train", 2), ("X_test", 1))}
+    a_design(columns=[], **nothing).save(tmp_path)
+    with pytest.raises(InputError, match=r"has no column; run `hpt-spark build_features` again\.$"):
+        DesignMatrix.load(tmp_path)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

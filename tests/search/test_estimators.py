@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from hpt_spark.errors import ConfigError
-from hpt_spark.search.estimators import build_estimator, check_grids, find_estimator_class
+from hpt_spark.errors import ConfigError, InputError
+from hpt_spark.search.estimators import build_estimator, check_class_sizes, check_grids, find_estimator_class
 
 
 def test_a_class_is_found_by_its_dotted_path():
@@ -36,3 +37,11 @@ def test_parameters_that_only_the_library_knows_pass_and_misspelt_ones_do_not():
         build_estimator(name, {"num_leafs": 3})
     with pytest.raises(ConfigError, match=r"search\.estimator_params names .*: verbos \(did you mean verbosity\?\)"):
         build_estimator("xgboost.XGBClassifier", {"verbos": 3})
+
+
+def test_a_single_class_is_refused_whatever_its_size():
+    with pytest.raises(
+        InputError, match=r"^all training devices are of one group, M22-, but a search needs at least two"
+    ):
+        check_class_sizes(np.zeros(9, np.int32), ["M22-"], 2)
+    check_class_sizes(np.array([0, 1, 0, 1]), ["F23-", "M22-"], 2)

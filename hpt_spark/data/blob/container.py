@@ -27,6 +27,7 @@ FIRST_PATIENCE = 10.0  # the same until the server has answered once: the addres
 CONNECT_TIMEOUT, SILENCE = 20.0, 20.0  # seconds
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 20.0
 _SMALLEST_PIECE = 64 * 1024
+_FOLDER_MARKS = ("hdi_isfolder", "asv_isfolder")  # written by ADLS Gen2 and Hadoop; by Hadoop's first releases
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -84,15 +85,15 @@ class Container:
         self._stopping.set()
 
     def blobs(self, to_write: bool = False) -> list[Blob]:
-        """Return the blobs directly in the folder; `to_write` says for what, if it is refused."""
+        """Return the files directly in the folder; `to_write` says for what, if it is refused."""
         prefix = self.address.prefix
 
         def walk() -> list[Blob]:
             try:
-                found = list(self._client.walk_blobs(name_starts_with=prefix, delimiter="/"))
+                found = list(self._client.walk_blobs(name_starts_with=prefix, include=["metadata"], delimiter="/"))
             except AttributeError:  # so the SDK ends when an answer was cut before its body
                 raise EOFError from None
-            return [_blob(one, prefix) for one in found if not one.name.endswith("/")]
+            return [_blob(one, prefix) for one in found if not _is_folder(one)]
 
         return self._patiently(walk, writes=to_write)
 
@@ -264,6 +265,15 @@ def _keep_secrets_out_of_the_log() -> None:
 def _mask(record: logging.LogRecord) -> bool:
     record.msg, record.args = mask_secrets(record.getMessage()), ()
     return True
+
+
+def _is_folder(listed: Any) -> bool:
+    """Return whether a listed name is a folder: a prefix of other names, or the empty blob that stands for a folder."""
+    if listed.name.endswith("/"):
+        return True
+    # The blob service lists a key of metadata in the case in which its author wrote it.
+    marks = {str(value).lower() for key, value in (listed.metadata or {}).items() if key.lower() in _FOLDER_MARKS}
+    return listed.size == 0 and "true" in marks
 
 
 def _blob(properties: Any, prefix: str) -> Blob:

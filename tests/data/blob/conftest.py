@@ -70,6 +70,10 @@ class Place:
         assert bool(client.get_blob_properties().content_settings.content_md5) == md5
         return data
 
+    def mark(self, name: str, data: bytes = b"", **metadata: str) -> None:
+        """Upload a blob with metadata, as a file system does that keeps its folders as blobs."""
+        self.azurite.service().get_blob_client(self.name, name).upload_blob(data, overwrite=True, metadata=metadata)
+
     def open(self) -> Container:
         return Container(parse_blob_uri(self.uri))
 

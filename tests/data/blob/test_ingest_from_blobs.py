@@ -49,6 +49,40 @@ def test_a_second_ingest_downloads_nothing(place, raw, tables, tmp_path):
     assert len(place.proxy.reads) == count > 0
 
 
+def test_markers_of_folders_are_passed_over(place, raw, tables, tmp_path):
+    uri = f"{place.uri}/raw"
+    upload(raw, uri)
+    place.mark("raw", hdi_isfolder="true")
+    place.mark("raw/", hdi_isfolder="true")
+    place.mark("raw/events.csv", hdi_isfolder="true")
+    place.put("raw/events.csv/part-0", b"not ours")
+    place.mark("raw/app_events.csv", Hdi_IsFolder="True")
+    place.mark("raw/app_labels.csv.gz", asv_isfolder="true")
+    place.mark("raw/gender_age_test.csv/")
+    ingest(open_source(uri, downloads=tmp_path / "downloads"), tmp_path / "tables")
+    assert digests(tmp_path / "tables") == digests(tables)
+    read = {exchange.line.split()[1].rpartition("/")[2] for exchange in place.proxy.reads}
+    assert read == {f"{name}.csv.zip" for name in TABLES}
+
+
+@pytest.mark.parametrize(
+    ("data", "metadata"),
+    [(b"", {}), (b"", {"hdi_isfolder": "false"}), (b"", {"other": "true"}), (b"x", {"hdi_isfolder": "true"})],
+)
+def test_what_is_no_marker_of_a_folder_is_a_file(place, raw, tmp_path, data, metadata):
+    upload(raw, place.uri)
+    place.mark("events.csv", data, **metadata)
+    with pytest.raises(InputError, match=r"more than one file for a table: events\.csv\.zip and events\.csv; keep one"):
+        ingest(open_source(place.uri, downloads=tmp_path / "downloads"), tmp_path / "tables")
+
+
+def test_a_folder_where_a_file_should_be_is_a_missing_file(place, raw, tmp_path):
+    upload(raw, place.uri)
+    place.mark("events.csv.zip", hdi_isfolder="true")
+    with pytest.raises(InputError, match="has no file for 1 of the 7 tables: events"):
+        ingest(open_source(place.uri, downloads=tmp_path / "downloads"), tmp_path / "tables")
+
+
 def test_a_file_that_is_opened_without_being_fetched_is_downloaded_then(place, raw, tmp_path):
     upload(raw, place.uri)
     files = find_files(open_source(place.uri, downloads=tmp_path))
