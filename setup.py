@@ -15,6 +15,7 @@ EXTRAS = {
     "mlflow": ["mlflow>=2.9,<4"],
 }
 DEV = [
+    "catboost>=1.2.8",
     "hypothesis>=6.100",
     "import-linter>=2",
     "lightgbm>=4",

@@ -21,7 +21,7 @@ from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
 from hpt_spark.search.failures import without_score
 from hpt_spark.search.fingerprint import fingerprint
 from hpt_spark.search.journal import Journal
-from hpt_spark.search.threads import xgboost_threads
+from hpt_spark.search.threads import uncapped, warnings_of
 
 if TYPE_CHECKING:
     from hpt_spark.search.spark_runner import SparkRunner
@@ -68,6 +68,7 @@ class SearchRun:
         self._lock = lock
         self._runner: SparkRunner | None = None
         self._finished_evaluations = 0
+        self._threads_are_told = False
         self.partial = False
         self.reuse: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, cuts=0, matrices=0)
 
@@ -159,19 +160,12 @@ class SearchRun:
             self._runner = None
 
     def _warn_of_threads(self, evaluation: Evaluation, threads: int) -> None:
-        """Say so where XGBoost would silently use fewer threads than it was told to.
-
-        It takes no more than OMP_NUM_THREADS, which Spark sets to spark.task.cpus for its workers
-        (PythonRunner.scala); where it does not, `worker` holds native libraries to as many threads.
-        """
-        wanted = xgboost_threads(evaluation.estimator, evaluation.candidates)
-        if wanted > threads:
-            warnings.warn(
-                f"n_jobs={wanted} is set, and XGBoost may use {threads}: a Spark task has spark.task.cpus={threads}. "
-                f"Set spark.task.cpus={wanted}, or leave n_jobs out.",
-                UserWarning,
-                stacklevel=2,
-            )
+        """Say once of which numbers of threads a fit does not use those of its Spark task."""
+        if self._threads_are_told:
+            return
+        self._threads_are_told = True
+        for text in warnings_of(uncapped(evaluation.estimator, evaluation.candidates, threads), threads):
+            warnings.warn(text, UserWarning, stacklevel=2)
 
     def _way_on(self) -> str:
         if self._journal is None:

@@ -111,13 +111,23 @@ def check_resource(estimator: Any, name: str, resource: str) -> None:
 def known_parameters(estimator: Any) -> set[str]:
     """Return the names that `estimator` takes as parameters.
 
-    XGBoost's classes take any name and leave it to the library, which only warns of one it does
-    not know; the library's own names are read from the settings of a tiny booster.
+    The constructor's names count too, because CatBoost's ``get_params`` lists only what was set.
+    XGBoost's classes take any name and leave it to the library, which only warns of one it does not
+    know; the library's own names are read from the settings of a tiny booster.
     """
-    known = set(estimator.get_params(deep=True))
+    params = estimator.get_params(deep=True)
+    inside = {f"{name}__": value for name, value in params.items() if hasattr(value, "get_params")}
+    known = set(params)
+    for prefix, owner in {"": estimator, **inside}.items():
+        known |= {prefix + name for name in _names_of_the_constructor(owner)}
     if type(estimator).__module__.partition(".")[0] == "xgboost":
         known |= _booster_parameters()
     return known
+
+
+def _names_of_the_constructor(estimator: Any) -> list[str]:
+    parameters = inspect.signature(type(estimator)).parameters.values()
+    return [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
 
 
 def _booster_parameters() -> set[str]:

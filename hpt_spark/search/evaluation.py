@@ -17,7 +17,7 @@ from sklearn.utils.validation import _num_samples
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.rows import FoldRows
-from hpt_spark.search.threads import with_threads
+from hpt_spark.search.threads import capped_candidate, with_threads
 
 # Arguments of scikit-learn's `_fit_and_score` that differ from fit to fit.
 OF_ONE_FIT = ("train", "test", "parameters", "split_progress", "candidate_progress", "callback_ctx", "caller")
@@ -121,7 +121,8 @@ class Evaluation:
         """Return an unfitted estimator with the parameters of a candidate."""
         # Parameters may be estimators themselves, which a fit would change: hence the clone of them.
         parameters = clone(dict(self.candidates[candidate]), safe=False)
-        return self.unfitted().set_params(**parameters)
+        estimator = clone(self.estimator).set_params(**parameters)
+        return estimator if self.threads is None else with_threads(estimator, self.threads)
 
     @property
     def training_rows(self) -> int:
@@ -138,15 +139,18 @@ class Evaluation:
     def run(self, fit: Fit, data: Dataset) -> dict[str, Any]:
         """Run one fit on `data` and return scikit-learn's result of it."""
         train, test = self.folds[fit.fold]
+        parameters = self.candidates[fit.candidate]
+        if self.threads is not None:
+            parameters = capped_candidate(self.estimator, parameters, self.threads)
         return self.fit_and_score(
-            self.unfitted(),
+            clone(self.estimator),
             data.X,
             data.y,
             fit_params=data.fit_params,
             score_params=data.score_params,
             train=train,
             test=test,
-            parameters=self.candidates[fit.candidate],
+            parameters=parameters,
             split_progress=(fit.fold, len(self.folds)),
             candidate_progress=(fit.candidate, len(self.candidates)),
             **self.common,

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+from catboost import CatBoostClassifier
+from sklearn.datasets import make_classification
+from sklearn.ensemble import BaggingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 
 from hpt_spark.errors import ConfigError, InputError
-from hpt_spark.search.estimators import build_estimator, check_class_sizes, check_grids, find_estimator_class
+from hpt_spark.search.estimators import (
+    build_estimator,
+    check_class_sizes,
+    check_grids,
+    check_resource,
+    find_estimator_class,
+)
+from hpt_spark.search.from_config import run_search
+from hpt_spark.sections import SearchSection, SparkSection
 
 
 def test_a_class_is_found_by_its_dotted_path():
@@ -45,3 +59,39 @@ def test_a_single_class_is_refused_whatever_its_size():
     ):
         check_class_sizes(np.zeros(9, np.int32), ["M22-"], 2)
     check_class_sizes(np.array([0, 1, 0, 1]), ["F23-", "M22-"], 2)
+
+
+CATBOOST = "catboost.CatBoostClassifier"
+
+
+def test_a_constructor_s_parameters_count_where_get_params_lists_only_what_was_set():
+    model = build_estimator(CATBOOST, {"verbose": 0})
+    assert model.get_params() == {"verbose": 0}
+    check_grids(model, CATBOOST, [{"iterations": [2, 4], "depth": [2]}, {"thread_count": [-1], "l2_leaf_reg": [1]}])
+    check_resource(model, CATBOOST, "iterations")
+    bagged = BaggingClassifier(model)
+    check_grids(bagged, "BaggingClassifier", [{"estimator__iterations": [2], "n_estimators": [2]}])
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "hint"),
+    [
+        (CATBOOST, "iteratons", " (did you mean iterations?)"),
+        (CATBOOST, "entirely_unknown", ""),
+        ("sklearn.linear_model.LogisticRegression", "args", ""),
+    ],
+)
+def test_what_no_constructor_has_is_refused(name, parameter, hint):
+    with pytest.raises(ConfigError, match=re.escape(f"names what {name} does not know: {parameter}{hint}.")):
+        check_grids(build_estimator(name, {}), name, [{parameter: [1]}])
+
+
+def test_catboost_is_tuned_as_scikit_learn_does(tmp_path):
+    X, y = make_classification(120, 5, random_state=0)
+    params = {"verbose": 0, "random_seed": 0, "allow_writing_files": False}
+    grid = {"iterations": [3, 6], "depth": [2, 3]}
+    section = SearchSection(backend="joblib", n_jobs=1, estimator=CATBOOST, estimator_params=params, param_grid=grid)
+    search, _ = run_search(section, SparkSection(), X, y, "")
+    theirs = GridSearchCV(CatBoostClassifier(thread_count=1, **params), grid, scoring="neg_log_loss", cv=5).fit(X, y)
+    np.testing.assert_array_equal(search.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+    np.testing.assert_array_equal(search.predict_proba(X), theirs.predict_proba(X))
