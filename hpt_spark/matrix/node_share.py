@@ -14,7 +14,8 @@ import mmap
 import os
 import pickle
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import cloudpickle
 import numpy as np
 
 PIECE_BYTES = 64 << 20  # small beside the arrays, large beside the cost of sending one
+MARK = b"\1"  # of a piece that is in its place
 ALIGNMENT = 64  # bytes; a cache line, and enough for every dtype
 # Smaller arrays are each process's own and may be written to, as joblib has it for its processes.
 SMALLEST_SHARED = 1 << 20
@@ -51,6 +53,11 @@ class SharedObject:
         """Bytes of the pickle and the arrays."""
         return sum(length for _, length in self.places)
 
+    @property
+    def pieces(self) -> int:
+        """In how many pieces its file is sent to other nodes."""
+        return -(-sum(self.places[-1]) // PIECE_BYTES)
+
     def load(self, path: str | None = None) -> Any:
         """Return the object with its arrays mapped, read-only, from `path` (by default `self.path`)."""
         with open(path or self.path, "rb") as file:
@@ -66,29 +73,72 @@ def read_in_pieces(shared: SharedObject) -> Iterator[bytes]:
             yield piece
 
 
-def path_on_this_node(shared: SharedObject, pieces: Callable[[], Iterable[bytes]], folder: Path) -> str:
-    """Return a file of this node with the content of `shared`; the first process here that asks writes it.
+def is_shared_here(shared: SharedObject) -> bool:
+    """Return whether this is the node that wrote the file: its name is unique."""
+    return os.path.exists(shared.path)
+
+
+def put_in_place(shared: SharedObject, number: int, content: bytes, folder: Path) -> None:
+    """Write a piece into the file of this node, unless another process here has done so.
+
+    Pieces come in any order, and a process may be killed at any moment: a piece counts when its mark is there.
 
     Parameters
     ----------
     shared : SharedObject
-    pieces : callable
-        Gives the content, piece by piece; called at most once per node.
+    number : int
+        Which piece `content` is.
+    content : bytes
     folder : Path
         A folder that the processes of this node have in common.
     """
-    if os.path.exists(shared.path):  # this is the node that shared it: the name is unique
-        return shared.path
-    target = folder / Path(shared.path).name
-    with open(folder / f"{target.name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.exists():
-            unfinished = target.with_suffix(".unfinished")
-            with open(unfinished, "wb") as file:
-                for piece in pieces():
-                    file.write(piece)
+    target = _file_in(folder, shared)
+    unfinished = target.with_suffix(".unfinished")
+    with _locked(target.with_suffix(".marks")) as marks:
+        if is_shared_here(shared) or target.exists():
+            return
+        if os.pread(marks, 1, number) != MARK:
+            with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+                file.seek(number * PIECE_BYTES)
+                file.write(content)
+            os.pwrite(marks, MARK, number)
+        if os.pread(marks, shared.pieces, 0) == MARK * shared.pieces:
             os.replace(unfinished, target)
+
+
+def path_on_this_node(shared: SharedObject, fetch: Callable[[], None], folder: Path) -> str:
+    """Return a file of this node with the content of `shared`; the first process here that asks fetches it.
+
+    Parameters
+    ----------
+    shared : SharedObject
+    fetch : callable
+        Has all pieces put in place; called at most once per node.
+    folder : Path
+        A folder that the processes of this node have in common.
+    """
+    if is_shared_here(shared):
+        return shared.path
+    target = _file_in(folder, shared)
+    with _locked(target.with_suffix(".lock")):
+        if not target.exists():
+            fetch()
     return str(target)
+
+
+def _file_in(folder: Path, shared: SharedObject) -> Path:
+    return folder / Path(shared.path).name
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Give a file that no other process of this node has at the same time."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+    finally:
+        os.close(file)
 
 
 def share(value: Any, folder: Path) -> SharedObject:

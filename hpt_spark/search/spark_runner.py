@@ -17,7 +17,7 @@ from pyspark import Broadcast, SparkContext, SparkFiles, TaskContext
 from pyspark.accumulators import Accumulator, AccumulatorParam
 
 from hpt_spark.errors import HptSparkError
-from hpt_spark.matrix.node_share import SharedObject, path_on_this_node, read_in_pieces
+from hpt_spark.matrix.node_share import SharedObject, path_on_this_node, put_in_place, read_in_pieces
 from hpt_spark.search import between_tasks
 from hpt_spark.search.fit_process import Death, FitProcess
 from hpt_spark.search.forecast import MemoryLimit
@@ -58,7 +58,7 @@ class SparkRunner:
     def __init__(self, context: SparkContext) -> None:
         use_this_python(context)
         self._context = context
-        self._pieces: list[Broadcast[bytes]] = []
+        self._pieces: list[Broadcast[_Piece]] = []
         self._sent: str | None = None
         self._used: set[str] = set()
         self._has_cancelled = False
@@ -152,7 +152,7 @@ class SparkRunner:
         """Whether the workers run on this machine, in the driver's JVM."""
         return re.match(r"local(\[|$)", str(self._context.master)) is not None
 
-    def _pieces_of(self, shared: SharedObject) -> list[Broadcast[bytes]]:
+    def _pieces_of(self, shared: SharedObject) -> list[Broadcast[_Piece]]:
         """Return the arrays as broadcasts, which Spark passes on from executor to executor.
 
         With a local master every worker maps the file that this process wrote.
@@ -160,7 +160,8 @@ class SparkRunner:
         self._used.add(shared.token)
         if not self._is_local and self._sent != shared.token:
             self.unsend()
-            self._pieces = [self._context.broadcast(piece) for piece in read_in_pieces(shared)]
+            contents = enumerate(read_in_pieces(shared))
+            self._pieces = [self._context.broadcast(_Piece(shared, number, content)) for number, content in contents]
             self._sent = shared.token
         return self._pieces
 
@@ -201,7 +202,7 @@ class _RunTask:
     """What a task does, as a class, so that only these fields are shipped."""
 
     def __init__(
-        self, shared: SharedObject, pieces: list[Broadcast[bytes]], results: Accumulator[list[Ended]], alone: bool
+        self, shared: SharedObject, pieces: list[Broadcast[_Piece]], results: Accumulator[list[Ended]], alone: bool
     ) -> None:
         self._shared = shared
         self._pieces = pieces
@@ -219,14 +220,31 @@ class _RunTask:
         between_tasks.keep_it_short()
 
     def _locate(self, shared: SharedObject) -> str:
-        return path_on_this_node(shared, self._read_pieces, _folder_of_this_node())
+        return path_on_this_node(shared, self._fetch, _folder_of_this_node())
 
-    def _read_pieces(self) -> Iterator[bytes]:
+    def _fetch(self) -> None:
         for piece in self._pieces:
-            yield piece.value
-            # PySpark keeps what it has read; this process maps the file instead.
-            if hasattr(piece, "_value"):
-                del piece._value
+            piece.value  # noqa: B018, to read it is to put it in place
+
+
+class _Piece:
+    """A piece of a shared file, which goes into its node's file when it is unpickled there.
+
+    With ``spark.io.encryption.enabled`` PySpark gives the value of every broadcast to every worker, asked for or
+    not, and keeps it: so nothing of it may stay in memory.
+    """
+
+    def __init__(self, shared: SharedObject, number: int, content: bytes) -> None:
+        self._shared = shared
+        self._number = number
+        self._content = content
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_put_in_place, (self._shared, self._number, self._content))
+
+
+def _put_in_place(shared: SharedObject, number: int, content: bytes) -> None:
+    put_in_place(shared, number, content, _folder_of_this_node())
 
 
 _fit_process = FitProcess()
