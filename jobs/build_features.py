@@ -18,6 +18,7 @@ def main(config: Config) -> None:
     """Read the tables, collect the blocks, save the design whole."""
     with within_reach("build_features", config.spark, config.run.dir):
         run, features = RunDirectory(config.run.dir), config.features
+        run.folder.check_writable()  # before the work, which would be lost
         with spark_session("build_features", config.spark) as spark:
             tables = Tables(spark, config.tables.uri)
             collected = collect_blocks(tables, features.sets, features.encoding, features.min_devices)

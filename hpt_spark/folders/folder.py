@@ -9,6 +9,7 @@ from pathlib import Path
 UNFINISHED = ".writing."  # before the name, not behind it: writers such as XGBoost go by the file's extension
 REPLACED = ".replaced."
 DELETED = ".deleted."
+PROBE = "written-and-deleted"
 
 
 def is_own(name: str) -> bool:
@@ -57,6 +58,12 @@ class Folder(ABC):
         name : str
             The local path ends with the same name, and thus with the same extension.
         """
+
+    def check_writable(self) -> None:
+        """Raise InputError when nothing can be written here."""
+        with self.writing(PROBE) as path:
+            path.touch()
+        self.delete(PROBE)
 
     @abstractmethod
     def replacing(self, name: str = ".") -> AbstractContextManager[Path]:

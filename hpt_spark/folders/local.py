@@ -78,6 +78,16 @@ class LocalFolder(Folder):
             os.replace(temporary, target)
             _flush_to_disk(target.parent)
 
+    def check_writable(self) -> None:
+        """Raise InputError when nothing can be written here; a folder made for that goes again."""
+        missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
+        try:
+            super().check_writable()
+        finally:
+            for path in missing:
+                with suppress(OSError):
+                    path.rmdir()
+
     @contextmanager
     def replacing(self, name: str = ".") -> Iterator[Path]:
         """Write the whole folder `name`: give an empty folder beside it that replaces it when all went well."""

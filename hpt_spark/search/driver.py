@@ -20,6 +20,7 @@ from hpt_spark.search.engine import Engine
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
 from hpt_spark.search.failures import without_score
 from hpt_spark.search.fingerprint import fingerprint
+from hpt_spark.search.interrupts import interrupts_ignored
 from hpt_spark.search.journal import Journal
 from hpt_spark.search.threads import uncapped, warnings_of
 
@@ -65,6 +66,7 @@ class SearchRun:
         self._journal = None if journal is None else Journal(open_folder(journal))
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._held = ExitStack()
+        self._ending = ExitStack()
         self._lock = lock
         self._runner: SparkRunner | None = None
         self._finished_evaluations = 0
@@ -106,7 +108,7 @@ class SearchRun:
                     print(result.pop("printed", ""), end="")
                     callbacks.ended(evaluation, fit)
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM where a job turns it into this
-            self.partial = True
+            self._begin_to_end_early()
         missing = [fit for fit in evaluation.fits if fit not in found]
         if missing:
             self._end_early(evaluation, missing, found)
@@ -155,9 +157,12 @@ class SearchRun:
 
     def release(self) -> None:
         """Give the executors' memory and disks back: all fits are done."""
-        if self._runner is not None:
-            self._runner.release()
-            self._runner = None
+        try:
+            if self._runner is not None:
+                self._runner.release()
+                self._runner = None
+        finally:
+            self._ending.close()
 
     def _warn_of_threads(self, evaluation: Evaluation, threads: int) -> None:
         """Say once of which numbers of threads a fit does not use those of its Spark task."""
@@ -167,6 +172,12 @@ class SearchRun:
         for text in warnings_of(uncapped(evaluation.estimator, evaluation.candidates, threads), threads):
             warnings.warn(text, UserWarning, stacklevel=2)
 
+    def _begin_to_end_early(self) -> None:
+        """Keep what there is, also if another signal comes before the refit."""
+        if not self.partial:
+            self._ending.enter_context(interrupts_ignored())
+        self.partial = True
+
     def _way_on(self) -> str:
         if self._journal is None:
             return "Give it more time (max_time), or a journal to resume from."
@@ -174,7 +185,7 @@ class SearchRun:
 
     def _end_early(self, evaluation: Evaluation, missing: list[Fit], found: dict[Fit, dict[str, Any]]) -> None:
         """Let the missing fits count as failed, if there is a candidate to choose."""
-        self.partial = True
+        self._begin_to_end_early()
         whole = set(range(len(evaluation.candidates))) - {fit.candidate for fit in missing}
         if not whole and self._finished_evaluations:
             raise EndedEarlyError

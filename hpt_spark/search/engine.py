@@ -26,6 +26,12 @@ log = logging.getLogger(__name__)
 
 # A task costs Spark some 10 ms; where there are more paths than this per slot, tasks get several.
 TASKS_PER_SLOT = 64
+# Where each task starts a Python worker anew, it pays for the imports and for its fold's rows and matrices, too.
+TASKS_PER_SLOT_WITHOUT_REUSE = 4
+NO_REUSE = (
+    "spark.python.worker.reuse=false: each task starts Python anew, which takes seconds, and prepares its fold's data "
+    "again. The search makes few tasks of its fits; it is faster with spark.python.worker.reuse=true."
+)
 
 Result = tuple[Path, PathResult]
 
@@ -68,8 +74,7 @@ class Engine:
         A result is scikit-learn's, or the exception of a fit where ``error_score="raise"``.
         """
         paths = paths_of(self._evaluation, fits)
-        slots = self._runner.slots
-        ordered = [paths[at] for at in start_order(paths, slots)]
+        ordered = [paths[at] for at in start_order(paths, self._runner.planned_slots)]
         left = {path.fits: path.cost for path in ordered}
         cost_done = seconds_done = 0.0
         with scratch_folder() as folder:
@@ -85,18 +90,28 @@ class Engine:
                             cost_done += path.cost
                             seconds_done += result.seconds
                         yield [pair for _, result in ended for pair in result.results]
-                        estimate = seconds_left(cost_done, seconds_done, list(left.values()), slots)
+                        estimate = seconds_left(cost_done, seconds_done, list(left.values()), self._runner.slots)
                         progress.advance(sum(len(path.fits) for path, _ in ended), left=estimate)
             finally:
                 self._runner.unsend()
 
     def _say_what_it_takes(self, paths: Sequence[Path], shared: SharedObject) -> None:
         runner = self._runner
-        needed = forecast(self._evaluation, paths, shared.size, runner.slots, runner.slots_per_executor)
+        needed = forecast(
+            self._evaluation,
+            paths,
+            shared.size,
+            runner.slots,
+            runner.slots_per_executor,
+            planned_slots=runner.planned_slots,
+            arriving_bytes=runner.arriving_bytes(shared),
+        )
         log.info("%s", needed.describe())
         too_much = needed.warning(runner.memory_limit())
         if too_much:
             warnings.warn(too_much, UserWarning, stacklevel=2)
+        if not runner.reuses_workers:
+            warnings.warn(NO_REUSE, UserWarning, stacklevel=2)
 
     def _results(self, shared: SharedObject, paths: Sequence[Path]) -> Iterator[list[Result]]:
         """Yield each path and its result; one that killed its process is tried again when all others are done.
@@ -125,7 +140,8 @@ class Engine:
         A local master gives up the whole job when one of its Python workers is gone: another job
         then runs what is missing.
         """
-        tasks = _in_tasks(paths, self._runner.slots * TASKS_PER_SLOT)
+        per_slot = TASKS_PER_SLOT if self._runner.reuses_workers else TASKS_PER_SLOT_WITHOUT_REUSE
+        tasks = in_tasks(paths, self._runner.planned_slots * per_slot)
         while tasks and time.monotonic() < self._deadline:
             finished: set[tuple[Fit, ...]] = set()
             try:
@@ -172,7 +188,20 @@ class Engine:
         return results
 
 
-def _in_tasks(paths: Sequence[Path], most: int) -> list[list[Path]]:
-    """Return `paths` in at most `most` tasks of neighbours, in the same order."""
-    size = max(1, math.ceil(len(paths) / max(1, most)))
-    return [list(paths[at : at + size]) for at in range(0, len(paths), size)]
+def in_tasks(paths: Sequence[Path], most: int) -> list[list[Path]]:
+    """Return `paths` in at most `most` tasks of neighbours, in the same order.
+
+    Where a task gets several, tasks cost about the same: the longest trainings come first, and together they would
+    be the last to end.
+    """
+    if len(paths) <= most:
+        return [[path] for path in paths]
+    share = sum(path.cost for path in paths) / max(1, most)
+    tasks: list[list[Path]] = [[]]
+    cost = 0.0
+    for path in paths:
+        if tasks[-1] and cost + path.cost / 2 > share * len(tasks) and len(tasks) < most:
+            tasks.append([])
+        tasks[-1].append(path)
+        cost += path.cost
+    return tasks

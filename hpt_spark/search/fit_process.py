@@ -31,6 +31,7 @@ from hpt_spark.search.worker import PathResult, forget, run_paths
 # Faults of native code: no other fit on the node has a part in them, as it may have in a lack of memory.
 OWN_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
 SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_LOOKS_AT_FILE = 0.2
 PR_SET_PDEATHSIG = 1
 ERROR = b"error "  # no pickle begins so
 
@@ -72,7 +73,7 @@ class FitProcess:
         left = list(paths)
         try:
             while left:
-                self._ask(("run", shared, file, left))
+                self._ask((shared, file, left))
                 while left:
                     answer = self._answer()
                     yield left.pop(0), answer
@@ -81,12 +82,6 @@ class FitProcess:
         finally:
             if left and self._process is not None:
                 self._process.kill()  # its answers are waited for no longer
-
-    def forget(self) -> None:
-        """Give the memory of the child back, but for what it has imported."""
-        if self._process is not None:
-            self._ask(("forget",))
-            self._answer()
 
     def _ask(self, request: tuple[Any, ...]) -> None:
         if self._process is None or not self._process.is_alive():
@@ -128,21 +123,31 @@ def _serve(requests: Connection, answers: Connection, other_end: Connection, par
     other_end.close()
     _end_with(parent)
     _leave_sockets_to_the_parent()
+    file = None
     while True:
+        _wait_for_request(requests, file)
         try:
-            kind, *arguments = cloudpickle.loads(requests.recv_bytes())
+            shared, file, paths = cloudpickle.loads(requests.recv_bytes())
         except EOFError:
             return
-        if kind == "forget":
-            forget()
-            answers.send_bytes(b"")
-        else:
-            shared, file, paths = arguments
-            try:
-                for result in run_paths(shared, file, paths):
-                    answers.send_bytes(_pickled(result))
-            except Exception as error:  # not of a fit: the data cannot be loaded, say
-                answers.send_bytes(ERROR + f"{type(error).__name__}: {error}".encode())
+        try:
+            for result in run_paths(shared, file, paths):
+                answers.send_bytes(_pickled(result))
+        except Exception as error:  # not of a fit: the data cannot be loaded, say
+            answers.send_bytes(ERROR + f"{type(error).__name__}: {error}".encode())
+
+
+def _wait_for_request(requests: Connection, file: str | None) -> None:
+    """Wait for a request, or the parent's end; what was built of a `file` that is gone serves nothing any more.
+
+    The end of a search deletes the file, and need not find this process in a task for that.
+    """
+    if file is not None:
+        while not requests.poll(SECONDS_BETWEEN_LOOKS_AT_FILE):
+            if not os.path.exists(file):
+                forget()
+                break
+    requests.poll(None)
 
 
 def _pickled(result: PathResult) -> bytes:

@@ -54,12 +54,14 @@ class Forecast:
     Parameters
     ----------
     fits, trainings, slots : int
-        A training serves one or more fits; so many run at the same time.
+        A training serves one or more fits; so many run at the same time with the executors that are there.
     slots_per_executor : int
     executor_bytes : int
         Of the Python processes of one executor.
     seconds : float or None
         Roughly, where it can be guessed before a fit has been timed.
+    planned_slots : int
+        How many trainings run at the same time when all executors have come.
     """
 
     fits: int
@@ -68,13 +70,15 @@ class Forecast:
     slots_per_executor: int
     executor_bytes: int
     seconds: float | None
+    planned_slots: int = 0
 
     def describe(self) -> str:
         """Return the forecast as one line."""
         time = "" if self.seconds is None else f", very roughly {_as_time(self.seconds)}"
         workers = f"{self.slots_per_executor} at a time" if self.slots_per_executor > 1 else "one at a time"
+        later = " (more as executors come)" if self.planned_slots > self.slots else ""
         return (
-            f"{self.fits} fits in {self.trainings} trainings, {self.slots} at a time{time}; "
+            f"{self.fits} fits in {self.trainings} trainings, {self.slots} at a time{later}{time}; "
             f"about {_as_size(self.executor_bytes)} of Python memory per executor ({workers} on it)"
         )
 
@@ -89,7 +93,13 @@ class Forecast:
 
 
 def forecast(
-    evaluation: Evaluation, paths: Sequence[Path], shared_bytes: int, slots: int, slots_per_executor: int
+    evaluation: Evaluation,
+    paths: Sequence[Path],
+    shared_bytes: int,
+    slots: int,
+    slots_per_executor: int,
+    planned_slots: int = 0,
+    arriving_bytes: int = 0,
 ) -> Forecast:
     """Return what the `paths` of an evaluation will need.
 
@@ -101,6 +111,10 @@ def forecast(
         Of the arrays that the workers of a node have in common.
     slots, slots_per_executor : int
         How many trainings run at the same time, in all and on one executor.
+    planned_slots : int
+        How many will, when all executors have come.
+    arriving_bytes : int
+        What an executor's workers hold for a moment while the arrays arrive, before they train.
     """
     shape = _shape_of(evaluation)
     workers = min(slots_per_executor, max(1, len(paths)))
@@ -110,8 +124,9 @@ def forecast(
         trainings=len(paths),
         slots=slots,
         slots_per_executor=slots_per_executor,
-        executor_bytes=int(shared_bytes + workers * (WORKER_BYTES + of_a_training)),
-        seconds=_seconds(evaluation, paths, shape, slots),
+        executor_bytes=int(shared_bytes + workers * WORKER_BYTES + max(workers * of_a_training, arriving_bytes)),
+        seconds=_seconds(evaluation, paths, shape, max(slots, planned_slots)),
+        planned_slots=planned_slots,
     )
 
 

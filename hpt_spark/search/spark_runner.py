@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -17,12 +18,13 @@ from pyspark import Broadcast, SparkContext, SparkFiles, TaskContext
 from pyspark.accumulators import Accumulator, AccumulatorParam
 
 from hpt_spark.errors import HptSparkError
-from hpt_spark.matrix.node_share import SharedObject, path_on_this_node, put_in_place, read_in_pieces
+from hpt_spark.matrix.node_share import PIECE_BYTES, SharedObject, path_on_this_node, put_in_place, read_in_pieces
 from hpt_spark.search import between_tasks
 from hpt_spark.search.fit_process import Death, FitProcess
 from hpt_spark.search.forecast import MemoryLimit
 from hpt_spark.search.memory_limit import memory_limit
 from hpt_spark.search.paths import Path
+from hpt_spark.search.slots import cores_of_task, is_true, planned_slots, slots_of_executor, workers_are_reused
 from hpt_spark.search.spark_job import SparkJob, explained
 from hpt_spark.search.worker import PathResult
 from hpt_spark.session import use_this_python
@@ -34,7 +36,7 @@ ATTEMPTS_AMONG_OTHERS = 2
 # Results that arrive within this time are handed over together: thousands of tiny fits are to be few
 # files of a journal, and no result is to wait long for its place there.
 SECONDS_TOGETHER = 0.25
-# On a cluster a task that only tidies up waits so long for the other slots to get one of their own.
+# A task that only tidies up waits so long for the other slots to get one of their own.
 SECONDS_TO_SPREAD = 0.2
 SECONDS_TO_TIDY_UP = 20.0
 
@@ -58,6 +60,7 @@ class SparkRunner:
     def __init__(self, context: SparkContext) -> None:
         use_this_python(context)
         self._context = context
+        self._conf = dict(context.getConf().getAll())
         self._pieces: list[Broadcast[_Piece]] = []
         self._sent: str | None = None
         self._used: set[str] = set()
@@ -66,25 +69,41 @@ class SparkRunner:
     @property
     def threads(self) -> int:
         """The threads of a fit: Spark gives each task ``spark.task.cpus`` cores."""
-        return int(self._context.getConf().get("spark.task.cpus", "1"))
+        return cores_of_task(self._conf)
 
     @property
     def slots(self) -> int:
-        """How many tasks run at the same time."""
+        """How many tasks run at the same time, with the executors that are there now."""
         return max(1, self._context.defaultParallelism // self.threads)
+
+    @property
+    def planned_slots(self) -> int:
+        """How many tasks may run at the same time when all executors have come."""
+        return planned_slots(str(self._context.master), self._conf, self.slots)
 
     @property
     def slots_per_executor(self) -> int:
         """How many of these tasks share an executor's memory; with a local master all do."""
-        cores = self._context.getConf().get("spark.executor.cores")
-        if cores is None:  # the default is one on YARN and Kubernetes, all of a worker on a standalone cluster
-            on_one = str(self._context.master).startswith(("yarn", "k8s"))
-            return 1 if on_one else self.slots
-        return self.slots if self._is_local else max(1, int(cores) // self.threads)
+        return self.slots if self._is_local else slots_of_executor(str(self._context.master), self._conf) or self.slots
+
+    @property
+    def reuses_workers(self) -> bool:
+        """Whether a Python worker, and what it has prepared, serves one task after another."""
+        return workers_are_reused(self._conf)
 
     def memory_limit(self) -> MemoryLimit | None:
         """Return what an executor's Python processes may take, where that is limited."""
-        return memory_limit(str(self._context.master), dict(self._context.getConf().getAll()))
+        return memory_limit(str(self._context.master), self._conf)
+
+    def arriving_bytes(self, shared: SharedObject) -> int:
+        """Return what an executor's workers hold for a moment while `shared` arrives.
+
+        One of a node reads a piece after another, or with ``spark.io.encryption.enabled`` each of them.
+        """
+        if self._is_local:
+            return 0
+        readers = self.slots_per_executor if is_true(self._conf, "spark.io.encryption.enabled") else 1
+        return readers * min(PIECE_BYTES, shared.size)
 
     def run(
         self, shared: SharedObject, tasks: Sequence[Sequence[Path]], deadline: float, alone: bool = False
@@ -114,21 +133,37 @@ class SparkRunner:
             if job.error is not None:
                 raise explained(job.error)
         finally:
-            self._has_cancelled |= job.cancel()
+            self._has_cancelled |= job.is_alive()
+            # In a thread of its own it comes to its end also where another Ctrl-C raises here: a job that goes on
+            # would keep its slots.
+            cancelling = threading.Thread(target=job.cancel, name="hpt-spark-cancel", daemon=True)
+            cancelling.start()
+            cancelling.join()
 
     def release(self) -> None:
-        """Give back what was sent to the executors, and what their workers keep of it."""
-        if self._used:
+        """Give back what was sent to the executors, and what their nodes keep of it.
+
+        With a local master that is the driver's own file, which is gone. After a search that was
+        ended early, nobody waits for slots in which fits may hang.
+        """
+        self.unsend()
+        if self._used and not self._is_local:
             files = [f"{token}*" for token in self._used]
-            slots = range(self.slots)
-            if self._has_cancelled and not self._is_local:
+            tidying = threading.Thread(target=self._tidy_up, args=(files,), name="hpt-spark-tidy-up", daemon=True)
+            tidying.start()
+            if not self._has_cancelled:
+                tidying.join()
+        self._used = set()
+
+    def _tidy_up(self, files: Sequence[str]) -> None:
+        # Spark may be stopped meanwhile, and all that is on the nodes goes with it.
+        with suppress(Py4JError, AttributeError):
+            if self._has_cancelled:
                 self._wait_for_tasks_that_were_killed()
-            job = SparkJob(self._context, slots, _TidyUp(files, 0.0 if self._is_local else SECONDS_TO_SPREAD))
+            job = SparkJob(self._context, range(self.slots), _TidyUp(files))
             job.start()
             job.join(SECONDS_TO_TIDY_UP)
             job.cancel()
-            self._used.clear()
-        self.unsend()
 
     def unsend(self) -> None:
         """Give back what was sent to the executors; their workers keep what they have built of it."""
@@ -141,11 +176,10 @@ class SparkRunner:
         """Wait for free slots on each node: where a cancelled job's task has not let go yet, no other would tidy up."""
         scala: Any = self._context._jsc
         started = time.monotonic()
-        with suppress(Py4JError):  # a JVM that does not answer has nothing to tidy up
-            while time.monotonic() < started + SECONDS_TO_TIDY_UP:
-                if not any(info.numRunningTasks() for info in scala.sc().statusTracker().getExecutorInfos()):
-                    return
-                time.sleep(0.1)
+        while time.monotonic() < started + SECONDS_TO_TIDY_UP:
+            if not any(info.numRunningTasks() for info in scala.sc().statusTracker().getExecutorInfos()):
+                return
+            time.sleep(0.1)
 
     @property
     def _is_local(self) -> bool:
@@ -251,18 +285,16 @@ _fit_process = FitProcess()
 
 
 class _TidyUp:
-    """What a task does at the end of a search: its worker and its node forget the data."""
+    """What a task does at the end of a search: it deletes the files of its node, which its processes then forget."""
 
-    def __init__(self, files: Sequence[str], seconds: float) -> None:
+    def __init__(self, files: Sequence[str]) -> None:
         self._files = files
-        self._seconds = seconds
 
     def __call__(self, _: Iterable[int]) -> None:
-        _fit_process.forget()
         for pattern in self._files:
             for file in _folder_of_this_node().glob(pattern):
                 file.unlink(missing_ok=True)
-        time.sleep(self._seconds)
+        time.sleep(SECONDS_TO_SPREAD)
 
 
 def _folder_of_this_node() -> FilePath:

@@ -30,6 +30,15 @@ def read(folder: Folder, name: str) -> str:
 # --- one file
 
 
+def test_whether_a_folder_can_be_written_is_found_without_a_trace(place):
+    folder = place.open()
+    folder.check_writable()
+    assert place.contents() == {}
+    write(folder, "report.html", "old")
+    folder.check_writable()
+    assert place.contents() == {"run/report.html": "old"}
+
+
 def test_a_file_appears_under_its_name_when_it_is_whole(place):
     folder = place.open()
     with folder.writing("model.ubj") as path:

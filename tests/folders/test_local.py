@@ -253,3 +253,18 @@ def test_a_folder_in_which_one_may_not_write(tmp_path):
         [sys.executable, "-c", program, str(locked), str(tmp_path), *opened], capture_output=True, text=True
     )
     assert f"InputError: cannot write {locked}/a (Permission denied): choose a folder" in ended.stderr
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_folder_that_cannot_be_written_is_known_beforehand(tmp_path, monkeypatch, number, is_there):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    if is_there:
+        (tmp_path / "some" / "run").mkdir(parents=True)
+    folder = open_folder(tmp_path / "some" / "run")
+    monkeypatch.setattr(Path, "touch" if is_there else "mkdir", refuse)
+    with pytest.raises(InputError, match=r"cannot write .*/some/run/.* \((Read-only|Permission).*: choose a folder"):
+        folder.check_writable()
+    assert (tmp_path / "some").exists() == is_there

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix
 from tests.jobs.running import (
     BIN,
@@ -211,6 +212,26 @@ def test_build_features_refuses_bad_tables(place, bad_builds, kind):
     assert (code, out) == (2, ""), err
     assert bad_tables()[kind][2] in one_sentence(err)
     assert state(run_dir) == state(place / "untuned"), "the design of an earlier run must stay"
+
+
+def test_build_features_refuses_a_run_that_cannot_be_written_before_its_work(place, tmp_path, job, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("jobs.build_features.spark_session", lambda *_: pytest.fail("it has begun its work"))
+    code, out, err = job("build_features", "--conf", place / "conf.yaml", *settings(tmp_path / "file" / "run"))
+    assert (code, out) == (2, "")
+    said = one_sentence(err)
+    assert said.startswith(f"cannot write {tmp_path}/file/run/")
+    assert said.endswith("choose a folder in which you may create files")
+
+
+def test_build_features_leaves_no_folder_when_it_fails_in_its_work(place, tmp_path, job, monkeypatch):
+    def fails(*_):
+        raise InputError("no good")
+
+    monkeypatch.setattr("jobs.build_features.spark_session", fails)
+    code, _, err = job("build_features", "--conf", place / "conf.yaml", *settings(tmp_path / "some" / "run"))
+    assert (code, one_sentence(err)) == (2, "no good")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_wrong_spark_setting_is_told_at_once(place, tmp_path):

@@ -103,7 +103,7 @@ def test_nothing_is_written_on_the_node_that_shared_it(tmp_path):
     shared = share(VALUE, own)
     put_in_place(shared, 0, b"anything", other)
     assert path_on_this_node(shared, lambda: pytest.fail("it is there"), other) == shared.path
-    assert not list(other.glob("*.shared")) and not list(other.glob("*.unfinished"))
+    assert not [*other.glob("*.shared"), *other.glob("*.unfinished")]
 
 
 def test_the_pieces_are_fetched_once_per_node(tmp_path):

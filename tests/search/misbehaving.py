@@ -70,6 +70,9 @@ class Misbehaving(ClassifierMixin, BaseEstimator):
     def _sleeps(self):
         time.sleep(60)
 
+    def _hangs(self):
+        ctypes.PyDLL(None).sleep(60)  # in C, with Python's lock held
+
     def _fails(self):
         raise ValueError("no good")
 

@@ -1,0 +1,65 @@
+"""For how many tasks at the same time a search is planned, as Spark's settings have it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Where nothing limits the number of executors, tasks are planned for so many slots.
+SLOTS_WITHOUT_LIMIT = 256
+# A number of executors that stands for no limit, such as Spark's own default of 2^31 - 1.
+NO_LIMIT = 1_000_000
+# What Spark asks YARN and Kubernetes for by itself (spark.executor.instances).
+EXECUTORS_BY_DEFAULT = 2
+
+
+def planned_slots(master: str, conf: Mapping[str, str], now: int) -> int:
+    """Return how many tasks may run at the same time when all executors have come.
+
+    Executors come when there is work for them (``spark.dynamicAllocation.enabled``), or some time
+    after the application has begun.
+
+    Parameters
+    ----------
+    master : str
+        ``spark.master``.
+    conf : mapping of str to str
+        Spark's settings.
+    now : int
+        How many tasks can run already.
+    """
+    if master.startswith("local") and not master.startswith("local-cluster"):
+        return now
+    per_executor = slots_of_executor(master, conf) or 1
+    if is_true(conf, "spark.dynamicAllocation.enabled"):
+        executors = int(conf.get("spark.dynamicAllocation.maxExecutors", NO_LIMIT))
+    elif master.startswith(("yarn", "k8s")):
+        executors = int(conf.get("spark.executor.instances", EXECUTORS_BY_DEFAULT))
+    else:
+        executors = 0  # a standalone cluster gives what it has
+    planned = SLOTS_WITHOUT_LIMIT if executors >= NO_LIMIT else executors * per_executor
+    if "spark.cores.max" in conf:  # of a standalone cluster
+        most = int(conf["spark.cores.max"]) // cores_of_task(conf)
+        planned = min(planned, most) if executors else most
+    return max(now, planned)
+
+
+def slots_of_executor(master: str, conf: Mapping[str, str]) -> int | None:
+    """Return how many tasks run on an executor at the same time; None where it takes all cores of its machine."""
+    if "spark.executor.cores" in conf:
+        return max(1, int(conf["spark.executor.cores"]) // cores_of_task(conf))
+    return 1 if master.startswith(("yarn", "k8s")) else None
+
+
+def cores_of_task(conf: Mapping[str, str]) -> int:
+    """Return how many cores Spark gives each task."""
+    return int(conf.get("spark.task.cpus", "1"))
+
+
+def workers_are_reused(conf: Mapping[str, str]) -> bool:
+    """Return whether a Python worker serves one task after another."""
+    return is_true(conf, "spark.python.worker.reuse", default="true")
+
+
+def is_true(conf: Mapping[str, str], name: str, default: str = "false") -> bool:
+    """Return whether a setting is switched on."""
+    return conf.get(name, default).strip().lower() == "true"

@@ -1,0 +1,175 @@
+"""A search that is ended early is there at once, also where every slot hangs, and no further signal loses it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from sklearn import model_selection
+from sklearn.dummy import DummyClassifier
+
+from hpt_spark import GridSearchCV
+from hpt_spark.search import spark_runner
+from hpt_spark.search.interrupts import interrupts_ignored
+from hpt_spark.search.spark_job import SparkJob
+from hpt_spark.search.spark_runner import SparkRunner
+
+sys.path.insert(0, str(Path(__file__).parent))
+from misbehaving import Misbehaving
+from searching import X, y
+from standalone import wait_until
+
+pytestmark = [pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")]
+ONE_FOLD = [(np.arange(80), np.arange(80, 120))]
+GRID = [{"number": [1, 2]}, {"number": list(range(3, 9)), "how": ["hangs"]}]
+
+
+@pytest.fixture
+def marks(tmp_path):
+    return tmp_path
+
+
+@pytest.fixture
+def jobs(monkeypatch):
+    """The jobs that the search starts."""
+    started = []
+
+    class Noted(SparkJob):
+        def start(self):
+            started.append(self)
+            super().start()
+
+    monkeypatch.setattr(spark_runner, "SparkJob", Noted)
+    return started
+
+
+def search_of(spark, marks, **arguments):
+    grids = [{**grid, "marks": [str(marks)]} for grid in GRID]
+    return GridSearchCV(Misbehaving(), grids, cv=ONE_FOLD, refit=False, sc=spark, **arguments)
+
+
+def fits_that_run(marks):
+    """Return the processes of the fits that have begun."""
+    pids = {int(name.rpartition("-")[2]) for name in os.listdir(marks)}
+    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+
+
+def assert_the_rest_is_kept(search):
+    theirs = model_selection.GridSearchCV(Misbehaving(), {"number": [1, 2]}, cv=ONE_FOLD, refit=False).fit(X, y)
+    assert search.partial
+    np.testing.assert_array_equal(
+        search.cv_results_["mean_test_score"], [*theirs.cv_results_["mean_test_score"], *[np.nan] * 6]
+    )
+
+
+def hung(marks, also=2):
+    """Return whether so many fits hang: the two that go well have gone before."""
+    return len(os.listdir(marks)) >= 2 + also
+
+
+def test_when_time_is_up_nothing_waits_for_slots_that_hang(spark, marks, jobs):
+    GridSearchCV(Misbehaving(), {"number": [1, 2]}, cv=2, refit=False, sc=spark).fit(X, y)  # the workers are there
+    with pytest.warns(UserWarning, match="ended early"):
+        search = search_of(spark, marks, max_time=6).fit(X, y)
+    assert hung(marks), "too busy a machine: the fits that hang have not begun"
+    assert_the_rest_is_kept(search)
+    assert len(jobs) == 2, "one job for each search, and none that tidies up"
+    assert wait_until(lambda: len(fits_that_run(marks)) == 0, seconds=30), "what hung is killed with its job"
+
+
+# Before the first signal is caught, SIGTERM is the job's own to handle.
+@pytest.mark.parametrize(
+    ("owner", "moment", "number"),
+    [
+        (SparkJob, "cancel", signal.SIGINT),
+        (SparkRunner, "release", signal.SIGINT),
+        (SparkRunner, "release", signal.SIGTERM),
+    ],
+)
+def test_a_second_signal_loses_nothing(spark, marks, monkeypatch, owner, moment, number):
+    does = getattr(owner, moment)
+    sent = []
+
+    def interrupted(self):
+        if not sent:
+            sent.append(number)
+            os.kill(os.getpid(), number)
+            time.sleep(0.1)  # it arrives
+        return does(self)
+
+    def interrupt():
+        assert wait_until(lambda: hung(marks))
+        time.sleep(1)  # what has ended arrives
+        os.kill(os.getpid(), signal.SIGINT)
+
+    first = threading.Thread(target=interrupt)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    search = search_of(spark, marks)
+    monkeypatch.setattr(owner, moment, interrupted)
+    first.start()
+    with pytest.warns(UserWarning, match="ended early"):
+        search.fit(X, y)
+    first.join()
+    assert sent == [number]
+    assert_the_rest_is_kept(search)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_the_first_signal_is_not_ignored_at_the_end_of_a_whole_search(spark, marks, monkeypatch):
+    monkeypatch.setattr(SparkRunner, "release", lambda self: os.kill(os.getpid(), signal.SIGINT) or time.sleep(5))
+    with pytest.raises(KeyboardInterrupt):
+        GridSearchCV(DummyClassifier(), {"strategy": ["prior"]}, cv=2, refit=False, sc=spark).fit(X, y)
+
+
+def test_signals_are_ignored_for_a_time_and_told(caplog):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with interrupts_ignored():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+    assert [one.getMessage() for one in caplog.records] == 2 * [
+        "the search is ending already, with the results that it has"
+    ]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_outside_the_main_thread_signals_are_left_alone():
+    before = signal.getsignal(signal.SIGINT)
+    seen = []
+
+    def ignored():
+        with interrupts_ignored():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=ignored)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+def test_workers_forget_the_data_when_the_search_has_ended(spark):
+    data = np.ones((60_000, 8))  # large enough to be mapped
+    GridSearchCV(DummyClassifier(), {"strategy": ["prior", "stratified"]}, cv=2, refit=False, sc=spark).fit(
+        data, np.arange(60_000) % 2
+    )
+
+    def mapping():
+        found = []
+        for process in psutil.process_iter():
+            try:
+                maps = Path(f"/proc/{process.pid}/maps").read_text()
+            except OSError:
+                continue
+            if ".shared" in maps and os.getpid() in [parent.pid for parent in process.parents()]:
+                found.append(process.pid)
+        return found
+
+    assert wait_until(lambda: mapping() == [], seconds=20)
