@@ -33,6 +33,10 @@ class MemoryExhaustedError(HptSparkError):
     """A process that this package has started has no memory left; the message names the setting to change."""
 
 
+class SparkEndedError(HptSparkError):
+    """Spark was stopped, or its job cancelled, while it was needed; the message says how to go on."""
+
+
 NO_PYSPARK = "PySpark is not installed; a cluster brings its own, elsewhere run: pip install 'hpt-spark[spark]'."
 OUT_OF_MEMORY = (
     "Java, which runs Spark, has no memory left; give it more, e.g. --set spark.conf.spark.driver.memory=4g "

@@ -21,6 +21,7 @@ from hpt_spark.errors import (
     HptSparkError,
     MemoryExhaustedError,
     MissingDependencyError,
+    SparkEndedError,
 )
 from hpt_spark.folders import is_local
 from hpt_spark.java import check_java
@@ -64,9 +65,9 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
         _suit_our_queries(session)
         with _cut_answers_given_up():
             yield session
-    except HptSparkError:
-        raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, HptSparkError) and not isinstance(error, SparkEndedError):
+            raise
         if _java_ran_out_of_memory():
             raise MemoryExhaustedError(OUT_OF_MEMORY) from None
         raise

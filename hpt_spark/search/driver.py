@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import math
+import os
+import sys
 import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hpt_spark.errors import HptSparkError
+from hpt_spark.errors import NO_PYSPARK, HptSparkError, MissingDependencyError, SparkEndedError
 from hpt_spark.folders import FolderLock, open_folder
 from hpt_spark.search.continuing import Trainings
 from hpt_spark.search.engine import Engine
@@ -21,11 +25,24 @@ from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
 from hpt_spark.search.failures import without_score
 from hpt_spark.search.fingerprint import fingerprint
 from hpt_spark.search.interrupts import interrupts_ignored
-from hpt_spark.search.journal import Journal
+from hpt_spark.search.journal import Journal, JournalledEvaluation
 from hpt_spark.search.threads import uncapped, warnings_of
 
 if TYPE_CHECKING:
     from hpt_spark.search.spark_runner import SparkRunner
+
+
+_spark_of_parent: Any = None
+
+
+def _remember_spark_of_parent() -> None:
+    """Remember the SparkContext that a fork has copied: two processes cannot talk over its one connection."""
+    global _spark_of_parent
+    context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
+    _spark_of_parent = getattr(context, "_active_spark_context", None)
+
+
+os.register_at_fork(after_in_child=_remember_spark_of_parent)
 
 
 class EndedEarlyError(Exception):
@@ -44,6 +61,9 @@ class SearchRun:
         The parameter of which each evaluation gives its candidates more (halving).
     lock : FolderLock or None
         What keeps other drivers from the journal, where the caller holds it already.
+    is_one_of_many : bool
+        Whether the journal is shared with the same search on other data, or with other parameters,
+        and each has a folder of its own in it.
 
     Attributes
     ----------
@@ -60,10 +80,13 @@ class SearchRun:
         max_time: float | None,
         resource: str | None = None,
         lock: FolderLock | None = None,
+        is_one_of_many: bool = False,
     ) -> None:
-        self._context = context
+        self._given = context
         self._trainings = Trainings(resource)
-        self._journal = None if journal is None else Journal(open_folder(journal))
+        self._journal_uri = journal
+        self._is_one_of_many = is_one_of_many
+        self._journal: Journal | None = None
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._held = ExitStack()
         self._ending = ExitStack()
@@ -75,10 +98,21 @@ class SearchRun:
         self.reuse: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, cuts=0, matrices=0)
 
     def __enter__(self) -> SearchRun:
-        if self._journal is not None and self._lock is None:
+        try:
+            from hpt_spark.search.spark_job import spark_context
+        except ImportError:
+            raise MissingDependencyError(NO_PYSPARK) from None
+        self._context = spark_context(self._given, _spark_of_parent)  # before any file is touched
+        if self._journal_uri is not None and not self._is_one_of_many:
+            self._open_journal(self._journal_uri)
+        return self
+
+    def _open_journal(self, uri: str) -> Journal:
+        self._journal = Journal(open_folder(uri))
+        if self._lock is None:
             folder = self._journal.folder
             self._lock = self._held.enter_context(FolderLock(folder, f"the journal {folder}"))
-        return self
+        return self._journal
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
@@ -119,13 +153,25 @@ class SearchRun:
 
     def _ended(self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]]) -> Iterator[Sequence[tuple[Fit, Any]]]:
         """Yield fits with their results as they end, which then are in `found` and in the journal."""
+        from hpt_spark.search.spark_job import stop_told
+
+        try:
+            with stop_told(self._context):
+                yield from self._ended_while_spark_runs(evaluation, found)
+        except SparkEndedError as error:
+            way_on = self._way_on("With a folder as journal=, a search goes on from what it has found.")
+            raise SparkEndedError(f"{error} {way_on}") from None
+
+    def _ended_while_spark_runs(
+        self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]]
+    ) -> Iterator[Sequence[tuple[Fit, Any]]]:
         fits = evaluation.fits
         self.reuse["fits"] += len(fits)
         runner = self._spark_runner()
         evaluation = dataclasses.replace(evaluation, threads=runner.threads)
         journalled = None
-        if self._journal is not None:
-            journalled = self._journal.next_evaluation(fingerprint(evaluation), fits)
+        if self._journal_uri is not None:
+            journalled = self._journalled(evaluation, self._journal_uri)
             found.update(journalled.results)
             yield list(journalled.results.items())
             self.reuse["resumed"] += len(journalled.results)
@@ -147,20 +193,33 @@ class SearchRun:
         finally:
             self.reuse.update(trainings=engine.trainings, cuts=engine.cuts, matrices=engine.matrices)
 
+    def _journalled(self, evaluation: Evaluation, uri: str) -> JournalledEvaluation:
+        """Return the journal's record of the evaluation, with what an earlier run has left of it."""
+        depends_on = fingerprint(evaluation)
+        journal = self._journal
+        if journal is None:  # only now is known which of many searches this is
+            name = hashlib.sha1(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
+            journal = self._open_journal(f"{str(uri).rstrip('/')}/search-{name}")
+        return journal.next_evaluation(depends_on, evaluation.fits)
+
     def _spark_runner(self) -> SparkRunner:
         """Return the runner of all evaluations of this search."""
         if self._runner is None:
-            from hpt_spark.search.spark_runner import SparkRunner, spark_context
+            from hpt_spark.search.spark_runner import SparkRunner
 
-            self._runner = SparkRunner(spark_context(self._context))
+            self._runner = SparkRunner(self._context)
         return self._runner
 
     def release(self) -> None:
         """Give the executors' memory and disks back: all fits are done."""
         try:
-            if self._runner is not None:
-                self._runner.release()
-                self._runner = None
+            if self._runner is None:
+                return
+            from hpt_spark.search.spark_job import stop_told
+
+            runner, self._runner = self._runner, None
+            with suppress(SparkEndedError), stop_told(self._context):  # which has given everything back
+                runner.release()
         finally:
             self._ending.close()
 
@@ -178,9 +237,9 @@ class SearchRun:
             self._ending.enter_context(interrupts_ignored())
         self.partial = True
 
-    def _way_on(self) -> str:
+    def _way_on(self, without_journal: str) -> str:
         if self._journal is None:
-            return "Give it more time (max_time), or a journal to resume from."
+            return without_journal
         return f"The same search, started again, goes on from the journal {self._journal.folder}."
 
     def _end_early(self, evaluation: Evaluation, missing: list[Fit], found: dict[Fit, dict[str, Any]]) -> None:
@@ -192,7 +251,8 @@ class SearchRun:
         if not whole:
             raise HptSparkError(
                 f"the search was ended after {len(found)} of {len(evaluation.fits)} fits, before any candidate had all "
-                f"its folds: there is no best one. {self._way_on()}"
+                f"its folds: there is no best one. "
+                f"{self._way_on('Give it more time (max_time), or a journal to resume from.')}"
             )
         warnings.warn(
             f"The search was ended early: {len(missing)} of {len(evaluation.fits)} fits are missing and count as "

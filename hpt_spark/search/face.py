@@ -7,14 +7,18 @@ Everything but the fits is scikit-learn's own code: the checks and their message
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable
+from contextvars import ContextVar
 from math import floor, log
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sklearn import model_selection
+from sklearn.base import clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
 
+from hpt_spark.errors import InputError
 from hpt_spark.search.driver import EndedEarlyError, SearchRun
 from hpt_spark.search.parallel_variable import replace_parallel
 
@@ -25,6 +29,12 @@ if TYPE_CHECKING:
 
 Search = TypeVar("Search", bound=type)
 
+# Attributes that mean something to one fit in one process: the lock, and scikit-learn's own (from 1.9 on).
+OF_A_FIT = ("journal_lock", "_callback_fit_ctx", "_skl_callbacks_to_teardown")
+
+# Not an attribute of the search, which anybody may pickle or copy while it is fitted: it holds Spark and a lock.
+_running: ContextVar[SearchRun] = ContextVar("_running")
+
 SPARK_ARGUMENTS = ("sc", "journal", "max_time")
 
 SPARK_ARGUMENTS_DOC = """
@@ -33,7 +43,9 @@ SPARK_ARGUMENTS_DOC = """
 
     journal : str, default=None
         A folder in which results are kept as they arrive. The same search started again with the
-        same folder runs only what is missing; another search is refused.
+        same folder runs only what is missing; another search is refused. A clone of the search keeps
+        each of its fits in a folder of its own in there, so that each outer fold of
+        ``cross_val_score`` has one.
 
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
@@ -64,47 +76,65 @@ class OnSpark:
     journal: str | None
     max_time: float | None
     journal_lock: FolderLock | None = None  # where who calls `fit` has the journal locked already
+    _is_clone_with_journal = False
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Run fit with all sets of parameters; scikit-learn's ``fit``, with the fits on Spark."""
+        _refuse_searches_within(self.estimator)  # type: ignore[attr-defined]
         resource = getattr(self, "resource", None)  # of halving
-        with SearchRun(self.sc, self.journal, self.max_time, resource, self.journal_lock) as run:
-            # Not an attribute that a fitted search keeps: it holds the SparkContext and the lock.
-            self._spark_run = run
+        is_one_of_many = self._is_clone_with_journal and self.journal_lock is None
+        lock, self.journal_lock = self.journal_lock, None
+        with SearchRun(self.sc, self.journal, self.max_time, resource, lock, is_one_of_many) as run:
+            before = _running.set(run)
             try:
                 super().fit(X, y, **params)  # type: ignore[misc]
             finally:
-                del self._spark_run
-                self.journal_lock = None
+                _running.reset(before)
         self.partial = run.partial
         self.reuse = dict(run.reuse)
         return self
 
     # scikit-learn looks for the name `callback_ctx` in this signature (from 1.9 on).
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
-        run_search = super()._run_search  # type: ignore[misc]
-        replace_parallel(evaluate_candidates, self._spark_run.results)
+        run, run_search = _running.get(), super()._run_search  # type: ignore[misc]
+        replace_parallel(evaluate_candidates, run.results)
         more = {"callback_ctx": callback_ctx} if "callback_ctx" in inspect.signature(run_search).parameters else {}
         try:
             run_search(evaluate_candidates, **more)
         except EndedEarlyError:
             _count_finished_rungs(self)
-        self._spark_run.release()  # before the refit, which may need the memory
+        run.release()  # before the refit, which may need the memory
 
     def __sklearn_clone__(self) -> Any:
-        # A SparkContext cannot be copied: the clone gets the same one.
-        context, self.sc = self.sc, None
-        try:
-            copied = super().__sklearn_clone__()  # type: ignore[misc]
-        finally:
-            self.sc = context
-        copied.sc = context
-        return copied
+        # A SparkContext cannot be copied: the clone gets the same one. A copy is cloned, because another thread may
+        # read this search's own meanwhile.
+        cloned = super(OnSpark, copy.copy(self)).__sklearn_clone__()  # type: ignore[misc]
+        cloned.sc = self.sc
+        cloned._is_clone_with_journal = self.journal is not None
+        return cloned
 
     def __getstate__(self) -> dict[str, Any]:
         # Nor can it be pickled: a search takes the active one where it is loaded.
         state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
-        return {**state, "sc": None}
+        return {name: value for name, value in state.items() if name not in OF_A_FIT} | {"sc": None}
+
+
+def _refuse_searches_within(estimator: Any) -> None:
+    """Raise InputError when the fits of `estimator` are searches on Spark themselves."""
+    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+        return  # which scikit-learn refuses
+    within = {"": estimator, **estimator.get_params(deep=True)}
+    searches = {name: value for name, value in within.items() if isinstance(value, OnSpark)}
+    if searches:
+        cloned = clone(estimator).get_params(deep=True)
+        for name, search in searches.items():
+            if cloned.get(name) is search:
+                continue  # frozen: it is not fitted again
+            place = f"the estimator's {name}" if name else "the estimator"
+            raise InputError(
+                f"{place} is a search on Spark itself, and within a search that cannot be: the SparkContext stays in "
+                "the driver's process. Use scikit-learn's own search there, or scikit-learn's own around this one."
+            )
 
 
 def _count_finished_rungs(search: Any) -> None:

@@ -5,6 +5,8 @@ Python worker, Spark would count a failed task, and a local master would give up
 Here the worker only sees that its child is gone, knows by which signal, and starts another one.
 
 The child lives as long as the worker: it keeps the mapped data and a fold's matrices between tasks.
+Only for a search of a driver whose imports have changed it is started anew, because it would know
+modules as they were.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import cloudpickle
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.matrix.node_share import SharedObject
+from hpt_spark.search.driver_imports import DriverImports
 from hpt_spark.search.paths import Path
 from hpt_spark.search.worker import PathResult, forget, run_paths
 
@@ -58,8 +61,11 @@ class FitProcess:
         self._process: Any = None
         self._to_child: Connection
         self._from_child: Connection
+        self._imports: tuple[DriverImports, list[str]] | None = None
 
-    def run(self, shared: SharedObject, file: str, paths: Sequence[Path]) -> Iterator[tuple[Path, bytes | Death]]:
+    def run(
+        self, shared: SharedObject, file: str, paths: Sequence[Path], imports: DriverImports
+    ) -> Iterator[tuple[Path, bytes | Death]]:
         """Yield each path with its pickled result, or with how it killed the process.
 
         Parameters
@@ -69,7 +75,10 @@ class FitProcess:
         file : str
             Its file on this node.
         paths : sequence of Path
+        imports : DriverImports
+            What the driver's modules are when the search begins.
         """
+        self._suit(imports)
         left = list(paths)
         try:
             while left:
@@ -80,8 +89,14 @@ class FitProcess:
                     if isinstance(answer, Death):
                         break
         finally:
-            if left and self._process is not None:
-                self._process.kill()  # its answers are waited for no longer
+            if left:
+                self._end()  # its answers are waited for no longer
+
+    def _suit(self, imports: DriverImports) -> None:
+        """Let the child import what the driver does; Spark changes this worker's own path, too (``addPyFile``)."""
+        if (imports, sys.path) != self._imports:
+            self._end()
+            self._imports = (imports, list(sys.path))
 
     def _ask(self, request: tuple[Any, ...]) -> None:
         if self._process is None or not self._process.is_alive():
@@ -100,27 +115,46 @@ class FitProcess:
             if answer.startswith(ERROR):
                 raise HptSparkError(answer[len(ERROR) :].decode())
             return answer
+        return _death(self._gone())
+
+    def _end(self) -> None:
+        """End the child, if there is one."""
+        if self._process is not None:
+            self._process.kill()
+            self._gone()
+
+    def _gone(self) -> int:
+        """Wait until the child has ended, and return its exit code."""
         process, self._process = self._process, None
         process.join()
         self._to_child.close()
         self._from_child.close()
-        return _death(process.exitcode)
+        return int(process.exitcode)
 
     def _start(self) -> None:
         # A fork shares what is imported. But native threads do not survive one, and a library
-        # that has started some (OpenMP) would wait for them in the child for ever.
-        start: Any = multiprocessing.get_context("fork" if _threads_of_this_process() == 1 else "spawn")
+        # that has started some (OpenMP) would wait for them in the child for ever. Nor may it share
+        # a module that the driver has loaded anew since.
+        imports = None if self._imports is None else self._imports[0]
+        is_stale = imports is not None and imports.are_stale_here()
+        start: Any = multiprocessing.get_context(
+            "fork" if _threads_of_this_process() == 1 and not is_stale else "spawn"
+        )
         requests, self._to_child = start.Pipe(duplex=False)
         self._from_child, answers = start.Pipe(duplex=False)
-        self._process = start.Process(target=_serve, args=(requests, answers, self._to_child, os.getpid()))
+        self._process = start.Process(target=_serve, args=(requests, answers, self._to_child, os.getpid(), imports))
         self._process.start()
         requests.close()
         answers.close()
 
 
-def _serve(requests: Connection, answers: Connection, other_end: Connection, parent: int) -> None:
+def _serve(
+    requests: Connection, answers: Connection, other_end: Connection, parent: int, imports: DriverImports | None
+) -> None:
     """Answer the parent's requests until it is gone; what the child does."""
     other_end.close()
+    if imports is not None:
+        imports.take_effect()
     _end_with(parent)
     _leave_sockets_to_the_parent()
     file = None

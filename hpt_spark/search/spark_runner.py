@@ -17,15 +17,15 @@ from py4j.protocol import Py4JError
 from pyspark import Broadcast, SparkContext, SparkFiles, TaskContext
 from pyspark.accumulators import Accumulator, AccumulatorParam
 
-from hpt_spark.errors import HptSparkError
 from hpt_spark.matrix.node_share import PIECE_BYTES, SharedObject, path_on_this_node, put_in_place, read_in_pieces
 from hpt_spark.search import between_tasks
+from hpt_spark.search.driver_imports import DriverImports
 from hpt_spark.search.fit_process import Death, FitProcess
 from hpt_spark.search.forecast import MemoryLimit
 from hpt_spark.search.memory_limit import memory_limit
 from hpt_spark.search.paths import Path
 from hpt_spark.search.slots import cores_of_task, is_true, planned_slots, slots_of_executor, workers_are_reused
-from hpt_spark.search.spark_job import SparkJob, explained
+from hpt_spark.search.spark_job import SparkJob
 from hpt_spark.search.worker import PathResult
 from hpt_spark.session import use_this_python
 
@@ -39,14 +39,6 @@ SECONDS_TOGETHER = 0.25
 # A task that only tidies up waits so long for the other slots to get one of their own.
 SECONDS_TO_SPREAD = 0.2
 SECONDS_TO_TIDY_UP = 20.0
-
-
-def spark_context(given: Any) -> SparkContext:
-    """Return the SparkContext that a search was `given`, itself or its session, or the active one."""
-    context = getattr(given, "sparkContext", given) or SparkContext._active_spark_context
-    if context is None:
-        raise HptSparkError("there is no active SparkContext; start Spark first or give the search one as sc=.")
-    return context
 
 
 class SparkRunner:
@@ -65,6 +57,7 @@ class SparkRunner:
         self._sent: str | None = None
         self._used: set[str] = set()
         self._has_cancelled = False
+        self._imports = DriverImports.of_now(self._is_local)
 
     @property
     def threads(self) -> int:
@@ -122,7 +115,7 @@ class SparkRunner:
         """
         arrived: SimpleQueue[Ended] = SimpleQueue()
         results = self._context.accumulator([], _Results(arrived))
-        job = SparkJob(self._context, tasks, _RunTask(shared, self._pieces_of(shared), results, alone))
+        job = SparkJob(self._context, tasks, _RunTask(shared, self._pieces_of(shared), results, alone, self._imports))
         job.start()
         try:
             while (job.is_alive() or not arrived.empty()) and time.monotonic() < deadline:
@@ -130,8 +123,8 @@ class SparkRunner:
                     handed_over = time.monotonic()
                     yield ended
                     job.join(max(0.0, handed_over + SECONDS_TOGETHER - time.monotonic()))
-            if job.error is not None:
-                raise explained(job.error)
+            if failure := job.failure(self._is_local):
+                raise failure
         finally:
             self._has_cancelled |= job.is_alive()
             # In a thread of its own it comes to its end also where another Ctrl-C raises here: a job that goes on
@@ -236,12 +229,18 @@ class _RunTask:
     """What a task does, as a class, so that only these fields are shipped."""
 
     def __init__(
-        self, shared: SharedObject, pieces: list[Broadcast[_Piece]], results: Accumulator[list[Ended]], alone: bool
+        self,
+        shared: SharedObject,
+        pieces: list[Broadcast[_Piece]],
+        results: Accumulator[list[Ended]],
+        alone: bool,
+        imports: DriverImports,
     ) -> None:
         self._shared = shared
         self._pieces = pieces
         self._results = results
         self._alone = alone
+        self._imports = imports
 
     def __call__(self, tasks: Iterable[Sequence[Path]]) -> None:
         context = TaskContext.get()
@@ -250,7 +249,9 @@ class _RunTask:
             if lost_before and not self._alone:
                 self._results.add([(path, Death("its executor was lost twice")) for path in paths])
             else:
-                self._results.add(list(_fit_process.run(self._shared, self._locate(self._shared), paths)))
+                self._results.add(
+                    list(_fit_process.run(self._shared, self._locate(self._shared), paths, self._imports))
+                )
         between_tasks.keep_it_short()
 
     def _locate(self, shared: SharedObject) -> str:

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import cloudpickle
@@ -18,6 +19,7 @@ from sklearn import model_selection
 from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV
+from hpt_spark.errors import HptSparkError
 from hpt_spark.sections import SparkSection
 from hpt_spark.session import spark_session
 
@@ -206,6 +208,24 @@ def test_random_processes_of_the_cluster_are_killed(cluster, context, marks):
 @pytest.mark.parametrize("seed", range(1, 7))
 def test_many_random_processes_of_the_cluster_are_killed(cluster, context, marks, seed):
     kill_at_random(cluster, context, marks, seed, deaths=6)
+
+
+def test_a_module_that_the_executors_lack_is_named_and_can_be_sent_later(context, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    code = "from sklearn.dummy import DummyClassifier\nclass Ours(DummyClassifier):\n    pass\n"
+    (tmp_path / "late_on_cluster.py").write_text(code)
+    from late_on_cluster import Ours
+
+    search = GridSearchCV(Ours(), {"strategy": ["prior", "uniform"]}, cv=2, sc=context)
+    told = (
+        "^the executors cannot import the module late_on_cluster: send it with spark-submit --py-files or sc.addPyFile"
+    )
+    with pytest.raises(HptSparkError, match=told):
+        search.fit(X, y)
+    with zipfile.ZipFile(tmp_path / "sent.zip", "w") as archive:
+        archive.writestr("late_on_cluster.py", code)
+    context.addPyFile(str(tmp_path / "sent.zip"))
+    assert search.fit(X, y).best_score_ > 0
 
 
 @pytest.mark.parametrize("where", ["local[1]", "local[2]", "cluster"])

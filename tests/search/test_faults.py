@@ -139,17 +139,6 @@ def test_an_exception_that_cannot_travel_is_told_all_the_same(spark, marks):
     assert UnfriendlyError(1, 2).args == ("1 and 2",)
 
 
-def test_what_a_worker_cannot_load_is_named(spark, marks, tmp_path, monkeypatch):
-    (tmp_path / "only_on_the_driver.py").write_text(
-        "from sklearn.dummy import DummyClassifier\nclass Ours(DummyClassifier):\n    pass\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    from only_on_the_driver import Ours
-
-    with pytest.raises(HptSparkError, match="No module named 'only_on_the_driver'"):
-        GridSearchCV(Ours(), {"strategy": ["prior"]}, cv=2, sc=spark).fit(X, y)
-
-
 def test_halving_that_runs_out_of_time_keeps_its_finished_rungs(spark, marks):
     grid = {"number": list(range(6)), "marks": [str(marks)]}
     halving = {"factor": 2, "random_state": 0, "cv": 2, "min_resources": 30}

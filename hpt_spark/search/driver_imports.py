@@ -1,0 +1,124 @@
+"""What the driver imports its modules from, so that the processes of the fits import the same ones."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import site
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from typing import Any
+
+# Of what is installed a process knows one release for life, as the driver does.
+FOLDERS = {
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    *site.getsitepackages(),
+    site.getusersitepackages(),
+}
+INSTALLED = tuple(f"{folder}{os.sep}" for folder in {*FOLDERS, *map(os.path.realpath, FOLDERS)})
+# Spark and this package may come in archives, outside of these folders.
+OF_SPARK = {"hpt_spark", "hpt_spark_jobs", "pyspark", "py4j"}
+STARTED = time.time()
+_loads: dict[str, tuple[ModuleSpec, int]] = {}  # of each module the last specification, and how often it came anew
+
+
+@dataclass(frozen=True)
+class DriverImports:
+    """The state of the driver's imports when a search begins.
+
+    Parameters
+    ----------
+    path : tuple of str or None
+        Where its modules come from, in the order of its ``sys.path``; None where the workers do not
+        see these places, and have their own.
+    prefix : str
+        Its Python environment.
+    loads : tuple of (str, str, int)
+        The modules that it has loaded and that are not installed: their names, their files, and a
+        number that changes when one is loaded anew, by ``importlib.reload``, say.
+    """
+
+    path: tuple[str, ...] | None
+    prefix: str
+    loads: tuple[tuple[str, str, int], ...]
+
+    @classmethod
+    def of_now(cls, is_local: bool) -> DriverImports:
+        """Return the imports of this process, for workers of its own machine or of others."""
+        path = None
+        if is_local:
+            # A relative entry means another place to a process that was started elsewhere.
+            path = tuple(os.path.abspath(entry) for entry in sys.path if isinstance(entry, str))
+        loads = ((name, os.path.abspath(str(spec.origin)), _load_number(name, spec)) for name, spec in _own_modules())
+        return cls(path, sys.prefix, tuple(loads))
+
+    def take_effect(self) -> None:
+        """Let this process import what the driver has imported, and else from where the driver would."""
+        own = [entry for entry in sys.path if isinstance(entry, str)]
+        driver_s = self.path or ()
+        # The driver's order decides which module a name means.
+        first, last = (driver_s, own) if self.prefix == sys.prefix else (own, driver_s)
+        sys.path[:] = dict.fromkeys([*first, *last])
+        if self.path is not None:
+            sys.meta_path.insert(0, _LoadedFiles({name: file for name, file, _ in self.loads}))
+        importlib.invalidate_caches()
+
+    def are_stale_here(self) -> bool:
+        """Return whether this process itself has loaded one of these modules, and maybe not as the driver has it."""
+        for name, origin, number in self.loads:
+            spec = getattr(sys.modules.get(name), "__spec__", None)
+            if spec is not None and (
+                number or (self.path is not None and spec.origin != origin) or _written(spec.origin) > STARTED
+            ):
+                return True
+        return False
+
+
+class _LoadedFiles(MetaPathFinder):
+    """Finds modules by the files that the driver has loaded them from, whatever ``sys.path`` has come to since."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self._files = files
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        file = self._files.get(name, "")
+        if not os.path.isfile(file):
+            return None  # not the driver's, or in an archive
+        is_package = os.path.basename(file).startswith("__init__.")
+        within = [os.path.dirname(file)] if is_package else None
+        return importlib.util.spec_from_file_location(name, file, submodule_search_locations=within)
+
+
+def _own_modules() -> Iterator[tuple[str, ModuleSpec]]:
+    """Yield the loaded modules with a file that no installed package has, this package's left out."""
+    for name, module in sorted(sys.modules.copy().items()):
+        # Asked by getattr, a lazy module would load itself.
+        spec: Any = getattr(module, "__dict__", {}).get("__spec__")
+        origin = getattr(spec, "origin", None)
+        if not isinstance(origin, str) or not getattr(spec, "has_location", False) or name == "__main__":
+            continue
+        if name.partition(".")[0] in OF_SPARK or origin.startswith(INSTALLED):
+            continue
+        if not os.path.realpath(origin).startswith(INSTALLED):
+            yield name, spec
+
+
+def _load_number(name: str, spec: ModuleSpec) -> int:
+    """Return a number that changes with each loading, which makes a new specification."""
+    last, number = _loads.get(name, (spec, 0))
+    _loads[name] = (spec, number if last is spec else number + 1)
+    return _loads[name][1]
+
+
+def _written(file: str | None) -> float:
+    """Return when a module's file was written; 0 for one in an archive."""
+    try:
+        return os.stat(file or "").st_mtime
+    except OSError:
+        return 0.0
