@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import time
 import warnings
 from collections import Counter
@@ -13,7 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hpt_spark.errors import HptSparkError
+from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.folders import FolderLock, open_folder
 from hpt_spark.search.continuing import Trainings
 from hpt_spark.search.engine import Engine
@@ -62,7 +63,7 @@ class SearchRun:
     ) -> None:
         self._context = context
         self._trainings = Trainings(resource)
-        self._journal = None if journal is None else Journal(open_folder(journal))
+        self._journal = None if journal is None else Journal(open_folder(_named_folder(journal)))
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._held = ExitStack()
         self._lock = lock
@@ -116,6 +117,7 @@ class SearchRun:
 
     def _ended(self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]]) -> Iterator[Sequence[tuple[Fit, Any]]]:
         """Yield fits with their results as they end, which then are in `found` and in the journal."""
+        _refuse_used_up(evaluation)
         fits = evaluation.fits
         self.reuse["fits"] += len(fits)
         runner = self._spark_runner()
@@ -197,3 +199,23 @@ class SearchRun:
         )
         for fit in missing:
             found[fit] = without_score(evaluation, fit, "NotRun: the search was ended before this fit.", math.nan)
+
+
+def _named_folder(journal: Any) -> Any:
+    """Return the argument `journal`, which must name a folder: "" would be the one that the program was started in."""
+    if not isinstance(journal, (str, os.PathLike)) or not str(os.fspath(journal)).strip():
+        raise InputError(
+            f"journal={journal!r} names no folder; give a folder's path, or None to search without a journal."
+        )
+    return journal
+
+
+def _refuse_used_up(evaluation: Evaluation) -> None:
+    """Raise InputError for an argument of fit that can be gone through once only, such as a generator."""
+    for kind in ("fit", "score"):
+        for name, value in (evaluation.common.get(f"{kind}_params") or {}).items():
+            if hasattr(value, "__next__"):
+                raise InputError(
+                    f"the {kind} parameter `{name}` is a {type(value).__name__}, which can be gone through once only, "
+                    "but every fit needs it; give a list or an array."
+                )
