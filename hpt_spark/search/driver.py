@@ -17,7 +17,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hpt_spark.errors import NO_PYSPARK, HptSparkError, MissingDependencyError, SparkEndedError
+from hpt_spark.errors import NO_PYSPARK, HptSparkError, InputError, MissingDependencyError, SparkEndedError
 from hpt_spark.folders import FolderLock, open_folder
 from hpt_spark.search.continuing import Trainings
 from hpt_spark.search.engine import Engine
@@ -84,7 +84,7 @@ class SearchRun:
     ) -> None:
         self._given = context
         self._trainings = Trainings(resource)
-        self._journal_uri = journal
+        self._journal_uri = None if journal is None else _named_folder(journal)
         self._is_one_of_many = is_one_of_many
         self._journal: Journal | None = None
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
@@ -155,6 +155,7 @@ class SearchRun:
         """Yield fits with their results as they end, which then are in `found` and in the journal."""
         from hpt_spark.search.spark_job import stop_told
 
+        _refuse_used_up(evaluation)
         try:
             with stop_told(self._context):
                 yield from self._ended_while_spark_runs(evaluation, found)
@@ -262,3 +263,23 @@ class SearchRun:
         )
         for fit in missing:
             found[fit] = without_score(evaluation, fit, "NotRun: the search was ended before this fit.", math.nan)
+
+
+def _named_folder(journal: Any) -> Any:
+    """Return the argument `journal`, which must name a folder: "" would be the one that the program was started in."""
+    if not isinstance(journal, (str, os.PathLike)) or not str(os.fspath(journal)).strip():
+        raise InputError(
+            f"journal={journal!r} names no folder; give a folder's path, or None to search without a journal."
+        )
+    return journal
+
+
+def _refuse_used_up(evaluation: Evaluation) -> None:
+    """Raise InputError for an argument of fit that can be gone through once only, such as a generator."""
+    for kind, given in (("fit", evaluation.data.fit_params), ("score", evaluation.data.score_params)):
+        for name, value in given.items():
+            if hasattr(value, "__next__"):
+                raise InputError(
+                    f"the {kind} parameter `{name}` is a {type(value).__name__}, which can be gone through once only, "
+                    "but every fit needs it; give a list or an array."
+                )

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import pickle
+import sys
+from collections.abc import Mapping
 from typing import Any
 
-import cloudpickle
-import joblib
+from sklearn.base import clone
+from sklearn.metrics import check_scoring
 
+from hpt_spark.search.digests import Digester
 from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.threads import is_number_of_threads
 
-PACKAGES = ("scikit-learn", "xgboost", "lightgbm", "numpy", "scipy")
+# Is raised when a fingerprint holds more than it did: what was recorded with less cannot be trusted.
+FORMAT = "2"
+
+# They compute in every search; what else computes is met among the objects that are digested.
+PACKAGES = ("scikit-learn", "numpy", "scipy")
+
+# How scikit-learn shows an estimator, not what one computes.
+FOR_PEOPLE = frozenset({"display", "print_changed_only"})
 
 
 def fingerprint(evaluation: Evaluation) -> dict[str, str]:
@@ -21,46 +30,53 @@ def fingerprint(evaluation: Evaluation) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        ``X``, ``y``, ``folds``, ``candidates``, ``estimator``, ``threads`` (the last bits of XGBoost's
-        sums depend on them), ``fit parameters``, ``scorer``, ``settings``
-        and the release of each package that computes scores.
+        ``format``, ``X``, ``y``, ``folds``, ``candidates``, ``estimator``, ``threads`` (the last bits of
+        XGBoost's sums depend on them), each fit parameter, ``scorer``, ``settings``; the code of each function
+        and class of the user's own that one of them uses, and the values that this code uses;
+        the release of Python and of each installed package that was met.
+
+    Raises
+    ------
+    InputError
+        When one of them holds what cannot be compared with that of another run, such as a lock.
     """
     common = dict(evaluation.common)
+    digester = Digester()
     found = {
-        "X": digest(evaluation.X),
-        "y": digest(evaluation.y),
-        "folds": digest(evaluation.folds),
-        "candidates": digest([dict(candidate) for candidate in evaluation.candidates]),
-        "estimator": digest([_name(type(evaluation.estimator)), evaluation.estimator.get_params()]),
-        "threads": digest(_threads(evaluation)),
-        "fit parameters": digest([evaluation.data.fit_params, evaluation.data.score_params]),
-        "scorer": digest(common.pop("scorer")),
-        "settings": digest([common.get("error_score"), common.get("return_train_score")]),
+        "format": FORMAT,
+        "X": digester.digest("X", evaluation.X),
+        "y": digester.digest("y", evaluation.y),
+        "folds": digester.digest("folds", [list(fold) for fold in evaluation.folds]),
+        "estimator": digester.digest("estimator", evaluation.estimator, cloned=True),
+        "candidates": digester.digest(
+            "candidates", [dict(candidate) for candidate in evaluation.candidates], "use", cloned=True
+        ),
+        "threads": digester.digest("threads", _threads(evaluation)),
     }
-    for package in PACKAGES:
-        try:
-            found[f"{package} release"] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    for kind, given in (("fit", evaluation.data.fit_params), ("score", evaluation.data.score_params)):
+        for name, value in sorted(given.items()):
+            found[f"{kind} parameter `{name}`"] = digester.digest(f"{kind} parameter `{name}`", value)
+    found["scorer"] = digester.digest("scorer", _scorer(common.pop("scorer"), evaluation.estimator))
+    config = {name: value for name, value in evaluation.sklearn_config.items() if name not in FOR_PEOPLE}
+    settings = [common.get("error_score"), common.get("return_train_score"), config]
+    found["settings"] = digester.digest("settings", settings)
+    releases = {name: importlib.metadata.version(name) for name in PACKAGES} | digester.releases
+    releases["Python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return found | digester.code | {f"{name} release": release for name, release in sorted(releases.items())}
 
 
-def digest(value: Any) -> str:
-    """Return a digest of `value` that is the same in another process.
-
-    joblib's hash goes by values: equal arrays (mapped ones too), sets and dicts have equal hashes. What it cannot
-    pickle, such as a lambda, goes by the bytes of its code, which are stable for one Python release.
-    """
-    try:
-        return str(joblib.hash(value, hash_name="sha1", coerce_mmap=True))
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return hashlib.sha1(cloudpickle.dumps(value, protocol=5)).hexdigest()
+def _scorer(scorer: Any, estimator: Any) -> Any:
+    """Return the scorer, or None for the estimator's own ``score``, whose scorer holds a perhaps fitted estimator."""
+    if hasattr(estimator, "score") and type(scorer) is type(check_scoring(clone(estimator))):
+        return None
+    return scorer
 
 
-def _threads(evaluation: Evaluation) -> dict[str, Any]:
+def _threads(evaluation: Evaluation) -> Mapping[str, Any]:
+    """Return the threads of the estimator, and those of a task where a candidate's value may be held to them."""
     params = evaluation.unfitted().get_params()
-    return {name: value for name, value in params.items() if name.rpartition("__")[2] == "n_jobs"}
-
-
-def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+    found = {name: value for name, value in params.items() if is_number_of_threads(name)}
+    values = [pair for candidate in evaluation.candidates for pair in candidate.items()]
+    if any(is_number_of_threads(name) or hasattr(value, "get_params") for name, value in values):
+        found["of a task"] = evaluation.threads
+    return found

@@ -10,6 +10,7 @@ object stores and some Hadoop file systems cannot do.
 from __future__ import annotations
 
 import json
+import numbers
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,8 @@ import numpy as np
 from hpt_spark.errors import InputError
 from hpt_spark.folders import Folder
 from hpt_spark.search.evaluation import Fit
+
+MOST_NAMED = 8  # differences that a message lists
 
 
 class Journal:
@@ -87,11 +90,19 @@ class JournalledEvaluation:
                 found = dict(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError):
             raise self._damaged(name, 1) from None
+        if found.get("format") != fingerprint.get("format"):
+            raise InputError(
+                f"the journal {self._folder} was written by another release of hpt_spark, which recorded other things "
+                "about a search, so that its results cannot be trusted to be of this one; name another folder, or "
+                "remove this one to start anew (tune: --overwrite)."
+            )
         differing = sorted(key for key in {*found, *fingerprint} if found.get(key) != fingerprint.get(key))
         if differing:
+            more = f" and {len(differing) - MOST_NAMED} more" if len(differing) > MOST_NAMED else ""
             raise InputError(
-                f"the journal {self._folder} is of another search, different in {', '.join(differing)}; name another "
-                "folder, or remove this one to start anew (tune: --overwrite)."
+                f"the journal {self._folder} is of another search, different in "
+                f"{', '.join(differing[:MOST_NAMED])}{more}; name another folder, or remove this one to start anew "
+                "(tune: --overwrite)."
             )
 
     def _forget_records(self) -> None:
@@ -150,7 +161,16 @@ def _parsed(line: str) -> tuple[Fit, dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Return `value` as JSON holds it; Python writes and reads a float to the last bit."""
+    """Return `value` as JSON holds it; Python writes and reads a float to the last bit.
+
+    Scores of another kind (Decimal, Fraction, long double) become the floats that scikit-learn makes
+    of them in ``cv_results_``.
+    """
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
-    return value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, complex):
+        return value.real
+    is_number = isinstance(value, numbers.Number) and not isinstance(value, (int, float))
+    return float(value) if is_number else value

@@ -21,6 +21,11 @@ NAMES = frozenset(
 ALL_CORES_BY_DEFAULT = {"xgboost": "n_jobs", "lightgbm": "n_jobs", "catboost": "thread_count"}
 
 
+def is_number_of_threads(name: str) -> bool:
+    """Return whether the parameter `name`, of an estimator or of one inside it, is a number of threads."""
+    return name.rpartition("__")[2] in NAMES
+
+
 def with_threads(estimator: Any, threads: int) -> Any:
     """Let `estimator`, and those inside it, use `threads` threads where they would use all cores.
 
@@ -229,7 +234,7 @@ def _configured(estimator: Any, params: Mapping[str, Any]) -> Any:
 
 
 def _may_tell(name: str, value: Any) -> bool:
-    return name.rpartition("__")[2] in NAMES or isinstance(value, (Mapping, list, tuple)) or _is_estimator(value)
+    return is_number_of_threads(name) or isinstance(value, (Mapping, list, tuple)) or _is_estimator(value)
 
 
 def _asked(number: int) -> float:

@@ -22,7 +22,6 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV
 from hpt_spark.matrix import node_share
 from hpt_spark.matrix.node_share import share
-from hpt_spark.search.fingerprint import digest
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -178,7 +177,3 @@ def test_a_task_carries_no_data(spark, monkeypatch):
     GridSearchCV(estimator, grid, cv=2, refit=False, sc=spark).fit(texts, target)
     assert sizes
     assert max(sizes) < 20_000
-
-
-def test_equal_data_has_an_equal_digest_however_it_is_held(tmp_path):
-    assert digest(mapped(tmp_path)) == digest(DENSE) != digest(DENSE + 1)

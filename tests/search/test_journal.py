@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from hpt_spark.errors import InputError
 from hpt_spark.folders import open_folder
+from hpt_spark.search.driver import SearchRun
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.journal import Journal
 
@@ -139,6 +142,43 @@ def test_every_difference_is_named(tmp_path):
     other = {"X": "1", "y": "3", "numpy release": "9"}
     with pytest.raises(InputError, match="is of another search, different in numpy release, y; name another folder"):
         Journal(open_folder(tmp_path)).next_evaluation(other, FITS)
+
+
+def test_many_differences_are_counted(tmp_path):
+    write_three_files(tmp_path)
+    other = {f"x{number}": "1" for number in range(9)}
+    with pytest.raises(InputError, match="different in X, x0, x1, x2, x3, x4, x5, x6 and 3 more; name another folder"):
+        Journal(open_folder(tmp_path)).next_evaluation(other, FITS)
+
+
+def test_a_journal_of_another_format_is_refused_whatever_it_holds(tmp_path):
+    write_three_files(tmp_path)  # has no format, as before there were any
+    with pytest.raises(InputError, match=r"was written by another release of hpt_spark, .*; name another folder, or"):
+        Journal(open_folder(tmp_path)).next_evaluation({**FINGERPRINT, "format": "2"}, FITS)
+
+
+SCORES = [Decimal("0.1"), Fraction(1, 3), np.longdouble("0.1"), np.float32(0.1), np.float64(0.1), np.int64(3), 7, True]
+
+
+@pytest.mark.parametrize("score", [*SCORES, Decimal("nan"), Fraction(-7, 9), np.float16(2), np.True_], ids=repr)
+def test_a_score_of_any_kind_is_the_number_that_scikit_learn_makes_of_it(tmp_path, score):
+    opened(tmp_path).add([(FITS[0], {**result_of(FITS[0]), "test_scores": {"a": score}})])
+    read = opened(tmp_path).results[FITS[0]]["test_scores"]["a"]
+    expected, found = (np.array([number], dtype=np.float64) for number in (score, read))  # as in `cv_results_`
+    assert expected.tobytes() == found.tobytes()
+
+
+def test_of_a_complex_score_scikit_learn_keeps_the_real_part(tmp_path):
+    opened(tmp_path).add([(FITS[0], {**result_of(FITS[0]), "test_scores": {"a": 0.1 + 2j}})])
+    assert opened(tmp_path).results[FITS[0]]["test_scores"] == {"a": 0.1}
+
+
+@pytest.mark.parametrize("journal", ["", "   ", True, 5, b"folder", ["folder"]])
+def test_a_journal_that_names_no_folder_is_refused(journal):
+    with pytest.raises(
+        InputError, match=r"^journal=.* names no folder; give a folder's path, or None to search without"
+    ):
+        SearchRun(None, journal, None)
 
 
 def test_results_without_the_fingerprint_of_their_search_are_nobodys(tmp_path):

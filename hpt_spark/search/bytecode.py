@@ -1,0 +1,102 @@
+"""What a code object does and which names it uses, without where it was written: no file names, no line numbers."""
+
+from __future__ import annotations
+
+import dis
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any
+
+# A class body stores these: lines of the source, texts for people, and a tuple made from a set.
+NOT_BEHAVIOUR = frozenset({"__firstlineno__", "__doc__", "__static_attributes__"})
+
+
+def behaviour(code: CodeType) -> tuple[Any, ...]:
+    """Return what a code object does, as plain values and, among them, the code objects inside it.
+
+    Constants are told by value where they are loaded, so that neither their order nor a docstring,
+    which nothing loads, counts.
+    """
+    return (
+        code.co_name,
+        (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags),
+        (code.co_varnames, code.co_cellvars, code.co_freevars),
+        getattr(code, "co_exceptiontable", b""),
+        [_told(instruction) for instruction in _instructions(code)],
+    )
+
+
+@dataclass
+class Used:
+    """The names that a code object and those inside it use.
+
+    Attributes
+    ----------
+    names : set of str
+        Global names.
+    attributes : set of str
+        Names of attributes, and texts that may be such names (``getattr``).
+    imports : list of (str, int, tuple)
+        Module, level and names of each import statement.
+    """
+
+    names: set[str] = field(default_factory=set)
+    attributes: set[str] = field(default_factory=set)
+    imports: list[tuple[str, int, tuple[str, ...]]] = field(default_factory=list)
+
+
+def used_by(code: CodeType) -> Used:
+    """Return the names that `code` and the code inside it use."""
+    used = Used()
+    for inner in _all_code(code):
+        loaded: list[Any] = [0, ()]
+        for instruction in dis.get_instructions(inner):
+            name, value = instruction.opname, instruction.argval
+            if name == "IMPORT_NAME":
+                level, names = loaded[-2:]
+                used.imports.append((value, level, names or ()))
+            elif "GLOBAL" in name or name in ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
+                used.names.add(value)
+            elif instruction.opcode in dis.hasname:
+                used.attributes.add(value)
+            elif instruction.opcode in dis.hasconst or name == "LOAD_SMALL_INT":
+                loaded.append(value)
+                if isinstance(value, str) and value.isidentifier():
+                    used.attributes.add(value)
+    return used
+
+
+def absolute_name(module: str, level: int, package: str | None) -> str | None:
+    """Return the name of an imported module, or None when it is relative to nothing."""
+    if level == 0:
+        return module
+    try:
+        return importlib.util.resolve_name("." * level + module, package)
+    except (ImportError, ValueError, TypeError):
+        return None
+
+
+def _instructions(code: CodeType) -> list[dis.Instruction]:
+    instructions = [one for one in dis.get_instructions(code) if one.opname != "EXTENDED_ARG"]
+    kept = []
+    for one, after in zip(instructions, [*instructions[1:], None]):
+        if after is not None and after.opname == "STORE_NAME" and after.argval in NOT_BEHAVIOUR:
+            continue
+        kept.append(one)
+    return kept
+
+
+def _told(instruction: dis.Instruction) -> tuple[Any, ...]:
+    by_value = (dis.hasconst, dis.hasname, dis.haslocal, dis.hasfree)
+    if any(instruction.opcode in kind for kind in by_value):
+        return instruction.opname, instruction.argval
+    return instruction.opname, instruction.arg
+
+
+def _all_code(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _all_code(constant)

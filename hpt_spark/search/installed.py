@@ -1,0 +1,89 @@
+"""Which modules are of an installed library, told by its release, and which are the user's own code."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import sys
+import sysconfig
+from collections import defaultdict
+from functools import lru_cache
+from pathlib import Path
+
+# These may lie outside of site-packages (SPARK_HOME, a checkout) and still are no user's code.
+ALWAYS_LIBRARIES = frozenset({"hpt_spark", "pyspark", "py4j"})
+STANDARD_LIBRARY = tuple({sysconfig.get_path(name) + "/" for name in ("stdlib", "platstdlib")})
+
+
+def is_library(module: str | None) -> bool:
+    """Return whether a module is of the standard library or of an installed one.
+
+    Everything else is the user's: ``__main__``, a notebook's cells, modules beside the script, in a
+    zip, in an editable checkout, or made while the program runs.
+    """
+    if not module or module == "__main__":
+        return False
+    top = module.partition(".")[0]
+    if top in ALWAYS_LIBRARIES:
+        return True
+    file = _file_of(module)
+    if file is None:
+        return top in sys.stdlib_module_names
+    return _is_installed_file(file) and bool(top in sys.stdlib_module_names or releases_of(module))
+
+
+def releases_of(module: str) -> dict[str, str]:
+    """Return the releases of the distributions that a library's module is of; the standard library is Python's own."""
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return {}
+    names = _distributions().get(top, ())
+    found = {name: importlib.metadata.version(name) for name in names}
+    own = getattr(sys.modules.get(top), "__version__", None)
+    return found or ({top: str(own)} if own is not None else {})
+
+
+def compiled_file(module: str) -> Path | None:
+    """Return the file of a user's module that is machine code."""
+    file = _file_of(module)
+    return Path(file) if file is not None and file.endswith((".so", ".pyd", ".dylib")) else None
+
+
+def _file_of(module: str) -> str | None:
+    """Return where a module, or else the package that it is in, was loaded from or would be."""
+    loaded = sys.modules.get(module) or sys.modules.get(module.partition(".")[0])
+    if loaded is not None:
+        spec_of = getattr(loaded, "__spec__", None)
+        file = getattr(loaded, "__file__", None) or getattr(spec_of, "origin", None)
+        if file is None and hasattr(loaded, "__path__"):  # a namespace package is its folders
+            file = next(iter(loaded.__path__), None)
+        return None if file in (None, "built-in", "frozen") else str(file)
+    try:
+        spec = importlib.util.find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None or spec.origin in (None, "built-in", "frozen") else str(spec.origin)
+
+
+def _is_installed_file(file: str) -> bool:
+    return not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts) or file.startswith(STANDARD_LIBRARY)
+
+
+@lru_cache(maxsize=1)
+def _distributions() -> dict[str, set[str]]:
+    """Return which distributions have files in each top-level package.
+
+    ``importlib.metadata.packages_distributions`` knows this from Python 3.11 on only, and takes a second.
+    """
+    found = defaultdict(set)
+    for distribution in importlib.metadata.distributions():
+        name = distribution.metadata["Name"]
+        listed = distribution.read_text("top_level.txt")
+        if listed is None:
+            files = (distribution.read_text("RECORD") or distribution.read_text("SOURCES.txt") or "").splitlines()
+            listed = "\n".join({line.partition(",")[0].partition("/")[0] for line in files})
+        for line in listed.split("\n"):
+            top = line.strip().partition(".")[0]  # a module alone is NAME.py or NAME.cpython-311-x86_64-linux-gnu.so
+            if top and name:
+                found[top].add(name)
+    return dict(found)
