@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 from catboost import CatBoostClassifier
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightgbm import LGBMClassifier
 from sklearn import model_selection
@@ -111,6 +111,7 @@ def threads_of(estimator, around=1):
 
 
 @given(estimators, st.integers(1, 4))
+@settings(max_examples=40, deadline=None)
 def test_all_that_runs_at_the_same_time_takes_no_more_than_the_task_has(estimator, threads):
     held = with_threads(clone(estimator), threads)
     assert threads_of(held) <= threads
