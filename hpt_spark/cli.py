@@ -21,6 +21,8 @@ from typing import Any
 
 from hpt_spark.config import dump_config, load_config
 from hpt_spark.errors import NO_PYSPARK, ConfigError, HptSparkError, MissingDependencyError
+from hpt_spark.streams import make_streams_safe, say_what_was_lost
+from hpt_spark.surroundings import check_arguments
 
 JOBS = ("generate", "upload", "ingest", "build_features", "tune", "predict", "report")
 JOBS_PACKAGE = "hpt_spark_jobs"
@@ -48,13 +50,15 @@ def run_job(
     -------
     int
         0 done; 2 the configuration or the input is wrong; 1 anything else; 130 and 143 after
-        an interrupt and a SIGTERM.
+        an interrupt and a SIGTERM. Output that cannot be written changes none of them.
     """
+    make_streams_safe()
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     (options or _config_options)(parser)
     arguments = parser.parse_args(argv)
     with _unwound_by_signals() as signals:
         code = _exit_code(lambda: _run(main, arguments, options is not None), signals)
+    say_what_was_lost()
     return _interrupted(signals[0]) if signals else code
 
 
@@ -64,6 +68,7 @@ def _run(main: Callable[[Any], None], arguments: argparse.Namespace, has_options
     if has_options:
         main(arguments)
         return
+    check_arguments([*arguments.conf, *arguments.set])
     config = load_config(arguments.conf, [*arguments.set, *(["run.overwrite=true"] if arguments.overwrite else [])])
     if arguments.dry_run:
         print(dump_config(config), end="")
@@ -118,6 +123,7 @@ def _interrupted(number: int) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``hpt-spark JOB ...``; the console script."""
+    make_streams_safe()
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="hpt-spark",

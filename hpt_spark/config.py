@@ -27,7 +27,7 @@ from hpt_spark.sections import (
     TablesSection,
     UploadSection,
 )
-from hpt_spark.yaml_text import as_yaml, read_yaml, write_yaml
+from hpt_spark.yaml_text import UNFIT, EndlessError, as_yaml, read_yaml, write_yaml
 
 DEFAULT_FILE = Path(__file__).resolve().parent.parent / "conf" / "default.yaml"
 
@@ -51,6 +51,9 @@ REASONS = {
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
 }
+
+
+MOST_SHOWN = 200
 
 
 class Config(Section):
@@ -133,7 +136,8 @@ def _file_layer(path: Path) -> tuple[str, Callable[[], dict[str, Any]]]:
 
 def _setting_layer(setting: str) -> tuple[str, Callable[[], dict[str, Any]]]:
     key, equals, text = setting.partition("=")
-    origin = f"--set {key}{equals}{masked(text, key)}"
+    shown = masked(text, key)
+    origin = f"--set {key}{equals}{shown if len(shown) <= MOST_SHOWN else shown[:MOST_SHOWN] + '...'}"
     return origin, lambda: _setting_as_mapping(key, equals, text, origin)
 
 
@@ -145,10 +149,14 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
-        raise ConfigError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', None) or error}.") from None
+        raise ConfigError(f"{path} is not valid YAML{line}: {_problem(error)}.") from None
     if value is not None and not isinstance(value, dict):
         raise ConfigError(f"{path} holds {as_yaml(value)}; it needs sections such as `search:` with keys below.")
     return value or {}
+
+
+def _problem(error: Exception) -> Any:
+    return getattr(error, "problem", None) or getattr(error, "reason", None) or error
 
 
 def _setting_as_mapping(key: str, equals: str, text: str, origin: str) -> dict[str, Any]:
@@ -157,6 +165,13 @@ def _setting_as_mapping(key: str, equals: str, text: str, origin: str) -> dict[s
         raise ConfigError(f"{origin} is not of the form key=value; write e.g. --set search.cv=3.")
     try:
         value = read_yaml(text)
+    except yaml.reader.ReaderError as error:
+        raise ConfigError(
+            f"{origin}: the value holds {chr(error.character)!a}, which is no character of YAML; for a file with "
+            "such a name, rename it, or set LC_ALL=C.UTF-8."
+        ) from None
+    except EndlessError as error:
+        raise ConfigError(f"{origin}: {error.problem}.") from None
     except yaml.YAMLError:
         raise ConfigError(f"{origin}: the value is not valid YAML; quote it if it is a text.") from None
     for part in reversed(parts):
@@ -168,6 +183,8 @@ def _overlay(below: dict[str, Any], above: dict[str, Any], origin: str, origins:
     """Lay `above` over `below` in place, and note for each key where its value came from."""
     for key, value in above.items():
         path = f"{at}.{key}" if at else str(key)
+        if UNFIT.search(path):
+            raise ConfigError(f"{origin} has the key {path!a}, with a character that no key has; leave it out.")
         origins[path] = origin
         if not isinstance(value, dict) or _replaces(path, origin):
             below[key] = value

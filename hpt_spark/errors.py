@@ -17,6 +17,10 @@ class InputError(HptSparkError):
     exit_code = 2
 
 
+class JournalError(InputError):
+    """The journal is of another search, or damaged; the message says which, and how to begin anew."""
+
+
 class ConfigError(InputError):
     """The configuration is wrong; the message lists every problem at once."""
 

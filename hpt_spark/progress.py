@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from tqdm import tqdm
@@ -39,7 +40,7 @@ class Progress:
         self._left: float | None = None
         self._log = logging.getLogger("hpt_spark.progress")
         self._started = self._last_line = time.monotonic()
-        self._bar = _bar(label, total, unit, done) if sys.stderr.isatty() else None
+        self._bar = _bar(label, total, unit, done) if _is_terminal(sys.stderr) else None
 
     def advance(self, amount: float = 1, note: str = "", left: float | None = None) -> None:
         """Add `amount` of finished work.
@@ -55,12 +56,20 @@ class Progress:
         self.done += amount
         self._left = left
         if self._bar is not None:
-            if note:
-                self._bar.set_postfix_str(note, refresh=False)
-            self._bar.update(amount)
+            try:
+                if note:
+                    self._bar.set_postfix_str(note, refresh=False)
+                self._bar.update(amount)
+            except (OSError, ValueError):  # the terminal has gone; the work has not
+                self._give_bar_up()
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             self._log.info("%s", self.line(note))
+
+    def _give_bar_up(self) -> None:
+        if self._bar is not None:
+            self._bar.disable = True  # it would try to write once more when it is forgotten
+            self._bar = None
 
     def line(self, note: str = "") -> str:
         """Return the progress as one line of text."""
@@ -86,9 +95,17 @@ class Progress:
 
     def __exit__(self, error_type: type[BaseException] | None, *_: Any) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError, ValueError):
+                self._bar.close()
         elif error_type is None:
             self._log.info("%s", self.line())
+
+
+def _is_terminal(stream: Any) -> bool:
+    """Return whether `stream` is one; a process may have no stderr (None), or one that was closed."""
+    with suppress(ValueError):
+        return stream is not None and bool(stream.isatty())
+    return False
 
 
 def _bar(label: str, total: float | None, unit: str, done: float) -> tqdm:

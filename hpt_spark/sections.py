@@ -9,22 +9,38 @@ from typing import Any, Literal, Union, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from hpt_spark.yaml_text import as_yaml
+from hpt_spark.yaml_text import UNFIT, as_yaml
 
 FeatureSet = Literal["brand_model", "weekday", "hour", "weekday_hour", "app", "label", "category", "category_word"]
 FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
 
-MASTERS = r"local|local\[(\*|[1-9]\d*)(, *\d+)?\]|local-cluster\[\d+, *\d+, *\d+\]|yarn|(spark|k8s|mesos)://.+"
+MASTERS = r"local|local\[(\*|[1-9]\d*)(, *\d+)?\]|local-cluster\[\d+, *\d+, *\d+\]|yarn|(k8s|mesos)://.+|"
+MASTERS += r"spark://[^,/:]+:\d+(,[^,/:]+:\d+)*|spark://\[[0-9a-fA-F:.]+\]:\d+"
 
 DRAWING = ("random", "halving_random")
 HALVING = ("halving", "halving_random")
 DISTRIBUTIONS = ("uniform", "loguniform", "randint")  # of scipy.stats; randint leaves out its upper bound
+
+LONGEST = 10 * 366 * 86_400.0  # seconds; what waits for longer overflows somewhere
 
 
 class Section(BaseModel):
     """A part of the configuration; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _texts_that_can_be_passed_on(cls, value: Any, info: ValidationInfo) -> Any:
+        # Neither a path nor Java can hold them: each place that uses a text would fail in its own way.
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        is_section = isinstance(annotation, type) and issubclass(annotation, Section)  # which looks itself
+        if not is_section and any(map(UNFIT.search, _texts_in(value))):
+            raise ValueError(
+                "holds a character that no path and no setting can have (NUL, or a byte that is not UTF-8): leave it "
+                "out; for a file with such a name, rename it, or set LC_ALL=C.UTF-8"
+            )
+        return value
 
 
 class SourceSection(Section):
@@ -81,21 +97,21 @@ class SearchSection(Section):
 
     strategy: Literal["grid", "random", "halving", "halving_random"] = "grid"
     backend: Literal["spark", "joblib"] = "spark"
-    n_jobs: int = Field(1, strict=True)
+    n_jobs: int = Field(1, ge=-65_536, le=65_536, strict=True)
     estimator: str = "xgboost.XGBClassifier"
     estimator_params: dict[str, Any] = {"seed": 0}
     param_grid: Union[dict[str, Any], list[dict[str, Any]]] = [{"n_estimators": [300, 400], "max_depth": [3, 4]}]
-    n_iter: int = Field(10, ge=1, strict=True)
-    random_state: int = Field(0, ge=0, strict=True)
+    n_iter: int = Field(10, ge=1, le=2**31 - 1, strict=True)
+    random_state: int = Field(0, ge=0, le=2**32 - 1, strict=True)  # NumPy's seeds have 32 bits
     resource: str = Field("n_samples", min_length=1)
-    factor: float = Field(3, gt=1)
+    factor: float = Field(3, gt=1, allow_inf_nan=False)
     min_resources: Union[int, Literal["smallest", "exhaust"]] = "exhaust"
     max_resources: Union[int, Literal["auto"]] = "auto"
     scoring: str = "neg_log_loss"
     cv: int = Field(5, ge=2, strict=True)
     refit: bool = Field(True, strict=True)
     error_score: Union[float, Literal["raise"]] = float("nan")
-    max_time: Union[float, None] = Field(None, gt=0, strict=True)
+    max_time: Union[float, None] = Field(None, gt=0, le=LONGEST, strict=True)
 
     @field_validator("param_grid", mode="before")
     @classmethod
@@ -183,6 +199,9 @@ class SparkSection(Section):
     def _single_values(cls, conf: Any) -> Any:
         if not isinstance(conf, dict):
             return conf
+        odd = [name for name in conf if isinstance(name, str) and not re.fullmatch(r"[^\s=]+", name)]
+        if odd:
+            raise ValueError(f"has the name {as_yaml(odd[0])}; write one of Spark's, without spaces and without =")
         wrong = [name for name, value in conf.items() if not isinstance(value, (bool, int, float, str))]
         if wrong:
             raise ValueError(
@@ -190,6 +209,17 @@ class SparkSection(Section):
                 "one key, e.g. spark.driver.memory: 4g"
             )
         return conf
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in (*value, *value.values()):
+            yield from _texts_in(item)
+    elif isinstance(value, (list, tuple, set)):
+        for item in value:
+            yield from _texts_in(item)
 
 
 def _grid_problems(grid: dict[Any, Any]) -> Iterator[str]:

@@ -13,12 +13,13 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from hpt_spark.config import masked
+from hpt_spark.config import mask_secrets, masked
 from hpt_spark.errors import (
     NO_PYSPARK,
     OUT_OF_MEMORY,
     ConfigError,
     HptSparkError,
+    InputError,
     MemoryExhaustedError,
     MissingDependencyError,
     SparkEndedError,
@@ -27,6 +28,13 @@ from hpt_spark.folders import is_local
 from hpt_spark.java import check_java
 from hpt_spark.sections import SparkSection
 from hpt_spark.spark_defaults import SQL_DEFAULTS, defaults_of_own_jvm
+from hpt_spark.surroundings import (
+    check_master,
+    check_python,
+    check_spark_home,
+    check_submit_arguments,
+    java_reads_our_file_names,
+)
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -54,6 +62,10 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     logging.getLogger().addFilter(_is_not_from_py4j)
     submitted = started_by_spark_submit()
+    if not submitted:
+        check_spark_home()
+        check_submit_arguments()
+        check_master(settings.master, pyspark.__version__)
     defaults = {} if submitted else defaults_of_own_jvm(job, settings.master, check_java(pyspark.__version__))
     defaults["spark.app.name"] = f"hpt-spark {job}"
     given = {key: _as_text(value) for key, value in settings.conf.items()}
@@ -111,15 +123,21 @@ def started_by_spark_submit() -> bool:
 
 def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
     """Start Spark with `defaults`, over which lies what the user has `given`."""
-    from py4j.protocol import Py4JJavaError
+    import pyspark
+    from py4j.protocol import Py4JError, Py4JJavaError
     from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
     conf = SparkConf().setAll(list({**defaults, **given}.items()))
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
-        with _signals_held_back():
+        with _signals_held_back(), java_reads_our_file_names():
             SparkContext._ensure_initialized(conf=conf)
+        # By now what spark-submit, spark-defaults.conf and PYSPARK_SUBMIT_ARGS say is known, too.
+        master = given.get("spark.master") or SparkConf().get("spark.master") or "local"
+        if master != "yarn":  # whose configuration spark-submit has looked for
+            check_master(master, pyspark.__version__)
+        check_python(master)
         context = SparkContext.getOrCreate(conf)
         if threading.current_thread() is threading.main_thread():
             # Spark's own handler asks the JVM to cancel the jobs before it raises KeyboardInterrupt, which fails
@@ -130,16 +148,23 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
         checked = jvm.org.apache.spark.sql.internal.SQLConf()
         for key, value in given.items():
             checked.setConfString(key, value)
+        if context._jsc.sc().isStopped():
+            raise InputError(f"Spark has stopped as it started with {_as_settings(given)}; above it says why.")
+        return SparkSession.builder.config(conf=conf).getOrCreate()
     except Py4JJavaError as error:
-        kind, reason = error.java_exception.getClass().getSimpleName(), str(error.java_exception.getMessage())
-        if not kind.endswith(("IllegalArgumentException", "NumberFormatException")) and "Master URL" not in reason:
+        kind, reason = error.java_exception.getClass().getSimpleName(), error.java_exception.getMessage() or ""
+        if kind.endswith(("IllegalArgumentException", "NumberFormatException")) or "Master URL" in reason:
+            raise ConfigError(f"Spark does not start with {_as_settings(given)}: {reason}") from None
+        said, *_ = [line.strip() for line in reason.splitlines() if line.strip()] or [kind]
+        raise InputError(f"Spark does not start with {_as_settings(given)}: {mask_secrets(said)} ({kind})") from error
+    except Py4JError as error:
+        if _java_ran_out_of_memory():
             raise
-        raise ConfigError(f"Spark does not start with {_as_settings(given)}: {reason}") from None
+        raise InputError(f"Java ends while Spark starts with {_as_settings(given)}; above it says why.") from error
     except RuntimeError as error:
         if "gateway" not in str(error):
             raise
         raise ConfigError(f"Java does not start with {_as_settings(given)}; above it says why.") from None
-    return SparkSession.builder.config(conf=conf).getOrCreate()
 
 
 @contextmanager

@@ -16,6 +16,16 @@ NO_SUCH_VALUE = (ValueError, LookupError, AttributeError, ArithmeticError)
 
 ONE_LINE = 2**31
 
+UNFIT = re.compile("[\0\ud800-\udfff]")  # what a text may not have that is passed on: to Java, as a path, in UTF-8
+
+DEEPEST = 50
+MOST_SHOWN = 60
+MOST_VALUES = 1_000_000
+
+
+class EndlessError(yaml.MarkedYAMLError):
+    """The values of some YAML are nested, or repeated by its aliases, without an end or nearly so."""
+
 
 class _Reader(yaml.SafeLoader):
     """YAML in which a key that is given twice is an error; plain YAML forgets the first silently."""
@@ -30,11 +40,15 @@ class _Reader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)
+            value = super().construct_object(node, deep)
+            if isinstance(value, int):
+                str(value)  # Python neither reads nor writes thousands of digits; 1:59:59 may be as many
+            return value
         except NO_SUCH_VALUE:
-            kind = node.tag.rpartition(":")[2]
+            kind, text = node.tag.rpartition(":")[2], str(node.value)
+            shown = text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
             raise yaml.MarkedYAMLError(
-                problem=f"{node.value} is no valid {kind}; if it is a text, put it in quotes",
+                problem=f"{shown} is no valid {kind}; if it is a text, put it in quotes",
                 problem_mark=node.start_mark,
             ) from None
 
@@ -62,7 +76,43 @@ def read_yaml(text: str) -> Any:
     yaml.YAMLError
         When it is none.
     """
-    return yaml.load(text, _Reader)
+    reader = _Reader(text)
+    try:
+        node = reader.get_single_node()
+        if node is None:
+            return None
+        _size_of(node, {}, 1)
+        return reader.construct_document(node)
+    except RecursionError:
+        raise _nested_too_deeply(None) from None
+    finally:
+        reader.dispose()
+
+
+def _size_of(node: yaml.Node, known: dict[int, int], depth: int) -> int:
+    """Return how many values `node` stands for, with those that its aliases repeat; `known` has those of others.
+
+    An alias to what it lies in, or aliases of aliases, would become values without end.
+    """
+    if depth > DEEPEST:
+        raise _nested_too_deeply(node)
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = 0  # until all below it are counted
+        items = [item for pair in node.value for item in pair] if isinstance(node, yaml.MappingNode) else node.value
+        known[id(node)] = 1 + sum(_size_of(item, known, depth + 1) for item in items)
+    elif known[id(node)] == 0:
+        raise EndlessError(problem="an alias stands for what it lies in", problem_mark=node.start_mark)
+    if known[id(node)] > MOST_VALUES:
+        problem = f"its aliases stand for more than {MOST_VALUES:,} values"
+        raise EndlessError(problem=problem, problem_mark=node.start_mark)
+    return known[id(node)]
+
+
+def _nested_too_deeply(node: yaml.Node | None) -> EndlessError:
+    problem = f"more than {DEEPEST} values lie in each other"
+    return EndlessError(problem=problem, problem_mark=node.start_mark if node else None)
 
 
 def write_yaml(value: Any) -> str:

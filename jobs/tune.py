@@ -4,18 +4,23 @@ usage: spark-submit jobs/tune.py --conf FILE [--set key=value ...]
    or: hpt-spark tune --conf FILE [--set key=value ...]
 """
 
+import logging
 import sys
+from typing import Any
 
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.cli import run_job
 from hpt_spark.config import Config
+from hpt_spark.errors import JournalError
 from hpt_spark.folders import FolderLock
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.search.estimators import check_class_sizes
 from hpt_spark.search.from_config import checked_estimator, run_search
 from hpt_spark.session import within_reach
+
+_log = logging.getLogger("hpt_spark.tune")
 
 
 def main(config: Config) -> None:
@@ -27,19 +32,43 @@ def main(config: Config) -> None:
         check_class_sizes(design.y_train, design.classes, config.search.cv)
         with run.locked() as lock:
             search_and_keep(config, run, design, lock)
-        announce(run)
+            announce(run)
+            run.end_overwrite()
 
 
 def search_and_keep(config: Config, run: RunDirectory, design: DesignMatrix, lock: FolderLock) -> None:
     """Search, unless this very search is finished already."""
     plan = plan_of(config.search, design)
-    if run.is_finished(plan, config.run.overwrite):
+    overwrite = config.run.overwrite
+    goes_on = overwrite and run.is_being_overwritten(plan)
+    if run.is_finished(plan, overwrite and not goes_on):
         print(f"{run.uri}: this search is finished already; --overwrite runs it again")
         return
-    begin = run.forget_search if config.run.overwrite else lambda: None
-    search, seconds = run_search(config.search, config.spark, design.X_train, design.y_train, run.journal, lock, begin)
+    try:
+        search, seconds = searched(config, run, design, lock, plan if overwrite and not goes_on else None)
+    except JournalError as error:
+        if not goes_on:
+            raise
+        _log.warning("%s begins anew, as --overwrite says: %s", run.uri, error)
+        search, seconds = searched(config, run, design, lock, plan)
     lock.check()
     finish_search(run, plan, search, seconds, design)
+
+
+def searched(
+    config: Config, run: RunDirectory, design: DesignMatrix, lock: FolderLock, overwriting: dict[str, Any] | None
+) -> tuple[Any, float]:
+    """Run the search and return it with its seconds; where a plan is `overwriting`, what lies in `run` goes first."""
+
+    def begin() -> None:
+        if overwriting is not None:
+            run.begin_overwrite(overwriting, keeps_journal=config.search.backend == "spark")
+        elif config.run.overwrite:
+            _log.info("%s: this --overwrite has begun before and was cut short; it goes on", run.uri)
+            if run.manifest() is None:
+                run.clear_results()  # what that one had not removed yet
+
+    return run_search(config.search, config.spark, design.X_train, design.y_train, run.journal, lock, begin)
 
 
 if __name__ == "__main__":

@@ -108,3 +108,41 @@ def test_no_terminal_gets_no_control_characters(monkeypatch, lines):
         work.advance()
     assert "\r" not in stderr.getvalue()
     assert len(lines()) == 1
+
+
+# --- a stderr that is none, or is no more ---
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_without_a_stderr_progress_is_logged(monkeypatch, lines, closed):
+    stream = None
+    if closed:
+        stream = io.StringIO()
+        stream.close()
+    monkeypatch.setattr("sys.stderr", stream)
+    with Progress("tune", 2, "fits") as progress:
+        progress.advance()
+    assert lines()[-1].startswith("tune: 1 of 2 fits in ")
+
+
+class GoneTerminal(Terminal):
+    gone = False
+
+    def write(self, text: str) -> int:
+        if self.gone:
+            raise OSError(5, "Input/output error")
+        return super().write(text)
+
+
+@pytest.mark.parametrize("last", ["advance", "end"])
+def test_a_terminal_that_goes_away_ends_no_work(monkeypatch, lines, last):
+    terminal = GoneTerminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with Progress("tune", 3, "fits") as progress:
+        progress.advance()
+        terminal.gone = True
+        if last == "advance":
+            monkeypatch.setattr(progress._bar, "mininterval", 0)
+            progress.advance(note="more")
+            progress.advance(note="more")
+    assert progress.done == (3 if last == "advance" else 1)

@@ -138,19 +138,28 @@ WRONG_SETTINGS = [
         {"master": "local[1]", "conf": {"spark.ssl.keyPassword": "S3CRET", "spark.sql.shuffle.partitions": "many"}},
         "Spark does not start with spark.ssl.keyPassword=***, spark.sql.shuffle.partitions=many, spark.master=local[1]",
     ),
+    (
+        {"master": "local[1]", "conf": {"spark.task.cpus": 8}},
+        "Spark does not start with spark.task.cpus=8, spark.master=local[1]: The number of cores per executor (=1) has",
+    ),
+    (
+        {"master": "local[1]", "conf": {"spark.eventLog.enabled": True, "spark.eventLog.dir": "/no"}},
+        "Spark does not start with spark.eventLog.enabled=true, spark.eventLog.dir=/no, spark.master=local[1]: "
+        "File file:/no does not exist",
+    ),
 ]
 MANY_STARTS = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from hpt_spark.sections import SparkSection
-from hpt_spark.errors import ConfigError
+from hpt_spark.errors import InputError
 from hpt_spark.session import spark_session
 said = []
 for settings in json.loads(sys.argv[2]):
     try:
         with spark_session("x", SparkSection(**settings)):
             said.append("it started")
-    except ConfigError as error:
+    except InputError as error:
         said.append(str(error))
 print(json.dumps(said))
 """

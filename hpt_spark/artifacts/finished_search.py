@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpt_spark.artifacts.attempt import Attempt
 from hpt_spark.artifacts.candidates import RUNG, count, counted
 from hpt_spark.artifacts.plain_values import plain
 from hpt_spark.artifacts.plan import versions
 from hpt_spark.artifacts.report import PARTIAL, write_page
 from hpt_spark.artifacts.run_directory import REPORT, RunDirectory
 from hpt_spark.artifacts.search_results import save_results
+from hpt_spark.folders.lock import is_lock
 from hpt_spark.matrix.design import DesignMatrix
 
 
 def finish_search(run: RunDirectory, plan: dict[str, Any], search: Any, seconds: float, design: DesignMatrix) -> None:
     """Keep the results of `search`; the manifest comes last and makes them count."""
     run.clear_results()
+    attempt = Attempt.current()
     files = save_results(run, search, plan["search"]["scoring"])
     candidates, rungs = count(len(search.cv_results_["params"]), list(search.cv_results_.get(RUNG, ())))
     manifest = plain(
@@ -32,6 +35,7 @@ def finish_search(run: RunDirectory, plan: dict[str, Any], search: Any, seconds:
             "candidates": candidates,
             "rungs": rungs,
             "seconds": round(seconds, 3),
+            **({"attempt": attempt.as_json()} if attempt else {}),
             "columns_digest": design.columns_digest,
             "classes": list(design.classes),
             "design": {
@@ -58,4 +62,4 @@ def announce(run: RunDirectory) -> None:
     print(f"{scoring}: {score:.5f} (standard deviation over the folds {std:.5f})")
     if manifest.get("partial"):
         print(PARTIAL)
-    print(f"files: {run.uri}/: " + ", ".join(name for name in run.folder.list()))
+    print(f"files: {run.uri}/: " + ", ".join(name for name in run.folder.list() if not is_lock(name)))

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from hpt_spark.artifacts.attempt import Attempt
 from hpt_spark.artifacts.manifest_shape import misfit
 from hpt_spark.artifacts.plain_values import plain
 from hpt_spark.errors import InputError
@@ -18,6 +19,7 @@ _log = logging.getLogger(__name__)
 DESIGN = "design"
 JOURNAL = "journal"
 MANIFEST = "manifest.json"
+OVERWRITE = "overwrite.json"  # in the journal: the plan for whose sake an earlier one was replaced
 REPORT = "report.html"
 RESULTS = (
     *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", REPORT),
@@ -139,10 +141,53 @@ class RunDirectory:
         # A search that ran out of time goes on from its journal.
         return set(missing) <= {REPORT} and not manifest.get("partial", False)
 
-    def forget_search(self) -> None:
-        """Remove what an earlier search has left, finished or not."""
+    def is_being_overwritten(self, plan: dict[str, Any]) -> bool:
+        """Return whether an earlier start of this very submission has replaced what lay here by `plan`.
+
+        It has where it began with `begin_overwrite` and never came to `end_overwrite`, and where an earlier attempt of
+        the same YARN application finished. Once ended, an overwrite is done, and the next one is another wish.
+        """
+        try:
+            manifest = self.manifest()
+        except InputError:
+            return False
+        if manifest is not None:
+            if differing_keys(plain(manifest["plan"]), plain(plan)):
+                return False
+            attempt = Attempt.current()
+            if attempt is not None and attempt.follows(manifest.get("attempt")):
+                return True
+        return not differing_keys(self._overwriting_plan(), plain(plan))
+
+    def _overwriting_plan(self) -> Any:
+        name = f"{JOURNAL}/{OVERWRITE}"
+        if not self.folder.exists(name):
+            return None
+        try:
+            with self.folder.reading(name) as path:
+                return json.loads(path.read_text(encoding="utf-8"))["plan"]
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def begin_overwrite(self, plan: dict[str, Any], keeps_journal: bool) -> None:
+        """Remove what an earlier search has left, finished or not, and record that `plan` replaces it.
+
+        The record comes in one step with an empty journal, when no manifest vouches any more for what lay here:
+        wherever this is cut short, no result and no fit of another search is taken for one of `plan`.
+        """
+        if keeps_journal:
+            with self.folder.replacing(JOURNAL) as folder:
+                write_json(folder / OVERWRITE, {"plan": plain(plan)})
+                self.folder.delete(MANIFEST)  # not before there was room for the record
         self.clear_results()
-        self.folder.delete(JOURNAL)
+        if not keeps_journal:
+            self.folder.delete(JOURNAL)
+
+    def end_overwrite(self) -> None:
+        """Remove the record of `begin_overwrite`, unless the search has still to go on: all is written and told."""
+        manifest = self.manifest()
+        if manifest is not None and not manifest.get("partial", False):
+            self.folder.delete(f"{JOURNAL}/{OVERWRITE}")
 
     def clear_results(self) -> None:
         """Remove the results of an earlier search; the manifest goes first."""

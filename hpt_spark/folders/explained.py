@@ -17,7 +17,7 @@ def permission_errors_explained(target: Path) -> Iterator[None]:
     """Say what to do where `target` may not be written."""
     try:
         yield
-    except (PermissionError, FileExistsError, NotADirectoryError) as error:
+    except (PermissionError, FileExistsError, NotADirectoryError, FileNotFoundError) as error:  # the last in /proc
         raise InputError(_cannot_write(target, error)) from error
 
 
@@ -30,7 +30,7 @@ def disk_errors_explained(target: Path) -> Iterator[None]:
         if error.errno in _DISK_FULL:
             message = f"the disk is full while writing {target}: free some space or choose a folder on another disk"
             raise InputError(message) from error
-        if error.errno in (errno.EROFS, errno.EBUSY):
+        if error.errno in (errno.EROFS, errno.EBUSY, errno.ENAMETOOLONG):
             raise InputError(_cannot_write(target, error)) from error
         raise
 

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from hpt_spark.errors import InputError
 from hpt_spark.folders.explained import disk_errors_explained, permission_errors_explained
@@ -42,6 +43,8 @@ class LocalFolder(Folder):
     @property
     def uri(self) -> str:
         """The folder as Spark names it."""
+        if not str(self.path).isascii():
+            _refuse_what_java_cannot_name(self.path)
         return f"file://{self.path}"  # not Path.as_uri(): Hadoop takes a % as it stands
 
     def exists(self, name: str) -> bool:
@@ -106,6 +109,21 @@ class LocalFolder(Folder):
         """Do the same file by file."""
         with self.replacing(name) as path:
             yield LocalFolder(path)
+
+
+def _refuse_what_java_cannot_name(path: Path) -> None:
+    """Raise InputError where the running Java, which spark-submit has started, would look for another file."""
+    from pyspark import SparkContext
+
+    jvm: Any = SparkContext._jvm
+    encoding = "UTF-8" if jvm is None else str(jvm.java.lang.System.getProperty("sun.jnu.encoding"))
+    try:
+        str(path).encode(encoding)
+    except (LookupError, UnicodeEncodeError):
+        raise InputError(
+            f"{path} has letters for which Java, whose file names are {encoding}, has none: start spark-submit with "
+            "LC_ALL=C.UTF-8, or choose a path of ASCII letters"
+        ) from None
 
 
 def _swap_in(temporary: Path, target: Path) -> None:

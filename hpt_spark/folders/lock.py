@@ -118,7 +118,7 @@ class FolderLock:
     def _living_other(self) -> dict[str, Any] | None:
         """Return a living driver that has, or wants, the lock; the files of dead ones are removed."""
         for name in self._folder.list():
-            if name.startswith(PREFIX) and name != self._name:
+            if is_lock(name) and name != self._name:
                 holder = self._read(name)
                 if self._lives(name, holder):
                     return holder
@@ -157,6 +157,11 @@ class FolderLock:
             f"process {holder.get('pid')} {where} is working with {self._locked} already; wait until it ends, or "
             "name another folder."
         )
+
+
+def is_lock(name: str) -> bool:
+    """Return whether a file of this name in a folder is a driver's lock."""
+    return name.startswith(PREFIX)
 
 
 def _this_machine() -> str:

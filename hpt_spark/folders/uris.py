@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
 from hpt_spark.errors import InputError
 
+MOST_SHOWN = 200
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
@@ -47,9 +49,18 @@ def local_path(uri: str | os.PathLike[str]) -> Path:
         if text.startswith("//"):
             raise InputError(f"{uri} names a file of another host; only this machine's files can be read: file:///PATH")
     try:
-        return Path(text).expanduser().resolve()
+        path = Path(text).expanduser()
     except RuntimeError as error:  # ~name of nobody
         raise InputError(f"{text} names the home folder of an unknown user: write the whole path") from error
+    try:
+        path = path.resolve()
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):  # which whoever uses it finds out
+            path.stat()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a NUL
+        shown = text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{shown} cannot be a path on this machine ({reason}): choose another") from error
+    return path
 
 
 def hadoop_uri(uri: str) -> str:

@@ -27,6 +27,7 @@ from hpt_spark.search.fingerprint import fingerprint
 from hpt_spark.search.interrupts import interrupts_ignored
 from hpt_spark.search.journal import Journal, JournalledEvaluation
 from hpt_spark.search.threads import uncapped, warnings_of
+from hpt_spark.streams import show
 
 if TYPE_CHECKING:
     from hpt_spark.search.spark_runner import SparkRunner
@@ -139,7 +140,7 @@ class SearchRun:
                 for fit, result in ended:
                     if isinstance(result, BaseException):
                         raise result
-                    print(result.pop("printed", ""), end="")
+                    show(result.pop("printed", ""))
                     callbacks.ended(evaluation, fit)
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM where a job turns it into this
             self._begin_to_end_early()

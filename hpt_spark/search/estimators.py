@@ -8,12 +8,14 @@ import inspect
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from traceback import extract_tb, format_exception_only
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 
 from hpt_spark.errors import ConfigError, InputError
+from hpt_spark.search.reasons import reason_of
 
 
 def build_estimator(name: str, params: Mapping[str, Any]) -> Any:
@@ -34,7 +36,7 @@ def build_estimator(name: str, params: Mapping[str, Any]) -> Any:
     estimator_class = find_estimator_class(name)
     try:
         estimator = estimator_class()
-    except TypeError as error:
+    except Exception as error:
         raise ConfigError(
             f"search.estimator={name} cannot be built without arguments ({error}); name another."
         ) from None
@@ -49,7 +51,7 @@ def find_estimator_class(name: str) -> type:
     """Return the class with the dotted path `name`."""
     try:
         found = _imported(name)
-    except (ImportError, AttributeError, ValueError):
+    except _NotThereError:
         raise ConfigError(
             f"search.estimator={name} cannot be imported; give the dotted path of a class, e.g. xgboost.XGBClassifier "
             "or sklearn.linear_model.LogisticRegression, from a package installed here."
@@ -60,10 +62,34 @@ def find_estimator_class(name: str) -> type:
 
 
 def _imported(name: str) -> Any:
-    module, _, attribute = name.rpartition(".")
-    if not all(part.isidentifier() for part in (*module.split("."), attribute)):
-        raise ImportError(name)  # importlib's own errors are of many kinds here, and a leading dot means "relative"
-    return getattr(importlib.import_module(module), attribute)
+    path, _, attribute = name.rpartition(".")
+    if not all(part.isidentifier() for part in (*path.split("."), attribute)):
+        raise _NotThereError(name)  # importlib's own errors are of many kinds here, and a leading dot means "relative"
+    try:
+        module = importlib.import_module(path)
+        found = getattr(module, attribute, None)  # which some packages import by then
+    except ModuleNotFoundError as error:
+        if f"{path}.".startswith(f"{error.name}."):
+            raise _NotThereError(name) from None
+        raise _failed_import(name, path, error) from error
+    except (Exception, SystemExit) as error:
+        raise _failed_import(name, path, error) from error
+    if found is None:
+        raise _NotThereError(name)
+    return found
+
+
+class _NotThereError(Exception):
+    """No module has such a name."""
+
+
+def _failed_import(name: str, module: str, error: BaseException) -> ConfigError:
+    """Return what is said of a module that is there and fails in its own code; where, is its last line that ran."""
+    frames = [frame for frame in extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    line = error if isinstance(error, SyntaxError) else frames[-1] if frames else None
+    where = f" ({line.filename}, line {line.lineno})" if line is not None else ""
+    reason = reason_of("".join(format_exception_only(error))).rstrip(".")
+    return ConfigError(f"search.estimator={name}: the module {module} is there, but its import fails{where}: {reason}.")
 
 
 def check_grids(estimator: Any, name: str, grids: Sequence[Mapping[str, Sequence[Any]]]) -> None:

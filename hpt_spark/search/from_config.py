@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from traceback import format_exception_only
 from typing import Any
 
 import numpy as np
 
-from hpt_spark.errors import ConfigError
+from hpt_spark.errors import ConfigError, HptSparkError
 from hpt_spark.folders import FolderLock
 from hpt_spark.search.estimators import build_estimator, check_grids, check_resource, check_scoring
+from hpt_spark.search.reasons import reason_of, reason_of_most
 from hpt_spark.search.strategies import CLASS_NAMES, arguments_of, check_resources
 from hpt_spark.sections import HALVING, SearchSection, SparkSection
 from hpt_spark.session import spark_session
@@ -99,13 +101,18 @@ def _timed_fit(search: Any, X: Any, y: Any) -> tuple[Any, float]:
     started = time.monotonic()
     try:
         search.fit(X, y)
-    except ValueError as error:
-        if not re.search(r"All the \d+ fits failed", str(error)):
+    except HptSparkError:
+        raise
+    except Exception as error:
+        all_failed = isinstance(error, ValueError) and re.search(r"All the \d+ fits failed", str(error))
+        # error_score="raise" gives the exception of a fit to whoever has called; Spark's own are no fit's.
+        of_a_fit = search.error_score == "raise" and not type(error).__module__.startswith(("py4j", "pyspark"))
+        if not all_failed and not of_a_fit:
             raise
-        reason = str(error).rstrip().splitlines()[-1]
-        raise ConfigError(
-            f"all fits failed, one of them with: {reason}; correct search.param_grid or search.estimator_params."
-        ) from None
+        failed = "all fits failed, one of them" if all_failed else "search.error_score=raise: a fit failed"
+        reason = reason_of_most(str(error)) if all_failed else reason_of("".join(format_exception_only(error)))
+        remedy = "correct search.param_grid or search.estimator_params."
+        raise ConfigError(f"{failed} with: {reason.rstrip('.')}; {remedy}") from error
     out_of_time = getattr(search, "partial", False)
     if not out_of_time and np.isnan(search.cv_results_["mean_test_score"]).all():
         raise ConfigError(

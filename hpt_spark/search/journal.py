@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import JournalError
 from hpt_spark.folders import Folder
 from hpt_spark.search.evaluation import Fit
 
@@ -41,7 +41,7 @@ class Journal:
 
         Raises
         ------
-        InputError
+        JournalError
             When the journal is of another evaluation; the message names what differs. When a
             record is damaged that cannot be the last one written.
         """
@@ -91,7 +91,7 @@ class JournalledEvaluation:
         except (ValueError, TypeError):
             raise self._damaged(name, 1) from None
         if found.get("format") != fingerprint.get("format"):
-            raise InputError(
+            raise JournalError(
                 f"the journal {self._folder} was written by another release of hpt_spark, which recorded other things "
                 "about a search, so that its results cannot be trusted to be of this one; name another folder, or "
                 "remove this one to start anew (tune: --overwrite)."
@@ -99,7 +99,7 @@ class JournalledEvaluation:
         differing = sorted(key for key in {*found, *fingerprint} if found.get(key) != fingerprint.get(key))
         if differing:
             more = f" and {len(differing) - MOST_NAMED} more" if len(differing) > MOST_NAMED else ""
-            raise InputError(
+            raise JournalError(
                 f"the journal {self._folder} is of another search, different in "
                 f"{', '.join(differing[:MOST_NAMED])}{more}; name another folder, or remove this one to start anew "
                 "(tune: --overwrite)."
@@ -141,8 +141,8 @@ class JournalledEvaluation:
         with self._folder.reading(".") as folder:  # all at once: where they are far, one by one takes long
             return [(name, (folder / name).read_text(encoding="utf-8", errors="replace")) for name in names]
 
-    def _damaged(self, name: str, line: int) -> InputError:
-        return InputError(
+    def _damaged(self, name: str, line: int) -> JournalError:
+        return JournalError(
             f"the journal's file {self._folder.location(name)} is damaged in line {line}; restore it, or remove the "
             "journal to start anew (tune: --overwrite)."
         )

@@ -99,7 +99,7 @@ def test_clearing_removes_the_results_and_nothing_else(run):
     (run.folder.path / "journal").mkdir()
     run.clear_results()
     assert run.folder.list() == ["design", "journal", "notes.txt"]
-    run.forget_search()
+    run.begin_overwrite({}, keeps_journal=False)
     assert run.folder.list() == ["design", "notes.txt"]
 
 

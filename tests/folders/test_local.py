@@ -10,11 +10,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hpt_spark.errors import InputError
 from hpt_spark.folders import Folder, local_path, open_folder
+from hpt_spark.folders.local import LocalFolder
 
 
 def write(folder: Folder, name: str, text: str) -> None:
@@ -268,3 +270,48 @@ def test_a_folder_that_cannot_be_written_is_known_beforehand(tmp_path, monkeypat
     with pytest.raises(InputError, match=r"cannot write .*/some/run/.* \((Read-only|Permission).*: choose a folder"):
         folder.check_writable()
     assert (tmp_path / "some").exists() == is_there
+
+
+@pytest.mark.parametrize("encoding", ["ANSI_X3.4-1968", "ISO-8859-1", "UTF-8"])
+def test_a_path_that_the_running_java_cannot_name_is_refused(tmp_path, monkeypatch, encoding):
+    from pyspark import SparkContext
+
+    properties = SimpleNamespace(getProperty={"sun.jnu.encoding": encoding}.get)
+    java = SimpleNamespace(java=SimpleNamespace(lang=SimpleNamespace(System=properties)))
+    monkeypatch.setattr(SparkContext, "_jvm", java)
+    assert LocalFolder(tmp_path / "ascii").uri == f"file://{tmp_path}/ascii"
+    folder = LocalFolder(tmp_path / "дані")
+    if encoding == "UTF-8":
+        assert folder.uri == f"file://{tmp_path}/дані"
+    else:
+        with pytest.raises(InputError, match=f"whose file names are {encoding}, has none: start spark-submit with LC_"):
+            _ = folder.uri
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("a" * 300, "File name too long"),
+        ("x/" * 3000, "File name too long"),
+        ("loop", "(Symlink loop|.*symbolic links)"),
+        ("\0", "embedded null"),
+    ],
+)
+def test_what_can_be_no_path_is_refused(tmp_path, monkeypatch, path, reason):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match=r"cannot be a path on this machine \(.*" + reason) as refused:
+        open_folder(path)
+    assert len(str(refused.value)) < 400
+
+
+def test_a_folder_with_the_longest_name_has_no_room_for_a_temporary_one(tmp_path):
+    with pytest.raises(InputError, match="File name too long"):
+        with LocalFolder(tmp_path / ("a" * 255)).replacing():
+            pass
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="Linux has such a place")
+def test_a_place_that_takes_no_folder_is_refused():
+    with pytest.raises(InputError, match="cannot write /proc/run"), LocalFolder(Path("/proc/run")).replacing():
+        pass

@@ -43,8 +43,12 @@ def job(capsys, monkeypatch):
 
 @pytest.fixture(scope="session")
 def place(raw, tmp_path_factory):
-    """A folder with a configuration file, the tables and the design."""
+    """A folder with a configuration file, the tables and the design.
+
+    The tables lie in a folder of another alphabet, which Java is to find under LC_ALL=C too.
+    """
     folder = tmp_path_factory.mktemp("jobs")
+    (folder / "tables").symlink_to(folder / "таблицы")
     conf = {
         "source": {"uri": str(raw)},
         "tables": {"uri": str(folder / "tables")},
@@ -55,7 +59,8 @@ def place(raw, tmp_path_factory):
     }
     (folder / "conf.yaml").write_text(yaml.safe_dump(conf), encoding="utf-8")
     (folder / "ingest.txt").write_text(done(BIN / "hpt-spark", "ingest", "--conf", folder / "conf.yaml"))
-    (folder / "build.txt").write_text(done(BIN / "hpt-spark", "build_features", "--conf", folder / "conf.yaml"))
+    build = [BIN / "hpt-spark", "build_features", "--conf", folder / "conf.yaml"]
+    (folder / "build.txt").write_text(done(*build, LC_ALL="C"))
     copy_of(folder / "run", folder / "untuned")
     return folder
 

@@ -21,6 +21,7 @@ BIN = Path(sys.executable).parent
 GRID = {"n_estimators": [3, 5], "max_depth": [2]}
 # As many trainings as fits, so that a kill comes between two of them.
 SLOW_GRID = {"n_estimators": [40], "max_depth": [2, 3], "learning_rate": [0.05, 0.1, 0.2]}
+ONCE = ("seconds", "attempt")  # of a manifest, what is not the same elsewhere
 TIMES = re.compile(r"(mean|std)_(fit|score)_time")
 SPARK = {"master": "local[2]", "conf": {"spark.ui.enabled": False, "spark.sql.shuffle.partitions": 2}}
 
@@ -32,16 +33,22 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
 
 
-def run(*words: str | Path, timeout: float = 200) -> subprocess.CompletedProcess[str]:
+def run(*words: str | Path, timeout: float = 200, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a user does, outside the checkout."""
     return subprocess.run(
-        list(map(str, words)), capture_output=True, text=True, env=environment(), timeout=timeout, check=False, cwd="/"
+        list(map(str, words)),
+        capture_output=True,
+        text=True,
+        env={**environment(), **variables},
+        timeout=timeout,
+        check=False,
+        cwd="/",
     )
 
 
-def done(*words: str | Path) -> str:
+def done(*words: str | Path, **variables: str) -> str:
     """Run a command that must succeed and return what it printed."""
-    answer = run(*words)
+    answer = run(*words, **variables)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "Traceback" not in answer.stderr
     return answer.stdout
@@ -120,7 +127,7 @@ def fetched(uri: str, target: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, object]:
-    """Return all that a run leaves but its times: journal and lock, which are only on the way, left out."""
+    """Return all that a run leaves but its times and attempts; journal and lock, only on the way, are left out."""
     found: dict[str, object] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = str(path.relative_to(folder))
@@ -131,7 +138,7 @@ def contents(folder: Path) -> dict[str, object]:
                 rows = list(csv.DictReader(file))
             found[name] = [{key: row[key] for key in row if not TIMES.fullmatch(key)} for row in rows]
         elif name == "run/manifest.json":
-            found[name] = {key: value for key, value in json.loads(path.read_text()).items() if key != "seconds"}
+            found[name] = {key: value for key, value in json.loads(path.read_text()).items() if key not in ONCE}
         elif name == "run/report.html":
             # The seconds of the whole search, and those of each candidate's fits.
             found[name] = re.sub(r"finished in [\d,]+ seconds|<td>\d\.\d{5}</td>", "", path.read_text())

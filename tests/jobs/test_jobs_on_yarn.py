@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pyspark
@@ -42,7 +44,7 @@ class Submitted:
     """
 
     def __init__(self, place: str, hadoop_conf: Path, folder: Path) -> None:
-        self.place, self._folder = place, folder
+        self.place, self._folder, self._servers = place, folder, hadoop_conf.parent
         uris = {"source": {"uri": f"{place}/raw", "via": "hadoop"}, "tables": {"uri": f"{place}/tables"}}
         conf = {**uris, **SETTINGS, "run": {"dir": f"{place}/run"}}
         (folder / "sweep.yaml").write_text(yaml.safe_dump(conf))
@@ -57,8 +59,8 @@ class Submitted:
             "PYSPARK_PYTHON": sys.executable,  # spark-submit itself looks for Spark with it
         }
 
-    def start(self, job: str, *settings: str) -> subprocess.Popen[str]:
-        """Submit a job and return the process that waits for it."""
+    def start(self, job: str, *settings: str, options: Sequence[str] = ()) -> subprocess.Popen[str]:
+        """Submit a job, with `options` of its own, and return the process that waits for it."""
         spark = {
             "spark.yarn.appMasterEnv.PYSPARK_PYTHON": "./env/bin/python",
             "spark.executorEnv.PYSPARK_PYTHON": "./env/bin/python",
@@ -73,7 +75,7 @@ class Submitted:
         words += [word for name, value in spark.items() for word in ("--conf", f"{name}={value}")]
         words += ["--archives", f"{self._folder}/env.tar.gz#env", "--files", f"{self._folder}/sweep.yaml"]
         words += [ROOT / "jobs" / f"{job}.py", "--conf", "sweep.yaml"]
-        words += [word for setting in settings for word in ("--set", setting)]
+        words += [*options, *(word for setting in settings for word in ("--set", setting))]
         return subprocess.Popen(
             list(map(str, words)),
             stdout=subprocess.PIPE,
@@ -82,6 +84,11 @@ class Submitted:
             env=self._environment,
             cwd=self._folder,
         )
+
+    def attempts_of(self, application: str) -> set[str]:
+        """Return the numbers of the attempts of which YARN keeps logs."""
+        logs = self._servers.rglob(f"{application}/container_*")
+        return {folder.name.split("_")[-2] for folder in logs}
 
     def run(self, job: str, *settings: str) -> None:
         """Submit a job that must succeed."""
@@ -120,13 +127,17 @@ def on_disk(raw, tmp_path_factory):
     return contents(place)
 
 
-def slow_tune(yarn: Submitted, run: str, tmp_path: Path) -> subprocess.Popen[str]:
-    """Start a search that takes a while, on a copy of the design."""
-    design = fetched(f"{yarn.place}/run/design", tmp_path / f"design-of-{run.rpartition('/')[2]}")
-    with open_folder(run).replacing("design") as path:
-        for file in design.iterdir():
-            file.rename(path / file.name)
-    return yarn.start("tune", f"run.dir={run}", f"search.param_grid={json.dumps(SLOW_GRID)}")
+def slow_tune(yarn: Submitted, run: str, tmp_path: Path, *options: str) -> subprocess.Popen[str]:
+    """Start a search that takes a while, on a copy of the design; with `options`, beside the results of another one."""
+    whole = fetched(f"{yarn.place}/run", tmp_path / f"copy-for-{run.rpartition('/')[2]}")
+    for folder in ("design", "journal") if options else ("design",):
+        with open_folder(run).replacing(folder) as path:
+            for file in (whole / folder).iterdir():
+                file.rename(path / file.name)
+    for file in [file for file in whole.iterdir() if options and file.is_file()]:
+        with open_folder(run).writing(file.name) as path:
+            path.write_bytes(file.read_bytes())
+    return yarn.start("tune", f"run.dir={run}", f"search.param_grid={json.dumps(SLOW_GRID)}", options=options)
 
 
 def slow_contents(run: str, tmp_path: Path) -> dict[str, object]:
@@ -146,50 +157,89 @@ def unbroken(yarn, tmp_path_factory):
     return slow_contents(run, folder)
 
 
-def wait_for_results(files: HadoopFiles, run: str, process: subprocess.Popen[str]) -> None:
+def wait_for_results(files: HadoopFiles, run: str, process: subprocess.Popen[str], overwritten: bool = False) -> None:
     deadline = time.monotonic() + 300
-    while not any(name.startswith("evaluation-0-") for name in files.names(f"{run}/journal")):
+    while not any(name.startswith("evaluation-0-") for name in files.names(f"{run}/journal")) or (
+        overwritten and "overwrite.json" not in files.names(f"{run}/journal")
+    ):
         assert process.poll() is None, process.communicate()[0][-4000:]
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
-def containers_of(main_class: str) -> list[psutil.Process]:
-    """Return the JVMs that YARN has started with a main class."""
-    found = []
+def containers_of(main_class: str, run: str) -> list[psutil.Process]:
+    """Return the JVMs with a main class that YARN has started for the search in `run`; others may still be ending."""
+    javas = {}
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if main_class in words and words[0].endswith("java"):
-            found.append(process)
-    return found
+        if words and words[0].endswith("java"):
+            javas[process] = words
+    (driver,) = [process for process, words in javas.items() if DRIVER in words and f"run.dir={run}" in words]
+    if main_class == DRIVER:
+        return [driver]
+    application = "_".join(["application", *driver.environ()["CONTAINER_ID"].split("_")[-4:-2]])
+    return [process for process, words in javas.items() if main_class in words and application in words]
 
 
 def test_the_jobs_leave_on_yarn_what_they_leave_on_a_disk(yarn, on_disk, tmp_path):
     assert contents(fetched(yarn.place, tmp_path / "all")) == on_disk
 
 
-@pytest.mark.parametrize(
-    ("victim", "main_class"),
-    [
-        ("driver", "org.apache.spark.deploy.yarn.ApplicationMaster"),
-        ("executor", "org.apache.spark.executor.YarnCoarseGrainedExecutorBackend"),
-    ],
+DRIVER, EXECUTOR = (
+    "org.apache.spark.deploy.yarn.ApplicationMaster",
+    "org.apache.spark.executor.YarnCoarseGrainedExecutorBackend",
 )
-def test_a_search_that_loses_a_container_ends_as_if_it_had_not(yarn, unbroken, tmp_path, victim, main_class):
-    files, run = HadoopFiles(yarn.place), f"{yarn.place}/lost-{victim}"
-    with slow_tune(yarn, run, tmp_path) as process:
-        wait_for_results(files, run, process)
-        containers = containers_of(main_class)
+
+
+@pytest.mark.parametrize(
+    ("victim", "main_class", "options"),
+    [("driver", DRIVER, ()), ("driver", DRIVER, ("--overwrite",)), ("executor", EXECUTOR, ())],
+)
+def test_a_search_that_loses_a_container_ends_as_if_it_had_not(yarn, unbroken, tmp_path, victim, main_class, options):
+    """With --overwrite too, which the second attempt of the driver gets again, beside the results of another search."""
+    files, run = HadoopFiles(yarn.place), f"{yarn.place}/lost-{victim}{len(options)}"
+    with slow_tune(yarn, run, tmp_path, *options) as process:
+        wait_for_results(files, run, process, bool(options))
+        containers = containers_of(main_class, run)
         containers[0].send_signal(signal.SIGKILL)
         out, _ = process.communicate(timeout=600)
     assert process.returncode == 0, out[-4000:]
-    with open_folder(run).reading("manifest.json") as path:
-        manifest = json.loads(path.read_text())
+    manifest = manifest_of(run)
     assert len(containers) == (1 if victim == "driver" else 2)
     assert manifest["reuse"]["fits"] == 12
+    assert manifest["attempt"]["number"] == (2 if victim == "driver" else 1)
     if victim == "driver":
         assert 0 < manifest["reuse"]["resumed"] < 12, "the second attempt went on where the first one was"
     assert slow_contents(run, tmp_path) == unbroken
+
+
+def test_a_driver_killed_when_it_has_finished_with_overwrite_has_finished(yarn, unbroken, tmp_path):
+    files, run = HadoopFiles(yarn.place), f"{yarn.place}/finished"
+    with slow_tune(yarn, run, tmp_path, "--overwrite") as process:
+        wait_for_results(files, run, process, overwritten=True)
+        (container,) = containers_of(DRIVER, run)
+        (driver,) = [child for child in container.children() if "python" in child.name()]
+        deadline = time.monotonic() + 300
+        while "manifest.json" not in files.names(run):  # the old one went before the first result
+            assert process.poll() is None, process.communicate()[0][-4000:]
+            assert time.monotonic() < deadline
+        driver.suspend()  # it ends soon
+        finished = manifest_of(run)
+        container.send_signal(signal.SIGKILL)
+        driver.kill()
+        out, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, out[-4000:]
+    attempts = yarn.attempts_of(finished["attempt"]["application"])
+    assert attempts == {"01", "02"}, "the kill came too late to say anything"
+    assert manifest_of(run) == finished, "the second attempt has changed nothing"
+    assert finished["attempt"]["number"] == 1
+    assert slow_contents(run, tmp_path) == unbroken
+
+
+def manifest_of(run: str) -> dict[str, Any]:
+    with open_folder(run).reading("manifest.json") as path:
+        manifest: dict[str, Any] = json.loads(path.read_text())
+    return manifest
 
 
 def test_a_mistake_in_the_configuration_fails_the_application(yarn):

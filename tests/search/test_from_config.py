@@ -62,6 +62,30 @@ def test_a_search_without_a_score_is_refused_in_one_sentence(spark, tmp_path, mo
     assert "\n" not in str(refused.value)
 
 
+REASONS = [
+    ({"gamma": [-1]}, "XGBoostError: value -1 for Parameter min_split_loss should be greater equal to 0"),
+    ({"max_bin": [0]}, "XGBoostError: Check failed: max_bin >= 2"),
+    ({"eval_metric": ["foo"]}, "XGBoostError: Unknown metric function foo"),
+]
+
+
+@pytest.mark.parametrize("backend", ["spark", "joblib"])
+@pytest.mark.parametrize("error_score", ["nan", "raise"])
+@pytest.mark.parametrize(("grid", "reason"), REASONS)
+@pytest.mark.filterwarnings("ignore")
+def test_the_reason_of_failed_fits_is_the_librarys_own(
+    spark, tmp_path, monkeypatch, backend, error_score, grid, reason
+):
+    monkeypatch.setattr("hpt_spark.search.from_config.spark_session", lambda job, section: _Kept(spark))
+    failing = settings(backend=backend, param_grid=grid, error_score=error_score, estimator_params={"n_estimators": 2})
+    with pytest.raises(ConfigError) as refused:
+        run_search(failing, SPARK, X, y, str(tmp_path / "journal"))
+    failed = "all fits failed, one of them" if error_score == "nan" else "search.error_score=raise: a fit failed"
+    assert str(refused.value).startswith(f"{failed} with: {reason}")
+    assert str(refused.value).endswith("; correct search.param_grid or search.estimator_params.")
+    assert "\n" not in str(refused.value)
+
+
 class _Kept:
     def __init__(self, session):
         self._session = session

@@ -1,0 +1,42 @@
+"""Which attempt this process is of what a cluster was asked to run."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+CONTAINER = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_(\d+)_\d+")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt of a YARN application; YARN starts a driver that was lost again, with the same arguments.
+
+    Parameters
+    ----------
+    application : str
+        Its id.
+    number : int
+        Counted from 1.
+    """
+
+    application: str
+    number: int
+
+    @classmethod
+    def current(cls) -> Attempt | None:
+        """Return the attempt of which this process is the driver, None outside a container of YARN."""
+        container = CONTAINER.fullmatch(os.environ.get("CONTAINER_ID", ""))
+        return cls(f"application_{container[1]}", int(container[2])) if container else None
+
+    def follows(self, recorded: Any) -> bool:
+        """Return whether what an earlier attempt of the same application has `recorded` is this."""
+        if not isinstance(recorded, dict) or not isinstance(recorded.get("number"), int):
+            return False
+        return recorded.get("application") == self.application and recorded["number"] < self.number
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `follows` reads."""
+        return asdict(self)

@@ -1,0 +1,54 @@
+"""Why fits failed, in one line: the exception's own first words out of a traceback."""
+
+from __future__ import annotations
+
+import re
+
+# scikit-learn's text of all failures has such a heading above each group of equal ones.
+GROUP = re.compile(r"^-{20,}\n(\d+) fits failed with the following error:\n", re.MULTILINE)
+CHAINED = re.compile(
+    r"^(?:During handling of the above exception, another exception occurred|"
+    r"The above exception was the direct cause of the following exception):\n",
+    re.MULTILINE,
+)
+TRACEBACK = re.compile(r"\s*(?:Exception Group )?Traceback \(most recent call last\):\n")
+IN_A_GROUP = re.compile(r"^  [|+] ?", re.MULTILINE)  # in front of each line of an ExceptionGroup's traceback
+# Native code names the moment and its own source first: "[06:45:29] /__w/xgboost/src/common/quantile.cc:29: ...".
+NATIVE_PLACE = re.compile(r"^(?:\[[\d:. -]+\]\s*)?(?:\S+\.(?:cc|cpp|cu|cuh|h|hpp|c):\d+:\s*)?")
+MOST_LETTERS = 500
+
+
+def reason_of_most(text: str) -> str:
+    """Return the reason of the largest group of failures in what scikit-learn says when all fits have failed."""
+    _, *groups = GROUP.split(text)
+    if not groups:
+        return reason_of(text)
+    counts, tracebacks = groups[::2], groups[1::2]
+    return reason_of(max(zip(map(int, counts), tracebacks), key=lambda group: group[0])[1])
+
+
+def reason_of(traceback: str) -> str:
+    """Return the type and the first line of the exception that ends a traceback, ``XGBoostError: value -1 for ...``.
+
+    Of chained exceptions the last one counts. What an exception says may have many lines, a stack of native
+    code or the text of another traceback among them.
+    """
+    text = IN_A_GROUP.sub("", traceback)
+    if TRACEBACK.match(text):
+        text = TRACEBACK.sub("", CHAINED.split(text)[-1], count=1)
+    lines = [line for line in text.splitlines() if line.strip()]
+    start = next((number for number, line in enumerate(lines) if not line.startswith(" ")), 0)  # frames are indented
+    if not lines:
+        return "no reason was given"
+    kind, _, message = lines[start].strip().partition(":")
+    if not re.fullmatch(r"[\w.<>]+", kind):
+        return _cut(lines[start].strip())
+    message = NATIVE_PLACE.sub("", message.strip())
+    if (not message or message.endswith(":")) and lines[start + 1 :]:
+        message = f"{message} {NATIVE_PLACE.sub('', lines[start + 1].strip())}".strip()
+    kind = kind.rpartition(".")[2]
+    return _cut(f"{kind}: {message}" if message else kind)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
