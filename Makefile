@@ -23,7 +23,7 @@ setup: .venv/.ready ## Create the virtual environment .venv with everything in i
 .venv/.ready: setup.py constraints/spark4.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "hpt-spark needs Python 3.10 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); name another one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt --editable '.[spark,azure,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt --editable '.[spark,azure,dev,docs]'
 	@touch $@
 
 .PHONY: java
@@ -121,11 +121,21 @@ test-oldest: find-python310 .venv-oldest/.ready ## Run the search's tests, and s
 	$(BIN_OLDEST)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_TESTS)
 
 .PHONY: lint
-lint: setup ## Check style, types and the layers of the package
+lint: setup docs ## Check style, types, the layers of the package and the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.PHONY: docs
+docs: setup ## Build the documentation as a site in build/site; a broken link is an error
+	$(BIN)/python docs/configuration_page.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+.PHONY: docs-serve
+docs-serve: setup ## Show the documentation on this machine while it is written
+	$(BIN)/python docs/configuration_page.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 .PHONY: format
 format: setup ## Format the code
@@ -152,7 +162,7 @@ bench-search: fast-start ## Compare our search with scikit-learn's, joblib-spark
 .PHONY: constraints
 constraints: setup ## Resolve the constraints files again to the newest releases
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --extra docs --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
 	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/spark33.in setup.py -o constraints/spark33.txt
 	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/oldest.in setup.py -o constraints/oldest.txt
 

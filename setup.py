@@ -28,6 +28,7 @@ DEV = [
     "types-PyYAML",
     "types-tqdm",
 ]
+DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 
 setup(
     name="hpt-spark",
@@ -35,11 +36,14 @@ setup(
     description="Hyperparameter search for scikit-learn estimators on Spark: exact, shared, resumable.",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="The hpt_spark authors",
+    license="Apache-2.0",
+    license_files=["LICENSE", "NOTICE"],
     python_requires=">=3.10",
     # The folder jobs/ is installed under a name of its own, so that `hpt-spark JOB` finds it everywhere.
     packages=[*find_packages(include=["hpt_spark", "hpt_spark.*"]), "hpt_spark_jobs"],
     package_dir={"hpt_spark_jobs": "jobs"},
-    package_data={"hpt_spark": ["*.properties"]},
+    package_data={"hpt_spark": ["*.properties", "py.typed"]},
     install_requires=[
         "cloudpickle>=2.2",
         "isal>=1.7",
@@ -55,7 +59,7 @@ setup(
         "tqdm>=4.65",
         "xgboost>=2.0",
     ],
-    extras_require={**EXTRAS, "dev": DEV},
+    extras_require={**EXTRAS, "dev": DEV, "docs": DOCS},
     entry_points={"console_scripts": ["hpt-spark = hpt_spark.cli:main"]},
     classifiers=["Programming Language :: Python :: 3", "Topic :: Scientific/Engineering"],
 )

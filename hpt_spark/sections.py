@@ -46,11 +46,40 @@ class Section(BaseModel):
 class SourceSection(Section):
     """Where the seven CSV files lie; `credential` names an environment variable and never is a secret."""
 
-    uri: str = Field("data/raw", min_length=1)
-    via: Literal["auto", "sdk", "hadoop"] = "auto"
-    credential: Union[str, None] = None
-    downloads: str = Field("data/downloads", min_length=1)
-    max_bad_rows: int = Field(0, ge=0, strict=True)
+    uri: str = Field(
+        "data/raw",
+        min_length=1,
+        description=(
+            "The folder of the seven files: a local one, a blob container "
+            "(`https://ACCOUNT.blob.core.windows.net/CONTAINER[/FOLDER]`, `wasbs://`, `abfss://`), or any Hadoop "
+            "path."
+        ),
+    )
+    via: Literal["auto", "sdk", "hadoop"] = Field(
+        "auto",
+        description=(
+            "`auto`: blobs with Azure's SDK, other URIs by Hadoop. `sdk`: the same, for blobs only. `hadoop`: by "
+            "the file systems and the credentials of the cluster, also for a plain path and a blob URL."
+        ),
+    )
+    credential: Union[str, None] = Field(
+        None,
+        description=(
+            "The name of the environment variable that holds a connection string, a SAS token or an account key; "
+            "or `anonymous`. Null looks in the usual places."
+        ),
+    )
+    downloads: str = Field(
+        "data/downloads",
+        min_length=1,
+        description="The folder in which blobs are kept, so that an equal one is not downloaded again.",
+    )
+    max_bad_rows: int = Field(
+        0,
+        ge=0,
+        strict=True,
+        description="How many unparsable rows of each file may be left out; they are counted and reported.",
+    )
 
     @field_validator("credential")
     @classmethod
@@ -66,22 +95,44 @@ class SourceSection(Section):
 class UploadSection(Section):
     """What the job `upload` puts into the container of ``source.uri``."""
 
-    folder: str = Field("data/raw", min_length=1)
-    create_container: bool = Field(False, strict=True)
+    folder: str = Field(
+        "data/raw",
+        min_length=1,
+        description="The folder of the seven files that `upload` sends to `source.uri`.",
+    )
+    create_container: bool = Field(False, strict=True, description="Whether `upload` creates a missing container.")
 
 
 class TablesSection(Section):
     """Where the Parquet tables are kept."""
 
-    uri: str = Field("data/tables", min_length=1)
+    uri: str = Field(
+        "data/tables",
+        min_length=1,
+        description=(
+            "The folder of the Parquet tables, local or any Hadoop path. Tables that other programs wrote are "
+            "read too; those of `app_events` should be in files of 10 to 15 MB, as `ingest` writes them, because "
+            "a file is in memory whole."
+        ),
+    )
 
 
 class FeaturesSection(Section):
     """Which features to build, and how."""
 
-    sets: list[FeatureSet] = Field(list(FEATURE_SETS), min_length=1)
-    encoding: Literal["fraction", "indicator"] = "fraction"
-    min_devices: int = Field(1, ge=1, strict=True)
+    sets: list[FeatureSet] = Field(
+        list(FEATURE_SETS),
+        min_length=1,
+        description="The feature sets; each brings one block of columns, `brand_model` two.",
+    )
+    encoding: Literal["fraction", "indicator"] = Field(
+        "fraction",
+        description=(
+            "`fraction`: a device's share of its events, or of its app events. `indicator`: 1 where the device "
+            "has the term."
+        ),
+    )
+    min_devices: int = Field(1, ge=1, strict=True, description="Terms that fewer training devices have are left out.")
 
     @field_validator("sets")
     @classmethod
@@ -95,23 +146,77 @@ class FeaturesSection(Section):
 class SearchSection(Section):
     """What to search, and on what."""
 
-    strategy: Literal["grid", "random", "halving", "halving_random"] = "grid"
-    backend: Literal["spark", "joblib"] = "spark"
-    n_jobs: int = Field(1, ge=-65_536, le=65_536, strict=True)
-    estimator: str = "xgboost.XGBClassifier"
-    estimator_params: dict[str, Any] = {"seed": 0}
-    param_grid: Union[dict[str, Any], list[dict[str, Any]]] = [{"n_estimators": [300, 400], "max_depth": [3, 4]}]
-    n_iter: int = Field(10, ge=1, le=2**31 - 1, strict=True)
-    random_state: int = Field(0, ge=0, le=2**32 - 1, strict=True)  # NumPy's seeds have 32 bits
-    resource: str = Field("n_samples", min_length=1)
-    factor: float = Field(3, gt=1, allow_inf_nan=False)
-    min_resources: Union[int, Literal["smallest", "exhaust"]] = "exhaust"
-    max_resources: Union[int, Literal["auto"]] = "auto"
-    scoring: str = "neg_log_loss"
-    cv: int = Field(5, ge=2, strict=True)
-    refit: bool = Field(True, strict=True)
-    error_score: Union[float, Literal["raise"]] = float("nan")
-    max_time: Union[float, None] = Field(None, gt=0, le=LONGEST, strict=True)
+    strategy: Literal["grid", "random", "halving", "halving_random"] = Field(
+        "grid",
+        description="scikit-learn's search classes: every candidate, a random draw, or successive halving of either.",
+    )
+    backend: Literal["spark", "joblib"] = Field(
+        "spark",
+        description=(
+            "`spark`: fits are Spark tasks. `joblib`: scikit-learn's own search, without Spark and without a journal."
+        ),
+    )
+    n_jobs: int = Field(
+        1, ge=-65_536, le=65_536, strict=True, description="Processes of the joblib backend; -1 for one per core."
+    )
+    estimator: str = Field(
+        "xgboost.XGBClassifier",
+        description="The dotted name of a class with scikit-learn's interface.",
+    )
+    estimator_params: dict[str, Any] = Field(
+        {"seed": 0},
+        description="Its parameters, the same for all candidates. A file's value replaces the one below it whole.",
+    )
+    param_grid: Union[dict[str, Any], list[dict[str, Any]]] = Field(
+        [{"n_estimators": [300, 400], "max_depth": [3, 4]}],
+        description=(
+            "Lists of values by parameter, or several such mappings. Where candidates are drawn, `{loguniform: "
+            "[0.01, 0.3]}`, `uniform` and `randint` may stand for a list. A file's value replaces the one below "
+            "it whole."
+        ),
+    )
+    n_iter: int = Field(
+        10, ge=1, le=2**31 - 1, strict=True, description="How many candidates `random` and `halving_random` draw."
+    )
+    random_state: int = Field(
+        0,
+        ge=0,
+        le=2**32 - 1,  # NumPy's seeds have 32 bits
+        strict=True,
+        description="The seed of what is drawn.",
+    )
+    resource: str = Field(
+        "n_samples",
+        min_length=1,
+        description="What survivors of a rung get more of: `n_samples`, or a parameter such as `n_estimators`.",
+    )
+    factor: float = Field(3, gt=1, allow_inf_nan=False, description="One candidate in so many survives a rung.")
+    min_resources: Union[int, Literal["smallest", "exhaust"]] = Field(
+        "exhaust",
+        description="The resource of the first rung, as in scikit-learn.",
+    )
+    max_resources: Union[int, Literal["auto"]] = Field(
+        "auto",
+        description="The resource of the last rung; `auto` is all rows, a parameter needs a number.",
+    )
+    scoring: str = Field("neg_log_loss", description="The name of a scorer of scikit-learn.")
+    cv: int = Field(5, ge=2, strict=True, description="The number of folds, stratified for a classifier.")
+    refit: bool = Field(
+        True,
+        strict=True,
+        description="Whether the best candidate is trained on all training devices; `predict` needs it.",
+    )
+    error_score: Union[float, Literal["raise"]] = Field(
+        float("nan"),
+        description="The score of a failed fit, or `raise`.",
+    )
+    max_time: Union[float, None] = Field(
+        None,
+        gt=0,
+        le=LONGEST,
+        strict=True,
+        description="Seconds after which a search on Spark ends with what it has.",
+    )
 
     @field_validator("param_grid", mode="before")
     @classmethod
@@ -173,15 +278,32 @@ class SearchSection(Section):
 class RunSection(Section):
     """Where the results of one run are kept."""
 
-    dir: str = Field("runs/demo", min_length=1)
-    overwrite: bool = Field(False, strict=True)
+    dir: str = Field(
+        "runs/demo",
+        min_length=1,
+        description="The folder of the design and of all results, local or any Hadoop path.",
+    )
+    overwrite: bool = Field(
+        False,
+        strict=True,
+        description=(
+            "Whether the results of another search may be replaced (`--overwrite`): they go, `submission.csv` "
+            "too, when the new search begins."
+        ),
+    )
 
 
 class SparkSection(Section):
     """How Spark is started; a null master leaves it to spark-submit, else ``local[*]``."""
 
-    master: Union[str, None] = None
-    conf: dict[str, Union[bool, int, float, str]] = {}
+    master: Union[str, None] = Field(None, description="Null leaves it to spark-submit, else `local[*]`.")
+    conf: dict[str, Union[bool, int, float, str]] = Field(
+        {},
+        description=(
+            "Any settings of Spark, e.g. `{spark.driver.memory: 4g}`. A Spark that a job starts on this machine "
+            "opens no UI by itself: `{spark.ui.enabled: true}` does."
+        ),
+    )
 
     @field_validator("master")
     @classmethod

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpt_spark.features.apps import DevicesOfEvents
-from hpt_spark.features.counts import Counts, are_among
+from hpt_spark.features.counts import Counts, are_among, rows_read, without_device
 from hpt_spark.features.events import HOURS_OF_WEEK, TERMS, counted_moments
+from hpt_spark.features.packed import packed_rows, packed_tallies, tallies_in
 from hpt_spark.features.terms import TermsOfItems, shares
 
 NUMBERS = st.sampled_from([-(2**63), -3, 0, 1, 7, 2**63 - 1])
@@ -45,6 +46,37 @@ def test_counts_of_parts_add_up_to_the_counts_of_all(pairs, cuts):
     together = Counts.of_arrow(rows).per_device(known)
     assert as_counter(together) == Counter(pair for pair in pairs if pair[0] in known)
     assert len(together.device_ids) == len({device for device, _ in pairs if device in known})
+
+
+@given(pairs=st.lists(st.tuples(NUMBERS, st.integers(0, 167)), max_size=20), read=st.lists(st.integers(1, 2**40)))
+def test_rows_that_were_read_travel_beside_the_counts(pairs, read):
+    counts = moments(pairs).to_arrow()
+    together = pa.Table.from_batches([counts, *map(without_device, read)])
+    (mixed,) = together.take(np.random.default_rng(0).permutation(len(together))).combine_chunks().to_batches() or [
+        counts
+    ]
+    rows, number = rows_read(mixed)
+    assert number == sum(read)
+    assert sorted(map(str, rows.to_pylist())) == sorted(map(str, counts.to_pylist()))
+
+
+TALLIES = st.dictionaries(st.sampled_from(["rows", "with_device", "with_label"]), st.integers(0, 2**62))
+
+
+@given(tallies=st.lists(TALLIES, max_size=4), term=st.sampled_from([pa.int64(), pa.string()]))
+def test_tallies_of_parts_add_up_beside_the_rows_of_devices(tallies, term):
+    device = packed_rows(pa.array([7]), "app", np.array([0, 1]), pa.array([3]).cast(term), np.ones(1))
+    (rows,) = (
+        pa.Table.from_batches([device, *(packed_tallies("events", tally, term) for tally in tallies)])
+        .combine_chunks()
+        .to_batches()
+    )
+    expected = {}
+    for tally in tallies:
+        for kind, number in tally.items():
+            expected[f"events.{kind}"] = expected.get(f"events.{kind}", 0) + number
+    assert tallies_in(rows) == expected
+    assert set(tallies_in(rows)) == set(expected), "a number that is 0 is told, too"
 
 
 @given(events=PAIRS, app_events=PAIRS)

@@ -1,0 +1,95 @@
+"""Write docs/configuration.md from the models of the configuration's sections.
+
+usage: python docs/configuration_page.py
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+import annotated_types
+from pydantic.fields import FieldInfo
+
+from hpt_spark.config import Config
+from hpt_spark.yaml_text import as_yaml
+
+PAGE = Path(__file__).with_name("configuration.md")
+
+HEAD = """# Configuration
+
+`docs/configuration_page.py` writes this page from the code; `make docs` runs it.
+
+`conf/default.yaml` holds every key. Each `--conf FILE` is laid over it, left to right, then each `--set key=value`.
+Sections merge key by key; `search.param_grid` and `search.estimator_params` of a file replace those below whole.
+
+```bash
+.venv/bin/hpt-spark tune --conf conf/demo.yaml --set search.cv=3 --dry-run
+```
+
+prints the resolved configuration, secrets masked, and stops.
+
+Presets in `conf/`: `demo.yaml`, `single_vm_small.yaml` (first four feature sets), `single_vm.yaml` (joblib,
+8 processes, 4 candidates), `distributed_sweep.yaml` (Spark, 16 candidates).
+
+Exit codes: 0 done; 2 the configuration or the input is wrong; 1 anything else; 130 interrupted; 143 SIGTERM.
+"""
+TYPES = {
+    int: "whole number",
+    float: "number",
+    str: "text",
+    bool: "`true`, `false`",
+    dict: "mapping",
+    type(None): "`null`",
+}
+
+
+def page() -> str:
+    """Return the page: a table for each section."""
+    sections = (_section(name, field.annotation) for name, field in Config.model_fields.items())
+    return "\n".join([HEAD, *sections])
+
+
+def _section(name: str, model: Any) -> str:
+    lines = [f"## `{name}`", "", model.__doc__.strip().replace("``", "`"), ""]
+    lines += ["| key | default | allowed | meaning |", "|---|---|---|---|"]
+    return "\n".join([*lines, *(_row(name, key, field) for key, field in model.model_fields.items()), ""])
+
+
+def _row(section: str, key: str, field: FieldInfo) -> str:
+    if not field.description:
+        raise ValueError(f"{section}.{key} has no description in its section")
+    default = field.get_default(call_default_factory=True)
+    shown = default if isinstance(default, str) else as_yaml(default)
+    cells = (f"`{section}.{key}`", f"`{shown}`", _allowed(field.annotation, *_bounds(field)), field.description)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _allowed(annotation: Any, *bounds: str) -> str:
+    kind, inner = get_origin(annotation), get_args(annotation)
+    if kind in (Union, types.UnionType):
+        first, *others = inner  # the bounds are of the first one
+        return " or ".join([_allowed(first, *bounds), *map(_allowed, others)])
+    if kind is Literal:
+        allowed = ", ".join(f"`{value}`" for value in inner)
+    elif kind is list:
+        allowed = f"list of {_allowed(inner[0])}"
+    else:
+        allowed = TYPES[kind or annotation]
+    return ", ".join([allowed, *bounds])
+
+
+def _bounds(field: FieldInfo) -> Iterator[str]:
+    for bound in field.metadata:
+        if isinstance(bound, annotated_types.Ge):
+            yield f"at least {bound.ge}"
+        elif isinstance(bound, annotated_types.Gt):
+            yield f"above {bound.gt}"
+        elif isinstance(bound, annotated_types.MinLen):
+            yield "not empty"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
