@@ -191,8 +191,7 @@ from helper_beside import Ours
 from pyspark.sql import SparkSession
 import numpy as np
 from hpt_spark import GridSearchCV
-conf = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
-spark = SparkSession.builder.master("local[1]").config(map=conf).getOrCreate()
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
 X, y = np.zeros((8, 1)), np.arange(8) % 2
 print(GridSearchCV(Ours(), {"c": [1]}, cv=2, sc=spark).fit(X, y).best_score_)
 """
