@@ -37,7 +37,7 @@ class Used:
     names : set of str
         Global names.
     attributes : set of str
-        Names of attributes, and texts that may be such names (``getattr``).
+        Names of attributes; where ``getattr`` is used, also texts that may be such names.
     imports : list of (str, int, tuple)
         Module, level and names of each import statement.
     """
@@ -49,7 +49,7 @@ class Used:
 
 def used_by(code: CodeType) -> Used:
     """Return the names that `code` and the code inside it use."""
-    used = Used()
+    used, texts = Used(), set()
     for inner in _all_code(code):
         loaded: list[Any] = [0, ()]
         for instruction in dis.get_instructions(inner):
@@ -64,7 +64,9 @@ def used_by(code: CodeType) -> Used:
             elif instruction.opcode in dis.hasconst or name == "LOAD_SMALL_INT":
                 loaded.append(value)
                 if isinstance(value, str) and value.isidentifier():
-                    used.attributes.add(value)
+                    texts.add(value)
+    if "getattr" in used.names:
+        used.attributes |= texts
     return used
 
 

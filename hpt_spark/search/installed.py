@@ -37,10 +37,8 @@ def releases_of(module: str) -> dict[str, str]:
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
         return {}
-    names = _distributions().get(top, ())
-    found = {name: importlib.metadata.version(name) for name in names}
     own = getattr(sys.modules.get(top), "__version__", None)
-    return found or ({top: str(own)} if own is not None else {})
+    return _distributions().get(top) or ({top: str(own)} if own is not None else {})
 
 
 def compiled_file(module: str) -> Path | None:
@@ -70,12 +68,12 @@ def _is_installed_file(file: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _distributions() -> dict[str, set[str]]:
-    """Return which distributions have files in each top-level package.
+def _distributions() -> dict[str, dict[str, str]]:
+    """Return the releases of the distributions that have files in each top-level package.
 
     ``importlib.metadata.packages_distributions`` knows this from Python 3.11 on only, and takes a second.
     """
-    found = defaultdict(set)
+    found: dict[str, dict[str, str]] = defaultdict(dict)
     for distribution in importlib.metadata.distributions():
         name = distribution.metadata["Name"]
         listed = distribution.read_text("top_level.txt")
@@ -85,5 +83,5 @@ def _distributions() -> dict[str, set[str]]:
         for line in listed.split("\n"):
             top = line.strip().partition(".")[0]  # a module alone is NAME.py or NAME.cpython-311-x86_64-linux-gnu.so
             if top and name:
-                found[top].add(name)
+                found[top].setdefault(name, distribution.version)  # of two, the first on the path is imported
     return dict(found)

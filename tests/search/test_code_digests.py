@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hpt_spark.errors import InputError
-from hpt_spark.search import bytecode, digests, installed
+from hpt_spark.search import bytecode, installed
 from hpt_spark.search.digests import Digester
 
 NUMBERS = count()
@@ -549,4 +549,26 @@ def test_whose_a_module_is():
     assert installed.releases_of("json") == {}
     assert bytecode.absolute_name("b", 1, "a") == "a.b"
     assert bytecode.absolute_name("b", 1, None) is None
-    assert digests.__name__ == "hpt_spark.search.digests"
+
+
+def test_a_library_is_what_has_a_release(tmp_path, monkeypatch):
+    """A folder of site-packages that no distribution has put there is the user's own."""
+    site = tmp_path / "site-packages"
+    for name in ("released", "copied"):
+        (site / name).mkdir(parents=True)
+        (site / name / "__init__.py").write_text("def it(a): return a")
+    (site / "some_name-1.dist-info").mkdir()
+    (site / "some_name-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: Some-Name\nVersion: 4.2\n")
+    (site / "some_name-1.dist-info" / "RECORD").write_text("released/__init__.py,,\n")
+    monkeypatch.syspath_prepend(str(site))
+    installed._distributions.cache_clear()
+    try:
+        digester = Digester()
+        for name in ("released", "copied"):
+            digester.digest("scorer", importlib.import_module(name).it)
+        assert digester.releases == {"Some-Name": "4.2"}
+        assert set(digester.code) == {"the code of the scorer `it`"}
+    finally:
+        installed._distributions.cache_clear()
+        for name in ("released", "copied"):
+            sys.modules.pop(name, None)
