@@ -13,7 +13,6 @@ from queue import Empty, SimpleQueue
 from typing import Any, Union
 
 import cloudpickle
-from py4j.protocol import Py4JError
 from pyspark import Broadcast, SparkContext, SparkFiles, TaskContext
 from pyspark.accumulators import Accumulator, AccumulatorParam
 
@@ -129,7 +128,7 @@ class SparkRunner:
             self._has_cancelled |= job.is_alive()
             # In a thread of its own it comes to its end also where another Ctrl-C raises here: a job that goes on
             # would keep its slots.
-            cancelling = threading.Thread(target=job.cancel, name="hpt-spark-cancel", daemon=True)
+            cancelling = threading.Thread(target=_cancel, args=(job,), name="hpt-spark-cancel", daemon=True)
             cancelling.start()
             cancelling.join()
 
@@ -149,8 +148,7 @@ class SparkRunner:
         self._used = set()
 
     def _tidy_up(self, files: Sequence[str]) -> None:
-        # Spark may be stopped meanwhile, and all that is on the nodes goes with it.
-        with suppress(Py4JError, AttributeError):
+        with suppress(Exception):  # of several kinds, where Spark was stopped: all that is on the nodes goes with it
             if self._has_cancelled:
                 self._wait_for_tasks_that_were_killed()
             job = SparkJob(self._context, range(self.slots), _TidyUp(files))
@@ -191,6 +189,11 @@ class SparkRunner:
             self._pieces = [self._context.broadcast(_Piece(shared, number, content)) for number, content in contents]
             self._sent = shared.token
         return self._pieces
+
+
+def _cancel(job: SparkJob) -> None:
+    with suppress(Exception):  # of several kinds, where Spark was stopped and its jobs with it
+        job.cancel()
 
 
 def _all_of(arrived: SimpleQueue[Ended]) -> list[tuple[Path, PathResult | Death]]:
