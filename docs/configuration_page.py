@@ -84,9 +84,11 @@ def _allowed(annotation: Any, *bounds: str) -> str:
 def _bounds(field: FieldInfo) -> Iterator[str]:
     for bound in field.metadata:
         if isinstance(bound, annotated_types.Ge):
-            yield f"at least {bound.ge}"
+            yield f"at least {bound.ge:,}"
         elif isinstance(bound, annotated_types.Gt):
             yield f"above {bound.gt}"
+        elif isinstance(bound, annotated_types.Le):
+            yield f"at most {bound.le:,.0f}"
         elif isinstance(bound, annotated_types.MinLen):
             yield "not empty"
 
