@@ -30,11 +30,6 @@ setup: .venv/.ready ## Create the virtual environment .venv with everything in i
 java: setup
 	@$(BIN)/python -m hpt_spark.java
 
-# Four seconds less at each start of Java: worth it where many are to follow.
-.PHONY: fast-start
-fast-start: java ## Keep the classes that Java loads (170 MB in .venv), so that each job's Spark starts sooner
-	@ls .venv/share/hpt_spark/classes-*.jsa >/dev/null 2>&1 || $(BIN)/python -m hpt_spark.warm_up
-
 .PHONY: demo
 demo: setup java ## Run the main job on generated data: generate, ingest, features, tune, predict, report
 	$(BIN)/hpt-spark generate --out data/demo/raw --scale 0.02 --seed 0
@@ -45,26 +40,26 @@ demo: setup java ## Run the main job on generated data: generate, ingest, featur
 	$(BIN)/hpt-spark report --conf conf/demo.yaml
 
 .PHONY: test
-test: fast-start ## Run the tests
+test: java ## Run the tests
 	$(BIN)/python -m pytest -m '$(QUICK)'
 
 .PHONY: test-hdfs
-test-hdfs: fast-start ## Run the tests on a real HDFS, fetched from Maven Central (40 MB)
+test-hdfs: java ## Run the tests on a real HDFS, fetched from Maven Central (40 MB)
 	$(BIN)/python -m tests.hdfs
 	$(BIN)/python -m pytest -m hdfs
 
 .PHONY: test-yarn
-test-yarn: fast-start ## Run the jobs in cluster mode on a real YARN, fetched from Maven Central (50 MB)
+test-yarn: java ## Run the jobs in cluster mode on a real YARN, fetched from Maven Central (50 MB)
 	$(BIN)/python -m tests.yarn
 	$(BIN)/python -m pytest -m yarn
 
 .PHONY: test-slow
-test-slow: fast-start ## Run the tests that take long
+test-slow: java ## Run the tests that take long
 	$(BIN)/python -m pytest -m 'slow and not cluster'
 	$(BIN)/python -m pytest -m 'slow and cluster'
 
 .PHONY: test-cluster
-test-cluster: fast-start ## Run the tests on a standalone cluster of two nodes, which they start on this machine
+test-cluster: java ## Run the tests on a standalone cluster of two nodes, which they start on this machine
 	$(BIN)/python -m pytest -m 'cluster and not slow'
 
 AZURITE := 3.37.0
@@ -78,7 +73,7 @@ azurite: .azurite/.ready ## Install Azurite, a blob server for tests, into .azur
 	@touch $@
 
 .PHONY: test-blob
-test-blob: fast-start azurite ## Run the tests against a blob server
+test-blob: java azurite ## Run the tests against a blob server
 	$(BIN)/python -m pytest -m blob
 
 .PHONY: test-sklearn
@@ -101,7 +96,6 @@ find-python310:
 .PHONY: test-spark33
 test-spark33: find-python310 .venv-spark33/.ready ## Run the tests on PySpark 3.3 and Python 3.10, as on HDInsight 5.1
 	@$(BIN33)/python -m hpt_spark.java
-	@ls .venv-spark33/share/hpt_spark/classes-*.jsa >/dev/null 2>&1 || $(BIN33)/python -m hpt_spark.warm_up
 	$(BIN33)/python -m pytest -m '$(QUICK)'
 
 .PHONY: test-hdfs-spark33
@@ -143,11 +137,11 @@ format: setup ## Format the code
 	$(BIN)/ruff format .
 
 .PHONY: bench-features
-bench-features: fast-start ## Compare ingest and build_features with single-process pandas pipelines (SCALES="0.1 1.0 4.0")
+bench-features: java ## Compare ingest and build_features with single-process pandas pipelines (SCALES="0.1 1.0 4.0")
 	$(BIN)/python bench/features.py --scale $(SCALES) --skip-pandas 4.0 --repeat 3 --out docs/benchmarks.md
 
 .PHONY: bench-scenario
-bench-scenario: fast-start ## Run the six jobs at full size, with the scenario's four candidates (half an hour on 2 cores)
+bench-scenario: java ## Run the six jobs at full size, with the scenario's four candidates (half an hour on 2 cores)
 	$(BIN)/python bench/scenario.py --scale 1.0 --out docs/benchmarks.md
 
 .PHONY: bench-blob
@@ -155,7 +149,7 @@ bench-blob: setup azurite ## Compare the download of a blob with the SDK's own
 	$(BIN)/python bench/blob.py --size 200 1000 --repeat 5 --out docs/benchmarks.md
 
 .PHONY: bench-search
-bench-search: fast-start ## Compare our search with scikit-learn's, joblib-spark and spark-sklearn's mechanism
+bench-search: java ## Compare our search with scikit-learn's, joblib-spark and spark-sklearn's mechanism
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt joblibspark
 	$(BIN)/python bench/search.py --out docs/benchmarks.md
 

@@ -66,7 +66,8 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
         check_spark_home()
         check_submit_arguments()
         check_master(settings.master, pyspark.__version__)
-    defaults = {} if submitted else defaults_of_own_jvm(job, settings.master, check_java(pyspark.__version__))
+        check_java(pyspark.__version__)
+    defaults = {} if submitted else defaults_of_own_jvm(job, settings.master)
     defaults["spark.app.name"] = f"hpt-spark {job}"
     given = {key: _as_text(value) for key, value in settings.conf.items()}
     if settings.master:
@@ -236,13 +237,7 @@ def _stop() -> None:
         with suppress(Exception):  # the JVM may be gone already
             if context:
                 context.setLogLevel("OFF")  # tasks that lose their Spark complain
-                # Up to a second passes before this server sees that it should end, which nobody needs to wait for;
-                # Java may end before, which it would take for an error.
-                accumulators: Any = context._accumulatorServer
-                accumulators.handle_error = lambda *_: None
-                context._accumulatorServer = None  # type: ignore[assignment]
                 (SparkSession._instantiatedSession or context).stop()
-                threading.Thread(target=accumulators.shutdown, daemon=True).start()
 
     thread = threading.Thread(target=stop)
     thread.start()

@@ -6,24 +6,14 @@ import os
 import re
 from pathlib import Path
 
-from hpt_spark.class_archive import options_to_use
-
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 
 # What a JVM that we start ourselves needs, where no spark-defaults.conf speaks. The parallel collector takes less time
-# and memory on few cores. A job of half a minute pays more for machine code of the highest tier than it gets back, but
-# for the few loops that run millions of times. A thread of Spark's that has no memory left ends without a word, and
-# what waits for it would wait for ever. Arrow checks the bounds of each single value that goes to Python or comes back,
-# which takes a tenth of the tasks' time; our own workers are at the other end.
+# and memory on few cores. A thread of Spark's that has no memory left ends without a word, and what waits for it would
+# wait for ever.
 JVM_OPTIONS = (
     "-XX:+UseParallelGC",
     "-XX:+ExitOnOutOfMemoryError",
-    "-XX:Tier4InvocationThreshold=50000",
-    "-XX:Tier4MinInvocationThreshold=6000",
-    "-XX:Tier4CompileThreshold=150000",
-    "-XX:Tier4BackEdgeThreshold=400000",
-    "-Darrow.enable_unsafe_memory_access=true",
-    "-Darrow.enable_null_check_for_get=false",
     f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
 )
 
@@ -38,8 +28,8 @@ SQL_DEFAULTS = {
 }
 
 
-def defaults_of_own_jvm(job: str, master: str | None, java: int) -> dict[str, str]:
-    """Return the settings of a JVM that `job` starts itself, on the release `java`.
+def defaults_of_own_jvm(job: str, master: str | None) -> dict[str, str]:
+    """Return the settings of a JVM that `job` starts itself.
 
     What ``spark-defaults.conf`` names is left out: PySpark would put ours over it.
     """
@@ -48,7 +38,7 @@ def defaults_of_own_jvm(job: str, master: str | None, java: int) -> dict[str, st
     defaults = {
         "spark.ui.showConsoleProgress": "false",
         "spark.ui.enabled": str(not is_local).lower(),  # half a second for pages that are gone when the job is done
-        "spark.driver.extraJavaOptions": " ".join((*JVM_OPTIONS, *options_to_use(java))),
+        "spark.driver.extraJavaOptions": " ".join(JVM_OPTIONS),
         "spark.python.daemon.module": f"hpt_spark.{room}.worker_daemon",
     }
     of_the_installation = _settings_of_the_installation()

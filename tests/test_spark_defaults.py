@@ -9,11 +9,11 @@ from hpt_spark.spark_defaults import JVM_OPTIONS, defaults_of_own_jvm
 
 def test_without_an_installation_of_its_own_all_our_defaults_hold(tmp_path, monkeypatch):
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
-    defaults = defaults_of_own_jvm("build_features", None, 17)
+    defaults = defaults_of_own_jvm("build_features", None)
     assert defaults["spark.driver.extraJavaOptions"].startswith(" ".join(JVM_OPTIONS))
     assert defaults["spark.python.daemon.module"] == "hpt_spark.features.worker_daemon"
     assert defaults["spark.ui.enabled"] == "false"
-    assert defaults_of_own_jvm("tune", "yarn", 17)["spark.ui.enabled"] == "true"
+    assert defaults_of_own_jvm("tune", "yarn")["spark.ui.enabled"] == "true"
 
 
 @pytest.mark.parametrize("home", [False, True])
@@ -24,7 +24,7 @@ def test_what_spark_defaults_conf_names_is_left_to_it(tmp_path, monkeypatch, hom
     (tmp_path / "conf" / "spark-defaults.conf").write_text(
         "# spark.ui.showConsoleProgress true\n\nspark.driver.extraJavaOptions -Da=b=c -Dd\n  spark.ui.enabled=true\n"
     )
-    assert sorted(defaults_of_own_jvm("tune", None, 17)) == [
+    assert sorted(defaults_of_own_jvm("tune", None)) == [
         "spark.python.daemon.module",
         "spark.ui.showConsoleProgress",
     ]
