@@ -28,7 +28,7 @@ setup: .venv/.ready ## Create the virtual environment .venv with everything in i
 
 .PHONY: java
 java: setup
-	@$(BIN)/python -m hpt_spark.java
+	@$(BIN)/python -m hpt_spark.spark.java
 
 .PHONY: demo
 demo: setup java ## Run the main job on generated data: generate, ingest, features, tune, predict, report
@@ -95,7 +95,7 @@ find-python310:
 
 .PHONY: test-spark33
 test-spark33: find-python310 .venv-spark33/.ready ## Run the tests on PySpark 3.3 and Python 3.10, as on HDInsight 5.1
-	@$(BIN33)/python -m hpt_spark.java
+	@$(BIN33)/python -m hpt_spark.spark.java
 	$(BIN33)/python -m pytest -m '$(QUICK)'
 
 .PHONY: test-hdfs-spark33
@@ -110,7 +110,7 @@ test-hdfs-spark33: find-python310 .venv-spark33/.ready ## Run the tests on a rea
 
 .PHONY: test-oldest
 test-oldest: find-python310 .venv-oldest/.ready ## Run the search's tests, and scikit-learn's own, on the oldest libraries supported
-	@$(BIN_OLDEST)/python -m hpt_spark.java
+	@$(BIN_OLDEST)/python -m hpt_spark.spark.java
 	$(BIN_OLDEST)/python -m pytest -m 'not slow and not cluster' tests/search
 	$(BIN_OLDEST)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_TESTS)
 

@@ -43,7 +43,7 @@ setup(
     # The folder jobs/ is installed under a name of its own, so that `hpt-spark JOB` finds it everywhere.
     packages=[*find_packages(include=["hpt_spark", "hpt_spark.*"]), "hpt_spark_jobs"],
     package_dir={"hpt_spark_jobs": "jobs"},
-    package_data={"hpt_spark": ["*.properties", "py.typed"]},
+    package_data={"hpt_spark": ["spark/*.properties", "py.typed"]},
     install_requires=[
         "cloudpickle>=2.2",
         "isal>=1.7",

@@ -106,9 +106,9 @@ def run(azurite: Azurite, kind: str, name: str, folder: str) -> tuple[float, flo
 def download_once(kind: str, name: str, folder: str) -> None:
     """Download one blob and print the seconds it took and the peak memory of this process in MB."""
     if kind == OURS:
-        from hpt_spark.data.blob.address import parse_blob_uri
-        from hpt_spark.data.blob.container import Container
-        from hpt_spark.data.blob.download import download
+        from hpt_spark.data.sources.blob.address import parse_blob_uri
+        from hpt_spark.data.sources.blob.container import Container
+        from hpt_spark.data.sources.blob.download import download
 
         container = Container(parse_blob_uri(f"{os.environ['BENCH_URL']}/{CONTAINER}"))
         started = time.perf_counter()

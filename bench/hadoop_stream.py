@@ -15,10 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from hpt_spark.folders.hadoop_files import HadoopFiles
-from hpt_spark.folders.hadoop_stream import HadoopStream
-from hpt_spark.sections import SparkSection
-from hpt_spark.session import spark_session
+from hpt_spark.config.sections import SparkSection
+from hpt_spark.spark.session import spark_session
+from hpt_spark.storage.hadoop_files import HadoopFiles
+from hpt_spark.storage.hadoop_stream import HadoopStream
 from tests.hdfs import running_hdfs
 
 BLOCK = 4 << 20

@@ -12,9 +12,9 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hpt_spark.search.costs import start_order
 from hpt_spark.search.evaluation import Evaluation
-from hpt_spark.search.paths import paths_of
+from hpt_spark.search.fit_groups import paths_of
+from hpt_spark.search.planning.cost import start_order
 
 Seconds = Sequence[Sequence[float]]
 

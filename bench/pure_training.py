@@ -15,9 +15,9 @@ import xgboost
 from search_problem import Outcome, Problem
 from sklearn.metrics import log_loss
 
-from hpt_spark.search.costs import start_order
 from hpt_spark.search.evaluation import Evaluation
-from hpt_spark.search.paths import Path, paths_of
+from hpt_spark.search.fit_groups import Path, paths_of
+from hpt_spark.search.planning.cost import start_order
 
 PARTS = ("cut", "build", "train", "score")
 

@@ -23,7 +23,7 @@ from search_problem import Outcome, Problem
 from turns import UnequalError, by_turns, run_alone, taken_by_others
 from worker_memory import WorkerMemory
 
-from hpt_spark.search.paths import paths_of
+from hpt_spark.search.fit_groups import paths_of
 
 OURS, PURE = "hpt_spark", "pure training"
 SCIKIT_LEARN, MECHANISM = "scikit-learn, n_jobs", "spark-sklearn's mechanism, re-implemented"

@@ -15,8 +15,8 @@ from search_problem import Outcome, Problem
 from sklearn.model_selection import GridSearchCV
 from spark_sklearn_mechanism import MechanismGridSearchCV
 
-from hpt_spark.sections import SparkSection
-from hpt_spark.session import spark_session
+from hpt_spark.config.sections import SparkSection
+from hpt_spark.spark.session import spark_session
 
 
 def with_hpt_spark(problem: Problem, cores: int) -> Outcome:

@@ -12,7 +12,7 @@ from xgboost import XGBClassifier
 
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.search.evaluation import Evaluation, evaluation_of
-from hpt_spark.search.joblib_runner import GridSearchCV
+from hpt_spark.tuning.joblib_backend import GridSearchCV
 
 
 @dataclass(frozen=True)

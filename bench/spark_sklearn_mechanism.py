@@ -17,7 +17,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv
 
 from hpt_spark.search.evaluation import evaluation_of
-from hpt_spark.search.joblib_runner import GridSearchCV
+from hpt_spark.tuning.joblib_backend import GridSearchCV
 
 
 class MechanismGridSearchCV(GridSearchCV):

@@ -26,8 +26,8 @@ from spark_sklearn_mechanism import MechanismGridSearchCV
 from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV as OurGridSearchCV
-from hpt_spark.sections import SparkSection
-from hpt_spark.session import spark_session
+from hpt_spark.config.sections import SparkSection
+from hpt_spark.spark.session import spark_session
 
 ROWS, COLUMNS, PER_ROW = 400_000, 2_000, 200
 SECONDS_BETWEEN_SAMPLES = 0.1

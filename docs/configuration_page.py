@@ -13,8 +13,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from hpt_spark.config import Config
-from hpt_spark.yaml_text import as_yaml
+from hpt_spark.config.layers import Config
+from hpt_spark.config.yaml_text import as_yaml
 
 PAGE = Path(__file__).with_name("configuration.md")
 

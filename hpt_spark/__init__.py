@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hpt_spark.search.face import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
+    from hpt_spark.search.search_cv import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
 
 __version__ = "0.1.0"
 
@@ -15,7 +15,7 @@ __all__ = ["GridSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV", "Rand
 def __getattr__(name: str) -> Any:
     # Only when asked for: the jobs that do not search start without scikit-learn.
     if name in __all__:
-        from hpt_spark.search import face
+        from hpt_spark.search import search_cv
 
-        return getattr(face, name)
+        return getattr(search_cv, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

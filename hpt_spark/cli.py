@@ -19,10 +19,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hpt_spark.config import dump_config, load_config
+from hpt_spark.config.layers import dump_config, load_config
 from hpt_spark.errors import NO_PYSPARK, ConfigError, HptSparkError, MissingDependencyError
+from hpt_spark.spark.surroundings import check_arguments
 from hpt_spark.streams import make_streams_safe, say_what_was_lost
-from hpt_spark.surroundings import check_arguments
 
 JOBS = ("generate", "upload", "ingest", "build_features", "tune", "predict", "report")
 JOBS_PACKAGE = "hpt_spark_jobs"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpt_spark.search import face
+from hpt_spark.search import search_cv
 
 
-class GridSearchCV(face.GridSearchCV):
+class GridSearchCV(search_cv.GridSearchCV):
     """`hpt_spark.GridSearchCV` with the arguments of spark-sklearn 0.3, in its order."""
 
     def __init__(
@@ -51,7 +51,7 @@ class GridSearchCV(face.GridSearchCV):
         return super().fit(X, y, **_arguments_of_fit(self, groups))
 
 
-class RandomizedSearchCV(face.RandomizedSearchCV):
+class RandomizedSearchCV(search_cv.RandomizedSearchCV):
     """`hpt_spark.RandomizedSearchCV` with the arguments of spark-sklearn 0.3, in its order."""
 
     def __init__(

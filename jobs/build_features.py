@@ -8,10 +8,10 @@ import sys
 
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.cli import run_job
-from hpt_spark.config import Config
+from hpt_spark.config.layers import Config
 from hpt_spark.data.tables import Tables
 from hpt_spark.matrix.collect import collect_blocks
-from hpt_spark.session import end_java, spark_session, within_reach
+from hpt_spark.spark.session import end_java, spark_session, within_reach
 
 
 def main(config: Config) -> None:

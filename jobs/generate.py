@@ -8,8 +8,8 @@ import argparse
 import sys
 
 from hpt_spark.cli import run_job
-from hpt_spark.data.generate.files import generate
-from hpt_spark.folders import local_path
+from hpt_spark.storage import local_path
+from hpt_spark.synthetic.files import generate
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -7,11 +7,11 @@ usage: spark-submit jobs/ingest.py --conf FILE [--set key=value ...]
 import sys
 
 from hpt_spark.cli import run_job
-from hpt_spark.config import Config
+from hpt_spark.config.layers import Config
 from hpt_spark.data.ingest import ingest
-from hpt_spark.data.sources import is_read_by_hadoop, open_source
-from hpt_spark.folders import without_secrets
-from hpt_spark.session import within_reach
+from hpt_spark.data.sources.base import is_read_by_hadoop, open_source
+from hpt_spark.spark.session import within_reach
+from hpt_spark.storage import without_secrets
 
 
 def main(config: Config) -> None:

@@ -10,8 +10,8 @@ from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_submission
 from hpt_spark.cli import run_job
-from hpt_spark.config import Config
-from hpt_spark.session import within_reach
+from hpt_spark.config.layers import Config
+from hpt_spark.spark.session import within_reach
 
 
 def main(config: Config) -> None:

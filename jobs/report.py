@@ -9,8 +9,8 @@ import sys
 from hpt_spark.artifacts.report import write_report
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.cli import run_job
-from hpt_spark.config import Config
-from hpt_spark.session import within_reach
+from hpt_spark.config.layers import Config
+from hpt_spark.spark.session import within_reach
 
 
 def main(config: Config) -> None:

@@ -12,13 +12,13 @@ from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.cli import run_job
-from hpt_spark.config import Config
+from hpt_spark.config.layers import Config
 from hpt_spark.errors import JournalError
-from hpt_spark.folders import FolderLock
 from hpt_spark.matrix.design import DesignMatrix
-from hpt_spark.search.estimators import check_class_sizes
-from hpt_spark.search.from_config import checked_estimator, run_search
-from hpt_spark.session import within_reach
+from hpt_spark.spark.session import within_reach
+from hpt_spark.storage import FolderLock
+from hpt_spark.tuning.estimators import check_class_sizes
+from hpt_spark.tuning.search import checked_estimator, run_search
 
 _log = logging.getLogger("hpt_spark.tune")
 

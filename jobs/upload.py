@@ -7,8 +7,8 @@ usage: spark-submit jobs/upload.py --conf FILE [--set key=value ...]
 import sys
 
 from hpt_spark.cli import run_job
-from hpt_spark.config import Config
-from hpt_spark.data.blob.upload import upload
+from hpt_spark.config.layers import Config
+from hpt_spark.data.sources.blob.upload import upload
 
 
 def main(config: Config) -> None:

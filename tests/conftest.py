@@ -47,8 +47,8 @@ def write(tmp_path):
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
     """A local session with two cores; its warehouse and working files lie in a temporary folder."""
-    from hpt_spark.sections import SparkSection
-    from hpt_spark.session import spark_session
+    from hpt_spark.config.sections import SparkSection
+    from hpt_spark.spark.session import spark_session
 
     settings = SparkSection(
         master="local[2]", conf={**QUICK, "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
@@ -60,7 +60,7 @@ def spark(tmp_path_factory):
 @pytest.fixture(scope="session")
 def raw(tmp_path_factory):
     """A folder of generated input, small enough for every test."""
-    from hpt_spark.data.generate.files import generate
+    from hpt_spark.synthetic.files import generate
 
     folder = tmp_path_factory.mktemp("raw")
     generate(folder, 0.01, 0)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from hpt_spark import cli
-from hpt_spark.config import Config
+from hpt_spark.config.layers import Config
 from hpt_spark.errors import ConfigError, HptSparkError, InputError, MissingDependencyError
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -11,8 +11,8 @@ from hpt_spark.artifacts.plan import versions
 from hpt_spark.artifacts.report import PARTIAL, write_page
 from hpt_spark.artifacts.run_directory import REPORT, RunDirectory
 from hpt_spark.artifacts.search_results import save_results
-from hpt_spark.folders.lock import is_lock
 from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.storage.lock import is_lock
 
 
 def finish_search(run: RunDirectory, plan: dict[str, Any], search: Any, seconds: float, design: DesignMatrix) -> None:

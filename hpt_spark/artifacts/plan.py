@@ -7,9 +7,9 @@ import platform
 from typing import Any
 
 from hpt_spark.artifacts.plain_values import plain
+from hpt_spark.config.sections import SearchSection
 from hpt_spark.matrix.design import DesignMatrix
-from hpt_spark.search.strategies import without_effect
-from hpt_spark.sections import SearchSection
+from hpt_spark.tuning.strategies import without_effect
 
 
 def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:

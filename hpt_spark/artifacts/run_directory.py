@@ -11,8 +11,8 @@ from hpt_spark.artifacts.attempt import Attempt
 from hpt_spark.artifacts.manifest_shape import misfit
 from hpt_spark.artifacts.plain_values import plain
 from hpt_spark.errors import InputError
-from hpt_spark.folders import FolderLock, open_folder, without_secrets
 from hpt_spark.matrix.design import DesignMatrix, write_json
+from hpt_spark.storage import FolderLock, open_folder, without_secrets
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from hpt_spark.artifacts.plain_values import plain, pythons
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import write_json
-from hpt_spark.search.estimators import find_estimator_class
+from hpt_spark.tuning.estimators import find_estimator_class
 
 
 def save_results(run: RunDirectory, search: Any, scoring: str) -> list[str]:

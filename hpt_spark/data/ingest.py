@@ -17,17 +17,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from hpt_spark.data.cells import EXAMPLES, BadRow
-from hpt_spark.data.chunks import CHUNK_SIZE, read_chunks
-from hpt_spark.data.overlap import ahead, in_background
-from hpt_spark.data.parse import Parsed, Parser, has_text, split_header, stored_schema
-from hpt_spark.data.parts import Parts, row_groups
+from hpt_spark.data.csv.cells import EXAMPLES, BadRow
+from hpt_spark.data.csv.chunks import CHUNK_SIZE, read_chunks
+from hpt_spark.data.csv.overlap import ahead, in_background
+from hpt_spark.data.csv.parse import Parsed, Parser, has_text, split_header, stored_schema
+from hpt_spark.data.csv.parts import Parts, row_groups
+from hpt_spark.data.csv.unpack import unpack
 from hpt_spark.data.schemas import TABLES, Table
-from hpt_spark.data.sources import Source, SourceFile, find_files, open_source
-from hpt_spark.data.unpack import unpack
+from hpt_spark.data.sources.base import Source, SourceFile, find_files, open_source
 from hpt_spark.errors import InputError
-from hpt_spark.folders import Folder, open_folder
 from hpt_spark.progress import Progress
+from hpt_spark.storage import Folder, open_folder
 
 MANIFEST = "manifest.json"
 

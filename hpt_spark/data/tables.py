@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hpt_spark.data.arrow import unreadable_files_told
 from hpt_spark.data.schemas import DEGREE, FILE_ROW, FLAG, ID, TABLES, TEXT, TIMESTAMP, Table
 from hpt_spark.errors import InputError
-from hpt_spark.folders import open_folder, without_secrets
+from hpt_spark.storage import open_folder, without_secrets
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

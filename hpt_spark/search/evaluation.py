@@ -15,9 +15,9 @@ from sklearn.base import clone
 from sklearn.utils.validation import _num_samples
 
 from hpt_spark.search.dataset import Dataset
+from hpt_spark.search.execution.rows import FoldRows
 from hpt_spark.search.folds import Folds
-from hpt_spark.search.rows import FoldRows
-from hpt_spark.search.threads import capped_candidate, with_threads
+from hpt_spark.search.planning.threads import capped_candidate, with_threads
 
 # Arguments of scikit-learn's `_fit_and_score` that differ from fit to fit.
 OF_ONE_FIT = ("train", "test", "parameters", "split_progress", "candidate_progress", "callback_ctx", "caller")

@@ -12,8 +12,8 @@ from sklearn.tree import DecisionTreeClassifier
 from hpt_spark.artifacts.finished_search import finish_search
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.config.sections import SearchSection
 from hpt_spark.matrix.design import DesignMatrix
-from hpt_spark.sections import SearchSection
 
 CLASSES = ["F", "M22-", "M39+"]
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from bench.pandas_pipeline import ENCODINGS, build
-from hpt_spark.data.generate.files import generate
+from hpt_spark.synthetic.files import generate
 from tests.bench.test_pandas_pipeline import write_tables
 
 PLAIN_PANDAS = Path(__file__).parents[2] / "bench" / "plain_pandas.py"

@@ -17,9 +17,9 @@ import pytest
 
 from hpt_spark.data.ingest import ingest, ingest_table
 from hpt_spark.data.schemas import TABLES
-from hpt_spark.data.sources import open_source
+from hpt_spark.data.sources.base import open_source
 from hpt_spark.errors import InputError
-from hpt_spark.folders import open_folder
+from hpt_spark.storage import open_folder
 
 ROWS = {
     "gender_age_train": "-5,M,35,M32-38\n7,F,22,F23-\n",
@@ -120,8 +120,8 @@ def test_many_rows_are_several_parts_of_several_row_groups(tmp_path, raw):
     (raw / "big.csv").write_text(text)
     file = next(file for file in open_source(raw).list_files() if file.name == "big.csv")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hpt_spark.data.parts.ROW_GROUP_ROWS", 200_000)
-        patch.setattr("hpt_spark.data.parts.ROW_GROUPS_PER_PART", 2)
+        patch.setattr("hpt_spark.data.csv.parts.ROW_GROUP_ROWS", 200_000)
+        patch.setattr("hpt_spark.data.csv.parts.ROW_GROUPS_PER_PART", 2)
         entry = ingest_table(TABLES["app_events"], file, open_folder(tmp_path), chunk_size=1 << 20)
     files = [pq.ParquetFile(path) for path in sorted((tmp_path / "app_events").iterdir())]
     assert entry["rows"] == number
@@ -299,7 +299,8 @@ def test_after_a_signal_nothing_is_left_behind(tables, interrupted, number, code
 
 MEMORY_OF_INGEST = """
 import resource, sys
-from hpt_spark.data import ingest as rooms, parts
+from hpt_spark.data import ingest as rooms
+from hpt_spark.data.csv import parts
 parts.ROW_GROUP_ROWS = 1 << 15
 file = next(file for file in rooms.open_source(sys.argv[1]).list_files() if file.name == sys.argv[2])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

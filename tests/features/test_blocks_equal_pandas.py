@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from bench.pandas_pipeline import ENCODINGS
 from bench.pandas_pipeline import build as build_with_products
 from bench.plain_pandas import build as build_with_pandas
-from hpt_spark.data.generate.files import generate
+from hpt_spark.config.sections import FEATURE_SETS
 from hpt_spark.data.ingest import ingest
 from hpt_spark.data.schemas import GROUPS, TABLES
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.collect import collect_blocks
-from hpt_spark.sections import FEATURE_SETS
+from hpt_spark.synthetic.files import generate
 
 
 def assert_same(design, expected):

@@ -120,7 +120,7 @@ def one_sentence(err: str) -> str:
 
 def fetched(uri: str, target: Path) -> Path:
     """Copy a folder of HDFS to `target`; needs a running Spark."""
-    from hpt_spark.folders.hadoop_files import HadoopFiles
+    from hpt_spark.storage.hadoop_files import HadoopFiles
 
     HadoopFiles(uri).download(uri, target)
     return target

@@ -20,9 +20,9 @@ from hpt_spark.artifacts.finished_search import finish_search
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.cli import run_job
-from hpt_spark.config import load_config
+from hpt_spark.config.layers import load_config
 from hpt_spark.matrix.design import DesignMatrix
-from hpt_spark.search.from_config import run_search
+from hpt_spark.tuning.search import run_search
 
 JOB = Path(__file__).parent.parent.parent / "jobs" / "tune.py"
 # Candidates that share no training, of a tenth of a second or more each.

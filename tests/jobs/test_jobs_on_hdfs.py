@@ -15,8 +15,8 @@ import pyspark
 import pytest
 import yaml
 
-from hpt_spark.folders import open_folder
-from hpt_spark.folders.hadoop_files import HadoopFiles
+from hpt_spark.storage import open_folder
+from hpt_spark.storage.hadoop_files import HadoopFiles
 from tests.jobs.running import BIN, GRID, SLOW_GRID, contents, fetched
 
 JOBS = ("ingest", "build_features", "tune", "predict", "report")

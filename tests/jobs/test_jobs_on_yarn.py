@@ -18,8 +18,8 @@ import pyspark
 import pytest
 import yaml
 
-from hpt_spark.folders import open_folder
-from hpt_spark.folders.hadoop_files import HadoopFiles
+from hpt_spark.storage import open_folder
+from hpt_spark.storage.hadoop_files import HadoopFiles
 from tests.jobs.running import BIN, GRID, ROOT, SLOW_GRID, contents, fetched
 
 pytestmark = [pytest.mark.yarn, pytest.mark.timeout(1800)]

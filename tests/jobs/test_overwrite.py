@@ -17,11 +17,11 @@ import jobs.tune as tune
 from hpt_spark.artifacts import finished_search
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import JOURNAL, MANIFEST, OVERWRITE, RunDirectory
-from hpt_spark.config import Config, load_config
+from hpt_spark.config.layers import Config, load_config
 from hpt_spark.errors import InputError
-from hpt_spark.folders import open_folder
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.journal import Journal
+from hpt_spark.search.journal.journal import Journal
+from hpt_spark.storage import open_folder
 from tests.artifacts.searches import a_design
 from tests.jobs.running import rows_of
 

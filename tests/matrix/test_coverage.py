@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hpt_spark.config.sections import FEATURE_SETS
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.collect import collect_blocks
 from hpt_spark.matrix.coverage import by_table, check_blocks, check_classes, log_rows
-from hpt_spark.sections import FEATURE_SETS
 
 ROUNDED = "an id that a spreadsheet or a float export has rounded meets none"
 OF_EVENTS = ["weekday", "hour", "weekday_hour", "app", "label", "category", "category_word"]

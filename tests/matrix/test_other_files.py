@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hpt_spark.config.sections import FEATURE_SETS
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.collect import collect_blocks
-from hpt_spark.sections import FEATURE_SETS
 
 SETS = ["brand_model", "app"]
 

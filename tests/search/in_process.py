@@ -8,12 +8,12 @@ import pickle
 from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 
-from hpt_spark.search.continuing import Trainings
-from hpt_spark.search.costs import start_order
 from hpt_spark.search.evaluation import evaluation_of
-from hpt_spark.search.parallel_variable import replace_parallel
-from hpt_spark.search.paths import paths_of
-from hpt_spark.search.worker import Bench
+from hpt_spark.search.execution.worker import Bench
+from hpt_spark.search.fit_groups import paths_of
+from hpt_spark.search.planning.cost import start_order
+from hpt_spark.search.sklearn_compat import replace_parallel
+from hpt_spark.search.warm_start import Trainings
 
 
 class InProcess:

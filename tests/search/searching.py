@@ -107,8 +107,8 @@ def kill_all_of(process):
 
 
 if __name__ == "__main__":
-    from hpt_spark.sections import SparkSection
-    from hpt_spark.session import spark_session
+    from hpt_spark.config.sections import SparkSection
+    from hpt_spark.spark.session import spark_session
 
     the_plan = json.loads(Path(sys.argv[1]).read_text())
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -11,9 +11,9 @@ import pytest
 from sklearn import model_selection
 from sklearn.model_selection import _search, _search_successive_halving
 
-from hpt_spark.search import face
-from hpt_spark.sections import SparkSection
-from hpt_spark.session import spark_session
+from hpt_spark.config.sections import SparkSection
+from hpt_spark.search import search_cv
+from hpt_spark.spark.session import spark_session
 
 NAMES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
 
@@ -30,7 +30,7 @@ LEFT_OUT = {
 for name in NAMES:
     for module in (model_selection, _search, _search_successive_halving):
         if hasattr(module, name):
-            setattr(module, name, getattr(face, name))
+            setattr(module, name, getattr(search_cv, name))
 
 
 @pytest.fixture(scope="session", autouse=True)

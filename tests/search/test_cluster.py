@@ -19,9 +19,9 @@ from sklearn import model_selection
 from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV
+from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import HptSparkError
-from hpt_spark.sections import SparkSection
-from hpt_spark.session import spark_session
+from hpt_spark.spark.session import spark_session
 
 sys.path.insert(0, str(Path(__file__).parent))
 import misbehaving

@@ -18,11 +18,11 @@ from sklearn import model_selection
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from hpt_spark import GridSearchCV
-from hpt_spark.search import spark_runner
-from hpt_spark.search.spark_job import SparkJob
-from hpt_spark.search.spark_runner import SparkRunner
-from hpt_spark.sections import SparkSection
-from hpt_spark.session import spark_session
+from hpt_spark.config.sections import SparkSection
+from hpt_spark.search.execution import spark_runner
+from hpt_spark.search.execution.spark_job import SparkJob
+from hpt_spark.search.execution.spark_runner import SparkRunner
+from hpt_spark.spark.session import spark_session
 
 sys.path.insert(0, str(Path(__file__).parent))
 import misbehaving

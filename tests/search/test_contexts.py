@@ -32,7 +32,7 @@ from sklearn.preprocessing import StandardScaler
 import hpt_spark
 from hpt_spark import GridSearchCV, HalvingGridSearchCV
 from hpt_spark.errors import HptSparkError, InputError, MissingDependencyError, SparkEndedError
-from hpt_spark.search.spark_job import WorkerDiedError, explained
+from hpt_spark.search.execution.spark_job import WorkerDiedError, explained
 
 sys.path.insert(0, str(Path(__file__).parent))
 from misbehaving import Misbehaving
@@ -206,7 +206,7 @@ def test_spark_connect_is_refused_also_where_no_session_is_given(spark, monkeypa
 
 
 def test_without_pyspark_a_search_tells_the_way_to_install_it(monkeypatch):
-    monkeypatch.delitem(sys.modules, "hpt_spark.search.spark_job")
+    monkeypatch.delitem(sys.modules, "hpt_spark.search.execution.spark_job")
     monkeypatch.setitem(sys.modules, "pyspark", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'hpt-spark\[spark\]'"):
         search_of().fit(X, y)

@@ -20,8 +20,8 @@ from sklearn.svm import SVC
 from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV
-from hpt_spark.matrix import node_share
-from hpt_spark.matrix.node_share import share
+from hpt_spark.search.execution import node_share
+from hpt_spark.search.execution.node_share import share
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 

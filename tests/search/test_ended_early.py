@@ -16,10 +16,10 @@ from sklearn import model_selection
 from sklearn.dummy import DummyClassifier
 
 from hpt_spark import GridSearchCV
-from hpt_spark.search import spark_runner
+from hpt_spark.search.execution import spark_runner
+from hpt_spark.search.execution.spark_job import SparkJob
+from hpt_spark.search.execution.spark_runner import SparkRunner
 from hpt_spark.search.interrupts import interrupts_ignored
-from hpt_spark.search.spark_job import SparkJob
-from hpt_spark.search.spark_runner import SparkRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
 from misbehaving import Misbehaving

@@ -12,7 +12,7 @@ from sklearn import model_selection
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 
-from hpt_spark.matrix.node_share import share
+from hpt_spark.search.execution.node_share import share
 from hpt_spark.search.folds import Folds
 from tests.search.in_process import GridSearchCV
 

@@ -109,7 +109,7 @@ def test_any_grid_of_xgboost_gives_scikit_learns_scores(spark, grid, as_sparse, 
     ],
 )
 def test_what_may_share_a_path(params, shared):
-    from hpt_spark.search.ensembles.staged import staged
+    from hpt_spark.search.boosting.staged import staged
 
     assert (staged(XGBClassifier(**params), {}, 100) is not None) is shared
     assert staged(XGBClassifier(**params), {"eval_set": [(X, y)]}, 100) is None
@@ -117,7 +117,7 @@ def test_what_may_share_a_path(params, shared):
 
 
 def test_a_generator_as_random_state_forbids_sharing():
-    from hpt_spark.search.ensembles.staged import staged
+    from hpt_spark.search.boosting.staged import staged
 
     assert staged(XGBClassifier(random_state=np.random.RandomState(0)), {}, 100) is None
 

@@ -1,0 +1,254 @@
+"""The configuration: how files and ``--set`` become one value, and what is said of mistakes.
+
+`hpt_spark.config.sections` holds every key with its default. `load_config` lays over it, in this order:
+``conf/default.yaml`` of the checkout (where there is one), each ``--conf`` file, each ``--set``.
+All problems are reported at once, each with the place that caused it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from hpt_spark.config.sections import (
+    FeaturesSection,
+    RunSection,
+    SearchSection,
+    Section,
+    SourceSection,
+    SparkSection,
+    TablesSection,
+    UploadSection,
+)
+from hpt_spark.config.yaml_text import UNFIT, EndlessError, as_yaml, read_yaml, write_yaml
+from hpt_spark.errors import ConfigError
+
+DEFAULT_FILE = Path(__file__).resolve().parent.parent.parent / "conf" / "default.yaml"
+
+GRID = "search.param_grid"
+
+# These mappings belong to the estimator, not to this schema: a layer that gives one replaces it
+# whole, or the parameters of one estimator would leak into another's.
+WHOLE_KEYS = {"search.estimator_params", GRID}
+
+SECRET_KEY = re.compile(r"(?i)secret|passw|passphrase|pwd|credential|token(?![a-z_])|(account|access)\.?key|\.sas\.")
+
+# What a wrong value should have been, where pydantic's own words are for programmers.
+REASONS = {
+    "model_type": "must be a section with keys below it",
+    "dict_type": "must be a mapping of names to values",
+    "list_type": "must be a list, written in [ ]",
+    "string_type": "must be a text; if it is one, put it in quotes",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
+}
+
+
+MOST_SHOWN = 200
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    source: SourceSection = SourceSection()
+    upload: UploadSection = UploadSection()
+    tables: TablesSection = TablesSection()
+    features: FeaturesSection = FeaturesSection()
+    search: SearchSection = SearchSection()
+    run: RunSection = RunSection()
+    spark: SparkSection = SparkSection()
+
+
+def load_config(files: Sequence[str] = (), settings: Sequence[str] = ()) -> Config:
+    """Return the configuration that `files` and `settings` describe.
+
+    Parameters
+    ----------
+    files : sequence of str
+        YAML files; a later one wins over an earlier one.
+    settings : sequence of str
+        ``key=value`` with a dotted key and a YAML value, e.g. ``features.sets=[weekday, hour]``.
+
+    Raises
+    ------
+    ConfigError
+        With every problem found: unknown keys (and the nearest known one), wrong values, files
+        that cannot be read.
+    """
+    problems: list[str] = []
+    values: dict[str, Any] = Config().model_dump()
+    origins: dict[str, str] = {}
+    for origin, read in [*map(_file_layer, _files_to_read(files)), *map(_setting_layer, settings)]:
+        try:
+            _overlay(values, read(), origin, origins)
+        except ConfigError as error:
+            problems.append(str(error))
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        problems += [_sentence(dict(problem), origins) for problem in error.errors()]
+    if problems:
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
+    return config
+
+
+def dump_config(config: Config) -> str:
+    """Return `config` as YAML with the secrets in it masked."""
+    return write_yaml(masked(config.model_dump()))
+
+
+def mask_secrets(text: str) -> str:
+    """Return `text` without the query strings (a SAS token is one) and passwords of URIs, and without account keys."""
+    text = re.sub(r"(\w+://[^\s?'\"]+)\?[^\s'\"]+", r"\1?***", text)
+    text = re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1:***@", text)
+    return re.sub(r"(?i)\b(sig|accountkey|sharedaccesssignature)=[^\s&;,'\"]+", r"\1=***", text)
+
+
+def masked(value: Any, key: str = "") -> Any:
+    """Return `value`, which `key` names, without the secrets in it; mappings and lists are walked."""
+    if isinstance(value, dict):
+        return {name: masked(item, f"{key}.{name}") for name, item in value.items()}
+    if isinstance(value, list):
+        return [masked(item, key) for item in value]
+    if value is not None and SECRET_KEY.search(key):
+        return "***"
+    return mask_secrets(value) if isinstance(value, str) else value
+
+
+def _files_to_read(files: Sequence[str]) -> Iterator[Path]:
+    if DEFAULT_FILE.is_file():
+        yield DEFAULT_FILE
+    yield from map(Path, files)
+
+
+def _file_layer(path: Path) -> tuple[str, Callable[[], dict[str, Any]]]:
+    return str(path), lambda: _read_yaml(path)
+
+
+def _setting_layer(setting: str) -> tuple[str, Callable[[], dict[str, Any]]]:
+    key, equals, text = setting.partition("=")
+    shown = masked(text, key)
+    origin = f"--set {key}{equals}{shown if len(shown) <= MOST_SHOWN else shown[:MOST_SHOWN] + '...'}"
+    return origin, lambda: _setting_as_mapping(key, equals, text, origin)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        value = read_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--conf {path} cannot be read ({error.strerror}); name an existing YAML file.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        raise ConfigError(f"{path} is not valid YAML{line}: {_problem(error)}.") from None
+    if value is not None and not isinstance(value, dict):
+        raise ConfigError(f"{path} holds {as_yaml(value)}; it needs sections such as `search:` with keys below.")
+    return value or {}
+
+
+def _problem(error: Exception) -> Any:
+    return getattr(error, "problem", None) or getattr(error, "reason", None) or error
+
+
+def _setting_as_mapping(key: str, equals: str, text: str, origin: str) -> dict[str, Any]:
+    parts = key.strip().split(".", 2) if key.strip().startswith("spark.conf.") else key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"{origin} is not of the form key=value; write e.g. --set search.cv=3.")
+    try:
+        value = read_yaml(text)
+    except yaml.reader.ReaderError as error:
+        raise ConfigError(
+            f"{origin}: the value holds {chr(error.character)!a}, which is no character of YAML; for a file with "
+            "such a name, rename it, or set LC_ALL=C.UTF-8."
+        ) from None
+    except EndlessError as error:
+        raise ConfigError(f"{origin}: {error.problem}.") from None
+    except yaml.YAMLError:
+        raise ConfigError(f"{origin}: the value is not valid YAML; quote it if it is a text.") from None
+    for part in reversed(parts):
+        value = {part: value}
+    return value
+
+
+def _overlay(below: dict[str, Any], above: dict[str, Any], origin: str, origins: dict[str, str], at: str = "") -> None:
+    """Lay `above` over `below` in place, and note for each key where its value came from."""
+    for key, value in above.items():
+        path = f"{at}.{key}" if at else str(key)
+        if UNFIT.search(path):
+            raise ConfigError(f"{origin} has the key {path!a}, with a character that no key has; leave it out.")
+        origins[path] = origin
+        if not isinstance(value, dict) or _replaces(path, origin):
+            below[key] = value
+        else:
+            below[key] = _mapping_below(below.get(key), path, origin)
+            _overlay(below[key], value, origin, origins, path)
+
+
+def _replaces(path: str, origin: str) -> bool:
+    """Return whether the mapping that `origin` gives at `path` replaces what is there, and is not laid over it."""
+    if path.startswith(f"{GRID}."):
+        return True  # keys of two distributions together are none
+    belongs_to_the_estimator = any(f"{path}.".startswith(f"{key}.") for key in WHOLE_KEYS)
+    return belongs_to_the_estimator and not origin.startswith(f"--set {path}.")
+
+
+def _mapping_below(value: Any, path: str, origin: str) -> dict[str, Any]:
+    """Return the mapping over which keys are laid; a list of one grid is that grid."""
+    if path == GRID and isinstance(value, list):
+        if len(value) > 1:
+            raise ConfigError(
+                f"{origin} does not say which of the {len(value)} grids of `{path}` is meant; give them whole: "
+                f"--set {path}=[...]."
+            )
+        value = value[0] if value else {}
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def _sentence(problem: dict[str, Any], origins: dict[str, str]) -> str:
+    names = [str(part) for part in problem["loc"]]
+    # pydantic appends the index in a list and the tried member of a union to the place
+    known = [".".join(names[:end]) for end in range(len(names), 0, -1)]
+    place = next((path for path in known if path in origins), ".".join(names[:2]))
+    where = f" in {origins[place]}" if place in origins else ""
+    if problem["type"] in ("extra_forbidden", "invalid_key"):
+        return f"unknown key `{place}`{where}; {_known_instead(names)}"
+    if names[-1] == "[key]":
+        return f"`{place}`{where} has the name {as_yaml(problem['input'])}; a name must be a text: put it in quotes."
+    got = masked(problem["input"], place)
+    shown = "" if isinstance(got, (dict, list)) and len(str(got)) > 60 else f"={as_yaml(got)}"
+    return f"`{place}`{shown}{where}: {_reason(problem)}"
+
+
+def _known_instead(names: Sequence[str]) -> str:
+    keys = _keys_of(names[:-1])
+    near = difflib.get_close_matches(names[-1].lower(), keys, n=1, cutoff=0.5)
+    return f"did you mean `{'.'.join([*names[:-1], near[0]])}`?" if near else f"known keys: {', '.join(keys)}."
+
+
+def _reason(problem: dict[str, Any]) -> str:
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    reason = REASONS.get(problem["type"].replace("_parsing", "_type").replace("_from_float", "_type"), message)
+    if problem["type"] == "literal_error":
+        near = difflib.get_close_matches(str(problem["input"]), re.findall(r"'([^']*)'", reason), n=1)
+        if near:
+            return f"{reason}; did you mean `{near[0]}`?"
+    return f"{reason}."
+
+
+def _keys_of(path: Sequence[str]) -> list[str]:
+    model: Any = Config
+    for name in path:
+        field = model.model_fields.get(name)
+        model = field.annotation if field else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return list(model.model_fields)

@@ -1,0 +1,146 @@
+"""An estimator whose training can be scored at several numbers of rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+from sklearn.pipeline import Pipeline
+
+from hpt_spark.search.boosting.family import Family
+from hpt_spark.search.boosting.lightgbm import LightGBM
+from hpt_spark.search.boosting.sklearn import Forests, GradientBoosting, HistGradientBoosting
+from hpt_spark.search.boosting.xgboost import XGBoost
+
+FAMILIES: tuple[Family, ...] = (XGBoost(), LightGBM(), GradientBoosting(), HistGradientBoosting(), Forests())
+
+
+@dataclass(frozen=True)
+class Staged:
+    """An ensemble, alone or as the last step of a pipeline.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is fitted and scored: the ensemble, or the pipeline around it.
+    ensemble : estimator
+    family : Family
+        Of the ensemble.
+    """
+
+    estimator: Any
+    ensemble: Any
+    family: Family
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds it trains."""
+        return self.family.rounds_of(self.ensemble)
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether its ``fit`` leaves the rows as they are: a pipeline's steps may write into them."""
+        return self.ensemble is self.estimator
+
+    @property
+    def matrix_key(self) -> str:
+        """What tells apart the training matrices of one fold; behind a pipeline's steps none is kept."""
+        return self.family.matrix_key(self.ensemble) if self.only_reads else ""
+
+    @property
+    def may_continue(self) -> bool:
+        """Whether a training of it can go on from a checkpoint."""
+        return self.only_reads and self.family.may_continue(self.ensemble)
+
+    def checkpoint(self) -> bytes:
+        """Return what another training must know to go on from here."""
+        return self.family.checkpoint(self.ensemble)
+
+    def set_rounds(self, rounds: int) -> None:
+        """Let it train `rounds` rounds."""
+        self.ensemble.set_params(**{self.family.rounds: rounds})
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        fit_params: Mapping[str, Any],
+        matrices: MutableMapping[str, Any],
+        start: tuple[int, bytes] | None = None,
+    ) -> None:
+        """Fit the estimator.
+
+        Parameters
+        ----------
+        X, y : array-like
+            The training rows of one fold.
+        fit_params : mapping
+        matrices : mutable mapping
+            The training matrices built so far on these very rows, by `matrix_key`.
+        start : (int, bytes), optional
+            How many rounds are trained already, and their checkpoint.
+        """
+        if not self.only_reads:
+            matrices = {}  # a pipeline's steps make rows of their own
+        with self.family.matrix_kept(self.ensemble, matrices):
+            if start is None:
+                self.estimator.fit(X, y, **fit_params)
+                return
+            rounds, (done, checkpoint) = self.rounds, start
+            self.set_rounds(rounds - done)
+            self.estimator.fit(X, y, **fit_params, **self.family.continuing(checkpoint))
+            self.set_rounds(rounds)
+
+    def state(self) -> bytes:
+        """Return all that scoring might change in the fitted estimator, but for the trained rounds, as a pickle."""
+        trained = self.family.trained
+        inside: list[Any] = [{name: value for name, value in vars(self.ensemble).items() if name not in trained}]
+        if not self.only_reads:
+            around = {name: value for name, value in vars(self.estimator).items() if name != "steps"}
+            inside += [around, *self.estimator.steps[:-1], self.estimator.steps[-1][1] is self.ensemble]
+        return cloudpickle.dumps(inside, protocol=5)
+
+    @contextmanager
+    def cut_after(self, rounds: int) -> Iterator[Any]:
+        """Yield the fitted estimator as if it had trained `rounds` rounds, for the time of a ``with``."""
+        if rounds == self.rounds:
+            yield self.estimator
+            return
+        cut = self.family.first(self.ensemble, rounds)
+        whole = {name: getattr(self.ensemble, name) for name in cut}
+        try:
+            _set(self.ensemble, cut)
+            yield self.estimator
+        finally:
+            _set(self.ensemble, whole)
+
+
+def staged(estimator: Any, fit_params: Mapping[str, Any], rows: int) -> Staged | None:
+    """Return `estimator` as one whose training can be scored at several numbers of rounds; None if it cannot.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With a candidate's parameters set.
+    fit_params : mapping
+        What ``fit`` will be called with.
+    rows : int
+        On how many rows.
+    """
+    ensemble, prefix = estimator, ""
+    if type(estimator) is Pipeline:
+        name, ensemble = estimator.steps[-1]
+        prefix = f"{name}__"
+    family = next((family for family in FAMILIES if family.covers(ensemble)), None)
+    if family is None:
+        return None
+    harmless = {name.removeprefix(prefix) for name in fit_params} <= family.row_params
+    return Staged(estimator, ensemble, family) if harmless and family.may_share(ensemble, rows) else None
+
+
+def _set(estimator: Any, attributes: Mapping[str, Any]) -> None:
+    for name, value in attributes.items():
+        setattr(estimator, name, value)

@@ -1,0 +1,286 @@
+"""One run of a search on the driver: each evaluation in turn, the journal, and an early end."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from hpt_spark.errors import NO_PYSPARK, HptSparkError, InputError, MissingDependencyError, SparkEndedError
+from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
+from hpt_spark.search.failures import without_score
+from hpt_spark.search.interrupts import interrupts_ignored
+from hpt_spark.search.journal.fingerprint import fingerprint
+from hpt_spark.search.journal.journal import Journal, JournalledEvaluation
+from hpt_spark.search.planning.threads import uncapped, warnings_of
+from hpt_spark.search.scheduler import Engine
+from hpt_spark.search.warm_start import Trainings
+from hpt_spark.storage import FolderLock, open_folder
+from hpt_spark.streams import show
+
+if TYPE_CHECKING:
+    from hpt_spark.search.execution.spark_runner import SparkRunner
+
+
+_spark_of_parent: Any = None
+
+
+def _remember_spark_of_parent() -> None:
+    """Remember the SparkContext that a fork has copied: two processes cannot talk over its one connection."""
+    global _spark_of_parent
+    context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
+    _spark_of_parent = getattr(context, "_active_spark_context", None)
+
+
+os.register_at_fork(after_in_child=_remember_spark_of_parent)
+
+
+class EndedEarlyError(Exception):
+    """A search was ended early; what its earlier rungs have found stands."""
+
+
+class SearchRun:
+    """A search from its first evaluation to its last.
+
+    Parameters
+    ----------
+    context : SparkContext, SparkSession or None
+    journal : str or None
+    max_time : float or None
+    resource : str or None
+        The parameter of which each evaluation gives its candidates more (halving).
+    lock : FolderLock or None
+        What keeps other drivers from the journal, where the caller holds it already.
+    is_one_of_many : bool
+        Whether the journal is shared with the same search on other data, or with other parameters,
+        and each has a folder of its own in it.
+
+    Attributes
+    ----------
+    partial : bool
+        Whether it was ended early.
+    reuse : Counter
+        ``fits``, ``trainings``, ``resumed``, ``continued``, ``cuts``, ``matrices``.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        journal: str | None,
+        max_time: float | None,
+        resource: str | None = None,
+        lock: FolderLock | None = None,
+        is_one_of_many: bool = False,
+    ) -> None:
+        self._given = context
+        self._trainings = Trainings(resource)
+        self._journal_uri = None if journal is None else _named_folder(journal)
+        self._is_one_of_many = is_one_of_many
+        self._journal: Journal | None = None
+        self._deadline = math.inf if max_time is None else time.monotonic() + max_time
+        self._held = ExitStack()
+        self._ending = ExitStack()
+        self._lock = lock
+        self._runner: SparkRunner | None = None
+        self._finished_evaluations = 0
+        self._threads_are_told = False
+        self.partial = False
+        self.reuse: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, cuts=0, matrices=0)
+
+    def __enter__(self) -> SearchRun:
+        try:
+            from hpt_spark.search.execution.spark_job import spark_context
+        except ImportError:
+            raise MissingDependencyError(NO_PYSPARK) from None
+        self._context = spark_context(self._given, _spark_of_parent)  # before any file is touched
+        if self._journal_uri is not None and not self._is_one_of_many:
+            self._open_journal(self._journal_uri)
+        return self
+
+    def _open_journal(self, uri: str) -> Journal:
+        self._journal = Journal(open_folder(uri))
+        if self._lock is None:
+            folder = self._journal.folder
+            self._lock = self._held.enter_context(FolderLock(folder, f"the journal {folder}"))
+        return self._journal
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            self.release()
+        finally:
+            self._held.close()
+
+    def results(self, delayed_fits: Iterable[Any]) -> list[dict[str, Any]]:
+        """Run scikit-learn's delayed fits and return their results in the same order.
+
+        Raises
+        ------
+        EndedEarlyError
+            When the search was ended, and this rung of it has no candidate to choose.
+        """
+        if self.partial:
+            raise EndedEarlyError  # the rung before was cut short
+        evaluation, callbacks = evaluation_of(delayed_fits)
+        if evaluation is None:
+            return []
+        found: dict[Fit, dict[str, Any]] = {}
+        try:
+            for ended in self._ended(evaluation, found):
+                for fit, result in ended:
+                    if isinstance(result, BaseException):
+                        raise result
+                    show(result.pop("printed", ""))
+                    callbacks.ended(evaluation, fit)
+        except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM where a job turns it into this
+            self._begin_to_end_early()
+        missing = [fit for fit in evaluation.fits if fit not in found]
+        if missing:
+            self._end_early(evaluation, missing, found)
+        self._finished_evaluations += 1
+        for result in found.values():
+            result.pop("printed", None)  # Ctrl-C came before it was printed
+        return [found[fit] for fit in evaluation.fits]
+
+    def _ended(self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]]) -> Iterator[Sequence[tuple[Fit, Any]]]:
+        """Yield fits with their results as they end, which then are in `found` and in the journal."""
+        from hpt_spark.search.execution.spark_job import stop_told
+
+        _refuse_used_up(evaluation)
+        try:
+            with stop_told(self._context):
+                yield from self._ended_while_spark_runs(evaluation, found)
+        except SparkEndedError as error:
+            way_on = self._way_on("With a folder as journal=, a search goes on from what it has found.")
+            raise SparkEndedError(f"{error} {way_on}") from None
+
+    def _ended_while_spark_runs(
+        self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]]
+    ) -> Iterator[Sequence[tuple[Fit, Any]]]:
+        fits = evaluation.fits
+        self.reuse["fits"] += len(fits)
+        runner = self._spark_runner()
+        evaluation = dataclasses.replace(evaluation, threads=runner.threads)
+        journalled = None
+        if self._journal_uri is not None:
+            journalled = self._journalled(evaluation, self._journal_uri)
+            found.update(journalled.results)
+            yield list(journalled.results.items())
+            self.reuse["resumed"] += len(journalled.results)
+            fits = [fit for fit in fits if fit not in journalled.results]
+        if not fits:
+            return
+        self._warn_of_threads(evaluation, runner.threads)
+        evaluation = self._trainings.continued_by(evaluation)
+        self.reuse["continued"] += sum(fit in evaluation.starts for fit in fits)
+        engine = Engine(runner, evaluation, self._deadline, partial(self._trainings.keep, evaluation))
+        try:
+            for results in engine.run(fits):
+                scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
+                found.update(scored)  # at once, as Ctrl-C may come at any time
+                if journalled is not None and self._lock is not None:
+                    self._lock.check()
+                    journalled.add(scored)
+                yield results
+        finally:
+            self.reuse.update(trainings=engine.trainings, cuts=engine.cuts, matrices=engine.matrices)
+
+    def _journalled(self, evaluation: Evaluation, uri: str) -> JournalledEvaluation:
+        """Return the journal's record of the evaluation, with what an earlier run has left of it."""
+        depends_on = fingerprint(evaluation)
+        journal = self._journal
+        if journal is None:  # only now is known which of many searches this is
+            name = hashlib.sha1(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
+            journal = self._open_journal(f"{str(uri).rstrip('/')}/search-{name}")
+        return journal.next_evaluation(depends_on, evaluation.fits)
+
+    def _spark_runner(self) -> SparkRunner:
+        """Return the runner of all evaluations of this search."""
+        if self._runner is None:
+            from hpt_spark.search.execution.spark_runner import SparkRunner
+
+            self._runner = SparkRunner(self._context)
+        return self._runner
+
+    def release(self) -> None:
+        """Give the executors' memory and disks back: all fits are done."""
+        try:
+            if self._runner is None:
+                return
+            from hpt_spark.search.execution.spark_job import stop_told
+
+            runner, self._runner = self._runner, None
+            with suppress(SparkEndedError), stop_told(self._context):  # which has given everything back
+                runner.release()
+        finally:
+            self._ending.close()
+
+    def _warn_of_threads(self, evaluation: Evaluation, threads: int) -> None:
+        """Say once of which numbers of threads a fit does not use those of its Spark task."""
+        if self._threads_are_told:
+            return
+        self._threads_are_told = True
+        for text in warnings_of(uncapped(evaluation.estimator, evaluation.candidates, threads), threads):
+            warnings.warn(text, UserWarning, stacklevel=2)
+
+    def _begin_to_end_early(self) -> None:
+        """Keep what there is, also if another signal comes before the refit."""
+        if not self.partial:
+            self._ending.enter_context(interrupts_ignored())
+        self.partial = True
+
+    def _way_on(self, without_journal: str) -> str:
+        if self._journal is None:
+            return without_journal
+        return f"The same search, started again, goes on from the journal {self._journal.folder}."
+
+    def _end_early(self, evaluation: Evaluation, missing: list[Fit], found: dict[Fit, dict[str, Any]]) -> None:
+        """Let the missing fits count as failed, if there is a candidate to choose."""
+        self._begin_to_end_early()
+        whole = set(range(len(evaluation.candidates))) - {fit.candidate for fit in missing}
+        if not whole and self._finished_evaluations:
+            raise EndedEarlyError
+        if not whole:
+            raise HptSparkError(
+                f"the search was ended after {len(found)} of {len(evaluation.fits)} fits, before any candidate had all "
+                f"its folds: there is no best one. "
+                f"{self._way_on('Give it more time (max_time), or a journal to resume from.')}"
+            )
+        warnings.warn(
+            f"The search was ended early: {len(missing)} of {len(evaluation.fits)} fits are missing and count as "
+            f"failed; {len(whole)} of {len(evaluation.candidates)} candidates are complete.",
+            UserWarning,
+            stacklevel=2,
+        )
+        for fit in missing:
+            found[fit] = without_score(evaluation, fit, "NotRun: the search was ended before this fit.", math.nan)
+
+
+def _named_folder(journal: Any) -> Any:
+    """Return the argument `journal`, which must name a folder: "" would be the one that the program was started in."""
+    if not isinstance(journal, (str, os.PathLike)) or not str(os.fspath(journal)).strip():
+        raise InputError(
+            f"journal={journal!r} names no folder; give a folder's path, or None to search without a journal."
+        )
+    return journal
+
+
+def _refuse_used_up(evaluation: Evaluation) -> None:
+    """Raise InputError for an argument of fit that can be gone through once only, such as a generator."""
+    for kind, given in (("fit", evaluation.data.fit_params), ("score", evaluation.data.score_params)):
+        for name, value in given.items():
+            if hasattr(value, "__next__"):
+                raise InputError(
+                    f"the {kind} parameter `{name}` is a {type(value).__name__}, which can be gone through once only, "
+                    "but every fit needs it; give a list or an array."
+                )

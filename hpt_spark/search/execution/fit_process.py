@@ -1,0 +1,231 @@
+"""The process in which a Python worker's fits run, so that a fit can kill nothing but itself.
+
+A fit that runs out of memory or into a fault of native code ends its process. If that were Spark's
+Python worker, Spark would count a failed task, and a local master would give up the whole job.
+Here the worker only sees that its child is gone, knows by which signal, and starts another one.
+
+The child lives as long as the worker: it keeps the mapped data and a fold's matrices between tasks.
+Only for a search of a driver whose imports have changed it is started anew, because it would know
+modules as they were.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import cloudpickle
+
+from hpt_spark.errors import HptSparkError
+from hpt_spark.search.execution.driver_imports import DriverImports
+from hpt_spark.search.execution.node_share import SharedObject
+from hpt_spark.search.execution.worker import PathResult, forget, run_paths
+from hpt_spark.search.fit_groups import Path
+
+# Faults of native code: no other fit on the node has a part in them, as it may have in a lack of memory.
+OWN_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
+SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_LOOKS_AT_FILE = 0.2
+PR_SET_PDEATHSIG = 1
+ERROR = b"error "  # no pickle begins so
+
+
+@dataclass(frozen=True)
+class Death:
+    """How a process ended in which a path was running.
+
+    Parameters
+    ----------
+    reason : str
+    own_fault : bool
+        Whether other fits on the node had no part in it.
+    """
+
+    reason: str
+    own_fault: bool = False
+
+
+class FitProcess:
+    """A child of this process that runs paths; it is started by the first one, and again after a death."""
+
+    def __init__(self) -> None:
+        self._process: Any = None
+        self._to_child: Connection
+        self._from_child: Connection
+        self._imports: tuple[DriverImports, list[str]] | None = None
+
+    def run(
+        self, shared: SharedObject, file: str, paths: Sequence[Path], imports: DriverImports
+    ) -> Iterator[tuple[Path, bytes | Death]]:
+        """Yield each path with its pickled result, or with how it killed the process.
+
+        Parameters
+        ----------
+        shared : SharedObject
+            The evaluation.
+        file : str
+            Its file on this node.
+        paths : sequence of Path
+        imports : DriverImports
+            What the driver's modules are when the search begins.
+        """
+        self._suit(imports)
+        left = list(paths)
+        try:
+            while left:
+                self._ask((shared, file, left))
+                while left:
+                    answer = self._answer()
+                    yield left.pop(0), answer
+                    if isinstance(answer, Death):
+                        break
+        finally:
+            if left:
+                self._end()  # its answers are waited for no longer
+
+    def _suit(self, imports: DriverImports) -> None:
+        """Let the child import what the driver does; Spark changes this worker's own path, too (``addPyFile``)."""
+        if (imports, sys.path) != self._imports:
+            self._end()
+            self._imports = (imports, list(sys.path))
+
+    def _ask(self, request: tuple[Any, ...]) -> None:
+        if self._process is None or not self._process.is_alive():
+            self._start()
+        with suppress(BrokenPipeError):  # the answer is its death
+            self._to_child.send_bytes(cloudpickle.dumps(request))
+
+    def _answer(self) -> bytes | Death:
+        """Wait for the child's next answer or its end."""
+        with suppress(EOFError, ConnectionResetError):
+            # Its end shows as the end of the pipe, unless a process that the fit started holds that open.
+            while not self._from_child.poll(SECONDS_BETWEEN_LOOKS):
+                if not self._process.is_alive() and not self._from_child.poll():
+                    raise EOFError
+            answer = self._from_child.recv_bytes()
+            if answer.startswith(ERROR):
+                raise HptSparkError(answer[len(ERROR) :].decode())
+            return answer
+        return _death(self._gone())
+
+    def _end(self) -> None:
+        """End the child, if there is one."""
+        if self._process is not None:
+            self._process.kill()
+            self._gone()
+
+    def _gone(self) -> int:
+        """Wait until the child has ended, and return its exit code."""
+        process, self._process = self._process, None
+        process.join()
+        self._to_child.close()
+        self._from_child.close()
+        return int(process.exitcode)
+
+    def _start(self) -> None:
+        # A fork shares what is imported. But native threads do not survive one, and a library
+        # that has started some (OpenMP) would wait for them in the child for ever. Nor may it share
+        # a module that the driver has loaded anew since.
+        imports = None if self._imports is None else self._imports[0]
+        is_stale = imports is not None and imports.are_stale_here()
+        start: Any = multiprocessing.get_context(
+            "fork" if _threads_of_this_process() == 1 and not is_stale else "spawn"
+        )
+        requests, self._to_child = start.Pipe(duplex=False)
+        self._from_child, answers = start.Pipe(duplex=False)
+        self._process = start.Process(target=_serve, args=(requests, answers, self._to_child, os.getpid(), imports))
+        self._process.start()
+        requests.close()
+        answers.close()
+
+
+def _serve(
+    requests: Connection, answers: Connection, other_end: Connection, parent: int, imports: DriverImports | None
+) -> None:
+    """Answer the parent's requests until it is gone; what the child does."""
+    other_end.close()
+    if imports is not None:
+        imports.take_effect()
+    _end_with(parent)
+    _leave_sockets_to_the_parent()
+    file = None
+    while True:
+        _wait_for_request(requests, file)
+        try:
+            shared, file, paths = cloudpickle.loads(requests.recv_bytes())
+        except EOFError:
+            return
+        try:
+            for result in run_paths(shared, file, paths):
+                answers.send_bytes(_pickled(result))
+        except Exception as error:  # not of a fit: the data cannot be loaded, say
+            answers.send_bytes(ERROR + f"{type(error).__name__}: {error}".encode())
+
+
+def _wait_for_request(requests: Connection, file: str | None) -> None:
+    """Wait for a request, or the parent's end; what was built of a `file` that is gone serves nothing any more.
+
+    The end of a search deletes the file, and need not find this process in a task for that.
+    """
+    if file is not None:
+        while not requests.poll(SECONDS_BETWEEN_LOOKS_AT_FILE):
+            if not os.path.exists(file):
+                forget()
+                break
+    requests.poll(None)
+
+
+def _pickled(result: PathResult) -> bytes:
+    """Return `result` so that it can be read on the driver; an exception that cannot travel goes as its text."""
+    try:
+        pickled = cloudpickle.dumps(result)
+        cloudpickle.loads(pickled)
+    except Exception:
+        results = [
+            (fit, RuntimeError(f"{type(found).__name__}: {found}") if isinstance(found, Exception) else found)
+            for fit, found in result.results
+        ]
+        pickled = cloudpickle.dumps(PathResult(**{**vars(result), "results": results}))
+    return bytes(pickled)
+
+
+def _end_with(parent: int) -> None:
+    """Let the system end this process with its parent: Spark kills workers without a word."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _leave_sockets_to_the_parent() -> None:
+    """Close the connections to Spark that a fork has copied: open here, they would outlive a dead worker."""
+    for name in os.listdir("/dev/fd"):
+        with suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                os.close(int(name))
+
+
+def _threads_of_this_process() -> int:
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return 2  # not known: as if there were some
+
+
+def _death(exit_code: int) -> Death:
+    if exit_code >= 0:
+        return Death(f"its process ended with exit code {exit_code}", own_fault=True)
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    return Death(f"its process was ended by {name}", own_fault=-exit_code in OWN_FAULTS)

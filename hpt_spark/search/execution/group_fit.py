@@ -1,0 +1,116 @@
+"""One training of a path, and the scores of its candidates as scikit-learn computes them.
+
+This follows ``sklearn.model_selection._validation._fit_and_score`` step by step (scikit-learn 1.5
+to 1.9): the same slices, the same ``fit`` call, the same scoring function.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sklearn.model_selection._validation import _score
+from sklearn.utils.validation import _num_samples
+
+from hpt_spark.search.boosting.staged import Staged, staged
+from hpt_spark.search.dataset import copied
+from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.execution.rows import FoldRows, Rows
+from hpt_spark.search.fit_groups import Path
+from hpt_spark.search.scorers import only_reads
+
+
+class ChangedByScoringError(Exception):
+    """Scoring has changed the fitted estimator, so that the next candidate cannot be scored on it."""
+
+
+def fit_path(
+    evaluation: Evaluation, path: Path, rows: FoldRows
+) -> tuple[list[tuple[Fit, dict[str, Any]]], bytes | None]:
+    """Train a shared path once, and score it for each of its fits.
+
+    Each candidate is scored on what its own fit would have left: where a step or a scorer might
+    write, on rows of its own, and only as long as scoring changes nothing in the fitted estimator.
+
+    The time of the training is shared out by rounds: of n rounds, a candidate of k is given k / n
+    of it, the building of the matrix included. It is an estimate of what its own fit would have
+    taken; scikit-learn's figure for it would be measured. A training that goes on from a
+    checkpoint counts the time of its own rounds only.
+
+    Returns
+    -------
+    results : list of (Fit, dict)
+    checkpoint : bytes or None
+        What a later evaluation needs to go on, where that is wanted and possible.
+
+    Raises
+    ------
+    ChangedByScoringError
+        The candidates must then be fitted one by one.
+    """
+    estimator = evaluation.estimator_of(path.fits[-1].candidate)
+    ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
+    if ensemble is None:
+        raise TypeError("a shared path needs an ensemble that can be scored at several numbers of rounds")
+    rounds, start = ensemble.rounds, evaluation.starts.get(path.fits[-1])
+    train = rows.train if ensemble.only_reads else rows.own_train()
+    before_training = time.perf_counter()
+    ensemble.fit(
+        train.X,
+        train.y,
+        train.params,
+        rows.matrices,
+        None if start is None else (start.rounds, start.checkpoint.tobytes()),
+    )
+    seconds = time.perf_counter() - before_training
+    checkpoint = ensemble.checkpoint() if evaluation.goes_on and ensemble.may_continue else None
+    nothing_writes = ensemble.only_reads and only_reads(evaluation.common["scorer"])
+    state = None if nothing_writes or len(path.fits) == 1 else ensemble.state()
+    results = []
+    for fit in path.fits:
+        is_last = fit is path.fits[-1]
+        own_rounds = rounds if is_last else _rounds_of(evaluation, fit)
+        test = rows.test if nothing_writes else rows.own_test()
+        with ensemble.cut_after(own_rounds) as model:
+            scored = _score_on(evaluation, model, test)
+            if evaluation.common.get("return_train_score"):
+                train_rows = _train_rows_to_score(rows, train, ensemble, nothing_writes, is_last)
+                scored["train_scores"] = _score_on(evaluation, model, train_rows)["test_scores"]
+        if not is_last and state is not None and ensemble.state() != state:
+            raise ChangedByScoringError
+        results.append((fit, _result(evaluation, fit, scored, seconds * own_rounds / rounds)))
+    return results, checkpoint
+
+
+def _rounds_of(evaluation: Evaluation, fit: Fit) -> int:
+    estimator = evaluation.estimator_of(fit.candidate)
+    ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
+    return ensemble.rounds if ensemble else 0
+
+
+def _train_rows_to_score(rows: FoldRows, train: Rows, ensemble: Staged, nothing_writes: bool, is_last: bool) -> Rows:
+    """Return the training rows as the fit has left them, for one candidate to be scored on."""
+    if ensemble.only_reads and not nothing_writes:
+        train = rows.own_train()
+    elif not ensemble.only_reads and not is_last:
+        train = copied(train)
+    return Rows(train.X, train.y, rows.train_score_params())
+
+
+def _score_on(evaluation: Evaluation, model: Any, rows: Rows) -> dict[str, Any]:
+    common = evaluation.common
+    started = time.perf_counter()
+    scores = _score(model, rows.X, rows.y, common["scorer"], rows.params, common["error_score"])
+    return {
+        "test_scores": scores,
+        "n_test_samples": _num_samples(rows.X),
+        "score_time": time.perf_counter() - started,
+    }
+
+
+def _result(evaluation: Evaluation, fit: Fit, scored: dict[str, Any], fit_seconds: float) -> dict[str, Any]:
+    result = {"fit_error": None, **scored, "fit_time": fit_seconds}
+    if evaluation.common.get("verbose", 0) > 1:
+        params = ", ".join(f"{name}={value}" for name, value in sorted(evaluation.candidates[fit.candidate].items()))
+        result["printed"] = f"[CV {fit.fold + 1}/{len(evaluation.folds)}] END {params}; {result['test_scores']}\n"
+    return result

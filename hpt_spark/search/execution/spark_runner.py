@@ -1,0 +1,317 @@
+"""Paths as tasks of one Spark job; with `spark_job` all of the search that knows Spark."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path as FilePath
+from queue import Empty, SimpleQueue
+from typing import Any, Union
+
+import cloudpickle
+from pyspark import Broadcast, SparkContext, SparkFiles, TaskContext
+from pyspark.accumulators import Accumulator, AccumulatorParam
+
+from hpt_spark.search.execution import between_tasks
+from hpt_spark.search.execution.driver_imports import DriverImports
+from hpt_spark.search.execution.fit_process import Death, FitProcess
+from hpt_spark.search.execution.node_share import (
+    PIECE_BYTES,
+    SharedObject,
+    path_on_this_node,
+    put_in_place,
+    read_in_pieces,
+)
+from hpt_spark.search.execution.spark_job import SparkJob
+from hpt_spark.search.execution.worker import PathResult
+from hpt_spark.search.fit_groups import Path
+from hpt_spark.search.planning.forecast import MemoryLimit
+from hpt_spark.search.planning.memory_limit import memory_limit
+from hpt_spark.search.planning.slots import cores_of_task, is_true, planned_slots, slots_of_executor, workers_are_reused
+from hpt_spark.spark.session import use_this_python
+
+# A path, and its pickled result or how its process ended.
+Ended = tuple[Path, Union[bytes, Death]]
+
+ATTEMPTS_AMONG_OTHERS = 2
+# Results that arrive within this time are handed over together: thousands of tiny fits are to be few
+# files of a journal, and no result is to wait long for its place there.
+SECONDS_TOGETHER = 0.25
+# A task that only tidies up waits so long for the other slots to get one of their own.
+SECONDS_TO_SPREAD = 0.2
+SECONDS_TO_TIDY_UP = 20.0
+
+
+class SparkRunner:
+    """Runs paths as tasks of Spark jobs.
+
+    Parameters
+    ----------
+    context : SparkContext
+    """
+
+    def __init__(self, context: SparkContext) -> None:
+        use_this_python(context)
+        self._context = context
+        self._conf = dict(context.getConf().getAll())
+        self._pieces: list[Broadcast[_Piece]] = []
+        self._sent: str | None = None
+        self._used: set[str] = set()
+        self._has_cancelled = False
+        self._imports = DriverImports.of_now(self._is_local)
+
+    @property
+    def threads(self) -> int:
+        """The threads of a fit: Spark gives each task ``spark.task.cpus`` cores."""
+        return cores_of_task(self._conf)
+
+    @property
+    def slots(self) -> int:
+        """How many tasks run at the same time, with the executors that are there now."""
+        return max(1, self._context.defaultParallelism // self.threads)
+
+    @property
+    def planned_slots(self) -> int:
+        """How many tasks may run at the same time when all executors have come."""
+        return planned_slots(str(self._context.master), self._conf, self.slots)
+
+    @property
+    def slots_per_executor(self) -> int:
+        """How many of these tasks share an executor's memory; with a local master all do."""
+        return self.slots if self._is_local else slots_of_executor(str(self._context.master), self._conf) or self.slots
+
+    @property
+    def reuses_workers(self) -> bool:
+        """Whether a Python worker, and what it has prepared, serves one task after another."""
+        return workers_are_reused(self._conf)
+
+    def memory_limit(self) -> MemoryLimit | None:
+        """Return what an executor's Python processes may take, where that is limited."""
+        return memory_limit(str(self._context.master), self._conf)
+
+    def arriving_bytes(self, shared: SharedObject) -> int:
+        """Return what an executor's workers hold for a moment while `shared` arrives.
+
+        One of a node reads a piece after another, or with ``spark.io.encryption.enabled`` each of them.
+        """
+        if self._is_local:
+            return 0
+        readers = self.slots_per_executor if is_true(self._conf, "spark.io.encryption.enabled") else 1
+        return readers * min(PIECE_BYTES, shared.size)
+
+    def run(
+        self, shared: SharedObject, tasks: Sequence[Sequence[Path]], deadline: float, alone: bool = False
+    ) -> Iterator[list[tuple[Path, PathResult | Death]]]:
+        """Yield paths with their results, all that have arrived together; the tasks start in the order given.
+
+        In place of a result stands how the path's process ended, also where a task has lost its
+        worker or executor twice: Spark would try it until it gives up the whole job. With `alone`, it may.
+
+        The job is stopped when `deadline` has passed, on the clock of `time.monotonic`.
+
+        Raises
+        ------
+        WorkerDiedError
+            After the results that had arrived, when a task lost its worker once too often.
+        """
+        arrived: SimpleQueue[Ended] = SimpleQueue()
+        results = self._context.accumulator([], _Results(arrived))
+        job = SparkJob(self._context, tasks, _RunTask(shared, self._pieces_of(shared), results, alone, self._imports))
+        job.start()
+        try:
+            while (job.is_alive() or not arrived.empty()) and time.monotonic() < deadline:
+                if ended := _all_of(arrived):
+                    handed_over = time.monotonic()
+                    yield ended
+                    job.join(max(0.0, handed_over + SECONDS_TOGETHER - time.monotonic()))
+            if failure := job.failure(self._is_local):
+                raise failure
+        finally:
+            self._has_cancelled |= job.is_alive()
+            # In a thread of its own it comes to its end also where another Ctrl-C raises here: a job that goes on
+            # would keep its slots.
+            cancelling = threading.Thread(target=_cancel, args=(job,), name="hpt-spark-cancel", daemon=True)
+            cancelling.start()
+            cancelling.join()
+
+    def release(self) -> None:
+        """Give back what was sent to the executors, and what their nodes keep of it.
+
+        With a local master that is the driver's own file, which is gone. After a search that was
+        ended early, nobody waits for slots in which fits may hang.
+        """
+        self.unsend()
+        if self._used and not self._is_local:
+            files = [f"{token}*" for token in self._used]
+            tidying = threading.Thread(target=self._tidy_up, args=(files,), name="hpt-spark-tidy-up", daemon=True)
+            tidying.start()
+            if not self._has_cancelled:
+                tidying.join()
+        self._used = set()
+
+    def _tidy_up(self, files: Sequence[str]) -> None:
+        with suppress(Exception):  # of several kinds, where Spark was stopped: all that is on the nodes goes with it
+            if self._has_cancelled:
+                self._wait_for_tasks_that_were_killed()
+            job = SparkJob(self._context, range(self.slots), _TidyUp(files))
+            job.start()
+            job.join(SECONDS_TO_TIDY_UP)
+            job.cancel()
+
+    def unsend(self) -> None:
+        """Give back what was sent to the executors; their workers keep what they have built of it."""
+        for piece in self._pieces:
+            piece.destroy()
+        self._pieces = []
+        self._sent = None
+
+    def _wait_for_tasks_that_were_killed(self) -> None:
+        """Wait for free slots on each node: where a cancelled job's task has not let go yet, no other would tidy up."""
+        scala: Any = self._context._jsc
+        started = time.monotonic()
+        while time.monotonic() < started + SECONDS_TO_TIDY_UP:
+            if not any(info.numRunningTasks() for info in scala.sc().statusTracker().getExecutorInfos()):
+                return
+            time.sleep(0.1)
+
+    @property
+    def _is_local(self) -> bool:
+        """Whether the workers run on this machine, in the driver's JVM."""
+        return re.match(r"local(\[|$)", str(self._context.master)) is not None
+
+    def _pieces_of(self, shared: SharedObject) -> list[Broadcast[_Piece]]:
+        """Return the arrays as broadcasts, which Spark passes on from executor to executor.
+
+        With a local master every worker maps the file that this process wrote.
+        """
+        self._used.add(shared.token)
+        if not self._is_local and self._sent != shared.token:
+            self.unsend()
+            contents = enumerate(read_in_pieces(shared))
+            self._pieces = [self._context.broadcast(_Piece(shared, number, content)) for number, content in contents]
+            self._sent = shared.token
+        return self._pieces
+
+
+def _cancel(job: SparkJob) -> None:
+    with suppress(Exception):  # of several kinds, where Spark was stopped and its jobs with it
+        job.cancel()
+
+
+def _all_of(arrived: SimpleQueue[Ended]) -> list[tuple[Path, PathResult | Death]]:
+    """Wait a moment for something to arrive, and return all that has."""
+    ended: list[tuple[Path, PathResult | Death]] = []
+    with suppress(Empty):
+        path, outcome = arrived.get(timeout=0.05)
+        while True:
+            ended.append((path, outcome if isinstance(outcome, Death) else cloudpickle.loads(outcome)))
+            path, outcome = arrived.get_nowait()
+    return ended
+
+
+class _Results(AccumulatorParam["list[Ended]"]):
+    """An accumulator of results; on the driver they go into a queue as each task ends."""
+
+    def __init__(self, arrived: SimpleQueue[Ended] | None) -> None:
+        self._arrived = arrived
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_Results, (None,))
+
+    def zero(self, value: list[Ended]) -> list[Ended]:
+        return []
+
+    def addInPlace(self, value1: list[Ended], value2: list[Ended]) -> list[Ended]:  # noqa: N802, Spark's
+        if self._arrived is None:
+            value1.extend(value2)
+        else:
+            for result in value2:
+                self._arrived.put(result)
+        return value1
+
+
+class _RunTask:
+    """What a task does, as a class, so that only these fields are shipped."""
+
+    def __init__(
+        self,
+        shared: SharedObject,
+        pieces: list[Broadcast[_Piece]],
+        results: Accumulator[list[Ended]],
+        alone: bool,
+        imports: DriverImports,
+    ) -> None:
+        self._shared = shared
+        self._pieces = pieces
+        self._results = results
+        self._alone = alone
+        self._imports = imports
+
+    def __call__(self, tasks: Iterable[Sequence[Path]]) -> None:
+        context = TaskContext.get()
+        lost_before = context is not None and context.attemptNumber() >= ATTEMPTS_AMONG_OTHERS
+        for paths in tasks:
+            if lost_before and not self._alone:
+                self._results.add([(path, Death("its executor was lost twice")) for path in paths])
+            else:
+                self._results.add(
+                    list(_fit_process.run(self._shared, self._locate(self._shared), paths, self._imports))
+                )
+        between_tasks.keep_it_short()
+
+    def _locate(self, shared: SharedObject) -> str:
+        return path_on_this_node(shared, self._fetch, _folder_of_this_node())
+
+    def _fetch(self) -> None:
+        for piece in self._pieces:
+            piece.value  # noqa: B018, to read it is to put it in place
+
+
+class _Piece:
+    """A piece of a shared file, which goes into its node's file when it is unpickled there.
+
+    With ``spark.io.encryption.enabled`` PySpark gives the value of every broadcast to every worker, asked for or
+    not, and keeps it: so nothing of it may stay in memory.
+    """
+
+    def __init__(self, shared: SharedObject, number: int, content: bytes) -> None:
+        self._shared = shared
+        self._number = number
+        self._content = content
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_put_in_place, (self._shared, self._number, self._content))
+
+
+def _put_in_place(shared: SharedObject, number: int, content: bytes) -> None:
+    put_in_place(shared, number, content, _folder_of_this_node())
+
+
+_fit_process = FitProcess()
+
+
+class _TidyUp:
+    """What a task does at the end of a search: it deletes the files of its node, which its processes then forget."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self._files = files
+
+    def __call__(self, _: Iterable[int]) -> None:
+        for pattern in self._files:
+            for file in _folder_of_this_node().glob(pattern):
+                file.unlink(missing_ok=True)
+        time.sleep(SECONDS_TO_SPREAD)
+
+
+def _folder_of_this_node() -> FilePath:
+    """Return a folder that is gone when the application ends.
+
+    The executors of a node have it in common on YARN and on a standalone cluster.
+    """
+    on_yarn = os.environ.get("LOCAL_DIRS", "").split(",")[0]
+    standalone = os.environ.get("SPARK_EXECUTOR_DIRS", "").split(os.pathsep)[0]
+    return FilePath(on_yarn or standalone or SparkFiles.getRootDirectory())

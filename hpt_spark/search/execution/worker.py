@@ -1,0 +1,158 @@
+"""What runs in Spark's Python workers; it knows numbers and estimators, not Spark."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from hpt_spark.search.dataset import Dataset
+from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.execution.group_fit import ChangedByScoringError, fit_path
+from hpt_spark.search.execution.node_share import SharedObject
+from hpt_spark.search.execution.rows import FoldRows
+from hpt_spark.search.fit_groups import Path
+
+
+@dataclass(frozen=True)
+class PathResult:
+    """What came of one path.
+
+    Parameters
+    ----------
+    results : list of (Fit, dict or exception)
+        scikit-learn's result of each fit; an exception where ``error_score="raise"``.
+    seconds : float
+        From the first slice to the last score.
+    worker : str
+        ``HOST:PID`` of the process.
+    cuts, matrices : int
+        How many folds were cut and how many training matrices were built for it; 0 where those of
+        the paths before could be used.
+    checkpoint : bytes or None
+        From which a later evaluation can go on with the training.
+    """
+
+    results: list[tuple[Fit, Any]]
+    seconds: float
+    worker: str
+    cuts: int
+    matrices: int
+    checkpoint: bytes | None = None
+
+
+class Bench:
+    """What a Python worker keeps between tasks: the evaluation, and the rows of the last fold.
+
+    A worker serves many tasks, one after another. The tasks come ordered so that those of a fold
+    follow each other, and one fold at a time is kept, because a fold's rows and its training matrix
+    are the largest things here.
+    """
+
+    def __init__(self) -> None:
+        self._token = ""
+        self._evaluation: Evaluation | None = None
+        self._rows: FoldRows | None = None
+        self.fits_one_by_one = False  # because scoring changes its estimators
+
+    def evaluation(self, shared: SharedObject, file: str) -> Evaluation:
+        """Return the evaluation, mapped once per process; an earlier one's memory is given back."""
+        if self._evaluation is None or self._token != shared.token:
+            self._rows = None
+            self.fits_one_by_one = False
+            self._evaluation, self._token = shared.load(file), shared.token
+            _hold_to_threads(self._evaluation.threads)
+        return self._evaluation
+
+    def run(self, evaluation: Evaluation, path: Path) -> PathResult:
+        """Run one path."""
+        started = time.perf_counter()
+        cuts = matrices = 0
+        results = checkpoint = None
+        with evaluation.settings():
+            if path.shared and not self.fits_one_by_one:
+                rows = self._rows_of(evaluation, path.fold)
+                cuts_before, matrices_before = rows.cuts, set(rows.matrices)
+                try:
+                    results, checkpoint = fit_path(evaluation, path, rows)
+                except Exception as error:
+                    # scikit-learn's own fits decide what each candidate's failure is, and how it reads.
+                    self._rows = None
+                    self.fits_one_by_one = isinstance(error, ChangedByScoringError)
+                cuts = rows.cuts - cuts_before
+                matrices = len(set(rows.matrices) - matrices_before)
+            if results is None:
+                results = [(fit, _result_or_error(evaluation, fit)) for fit in path.fits]
+        worker = f"{socket.gethostname()}:{os.getpid()}"
+        return PathResult(results, time.perf_counter() - started, worker, cuts, matrices, checkpoint)
+
+    def _rows_of(self, evaluation: Evaluation, fold: int) -> FoldRows:
+        if self._rows is None or self._rows.fold != fold:
+            self._rows = None  # before the next one is cut, or two would be held
+            self._rows = FoldRows(evaluation, fold)
+        return self._rows
+
+
+def _hold_to_threads(threads: int | None) -> None:
+    """Let the native libraries that are loaded use `threads` threads where Spark does not say so itself.
+
+    It sets OMP_NUM_THREADS for its workers, but up to 3.3 not with a local master.
+    """
+    if threads is not None and "OMP_NUM_THREADS" not in os.environ:
+        threadpool_limits(limits=threads)
+
+
+def _result_or_error(evaluation: Evaluation, fit: Fit) -> Any:
+    """Return scikit-learn's result of a fit, or its exception.
+
+    Parameters that are not cut to a fold's rows are mapped read-only if they are large. A fit that
+    fails because it wants to write into them gets its own.
+    """
+    outcome = _printed_result(evaluation, fit, evaluation.data.for_one_fit())
+    failure = str(outcome) if isinstance(outcome, Exception) else outcome["fit_error"] or ""
+    if "read-only" in failure:
+        outcome = _printed_result(evaluation, fit, evaluation.data.for_one_fit(with_read_only=True))
+    return outcome
+
+
+def _printed_result(evaluation: Evaluation, fit: Fit, data: Dataset) -> Any:
+    """Return the result of a fit, with what it printed on the way (``verbose``), or its exception."""
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed):
+            result = evaluation.run(fit, data)
+    except Exception as error:
+        return error
+    return {**result, "printed": printed.getvalue()} if printed.tell() else result
+
+
+_bench = Bench()
+
+
+def run_paths(shared: SharedObject, file: str, paths: Iterable[Path]) -> Iterator[PathResult]:
+    """Yield the result of each path, one after another, on this process's bench.
+
+    Parameters
+    ----------
+    shared : SharedObject
+        The evaluation.
+    file : str
+        Its file on this node.
+    paths : iterable of Path
+    """
+    evaluation = _bench.evaluation(shared, file)
+    for path in paths:
+        yield _bench.run(evaluation, path)
+
+
+def forget() -> None:
+    """Give back what this process keeps between tasks."""
+    global _bench
+    _bench = Bench()

@@ -1,0 +1,262 @@
+"""Digests of functions, classes and modules: a library's by name, the user's own by what they do.
+
+The digest of each piece of the user's code is kept under a name, so that it can be told which of
+them has changed; the digest of what uses it holds that name only.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import sys
+import types
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from hpt_spark.search.journal.bytecode import Used, absolute_name, used_by
+from hpt_spark.search.journal.data_digests import combine
+from hpt_spark.search.journal.installed import compiled_file, is_library, releases_of
+
+# Where a module and its parts lie: no function's result should depend on them.
+OF_A_MODULE = frozenset({"__name__", "__file__", "__builtins__", "__doc__", "__spec__", "__loader__", "__package__"})
+NAMED_TYPES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, np.ufunc)
+SLOTS = (types.GetSetDescriptorType, types.MemberDescriptorType)
+OF_A_CLASS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, *SLOTS)
+WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
+
+
+class CodeDigester(ABC):
+    """Digests of functions, classes and modules, and of what they use.
+
+    Attributes
+    ----------
+    code : dict of str to str
+        What was met of the user's code, and the values that it uses: a digest under the name of each.
+    releases : dict of str to str
+        The release of each installed distribution that was met.
+    """
+
+    def __init__(self) -> None:
+        self.code: dict[str, str] = {}
+        self.releases: dict[str, str] = {}
+        self._root = ("", "")  # the part of the search that is digested, and the verb that goes with it
+        self._users: list[str] = []  # the user's code that is digested, outermost first
+        self._at: list[str] = []  # where the value that is digested was found, in the words of a message
+        self._cloned = self._ordered = False
+        self._labels: dict[Any, tuple[Any, str]] = {}  # with each object, so that its id stays its own
+
+    @abstractmethod
+    def of(self, value: Any) -> bytes:
+        """Return the digest of any object."""
+
+    def named(self, value: Any, kind: type) -> bytes | None:
+        """Return the digest of a function, a class or what wraps one; None for any other object."""
+        if isinstance(value, type):
+            return self._class(value)
+        if isinstance(value, types.FunctionType):
+            return self._function(value)
+        if isinstance(value, types.MethodType):
+            function = value.__func__
+            is_of_class = getattr(getattr(value.__self__, function.__name__, None), "__func__", None) is function
+            return combine("method", self.of(value.__self__), function.__name__ if is_of_class else self.of(function))
+        if isinstance(value, (property, functools.cached_property)):
+            functions = (value.fget, value.fset, value.fdel) if isinstance(value, property) else (value.func,)
+            return combine(kind.__name__, *map(self._method, functions))
+        if isinstance(value, (staticmethod, classmethod)):
+            return combine(kind.__name__, self._method(value.__func__))
+        if isinstance(value, OF_A_CLASS):
+            return combine("member", self.of(value.__objclass__), value.__name__)
+        module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+        if isinstance(value, (types.BuiltinFunctionType, types.MethodWrapperType)):
+            owner = value.__self__
+            if owner is not None and not isinstance(owner, types.ModuleType):
+                return combine("builtin", self.of(owner), value.__name__)
+            module = module or "builtins"
+        if isinstance(module, str) and isinstance(name, str) and found_in(module, name) is value:
+            if is_library(module):
+                self.note(module)
+                return combine("named", module, name)
+            if compiled_file(module):
+                return combine("compiled", self._compiled(module), name)
+        if hasattr(value, "__wrapped__") and is_library(kind.__module__):  # a cache, or Numba's compiled function
+            options = getattr(value, "targetoptions", None)
+            return combine("wrapper", self.of(kind), self.of(value.__wrapped__), self.of(options))
+        return None
+
+    def _class(self, kind: type) -> bytes:
+        if is_library(kind.__module__):
+            for base in kind.__mro__:
+                self.note(base.__module__)
+            return combine("class", kind.__module__, kind.__qualname__)
+        return combine("class", self._of_users(id(kind), kind, kind.__name__, lambda: self._class_body(kind)))
+
+    def _class_body(self, kind: type) -> bytes:
+        parts = [self.of(type(kind)), *map(self.of, kind.__bases__), self._compiled(kind.__module__)]
+        for name, value in sorted(vars(kind).items()):
+            is_code = isinstance(value, (*NAMED_TYPES, property, staticmethod, classmethod))
+            # A class keeps what Python makes of its source under such names: lines, annotations, caches.
+            if (name.startswith("__") and name.endswith("__") and not is_code) or name == "_abc_impl":
+                continue
+            with self._within(f"`{name}` of the class `{kind.__name__}`"):
+                parts.append(combine(name, b"" if isinstance(value, SLOTS) else self._method(value)))
+        return combine(*parts)
+
+    def _method(self, value: Any) -> bytes:
+        """Return the digest of what a class holds; its functions are part of its own code."""
+        if isinstance(value, types.FunctionType) and not is_library(value.__globals__.get("__name__")):
+            return self._function_body(value)
+        return self.of(value)
+
+    def _function(self, function: types.FunctionType) -> bytes:
+        if is_library(function.__globals__.get("__name__")):
+            return self._library_function(function)
+        name = function.__qualname__.rpartition("<locals>.")[2]
+        return combine("function", self._of_users(id(function), function, name, lambda: self._function_body(function)))
+
+    def _library_function(self, function: types.FunctionType) -> bytes:
+        module, name = function.__module__, function.__qualname__
+        if is_library(module) and found_in(module, name) is function:
+            self.note(module)
+            return combine("named", module, name)
+        # A library has made it, mostly around a function of the user.
+        self.note(function.__globals__["__name__"])
+        if isinstance(
+            registry := getattr(function, "registry", None), types.MappingProxyType
+        ):  # functools.singledispatch
+            return combine("dispatch", self.of(registry))
+        parts = [self.of(function.__defaults__), self.of(function.__kwdefaults__), self.of(dict(vars(function)))]
+        for name, content in _cells(function):
+            parts.append(combine(name, b"" if isinstance(content, WEAK) else self.of(content)))
+        return combine("made by", function.__globals__["__name__"], function.__code__.co_name, *parts)
+
+    def _function_body(self, function: types.FunctionType) -> bytes:
+        used = used_by(function.__code__)
+        parts = [self.of(function.__code__), self.of(function.__defaults__), self.of(function.__kwdefaults__)]
+        parts.append(self.of(dict(vars(function))))
+        for name, content in _cells(function):
+            parts.append(combine(name, self._used(name, content, used, id(function))))
+        scope = function.__globals__
+        for name in sorted(used.names - OF_A_MODULE):
+            if name in scope:
+                parts.append(combine(name, self._used(name, scope[name], used, id(scope))))
+        for name, level, names in used.imports:
+            parts.append(self._imported(absolute_name(name, level, scope.get("__package__")), names, used))
+        parts.append(self._compiled(scope.get("__name__")))
+        return combine(*parts)
+
+    def _used(self, name: str, value: Any, used: Used, scope: int, seen: set[int] | None = None) -> bytes:
+        """Return the digest of what the user's code finds under a name."""
+        if isinstance(value, types.ModuleType):
+            return self.module(value, used, set() if seen is None else seen)
+        user = self._users[-1]
+        with self._within(f"`{name}`, which `{user}` uses,"):
+            if isinstance(value, NAMED_TYPES):
+                return self.of(value)
+            label = f"the value of `{name}`, which `{user}` uses"
+            return self._kept((scope, name), value, label, lambda: self.of(value)).encode()
+
+    def module(self, module: types.ModuleType, used: Used, seen: set[int]) -> bytes:
+        """Return the digest of what the user's code takes out of a module."""
+        if is_library(module.__name__):
+            self.note(module.__name__)
+            return combine("module", module.__name__)
+        if id(module) in seen:
+            return combine("module again")
+        seen.add(id(module))
+        found = vars(module)
+        parts = [self._compiled(module.__name__)]
+        for name in sorted((used.attributes & set(found)) - OF_A_MODULE):
+            parts.append(combine(name, self._used(name, found[name], used, id(module), seen)))
+        return combine("module", *parts)
+
+    def _imported(self, name: str | None, names: tuple[str, ...], used: Used) -> bytes:
+        """Return the digest of what a function imports when it is called."""
+        if name is None:
+            return combine("no module")
+        if is_library(name):
+            self.note(name)
+            return combine("module", name)
+        try:
+            importlib.import_module(name)
+            module = importlib.__import__(name, fromlist=names)
+        except Exception:  # as it may be meant, where one of several modules is tried
+            return combine("no module", name)
+        return self.module(module, used, set())
+
+    def _of_users(self, key: Any, value: Any, name: str, body: Callable[[], bytes]) -> str:
+        """Keep the digest of a piece of the user's code and return the name under which it is kept."""
+        what, uses = self._root
+        label = f"the code of `{name}`, which the {what} {uses}"
+        if not self._users and uses == "uses":
+            label = f"the code of the {what} `{name}`"
+
+        def within() -> bytes:
+            self._users.append(name)
+            try:
+                with self._as(False, True):
+                    return body()
+            finally:
+                self._users.pop()
+
+        return self._kept(key, value, label, within)
+
+    def _kept(self, key: Any, value: Any, label: str, body: Callable[[], bytes]) -> str:
+        if key in self._labels:
+            return self._labels[key][1]
+        number = 1 + sum(one == label or one.startswith(f"{label} (") for _, one in self._labels.values())
+        label = label if number == 1 else f"{label} ({number})"
+        self._labels[key] = (value, label)  # before its body, which may use it again
+        self.code[label] = body().hex()
+        return label
+
+    def _compiled(self, module: str | None) -> bytes:
+        file = None if is_library(module) else compiled_file(module or "")
+        return b"" if file is None else hashlib.sha256(file.read_bytes()).digest()
+
+    def note(self, module: str | None) -> None:
+        """Remember the release of a library that was met."""
+        if isinstance(module, str) and is_library(module):
+            self.releases.update(releases_of(module))
+
+    @contextmanager
+    def _as(self, cloned: bool, ordered: bool) -> Iterator[None]:
+        before = self._cloned, self._ordered
+        self._cloned, self._ordered = cloned, ordered
+        try:
+            yield
+        finally:
+            self._cloned, self._ordered = before
+
+    @contextmanager
+    def _within(self, place: str | None) -> Iterator[None]:
+        if place is None:
+            yield
+            return
+        self._at.append(place)
+        try:
+            yield
+        finally:
+            self._at.pop()
+
+
+def _cells(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    """Yield the variables that a function has of those around it."""
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:  # not yet assigned
+            continue
+
+
+def found_in(module: str, name: str) -> Any:
+    """Return what a module has under a dotted name, or None."""
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found

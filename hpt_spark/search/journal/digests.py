@@ -1,0 +1,194 @@
+"""Digests of objects by what they are: the same in another process, whatever its hash seed or memory layout.
+
+Data go by values (`data_digests`), functions and classes by what they do or by their library's
+release (`code_digests`), other objects by class and attributes.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import pickle
+import sys
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_random_state
+
+from hpt_spark.errors import InputError
+from hpt_spark.search.journal import data_digests
+from hpt_spark.search.journal.bytecode import Used, behaviour
+from hpt_spark.search.journal.code_digests import CodeDigester, found_in
+from hpt_spark.search.journal.data_digests import PRIMITIVES, combine, primitives_digest
+from hpt_spark.search.journal.installed import is_library
+
+
+class Digester(CodeDigester):
+    """Digests of the parts of one search, and of the user's code that they use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._memo: dict[tuple[int, bool, bool], tuple[Any, bytes]] = {}
+        self._open: dict[int, int] = {}
+
+    def digest(self, what: str, value: Any, uses: str = "uses", cloned: bool = False) -> str:
+        """Return a digest of a part of the search.
+
+        Parameters
+        ----------
+        what, uses : str
+            The part in the words of a message: "scorer", which "uses" a function.
+        value : object
+        cloned : bool
+            Whether estimators are cloned before they are used, so that only their parameters count.
+
+        Raises
+        ------
+        InputError
+            When `value` holds something that cannot be compared with another process's.
+        """
+        self._root = (what, uses)
+        with self._as(cloned, False):
+            return self.of(value).hex()
+
+    def of(self, value: Any) -> bytes:
+        """Return the digest of any object."""
+        kind = type(value)
+        if kind in PRIMITIVES:
+            return primitives_digest([value])
+        if kind in (list, tuple) and set(map(type, value)) <= PRIMITIVES:
+            return combine(kind.__name__, primitives_digest(value))
+        key = (id(value), self._cloned, self._ordered)
+        if key in self._memo:
+            return self._memo[key][1]
+        if id(value) in self._open:
+            return combine("holds itself", str(len(self._open) - self._open[id(value)]))
+        self._open[id(value)] = len(self._open)
+        try:
+            found = self._of_object(value, kind)
+        finally:
+            del self._open[id(value)]
+        self._memo[key] = (value, found)  # the object too: its id must stay its own
+        return found
+
+    def _of_object(self, value: Any, kind: type) -> bytes:
+        if kind in (list, tuple):
+            return combine(kind.__name__, *map(self.of, value))
+        if kind in (dict, types.MappingProxyType):
+            return self._mapping(value)
+        if kind in (set, frozenset):
+            return combine(kind.__name__, *sorted(map(self.of, value)))
+        if kind is bytearray:
+            return combine("bytearray", bytes(value))
+        if isinstance(value, (np.ndarray, np.generic)):
+            return self._array(value, kind)
+        if sparse.issparse(value):
+            return data_digests.sparse_digest(value, self.of)
+        if isinstance(value, types.CodeType):
+            return combine("code", self.of(behaviour(value)))
+        if isinstance(value, types.ModuleType):
+            return self.module(value, Used(), set())
+        found = self._pandas(value) or self.named(value, kind)
+        if found is not None:
+            return found
+        if self._cloned and hasattr(value, "get_params"):
+            return self._estimator(value)
+        with self._as(False, self._ordered):
+            return self._instance(value, kind)
+
+    def _mapping(self, value: Mapping[Any, Any]) -> bytes:
+        """Equal dicts have equal digests; only in the user's own code, which may go through them, does order count."""
+        pairs = []
+        for key, item in value.items():
+            with self._within(f"the parameter `{key}`" if isinstance(key, str) and self._cloned else None):
+                pairs.append(combine(self.of(key), self.of(item)))
+        return combine("dict", *(pairs if self._ordered else sorted(pairs)))
+
+    def _array(self, value: Any, kind: type) -> bytes:
+        if isinstance(value, np.ma.MaskedArray):
+            return data_digests.masked_digest(value, self.of)
+        found = data_digests.array_digest(np.asarray(value), self.of)
+        if kind in (np.ndarray, np.memmap):  # where it lies is not what it is
+            return combine("array", found)
+        own = getattr(value, "__dict__", None)
+        return combine("array of", self.of(kind), found, *([self.of(own)] if own else []))
+
+    def _pandas(self, value: Any) -> bytes | None:
+        pandas = sys.modules.get("pandas")
+        if pandas is None or not isinstance(
+            value, (pandas.DataFrame, pandas.Series, pandas.Index, pandas.api.extensions.ExtensionArray)
+        ):
+            return None
+        self.note("pandas")
+        of_kind = self.of(type(value)) if not isinstance(value, pandas.Index) else b""
+        if isinstance(value, pandas.DataFrame):
+            return combine(of_kind, data_digests.frame_digest(value, self.of))
+        if isinstance(value, pandas.Series):
+            return combine(of_kind, data_digests.series_digest(value, self.of))
+        if isinstance(value, pandas.Index):
+            return data_digests.index_digest(value, self.of)
+        return combine(of_kind, data_digests.column_digest(value, self.of))
+
+    def _estimator(self, value: Any) -> bytes:
+        """Return the digest of what makes a clone of an estimator: its parameters, and what cloning carries over."""
+        own_clone = getattr(type(value), "__sklearn_clone__", None)
+        if own_clone not in (None, BaseEstimator.__sklearn_clone__):
+            with self._as(False, self._ordered):
+                return self._instance(value, type(value))
+        copied = clone(value)
+        params = copied.get_params(deep=False)
+        made_by_constructor = getattr(type(value)(**params), "__dict__", {})
+        carried_over = {k: v for k, v in getattr(copied, "__dict__", {}).items() if k not in made_by_constructor}
+        if is_library(type(value).__module__):
+            params.pop("memory", None)  # where scikit-learn's pipelines keep what they have fitted
+        parts = [combine(name, self._attribute(value, name, params[name])) for name in sorted(params)]
+        return combine("estimator", self.of(type(value)), self.of(carried_over), *parts)
+
+    def _instance(self, value: Any, kind: type) -> bytes:
+        """Return the digest of an object as pickle takes it apart."""
+        if value is check_random_state(None):
+            return combine("NumPy's own generator")
+        stats = sys.modules.get("scipy.stats")
+        if stats is not None and isinstance(value, stats.distributions.rv_frozen):
+            # It holds a copy of NumPy's own generator, once it was cloned; a search draws with its random_state.
+            return combine("distribution", self.of(type(value.dist)), self.of(value.args), self.of(value.kwds))
+        if hasattr(value, "__array__") and not hasattr(value, "columns") and is_library(kind.__module__):
+            return combine("array of", self.of(kind), self.of(np.asarray(value)))
+        reducer = copyreg.dispatch_table.get(kind)
+        try:
+            reduced = reducer(value) if reducer else value.__reduce_ex__(4)
+        except Exception:  # whatever its own code raises
+            raise self._without_digest(value) from None
+        if isinstance(reduced, str):
+            module = pickle.whichmodule(value, reduced)  # type: ignore[attr-defined]
+            if found_in(module, reduced) is not value:
+                raise self._without_digest(value)
+            self.note(module)
+            return combine("global", module, reduced)
+        maker, args, state, items, pairs = (*reduced, None, None, None, None)[:5]
+        parts = [self.of(maker), self.of(args)]
+        if type(state) is dict:
+            parts += [combine(self.of(k), self._attribute(value, k, state[k])) for k in sorted(state, key=str)]
+        else:
+            parts.append(self.of(state))
+        parts.append(combine(*map(self.of, items or ())))
+        told = [combine(self.of(key), self.of(item)) for key, item in pairs or ()]
+        parts.append(combine(*told))
+        return combine("object", *parts)
+
+    def _attribute(self, owner: Any, name: Any, value: Any) -> bytes:
+        with self._within(f"`{name}` of a {type(owner).__name__}"):
+            return self.of(value)
+
+    def _without_digest(self, value: Any) -> InputError:
+        kind = type(value)
+        name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        place = self._at[-1] if self._at else "it"
+        instead = "give a list or an array instead" if hasattr(value, "__next__") else "make it where it is used"
+        return InputError(
+            f"the journal cannot record the {self._root[0]}: {place} is a {name}, which cannot be compared with that "
+            f"of another run; {instead}, or search without a journal."
+        )

@@ -1,0 +1,69 @@
+"""How much memory Spark's settings leave to the Python processes of an executor."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from hpt_spark.search.planning.forecast import MemoryLimit
+
+MIN_OVERHEAD = 384 << 20  # bytes; Spark's own minimum
+UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def memory_limit(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:
+    """Return what an executor's Python processes may take; None where nobody limits it.
+
+    Python's memory is outside the JVM's heap. On YARN and Kubernetes it counts against the
+    overhead of the executor's container (Spark's documentation, "Configuration",
+    ``spark.executor.memoryOverhead``), unless ``spark.executor.pyspark.memory`` sets it apart.
+
+    Parameters
+    ----------
+    master : str
+        ``spark.master``.
+    conf : mapping of str to str
+        Spark's settings.
+    """
+    if "spark.executor.pyspark.memory" in conf and not _is_local(master):
+        available = in_bytes(conf["spark.executor.pyspark.memory"])
+        return MemoryLimit(available, "raise spark.executor.pyspark.memory, or lower spark.executor.cores")
+    if master.startswith(("yarn", "k8s")):
+        return MemoryLimit(
+            _overhead(master, conf), "raise spark.executor.memoryOverhead, or lower spark.executor.cores"
+        )
+    if _is_local(master):
+        free = _free_memory()
+        return None if free is None else MemoryLimit(free, "run fewer fits at a time with spark.master: local[N]")
+    return None
+
+
+def in_bytes(size: str) -> int:
+    """Return a size as Spark writes it, such as ``2g`` or ``512`` (mebibytes), in bytes."""
+    match = re.fullmatch(r"\s*(\d+)\s*([bkmgt]?)b?\s*", size.lower())
+    if not match:
+        raise ValueError(f"{size} is not a size")
+    return int(match.group(1)) * UNITS[match.group(2) or "m"]
+
+
+def _overhead(master: str, conf: Mapping[str, str]) -> int:
+    if "spark.executor.memoryOverhead" in conf:
+        return in_bytes(conf["spark.executor.memoryOverhead"])
+    # On Kubernetes the default for Python is 0.4 (spark.kubernetes.memoryOverheadFactor).
+    default = "0.4" if master.startswith("k8s") else "0.1"
+    factor = conf.get("spark.executor.memoryOverheadFactor", conf.get("spark.kubernetes.memoryOverheadFactor", default))
+    return max(MIN_OVERHEAD, int(float(factor) * in_bytes(conf.get("spark.executor.memory", "1g"))))
+
+
+def _is_local(master: str) -> bool:
+    return master.startswith("local") and not master.startswith("local-cluster")
+
+
+def _free_memory() -> int | None:
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    match = re.search(r"MemAvailable:\s+(\d+) kB", text)
+    return int(match.group(1)) * 1024 if match else None

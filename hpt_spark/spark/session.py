@@ -1,0 +1,279 @@
+"""The SparkSession of a job."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from hpt_spark.config.layers import mask_secrets, masked
+from hpt_spark.config.sections import SparkSection
+from hpt_spark.errors import (
+    NO_PYSPARK,
+    OUT_OF_MEMORY,
+    ConfigError,
+    HptSparkError,
+    InputError,
+    MemoryExhaustedError,
+    MissingDependencyError,
+    SparkEndedError,
+)
+from hpt_spark.spark.defaults import SQL_DEFAULTS, defaults_of_own_jvm
+from hpt_spark.spark.java import check_java
+from hpt_spark.spark.surroundings import (
+    check_master,
+    check_python,
+    check_spark_home,
+    check_submit_arguments,
+    java_reads_our_file_names,
+)
+from hpt_spark.storage import is_local
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+_kept: list[SparkSession] = []  # what `within_reach` has started
+
+
+@contextmanager
+def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
+    """Start Spark for `job`, and stop it when the job ends.
+
+    Under spark-submit the cluster, the memory and the log settings are spark-submit's; what
+    `settings` names wins over it, as far as Spark can still change it. Where Spark was started
+    already because of `within_reach`, it is used and goes on.
+    """
+    if _kept:
+        yield _kept[-1]
+        return
+    try:
+        import pyspark
+    except ImportError:
+        raise MissingDependencyError(NO_PYSPARK) from None
+    # It logs the traceback of an interrupt that passes through it, partly in the root logger's name.
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(_is_not_from_py4j)
+    submitted = started_by_spark_submit()
+    if not submitted:
+        check_spark_home()
+        check_submit_arguments()
+        check_master(settings.master, pyspark.__version__)
+        check_java(pyspark.__version__)
+    defaults = {} if submitted else defaults_of_own_jvm(job, settings.master)
+    defaults["spark.app.name"] = f"hpt-spark {job}"
+    given = {key: _as_text(value) for key, value in settings.conf.items()}
+    if settings.master:
+        given["spark.master"] = settings.master
+    try:
+        session = _start(defaults, given)
+        session.sparkContext.setLogLevel("ERROR")
+        _suit_our_queries(session)
+        with _cut_answers_given_up():
+            yield session
+    except Exception as error:
+        if isinstance(error, HptSparkError) and not isinstance(error, SparkEndedError):
+            raise
+        if _java_ran_out_of_memory():
+            raise MemoryExhaustedError(OUT_OF_MEMORY) from None
+        raise
+    finally:
+        _stop()
+
+
+@contextmanager
+def within_reach(job: str, settings: SparkSection, *uris: str, also: bool = False) -> Iterator[None]:
+    """Start Spark for the whole of `job` if one of `uris` is on a Hadoop file system, which its JVM can reach.
+
+    With `also`, it is started in any case.
+    """
+    if all(map(is_local, uris)) and not also:
+        yield
+        return
+    with spark_session(job, settings) as session:
+        _kept.append(session)
+        try:
+            yield
+        finally:
+            _kept.pop()
+
+
+def end_java() -> None:
+    """End the Java that sessions have started, where none needs it any more: it would keep its gigabyte of memory."""
+    from pyspark import SparkContext
+
+    gateway: Any = SparkContext._gateway
+    if _kept or gateway is None or started_by_spark_submit():
+        return
+    gateway.shutdown()
+    SparkContext._gateway = SparkContext._jvm = None
+    gateway.proc.stdin.close()  # which it takes for the end of this process
+
+
+def started_by_spark_submit() -> bool:
+    """Return whether a JVM that spark-submit started waits for this process."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
+    """Start Spark with `defaults`, over which lies what the user has `given`."""
+    import pyspark
+    from py4j.protocol import Py4JError, Py4JJavaError
+    from pyspark import SparkConf, SparkContext
+    from pyspark.sql import SparkSession
+
+    conf = SparkConf().setAll(list({**defaults, **given}.items()))
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        with _signals_held_back(), java_reads_our_file_names():
+            SparkContext._ensure_initialized(conf=conf)
+        # By now what spark-submit, spark-defaults.conf and PYSPARK_SUBMIT_ARGS say is known, too.
+        master = given.get("spark.master") or SparkConf().get("spark.master") or "local"
+        if master != "yarn":  # whose configuration spark-submit has looked for
+            check_master(master, pyspark.__version__)
+        check_python(master)
+        context = SparkContext.getOrCreate(conf)
+        if threading.current_thread() is threading.main_thread():
+            # Spark's own handler asks the JVM to cancel the jobs before it raises KeyboardInterrupt, which fails
+            # where the signal cuts another answer of the JVM short. Stopping Spark cancels the jobs as well.
+            signal.signal(signal.SIGINT, on_interrupt)
+        # A wrong value would show only where the session is used, and PySpark 4 then calls itself without end.
+        jvm: Any = context._jvm
+        checked = jvm.org.apache.spark.sql.internal.SQLConf()
+        for key, value in given.items():
+            checked.setConfString(key, value)
+        if context._jsc.sc().isStopped():
+            raise InputError(f"Spark has stopped as it started with {_as_settings(given)}; above it says why.")
+        return SparkSession.builder.config(conf=conf).getOrCreate()
+    except Py4JJavaError as error:
+        kind, reason = error.java_exception.getClass().getSimpleName(), error.java_exception.getMessage() or ""
+        if kind.endswith(("IllegalArgumentException", "NumberFormatException")) or "Master URL" in reason:
+            raise ConfigError(f"Spark does not start with {_as_settings(given)}: {reason}") from None
+        said, *_ = [line.strip() for line in reason.splitlines() if line.strip()] or [kind]
+        raise InputError(f"Spark does not start with {_as_settings(given)}: {mask_secrets(said)} ({kind})") from error
+    except Py4JError as error:
+        if _java_ran_out_of_memory():
+            raise
+        raise InputError(f"Java ends while Spark starts with {_as_settings(given)}; above it says why.") from error
+    except RuntimeError as error:
+        if "gateway" not in str(error):
+            raise
+        raise ConfigError(f"Java does not start with {_as_settings(given)}; above it says why.") from None
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Let signals wait while Java starts: PySpark, cut short in that, leaves a Java behind that never ends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda number, _: held.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for came in held:
+            signal.raise_signal(came)
+
+
+@contextmanager
+def _cut_answers_given_up() -> Iterator[None]:
+    """Let SIGTERM close the connection on which an answer of the JVM may be awaited, as py4j itself does on Ctrl-C.
+
+    Otherwise the next command of this thread, in some `finally` on the way out, waits for that
+    answer, which may be the end of a long job.
+    """
+    from pyspark import SparkContext
+
+    before = signal.getsignal(signal.SIGTERM)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        gateway: Any = SparkContext._gateway
+        with suppress(Exception):
+            gateway._gateway_client.get_thread_connection().close()
+        before(number, frame)
+
+    signal.signal(signal.SIGTERM, give_up)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _java_ran_out_of_memory() -> bool:
+    """Return whether the JVM that we started has ended as ``ExitOnOutOfMemoryError`` makes it end."""
+    from pyspark import SparkContext
+
+    java = getattr(SparkContext._gateway, "proc", None)
+    with suppress(subprocess.TimeoutExpired):  # a lost connection is noticed before the process is gone
+        return java is not None and java.wait(timeout=1) == 3
+    return False
+
+
+def _stop() -> None:
+    """Stop Spark, also after a signal that has cut an answer of the JVM short.
+
+    The rest of that answer waits on this thread's connection to the JVM; another thread has
+    another connection.
+    """
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    def stop() -> None:
+        context = SparkContext._active_spark_context
+        with suppress(Exception):  # the JVM may be gone already
+            if context:
+                context.setLogLevel("OFF")  # tasks that lose their Spark complain
+                (SparkSession._instantiatedSession or context).stop()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    thread.join()
+
+
+def _suit_our_queries(session: SparkSession) -> None:
+    context = session.sparkContext
+    defaults = dict(SQL_DEFAULTS)
+    if str(context.master).startswith("local"):
+        # Spark's own 200 partitions are for clusters; here many of them cost more than the work in them.
+        defaults["spark.sql.shuffle.partitions"] = str(max(32, context.defaultParallelism))
+        use_this_python(context)
+    for key, value in defaults.items():
+        if not context.getConf().contains(key):
+            session.conf.set(key, value)
+
+
+def use_this_python(context: SparkContext) -> None:
+    """Let the workers of a local master run this interpreter.
+
+    Spark takes ``python3`` from PATH otherwise, which outside an activated virtual environment is
+    another Python without this package: every worker would die at its first import.
+    """
+    if str(context.master).startswith("local") and "PYSPARK_PYTHON" not in os.environ:
+        context.pythonExec = sys.executable
+
+
+def _is_not_from_py4j(record: logging.LogRecord) -> bool:
+    return record.module != "java_gateway"
+
+
+def _as_text(value: bool | int | float | str) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _as_settings(given: dict[str, str]) -> str:
+    texts = [f"{key}={value}" for key, value in masked(given).items()]
+    return ", ".join(texts) or "its own settings"

@@ -1,0 +1,203 @@
+"""Folders of Hadoop file systems: HDFS, Azure's blob storage and whatever else the cluster has a driver for."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from hpt_spark.errors import HptSparkError, InputError
+from hpt_spark.storage.explained import disk_errors_explained
+from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, is_own
+from hpt_spark.storage.hadoop_files import HadoopFiles
+from hpt_spark.storage.unwinding import unwound_by_sigterm
+from hpt_spark.storage.uris import without_secrets
+
+STALE_SECONDS = 24 * 3600.0  # no upload takes so long: what is older was left by a run that was killed
+
+
+class HadoopFolder(Folder):
+    """A folder of a Hadoop file system.
+
+    A file is written on this machine first, goes up under a temporary name of its own and is then
+    renamed. Two runs may write at the same time: each file and folder is of one of them, whole.
+
+    Parameters
+    ----------
+    files : HadoopFiles
+    path : str
+        Where it is, with scheme and host.
+    """
+
+    def __init__(self, files: HadoopFiles, path: str) -> None:
+        self._files = files
+        self._path = path
+        self._looked_for_leftovers = False
+
+    @classmethod
+    def open(cls, uri: str) -> HadoopFolder:
+        """Return the folder at `uri`, put back if a run was killed in the moment of replacing it."""
+        files = HadoopFiles(uri)
+        folder = cls(files, files.root)
+        if _has_parent(files.root):
+            folder._put_back(files.root)
+        if files.is_file(files.root):
+            raise InputError(f"{folder} is a file where a folder is needed: choose another path or move the file away")
+        return folder
+
+    def __str__(self) -> str:
+        return without_secrets(self._path)
+
+    @property
+    def uri(self) -> str:
+        """The folder as Spark names it."""
+        return self._path
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is a file or a folder `name`."""
+        return self._put_back(self._at(name))
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[Path]:
+        """Give a copy of `name` on this machine, which is gone at the end of the ``with``."""
+        path = self._at(name)
+        if not self._put_back(path):
+            raise FileNotFoundError(self.location(name))
+        with _on_this_machine() as scratch:
+            copy = scratch / _name_of(path)
+            self._files.download(path, copy)
+            yield copy
+
+    def list(self) -> list[str]:
+        """Return the names in this folder, sorted, without unfinished ones."""
+        return sorted(name for name in self._files.names(self._path) if not is_own(name))
+
+    def delete(self, name: str) -> None:
+        """Delete the file or the folder `name`, if there is one."""
+        path = self._at(name)
+        self._files.delete(_beside(path, REPLACED))  # or it would be put back
+        self._files.delete(path)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Write the file `name`: give a path on this machine, whose content goes up when all went well."""
+        path = self._at(name)
+        with _on_this_machine() as scratch:
+            local = scratch / _name_of(path)
+            local.touch()
+            yield local
+            with self._unfinished(path) as unfinished:
+                self._files.upload(local, unfinished)
+                self._clear_leftovers(unfinished)
+                if self._files.replaces_files:
+                    self._files.replace_file(unfinished, path)
+                else:
+                    self._swap_in(unfinished, path)
+
+    @contextmanager
+    def replacing(self, name: str = ".") -> Iterator[Path]:
+        """Write the whole folder `name`: give an empty folder on this machine that goes up when all went well."""
+        with self.refilling(name) as staging, _on_this_machine() as scratch:
+            yield scratch
+            for path in sorted(path for path in scratch.rglob("*") if path.is_file()):
+                staging._files.upload(path, staging._at(path.relative_to(scratch).as_posix()))
+
+    @contextmanager
+    def refilling(self, name: str = ".") -> Iterator[HadoopFolder]:
+        """Do the same file by file: each goes up when it is finished."""
+        path = self._at(name)
+        if not _has_parent(path):
+            raise InputError(f"{without_secrets(path)} cannot be replaced as a whole: name a folder in it")
+        self._put_back(path)
+        with unwound_by_sigterm(), self._unfinished(path) as unfinished:
+            self._files.make_folder(unfinished)
+            HadoopFolder(self._files, _parent_of(path))._clear_leftovers(unfinished)
+            yield HadoopFolder(self._files, unfinished)
+            self._swap_in(unfinished, path)
+
+    def _at(self, name: str) -> str:
+        return self._path if name == "." else f"{self._path}/{name}"
+
+    @contextmanager
+    def _unfinished(self, path: str) -> Iterator[str]:
+        """Give a temporary name of this run alone beside `path`, and clear it away if it was not renamed."""
+        unfinished = _beside(path, f"{UNFINISHED}{uuid.uuid4().hex}.")
+        try:
+            yield unfinished
+        except BaseException:
+            with suppress(HptSparkError, OSError):  # what went wrong first is what matters
+                self._files.delete(unfinished)
+            raise
+        self._files.delete(unfinished)
+
+    def _swap_in(self, unfinished: str, path: str) -> None:
+        """Rename a file or a folder over another one, which no single call does everywhere."""
+        while True:
+            if self._put_back(path):
+                self._discard(path)
+                with suppress(FileNotFoundError):
+                    self._files.rename(path, _beside(path, REPLACED))
+            # Between the two renames a reader finds nothing and puts the old one back.
+            if self._files.rename(unfinished, path):
+                break
+        self._discard(path)
+
+    def _put_back(self, path: str) -> bool:
+        """Give `path` its file or folder back if a run was killed in the moment of replacing it; return if it is there.
+
+        This is why the old one is never deleted before the new one is in its place.
+        """
+        if self._files.exists(path):
+            return True
+        if not _has_parent(path):
+            return False
+        with suppress(FileNotFoundError):
+            self._files.rename(_beside(path, REPLACED), path)
+        return self._files.exists(path)
+
+    def _discard(self, path: str) -> None:
+        """Delete the old one under a name from which it is not put back when half of it is gone."""
+        deleted = _beside(path, f"{DELETED}{uuid.uuid4().hex}.")
+        with suppress(FileNotFoundError):
+            self._files.rename(_beside(path, REPLACED), deleted)
+            self._files.delete(deleted)
+
+    def _clear_leftovers(self, just_written: str) -> None:
+        """Delete what killed runs have left unfinished in this folder, once; `just_written` tells what time it is."""
+        if self._looked_for_leftovers:
+            return
+        self._looked_for_leftovers = True
+        names = [name for name in self._files.names(self._path) if name.startswith((UNFINISHED, DELETED))]
+        now = self._files.modified(just_written)
+        for name in names:
+            with suppress(FileNotFoundError):  # another run was faster
+                if now - self._files.modified(self._at(name)) > STALE_SECONDS:
+                    self._files.delete(self._at(name))
+
+
+@contextmanager
+def _on_this_machine() -> Iterator[Path]:
+    """Give a temporary folder on this machine (TMPDIR)."""
+    with unwound_by_sigterm(), tempfile.TemporaryDirectory(prefix="hpt-spark-") as folder:
+        with disk_errors_explained(Path(folder)):
+            yield Path(folder)
+
+
+def _beside(path: str, prefix: str) -> str:
+    return f"{_parent_of(path)}/{prefix}{_name_of(path)}"
+
+
+def _parent_of(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _name_of(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _has_parent(path: str) -> bool:
+    """Return whether there is a folder around `path` in which it has a name: the root of a file system has none."""
+    return re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*:(//[^/]*)?", "", path) != ""

@@ -1,0 +1,130 @@
+"""A file of a Hadoop file system as a stream that can be sought in."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from hpt_spark.errors import HptSparkError
+from hpt_spark.storage.hadoop_files import HadoopFiles
+from hpt_spark.storage.uris import without_secrets
+
+
+class HadoopStream(io.RawIOBase):
+    """A file read from any position on; neither memory nor disk ever holds more than a pipe does.
+
+    The JVM pours the file into a named pipe, which is more than ten times as fast as asking it for
+    blocks of bytes. After a jump another pouring starts there.
+
+    Parameters
+    ----------
+    files : HadoopFiles
+    path : str
+    size : int
+        In bytes.
+    """
+
+    def __init__(self, files: HadoopFiles, path: str, size: int) -> None:
+        self._files = files
+        self._path = path
+        self._size = size
+        self._at = 0
+        self._pouring: _Pouring | None = None
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a position; nothing is fetched before it is read."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next `size` bytes, or all: fewer only at the end."""
+        wanted = self._size - self._at if size < 0 else min(size, self._size - self._at)
+        if wanted <= 0:
+            return b""
+        if self._pouring is None or self._pouring.at != self._at:
+            self._stop_pouring()
+            self._pouring = _Pouring(self._files, self._path, self._at)
+        data = self._pouring.read(wanted)
+        self._at += len(data)
+        if len(data) < wanted:
+            where = f"{without_secrets(self._path)} ended at byte {self._at:,} of {self._size:,}"
+            raise HptSparkError(f"{where}; it was replaced meanwhile: start again")
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer` with the next bytes."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Let the JVM end."""
+        self._stop_pouring()
+        super().close()
+
+    def _stop_pouring(self) -> None:
+        if self._pouring is not None:
+            self._pouring.close()
+            self._pouring = None
+
+
+class _Pouring:
+    """One pass through a file, from a position on."""
+
+    def __init__(self, files: HadoopFiles, path: str, offset: int) -> None:
+        self.at = offset
+        self._error: Exception | None = None
+        self._has_writer = threading.Event()
+        with tempfile.TemporaryDirectory(prefix="hpt-spark-") as folder:  # in which nobody else can write
+            pipe = Path(folder) / "pipe"
+            os.mkfifo(pipe, 0o600)
+            # Without waiting for a writer, or a file that cannot be opened would be waited for.
+            reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+            os.set_blocking(reader, True)
+            self._pipe = os.fdopen(reader, "rb", buffering=0)
+            self._thread = threading.Thread(target=self._pour, args=(files, path, pipe), daemon=True)
+            self._thread.start()
+            self._has_writer.wait()
+
+    def read(self, size: int) -> bytes:
+        """Return `size` bytes: fewer only at the end."""
+        pieces = []
+        while size and (piece := self._pipe.read(size)):
+            pieces.append(piece)
+            size -= len(piece)
+            self.at += len(piece)
+        if size:
+            self._thread.join()
+            if self._error is not None:
+                raise self._error
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Give up what was not read: the JVM can write no more, and ends."""
+        self._pipe.close()
+        self._thread.join()
+
+    def _pour(self, files: HadoopFiles, path: str, pipe: Path) -> None:
+        try:
+            files.pour(path, self.at, pipe, self._has_writer.set)
+        except Exception as error:  # shown to who reads on; nobody does after `close`
+            self._error = error
+        finally:
+            self._has_writer.set()

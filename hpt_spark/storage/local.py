@@ -1,0 +1,230 @@
+"""Folders of this machine."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from hpt_spark.errors import InputError
+from hpt_spark.storage.explained import disk_errors_explained, permission_errors_explained
+from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, is_own
+from hpt_spark.storage.unwinding import unwound_by_sigterm
+
+
+class LocalFolder(Folder):
+    """A local folder.
+
+    Parameters
+    ----------
+    path : Path
+        Where it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path) -> LocalFolder:
+        """Return the folder at `path`, put back if a run was killed in the moment of replacing it."""
+        _put_back(path)
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path} is a file where a folder is needed: choose another path or move the file away")
+        return cls(path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def uri(self) -> str:
+        """The folder as Spark names it."""
+        if not str(self.path).isascii():
+            _refuse_what_java_cannot_name(self.path)
+        return f"file://{self.path}"  # not Path.as_uri(): Hadoop takes a % as it stands
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is a file or a folder `name`."""
+        _put_back(self.path / name)
+        return (self.path / name).exists()
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[Path]:
+        """Give the path of `name`."""
+        _put_back(self.path / name)
+        yield self.path / name
+
+    def list(self) -> list[str]:
+        """Return the names in this folder, sorted, without unfinished ones."""
+        if not self.path.is_dir():
+            return []
+        return sorted(path.name for path in self.path.iterdir() if not is_own(path.name))
+
+    def delete(self, name: str) -> None:
+        """Delete the file or the folder `name`, if there is one."""
+        with disk_errors_explained(self.path / name):
+            _delete(_replaced(self.path / name))  # or it would be put back
+            _delete(self.path / name)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Write the file `name`: give a path beside it that takes the name when all went well."""
+        target = self.path / name
+        with _claimed(target, Path.touch) as temporary:
+            os.truncate(temporary, 0)
+            yield temporary
+            _flush_to_disk(temporary)
+            os.replace(temporary, target)
+            _flush_to_disk(target.parent)
+
+    def check_writable(self) -> None:
+        """Raise InputError when nothing can be written here; a folder made for that goes again."""
+        missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
+        try:
+            super().check_writable()
+        finally:
+            for path in missing:
+                with suppress(OSError):
+                    path.rmdir()
+
+    @contextmanager
+    def replacing(self, name: str = ".") -> Iterator[Path]:
+        """Write the whole folder `name`: give an empty folder beside it that replaces it when all went well."""
+        target = self.path / name
+        with _claimed(target, Path.mkdir) as temporary:
+            _put_back(target)
+            for leftover in temporary.iterdir():
+                _delete(leftover)
+            yield temporary
+            for path in [*temporary.rglob("*"), temporary]:
+                _flush_to_disk(path)
+            _swap_in(temporary, target)
+
+    @contextmanager
+    def refilling(self, name: str = ".") -> Iterator[LocalFolder]:
+        """Do the same file by file."""
+        with self.replacing(name) as path:
+            yield LocalFolder(path)
+
+
+def _refuse_what_java_cannot_name(path: Path) -> None:
+    """Raise InputError where the running Java, which spark-submit has started, would look for another file."""
+    from pyspark import SparkContext
+
+    jvm: Any = SparkContext._jvm
+    encoding = "UTF-8" if jvm is None else str(jvm.java.lang.System.getProperty("sun.jnu.encoding"))
+    try:
+        str(path).encode(encoding)
+    except (LookupError, UnicodeEncodeError):
+        raise InputError(
+            f"{path} has letters for which Java, whose file names are {encoding}, has none: start spark-submit with "
+            "LC_ALL=C.UTF-8, or choose a path of ASCII letters"
+        ) from None
+
+
+def _swap_in(temporary: Path, target: Path) -> None:
+    """Rename a folder over another one, which no single system call does everywhere."""
+    replaced = _replaced(target)
+    _discard(replaced, target)
+    while True:
+        with suppress(FileNotFoundError):
+            os.rename(target, replaced)
+        try:
+            os.rename(temporary, target)
+            break
+        except OSError as error:
+            # Between the two renames a reader finds no folder and puts the old one back.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    _flush_to_disk(target.parent)
+    _discard(replaced, target)
+
+
+def _put_back(target: Path) -> None:
+    """Give `target` its folder back if a run was killed in the moment of replacing it."""
+    if not target.exists():
+        with suppress(OSError):
+            os.rename(_replaced(target), target)
+
+
+def _discard(replaced: Path, target: Path) -> None:
+    """Delete an old folder under a name from which it is not put back when half of it is gone."""
+    deleted = target.with_name(DELETED + target.name)
+    shutil.rmtree(deleted, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        os.rename(replaced, deleted)
+    shutil.rmtree(deleted, ignore_errors=True)
+
+
+def _replaced(target: Path) -> Path:
+    return target.with_name(REPLACED + target.name)
+
+
+@contextmanager
+def _claimed(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
+    """Hold the temporary path of `target`, and remove it at the end if it is still there.
+
+    The claim is a lock that the system drops with the process: what is found unlocked was left by
+    a run that was killed, and may be removed without asking whether that run still lives.
+    """
+    temporary = target.with_name(UNFINISHED + target.name)
+    with disk_errors_explained(target), unwound_by_sigterm():
+        with permission_errors_explained(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            lock = _lock(temporary, make, target)
+        try:
+            yield temporary
+        finally:
+            if _is_at(temporary, lock):  # else it has its final name, and the temporary one may be another run's
+                _delete(temporary)
+            with suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_UN)  # a forked child may hold the file open and the lock with it
+            os.close(lock)
+
+
+def _lock(temporary: Path, make: Callable[[Path], None], target: Path) -> int:
+    while True:
+        with suppress(FileExistsError):
+            make(temporary)
+        try:
+            handle = os.open(temporary, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # another process has just finished with it
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise InputError(
+                f"{target} is being written by another process: wait until it ends, or choose another folder"
+            ) from None
+        except OSError:
+            return handle  # some network file systems cannot lock a folder; there a user must not start two runs
+        if _is_at(temporary, handle):
+            return handle
+        os.close(handle)
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _flush_to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

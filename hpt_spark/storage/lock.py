@@ -1,0 +1,187 @@
+"""One driver per folder: of a search's journal, or of a whole run.
+
+Every driver puts a file of its own, named by a token, into the folder and then looks for the
+files of others. Of two that start in the same instant at least one thus sees the other; a driver
+that sees a living other takes its file back. A file that a killed driver has left can be removed
+without a race, because its name is nobody else's.
+
+A driver of this machine is asked for by its process: if that is gone, its file is void at once. One
+elsewhere renews its file while it lives. It is watched for the time of a lease, so that the clocks
+of the machines need not agree; a file that was not renewed in that time is void.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import socket
+import threading
+import time
+import uuid
+from types import TracebackType
+from typing import Any
+
+from hpt_spark.errors import HptSparkError, InputError
+from hpt_spark.storage.folder import Folder
+
+PREFIX = "lock-"
+LEASE_SECONDS = 30.0
+RENEWALS_PER_LEASE = 5
+# Not renewed for so long, a lock is void whatever the clocks say.
+ABANDONED_SECONDS = 3600.0
+TRIES = 5
+MOST_SECONDS_BETWEEN_TRIES = 0.4
+
+log = logging.getLogger(__name__)
+
+
+class FolderLock:
+    """Holds the lock of a folder for the time of a ``with``.
+
+    Parameters
+    ----------
+    folder : Folder
+    locked : str
+        What the folder is to a user, for messages: ``run.dir=runs/demo``.
+    """
+
+    def __init__(self, folder: Folder, locked: str) -> None:
+        self._folder = folder
+        self._locked = locked
+        self._name = f"{PREFIX}{uuid.uuid4().hex}.json"
+        self._writing = threading.Lock()
+        self._released = threading.Event()
+        self._held = self._taken_over = False
+        self._renewing = threading.Thread(target=self._renew, daemon=True)
+
+    def __enter__(self) -> FolderLock:
+        try:  # a signal may come when the lock is there and nobody has been told
+            self._write()
+            self._renewing.start()
+            for tries_left in reversed(range(TRIES)):
+                holder = self._living_other()
+                if holder is None:
+                    self._held = True
+                    return self
+                if not tries_left:
+                    raise InputError(self._refusal(holder))
+                # The other one may be doing just the same: step back, each for a time of its own.
+                self._folder.delete(self._name)
+                time.sleep(random.uniform(0.05, MOST_SECONDS_BETWEEN_TRIES))
+                self._write()
+            raise AssertionError("the last try returns or raises")
+        except BaseException:
+            self._release()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._release()
+
+    def check(self) -> None:
+        """Raise HptSparkError when another driver has taken the folder over, as after a long sleep of this machine."""
+        if self._taken_over:
+            raise HptSparkError(
+                f"another process has taken {self._locked} over, because this one gave no sign of life for "
+                f"{LEASE_SECONDS:.0f} seconds; what it had finished is kept there."
+            )
+
+    def _release(self) -> None:
+        self._released.set()
+        if self._renewing.is_alive():
+            self._renewing.join()
+        self._folder.delete(self._name)
+
+    def _renew(self) -> None:
+        while not self._released.wait(LEASE_SECONDS / RENEWALS_PER_LEASE):
+            held = self._held  # asked for first: a driver that steps back takes its file away
+            try:
+                if self._folder.exists(self._name):
+                    self._write()
+                elif held:
+                    self._taken_over = True
+            except (OSError, HptSparkError) as error:  # the next time may do
+                log.warning("the lock of %s could not be renewed: %s", self._locked, error)
+
+    def _write(self) -> None:
+        holder = {
+            "machine": _this_machine(),
+            "pid": os.getpid(),
+            "started": _started(os.getpid()),
+            "renewed": time.time(),
+            "sign": uuid.uuid4().hex,
+        }
+        with self._writing, self._folder.writing(self._name) as path:
+            path.write_text(json.dumps(holder) + "\n", encoding="utf-8")
+
+    def _living_other(self) -> dict[str, Any] | None:
+        """Return a living driver that has, or wants, the lock; the files of dead ones are removed."""
+        for name in self._folder.list():
+            if is_lock(name) and name != self._name:
+                holder = self._read(name)
+                if self._lives(name, holder):
+                    return holder
+                self._folder.delete(name)
+        return None
+
+    def _lives(self, name: str, holder: dict[str, Any]) -> bool:
+        if holder.get("machine") == _this_machine():
+            started = _started(holder.get("pid"))
+            return started is not None and started == holder.get("started")
+        if time.time() - float(holder.get("renewed") or time.time()) > ABANDONED_SECONDS:
+            return False
+        log.info("waiting for a sign of life of the holder of %s, %.0f seconds at most", self._locked, LEASE_SECONDS)
+        void_at = time.monotonic() + LEASE_SECONDS
+        while time.monotonic() < void_at:
+            time.sleep(LEASE_SECONDS / RENEWALS_PER_LEASE / 4)
+            if not self._folder.exists(name):
+                return False
+            if self._read(name) != holder:
+                return True
+        return False
+
+    def _read(self, name: str) -> dict[str, Any]:
+        """Return what a lock says; nothing where it is gone, or being written, or damaged."""
+        try:
+            with self._folder.reading(name) as path:
+                holder = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return holder if isinstance(holder, dict) else {}
+
+    def _refusal(self, holder: dict[str, Any]) -> str:
+        machine = holder.get("machine")
+        where = "of this machine" if machine == _this_machine() else f"on {str(machine).partition(' ')[0]}"
+        return (
+            f"process {holder.get('pid')} {where} is working with {self._locked} already; wait until it ends, or "
+            "name another folder."
+        )
+
+
+def is_lock(name: str) -> bool:
+    """Return whether a file of this name in a folder is a driver's lock."""
+    return name.startswith(PREFIX)
+
+
+def _this_machine() -> str:
+    """Return what tells the processes that this one can see from others with the same number."""
+    try:
+        processes = os.readlink("/proc/self/ns/pid")  # containers may have the host's name, but their own numbers
+    except OSError:
+        processes = ""
+    return f"{socket.gethostname()} {processes}".strip()
+
+
+def _started(pid: Any) -> str | None:
+    """Return when process `pid` of this machine started, which tells it from a later one with its number."""
+    try:
+        with open(f"/proc/{int(pid)}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[19]
+    except (OSError, ValueError, TypeError, IndexError):
+        pass
+    try:
+        os.kill(int(pid), 0)
+    except (OSError, ValueError, TypeError):
+        return None
+    return "alive"  # a system without /proc tells no more

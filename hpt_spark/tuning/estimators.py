@@ -1,0 +1,192 @@
+"""Estimators named in the configuration: found, built, and their parameters checked before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import json
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from traceback import extract_tb, format_exception_only
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import get_scorer, get_scorer_names
+
+from hpt_spark.errors import ConfigError, InputError
+from hpt_spark.tuning.reasons import reason_of
+
+
+def build_estimator(name: str, params: Mapping[str, Any]) -> Any:
+    """Return an unfitted estimator.
+
+    Parameters
+    ----------
+    name : str
+        Dotted path of its class, e.g. ``xgboost.XGBClassifier``.
+    params : mapping
+        Its parameters.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such class or it does not know a parameter.
+    """
+    estimator_class = find_estimator_class(name)
+    try:
+        estimator = estimator_class()
+    except Exception as error:
+        raise ConfigError(
+            f"search.estimator={name} cannot be built without arguments ({error}); name another."
+        ) from None
+    _refuse_unknown(params, estimator, "search.estimator_params", name)
+    try:
+        return estimator.set_params(**params)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"search.estimator_params do not fit {name}: {error}") from None
+
+
+def find_estimator_class(name: str) -> type:
+    """Return the class with the dotted path `name`."""
+    try:
+        found = _imported(name)
+    except _NotThereError:
+        raise ConfigError(
+            f"search.estimator={name} cannot be imported; give the dotted path of a class, e.g. xgboost.XGBClassifier "
+            "or sklearn.linear_model.LogisticRegression, from a package installed here."
+        ) from None
+    if not (hasattr(found, "fit") and hasattr(found, "get_params")):
+        raise ConfigError(f"search.estimator={name} has no fit and get_params; give a scikit-learn estimator.")
+    return found
+
+
+def _imported(name: str) -> Any:
+    path, _, attribute = name.rpartition(".")
+    if not all(part.isidentifier() for part in (*path.split("."), attribute)):
+        raise _NotThereError(name)  # importlib's own errors are of many kinds here, and a leading dot means "relative"
+    try:
+        module = importlib.import_module(path)
+        found = getattr(module, attribute, None)  # which some packages import by then
+    except ModuleNotFoundError as error:
+        if f"{path}.".startswith(f"{error.name}."):
+            raise _NotThereError(name) from None
+        raise _failed_import(name, path, error) from error
+    except (Exception, SystemExit) as error:
+        raise _failed_import(name, path, error) from error
+    if found is None:
+        raise _NotThereError(name)
+    return found
+
+
+class _NotThereError(Exception):
+    """No module has such a name."""
+
+
+def _failed_import(name: str, module: str, error: BaseException) -> ConfigError:
+    """Return what is said of a module that is there and fails in its own code; where, is its last line that ran."""
+    frames = [frame for frame in extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    line = error if isinstance(error, SyntaxError) else frames[-1] if frames else None
+    where = f" ({line.filename}, line {line.lineno})" if line is not None else ""
+    reason = reason_of("".join(format_exception_only(error))).rstrip(".")
+    return ConfigError(f"search.estimator={name}: the module {module} is there, but its import fails{where}: {reason}.")
+
+
+def check_grids(estimator: Any, name: str, grids: Sequence[Mapping[str, Sequence[Any]]]) -> None:
+    """Raise ConfigError when a grid names a parameter that `estimator` does not know."""
+    for grid in grids:
+        _refuse_unknown(grid, estimator, "search.param_grid", name)
+
+
+def check_scoring(scoring: str) -> None:
+    """Raise ConfigError when scikit-learn has no such scorer."""
+    try:
+        get_scorer(scoring)
+    except (ValueError, KeyError):
+        near = difflib.get_close_matches(scoring, get_scorer_names(), n=1)
+        hint = f"did you mean `{near[0]}`?" if near else "see sklearn.metrics.get_scorer_names()."
+        raise ConfigError(f"search.scoring={scoring} is not a scorer of scikit-learn; {hint}") from None
+
+
+def check_class_sizes(y: np.ndarray, classes: Sequence[str], folds: int) -> None:
+    """Raise InputError when there is one class only, or a class has fewer rows than there are folds.
+
+    Such a class is absent from a fold's training rows, and the estimators of different folds
+    would know different classes.
+    """
+    if len(classes) == 1:
+        raise InputError(
+            f"all training devices are of one group, {classes[0]}, but a search needs at least two; correct the file "
+            "gender_age_train, then run `hpt-spark ingest` and `hpt-spark build_features` again."
+        )
+    sizes = np.bincount(y, minlength=len(classes))
+    small = [f"{name} ({size})" for name, size in zip(classes, sizes) if size < folds]
+    if small:
+        raise InputError(
+            f"too few training devices for search.cv={folds} in group {', '.join(small)}; each group needs at least "
+            f"{folds}: lower search.cv or leave out the group."
+        )
+
+
+def check_resource(estimator: Any, name: str, resource: str) -> None:
+    """Raise ConfigError when halving cannot give candidates more of `resource`."""
+    if resource != "n_samples":
+        _refuse_unknown([resource], estimator, "search.resource", name)
+
+
+def known_parameters(estimator: Any) -> set[str]:
+    """Return the names that `estimator` takes as parameters.
+
+    The constructor's names count too, because CatBoost's ``get_params`` lists only what was set.
+    XGBoost's classes take any name and leave it to the library, which only warns of one it does not
+    know; the library's own names are read from the settings of a tiny booster.
+    """
+    params = estimator.get_params(deep=True)
+    inside = {f"{name}__": value for name, value in params.items() if hasattr(value, "get_params")}
+    known = set(params)
+    for prefix, owner in {"": estimator, **inside}.items():
+        known |= {prefix + name for name in _names_of_the_constructor(owner)}
+    if type(estimator).__module__.partition(".")[0] == "xgboost":
+        known |= _booster_parameters()
+    return known
+
+
+def _names_of_the_constructor(estimator: Any) -> list[str]:
+    parameters = inspect.signature(type(estimator)).parameters.values()
+    return [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+
+
+def _booster_parameters() -> set[str]:
+    import xgboost
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        booster = xgboost.train({}, xgboost.DMatrix(np.zeros((2, 1)), label=np.zeros(2)), num_boost_round=1)
+    names: set[str] = {"nthread", "seed", "eta", "lambda", "alpha", "min_split_loss"}
+
+    def collect(settings: Mapping[str, Any]) -> None:
+        for name, value in settings.items():
+            names.add(name)
+            if isinstance(value, dict):
+                collect(value)
+
+    collect(json.loads(booster.save_config()))
+    return names
+
+
+def _refuse_unknown(given: Iterable[str], estimator: Any, key: str, name: str) -> None:
+    known = known_parameters(estimator)
+    problems = []
+    for parameter in sorted(set(given) - known):
+        near = difflib.get_close_matches(parameter, known, n=1, cutoff=0.8 if _takes_others(estimator) else 0.6)
+        if near or not _takes_others(estimator):
+            problems.append(f"{parameter}" + (f" (did you mean {near[0]}?)" if near else ""))
+    if problems:
+        raise ConfigError(f"{key} names what {name} does not know: {', '.join(problems)}.")
+
+
+def _takes_others(estimator: Any) -> bool:
+    """Return whether there are parameters that only the estimator's library knows, such as LightGBM's ``verbose``."""
+    parameters = inspect.signature(type(estimator)).parameters.values()
+    is_xgboost = type(estimator).__module__.partition(".")[0] == "xgboost"
+    return not is_xgboost and any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)

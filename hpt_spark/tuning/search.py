@@ -1,0 +1,122 @@
+"""A search as the configuration describes it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from traceback import format_exception_only
+from typing import Any
+
+import numpy as np
+
+from hpt_spark.config.sections import HALVING, SearchSection, SparkSection
+from hpt_spark.errors import ConfigError, HptSparkError
+from hpt_spark.spark.session import spark_session
+from hpt_spark.storage import FolderLock
+from hpt_spark.tuning.estimators import build_estimator, check_grids, check_resource, check_scoring
+from hpt_spark.tuning.reasons import reason_of, reason_of_most
+from hpt_spark.tuning.strategies import CLASS_NAMES, arguments_of, check_resources
+
+
+def checked_estimator(settings: SearchSection) -> Any:
+    """Return the estimator to be tuned, after everything about it that can be checked beforehand was checked."""
+    estimator = build_estimator(settings.estimator, settings.estimator_params)
+    check_grids(estimator, settings.estimator, settings.grids)
+    check_scoring(settings.scoring)
+    if settings.strategy in HALVING:
+        check_resource(estimator, settings.estimator, settings.resource)
+    return estimator
+
+
+def run_search(
+    settings: SearchSection,
+    spark: SparkSection,
+    X: Any,
+    y: Any,
+    journal: str,
+    lock: FolderLock | None = None,
+    begin: Callable[[], None] = lambda: None,
+) -> tuple[Any, float]:
+    """Run the search that `settings` describe.
+
+    Parameters
+    ----------
+    settings : SearchSection
+    spark : SparkSection
+    X, y : array-like
+    journal : str
+        The folder where ``backend: spark`` keeps results as they arrive, and resumes from.
+    lock : FolderLock, optional
+        What keeps other drivers from `journal`, where the caller holds it already.
+    begin : callable, optional
+        Is called when all is ready for the first fit, Spark too: what it takes away is not lost for
+        a wrong setting.
+
+    Returns
+    -------
+    search : fitted search
+        scikit-learn's own over processes of this machine for ``backend: joblib``, ours for
+        ``backend: spark``.
+    seconds : float
+        How long it took, the refit included, the start of Spark not.
+
+    Raises
+    ------
+    ConfigError
+        When no candidate has a score, because all fits fail or the scoring does not suit the target.
+
+    Notes
+    -----
+    A fit gets one thread with joblib, ``spark.task.cpus`` with Spark; the refit, which runs alone
+    on the driver, gets what the estimator takes by itself.
+    """
+    estimator = checked_estimator(settings)
+    if settings.strategy in HALVING:
+        check_resources(settings, estimator, y)
+    if settings.backend == "joblib":
+        from hpt_spark.tuning import joblib_backend
+
+        search_class = getattr(joblib_backend, CLASS_NAMES[settings.strategy])
+        begin()
+        return _timed_fit(search_class(estimator, n_jobs=settings.n_jobs, **arguments_of(settings)), X, y)
+
+    from hpt_spark.search import search_cv
+
+    with spark_session("tune", spark) as session:
+        search_class = getattr(search_cv, CLASS_NAMES[settings.strategy])
+        search = search_class(
+            estimator,
+            sc=session.sparkContext,
+            journal=journal,
+            max_time=settings.max_time,
+            **arguments_of(settings),
+        )
+        search.journal_lock = lock
+        begin()
+        return _timed_fit(search, X, y)
+
+
+def _timed_fit(search: Any, X: Any, y: Any) -> tuple[Any, float]:
+    started = time.monotonic()
+    try:
+        search.fit(X, y)
+    except HptSparkError:
+        raise
+    except Exception as error:
+        all_failed = isinstance(error, ValueError) and re.search(r"All the \d+ fits failed", str(error))
+        # error_score="raise" gives the exception of a fit to whoever has called; Spark's own are no fit's.
+        of_a_fit = search.error_score == "raise" and not type(error).__module__.startswith(("py4j", "pyspark"))
+        if not all_failed and not of_a_fit:
+            raise
+        failed = "all fits failed, one of them" if all_failed else "search.error_score=raise: a fit failed"
+        reason = reason_of_most(str(error)) if all_failed else reason_of("".join(format_exception_only(error)))
+        remedy = "correct search.param_grid or search.estimator_params."
+        raise ConfigError(f"{failed} with: {reason.rstrip('.')}; {remedy}") from error
+    out_of_time = getattr(search, "partial", False)
+    if not out_of_time and np.isnan(search.cv_results_["mean_test_score"]).all():
+        raise ConfigError(
+            f"search.scoring={search.scoring} gives no candidate a score (above it says why); choose one that suits "
+            "the target and the estimator, such as neg_log_loss."
+        )
+    return search, time.monotonic() - started

@@ -1,0 +1,96 @@
+"""The strategies by their names in the configuration: which search class, and with which arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from hpt_spark.config.sections import DRAWING, HALVING, SearchSection
+from hpt_spark.errors import ConfigError
+
+CLASS_NAMES = {
+    "grid": "GridSearchCV",
+    "random": "RandomizedSearchCV",
+    "halving": "HalvingGridSearchCV",
+    "halving_random": "HalvingRandomSearchCV",
+}
+
+
+def arguments_of(settings: SearchSection) -> dict[str, Any]:
+    """Return the arguments of the search class that `settings` name, without the estimator.
+
+    A random state is always given: a search that draws other candidates each time could not be
+    resumed.
+    """
+    common = {
+        "scoring": settings.scoring,
+        "cv": settings.cv,
+        "refit": settings.refit,
+        "error_score": settings.error_score,
+    }
+    halving = {
+        "resource": settings.resource,
+        "factor": settings.factor,
+        "min_resources": settings.min_resources,
+        "max_resources": settings.max_resources,
+        "random_state": settings.random_state,
+    }
+    if settings.strategy == "grid":
+        return {**common, "param_grid": settings.param_grid}
+    if settings.strategy == "halving":
+        return {**common, **halving, "param_grid": settings.param_grid}
+    distributions = [{name: _drawn_from(values) for name, values in grid.items()} for grid in settings.grids]
+    if settings.strategy == "random":
+        drawn = {"n_iter": settings.n_iter, "random_state": settings.random_state}
+        return {**common, **drawn, "param_distributions": distributions}
+    # The class refuses "exhaust" for both the candidates and the resources.
+    return {**common, **halving, "param_distributions": distributions, "n_candidates": settings.n_iter}
+
+
+def without_effect(settings: SearchSection) -> set[str]:
+    """Return the names of the settings that the strategy does not use: whatever they are, the results are the same."""
+    draws, halves = settings.strategy in DRAWING, settings.strategy in HALVING
+    unused = set() if draws else {"n_iter"}
+    if not halves:
+        unused |= {"resource", "factor", "min_resources", "max_resources"}
+    # Halving draws the rows of each rung, where more rows are what the survivors get.
+    if not draws and not (halves and settings.resource == "n_samples"):
+        unused.add("random_state")
+    return unused
+
+
+def check_resources(settings: SearchSection, estimator: Any, y: Any) -> None:
+    """Raise ConfigError when halving has no room between its least and its most resources.
+
+    scikit-learn finds out as well, but only when the search has begun. The least is its rule: two
+    rows of each class in each fold (``BaseSuccessiveHalving``).
+    """
+    by_rows = settings.resource == "n_samples"
+    most = len(y) if settings.max_resources == "auto" else settings.max_resources
+    if by_rows and most > len(y):
+        raise ConfigError(f"search.max_resources={most} is more than the {len(y):,} training rows; lower it.")
+    if isinstance(settings.min_resources, int):
+        least = settings.min_resources
+    else:
+        classes = len(np.unique(y)) if is_classifier(estimator) else 1
+        least = 2 * settings.cv * classes if by_rows else 1
+    if least > most:
+        raise ConfigError(
+            f"halving would begin with {least:,} of {settings.resource} (search.min_resources="
+            f"{settings.min_resources}), which is more than it ends with, {most:,} (search.max_resources="
+            f"{settings.max_resources}); lower the first or raise the second."
+        )
+
+
+def _drawn_from(values: Any) -> Any:
+    """Return a list of values as it is, and ``{name: [low, high]}`` as SciPy's distribution."""
+    if isinstance(values, list):
+        return values
+    from scipy import stats
+
+    ((kind, (low, high)),) = values.items()
+    if kind == "uniform":
+        return stats.uniform(low, high - low)
+    return getattr(stats, kind)(low, high)

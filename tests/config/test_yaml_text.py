@@ -1,0 +1,74 @@
+"""YAML as the configuration reads and writes it."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hpt_spark.config.layers import dump_config, load_config
+from hpt_spark.config.yaml_text import as_yaml, read_yaml, write_yaml
+
+NUMBER_LIKE = st.text("0123456789+-.eE_:xobinfa", max_size=8)
+TEXTS = st.one_of(NUMBER_LIKE, st.text(max_size=20), st.sampled_from(["1e-3", "1E5", "-.5", "yes", "null", "=", "<<"]))
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), TEXTS),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(TEXTS, inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1e-3", 0.001), ("1e4", 1e4), ("1E5", 1e5), ("+1e+2", 100.0), ("1.e3", 1e3), ("-.5", -0.5), (".5e1", 5.0)],
+)
+def test_a_number_needs_no_point(text, number):
+    found = read_yaml(f"[{text}]")
+    assert found == [number]
+    assert isinstance(found[0], float)
+
+
+@pytest.mark.parametrize("text", ["3", "08", "0x1F", "1e", "e3", "1e3.5", "-", ".", "1.2.3", "1e-3x", "'1e-3'"])
+def test_everything_else_is_what_pyyaml_takes_it_for(text):
+    assert read_yaml(text) == yaml.safe_load(text)
+    assert type(read_yaml(text)) is type(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-02-30", "2024-13-01", "2024-01-01 25:00:00", "0b_", "!!int x", "!!bool x", "!!float ''"]
+)
+def test_a_value_that_cannot_be_is_an_error_with_its_place(text):
+    with pytest.raises(yaml.MarkedYAMLError, match="is no valid ") as refused:
+        read_yaml(f"a:\n  b: [1, {text}]")
+    assert refused.value.problem_mark.line == 1
+
+
+def test_the_yaml_of_others_stays_as_it_is():
+    assert yaml.safe_load("1e-3") == "1e-3"
+    assert yaml.safe_dump("1e-3", default_flow_style=True).startswith("1e-3")
+
+
+@settings(deadline=None)
+@given(VALUES)
+def test_what_is_written_is_read_as_the_same_value(value):
+    for text in (write_yaml(value), as_yaml(value)):
+        found = read_yaml(text)
+        assert found == value
+        assert repr(found) == repr(value), "1, 1.0 and True are equal"
+
+
+@settings(deadline=None)
+@given(NUMBER_LIKE, st.floats(allow_nan=False))
+def test_a_dumped_configuration_keeps_texts_and_numbers_apart(text, number):
+    given_params = {"text": text, "number": number, "list": [text, number]}
+    config = load_config([], [f"search.estimator_params={as_yaml(given_params)}"])
+    assert config.search.estimator_params == given_params
+    assert read_yaml(dump_config(config))["search"]["estimator_params"] == given_params
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_a_value_in_a_message_has_one_line(text):
+    assert len(as_yaml(text).splitlines()) == 1
+    assert len(as_yaml([text]).splitlines()) == 1

@@ -1,0 +1,129 @@
+"""An object's arrays reach a node in pieces, in any order and from several processes, and lie there once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hpt_spark.search.execution import node_share, spark_runner
+from hpt_spark.search.execution.node_share import path_on_this_node, put_in_place, read_in_pieces, share
+
+VALUE = {"X": np.arange(300_000.0), "name": "of the pickle"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_pieces():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(node_share, "PIECE_BYTES", 500_000)
+        yield
+
+
+def sent():
+    """Return what another node gets: where the file was, which is not there, and its pieces."""
+    with tempfile.TemporaryDirectory() as place:
+        shared = share(VALUE, Path(place))
+        contents = list(read_in_pieces(shared))
+    assert len(contents) == shared.pieces == 5
+    return shared, contents
+
+
+def assert_it_is_whole(shared, folder):
+    file = path_on_this_node(shared, lambda: pytest.fail("it is there"), folder)
+    found = shared.load(file)
+    np.testing.assert_array_equal(found["X"], VALUE["X"])
+    assert found["name"] == VALUE["name"]
+    assert not list(folder.glob("*.unfinished"))
+
+
+@given(st.lists(st.integers(0, 4), max_size=12), st.permutations(range(5)))
+@settings(max_examples=30, deadline=None)
+def test_pieces_come_in_any_order_and_more_than_once(before, order):
+    shared, contents = sent()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for number in before:
+            put_in_place(shared, number, contents[number], folder)
+        is_there = (folder / Path(shared.path).name).exists()
+        assert is_there == (len(set(before)) == 5), "it has its name when it is whole, and not before"
+        for number in order:
+            put_in_place(shared, number, contents[number], folder)
+        assert_it_is_whole(shared, folder)
+
+
+def test_several_processes_put_the_pieces_in_place_at_once(tmp_path):
+    shared, contents = sent()
+    context = multiprocessing.get_context("fork")
+
+    def all_pieces(turn):
+        for number in np.roll(range(5), turn):
+            put_in_place(shared, int(number), contents[number], tmp_path)
+
+    processes = [context.Process(target=all_pieces, args=(turn,)) for turn in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert_it_is_whole(shared, tmp_path)
+
+
+@pytest.mark.parametrize("moment", ["pwrite", "replace"])
+def test_what_a_killed_process_left_is_done_by_the_next(tmp_path, monkeypatch, moment):
+    shared, contents = sent()
+
+    def dies(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(os, moment, dies)
+        for number in range(5):
+            put_in_place(shared, number, contents[number], tmp_path)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    for number in range(5):
+        put_in_place(shared, number, contents[number], tmp_path)
+    assert_it_is_whole(shared, tmp_path)
+
+
+def test_nothing_is_written_on_the_node_that_shared_it(tmp_path):
+    own, other = tmp_path / "own", tmp_path / "other"
+    own.mkdir()
+    other.mkdir()
+    shared = share(VALUE, own)
+    put_in_place(shared, 0, b"anything", other)
+    assert path_on_this_node(shared, lambda: pytest.fail("it is there"), other) == shared.path
+    assert not [*other.glob("*.shared"), *other.glob("*.unfinished")]
+
+
+def test_the_pieces_are_fetched_once_per_node(tmp_path):
+    shared, contents = sent()
+    fetched = []
+
+    def fetch():
+        fetched.append(1)
+        for number, content in enumerate(contents):
+            put_in_place(shared, number, content, tmp_path)
+
+    for _ in range(3):
+        path_on_this_node(shared, fetch, tmp_path)
+    assert fetched == [1]
+    assert_it_is_whole(shared, tmp_path)
+
+
+def test_a_broadcast_piece_goes_into_the_node_s_file_as_it_is_unpickled(tmp_path, monkeypatch):
+    monkeypatch.setattr(spark_runner, "_folder_of_this_node", lambda: tmp_path)
+    shared, contents = sent()
+    for number, content in enumerate(contents):
+        piece = pickle.dumps(spark_runner._Piece(shared, number, content), 5)
+        assert pickle.loads(piece) is None, "PySpark keeps what it has read"
+    assert_it_is_whole(shared, tmp_path)

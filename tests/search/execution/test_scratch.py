@@ -1,0 +1,57 @@
+"""The driver's folder goes with the search, or with the next one where its driver was killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from hpt_spark.search.execution.scratch import scratch_folder
+
+HOLD = """
+import sys, tempfile
+tempfile.tempdir = sys.argv[1]
+from hpt_spark.search.execution.scratch import scratch_folder
+with scratch_folder() as folder:
+    (folder / "data").write_text("x")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def driver(place) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", HOLD, str(place)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline()
+    return process
+
+
+def test_it_is_gone_at_the_end_also_of_a_search_that_fails(place):
+    with scratch_folder() as folder:
+        assert folder.parent == place
+    with pytest.raises(KeyboardInterrupt), scratch_folder():
+        raise KeyboardInterrupt
+    assert list(place.iterdir()) == []
+
+
+def test_what_a_killed_driver_left_goes_and_a_living_ones_stays(place):
+    (place / "hpt_spark-of-something-else").mkdir()
+    with driver(place) as killed, driver(place) as living:
+        killed.kill()
+        killed.wait()
+        assert len(list(place.iterdir())) == 3
+        with scratch_folder() as folder:
+            names = {path.name for path in place.iterdir()}
+            assert len(names) == 3
+            assert {folder.name, "hpt_spark-of-something-else"} < names
+        living.stdin.close()
+        living.wait()
+    assert [path.name for path in place.iterdir()] == ["hpt_spark-of-something-else"]

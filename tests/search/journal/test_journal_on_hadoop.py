@@ -1,0 +1,72 @@
+"""The journal, and that one driver has it, where a Hadoop file system keeps them."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from hpt_spark.errors import InputError
+from hpt_spark.search.evaluation import Fit
+from hpt_spark.search.journal.journal import Journal
+from hpt_spark.storage import lock as folder_lock
+from hpt_spark.storage.hadoop import HadoopFolder
+from hpt_spark.storage.lock import FolderLock
+
+FITS = [Fit(number, number // 2, number % 2) for number in range(6)]
+
+
+@pytest.fixture
+def folder(spark, tmp_path):
+    """A journal's folder, reached by Hadoop."""
+    return HadoopFolder.open(f"file://{tmp_path}/journal")
+
+
+def result(fit: Fit) -> dict:
+    return {"test_scores": {"score": 0.1 + fit.number / 3}, "fit_time": 1.5}
+
+
+def locks(folder) -> list[str]:
+    return [name for name in folder.list() if name.startswith("lock")]
+
+
+def test_a_journal_is_read_back_to_the_last_bit(folder):
+    evaluation = Journal(folder).next_evaluation({"data": "a"}, FITS)
+    assert evaluation.results == {}
+    evaluation.add([(fit, result(fit)) for fit in FITS[:2]])
+    evaluation.add([(FITS[4], result(FITS[4]))])
+    again = Journal(HadoopFolder.open(folder.uri)).next_evaluation({"data": "a"}, FITS)
+    assert again.results == {fit: result(fit) for fit in (*FITS[:2], FITS[4])}
+    again.add([(FITS[5], result(FITS[5]))])
+    assert len(Journal(folder).next_evaluation({"data": "a"}, FITS).results) == 4
+
+
+def test_another_searchs_journal_is_refused(folder):
+    Journal(folder).next_evaluation({"data": "a", "cv": "b"}, FITS)
+    with pytest.raises(InputError, match=r"the journal file:.*/journal is of another search, different in data;"):
+        Journal(folder).next_evaluation({"data": "x", "cv": "b"}, FITS)
+
+
+def test_the_second_driver_is_refused_until_the_first_ends(folder):
+    with FolderLock(folder, "the journal"):
+        with pytest.raises(InputError, match="is working with the journal"), FolderLock(folder, "the journal"):
+            pass
+        assert len(locks(folder)) == 1
+    assert folder.list() == []
+    with FolderLock(folder, "the journal"):
+        pass
+
+
+def test_the_lock_is_renewed_beside_what_the_main_thread_asks_of_the_jvm(folder, spark, monkeypatch, caplog):
+    monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 0.03)
+    renewals, write = [], FolderLock._write
+    monkeypatch.setattr(FolderLock, "_write", lambda lock: (write(lock), renewals.append(lock)))
+    with caplog.at_level(logging.WARNING), FolderLock(folder, "the journal") as lock:
+        for number in range(10):
+            with folder.writing(f"evaluation-0-{number}.jsonl") as path:
+                path.write_text(str(number))
+            assert spark.range(1000).count() == 1000
+        lock.check()
+    assert len(renewals) > 1
+    assert caplog.records == []
+    assert len(folder.list()) == 10

@@ -1,0 +1,125 @@
+"""What is said before a search starts, and when Spark's settings are called too small for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection._validation import _fit_and_score
+from xgboost import XGBClassifier
+
+from hpt_spark.search.dataset import Dataset
+from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.fit_groups import paths_of
+from hpt_spark.search.folds import Folds
+from hpt_spark.search.planning.forecast import WORKER_BYTES, Forecast, MemoryLimit, forecast
+from hpt_spark.search.planning.memory_limit import MIN_OVERHEAD, in_bytes, memory_limit
+
+
+def evaluation(X, estimator=None, candidates=({"n_estimators": 10}, {"n_estimators": 20})):
+    rows = np.arange(X.shape[0])
+    return Evaluation(
+        fit_and_score=_fit_and_score,
+        estimator=estimator or XGBClassifier(),
+        data=Dataset(X, rows % 3, {}, {}),
+        candidates=candidates,
+        folds=Folds.of([(rows[::2], rows[1::2]), (rows[1::2], rows[::2])], len(rows)),
+        common={},
+        sklearn_config={},
+        warning_filters=[],
+    )
+
+
+def forecast_of(evaluated, slots=2, slots_per_executor=2):
+    return forecast(evaluated, paths_of(evaluated, evaluated.fits), 1000, slots, slots_per_executor)
+
+
+def test_fits_and_trainings_are_counted():
+    found = forecast_of(evaluation(np.zeros((60, 4))))
+    assert (found.fits, found.trainings, found.slots) == (4, 2, 2)
+    assert found.describe().startswith("4 fits in 2 trainings, 2 at a time, very roughly some seconds; about ")
+
+
+def test_more_values_rounds_and_workers_need_more():
+    small = forecast_of(evaluation(sparse.random(300, 200, 0.1, "csr", random_state=0)))
+    large = forecast_of(evaluation(sparse.random(300, 200, 0.5, "csr", random_state=0)))
+    longer = forecast_of(
+        evaluation(sparse.random(300, 200, 0.1, "csr", random_state=0), candidates=[{"n_estimators": 900}])
+    )
+    assert large.executor_bytes > small.executor_bytes
+    assert longer.seconds > small.seconds
+    assert (
+        forecast_of(evaluation(np.zeros((60, 4))), 2, 1).executor_bytes
+        < forecast_of(evaluation(np.zeros((60, 4))), 2, 2).executor_bytes
+    )
+
+
+def test_the_time_of_other_estimators_is_not_guessed():
+    found = forecast_of(evaluation(np.zeros((60, 4)), LogisticRegression(), [{"C": 1.0}]))
+    assert found.seconds is None
+    assert "roughly" not in found.describe()
+
+
+def test_a_warning_names_the_setting_to_change():
+    needed = Forecast(80, 40, 8, 4, int(3.2e9), 8000.0)
+    assert "very roughly 2.2 hours" in needed.describe()
+    assert needed.warning(None) is None
+    assert needed.warning(MemoryLimit(int(4e9), "raise it")) is None
+    assert needed.warning(MemoryLimit(int(5e8), "raise spark.executor.memoryOverhead")) == (
+        "The fits of an executor may need 3.2 GB of memory outside the JVM, and 500 MB are there for it: "
+        "raise spark.executor.memoryOverhead."
+    )
+
+
+@pytest.mark.parametrize(
+    ("master", "conf", "available"),
+    [
+        ("yarn", {}, MIN_OVERHEAD),
+        ("yarn", {"spark.executor.memory": "10g"}, int(0.1 * (10 << 30))),
+        ("yarn", {"spark.executor.memory": "10g", "spark.executor.memoryOverhead": "3g"}, 3 << 30),
+        ("yarn", {"spark.executor.memory": "10g", "spark.executor.memoryOverheadFactor": "0.5"}, 5 << 30),
+        ("yarn", {"spark.executor.pyspark.memory": "2048"}, 2 << 30),
+        ("k8s://host", {"spark.executor.memory": "10g"}, int(0.4 * (10 << 30))),
+    ],
+)
+def test_what_is_left_to_python_on_a_cluster(master, conf, available):
+    assert memory_limit(master, conf).available == available
+
+
+def test_a_standalone_cluster_has_no_limit_and_a_local_master_the_machines():
+    assert memory_limit("spark://host:7077", {}) is None
+    assert memory_limit("local-cluster[2,1,1024]", {}) is None
+    assert "local[N]" in memory_limit("local[*]", {}).remedy
+
+
+@given(st.integers(0, 10**6), st.sampled_from([("", 20), ("k", 10), ("m", 20), ("MB", 20), ("g", 30), ("b", 0)]))
+def test_sizes_as_spark_writes_them(number, unit):
+    assert in_bytes(f"{number}{unit[0]}") == number << unit[1]
+
+
+def test_what_is_no_size():
+    with pytest.raises(ValueError, match="is not a size"):
+        in_bytes("much")
+
+
+def test_the_peak_while_the_arrays_arrive_counts_where_trainings_need_less():
+    evaluated = evaluation(np.zeros((60, 4)))
+    paths = paths_of(evaluated, evaluated.fits)
+    known = forecast(evaluated, paths, 10**9, 4, 2)
+    arriving = forecast(evaluated, paths, 10**9, 4, 2, arriving_bytes=2 * (64 << 20))
+    of_trainings = known.executor_bytes - 10**9 - 2 * WORKER_BYTES
+    assert of_trainings < 2 * (64 << 20)
+    assert arriving.executor_bytes == 10**9 + 2 * WORKER_BYTES + 2 * (64 << 20)
+    assert forecast(evaluated, paths, 10**9, 4, 2, arriving_bytes=of_trainings // 2) == known
+
+
+def test_executors_that_are_to_come_are_told_and_count_for_the_time():
+    evaluated = evaluation(np.zeros((6000, 40)), candidates=[{"max_depth": depth} for depth in range(1, 40)])
+    paths = paths_of(evaluated, evaluated.fits)
+    now, later = (forecast(evaluated, paths, 1000, 2, 2, planned_slots=planned) for planned in (2, 64))
+    assert "78 trainings, 2 at a time, " in now.describe()
+    assert "78 trainings, 2 at a time (more as executors come), " in later.describe()
+    assert later.seconds < now.seconds

@@ -1,0 +1,30 @@
+"""What a job starts Spark with gives way to what the installation says."""
+
+from __future__ import annotations
+
+import pytest
+
+from hpt_spark.spark.defaults import JVM_OPTIONS, defaults_of_own_jvm
+
+
+def test_without_an_installation_of_its_own_all_our_defaults_hold(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    defaults = defaults_of_own_jvm("build_features", None)
+    assert defaults["spark.driver.extraJavaOptions"].startswith(" ".join(JVM_OPTIONS))
+    assert defaults["spark.python.daemon.module"] == "hpt_spark.features.worker_daemon"
+    assert defaults["spark.ui.enabled"] == "false"
+    assert defaults_of_own_jvm("tune", "yarn")["spark.ui.enabled"] == "true"
+
+
+@pytest.mark.parametrize("home", [False, True])
+def test_what_spark_defaults_conf_names_is_left_to_it(tmp_path, monkeypatch, home):
+    monkeypatch.delenv("SPARK_CONF_DIR", raising=False)
+    monkeypatch.setenv(*(("SPARK_HOME", str(tmp_path)) if home else ("SPARK_CONF_DIR", str(tmp_path / "conf"))))
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "spark-defaults.conf").write_text(
+        "# spark.ui.showConsoleProgress true\n\nspark.driver.extraJavaOptions -Da=b=c -Dd\n  spark.ui.enabled=true\n"
+    )
+    assert sorted(defaults_of_own_jvm("tune", None)) == [
+        "spark.python.daemon.module",
+        "spark.ui.showConsoleProgress",
+    ]

@@ -1,0 +1,279 @@
+"""The Spark session of a job: which Python its workers have, and what it says while it starts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hpt_spark.config.sections import SparkSection
+from hpt_spark.errors import MissingDependencyError
+from hpt_spark.spark.session import spark_session, started_by_spark_submit
+
+ROOT = Path(__file__).parent.parent.parent
+# The JVM itself says this of an option that Spark 4 starts it with, before any setting of ours is read.
+INCUBATOR = "WARNING: Using incubator modules: jdk.incubator.vector\n"
+
+# Both sessions share one JVM. The second has the PYSPARK_PYTHON that the first must not need.
+TWO_SESSIONS = """
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+from hpt_spark.config.sections import SparkSection
+from hpt_spark.spark.session import spark_session
+def facts(spark):
+    context = spark.sparkContext
+    batch = "spark.sql.execution.arrow.maxBytesPerBatch"
+    settings = ("spark.sql.shuffle.partitions", batch, "spark.sql.ansi.enabled")
+    return {
+        "worker": context.parallelize([0], 1).map(lambda _: __import__("sys").executable).first(),
+        "python": context.pythonExec,
+        "name": context.appName,
+        "master": context.master,
+        "settings": [spark.conf.get(name) for name in settings],
+    }
+quiet = {"spark.ui.enabled": False}
+given = {**quiet, "spark.sql.shuffle.partitions": 3, "spark.sql.ansi.enabled": True}
+with spark_session("one", SparkSection(master="local[1]", conf=quiet)) as spark:
+    one = facts(spark)
+os.environ["PYSPARK_PYTHON"] = sys.argv[2]
+with spark_session("two", SparkSection(master="local[2]", conf=given)) as spark:
+    two = facts(spark)
+print(json.dumps([one, two]))
+"""
+
+
+@pytest.fixture(scope="module")
+def sessions(tmp_path_factory):
+    """What two sessions were like, and what they wrote to stderr."""
+    folder = tmp_path_factory.mktemp("session")
+    python = folder / "python-of-the-user"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    # No `python3` on PATH could run a worker here.
+    trap = folder / "bin"
+    trap.mkdir()
+    (trap / "python3").write_text("#!/bin/sh\nexit 9\n")
+    (trap / "python3").chmod(0o755)
+    answer = subprocess.run(
+        [sys.executable, "-c", TWO_SESSIONS, str(ROOT), str(python)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": f"{trap}{os.pathsep}{os.environ['PATH']}"},
+        check=False,
+        timeout=200,
+    )
+    assert answer.returncode == 0, answer.stderr
+    return [*json.loads(answer.stdout), answer.stderr, str(python)]
+
+
+def test_workers_have_the_drivers_python_and_not_that_of_path(sessions):
+    one, _, _, _ = sessions
+    assert one["python"] == sys.executable
+    assert os.path.realpath(one["worker"]) == os.path.realpath(sys.executable)
+
+
+def test_pyspark_python_of_the_user_stays(sessions):
+    _, two, _, python = sessions
+    assert two["python"] == python
+
+
+def test_spark_says_nothing_while_all_is_well(sessions):
+    assert sessions[2].replace(INCUBATOR, "") == ""
+
+
+def test_the_session_is_what_the_settings_say(sessions):
+    one, two, _, _ = sessions
+    assert (one["name"], one["master"]) == ("hpt-spark one", "local[1]")
+    assert (two["name"], two["master"]) == ("hpt-spark two", "local[2]")
+    assert one["settings"][:2] == ["32", str(2**31 - 1)]
+    assert (two["settings"][0], two["settings"][2]) == ("3", "true")
+
+
+REACH = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from pyspark import SparkContext
+from hpt_spark.config.sections import SparkSection
+from hpt_spark.spark.session import spark_session, within_reach
+settings = SparkSection(master="local[1]", conf={"spark.ui.enabled": False})
+runs = lambda: SparkContext._active_spark_context is not None
+facts = []
+with within_reach("x", settings, "runs/demo", "file:///data"):
+    facts.append(runs())
+for uris, also in ((["runs/demo", "hdfs://host/x"], False), (["runs/demo"], True)):
+    with within_reach("x", settings, *uris, also=also):
+        facts.append(runs())
+        with spark_session("y", settings) as spark:
+            facts.append(spark.sparkContext.appName)
+        facts.append(runs())
+    facts.append(runs())
+print(json.dumps(facts))
+"""
+
+
+def test_spark_runs_for_a_whole_job_where_a_path_needs_it():
+    answer = subprocess.run([sys.executable, "-c", REACH, str(ROOT)], capture_output=True, text=True, timeout=200)
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout) == [False] + [True, "hpt-spark x", True, False] * 2
+
+
+WRONG_SETTINGS = [
+    (
+        {"conf": {"spark.driver.memory": "lots"}},
+        "Java does not start with spark.driver.memory=lots; above it says why.",
+    ),
+    (
+        {"conf": {"spark.master": "local[x]"}},
+        "Spark does not start with spark.master=local[x]: Could not parse Master URL: 'local[x]'",
+    ),
+    (
+        {"master": "local[1]", "conf": {"spark.ssl.keyPassword": "S3CRET", "spark.sql.shuffle.partitions": "many"}},
+        "Spark does not start with spark.ssl.keyPassword=***, spark.sql.shuffle.partitions=many, spark.master=local[1]",
+    ),
+    (
+        {"master": "local[1]", "conf": {"spark.task.cpus": 8}},
+        "Spark does not start with spark.task.cpus=8, spark.master=local[1]: The number of cores per executor (=1) has",
+    ),
+    (
+        {"master": "local[1]", "conf": {"spark.eventLog.enabled": True, "spark.eventLog.dir": "/no"}},
+        "Spark does not start with spark.eventLog.enabled=true, spark.eventLog.dir=/no, spark.master=local[1]: "
+        "File file:/no does not exist",
+    ),
+]
+MANY_STARTS = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from hpt_spark.config.sections import SparkSection
+from hpt_spark.errors import InputError
+from hpt_spark.spark.session import spark_session
+said = []
+for settings in json.loads(sys.argv[2]):
+    try:
+        with spark_session("x", SparkSection(**settings)):
+            said.append("it started")
+    except InputError as error:
+        said.append(str(error))
+print(json.dumps(said))
+"""
+
+
+def test_settings_that_spark_cannot_start_with_are_the_users_mistake():
+    settings = json.dumps([settings for settings, _ in WRONG_SETTINGS])
+    answer = subprocess.run(
+        [sys.executable, "-c", MANY_STARTS, str(ROOT), settings],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert answer.returncode == 0, answer.stderr
+    for said, (_, expected) in zip(json.loads(answer.stdout), WRONG_SETTINGS, strict=True):
+        assert said.startswith(expected)
+
+
+# --- signals ---
+
+LONG_JOB = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from hpt_spark.cli import run_job
+from hpt_spark.spark.session import spark_session
+def sleep(_):
+    open(sys.argv[2], "w").close()
+    time.sleep(1000)
+def main(config):
+    with spark_session("x", config.spark) as spark:
+        spark.sparkContext.parallelize([0], 1).foreach(sleep)
+sys.exit(run_job(main, "x", None, ["--set", "spark.conf.spark.ui.enabled=false"]))
+"""
+
+
+def gateways_of(pid: int) -> list[psutil.Process]:
+    """Return the JVM that waits for commands of the process; `java -version`, which it runs before, is none."""
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+        children = psutil.Process(pid).children()
+        return [child for child in children if child.name() == "java" and "-version" not in child.cmdline()]
+    return []
+
+
+@pytest.mark.timeout(900)  # the only limit: on a busy machine Java alone may take minutes to start
+@pytest.mark.parametrize(
+    ("moment", "number", "code"),
+    [
+        ("Java starts", signal.SIGTERM, 143),
+        ("a task runs", signal.SIGTERM, 143),
+        ("a task runs", signal.SIGINT, 130),
+    ],
+)
+def test_a_signal_ends_the_job_and_its_java(tmp_path, moment, number, code):
+    """PySpark leaves an idle Java for ever when its start is cut short, and fails when an answer of it is."""
+    with subprocess.Popen(
+        [sys.executable, "-c", LONG_JOB.replace("sys.argv[2]", repr(str(tmp_path / "task"))), str(ROOT)],
+        stdout=subprocess.DEVNULL,
+        stderr=(tmp_path / "stderr").open("w"),
+    ) as process:
+        javas: list[psutil.Process] = []
+        try:
+            while not javas or (moment == "a task runs" and not (tmp_path / "task").exists()):
+                assert process.poll() is None, (tmp_path / "stderr").read_text()
+                javas = gateways_of(process.pid)
+                time.sleep(0.01)
+            process.send_signal(number)
+            assert process.wait() == code, (tmp_path / "stderr").read_text()
+        finally:
+            process.kill()
+    said = (tmp_path / "stderr").read_text().replace(INCUBATOR, "")
+    assert said == ("hpt-spark: interrupted\n" if number == signal.SIGINT else "")
+    psutil.wait_procs(javas)
+
+
+def test_without_java_nothing_starts(monkeypatch, tmp_path):
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(MissingDependencyError, match="has no bin/java"), spark_session("x", SparkSection()):
+        pass
+
+
+def test_without_pyspark_the_way_to_install_it_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'hpt-spark\[spark\]'"):
+        with spark_session("x", SparkSection()):
+            pass
+
+
+def test_spark_submit_is_known_by_its_gateway(monkeypatch):
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    assert not started_by_spark_submit()
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    assert started_by_spark_submit()
+
+
+WITHOUT_MEMORY = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from hpt_spark.errors import MemoryExhaustedError
+from hpt_spark.config.sections import SparkSection
+from hpt_spark.spark.session import spark_session
+conf = {"spark.ui.enabled": False, "spark.driver.memory": "512m"}
+try:
+    with spark_session("x", SparkSection(master="local[1]", conf=conf)) as spark:
+        spark.sparkContext._jvm.java.lang.StringBuilder(2_000_000_000)
+except MemoryExhaustedError as error:
+    print(error)
+"""
+
+
+def test_java_without_memory_is_told_and_not_waited_for():
+    answer = subprocess.run(
+        [sys.executable, "-c", WITHOUT_MEMORY, str(ROOT)], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "give it more, e.g. --set spark.conf.spark.driver.memory=4g" in answer.stdout

@@ -1,0 +1,317 @@
+"""What only folders of this machine have: links, locks that die with a process, and the disk itself."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hpt_spark.errors import InputError
+from hpt_spark.storage import Folder, local_path, open_folder
+from hpt_spark.storage.local import LocalFolder
+
+
+def write(folder: Folder, name: str, text: str) -> None:
+    with folder.writing(name) as path:
+        path.write_text(text)
+
+
+def fill(path: Path, **files: str) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (path / name).write_text(text)
+
+
+def contents(path: Path) -> dict[str, str]:
+    return {str(file.relative_to(path)): file.read_text() for file in path.rglob("*") if file.is_file()}
+
+
+# --- one file
+
+
+def test_a_file_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    calls = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_fsync(handle):
+        calls.append("fsync folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "fsync file")
+        fsync(handle)
+
+    def note_replace(*paths):
+        calls.append("rename")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    write(open_folder(tmp_path), "a", "text")
+    assert calls == ["fsync file", "rename", "fsync folder"]
+
+
+def test_what_a_killed_run_left_is_not_part_of_the_next_file(tmp_path):
+    (tmp_path / ".writing.a").write_text("a text of a run that was killed")
+    with open_folder(tmp_path).writing("a") as path, path.open("a") as file:
+        file.write("new")
+    assert contents(tmp_path) == {"a": "new"}
+
+
+# --- a whole folder
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path):
+    fill(tmp_path / "disk" / "tables", old="old")
+    (tmp_path / "tables").symlink_to(tmp_path / "disk" / "tables")
+    with open_folder(tmp_path / "tables").replacing() as path:
+        fill(path, new="new")
+    assert (tmp_path / "tables").is_symlink()
+    assert contents(tmp_path / "disk" / "tables") == {"new": "new"}
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path):
+    fill(tmp_path / ".writing.design" / "below", leftover="x")
+    fill(tmp_path / ".deleted.design", leftover="x")
+    fill(tmp_path / ".replaced.design", leftover="x")
+    fill(tmp_path / "design", old="old")
+    with open_folder(tmp_path).replacing("design") as path:
+        assert contents(path) == {}
+        fill(path, new="new")
+    assert contents(tmp_path) == {"design/new": "new"}
+    assert os.listdir(tmp_path) == ["design"]
+
+
+# --- processes
+
+
+CHILD = """
+import sys, time
+from hpt_spark.storage import open_folder
+with open_folder(sys.argv[1]).replacing("design") as path:
+    (path / "half").write_text("half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def writer_process(tmp_path):
+    fill(tmp_path / "design", old="old")
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "writing\n"
+    yield child
+    child.kill()
+    child.wait()
+    child.stdout.close()
+
+
+def test_two_processes_do_not_write_the_same_folder(tmp_path, writer_process):
+    with (
+        pytest.raises(InputError, match=r"design is being written by another process: wait until it ends"),
+        open_folder(tmp_path).replacing("design"),
+    ):
+        pass
+    writer_process.kill()
+    writer_process.wait()
+    assert contents(tmp_path / "design") == {"old": "old"}
+    with open_folder(tmp_path).replacing("design") as path:
+        fill(path, new="new")
+    assert contents(tmp_path) == {"design/new": "new"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_process_leaves_nothing_behind(tmp_path, writer_process, number):
+    writer_process.send_signal(number)
+    assert writer_process.wait(10) == (143 if number == signal.SIGTERM else -signal.SIGINT)
+    assert contents(tmp_path) == {"design/old": "old"}
+    assert os.listdir(tmp_path) == ["design"]
+
+
+def test_sigterm_is_again_what_it_was(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    write(open_folder(tmp_path), "a", "text")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_handler_of_the_program_is_left_alone(tmp_path):
+    def own(number, frame):
+        raise AssertionError
+
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        with open_folder(tmp_path).writing("a") as path:
+            assert signal.getsignal(signal.SIGTERM) is own
+            path.touch()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_thread_may_write(tmp_path):
+    thread = threading.Thread(target=write, args=(open_folder(tmp_path), "a", "text"))
+    thread.start()
+    thread.join()
+    assert contents(tmp_path) == {"a": "text"}
+
+
+# --- what a user can do wrong
+
+
+def test_a_secret_in_a_uri_is_not_shown():
+    with pytest.raises(InputError) as caught:
+        local_path("https://me:pass@host/c?sv=1&sig=SECRET")
+    assert str(caught.value) == (
+        "https://me:***@host/c cannot be used here: only a local folder is supported, as a plain path or file:///PATH"
+    )
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("/data/raw", "/data/raw"),
+        ("file:///data/raw%20b", "/data/raw b"),
+        ("file:/data", "/data"),
+        ("file://localhost/data", "/data"),
+        ("/data/100%25", "/data/100%25"),
+        ("/data/a:b", "/data/a:b"),
+        ("/data/../x", "/x"),
+    ],
+)
+def test_local_paths(uri, path):
+    assert local_path(uri) == Path(path)
+
+
+def test_home_and_relative_paths(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert local_path("~/data") == local_path("data") == local_path(Path("data")) == tmp_path / "data"
+
+
+def test_the_home_of_nobody():
+    with pytest.raises(InputError, match="unknown user"):
+        local_path("~no-such-user-here/data")
+
+
+def test_another_hosts_file():
+    with pytest.raises(InputError, match="another host"):
+        local_path("file://server/data")
+
+
+def test_a_file_where_a_folder_is_needed(tmp_path):
+    fill(tmp_path, run="text")
+    with pytest.raises(InputError) as caught:
+        open_folder(tmp_path / "run")
+    assert str(caught.value) == (
+        f"{tmp_path}/run is a file where a folder is needed: choose another path or move the file away"
+    )
+    with pytest.raises(InputError, match=r"cannot write .*/run/deep/a \(Not a directory\): choose a folder in which"):
+        write(open_folder(tmp_path / "run" / "deep"), "a", "text")
+
+
+def test_a_full_disk(tmp_path):
+    with pytest.raises(InputError) as caught, open_folder(tmp_path).writing("a"), open("/dev/full", "w") as full:
+        full.write("text")
+        full.flush()
+    assert str(caught.value) == (
+        f"the disk is full while writing {tmp_path}/a: free some space or choose a folder on another disk"
+    )
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EBUSY])
+def test_a_folder_that_cannot_be_replaced(tmp_path, monkeypatch, number):
+    def refuse(*paths):
+        raise OSError(number, os.strerror(number))
+
+    folder = open_folder(tmp_path)
+    monkeypatch.setattr(os, "rename", refuse)
+    message = r"cannot write .*design \((Read-only|Device or resource busy)"
+    with pytest.raises(InputError, match=message), folder.replacing("design"):
+        pass
+
+
+def test_an_error_of_the_caller_stays_what_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError), open_folder(tmp_path).writing("a"):
+        (tmp_path / "no" / "such").read_text()
+    with pytest.raises(PermissionError), open_folder(tmp_path).writing("a"):
+        raise PermissionError(errno.EACCES, "of something else")
+
+
+def test_a_folder_in_which_one_may_not_write(tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    program = (
+        "import os, sys; from hpt_spark.storage import open_folder; folder = open_folder(sys.argv[1]);\n"
+        "if os.geteuid() == 0: os.chown(sys.argv[1], 1, 1); [os.chmod(p, 0o755) for p in sys.argv[2:]];"
+        " os.setgid(65534); os.setuid(65534)\n"
+        "with folder.writing('a'): pass"
+    )
+    opened = [str(path) for path in tmp_path.parents if str(path).startswith("/tmp/") or path == tmp_path]
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(locked), str(tmp_path), *opened], capture_output=True, text=True
+    )
+    assert f"InputError: cannot write {locked}/a (Permission denied): choose a folder" in ended.stderr
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_folder_that_cannot_be_written_is_known_beforehand(tmp_path, monkeypatch, number, is_there):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    if is_there:
+        (tmp_path / "some" / "run").mkdir(parents=True)
+    folder = open_folder(tmp_path / "some" / "run")
+    monkeypatch.setattr(Path, "touch" if is_there else "mkdir", refuse)
+    with pytest.raises(InputError, match=r"cannot write .*/some/run/.* \((Read-only|Permission).*: choose a folder"):
+        folder.check_writable()
+    assert (tmp_path / "some").exists() == is_there
+
+
+@pytest.mark.parametrize("encoding", ["ANSI_X3.4-1968", "ISO-8859-1", "UTF-8"])
+def test_a_path_that_the_running_java_cannot_name_is_refused(tmp_path, monkeypatch, encoding):
+    from pyspark import SparkContext
+
+    properties = SimpleNamespace(getProperty={"sun.jnu.encoding": encoding}.get)
+    java = SimpleNamespace(java=SimpleNamespace(lang=SimpleNamespace(System=properties)))
+    monkeypatch.setattr(SparkContext, "_jvm", java)
+    assert LocalFolder(tmp_path / "ascii").uri == f"file://{tmp_path}/ascii"
+    folder = LocalFolder(tmp_path / "дані")
+    if encoding == "UTF-8":
+        assert folder.uri == f"file://{tmp_path}/дані"
+    else:
+        with pytest.raises(InputError, match=f"whose file names are {encoding}, has none: start spark-submit with LC_"):
+            _ = folder.uri
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("a" * 300, "File name too long"),
+        ("x/" * 3000, "File name too long"),
+        ("loop", "(Symlink loop|.*symbolic links)"),
+        ("\0", "embedded null"),
+    ],
+)
+def test_what_can_be_no_path_is_refused(tmp_path, monkeypatch, path, reason):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match=r"cannot be a path on this machine \(.*" + reason) as refused:
+        open_folder(path)
+    assert len(str(refused.value)) < 400
+
+
+def test_a_folder_with_the_longest_name_has_no_room_for_a_temporary_one(tmp_path):
+    with pytest.raises(InputError, match="File name too long"):
+        with LocalFolder(tmp_path / ("a" * 255)).replacing():
+            pass
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="Linux has such a place")
+def test_a_place_that_takes_no_folder_is_refused():
+    with pytest.raises(InputError, match="cannot write /proc/run"), LocalFolder(Path("/proc/run")).replacing():
+        pass

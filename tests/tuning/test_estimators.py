@@ -1,0 +1,148 @@
+"""Estimators named in the configuration."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import numpy as np
+import pytest
+from catboost import CatBoostClassifier
+from sklearn.datasets import make_classification
+from sklearn.ensemble import BaggingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+
+from hpt_spark.config.sections import SearchSection, SparkSection
+from hpt_spark.errors import ConfigError, InputError
+from hpt_spark.tuning.estimators import (
+    build_estimator,
+    check_class_sizes,
+    check_grids,
+    check_resource,
+    find_estimator_class,
+)
+from hpt_spark.tuning.search import run_search
+
+
+def test_a_class_is_found_by_its_dotted_path():
+    assert find_estimator_class("sklearn.linear_model.LogisticRegression") is LogisticRegression
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", ".", "..", "XGBClassifier", ".XGBClassifier", ".foo.Bar", "..foo.Bar", "a..b", "xgboost.", "xgboost..X"),
+        *("xgboost..XGBClassifier", ".xgboost.XGBClassifier", "xgboost.XGBClassifier.", "xgboost/XGBClassifier"),
+        *("xgboost. XGBClassifier", "xgboost.XGBClassifier()", "xgboost.\0", "nowhere.Model", "xgboost.Nothing"),
+    ],
+)
+def test_a_name_that_is_no_dotted_path_of_a_class_is_refused(name):
+    with pytest.raises(ConfigError) as refused:
+        find_estimator_class(name)
+    assert str(refused.value).startswith(f"search.estimator={name} cannot be imported; give the dotted path of a class")
+
+
+MODULES = {
+    "import nowhere_at_all": ("line 1", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
+    "import failing.nowhere": ("line 1", "ModuleNotFoundError: No module named 'failing.nowhere'"),
+    "from json import nothing": ("line 1", "ImportError: cannot import name 'nothing' from 'json'"),
+    "\nx = (": ("line 2", "SyntaxError: '(' was never closed"),
+    "x = 1\n1 / 0": ("line 2", "ZeroDivisionError: division by zero"),
+    "import sys\nsys.exit(3)": ("line 2", "SystemExit: 3"),
+    "raise AttributeError('one of its own')": ("line 1", "AttributeError: one of its own"),
+    "def __getattr__(name):\n    raise ImportError(f'{name} needs more')": ("line 2", "ImportError: Model needs more"),
+}
+
+
+@pytest.mark.parametrize("code", MODULES)
+def test_a_module_that_fails_in_its_own_code_is_told_from_one_that_is_not_there(tmp_path, monkeypatch, code):
+    (tmp_path / "failing.py").write_text(code + "\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "failing", raising=False)
+    line, reason = MODULES[code]
+    with pytest.raises(ConfigError) as refused:
+        find_estimator_class("failing.Model")
+    assert str(refused.value).startswith(
+        f"search.estimator=failing.Model: the module failing is there, but its import fails ({tmp_path}/failing.py, "
+        f"{line}): {reason}"
+    )
+    assert "\n" not in str(refused.value)
+
+
+def test_of_a_module_that_imports_a_failing_one_the_failing_line_is_told(tmp_path, monkeypatch):
+    (tmp_path / "outer.py").write_text("import inner\n")
+    (tmp_path / "inner.py").write_text("import nowhere_at_all\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match=r"its import fails \(.*/inner\.py, line 1\): ModuleNotFoundError"):
+        find_estimator_class("outer.Model")
+
+
+def test_ctrl_c_in_an_import_is_ctrl_c(tmp_path, monkeypatch):
+    (tmp_path / "interrupted.py").write_text("raise KeyboardInterrupt\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        find_estimator_class("interrupted.Model")
+
+
+def test_a_class_that_cannot_be_built_is_refused(tmp_path, monkeypatch):
+    code = "class Model:\n    fit = get_params = None\n    def __init__(self):\n        raise OSError('no licence')\n"
+    (tmp_path / "unbuilt.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match=r"unbuilt.Model cannot be built without arguments \(no licence\)"):
+        build_estimator("unbuilt.Model", {})
+
+
+def test_parameters_that_only_the_library_knows_pass_and_misspelt_ones_do_not():
+    name = "lightgbm.LGBMClassifier"
+    model = build_estimator(name, {"verbose": -1, "max_bin": 63})
+    assert model.get_params()["verbose"] == -1
+    check_grids(model, name, [{"max_bin": [15, 63], "path_smooth": [0.1]}])
+    with pytest.raises(ConfigError, match=r"names what .*: num_leafs \(did you mean num_leaves\?\)"):
+        build_estimator(name, {"num_leafs": 3})
+    with pytest.raises(ConfigError, match=r"search\.estimator_params names .*: verbos \(did you mean verbosity\?\)"):
+        build_estimator("xgboost.XGBClassifier", {"verbos": 3})
+
+
+def test_a_single_class_is_refused_whatever_its_size():
+    with pytest.raises(
+        InputError, match=r"^all training devices are of one group, M22-, but a search needs at least two"
+    ):
+        check_class_sizes(np.zeros(9, np.int32), ["M22-"], 2)
+    check_class_sizes(np.array([0, 1, 0, 1]), ["F23-", "M22-"], 2)
+
+
+CATBOOST = "catboost.CatBoostClassifier"
+
+
+def test_a_constructor_s_parameters_count_where_get_params_lists_only_what_was_set():
+    model = build_estimator(CATBOOST, {"verbose": 0})
+    assert model.get_params() == {"verbose": 0}
+    check_grids(model, CATBOOST, [{"iterations": [2, 4], "depth": [2]}, {"thread_count": [-1], "l2_leaf_reg": [1]}])
+    check_resource(model, CATBOOST, "iterations")
+    bagged = BaggingClassifier(model)
+    check_grids(bagged, "BaggingClassifier", [{"estimator__iterations": [2], "n_estimators": [2]}])
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "hint"),
+    [
+        (CATBOOST, "iteratons", " (did you mean iterations?)"),
+        (CATBOOST, "entirely_unknown", ""),
+        ("sklearn.linear_model.LogisticRegression", "args", ""),
+    ],
+)
+def test_what_no_constructor_has_is_refused(name, parameter, hint):
+    with pytest.raises(ConfigError, match=re.escape(f"names what {name} does not know: {parameter}{hint}.")):
+        check_grids(build_estimator(name, {}), name, [{parameter: [1]}])
+
+
+def test_catboost_is_tuned_as_scikit_learn_does(tmp_path):
+    X, y = make_classification(120, 5, random_state=0)
+    params = {"verbose": 0, "random_seed": 0, "allow_writing_files": False}
+    grid = {"iterations": [3, 6], "depth": [2, 3]}
+    section = SearchSection(backend="joblib", n_jobs=1, estimator=CATBOOST, estimator_params=params, param_grid=grid)
+    search, _ = run_search(section, SparkSection(), X, y, "")
+    theirs = GridSearchCV(CatBoostClassifier(thread_count=1, **params), grid, scoring="neg_log_loss", cv=5).fit(X, y)
+    np.testing.assert_array_equal(search.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+    np.testing.assert_array_equal(search.predict_proba(X), theirs.predict_proba(X))

@@ -1,0 +1,118 @@
+"""The reason of a failure out of what Python and scikit-learn say of it."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from xgboost import XGBClassifier
+
+from hpt_spark.tuning.reasons import reason_of, reason_of_most
+
+NATIVE = """[06:45:29] /__w/xgboost/src/common/quantile.cc:29: Check failed: max_bin >= 2 (0 vs. 2) : too few
+Stack trace:
+  [bt] (0) /lib/libxgboost.so(+0x2c1a8c) [0x7fb34acc1a8c]
+"""
+REMOTE = "it failed there\nTraceback (most recent call last):\n  File 'x'\nKeyError: 'y'"
+
+
+def traceback_of(raising):
+    try:
+        raising()
+    except BaseException:
+        return traceback.format_exc()
+    raise AssertionError("it raised nothing")
+
+
+def raised(error, first=None, cause=False):
+    def raising():
+        if first is None:
+            raise error
+        try:
+            raise first
+        except Exception as caught:
+            if cause:
+                raise error from caught
+            raise error  # noqa: B904, the chain of its own is what is tested
+
+    return traceback_of(raising)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("value -1 for gamma\ngamma: what it is\n"), "ValueError: value -1 for gamma"),
+        (ValueError(NATIVE), "ValueError: Check failed: max_bin >= 2 (0 vs. 2) : too few"),
+        (ValueError("\n\n  after empty lines"), "ValueError: after empty lines"),
+        (ValueError("Unknown:\n  this"), "ValueError: Unknown: this"),
+        (ValueError("a: b: c"), "ValueError: a: b: c"),
+        (ValueError(), "ValueError"),
+        (KeyError("x"), "KeyError: 'x'"),
+        (RuntimeError(REMOTE), "RuntimeError: it failed there"),
+        (np.linalg.LinAlgError("singular"), "LinAlgError: singular"),
+        (ValueError("-" * 80), "ValueError: " + "-" * 80),
+        (ValueError("x" * 1000), "ValueError: " + "x" * 488 + "..."),
+    ],
+)
+def test_the_reason_is_the_exceptions_own_first_line(error, reason):
+    assert reason_of(raised(error)) == reason
+    assert reason_of(raised(error, first=OSError("the first one"))) == reason
+    assert reason_of(raised(error, first=OSError("its cause"), cause=True)) == reason
+    assert reason_of("".join(traceback.format_exception_only(error))) == reason
+
+
+def test_code_that_is_none_has_a_reason():
+    assert reason_of(traceback_of(lambda: compile("x = (", "there", "exec"))) == "SyntaxError: '(' was never closed"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python has groups of exceptions since 3.11")
+def test_a_group_of_exceptions_has_a_reason():
+    group = ExceptionGroup("several", [ValueError("one"), TypeError("two")])  # noqa: F821
+    assert reason_of(raised(group)) == "ExceptionGroup: several (2 sub-exceptions)"
+
+
+def test_a_text_that_is_no_traceback_is_its_own_reason():
+    assert reason_of("WorkerDiedError: the fit died.") == "WorkerDiedError: the fit died."
+    assert reason_of("something went wrong: here") == "something went wrong: here"
+    assert reason_of("") == reason_of("\n") == "no reason was given"
+
+
+@given(st.text())
+def test_any_text_has_a_reason_of_one_line(text):
+    reason = reason_of(text)
+    assert reason
+    assert len(reason.splitlines()) == 1
+    assert reason_of(raised(ValueError(text))).startswith("ValueError")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("estimator", "grid", "reason"),
+    [
+        (XGBClassifier(), {"gamma": [-1]}, "XGBoostError: value -1 for Parameter min_split_loss should be greater"),
+        (XGBClassifier(), {"max_bin": [0]}, "XGBoostError: Check failed: max_bin >= 2"),
+        (XGBClassifier(), {"eval_metric": ["foo"]}, "XGBoostError: Unknown metric function foo"),
+        (XGBClassifier(), {"objective": ["foo"]}, "XGBoostError: Unknown objective function: `foo`"),
+        (XGBClassifier(), {"booster": ["foo"]}, "XGBoostError: "),
+        (XGBClassifier(), {"subsample": [2.0]}, "XGBoostError: value 2 for Parameter subsample exceed bound [0,1]"),
+        (LogisticRegression(), {"C": [-1]}, "InvalidParameterError: The 'C' parameter of LogisticRegression must be"),
+    ],
+    ids=str,
+)
+def test_the_reason_of_the_largest_group_counts(estimator, grid, reason):
+    X, y = np.random.default_rng(0).random((40, 3)), np.arange(40) % 2
+    with pytest.raises(ValueError, match="fits failed") as failed:
+        GridSearchCV(estimator, grid, cv=2).fit(X, y)
+    assert reason_of_most(str(failed.value)).startswith(reason)
+    few = str(failed.value).replace("2 fits failed", "1 fits failed", 1)
+    line = "-" * 80
+    assert (
+        reason_of_most(f"{few}\n{line}\n7 fits failed with the following error:\nKeyError: 'most'\n")
+        == "KeyError: 'most'"
+    )
