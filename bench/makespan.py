@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hpt_spark.search.evaluation import Evaluation
-from hpt_spark.search.fit_groups import paths_of
+from hpt_spark.search.fit_groups import group_fits
 from hpt_spark.search.planning.cost import start_order
 
 Seconds = Sequence[Sequence[float]]
@@ -63,7 +63,7 @@ def replays(
     """
     fits = evaluation.fits * times
     theirs = [fit_seconds[fit.candidate][fit.fold] + score_seconds[fit.candidate][fit.fold] for fit in fits]
-    paths = [path for path in paths_of(evaluation, evaluation.fits) for _ in range(times)]
+    paths = [path for path in group_fits(evaluation, evaluation.fits) for _ in range(times)]
     ours = []
     for path in (paths[at] for at in start_order(paths, cores)):
         training = max(fit_seconds[fit.candidate][fit.fold] for fit in path.fits)

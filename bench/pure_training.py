@@ -16,24 +16,24 @@ from search_problem import Outcome, Problem
 from sklearn.metrics import log_loss
 
 from hpt_spark.search.evaluation import Evaluation
-from hpt_spark.search.fit_groups import Path, paths_of
+from hpt_spark.search.fit_groups import FitGroup, group_fits
 from hpt_spark.search.planning.cost import start_order
 
 PARTS = ("cut", "build", "train", "score")
 
 # Set before the processes are forked.
 evaluation: Evaluation
-paths: list[Path]
+groups: list[FitGroup]
 fold_in_hand: list[Any] = []
 
 
 def train_the_paths(problem: Problem, cores: int) -> Outcome:
     """Train each path once and return the seconds of the parts, summed over the paths and divided by `cores`."""
-    global evaluation, paths
+    global evaluation, groups
     X, y = problem.load()
     evaluation = problem.laid_out(X, y)
-    paths = paths_of(evaluation, evaluation.fits)
-    order = start_order(paths, cores)
+    groups = group_fits(evaluation, evaluation.fits)
+    order = start_order(groups, cores)
     scores = [[0.0] * problem.folds for _ in evaluation.candidates]
     parts = dict.fromkeys(PARTS, 0.0)
     started = time.perf_counter()
@@ -43,16 +43,16 @@ def train_the_paths(problem: Problem, cores: int) -> Outcome:
                 scores[candidate][fold] = score
             for name, value in seconds.items():
                 parts[name] += value / cores
-    return Outcome(time.perf_counter() - started, scores, parts={**parts, "paths": len(paths)})
+    return Outcome(time.perf_counter() - started, scores, parts={**parts, "paths": len(groups)})
 
 
 def train_one(position: int) -> tuple[list[tuple[int, int, float]], dict[str, float]]:
     """Train one path; return the score of each of its fits and the seconds of each part."""
-    path, clock = paths[position], Clock()
-    model = evaluation.estimator_of(path.fits[-1].candidate)
-    train, test = evaluation.folds[path.fold]
-    if not fold_in_hand or fold_in_hand[0] != path.fold:
-        fold_in_hand[:] = [path.fold]
+    group, clock = groups[position], Clock()
+    model = evaluation.estimator_of(group.fits[-1].candidate)
+    train, test = evaluation.folds[group.fold]
+    if not fold_in_hand or fold_in_hand[0] != group.fold:
+        fold_in_hand[:] = [group.fold]
         X_train, y_train, X_test = evaluation.X[train], evaluation.y[train], evaluation.X[test]
         clock.stop("cut")
         matrix = xgboost.QuantileDMatrix(X_train, y_train, nthread=1)
@@ -64,7 +64,7 @@ def train_one(position: int) -> tuple[list[tuple[int, int, float]], dict[str, fl
     booster = xgboost.train(params, matrix, num_boost_round=model.n_estimators)
     clock.stop("train")
     found = []
-    for fit in path.fits:
+    for fit in group.fits:
         rounds = (0, evaluation.candidates[fit.candidate]["n_estimators"])
         shares = booster.inplace_predict(X_test, iteration_range=rounds)
         found.append((fit.candidate, fit.fold, -log_loss(evaluation.y[test], shares)))

@@ -23,7 +23,7 @@ from search_problem import Outcome, Problem
 from turns import UnequalError, by_turns, run_alone, taken_by_others
 from worker_memory import WorkerMemory
 
-from hpt_spark.search.fit_groups import paths_of
+from hpt_spark.search.fit_groups import group_fits
 
 OURS, PURE = "hpt_spark", "pure training"
 SCIKIT_LEARN, MECHANISM = "scikit-learn, n_jobs", "spark-sklearn's mechanism, re-implemented"
@@ -149,7 +149,7 @@ def overhead(options: argparse.Namespace) -> str:
     ]
     evaluation = problem.laid_out(*problem.load())
     # The longest fit of a path is given the whole time of its training.
-    longest = {path.fits[-1].candidate for path in paths_of(evaluation, evaluation.fits)}
+    longest = {path.fits[-1].candidate for path in group_fits(evaluation, evaluation.fits)}
     own = problem.folds * sum(ours.mean_fit_seconds[candidate] for candidate in longest)
     within = [
         (f"`fit` of the {paths:.0f} paths, training matrices included", own / options.cores),

@@ -41,7 +41,9 @@ def main() -> None:
         print(f"candidates per rung: {first.n_candidates_}, trees: {first.n_resources_}")
         print(f"best candidate: {first.best_params_}")
         again = halve(f"{folder}/journal", sc)
-        print(f"started again: {again.reuse['resumed']} of {again.reuse['fits']} fits came from the journal")
+        print(
+            f"started again: {again.fit_counts_['resumed']} of {again.fit_counts_['fits']} fits came from the journal"
+        )
         print(f"the same best candidate: {again.best_params_ == first.best_params_}")
 
 

@@ -31,7 +31,7 @@ def main() -> None:
     print(f"best candidate: {search.best_params_}")
     print(f"area under the ROC curve: {search.best_score_:.4f}")
     # Candidates that differ in the number of trees alone are one training, and its steps are fitted once.
-    print(f"{search.reuse['fits']} fits in {search.reuse['trainings']} trainings")
+    print(f"{search.fit_counts_['fits']} fits in {search.fit_counts_['trainings']} trainings")
 
 
 if __name__ == "__main__":

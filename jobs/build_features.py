@@ -11,18 +11,18 @@ from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.data.tables import Tables
 from hpt_spark.matrix.collect import collect_blocks
-from hpt_spark.spark.session import end_java, spark_session, within_reach
+from hpt_spark.spark.session import spark_if_needed, spark_session, stop_jvm
 
 
 def main(config: Config) -> None:
     """Read the tables, collect the blocks, save the design whole."""
-    with within_reach("build_features", config.spark, config.run.dir):
+    with spark_if_needed("build_features", config.spark, config.run.dir):
         run, features = RunDirectory(config.run.dir), config.features
         run.folder.check_writable()  # before the work, which would be lost
         with spark_session("build_features", config.spark) as spark:
             tables = Tables(spark, config.tables.uri)
             collected = collect_blocks(tables, features.sets, features.encoding, features.min_devices)
-        end_java()
+        stop_jvm()
         design = collected.design()
         run.save_design(design, config.run.overwrite)
     empty = [name for name, facts in design.facts["blocks"].items() if not facts["columns"]]

@@ -10,14 +10,14 @@ from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.data.ingest import ingest
 from hpt_spark.data.sources.base import is_read_by_hadoop, open_source
-from hpt_spark.spark.session import within_reach
+from hpt_spark.spark.session import spark_if_needed
 from hpt_spark.storage import without_secrets
 
 
 def main(config: Config) -> None:
     """Ingest the files and say how many rows each table has."""
     wanted = config.source
-    with within_reach("ingest", config.spark, config.tables.uri, also=is_read_by_hadoop(wanted.uri, wanted.via)):
+    with spark_if_needed("ingest", config.spark, config.tables.uri, required=is_read_by_hadoop(wanted.uri, wanted.via)):
         source = open_source(wanted.uri, wanted.via, credential=wanted.credential, downloads=wanted.downloads)
         manifest = ingest(source, config.tables.uri, wanted.max_bad_rows)
     for name, table in manifest["tables"].items():

@@ -11,17 +11,17 @@ from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_submission
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
-from hpt_spark.spark.session import within_reach
+from hpt_spark.spark.session import spark_if_needed
 
 
 def main(config: Config) -> None:
     """Load the design and the model of the run, and write the submission."""
-    with within_reach("predict", config.spark, config.run.dir):
+    with spark_if_needed("predict", config.spark, config.run.dir):
         run = RunDirectory(config.run.dir)
         design, manifest = run.load_design(), run.finished_manifest()
         refuse_other_columns(design, manifest)
         probabilities = class_probabilities(load_model(run, manifest["plan"]["search"]), design)
-        with run.folder.writing("submission.csv") as path:
+        with run.folder.atomic_write("submission.csv") as path:
             write_submission(path, design.test_device_ids, design.classes, probabilities)
     print(f"{run.uri}/submission.csv: {len(probabilities):,} devices")
 

@@ -10,12 +10,12 @@ from hpt_spark.artifacts.report import write_report
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
-from hpt_spark.spark.session import within_reach
+from hpt_spark.spark.session import spark_if_needed
 
 
 def main(config: Config) -> None:
     """Write the report and say where it is."""
-    with within_reach("report", config.spark, config.run.dir):
+    with spark_if_needed("report", config.spark, config.run.dir):
         run = RunDirectory(config.run.dir)
         write_report(run)
     print(f"{run.uri}/report.html")

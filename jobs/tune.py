@@ -15,7 +15,7 @@ from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.errors import JournalError
 from hpt_spark.matrix.design import DesignMatrix
-from hpt_spark.spark.session import within_reach
+from hpt_spark.spark.session import spark_if_needed
 from hpt_spark.storage import FolderLock
 from hpt_spark.tuning.estimators import check_class_sizes
 from hpt_spark.tuning.search import checked_estimator, run_search
@@ -26,7 +26,7 @@ _log = logging.getLogger("hpt_spark.tune")
 def main(config: Config) -> None:
     """Check everything, search, keep the results."""
     checked_estimator(config.search)
-    with within_reach("tune", config.spark, config.run.dir):
+    with spark_if_needed("tune", config.spark, config.run.dir):
         run = RunDirectory(config.run.dir)
         design = run.load_design()
         check_class_sizes(design.y_train, design.classes, config.search.cv)

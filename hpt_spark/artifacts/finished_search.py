@@ -6,7 +6,7 @@ from typing import Any
 
 from hpt_spark.artifacts.attempt import Attempt
 from hpt_spark.artifacts.candidates import RUNG, count, counted
-from hpt_spark.artifacts.plain_values import plain
+from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.plan import versions
 from hpt_spark.artifacts.report import PARTIAL, write_page
 from hpt_spark.artifacts.run_directory import REPORT, RunDirectory
@@ -21,7 +21,7 @@ def finish_search(run: RunDirectory, plan: dict[str, Any], search: Any, seconds:
     attempt = Attempt.current()
     files = save_results(run, search, plan["search"]["scoring"])
     candidates, rungs = count(len(search.cv_results_["params"]), list(search.cv_results_.get(RUNG, ())))
-    manifest = plain(
+    manifest = json_safe(
         {
             "plan": plan,
             "best": {
@@ -30,8 +30,8 @@ def finish_search(run: RunDirectory, plan: dict[str, Any], search: Any, seconds:
                 "score": float(search.best_score_),
                 "std": float(search.cv_results_["std_test_score"][search.best_index_]),
             },
-            "partial": bool(getattr(search, "partial", False)),
-            "reuse": dict(getattr(search, "reuse", {})),
+            "partial": bool(getattr(search, "incomplete_", False)),
+            "reuse": dict(getattr(search, "fit_counts_", {})),
             "candidates": candidates,
             "rungs": rungs,
             "seconds": round(seconds, 3),

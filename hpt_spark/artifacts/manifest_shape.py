@@ -37,7 +37,7 @@ SHAPE = {
 }
 
 
-def misfit(value: Any, shape: Any = SHAPE, at: str = "") -> str | None:
+def first_mismatch(value: Any, shape: Any = SHAPE, at: str = "") -> str | None:
     """Return the dotted key of the first place where `value` has not its `shape`; "" is the whole, None no place."""
     if callable(shape):
         return None if shape(value) else at
@@ -46,7 +46,7 @@ def misfit(value: Any, shape: Any = SHAPE, at: str = "") -> str | None:
     for key in value if EACH in shape else shape:
         place = f"{at}.{key}".strip(".")
         if key in value:
-            found = misfit(value[key], shape.get(key, shape.get(EACH)), place)
+            found = first_mismatch(value[key], shape.get(key, shape.get(EACH)), place)
         else:
             found = None if key in OPTIONAL else place
         if found is not None:

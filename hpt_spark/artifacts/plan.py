@@ -6,10 +6,10 @@ import importlib.metadata
 import platform
 from typing import Any
 
-from hpt_spark.artifacts.plain_values import plain
+from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.config.sections import SearchSection
 from hpt_spark.matrix.design import DesignMatrix
-from hpt_spark.tuning.strategies import without_effect
+from hpt_spark.tuning.strategies import unused_settings
 
 
 def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:
@@ -18,10 +18,10 @@ def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:
     Where the fits run and how long they may take does not matter, nor what the strategy does not use: the scores
     are the same.
     """
-    searched = settings.model_dump(exclude={"backend", "n_jobs", "max_time", *without_effect(settings)})
+    searched = settings.model_dump(exclude={"backend", "n_jobs", "max_time", *unused_settings(settings)})
     searched["param_grid"] = settings.grids  # one grid, or a list of that one: the same search
     data = {name: design.facts["files"][name] for name in ("X_train.npz", "y_train.npy", "columns.csv", "classes.json")}
-    return {"search": plain(searched), "design": data}
+    return {"search": json_safe(searched), "design": data}
 
 
 def versions() -> dict[str, str]:

@@ -63,7 +63,7 @@ def write_report(run: RunDirectory) -> str:
 def write_page(run: RunDirectory, manifest: dict[str, Any]) -> None:
     """Write ``report.html`` from the results in `run` and the manifest that they have, or are about to get."""
     candidates = read_candidates(run)
-    with run.folder.writing(REPORT) as path:
+    with run.folder.atomic_write(REPORT) as path:
         path.write_text(render(manifest, candidates), encoding="utf-8")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hpt_spark.artifacts.attempt import Attempt
-from hpt_spark.artifacts.manifest_shape import misfit
-from hpt_spark.artifacts.plain_values import plain
+from hpt_spark.artifacts.json_values import json_safe
+from hpt_spark.artifacts.manifest_shape import first_mismatch
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix, write_json
 from hpt_spark.storage import FolderLock, open_folder, without_secrets
@@ -63,7 +63,7 @@ class RunDirectory:
         InputError
             When a search works here, or the results of one on another design lie here and `overwrite` is false.
         """
-        with self.locked(), self.folder.replacing(DESIGN) as folder:
+        with self.locked(), self.folder.atomic_dir(DESIGN) as folder:
             design.save(folder)
             if not overwrite:
                 self._refuse_to_part_results_from_their_design(folder)
@@ -99,7 +99,7 @@ class RunDirectory:
                 manifest = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             raise self._damaged_manifest("is not valid JSON") from None
-        place = misfit(manifest)
+        place = first_mismatch(manifest)
         if place is not None:
             raise self._damaged_manifest(f"has no usable {place}" if place else "is no manifest of a search")
         return manifest
@@ -129,7 +129,7 @@ class RunDirectory:
         manifest = None if overwrite else self.manifest()
         if manifest is None:
             return False
-        differences = differing_keys(plain(manifest["plan"]), plain(plan))  # NaN was once a number in manifests
+        differences = differing_keys(json_safe(manifest["plan"]), json_safe(plan))  # NaN was once a number in manifests
         if differences:
             raise InputError(
                 f"run.dir={self.uri} holds the results of another search, different in {', '.join(differences)}; "
@@ -152,12 +152,12 @@ class RunDirectory:
         except InputError:
             return False
         if manifest is not None:
-            if differing_keys(plain(manifest["plan"]), plain(plan)):
+            if differing_keys(json_safe(manifest["plan"]), json_safe(plan)):
                 return False
             attempt = Attempt.current()
             if attempt is not None and attempt.follows(manifest.get("attempt")):
                 return True
-        return not differing_keys(self._overwriting_plan(), plain(plan))
+        return not differing_keys(self._overwriting_plan(), json_safe(plan))
 
     def _overwriting_plan(self) -> Any:
         name = f"{JOURNAL}/{OVERWRITE}"
@@ -176,8 +176,8 @@ class RunDirectory:
         wherever this is cut short, no result and no fit of another search is taken for one of `plan`.
         """
         if keeps_journal:
-            with self.folder.replacing(JOURNAL) as folder:
-                write_json(folder / OVERWRITE, {"plan": plain(plan)})
+            with self.folder.atomic_dir(JOURNAL) as folder:
+                write_json(folder / OVERWRITE, {"plan": json_safe(plan)})
                 self.folder.delete(MANIFEST)  # not before there was room for the record
         self.clear_results()
         if not keeps_journal:
@@ -196,7 +196,7 @@ class RunDirectory:
 
     def finish(self, manifest: dict[str, Any]) -> None:
         """Write the manifest: from now on the results count."""
-        with self.folder.writing(MANIFEST) as path:
+        with self.folder.atomic_write(MANIFEST) as path:
             write_json(path, manifest)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import joblib
 import numpy as np
 
-from hpt_spark.artifacts.plain_values import plain, pythons
+from hpt_spark.artifacts.json_values import json_safe, to_python
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import write_json
@@ -20,15 +20,15 @@ from hpt_spark.tuning.estimators import find_estimator_class
 def save_results(run: RunDirectory, search: Any, scoring: str) -> list[str]:
     """Write what a fitted search found, and its refitted model if there is one; return the files' names."""
     files = ["cv_results.csv", "sweeping_results.txt", "best_params.json"]
-    with run.folder.writing("cv_results.csv") as path:
+    with run.folder.atomic_write("cv_results.csv") as path:
         write_cv_results(path, search.cv_results_)
-    with run.folder.writing("sweeping_results.txt") as path:
+    with run.folder.atomic_write("sweeping_results.txt") as path:
         path.write_text(sweeping_results(search.cv_results_, scoring), encoding="utf-8")
-    with run.folder.writing("best_params.json") as path:
-        write_json(path, plain(search.best_params_))
+    with run.folder.atomic_write("best_params.json") as path:
+        write_json(path, json_safe(search.best_params_))
     if search.refit:
         files.append(model_file(search.best_estimator_))
-        with run.folder.writing(files[-1]) as path:
+        with run.folder.atomic_write(files[-1]) as path:
             save_model(path, search.best_estimator_)
     return files
 
@@ -45,7 +45,7 @@ def write_cv_results(path: Path, cv_results: Mapping[str, Any]) -> None:
 def sweeping_results(cv_results: Mapping[str, Any], scoring: str) -> str:
     """Return the candidates as the text that the scenario has always written."""
     lines = [
-        f"mean: {mean:.5f}, std: {std:.5f}, params: {pythons(params)}"
+        f"mean: {mean:.5f}, std: {std:.5f}, params: {to_python(params)}"
         for mean, std, params in zip(
             cv_results["mean_test_score"], cv_results["std_test_score"], cv_results["params"], strict=True
         )
@@ -103,4 +103,4 @@ def _cells(column: Any) -> list[Any]:
     if isinstance(column, np.ma.MaskedArray):
         masks = np.ma.getmaskarray(column)
         return ["" if masked else value for value, masked in zip(column.data.tolist(), masks)]
-    return [pythons(value) for value in (column.tolist() if isinstance(column, np.ndarray) else column)]
+    return [to_python(value) for value in (column.tolist() if isinstance(column, np.ndarray) else column)]

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from hpt_spark.data.csv.cells import EXAMPLES, BadRow
 from hpt_spark.data.csv.chunks import CHUNK_SIZE, read_chunks
-from hpt_spark.data.csv.overlap import ahead, in_background
+from hpt_spark.data.csv.overlap import bounded_map, in_background
 from hpt_spark.data.csv.parse import Parsed, Parser, has_text, split_header, stored_schema
 from hpt_spark.data.csv.parts import Parts, row_groups
 from hpt_spark.data.csv.unpack import unpack
@@ -71,7 +71,7 @@ def ingest(
     _refuse_to_replace_anything_else(folder)
     files = source.fetch(files)
     total = sum(file.size for file in files.values())
-    with Progress("ingest", total, "B") as progress, folder.refilling() as staging:
+    with Progress("ingest", total, "B") as progress, folder.staged_dir() as staging:
         manifest = {
             "tables": {
                 name: ingest_table(
@@ -84,7 +84,7 @@ def ingest(
                 for name, file in files.items()
             }
         }
-        with staging.writing(MANIFEST) as path:
+        with staging.atomic_write(MANIFEST) as path:
             path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
 
@@ -134,8 +134,8 @@ def ingest_table(
         header, first = split_header(first, file.location)
         parser = Parser(table, header, file.location)
         others = in_background(inflater, chunks, _CHUNKS_AHEAD)
-        parsed = ahead(parsers, parser.parse, chain([first], others), _parsers())
-        for _ in ahead(writer, parts.write, row_groups(accepted.batches(parsed), schema), 1):
+        parsed = bounded_map(parsers, parser.parse, chain([first], others), _parsers())
+        for _ in bounded_map(writer, parts.write, row_groups(accepted.batches(parsed), schema), 1):
             pass
         accepted.check()
     return {

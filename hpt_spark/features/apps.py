@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from scipy import sparse
 
 from hpt_spark.data.arrow import rows_in
-from hpt_spark.features.counts import Counts, are_among, numbered
+from hpt_spark.features.counts import Counts, factorize, isin_sorted
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
@@ -58,9 +58,9 @@ class DevicesOfEvents:
     def of_events(cls, events: pa.Table, known: np.ndarray) -> DevicesOfEvents:
         """Return the events of the devices that are `known`, which are in ascending order."""
         event_ids = events.column("event_id").to_numpy()
-        devices, distinct = numbered(events.column("device_id"))
+        devices, distinct = factorize(events.column("device_id"))
         device_ids = distinct.to_numpy()
-        of_known = are_among(device_ids, known)[devices]
+        of_known = isin_sorted(device_ids, known)[devices]
         event_ids, devices = event_ids[of_known], devices[of_known]
         if not (event_ids[1:] >= event_ids[:-1]).all():
             order = np.argsort(event_ids, kind="stable")
@@ -76,7 +76,7 @@ class DevicesOfEvents:
         is_first = np.ones(len(event_ids), bool)
         is_first[1:] = event_ids[1:] != event_ids[:-1]
         begins = np.flatnonzero(is_first)
-        codes, app_ids = numbered(app_events.column("app_id"))
+        codes, app_ids = factorize(app_events.column("app_id"))
         ones = np.ones(len(codes), np.int32)
         runs = sparse.csr_matrix((ones, codes, np.append(begins, len(codes))), shape=(len(begins), len(app_ids)))
         first = np.searchsorted(self.event_ids, event_ids[begins], side="left")

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from hpt_spark.features import devices, events
 from hpt_spark.features.inputs import Inputs
-from hpt_spark.features.terms import TermsOfItems, packed_shares
+from hpt_spark.features.terms import ItemTerms, packed_shares
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -41,17 +41,17 @@ def _of_phones(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) 
 
 
 def _of_moments(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
-    terms_of: dict[str, TermsOfItems | None] = {block: events.TERMS[block] for block in blocks}
+    terms_of: dict[str, ItemTerms | None] = {block: events.TERMS[block] for block in blocks}
     names = {block: events.TERMS[block].names for block in blocks}
-    return LongTable(packed_shares(has.moments, has.send(terms_of), indicators, "events", has.send({})), names)
+    return LongTable(packed_shares(has.event_hours, has.send(terms_of), indicators, "events", has.send({})), names)
 
 
 def _of_apps(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
-    makers: dict[str, Callable[[], TermsOfItems | None]] = {
+    makers: dict[str, Callable[[], ItemTerms | None]] = {
         "app": lambda: None,
         "label": lambda: has.labels_of_apps,
         "category": lambda: has.categories_of_apps,
-        "category_word": lambda: has.labels_of_apps.through(has.words_of_labels),
+        "category_word": lambda: has.labels_of_apps.compose(has.words_of_labels),
     }
     terms_of = {block: makers[block]() for block in blocks}
     names = {block: terms.names for block, terms in terms_of.items() if terms}

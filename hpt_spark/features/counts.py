@@ -47,7 +47,7 @@ class Counts:
     @classmethod
     def of_arrow(cls, rows: pa.RecordBatch) -> Counts:
         """Read the columns that `SCHEMA` names."""
-        codes, items = numbered(rows.column("items").flatten())
+        codes, items = factorize(rows.column("items").flatten())
         matrix = sparse_rows(rows.column("items"), codes, rows.column("counts"), len(items))
         return cls(rows.column("device_id").to_numpy(), items.to_numpy(), matrix)
 
@@ -63,9 +63,9 @@ class Counts:
 
     def per_device(self, known: np.ndarray) -> Counts:
         """Add up the rows of each device, and leave out devices that are not `known`, which are in ascending order."""
-        codes, distinct = numbered(pa.array(self.device_ids))
+        codes, distinct = factorize(pa.array(self.device_ids))
         device_ids = distinct.to_numpy()
-        at = np.flatnonzero(are_among(device_ids, known)[codes])
+        at = np.flatnonzero(isin_sorted(device_ids, known)[codes])
         ones = np.ones(len(at), self.matrix.dtype)
         rows_of_device = sparse.csr_matrix((ones, (codes[at], at)), shape=(len(device_ids), len(codes)))
         return Counts(device_ids, self.items, rows_of_device @ self.matrix).without_empty_rows()
@@ -141,7 +141,7 @@ def rows_read(rows: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
     return rows.filter(of_device), pc.sum(rows.filter(pc.invert(of_device)).column("counts").flatten()).as_py()
 
 
-def numbered(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
+def factorize(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     """Return for each of millions of values its place among the distinct ones, and these, which are few."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
@@ -149,7 +149,7 @@ def numbered(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     return encoded.indices.to_numpy(), encoded.dictionary
 
 
-def are_among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+def isin_sorted(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Return which of `values` are among the `known` (in ascending order); `numpy.isin` would sort them each time."""
     if not len(known):
         return np.zeros(len(values), bool)

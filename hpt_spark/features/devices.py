@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from hpt_spark.data.arrow import without_nulls
 from hpt_spark.data.schemas import FILE_ROW
-from hpt_spark.features.counts import are_among
+from hpt_spark.features.counts import isin_sorted
 from hpt_spark.features.packed import packed_rows, packed_schema, packed_tallies
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def packed_texts(
         if rows:
             table = pa.Table.from_batches(rows)
             without_nulls(table.select([FILE_ROW, "device_id"]), "phone_brand_device_model")
-            with_device = are_among(table.column("device_id").to_numpy(), known.value).sum()
+            with_device = isin_sorted(table.column("device_id").to_numpy(), known.value).sum()
             counts = {"rows": table.num_rows, "with_device": int(with_device)}
             yield packed_tallies("phone_brand_device_model", counts, pa.string())
             first = first_rows(table)

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from hpt_spark.errors import InputError
 from hpt_spark.features.counts import Counts
-from hpt_spark.features.terms import TermsOfItems
+from hpt_spark.features.terms import ItemTerms
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -34,7 +34,7 @@ def hour(timestamp: str) -> Column:
     return F.expr(f"try_cast(substring({timestamp}, 12, 2) as int)")
 
 
-def moments(events: DataFrame) -> DataFrame:
+def event_hours(events: DataFrame) -> DataFrame:
     """Return ``device_id, hour_of_week``: 0 (Monday, first hour) to 167 of each event, null of what is no timestamp."""
     hour_of_week = F.when(hour("timestamp").between(0, 23), weekday("timestamp") * 24 + hour("timestamp"))
     return events.select("device_id", hour_of_week.alias("hour_of_week"))
@@ -50,9 +50,9 @@ def counted_moments(rows: pa.Table) -> Counts:
     return Counts(rows.column("device_id").to_numpy(), HOURS_OF_WEEK, matrix)
 
 
-def _terms_of_hours(term: Callable[[int, int], int | str]) -> TermsOfItems:
+def _terms_of_hours(term: Callable[[int, int], int | str]) -> ItemTerms:
     terms = [term(hour // 24, hour % 24) for hour in HOURS_OF_WEEK.tolist()]
-    return TermsOfItems.of_pairs(pa.chunked_array([HOURS_OF_WEEK]), pa.chunked_array([terms]))
+    return ItemTerms.of_pairs(pa.chunked_array([HOURS_OF_WEEK]), pa.chunked_array([terms]))
 
 
 TERMS = {

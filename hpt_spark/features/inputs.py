@@ -15,8 +15,8 @@ from hpt_spark.data.schemas import FILE_ROW
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.features import apps, events
-from hpt_spark.features.counts import are_among, counts_per_device
-from hpt_spark.features.terms import TermsOfItems
+from hpt_spark.features.counts import counts_per_device, isin_sorted
+from hpt_spark.features.terms import ItemTerms
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
@@ -79,10 +79,10 @@ class Inputs:
         return self._tables["phone_brand_device_model"]
 
     @_once
-    def moments(self) -> DataFrame:
+    def event_hours(self) -> DataFrame:
         """Events per device and hour of the week."""
-        moments = events.moments(self._tables["events"])
-        return counts_per_device(moments, events.counted_moments, self.known)
+        event_hours = events.event_hours(self._tables["events"])
+        return counts_per_device(event_hours, events.counted_moments, self.known)
 
     @_once
     def apps(self) -> DataFrame:
@@ -98,30 +98,30 @@ class Inputs:
         )
 
     @_once
-    def labels_of_apps(self) -> TermsOfItems:
+    def labels_of_apps(self) -> ItemTerms:
         """The labels of each app."""
-        return TermsOfItems.of_pairs(self._app_labels.column("app_id"), self._app_labels.column("label_id"))
+        return ItemTerms.of_pairs(self._app_labels.column("app_id"), self._app_labels.column("label_id"))
 
     @_once
-    def categories_of_apps(self) -> TermsOfItems:
+    def categories_of_apps(self) -> ItemTerms:
         """The cleaned categories of each app."""
         categories = self.categories_of_labels
-        with_category = are_among(self._app_labels.column("label_id").to_numpy(), categories.bearing)
+        with_category = isin_sorted(self._app_labels.column("label_id").to_numpy(), categories.bearing)
         self.tallies["app_labels.with_category"] = int(with_category.sum())
-        return self.labels_of_apps.through(categories)
+        return self.labels_of_apps.compose(categories)
 
     @property
-    def categories_of_labels(self) -> TermsOfItems:
+    def categories_of_labels(self) -> ItemTerms:
         """The cleaned category of each label."""
-        return TermsOfItems.of_pairs(self._categories.column("label_id"), self._categories.column("term"))
+        return ItemTerms.of_pairs(self._categories.column("label_id"), self._categories.column("term"))
 
     @property
-    def words_of_labels(self) -> TermsOfItems:
+    def words_of_labels(self) -> ItemTerms:
         """The words of the category of each label."""
         words = self._categories.column("words").combine_chunks()
         label_ids = self._categories.column("label_id").take(pc.list_parent_indices(words))
         pairs = pa.table({"label_id": label_ids, "word": words.flatten()}).filter(pc.field("word") != "")
-        return TermsOfItems.of_pairs(pairs.column("label_id"), pairs.column("word"))
+        return ItemTerms.of_pairs(pairs.column("label_id"), pairs.column("word"))
 
     @_once
     def _app_labels(self) -> pa.Table:

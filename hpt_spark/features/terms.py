@@ -11,7 +11,7 @@ import pyarrow as pa
 from scipy import sparse
 
 from hpt_spark.data.arrow import give_memory_back
-from hpt_spark.features.counts import Counts, are_among, numbered, rows_by_id, rows_read
+from hpt_spark.features.counts import Counts, factorize, isin_sorted, rows_by_id, rows_read
 from hpt_spark.features.packed import packed_rows, packed_schema, packed_tallies
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TermsOfItems:
+class ItemTerms:
     """The terms that each item bears.
 
     Parameters
@@ -35,33 +35,33 @@ class TermsOfItems:
 
     items: np.ndarray
     names: pa.Array
-    borne: sparse.csr_matrix
+    incidence: sparse.csr_matrix
 
     @classmethod
-    def of_pairs(cls, items: pa.ChunkedArray, terms: pa.ChunkedArray) -> TermsOfItems:
+    def of_pairs(cls, items: pa.ChunkedArray, terms: pa.ChunkedArray) -> ItemTerms:
         """Return the terms of items from pairs, of which some may be there twice."""
         distinct, rows = np.unique(items.to_numpy(), return_inverse=True)
-        columns, names = numbered(terms)
+        columns, names = factorize(terms)
         pairs = (np.ones(len(rows), np.int64), (rows, columns))
         return cls(distinct, names, _as_indicator(sparse.csr_matrix(pairs, shape=(len(distinct), len(names)))))
 
-    def through(self, others: TermsOfItems) -> TermsOfItems:
+    def compose(self, others: ItemTerms) -> ItemTerms:
         """Return the terms that each item bears by way of its own terms, which are the items of `others`."""
-        return TermsOfItems(self.items, others.names, _as_indicator(self.borne @ others.of(self.names.to_numpy())))
+        return ItemTerms(self.items, others.names, _as_indicator(self.incidence @ others.of(self.names.to_numpy())))
 
     @property
     def bearing(self) -> np.ndarray:
         """The items that bear a term, in ascending order."""
-        return self.items[np.diff(self.borne.indptr) > 0]
+        return self.items[np.diff(self.incidence.indptr) > 0]
 
     def of(self, items: np.ndarray) -> sparse.csr_matrix:
         """Return which terms each of `items` bears, as a row of 0 and 1; an unknown one bears none."""
-        return rows_by_id(self.borne, self.items, items)
+        return rows_by_id(self.incidence, self.items, items)
 
 
 def packed_shares(
     counts: DataFrame,
-    terms_of: Broadcast[dict[str, TermsOfItems | None]],
+    terms_of: Broadcast[dict[str, ItemTerms | None]],
     indicators: Collection[str],
     table: str,
     kinds: Broadcast[dict[str, np.ndarray]],
@@ -105,11 +105,11 @@ def packed_shares(
 def tallies(counts: Counts, kinds: Mapping[str, np.ndarray]) -> dict[str, int]:
     """Return how often something was counted, and how often an item of each of the `kinds`."""
     of_items = np.asarray(counts.matrix.sum(axis=0)).ravel()
-    of_kinds = {kind: int(of_items[are_among(counts.items, items)].sum()) for kind, items in kinds.items()}
+    of_kinds = {kind: int(of_items[isin_sorted(counts.items, items)].sum()) for kind, items in kinds.items()}
     return {"with_device": int(of_items.sum()), **of_kinds}
 
 
-def shares(counts: Counts, block: str, terms: TermsOfItems | None, indicate: bool) -> pa.RecordBatch:
+def shares(counts: Counts, block: str, terms: ItemTerms | None, indicate: bool) -> pa.RecordBatch:
     """Return the shares of some devices, or 1 for each with `indicate`, as packed rows."""
     sums = counts.matrix if terms is None else counts.matrix @ terms.of(counts.items)
     all_counts = np.asarray(counts.matrix.sum(axis=1)).ravel()
@@ -119,6 +119,6 @@ def shares(counts: Counts, block: str, terms: TermsOfItems | None, indicate: boo
     return packed_rows(pa.array(counts.device_ids), block, sums.indptr, terms_found, values.astype(np.float32))
 
 
-def _as_indicator(borne: sparse.csr_matrix) -> sparse.csr_matrix:
-    borne.data[:] = 1  # what is there twice has become 2
-    return borne
+def _as_indicator(incidence: sparse.csr_matrix) -> sparse.csr_matrix:
+    incidence.data[:] = 1  # what is there twice has become 2
+    return incidence

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
-from hpt_spark.features.counts import numbered, rows_by_id, sparse_rows
+from hpt_spark.features.counts import factorize, rows_by_id, sparse_rows
 from hpt_spark.matrix.coverage import by_table, check_blocks, check_classes, log_rows
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.matrix.vocabulary import Vocabulary
@@ -70,7 +70,7 @@ def assemble_block(
     """
     terms, values = (block.rows.column(name).combine_chunks() for name in ("terms", "values"))
     if block.names is None:
-        codes, names = numbered(terms.flatten())
+        codes, names = factorize(terms.flatten())
     else:
         codes, names = terms.flatten().to_numpy(), block.names
     of_devices = sparse_rows(terms, codes, values, len(names))

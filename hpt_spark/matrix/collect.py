@@ -31,7 +31,7 @@ def collect_blocks(tables: Tables, feature_sets: Sequence[str], encoding: str, m
 
     def collected(blocks: list[Block]) -> list[CollectedBlock]:
         table = long_table(blocks, given, encoding)
-        rows, counted = _taken_apart(arrow_of(table.rows).to_batches(), table.names)
+        rows, counted = _split_by_block(arrow_of(table.rows).to_batches(), table.names)
         given.tallies.update(counted)
         return [collected_block(block, rows.pop(block.name, []), table.names.get(block.name)) for block in blocks]
 
@@ -55,7 +55,7 @@ def collect_blocks(tables: Tables, feature_sets: Sequence[str], encoding: str, m
         )
 
 
-def _taken_apart(
+def _split_by_block(
     batches: list[pa.RecordBatch], names: Mapping[str, pa.Array]
 ) -> tuple[dict[str, list[pa.RecordBatch]], dict[str, int]]:
     """Return the rows of each block, and the tallies that came with them.

@@ -41,7 +41,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Start:
+class Checkpoint:
     """From where a training can go on.
 
     Parameters
@@ -78,7 +78,7 @@ class Evaluation:
         The driver's settings of scikit-learn and of warnings, which are a thread's own.
     threads : int, optional
         What a fit may use that would use all cores of its machine; None leaves it that.
-    starts : mapping of Fit to Start
+    checkpoints : mapping of Fit to Checkpoint
         The fits whose training an earlier evaluation has begun.
     goes_on : bool
         Whether a later evaluation may go on with these trainings, so that their checkpoints are wanted.
@@ -93,8 +93,8 @@ class Evaluation:
     sklearn_config: Mapping[str, Any]
     warning_filters: list[Any]
     threads: int | None = None
-    starts: Mapping[Fit, Start] = field(default_factory=dict)
-    goes_on: bool = False
+    checkpoints: Mapping[Fit, Checkpoint] = field(default_factory=dict)
+    keep_checkpoints: bool = False
 
     @property
     def fits(self) -> list[Fit]:

@@ -24,8 +24,8 @@ from hpt_spark.search.interrupts import interrupts_ignored
 from hpt_spark.search.journal.fingerprint import fingerprint
 from hpt_spark.search.journal.journal import Journal, JournalledEvaluation
 from hpt_spark.search.planning.threads import uncapped, warnings_of
-from hpt_spark.search.scheduler import Engine
-from hpt_spark.search.warm_start import Trainings
+from hpt_spark.search.scheduler import Scheduler
+from hpt_spark.search.warm_start import WarmStarts
 from hpt_spark.storage import FolderLock, open_folder
 from hpt_spark.streams import show
 
@@ -50,7 +50,7 @@ class EndedEarlyError(Exception):
     """A search was ended early; what its earlier rungs have found stands."""
 
 
-class SearchRun:
+class Evaluator:
     """A search from its first evaluation to its last.
 
     Parameters
@@ -68,10 +68,10 @@ class SearchRun:
 
     Attributes
     ----------
-    partial : bool
+    incomplete : bool
         Whether it was ended early.
-    reuse : Counter
-        ``fits``, ``trainings``, ``resumed``, ``continued``, ``cuts``, ``matrices``.
+    fit_counts : Counter
+        ``fits``, ``trainings``, ``resumed``, ``continued``, ``fold_slices``, ``matrices``.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class SearchRun:
         is_one_of_many: bool = False,
     ) -> None:
         self._given = context
-        self._trainings = Trainings(resource)
+        self._warm_starts = WarmStarts(resource)
         self._journal_uri = None if journal is None else _named_folder(journal)
         self._is_one_of_many = is_one_of_many
         self._journal: Journal | None = None
@@ -95,10 +95,10 @@ class SearchRun:
         self._runner: SparkRunner | None = None
         self._finished_evaluations = 0
         self._threads_are_told = False
-        self.partial = False
-        self.reuse: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, cuts=0, matrices=0)
+        self.incomplete = False
+        self.fit_counts: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, fold_slices=0, matrices=0)
 
-    def __enter__(self) -> SearchRun:
+    def __enter__(self) -> Evaluator:
         try:
             from hpt_spark.search.execution.spark_job import spark_context
         except ImportError:
@@ -129,7 +129,7 @@ class SearchRun:
         EndedEarlyError
             When the search was ended, and this rung of it has no candidate to choose.
         """
-        if self.partial:
+        if self.incomplete:
             raise EndedEarlyError  # the rung before was cut short
         evaluation, callbacks = evaluation_of(delayed_fits)
         if evaluation is None:
@@ -161,14 +161,14 @@ class SearchRun:
             with stop_told(self._context):
                 yield from self._ended_while_spark_runs(evaluation, found)
         except SparkEndedError as error:
-            way_on = self._way_on("With a folder as journal=, a search goes on from what it has found.")
+            way_on = self._how_to_go_on("With a folder as journal=, a search goes on from what it has found.")
             raise SparkEndedError(f"{error} {way_on}") from None
 
     def _ended_while_spark_runs(
         self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]]
     ) -> Iterator[Sequence[tuple[Fit, Any]]]:
         fits = evaluation.fits
-        self.reuse["fits"] += len(fits)
+        self.fit_counts["fits"] += len(fits)
         runner = self._spark_runner()
         evaluation = dataclasses.replace(evaluation, threads=runner.threads)
         journalled = None
@@ -176,16 +176,16 @@ class SearchRun:
             journalled = self._journalled(evaluation, self._journal_uri)
             found.update(journalled.results)
             yield list(journalled.results.items())
-            self.reuse["resumed"] += len(journalled.results)
+            self.fit_counts["resumed"] += len(journalled.results)
             fits = [fit for fit in fits if fit not in journalled.results]
         if not fits:
             return
         self._warn_of_threads(evaluation, runner.threads)
-        evaluation = self._trainings.continued_by(evaluation)
-        self.reuse["continued"] += sum(fit in evaluation.starts for fit in fits)
-        engine = Engine(runner, evaluation, self._deadline, partial(self._trainings.keep, evaluation))
+        evaluation = self._warm_starts.continued_by(evaluation)
+        self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
+        scheduler = Scheduler(runner, evaluation, self._deadline, partial(self._warm_starts.keep, evaluation))
         try:
-            for results in engine.run(fits):
+            for results in scheduler.run(fits):
                 scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
                 found.update(scored)  # at once, as Ctrl-C may come at any time
                 if journalled is not None and self._lock is not None:
@@ -193,7 +193,9 @@ class SearchRun:
                     journalled.add(scored)
                 yield results
         finally:
-            self.reuse.update(trainings=engine.trainings, cuts=engine.cuts, matrices=engine.matrices)
+            self.fit_counts.update(
+                trainings=scheduler.trainings, fold_slices=scheduler.fold_slices, matrices=scheduler.matrices
+            )
 
     def _journalled(self, evaluation: Evaluation, uri: str) -> JournalledEvaluation:
         """Return the journal's record of the evaluation, with what an earlier run has left of it."""
@@ -235,11 +237,11 @@ class SearchRun:
 
     def _begin_to_end_early(self) -> None:
         """Keep what there is, also if another signal comes before the refit."""
-        if not self.partial:
+        if not self.incomplete:
             self._ending.enter_context(interrupts_ignored())
-        self.partial = True
+        self.incomplete = True
 
-    def _way_on(self, without_journal: str) -> str:
+    def _how_to_go_on(self, without_journal: str) -> str:
         if self._journal is None:
             return without_journal
         return f"The same search, started again, goes on from the journal {self._journal.folder}."
@@ -254,7 +256,7 @@ class SearchRun:
             raise HptSparkError(
                 f"the search was ended after {len(found)} of {len(evaluation.fits)} fits, before any candidate had all "
                 f"its folds: there is no best one. "
-                f"{self._way_on('Give it more time (max_time), or a journal to resume from.')}"
+                f"{self._how_to_go_on('Give it more time (max_time), or a journal to resume from.')}"
             )
         warnings.warn(
             f"The search was ended early: {len(missing)} of {len(evaluation.fits)} fits are missing and count as "

@@ -1,7 +1,7 @@
-"""Paths: the candidates that one training serves.
+"""Groups of fits that one training serves.
 
-A path is trained once per fold, at the largest number of rounds, and scored at each candidate's
-own. A candidate that can share with nobody is a path of its own.
+A group is trained once, at its largest number of rounds, and scored at each candidate's own. A
+candidate that can share with nobody is a group of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hpt_spark.search.planning.cost import training_cost
 
 
 @dataclass(frozen=True)
-class Path:
+class FitGroup:
     """The fits of one training.
 
     Parameters
@@ -31,7 +31,7 @@ class Path:
     cost : float
         Estimated, in the unit of `training_cost`.
     matrix : str
-        Paths of a fold that agree in it share a training matrix; empty where there is none to share.
+        Groups of a fold that agree in it share a training matrix; empty where there is none to share.
     """
 
     fits: tuple[Fit, ...]
@@ -44,14 +44,14 @@ class Path:
         """The fold of all fits."""
         return self.fits[0].fold
 
-    def one_by_one(self) -> list[Path]:
-        """Return the same fits as paths of their own, each fitted as scikit-learn does."""
-        return [Path((fit,), shared=False, cost=self.cost) for fit in self.fits]
+    def one_by_one(self) -> list[FitGroup]:
+        """Return the same fits as groups of their own, each fitted as scikit-learn does."""
+        return [FitGroup((fit,), shared=False, cost=self.cost) for fit in self.fits]
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What decides which path a candidate belongs to.
+class GroupKey:
+    """What decides which group a candidate belongs to.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ class Kind:
     may_continue: bool = False
 
 
-def paths_of(evaluation: Evaluation, fits: Sequence[Fit]) -> list[Path]:
-    """Return `fits`, each in exactly one path.
+def group_fits(evaluation: Evaluation, fits: Sequence[Fit]) -> list[FitGroup]:
+    """Return `fits`, each in exactly one group.
 
     Parameters
     ----------
@@ -80,38 +80,38 @@ def paths_of(evaluation: Evaluation, fits: Sequence[Fit]) -> list[Path]:
     fits : sequence of Fit
         All of the evaluation, or those that a resumed search still lacks.
     """
-    kinds = [kind_of(evaluation, number) for number in range(len(evaluation.candidates))]
+    keys = [group_key(evaluation, number) for number in range(len(evaluation.candidates))]
     together: defaultdict[tuple[Any, ...], list[Fit]] = defaultdict(list)
     for fit in fits:
-        key = kinds[fit.candidate].key
+        key = keys[fit.candidate].key
         together[fit.fold, fit.number if key is None else key].append(fit)
-    paths = []
+    groups = []
     for members in together.values():
-        members.sort(key=lambda fit: (kinds[fit.candidate].rounds, fit.number))
-        longest = kinds[members[-1].candidate]
+        members.sort(key=lambda fit: (keys[fit.candidate].rounds, fit.number))
+        longest = keys[members[-1].candidate]
         cost = longest.cost * _share_left(evaluation, members[-1], longest)
-        paths.append(Path(tuple(members), longest.key is not None, cost, longest.matrix))
-    return paths
+        groups.append(FitGroup(tuple(members), longest.key is not None, cost, longest.matrix))
+    return groups
 
 
-def kind_of(evaluation: Evaluation, candidate: int) -> Kind:
-    """Return what decides which path a candidate belongs to."""
+def group_key(evaluation: Evaluation, candidate: int) -> GroupKey:
+    """Return what decides which group a candidate belongs to."""
     try:
         estimator = evaluation.estimator_of(candidate)
         cost = training_cost(estimator.get_params())
         ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
         if ensemble is None:
-            return Kind(None, 0, cost)
+            return GroupKey(None, 0, cost)
         rounds = ensemble.rounds
         ensemble.set_rounds(1)  # so that candidates that differ in nothing else have the same key
         key = joblib.hash(estimator.get_params())
-        return Kind(key, rounds, cost, ensemble.matrix_key, ensemble.may_continue)
+        return GroupKey(key, rounds, cost, ensemble.matrix_key, ensemble.may_continue)
     except Exception:
         # Whatever is wrong with the parameters, scikit-learn's own fit is to say so.
-        return Kind(None, 0, 1.0)
+        return GroupKey(None, 0, 1.0)
 
 
-def _share_left(evaluation: Evaluation, fit: Fit, kind: Kind) -> float:
+def _share_left(evaluation: Evaluation, fit: Fit, key: GroupKey) -> float:
     """Return which share of a training is left to do."""
-    start = evaluation.starts.get(fit)
-    return 1.0 if start is None else (kind.rounds - start.rounds) / kind.rounds
+    checkpoint = evaluation.checkpoints.get(fit)
+    return 1.0 if checkpoint is None else (key.rounds - checkpoint.rounds) / key.rounds

@@ -16,15 +16,15 @@ from hpt_spark.search.execution.node_share import SharedObject, share
 from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.spark_job import WorkerDiedError
 from hpt_spark.search.execution.spark_runner import SparkRunner
-from hpt_spark.search.execution.worker import PathResult
+from hpt_spark.search.execution.worker import GroupResult
 from hpt_spark.search.failures import killed_worker
-from hpt_spark.search.fit_groups import Path, paths_of
+from hpt_spark.search.fit_groups import FitGroup, group_fits
 from hpt_spark.search.planning.cost import seconds_left, start_order
 from hpt_spark.search.planning.forecast import forecast
 
 log = logging.getLogger(__name__)
 
-# A task costs Spark some 10 ms; where there are more paths than this per slot, tasks get several.
+# A task costs Spark some 10 ms; where there are more groups than this per slot, tasks get several.
 TASKS_PER_SLOT = 64
 # Where each task starts a Python worker anew, it pays for the imports and for its fold's rows and matrices, too.
 TASKS_PER_SLOT_WITHOUT_REUSE = 4
@@ -33,10 +33,10 @@ NO_REUSE = (
     "again. The search makes few tasks of its fits; it is faster with spark.python.worker.reuse=true."
 )
 
-Result = tuple[Path, PathResult]
+Result = tuple[FitGroup, GroupResult]
 
 
-class Engine:
+class Scheduler:
     """Runs the fits of one evaluation on Spark.
 
     Parameters
@@ -46,11 +46,11 @@ class Engine:
     deadline : float
         When to stop, on the clock of `time.monotonic`; infinity for never.
     keep : callable
-        Is given each path that a later evaluation can go on with, and its checkpoint.
+        Is given each group that a later evaluation can go on with, and its checkpoint.
 
     Attributes
     ----------
-    trainings, cuts, matrices : int
+    trainings, fold_slices, matrices : int
         How many trainings have run, how often a fold was cut for them, and how many training
         matrices were built.
     """
@@ -60,46 +60,46 @@ class Engine:
         runner: SparkRunner,
         evaluation: Evaluation,
         deadline: float = math.inf,
-        keep: Callable[[Path, bytes], None] = lambda path, checkpoint: None,
+        keep: Callable[[FitGroup, bytes], None] = lambda group, checkpoint: None,
     ) -> None:
         self._runner = runner
         self._evaluation = evaluation
         self._deadline = deadline
         self._keep = keep
-        self.trainings = self.cuts = self.matrices = 0
+        self.trainings = self.fold_slices = self.matrices = 0
 
     def run(self, fits: Sequence[Fit]) -> Iterator[list[tuple[Fit, Any]]]:
-        """Yield fits with their results, as their paths end; those of paths that ended together at once.
+        """Yield fits with their results, as their groups end; those of groups that ended together at once.
 
         A result is scikit-learn's, or the exception of a fit where ``error_score="raise"``.
         """
-        paths = paths_of(self._evaluation, fits)
-        ordered = [paths[at] for at in start_order(paths, self._runner.planned_slots)]
-        left = {path.fits: path.cost for path in ordered}
+        groups = group_fits(self._evaluation, fits)
+        ordered = [groups[at] for at in start_order(groups, self._runner.planned_slots)]
+        left = {group.fits: group.cost for group in ordered}
         cost_done = seconds_done = 0.0
         with scratch_folder() as folder:
             try:
                 shared = share(self._evaluation, folder)
-                self._say_what_it_takes(ordered, shared)
+                self._log_forecast(ordered, shared)
                 with Progress("tune", len(fits), "fits") as progress:
                     for ended in self._results(shared, ordered):
-                        for path, result in ended:
+                        for group, result in ended:
                             if result.checkpoint is not None:
-                                self._keep(path, result.checkpoint)
-                            left.pop(path.fits, None)
-                            cost_done += path.cost
+                                self._keep(group, result.checkpoint)
+                            left.pop(group.fits, None)
+                            cost_done += group.cost
                             seconds_done += result.seconds
                         yield [pair for _, result in ended for pair in result.results]
                         estimate = seconds_left(cost_done, seconds_done, list(left.values()), self._runner.slots)
-                        progress.advance(sum(len(path.fits) for path, _ in ended), left=estimate)
+                        progress.advance(sum(len(group.fits) for group, _ in ended), left=estimate)
             finally:
-                self._runner.unsend()
+                self._runner.unbroadcast()
 
-    def _say_what_it_takes(self, paths: Sequence[Path], shared: SharedObject) -> None:
+    def _log_forecast(self, groups: Sequence[FitGroup], shared: SharedObject) -> None:
         runner = self._runner
         needed = forecast(
             self._evaluation,
-            paths,
+            groups,
             shared.size,
             runner.slots,
             runner.slots_per_executor,
@@ -113,95 +113,95 @@ class Engine:
         if not runner.reuses_workers:
             warnings.warn(NO_REUSE, UserWarning, stacklevel=2)
 
-    def _results(self, shared: SharedObject, paths: Sequence[Path]) -> Iterator[list[Result]]:
-        """Yield each path and its result; one that killed its process is tried again when all others are done.
+    def _results(self, shared: SharedObject, groups: Sequence[FitGroup]) -> Iterator[list[Result]]:
+        """Yield each group and its result; one that killed its process is tried again when all others are done.
 
         Where other fits may have had a part in it, as with a lack of memory, it is tried alone.
         """
-        dead: list[tuple[Path, Death]] = []
-        yield from self._among_others(shared, paths, dead)
-        own_faults = [one for path, death in dead if death.own_fault for one in path.one_by_one()]
-        dead = [(path, death) for path, death in dead if not death.own_fault]
-        dead_again: list[tuple[Path, Death]] = []
+        dead: list[tuple[FitGroup, Death]] = []
+        yield from self._among_others(shared, groups, dead)
+        own_faults = [one for group, death in dead if death.own_fault for one in group.one_by_one()]
+        dead = [(group, death) for group, death in dead if not death.own_fault]
+        dead_again: list[tuple[FitGroup, Death]] = []
         yield from self._among_others(shared, own_faults, dead_again)
-        for path, death in dead_again:
+        for group, death in dead_again:
             if death.own_fault:
-                yield self._given_up(path, death)
-        dead += [(path, death) for path, death in dead_again if not death.own_fault]
-        for path, death in dead:
-            log.warning("fit %s: %s; it is tried again alone", path.fits[-1], death.reason)
-            yield from self._alone(shared, path)
+                yield self._given_up(group, death)
+        dead += [(group, death) for group, death in dead_again if not death.own_fault]
+        for group, death in dead:
+            log.warning("fit %s: %s; it is tried again alone", group.fits[-1], death.reason)
+            yield from self._alone(shared, group)
 
     def _among_others(
-        self, shared: SharedObject, paths: Sequence[Path], dead: list[tuple[Path, Death]]
+        self, shared: SharedObject, groups: Sequence[FitGroup], dead: list[tuple[FitGroup, Death]]
     ) -> Iterator[list[Result]]:
-        """Yield the results of `paths`; those that died are added to `dead`.
+        """Yield the results of `groups`; those that died are added to `dead`.
 
         A local master gives up the whole job when one of its Python workers is gone: another job
         then runs what is missing.
         """
         per_slot = TASKS_PER_SLOT if self._runner.reuses_workers else TASKS_PER_SLOT_WITHOUT_REUSE
-        tasks = in_tasks(paths, self._runner.planned_slots * per_slot)
+        tasks = in_tasks(groups, self._runner.planned_slots * per_slot)
         while tasks and time.monotonic() < self._deadline:
             finished: set[tuple[Fit, ...]] = set()
             try:
                 for ended in self._runner.run(shared, tasks, self._deadline):
-                    finished |= {path.fits for path, _ in ended}
-                    dead += [(path, outcome) for path, outcome in ended if isinstance(outcome, Death)]
-                    if results := [(path, outcome) for path, outcome in ended if isinstance(outcome, PathResult)]:
+                    finished |= {group.fits for group, _ in ended}
+                    dead += [(group, outcome) for group, outcome in ended if isinstance(outcome, Death)]
+                    if results := [(group, outcome) for group, outcome in ended if isinstance(outcome, GroupResult)]:
                         yield self._counted(results)
                 return
             except WorkerDiedError as death:
-                lost = [path for path in tasks[death.task] if path.fits not in finished]
-                dead += [(path, Death(death.reason)) for path in lost]
+                lost = [group for group in tasks[death.task] if group.fits not in finished]
+                dead += [(group, Death(death.reason)) for group in lost]
                 del tasks[death.task]
-            tasks = [[path for path in task if path.fits not in finished] for task in tasks]
+            tasks = [[group for group in task if group.fits not in finished] for task in tasks]
             tasks = [task for task in tasks if task]
 
-    def _alone(self, shared: SharedObject, path: Path) -> Iterator[list[Result]]:
-        """Run one path while nothing else runs; if it still kills its process, its fits one by one."""
-        ended: list[tuple[Path, PathResult | Death]] = []
+    def _alone(self, shared: SharedObject, group: FitGroup) -> Iterator[list[Result]]:
+        """Run one group while nothing else runs; if it still kills its process, its fits one by one."""
+        ended: list[tuple[FitGroup, GroupResult | Death]] = []
         try:
-            for some in self._runner.run(shared, [[path]], self._deadline, alone=True):
+            for some in self._runner.run(shared, [[group]], self._deadline, alone=True):
                 ended += some
         except WorkerDiedError as error:
-            ended = ended or [(path, Death(error.reason))]
+            ended = ended or [(group, Death(error.reason))]
         for _, outcome in ended:
-            if isinstance(outcome, PathResult):
-                yield self._counted([(path, outcome)])
-            elif len(path.fits) > 1:
-                for one in path.one_by_one():
+            if isinstance(outcome, GroupResult):
+                yield self._counted([(group, outcome)])
+            elif len(group.fits) > 1:
+                for one in group.one_by_one():
                     yield from self._alone(shared, one)
             else:
-                yield self._given_up(path, outcome)
+                yield self._given_up(group, outcome)
 
-    def _given_up(self, path: Path, death: Death) -> list[Result]:
-        """Return the results of a path of one fit that has killed its process twice."""
-        outcome = killed_worker(self._evaluation, path.fits[0], death.reason)
-        return [(path, PathResult([(path.fits[0], outcome)], 0.0, "", 0, 0))]
+    def _given_up(self, group: FitGroup, death: Death) -> list[Result]:
+        """Return the results of a group of one fit that has killed its process twice."""
+        outcome = killed_worker(self._evaluation, group.fits[0], death.reason)
+        return [(group, GroupResult([(group.fits[0], outcome)], 0.0, "", 0, 0))]
 
     def _counted(self, results: list[Result]) -> list[Result]:
         for _, result in results:
             self.trainings += 1
-            self.cuts += result.cuts
+            self.fold_slices += result.fold_slices
             self.matrices += result.matrices
         return results
 
 
-def in_tasks(paths: Sequence[Path], most: int) -> list[list[Path]]:
-    """Return `paths` in at most `most` tasks of neighbours, in the same order.
+def in_tasks(groups: Sequence[FitGroup], most: int) -> list[list[FitGroup]]:
+    """Return `groups` in at most `most` tasks of neighbours, in the same order.
 
     Where a task gets several, tasks cost about the same: the longest trainings come first, and together they would
     be the last to end.
     """
-    if len(paths) <= most:
-        return [[path] for path in paths]
-    share = sum(path.cost for path in paths) / max(1, most)
-    tasks: list[list[Path]] = [[]]
+    if len(groups) <= most:
+        return [[group] for group in groups]
+    share = sum(group.cost for group in groups) / max(1, most)
+    tasks: list[list[FitGroup]] = [[]]
     cost = 0.0
-    for path in paths:
-        if tasks[-1] and cost + path.cost / 2 > share * len(tasks) and len(tasks) < most:
+    for group in groups:
+        if tasks[-1] and cost + group.cost / 2 > share * len(tasks) and len(tasks) < most:
             tasks.append([])
-        tasks[-1].append(path)
-        cost += path.cost
+        tasks[-1].append(group)
+        cost += group.cost
     return tasks

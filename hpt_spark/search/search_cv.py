@@ -1,198 +1,285 @@
 """scikit-learn's search classes with their fits on Spark.
 
-Everything but the fits is scikit-learn's own code: the checks and their messages, the candidates,
-``cv_results_``, the choice of the best, the refit. The one thing taken over is the object that
-``fit`` hands its list of fits to.
+Constructors are written out, so that editors and type checkers see them; a test holds them against
+the installed scikit-learn.
 """
 
 from __future__ import annotations
 
-import copy
-import inspect
-from collections.abc import Callable
-from contextvars import ContextVar
-from math import floor, log
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn import model_selection
-from sklearn.base import clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
 
-from hpt_spark.errors import InputError
-from hpt_spark.search.evaluator import EndedEarlyError, SearchRun
-from hpt_spark.search.sklearn_compat import replace_parallel
+from hpt_spark.search.spark_search import SparkSearchMixin
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
+    from pyspark.sql import SparkSession
 
-    from hpt_spark.storage import FolderLock
 
-Search = TypeVar("Search", bound=type)
+class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
+    """scikit-learn's ``GridSearchCV``, with its fits on Spark.
 
-# Attributes that mean something to one fit in one process: the lock, and scikit-learn's own (from 1.9 on).
-OF_A_FIT = ("journal_lock", "_callback_fit_ctx", "_skl_callbacks_to_teardown")
-
-# Not an attribute of the search, which anybody may pickle or copy while it is fitted: it holds Spark and a lock.
-_running: ContextVar[SearchRun] = ContextVar("_running")
-
-SPARK_ARGUMENTS = ("sc", "journal", "max_time")
-
-SPARK_ARGUMENTS_DOC = """
-    sc : SparkContext, default=None
+    Parameters
+    ----------
+    sc : SparkContext or SparkSession, default=None
         Where the fits run; by default on the active one.
-
     journal : str, default=None
-        A folder in which results are kept as they arrive. The same search started again with the
-        same folder runs only what is missing; another search is refused. A clone of the search keeps
-        each of its fits in a folder of its own in there, so that each outer fold of
-        ``cross_val_score`` has one.
-
+        A folder, local or any Hadoop path, in which results are kept as they arrive. The same search
+        started again with the same folder runs only what is missing; another search is refused. A
+        clone of the search keeps each of its fits in a folder of its own in there, so that each outer
+        fold of ``cross_val_score`` has one.
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
-        far, as it does on Ctrl-C: fits that are missing count as failed, and ``partial`` is True.
-"""
-
-
-class OnSpark:
-    """The mixin that makes a scikit-learn search run its fits on Spark.
+        far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    estimator, and all others
+        As in scikit-learn's ``GridSearchCV``.
 
     Attributes
     ----------
-    partial : bool
-        Whether fits are missing because time ran out or Ctrl-C was pressed.
-    reuse : dict of str to int
-        What was shared: the number of ``fits``, of ``trainings`` that served them, of ``resumed``
-        fits taken from the journal, of fits ``continued`` from where an earlier rung of halving had
-        stopped, and how often a fold was cut (``cuts``) and a training matrix
-        was built (``matrices``) for the shared trainings.
-
-    Notes
-    -----
-    These two are there after ``fit``. They have no underscore behind their names, because what a
-    fitted search of scikit-learn has is compared by those that have one.
+    fit_counts_, incomplete_
+        See `SparkSearchMixin`.
+    cv_results_, and all others
+        As in scikit-learn's ``GridSearchCV``.
     """
 
-    sc: SparkContext | None
-    journal: str | None
-    max_time: float | None
-    journal_lock: FolderLock | None = None  # where who calls `fit` has the journal locked already
-    _is_clone_with_journal = False
-
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
-        """Run fit with all sets of parameters; scikit-learn's ``fit``, with the fits on Spark."""
-        _refuse_searches_within(self.estimator)  # type: ignore[attr-defined]
-        resource = getattr(self, "resource", None)  # of halving
-        is_one_of_many = self._is_clone_with_journal and self.journal_lock is None
-        lock, self.journal_lock = self.journal_lock, None
-        with SearchRun(self.sc, self.journal, self.max_time, resource, lock, is_one_of_many) as run:
-            before = _running.set(run)
-            try:
-                super().fit(X, y, **params)  # type: ignore[misc]
-            finally:
-                _running.reset(before)
-        self.partial = run.partial
-        self.reuse = dict(run.reuse)
-        return self
-
-    # scikit-learn looks for the name `callback_ctx` in this signature (from 1.9 on).
-    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
-        run, run_search = _running.get(), super()._run_search  # type: ignore[misc]
-        replace_parallel(evaluate_candidates, run.results)
-        more = {"callback_ctx": callback_ctx} if "callback_ctx" in inspect.signature(run_search).parameters else {}
-        try:
-            run_search(evaluate_candidates, **more)
-        except EndedEarlyError:
-            _count_finished_rungs(self)
-        run.release()  # before the refit, which may need the memory
-
-    def __sklearn_clone__(self) -> Any:
-        # A SparkContext cannot be copied: the clone gets the same one. A copy is cloned, because another thread may
-        # read this search's own meanwhile.
-        cloned = super(OnSpark, copy.copy(self)).__sklearn_clone__()  # type: ignore[misc]
-        cloned.sc = self.sc
-        cloned._is_clone_with_journal = self.journal is not None
-        return cloned
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Nor can it be pickled: a search takes the active one where it is loaded.
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
-        return {name: value for name, value in state.items() if name not in OF_A_FIT} | {"sc": None}
-
-
-def _refuse_searches_within(estimator: Any) -> None:
-    """Raise InputError when the fits of `estimator` are searches on Spark themselves."""
-    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
-        return  # which scikit-learn refuses
-    within = {"": estimator, **estimator.get_params(deep=True)}
-    searches = {name: value for name, value in within.items() if isinstance(value, OnSpark)}
-    if searches:
-        cloned = clone(estimator).get_params(deep=True)
-        for name, search in searches.items():
-            if cloned.get(name) is search:
-                continue  # frozen: it is not fitted again
-            place = f"the estimator's {name}" if name else "the estimator"
-            raise InputError(
-                f"{place} is a search on Spark itself, and within a search that cannot be: the SparkContext stays in "
-                "the driver's process. Use scikit-learn's own search there, or scikit-learn's own around this one."
-            )
-
-
-def _count_finished_rungs(search: Any) -> None:
-    """Set what a halving search tells of its rungs, after it was ended in one that does not count."""
-    finished = len(search.n_resources_) - 1
-    search.n_resources_, last = search.n_resources_[:finished], search.n_candidates_[finished]
-    search.n_candidates_ = search.n_candidates_[:finished]
-    search.n_iterations_ = finished
-    search.n_remaining_candidates_ = last
-    search.n_required_iterations_ = 1 + floor(log(search.n_candidates_[0], search.factor))
-    search.n_possible_iterations_ = 1 + floor(log(search.max_resources_ // search.min_resources_, search.factor))
-
-
-def _with_spark_arguments(search: Search) -> Search:
-    """Give a search class the constructor of the scikit-learn class it extends, and our arguments behind it.
-
-    Taken from the installed scikit-learn, the constructor is always that release's own.
-    """
-    constructor = search.__mro__[2].__init__  # type: ignore[misc]
-
-    def __init__(  # noqa: N807, it becomes the class's
-        self: Any,
-        *args: Any,
-        sc: SparkContext | None = None,
+    def __init__(
+        self,
+        estimator: Any,
+        param_grid: Any,
+        *,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
         max_time: float | None = None,
-        **kwargs: Any,
     ) -> None:
-        constructor(self, *args, **kwargs)
+        super().__init__(
+            estimator,
+            param_grid,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
         self.sc = sc
         self.journal = journal
         self.max_time = max_time
 
-    signature = inspect.signature(constructor)
-    ours = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in SPARK_ARGUMENTS]
-    __init__.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *ours])  # type: ignore[attr-defined]
-    search.__init__ = __init__  # type: ignore[misc]
-    own_text = search.__mro__[2].__doc__ or ""
-    before, heading, after = own_text.partition("\n    Attributes\n")
-    search.__doc__ = f"{before.rstrip()}\n{SPARK_ARGUMENTS_DOC}{heading}{after}"
-    return search
+
+class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
+    """scikit-learn's ``RandomizedSearchCV``, with its fits on Spark.
+
+    Parameters
+    ----------
+    sc : SparkContext or SparkSession, default=None
+        Where the fits run; by default on the active one.
+    journal : str, default=None
+        A folder, local or any Hadoop path, in which results are kept as they arrive. The same search
+        started again with the same folder runs only what is missing; another search is refused. A
+        clone of the search keeps each of its fits in a folder of its own in there, so that each outer
+        fold of ``cross_val_score`` has one.
+    max_time : float, default=None
+        Seconds after which no further fit is waited for. The search then ends with the results so
+        far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    estimator, and all others
+        As in scikit-learn's ``RandomizedSearchCV``.
+
+    Attributes
+    ----------
+    fit_counts_, incomplete_
+        See `SparkSearchMixin`.
+    cv_results_, and all others
+        As in scikit-learn's ``RandomizedSearchCV``.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_distributions: Any,
+        *,
+        n_iter: int = 10,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        random_state: Any = None,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        sc: SparkContext | SparkSession | None = None,
+        journal: str | None = None,
+        max_time: float | None = None,
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_distributions,
+            n_iter=n_iter,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            random_state=random_state,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.sc = sc
+        self.journal = journal
+        self.max_time = max_time
 
 
-@_with_spark_arguments
-class GridSearchCV(OnSpark, model_selection.GridSearchCV):
-    """scikit-learn's ``GridSearchCV`` on Spark; the text is scikit-learn's with our arguments added."""
+class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV):
+    """scikit-learn's ``HalvingGridSearchCV``, with its fits on Spark.
+
+    Parameters
+    ----------
+    sc : SparkContext or SparkSession, default=None
+        Where the fits run; by default on the active one.
+    journal : str, default=None
+        A folder, local or any Hadoop path, in which results are kept as they arrive. The same search
+        started again with the same folder runs only what is missing; another search is refused. A
+        clone of the search keeps each of its fits in a folder of its own in there, so that each outer
+        fold of ``cross_val_score`` has one.
+    max_time : float, default=None
+        Seconds after which no further fit is waited for. The search then ends with the results so
+        far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    estimator, and all others
+        As in scikit-learn's ``HalvingGridSearchCV``.
+
+    Attributes
+    ----------
+    fit_counts_, incomplete_
+        See `SparkSearchMixin`.
+    cv_results_, and all others
+        As in scikit-learn's ``HalvingGridSearchCV``.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_grid: Any,
+        *,
+        factor: float = 3,
+        resource: str = "n_samples",
+        max_resources: Any = "auto",
+        min_resources: Any = "exhaust",
+        aggressive_elimination: bool = False,
+        cv: Any = 5,
+        scoring: Any = None,
+        refit: Any = True,
+        error_score: Any = np.nan,
+        return_train_score: bool = True,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        sc: SparkContext | SparkSession | None = None,
+        journal: str | None = None,
+        max_time: float | None = None,
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_grid,
+            factor=factor,
+            resource=resource,
+            max_resources=max_resources,
+            min_resources=min_resources,
+            aggressive_elimination=aggressive_elimination,
+            cv=cv,
+            scoring=scoring,
+            refit=refit,
+            error_score=error_score,
+            return_train_score=return_train_score,
+            random_state=random_state,
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
+        self.sc = sc
+        self.journal = journal
+        self.max_time = max_time
 
 
-@_with_spark_arguments
-class RandomizedSearchCV(OnSpark, model_selection.RandomizedSearchCV):
-    """scikit-learn's ``RandomizedSearchCV`` on Spark; the text is scikit-learn's with our arguments added."""
+class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearchCV):
+    """scikit-learn's ``HalvingRandomSearchCV``, with its fits on Spark.
 
+    Parameters
+    ----------
+    sc : SparkContext or SparkSession, default=None
+        Where the fits run; by default on the active one.
+    journal : str, default=None
+        A folder, local or any Hadoop path, in which results are kept as they arrive. The same search
+        started again with the same folder runs only what is missing; another search is refused. A
+        clone of the search keeps each of its fits in a folder of its own in there, so that each outer
+        fold of ``cross_val_score`` has one.
+    max_time : float, default=None
+        Seconds after which no further fit is waited for. The search then ends with the results so
+        far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    estimator, and all others
+        As in scikit-learn's ``HalvingRandomSearchCV``.
 
-@_with_spark_arguments
-class HalvingGridSearchCV(OnSpark, model_selection.HalvingGridSearchCV):
-    """scikit-learn's ``HalvingGridSearchCV`` on Spark; the text is scikit-learn's with our arguments added."""
+    Attributes
+    ----------
+    fit_counts_, incomplete_
+        See `SparkSearchMixin`.
+    cv_results_, and all others
+        As in scikit-learn's ``HalvingRandomSearchCV``.
+    """
 
-
-@_with_spark_arguments
-class HalvingRandomSearchCV(OnSpark, model_selection.HalvingRandomSearchCV):
-    """scikit-learn's ``HalvingRandomSearchCV`` on Spark; the text is scikit-learn's with our arguments added."""
+    def __init__(
+        self,
+        estimator: Any,
+        param_distributions: Any,
+        *,
+        n_candidates: Any = "exhaust",
+        factor: float = 3,
+        resource: str = "n_samples",
+        max_resources: Any = "auto",
+        min_resources: Any = "smallest",
+        aggressive_elimination: bool = False,
+        cv: Any = 5,
+        scoring: Any = None,
+        refit: Any = True,
+        error_score: Any = np.nan,
+        return_train_score: bool = True,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        sc: SparkContext | SparkSession | None = None,
+        journal: str | None = None,
+        max_time: float | None = None,
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_distributions,
+            n_candidates=n_candidates,
+            factor=factor,
+            resource=resource,
+            max_resources=max_resources,
+            min_resources=min_resources,
+            aggressive_elimination=aggressive_elimination,
+            cv=cv,
+            scoring=scoring,
+            refit=refit,
+            error_score=error_score,
+            return_train_score=return_train_score,
+            random_state=random_state,
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
+        self.sc = sc
+        self.journal = journal
+        self.max_time = max_time

@@ -11,11 +11,11 @@ import dataclasses
 
 import numpy as np
 
-from hpt_spark.search.evaluation import Evaluation, Start
-from hpt_spark.search.fit_groups import Path, kind_of
+from hpt_spark.search.evaluation import Checkpoint, Evaluation
+from hpt_spark.search.fit_groups import FitGroup, group_key
 
 
-class Trainings:
+class WarmStarts:
     """What the evaluations of a search have trained so far.
 
     Parameters
@@ -28,28 +28,30 @@ class Trainings:
     def __init__(self, resource: str | None) -> None:
         self._resource = resource
         self._last: Evaluation | None = None
-        self._starts: dict[tuple[str, int], Start] = {}
+        self._checkpoints: dict[tuple[str, int], Checkpoint] = {}
 
     def continued_by(self, evaluation: Evaluation) -> Evaluation:
-        """Return `evaluation` with the starts that this search has for its fits."""
+        """Return `evaluation` with the checkpoints that this search has for its fits."""
         if self._resource is None or not all(self._resource in candidate for candidate in evaluation.candidates):
             return evaluation
         if not self._reads_the_same(evaluation):
-            self._starts.clear()
+            self._checkpoints.clear()
         self._last = evaluation
-        kinds = [kind_of(evaluation, number) for number in range(len(evaluation.candidates))]
-        starts = {}
+        keys = [group_key(evaluation, number) for number in range(len(evaluation.candidates))]
+        checkpoints = {}
         for fit in evaluation.fits:
-            kind = kinds[fit.candidate]
-            start = self._starts.get((kind.key or "", fit.fold))
-            if start is not None and start.rounds < kind.rounds:
-                starts[fit] = start
-        return dataclasses.replace(evaluation, starts=starts, goes_on=any(kind.may_continue for kind in kinds))
+            key = keys[fit.candidate]
+            checkpoint = self._checkpoints.get((key.key or "", fit.fold))
+            if checkpoint is not None and checkpoint.rounds < key.rounds:
+                checkpoints[fit] = checkpoint
+        return dataclasses.replace(
+            evaluation, checkpoints=checkpoints, keep_checkpoints=any(key.may_continue for key in keys)
+        )
 
-    def keep(self, evaluation: Evaluation, path: Path, checkpoint: bytes) -> None:
+    def keep(self, evaluation: Evaluation, group: FitGroup, checkpoint: bytes) -> None:
         """Keep the checkpoint of a training, for the next evaluation."""
-        kind = kind_of(evaluation, path.fits[-1].candidate)
-        self._starts[kind.key or "", path.fold] = Start(kind.rounds, np.frombuffer(checkpoint, np.uint8))
+        key = group_key(evaluation, group.fits[-1].candidate)
+        self._checkpoints[key.key or "", group.fold] = Checkpoint(key.rounds, np.frombuffer(checkpoint, np.uint8))
 
     def _reads_the_same(self, evaluation: Evaluation) -> bool:
         last = self._last

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-_kept: list[SparkSession] = []  # what `within_reach` has started
+_kept: list[SparkSession] = []  # what `spark_if_needed` has started
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
 
     Under spark-submit the cluster, the memory and the log settings are spark-submit's; what
     `settings` names wins over it, as far as Spark can still change it. Where Spark was started
-    already because of `within_reach`, it is used and goes on.
+    already because of `spark_if_needed`, it is used and goes on.
     """
     if _kept:
         yield _kept[-1]
@@ -89,12 +89,12 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
 
 
 @contextmanager
-def within_reach(job: str, settings: SparkSection, *uris: str, also: bool = False) -> Iterator[None]:
+def spark_if_needed(job: str, settings: SparkSection, *uris: str, required: bool = False) -> Iterator[None]:
     """Start Spark for the whole of `job` if one of `uris` is on a Hadoop file system, which its JVM can reach.
 
-    With `also`, it is started in any case.
+    With `required`, it is started in any case.
     """
-    if all(map(is_local, uris)) and not also:
+    if all(map(is_local, uris)) and not required:
         yield
         return
     with spark_session(job, settings) as session:
@@ -105,7 +105,7 @@ def within_reach(job: str, settings: SparkSection, *uris: str, also: bool = Fals
             _kept.pop()
 
 
-def end_java() -> None:
+def stop_jvm() -> None:
     """End the Java that sessions have started, where none needs it any more: it would keep its gigabyte of memory."""
     from pyspark import SparkContext
 

@@ -50,7 +50,7 @@ class Folder(ABC):
         """Delete the file or the folder `name`, if there is one."""
 
     @abstractmethod
-    def writing(self, name: str) -> AbstractContextManager[Path]:
+    def atomic_write(self, name: str) -> AbstractContextManager[Path]:
         """Write the file `name`: give a local path, whose content takes the name when all went well.
 
         Parameters
@@ -61,12 +61,12 @@ class Folder(ABC):
 
     def check_writable(self) -> None:
         """Raise InputError when nothing can be written here."""
-        with self.writing(PROBE) as path:
+        with self.atomic_write(PROBE) as path:
             path.touch()
         self.delete(PROBE)
 
     @abstractmethod
-    def replacing(self, name: str = ".") -> AbstractContextManager[Path]:
+    def atomic_dir(self, name: str = ".") -> AbstractContextManager[Path]:
         """Write the whole folder `name`: give an empty local folder that replaces it when all went well.
 
         Parameters
@@ -76,5 +76,5 @@ class Folder(ABC):
         """
 
     @abstractmethod
-    def refilling(self, name: str = ".") -> AbstractContextManager[Folder]:
+    def staged_dir(self, name: str = ".") -> AbstractContextManager[Folder]:
         """Do the same file by file: the files of the folder that is given need not all be on this machine at once."""

@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hpt_spark.errors import HptSparkError, InputError
-from hpt_spark.storage.explained import disk_errors_explained
+from hpt_spark.storage.disk_errors import translate_disk_errors
 from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, is_own
 from hpt_spark.storage.hadoop_files import HadoopFiles
-from hpt_spark.storage.unwinding import unwound_by_sigterm
+from hpt_spark.storage.sigterm import unwind_on_sigterm
 from hpt_spark.storage.uris import without_secrets
 
 STALE_SECONDS = 24 * 3600.0  # no upload takes so long: what is older was left by a run that was killed
@@ -82,7 +82,7 @@ class HadoopFolder(Folder):
         self._files.delete(path)
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[Path]:
+    def atomic_write(self, name: str) -> Iterator[Path]:
         """Write the file `name`: give a path on this machine, whose content goes up when all went well."""
         path = self._at(name)
         with _on_this_machine() as scratch:
@@ -98,21 +98,21 @@ class HadoopFolder(Folder):
                     self._swap_in(unfinished, path)
 
     @contextmanager
-    def replacing(self, name: str = ".") -> Iterator[Path]:
+    def atomic_dir(self, name: str = ".") -> Iterator[Path]:
         """Write the whole folder `name`: give an empty folder on this machine that goes up when all went well."""
-        with self.refilling(name) as staging, _on_this_machine() as scratch:
+        with self.staged_dir(name) as staging, _on_this_machine() as scratch:
             yield scratch
             for path in sorted(path for path in scratch.rglob("*") if path.is_file()):
                 staging._files.upload(path, staging._at(path.relative_to(scratch).as_posix()))
 
     @contextmanager
-    def refilling(self, name: str = ".") -> Iterator[HadoopFolder]:
+    def staged_dir(self, name: str = ".") -> Iterator[HadoopFolder]:
         """Do the same file by file: each goes up when it is finished."""
         path = self._at(name)
         if not _has_parent(path):
             raise InputError(f"{without_secrets(path)} cannot be replaced as a whole: name a folder in it")
         self._put_back(path)
-        with unwound_by_sigterm(), self._unfinished(path) as unfinished:
+        with unwind_on_sigterm(), self._unfinished(path) as unfinished:
             self._files.make_folder(unfinished)
             HadoopFolder(self._files, _parent_of(path))._clear_leftovers(unfinished)
             yield HadoopFolder(self._files, unfinished)
@@ -181,8 +181,8 @@ class HadoopFolder(Folder):
 @contextmanager
 def _on_this_machine() -> Iterator[Path]:
     """Give a temporary folder on this machine (TMPDIR)."""
-    with unwound_by_sigterm(), tempfile.TemporaryDirectory(prefix="hpt-spark-") as folder:
-        with disk_errors_explained(Path(folder)):
+    with unwind_on_sigterm(), tempfile.TemporaryDirectory(prefix="hpt-spark-") as folder:
+        with translate_disk_errors(Path(folder)):
             yield Path(folder)
 
 

@@ -36,7 +36,7 @@ class TakenError(InputError, FileExistsError):
 
 
 @contextmanager
-def java_errors_explained(path: str) -> Iterator[None]:
+def translate_java_errors(path: str) -> Iterator[None]:
     """Raise Python's own errors where a file is missing or there already, else one that says what to do."""
     from py4j.protocol import Py4JJavaError
     from pyspark.sql.utils import CapturedException

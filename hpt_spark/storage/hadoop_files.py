@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hpt_spark.errors import NO_PYSPARK, HptSparkError, MissingDependencyError
-from hpt_spark.storage.hadoop_errors import java_errors_explained
-from hpt_spark.storage.uncut import uncut
+from hpt_spark.storage.hadoop_errors import translate_java_errors
+from hpt_spark.storage.uninterruptible import uninterruptible
 from hpt_spark.storage.uris import hadoop_uri, without_secrets
 
 POUR_BYTES = 1 << 17
@@ -34,12 +34,12 @@ class HadoopFiles:
         begin like this.
     """
 
-    @uncut
+    @uninterruptible
     def __init__(self, uri: str) -> None:
         context = _running_spark(uri)
         self._jvm: Any = context._jvm
         self._gateway: Any = context._gateway
-        with java_errors_explained(uri):
+        with translate_java_errors(uri):
             path = self._path(hadoop_uri(uri))
             self._files = path.getFileSystem(context._jsc.hadoopConfiguration())
             self.root = self._files.makeQualified(path).toString().rstrip("/")
@@ -50,23 +50,23 @@ class HadoopFiles:
         """Whether a rename can put a file in the place of another in one step: only HDFS itself promises it."""
         return self._is_hdfs
 
-    @uncut
+    @uninterruptible
     def exists(self, path: str) -> bool:
         """Return whether there is a file or a folder."""
-        with java_errors_explained(path):
+        with translate_java_errors(path):
             return self._files.exists(self._path(path))
 
-    @uncut
+    @uninterruptible
     def is_file(self, path: str) -> bool:
         """Return whether there is a file."""
         return self.exists(path) and self._status(path).isFile()
 
-    @uncut
+    @uninterruptible
     def modified(self, path: str) -> float:
         """Return when `path` was written, in seconds on the clock of the file system."""
         return self._status(path).getModificationTime() / 1000
 
-    @uncut
+    @uninterruptible
     def names(self, folder: str) -> list[str]:
         """Return the names in a folder; none where there is no folder."""
         try:
@@ -74,39 +74,39 @@ class HadoopFiles:
         except FileNotFoundError:
             return []
 
-    @uncut
+    @uninterruptible
     def file_sizes(self, folder: str) -> dict[str, int]:
         """Return the name and the size of each file in a folder."""
         return {status.getPath().getName(): status.getLen() for status in self._statuses(folder) if status.isFile()}
 
-    @uncut
+    @uninterruptible
     def make_folder(self, path: str) -> None:
         """Create a folder, and those above it."""
-        with java_errors_explained(path):
+        with translate_java_errors(path):
             self._files.mkdirs(self._path(path))
 
-    @uncut
+    @uninterruptible
     def upload(self, local: Path, path: str) -> None:
         """Copy a local file to `path`."""
-        with java_errors_explained(path):
+        with translate_java_errors(path):
             self._files.copyFromLocalFile(False, True, self._path(f"file://{local}"), self._path(path))
 
-    @uncut
+    @uninterruptible
     def download(self, path: str, local: Path) -> None:
         """Copy a file or a folder to the local path, where there is nothing yet."""
-        with java_errors_explained(path):
+        with translate_java_errors(path):
             self._files.copyToLocalFile(False, self._path(path), self._path(f"file://{local}"), True)
 
     def pour(self, path: str, offset: int, pipe: Path, opened: Callable[[], None]) -> None:
         """Write the bytes of a file from `offset` on into a named pipe; tell by `opened` when it has a writer."""
-        with java_errors_explained(path):
+        with translate_java_errors(path):
             stream = self._files.open(self._path(path))
             stream.seek(offset)
             sink = self._jvm.java.io.FileOutputStream(str(pipe))
             opened()
             self._jvm.org.apache.hadoop.io.IOUtils.copyBytes(stream, sink, POUR_BYTES, True)
 
-    @uncut
+    @uninterruptible
     def rename(self, source: str, target: str) -> bool:
         """Rename a file or a folder unless there is something at `target`; return whether it was renamed.
 
@@ -128,37 +128,37 @@ class HadoopFiles:
         if self.exists(target):
             return False
         inside = f"{target}/{source.rpartition('/')[2]}"  # where Hadoop puts it if there is a folder after all
-        with java_errors_explained(target):
+        with translate_java_errors(target):
             if self._files.rename(self._path(source), self._path(target)):
                 return not (self.exists(inside) and self._files.rename(self._path(inside), self._path(source)))
         if self.exists(target) or not self.exists(source):
             return False
         raise HptSparkError(f"{without_secrets(source)} could not be renamed to {without_secrets(target)}")
 
-    @uncut
+    @uninterruptible
     def replace_file(self, source: str, target: str) -> None:
         """Put a file in the place of `target`, whether there is one or not, in one step; where `replaces_files`."""
         self._rename_on_hdfs(source, target, "OVERWRITE")
 
-    @uncut
+    @uninterruptible
     def delete(self, path: str) -> None:
         """Delete a file or a folder, if there is one."""
-        with java_errors_explained(path):
+        with translate_java_errors(path):
             self._files.delete(self._path(path), True)
 
     def _rename_on_hdfs(self, source: str, target: str, how: str) -> None:
         kind: Any = getattr(self._jvm.org.apache.hadoop.fs, "Options$Rename")
         options = self._gateway.new_array(kind, 1)
         options[0] = getattr(kind, how)
-        with java_errors_explained(target):
+        with translate_java_errors(target):
             self._files.rename(self._path(source), self._path(target), options)
 
     def _status(self, path: str) -> Any:
-        with java_errors_explained(path):
+        with translate_java_errors(path):
             return self._files.getFileStatus(self._path(path))
 
     def _statuses(self, folder: str) -> list[Any]:
-        with java_errors_explained(folder):
+        with translate_java_errors(folder):
             return list(self._files.listStatus(self._path(folder)))
 
     def _path(self, path: str) -> Any:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from hpt_spark.errors import InputError
-from hpt_spark.storage.explained import disk_errors_explained, permission_errors_explained
+from hpt_spark.storage.disk_errors import translate_disk_errors, translate_permission_errors
 from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, is_own
-from hpt_spark.storage.unwinding import unwound_by_sigterm
+from hpt_spark.storage.sigterm import unwind_on_sigterm
 
 
 class LocalFolder(Folder):
@@ -66,12 +66,12 @@ class LocalFolder(Folder):
 
     def delete(self, name: str) -> None:
         """Delete the file or the folder `name`, if there is one."""
-        with disk_errors_explained(self.path / name):
+        with translate_disk_errors(self.path / name):
             _delete(_replaced(self.path / name))  # or it would be put back
             _delete(self.path / name)
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[Path]:
+    def atomic_write(self, name: str) -> Iterator[Path]:
         """Write the file `name`: give a path beside it that takes the name when all went well."""
         target = self.path / name
         with _claimed(target, Path.touch) as temporary:
@@ -92,7 +92,7 @@ class LocalFolder(Folder):
                     path.rmdir()
 
     @contextmanager
-    def replacing(self, name: str = ".") -> Iterator[Path]:
+    def atomic_dir(self, name: str = ".") -> Iterator[Path]:
         """Write the whole folder `name`: give an empty folder beside it that replaces it when all went well."""
         target = self.path / name
         with _claimed(target, Path.mkdir) as temporary:
@@ -105,9 +105,9 @@ class LocalFolder(Folder):
             _swap_in(temporary, target)
 
     @contextmanager
-    def refilling(self, name: str = ".") -> Iterator[LocalFolder]:
+    def staged_dir(self, name: str = ".") -> Iterator[LocalFolder]:
         """Do the same file by file."""
-        with self.replacing(name) as path:
+        with self.atomic_dir(name) as path:
             yield LocalFolder(path)
 
 
@@ -172,8 +172,8 @@ def _claimed(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
     a run that was killed, and may be removed without asking whether that run still lives.
     """
     temporary = target.with_name(UNFINISHED + target.name)
-    with disk_errors_explained(target), unwound_by_sigterm():
-        with permission_errors_explained(target):
+    with translate_disk_errors(target), unwind_on_sigterm():
+        with translate_permission_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             lock = _lock(temporary, make, target)
         try:

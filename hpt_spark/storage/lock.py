@@ -112,7 +112,7 @@ class FolderLock:
             "renewed": time.time(),
             "sign": uuid.uuid4().hex,
         }
-        with self._writing, self._folder.writing(self._name) as path:
+        with self._writing, self._folder.atomic_write(self._name) as path:
             path.write_text(json.dumps(holder) + "\n", encoding="utf-8")
 
     def _living_other(self) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from zipfile import BadZipFile, ZipFile
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.errors import InputError
 from hpt_spark.progress import Progress
-from hpt_spark.storage.explained import disk_errors_explained, permission_errors_explained
+from hpt_spark.storage.disk_errors import translate_disk_errors, translate_permission_errors
 from hpt_spark.storage.local import LocalFolder
 from hpt_spark.synthetic.apps import Apps
 from hpt_spark.synthetic.draw import streams
@@ -61,7 +61,7 @@ def generate(out: Path, scale: float, seed: int) -> dict[str, int]:
     sizes, seed = sizes_at(scale), _whole_number(seed)
     folder = LocalFolder(_folder(Path(out)))
     tables = _tables(seed, sizes)
-    with folder.replacing(_MADE) as unfinished, disk_errors_explained(folder.path):
+    with folder.atomic_dir(_MADE) as unfinished, translate_disk_errors(folder.path):
         rows = _write(tables, unfinished, sizes)
     try:
         _give_names(folder.path / _MADE, folder.path)
@@ -98,7 +98,7 @@ def _write(tables: dict[str, Iterator[Block]], folder: Path, sizes: Sizes) -> di
 
 def _give_names(made: Path, folder: Path) -> None:
     """Give the files in `made` their names in `folder`; a Ctrl-C that comes between two is heeded after the last."""
-    with permission_errors_explained(folder):
+    with translate_permission_errors(folder):
         try:
             _move(made, folder)
         finally:
@@ -125,7 +125,7 @@ def _file(folder: Path, table: str) -> Path:
 def _folder(out: Path) -> Path:
     """Return `out` as a folder that is there and can be written to."""
     try:
-        with disk_errors_explained(out):
+        with translate_disk_errors(out):
             out.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(prefix=".writing.", dir=out):
                 pass

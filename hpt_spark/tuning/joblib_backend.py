@@ -16,7 +16,7 @@ from hpt_spark.search.planning.threads import CappedCandidate, capped_candidate,
 from hpt_spark.search.sklearn_compat import replace_parallel
 
 
-class OnProcesses:
+class ProgressMixin:
     """The mixin that shows the progress of a scikit-learn search, and gives each of its fits one thread."""
 
     n_jobs: int | None
@@ -67,17 +67,17 @@ def _with_one_thread(delayed_fits: list[Any]) -> list[Any]:
     return fits
 
 
-class GridSearchCV(OnProcesses, model_selection.GridSearchCV):
+class GridSearchCV(ProgressMixin, model_selection.GridSearchCV):
     """scikit-learn's ``GridSearchCV``; its fits are counted as they are done."""
 
 
-class RandomizedSearchCV(OnProcesses, model_selection.RandomizedSearchCV):
+class RandomizedSearchCV(ProgressMixin, model_selection.RandomizedSearchCV):
     """scikit-learn's ``RandomizedSearchCV``; its fits are counted as they are done."""
 
 
-class HalvingGridSearchCV(OnProcesses, model_selection.HalvingGridSearchCV):
+class HalvingGridSearchCV(ProgressMixin, model_selection.HalvingGridSearchCV):
     """scikit-learn's ``HalvingGridSearchCV``; its fits are counted as they are done."""
 
 
-class HalvingRandomSearchCV(OnProcesses, model_selection.HalvingRandomSearchCV):
+class HalvingRandomSearchCV(ProgressMixin, model_selection.HalvingRandomSearchCV):
     """scikit-learn's ``HalvingRandomSearchCV``; its fits are counted as they are done."""

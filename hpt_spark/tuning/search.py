@@ -16,7 +16,7 @@ from hpt_spark.spark.session import spark_session
 from hpt_spark.storage import FolderLock
 from hpt_spark.tuning.estimators import build_estimator, check_grids, check_resource, check_scoring
 from hpt_spark.tuning.reasons import reason_of, reason_of_most
-from hpt_spark.tuning.strategies import CLASS_NAMES, arguments_of, check_resources
+from hpt_spark.tuning.strategies import CLASS_NAMES, check_resources, search_arguments
 
 
 def checked_estimator(settings: SearchSection) -> Any:
@@ -79,7 +79,7 @@ def run_search(
 
         search_class = getattr(joblib_backend, CLASS_NAMES[settings.strategy])
         begin()
-        return _timed_fit(search_class(estimator, n_jobs=settings.n_jobs, **arguments_of(settings)), X, y)
+        return _timed_fit(search_class(estimator, n_jobs=settings.n_jobs, **search_arguments(settings)), X, y)
 
     from hpt_spark.search import search_cv
 
@@ -90,7 +90,7 @@ def run_search(
             sc=session.sparkContext,
             journal=journal,
             max_time=settings.max_time,
-            **arguments_of(settings),
+            **search_arguments(settings),
         )
         search.journal_lock = lock
         begin()
@@ -113,7 +113,7 @@ def _timed_fit(search: Any, X: Any, y: Any) -> tuple[Any, float]:
         reason = reason_of_most(str(error)) if all_failed else reason_of("".join(format_exception_only(error)))
         remedy = "correct search.param_grid or search.estimator_params."
         raise ConfigError(f"{failed} with: {reason.rstrip('.')}; {remedy}") from error
-    out_of_time = getattr(search, "partial", False)
+    out_of_time = getattr(search, "incomplete_", False)
     if not out_of_time and np.isnan(search.cv_results_["mean_test_score"]).all():
         raise ConfigError(
             f"search.scoring={search.scoring} gives no candidate a score (above it says why); choose one that suits "

@@ -18,7 +18,7 @@ CLASS_NAMES = {
 }
 
 
-def arguments_of(settings: SearchSection) -> dict[str, Any]:
+def search_arguments(settings: SearchSection) -> dict[str, Any]:
     """Return the arguments of the search class that `settings` name, without the estimator.
 
     A random state is always given: a search that draws other candidates each time could not be
@@ -49,7 +49,7 @@ def arguments_of(settings: SearchSection) -> dict[str, Any]:
     return {**common, **halving, "param_distributions": distributions, "n_candidates": settings.n_iter}
 
 
-def without_effect(settings: SearchSection) -> set[str]:
+def unused_settings(settings: SearchSection) -> set[str]:
     """Return the names of the settings that the strategy does not use: whatever they are, the results are the same."""
     draws, halves = settings.strategy in DRAWING, settings.strategy in HALVING
     unused = set() if draws else {"n_iter"}

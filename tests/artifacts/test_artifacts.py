@@ -17,7 +17,7 @@ from xgboost import XGBClassifier
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import RESULTS, differing_keys
-from hpt_spark.artifacts.search_results import load_model, model_file, plain, sweeping_results, write_cv_results
+from hpt_spark.artifacts.search_results import json_safe, load_model, model_file, sweeping_results, write_cv_results
 from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_submission
 from hpt_spark.errors import InputError
 from tests.artifacts.searches import SETTINGS, a_design, finished, searched
@@ -76,7 +76,7 @@ def test_the_design_of_a_running_search_is_not_replaced(run):
 
 def test_a_search_that_ran_out_of_time_is_not_finished(run):
     search, design = searched(), run.load_design()
-    search.partial, search.reuse = True, {"fits": 6}
+    search.incomplete_, search.fit_counts_ = True, {"fits": 6}
     plan = plan_of(SETTINGS, design)
     finish_search(run, plan, search, 1.0, design)
     assert not run.is_finished(plan, overwrite=False)
@@ -209,14 +209,14 @@ def test_the_sweeping_results_are_the_scenarios_text():
 
 def test_plain_values_are_pythons():
     value = {"a": np.float64(0.5), "b": [np.int32(1), (np.bool_(True), None)], "c": np.array([1, 2]), "d": LinearSVC()}
-    found = plain(value)
+    found = json_safe(value)
     assert found == {"a": 0.5, "b": [1, [True, None]], "c": [1, 2], "d": "LinearSVC()"}
     assert json.loads(json.dumps(found)) == found
 
 
 def test_what_json_has_no_number_for_is_a_text():
     value = {"a": [float("nan"), np.float32("inf")], "b": np.array([-np.inf, 1.0]), "c": np.float64("nan")}
-    assert plain(value) == {"a": ["nan", "inf"], "b": ["-inf", 1.0], "c": "nan"}
+    assert json_safe(value) == {"a": ["nan", "inf"], "b": ["-inf", 1.0], "c": "nan"}
 
 
 def test_a_table_shows_nan_as_scikit_learn_does():

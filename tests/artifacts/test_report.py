@@ -127,7 +127,7 @@ def test_a_search_that_ended_early_says_so(run, capsys):
     assert PARTIAL not in capsys.readouterr().out
     assert html.escape(PARTIAL) not in (run.folder.path / "report.html").read_text(encoding="utf-8")
     search, design = searched(), run.load_design()
-    search.partial = True
+    search.incomplete_ = True
     finish_search(run, plan_of(SETTINGS, design), search, 1.0, design)
     announce(run)
     assert PARTIAL in capsys.readouterr().out.splitlines()

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpt_spark.features.apps import DevicesOfEvents
-from hpt_spark.features.counts import Counts, are_among, rows_read, without_device
+from hpt_spark.features.counts import Counts, isin_sorted, rows_read, without_device
 from hpt_spark.features.events import HOURS_OF_WEEK, TERMS, counted_moments
 from hpt_spark.features.packed import packed_rows, packed_tallies, tallies_in
-from hpt_spark.features.terms import TermsOfItems, shares
+from hpt_spark.features.terms import ItemTerms, shares
 
 NUMBERS = st.sampled_from([-(2**63), -3, 0, 1, 7, 2**63 - 1])
 PAIRS = st.lists(st.tuples(NUMBERS, NUMBERS), max_size=30)
@@ -33,7 +33,7 @@ def as_counter(counts):
     return dict(listed)
 
 
-def moments(pairs):
+def event_hours(pairs):
     return counted_moments(columns(pairs, "device_id", "hour_of_week"))
 
 
@@ -41,7 +41,7 @@ def moments(pairs):
 def test_counts_of_parts_add_up_to_the_counts_of_all(pairs, cuts):
     known = np.array([-3, 1, 2**63 - 1])
     edges = [0, *sorted(cut for cut in cuts if cut < len(pairs)), len(pairs)]
-    parts = [moments(pairs[begin:end]).per_device(known).to_arrow() for begin, end in itertools.pairwise(edges)]
+    parts = [event_hours(pairs[begin:end]).per_device(known).to_arrow() for begin, end in itertools.pairwise(edges)]
     (rows,) = pa.Table.from_batches(parts).combine_chunks().to_batches() or [parts[0]]
     together = Counts.of_arrow(rows).per_device(known)
     assert as_counter(together) == Counter(pair for pair in pairs if pair[0] in known)
@@ -50,7 +50,7 @@ def test_counts_of_parts_add_up_to_the_counts_of_all(pairs, cuts):
 
 @given(pairs=st.lists(st.tuples(NUMBERS, st.integers(0, 167)), max_size=20), read=st.lists(st.integers(1, 2**40)))
 def test_rows_that_were_read_travel_beside_the_counts(pairs, read):
-    counts = moments(pairs).to_arrow()
+    counts = event_hours(pairs).to_arrow()
     together = pa.Table.from_batches([counts, *map(without_device, read)])
     (mixed,) = together.take(np.random.default_rng(0).permutation(len(together))).combine_chunks().to_batches() or [
         counts
@@ -90,7 +90,7 @@ def test_app_events_are_counted_as_by_a_join(events, app_events):
 
 @given(bearers=PAIRS, pairs=PAIRS)
 def test_shares_are_those_of_the_items_that_bear_a_term(bearers, pairs):
-    terms = TermsOfItems.of_pairs(*columns(bearers, "item", "term").columns)
+    terms = ItemTerms.of_pairs(*columns(bearers, "item", "term").columns)
     known = np.unique([device for device, _ in pairs]).astype(np.int64)
     counts = (
         DevicesOfEvents(known, np.arange(len(known)), known)
@@ -111,8 +111,8 @@ def test_shares_are_those_of_the_items_that_bear_a_term(bearers, pairs):
 
 @given(labels=PAIRS, categories=PAIRS)
 def test_terms_of_terms_are_borne_once(labels, categories):
-    through = TermsOfItems.of_pairs(*columns(labels, "item", "term").columns).through(
-        TermsOfItems.of_pairs(*columns(categories, "item", "term").columns)
+    through = ItemTerms.of_pairs(*columns(labels, "item", "term").columns).compose(
+        ItemTerms.of_pairs(*columns(categories, "item", "term").columns)
     )
     expected = {(app, category) for app, label in labels for other, category in categories if label == other}
     for app, row in zip(through.items.tolist(), through.of(through.items).toarray()):
@@ -128,12 +128,12 @@ INTEGERS = st.integers(-(2**63), 2**63 - 1)
 @given(values=st.lists(INTEGERS | st.integers(-3, 3)), known=st.lists(INTEGERS | st.integers(-3, 3)))
 def test_what_is_among_the_known_is_found(values, known):
     values, known = np.array(values, np.int64), np.unique(np.array(known, np.int64))
-    np.testing.assert_array_equal(are_among(values, known), np.isin(values, known))
+    np.testing.assert_array_equal(isin_sorted(values, known), np.isin(values, known))
 
 
 @pytest.mark.parametrize("items", [[], [5]])
 def test_an_unknown_item_bears_no_term(items):
-    terms = TermsOfItems.of_pairs(*columns([(item, 1) for item in items], "item", "term").columns)
+    terms = ItemTerms.of_pairs(*columns([(item, 1) for item in items], "item", "term").columns)
     assert terms.of(np.array([-9, 6])).nnz == 0
 
 

@@ -45,7 +45,7 @@ def run_dir(tmp_path):
         classes=["a", "b", "c", "d", "e", "f"],
         facts={"blocks": {}},
     )
-    with RunDirectory(str(tmp_path / "run")).folder.replacing("design") as folder:
+    with RunDirectory(str(tmp_path / "run")).folder.atomic_dir("design") as folder:
         design.save(folder)
     return tmp_path / "run"
 

@@ -79,7 +79,7 @@ class Jobs:
 def give_design(jobs: Jobs, run: str, folder: Path) -> None:
     """Put the design that is in the place's run into another run."""
     design = fetched(f"{jobs.place}/run/design", folder / "design")
-    with open_folder(run).replacing("design") as path:
+    with open_folder(run).atomic_dir("design") as path:
         shutil.copytree(design, path, dirs_exist_ok=True)
     shutil.rmtree(design)
 

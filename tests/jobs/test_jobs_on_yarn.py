@@ -131,11 +131,11 @@ def slow_tune(yarn: Submitted, run: str, tmp_path: Path, *options: str) -> subpr
     """Start a search that takes a while, on a copy of the design; with `options`, beside the results of another one."""
     whole = fetched(f"{yarn.place}/run", tmp_path / f"copy-for-{run.rpartition('/')[2]}")
     for folder in ("design", "journal") if options else ("design",):
-        with open_folder(run).replacing(folder) as path:
+        with open_folder(run).atomic_dir(folder) as path:
             for file in (whole / folder).iterdir():
                 file.rename(path / file.name)
     for file in [file for file in whole.iterdir() if options and file.is_file()]:
-        with open_folder(run).writing(file.name) as path:
+        with open_folder(run).atomic_write(file.name) as path:
             path.write_bytes(file.read_bytes())
     return yarn.start("tune", f"run.dir={run}", f"search.param_grid={json.dumps(SLOW_GRID)}", options=options)
 

@@ -69,7 +69,7 @@ def searching(generation: float, trained: list[int], partial: bool = False, dies
 
 
 def quick_page(run: RunDirectory, manifest: object) -> None:
-    with run.folder.writing("report.html") as path:
+    with run.folder.atomic_write("report.html") as path:
         path.touch()
 
 

@@ -9,11 +9,11 @@ from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 
 from hpt_spark.search.evaluation import evaluation_of
-from hpt_spark.search.execution.worker import Bench
-from hpt_spark.search.fit_groups import paths_of
+from hpt_spark.search.execution.worker import WorkerCache
+from hpt_spark.search.fit_groups import group_fits
 from hpt_spark.search.planning.cost import start_order
 from hpt_spark.search.sklearn_compat import replace_parallel
-from hpt_spark.search.warm_start import Trainings
+from hpt_spark.search.warm_start import WarmStarts
 
 
 class InProcess:
@@ -22,8 +22,13 @@ class InProcess:
     threads = None
 
     def fit(self, X, y=None, **params):
-        self.trainings, self.bench, self.starts, self.built = Trainings(getattr(self, "resource", None)), Bench(), 0, 0
-        self.paths = self.cuts = 0
+        self.warm_starts, self.cache, self.starts, self.built = (
+            WarmStarts(getattr(self, "resource", None)),
+            WorkerCache(),
+            0,
+            0,
+        )
+        self.paths = self.fold_slices = 0
         return super().fit(X, y, **params)
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
@@ -33,16 +38,16 @@ class InProcess:
 
     def _run_fits(self, delayed_fits):
         evaluation, _ = evaluation_of(delayed_fits)
-        evaluation = self.trainings.continued_by(dataclasses.replace(evaluation, threads=self.threads))
-        self.starts += len(evaluation.starts)
+        evaluation = self.warm_starts.continued_by(dataclasses.replace(evaluation, threads=self.threads))
+        self.starts += len(evaluation.checkpoints)
         found = {}
-        paths = paths_of(evaluation, evaluation.fits)
+        paths = group_fits(evaluation, evaluation.fits)
         for path in (paths[at] for at in start_order(paths, 1)):
-            result = pickle.loads(pickle.dumps(self.bench.run(evaluation, path)))
+            result = pickle.loads(pickle.dumps(self.cache.run(evaluation, path)))
             self.paths, self.built = self.paths + 1, self.built + result.matrices
-            self.cuts += result.cuts
+            self.fold_slices += result.fold_slices
             if result.checkpoint is not None:
-                self.trainings.keep(evaluation, path, result.checkpoint)
+                self.warm_starts.keep(evaluation, path, result.checkpoint)
             for fit, scores in result.results:
                 if isinstance(scores, BaseException):
                     raise scores

@@ -114,4 +114,4 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with spark_session("killed", SparkSection(master=the_plan["master"], conf=the_plan["conf"])) as session:
         ended = run(the_plan, session)
-    Path(the_plan["out"]).write_bytes(pickle.dumps((scores_of(ended), ended.reuse, ended.partial)))
+    Path(the_plan["out"]).write_bytes(pickle.dumps((scores_of(ended), ended.fit_counts_, ended.incomplete_)))

@@ -66,7 +66,7 @@ tell("none", search_of("untouched"))
 again = started()
 tell("stopped context beside an active one", search_of("untouched", sc=spark))
 search = search_of("stop").fit(X, y)
-told["resumed"], told["fits"] = search.reuse["resumed"], search.reuse["fits"]
+told["resumed"], told["fits"] = search.fit_counts_["resumed"], search.fit_counts_["fits"]
 theirs = model_selection.GridSearchCV(Misbehaving(), {"number": GRID["number"]}, cv=2, refit=False).fit(X, y)
 told["equal"] = bool(np.array_equal(*(one.cv_results_["mean_test_score"] for one in (search, theirs))))
 ended_under("java stop", search_of("java stop"), again.sparkContext._jsc.sc().stop)

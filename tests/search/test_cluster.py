@@ -150,7 +150,7 @@ def test_nothing_is_left_after_an_error_or_ctrl_c(cluster, context, marks):
     interrupt.start()
     with pytest.warns(UserWarning, match="ended early"):
         search = GridSearchCV(Misbehaving(), grid, cv=2, refit=False, sc=context).fit(data, target)
-    assert search.partial
+    assert search.incomplete_
     assert_nothing_is_left(cluster, context, before)
     assert standalone.wait_until(lambda: not [p for p in cluster.processes("fits") if p.cpu_percent(0.1) > 90])
 

@@ -179,7 +179,7 @@ def test_an_early_end_does_not_wait_for_nodes_that_hang(cluster, encrypting, mar
     monkeypatch.setattr(SparkRunner, "release", noted)
     with pytest.warns(UserWarning, match="ended early"):
         search.fit(*large)
-    assert search.partial
+    assert search.incomplete_
     assert np.isfinite(search.cv_results_["mean_test_score"][:2]).all()
     assert max(released) < 1.5, "the slots are free two seconds after a job was cancelled, and later"
 

@@ -32,7 +32,7 @@ from sklearn.preprocessing import StandardScaler
 import hpt_spark
 from hpt_spark import GridSearchCV, HalvingGridSearchCV
 from hpt_spark.errors import HptSparkError, InputError, MissingDependencyError, SparkEndedError
-from hpt_spark.search.execution.spark_job import WorkerDiedError, explained
+from hpt_spark.search.execution.spark_job import WorkerDiedError, translate_job_error
 
 sys.path.insert(0, str(Path(__file__).parent))
 from misbehaving import Misbehaving
@@ -278,8 +278,8 @@ def test_each_outer_fold_has_a_folder_of_its_own_in_the_journal_and_resumes_from
         np.testing.assert_array_equal(found["test_score"], expected["test_score"])
     assert len(folders) == 3
     assert sub_folders(tmp_path) == folders
-    assert [one.reuse["resumed"] for one in first["estimator"]] == [0, 0, 0]
-    assert [one.reuse["resumed"] for one in second["estimator"]] == [4, 4, 4]
+    assert [one.fit_counts_["resumed"] for one in first["estimator"]] == [0, 0, 0]
+    assert [one.fit_counts_["resumed"] for one in second["estimator"]] == [4, 4, 4]
     assert not list(tmp_path.rglob("lock*"))
 
 
@@ -347,7 +347,7 @@ def test_a_job_that_somebody_cancels_is_told_and_the_search_goes_on_later(spark,
     assert not re.search(r"\n|\.java|SQLSTATE|Exception", str(error.value))
     if how == "all jobs" and with_journal:
         search = GridSearchCV(Misbehaving(), {**grid, "how": ["naps"]}, **arguments).fit(X, y)
-        assert search.reuse["resumed"] + search.reuse["trainings"] == 80
+        assert search.fit_counts_["resumed"] + search.fit_counts_["trainings"] == 80
         theirs = model_selection.GridSearchCV(Misbehaving(), {"number": list(range(40))}, cv=2, refit=False).fit(X, y)
         np.testing.assert_array_equal(search.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
 
@@ -401,7 +401,7 @@ class ToldError(Py4JJavaError):
     ],
 )
 def test_a_failed_job_is_told_in_a_sentence(error, kind, message):
-    told = explained(error, is_local=False)
+    told = translate_job_error(error, is_local=False)
     assert type(told) is kind
     assert message in str(told)
     assert "\n" not in str(told)

@@ -63,7 +63,7 @@ def fits_that_run(marks):
 
 def assert_the_rest_is_kept(search):
     theirs = model_selection.GridSearchCV(Misbehaving(), {"number": [1, 2]}, cv=ONE_FOLD, refit=False).fit(X, y)
-    assert search.partial
+    assert search.incomplete_
     np.testing.assert_array_equal(
         search.cv_results_["mean_test_score"], [*theirs.cv_results_["mean_test_score"], *[np.nan] * 6]
     )

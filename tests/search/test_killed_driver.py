@@ -53,9 +53,9 @@ def kill_and_go_on(spark, folder, kind, arguments, seed, kills):
     for name in os.listdir(plan["marks"]):
         os.unlink(os.path.join(plan["marks"], name))
     search = searching.run(plan, spark)
-    assert search.reuse["fits"] == fits
-    assert search.reuse["resumed"] == finished
-    assert search.reuse["trainings"] == fits - finished
+    assert search.fit_counts_["fits"] == fits
+    assert search.fit_counts_["resumed"] == finished
+    assert search.fit_counts_["trainings"] == fits - finished
     assert sum(misbehaving.fits_marked(plan["marks"]).values()) == fits - finished, "only missing fits run"
     searching.assert_same_scores(searching.scores_of(search), plan)
     assert not [name for name in os.listdir(plan["journal"]) if name.startswith(("lock", ".writing"))]
@@ -88,5 +88,5 @@ def test_ctrl_c_ends_with_what_is_there_and_the_rest_can_be_had_later(spark, tmp
     assert 0 < is_there.sum() < 8
     assert not [name for name in os.listdir(plan["journal"]) if name.startswith("lock")]
     search = searching.run(plan, spark)
-    assert search.reuse["resumed"] + search.reuse["trainings"] == FITS_OF_GRID
+    assert search.fit_counts_["resumed"] + search.fit_counts_["trainings"] == FITS_OF_GRID
     searching.assert_same_scores(searching.scores_of(search), plan)

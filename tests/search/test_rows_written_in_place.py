@@ -191,16 +191,16 @@ def test_what_only_reads_shares_its_rows_and_what_may_write_does_not():
     bare, piped = XGBClassifier(n_jobs=1), Pipeline([("scale", StandardScaler()), ("boost", XGBClassifier(n_jobs=1))])
     grid = {"max_depth": [2, 3], "n_estimators": [2, 4]}
     piped_grid = {f"boost__{name}": values for name, values in grid.items()}
-    assert GridSearchCV(bare, grid, cv=FOLDS, scoring="accuracy").fit(DENSE, TARGET).cuts == len(FOLDS)
-    assert GridSearchCV(bare, grid, cv=FOLDS, scoring=writes_rows).fit(DENSE.copy(), TARGET).cuts == len(FOLDS)
-    assert GridSearchCV(piped, piped_grid, cv=FOLDS).fit(DENSE.copy(), TARGET).cuts == 2 * len(FOLDS)
+    assert GridSearchCV(bare, grid, cv=FOLDS, scoring="accuracy").fit(DENSE, TARGET).fold_slices == len(FOLDS)
+    assert GridSearchCV(bare, grid, cv=FOLDS, scoring=writes_rows).fit(DENSE.copy(), TARGET).fold_slices == len(FOLDS)
+    assert GridSearchCV(piped, piped_grid, cv=FOLDS).fit(DENSE.copy(), TARGET).fold_slices == 2 * len(FOLDS)
 
 
 def test_an_estimator_that_scoring_changes_is_fitted_candidate_by_candidate():
     estimator = Pipeline([("counts", Counts()), ("boost", XGBClassifier(n_jobs=1, max_depth=2))])
     search = GridSearchCV(estimator, {"boost__n_estimators": [2, 4, 6]}, cv=FOLDS, refit=False)
     search.fit(DENSE.copy(), TARGET)
-    assert search.bench.fits_one_by_one
+    assert search.cache.fits_one_by_one
 
 
 class KeepsAParameter(ClassifierMixin, BaseEstimator):

@@ -63,9 +63,9 @@ def test_a_path_is_trained_once_and_a_fold_is_cut_once_per_worker(spark):
         refit="accuracy",
         return_train_score=True,
     )
-    assert search.reuse["fits"] == 36
-    assert search.reuse["trainings"] == 12
-    assert search.reuse["cuts"] == search.reuse["matrices"] <= 3 * 2
+    assert search.fit_counts_["fits"] == 36
+    assert search.fit_counts_["trainings"] == 12
+    assert search.fit_counts_["fold_slices"] == search.fit_counts_["matrices"] <= 3 * 2
     assert search.best_estimator_.n_estimators == search.best_params_["n_estimators"]
 
 
@@ -128,7 +128,7 @@ def test_sample_weights_are_cut_like_the_rows(spark):
     ours = GridSearchCV(estimator, grid, cv=3, sc=spark).fit(X, y, sample_weight=weights)
     theirs = model_selection.GridSearchCV(estimator, grid, cv=3).fit(X, y, sample_weight=weights)
     assert_same_scores(ours, theirs)
-    assert ours.reuse["trainings"] == 3
+    assert ours.fit_counts_["trainings"] == 3
 
 
 def test_pipelines_randomized_halving_and_old_interface(spark):
@@ -207,7 +207,7 @@ def test_a_search_that_runs_out_of_time_ends_with_what_it_has(spark, tmp_path):
     search = GridSearchCV(Misbehaving(), {"how": ["fits", "sleeps"]}, cv=2, max_time=8, sc=spark)
     with pytest.warns(UserWarning, match="ended early: 2 of 4 fits are missing"):
         search.fit(X, y)
-    assert search.partial
+    assert search.incomplete_
     assert search.best_params_ == {"how": "fits"}
     for journal, way_on in (
         (None, "Give it more time"),
@@ -228,8 +228,8 @@ def test_a_search_goes_on_from_its_journal(spark, tmp_path):
     assert not [name for name in os.listdir(journal) if name.startswith("lock")]
     (marks / "second").touch()
     search = GridSearchCV(Misbehaving(), grid, **arguments).fit(X, y)
-    assert search.reuse["resumed"] >= 1
-    assert search.reuse["trainings"] == 4 - search.reuse["resumed"]
+    assert search.fit_counts_["resumed"] >= 1
+    assert search.fit_counts_["trainings"] == 4 - search.fit_counts_["resumed"]
     theirs = model_selection.GridSearchCV(Misbehaving(), grid, cv=2, refit=False).fit(X, y)
     assert_same_scores(search, theirs)
 

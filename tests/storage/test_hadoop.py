@@ -127,32 +127,32 @@ def test_without_spark_there_is_no_way_to_it(monkeypatch):
 
 def test_a_whole_file_system_is_not_replaced(spark):
     with pytest.raises(InputError, match=r"^file: cannot be replaced as a whole: name a folder in it$"):
-        with HadoopFolder.open("file:///").replacing():
+        with HadoopFolder.open("file:///").atomic_dir():
             pass
 
 
 def test_a_folder_in_which_one_may_not_write(hdfs, spark):
     """Another user of HDFS than the one who started it is not its superuser."""
     jvm, conf = spark.sparkContext._jvm, spark.sparkContext._jsc.hadoopConfiguration()
-    with HadoopFolder.open(f"{hdfs}/mine").writing("a") as path:
+    with HadoopFolder.open(f"{hdfs}/mine").atomic_write("a") as path:
         path.write_text("text")
     user = jvm.org.apache.hadoop.security.UserGroupInformation.createRemoteUser("somebody")
     files = HadoopFiles(f"{hdfs}/mine")
     files._files = jvm.org.apache.hadoop.fs.FileSystem.get(files._path(hdfs).toUri(), conf, user.getUserName())
     folder = HadoopFolder(files, f"{hdfs}/mine")
     with pytest.raises(InputError, match=r"cannot be used \(AccessControlException.*: ask for the right to use it"):
-        with folder.writing("b") as path:
+        with folder.atomic_write("b") as path:
             path.write_text("text")
     assert HadoopFolder.open(f"{hdfs}/mine").list() == ["a"]
 
 
 def test_a_quota_that_is_used_up(hdfs, spark):
     folder = HadoopFolder.open(f"{hdfs}/small")
-    with folder.writing("a") as path:
+    with folder.atomic_write("a") as path:
         path.write_text("text")
     folder._files._files.setQuota(folder._files._path(f"{hdfs}/small"), 100, 1 << 20)  # names, bytes
     with pytest.raises(InputError, match=r"cannot be used \(DSQuotaExceededException.*: free some space there"):
-        with folder.writing("b") as path:
+        with folder.atomic_write("b") as path:
             path.write_bytes(bytes(2 << 20))
     assert folder._files.names(f"{hdfs}/small") == ["a"]
 
@@ -161,11 +161,11 @@ def test_a_quota_that_is_used_up(hdfs, spark):
 
 
 def test_a_failed_upload_leaves_nothing(place, tmp_path, scratch):
-    with place.writing("a") as path:
+    with place.atomic_write("a") as path:
         path.write_text("old")
-    with pytest.raises(FileNotFoundError), place.writing("a") as path:
+    with pytest.raises(FileNotFoundError), place.atomic_write("a") as path:
         path.unlink()
-    with pytest.raises(FileNotFoundError), place.writing("b") as path:
+    with pytest.raises(FileNotFoundError), place.atomic_write("b") as path:
         path.unlink()
     assert visible(tmp_path) == {"run/a"}
     with place.reading("a") as path:
@@ -173,10 +173,10 @@ def test_a_failed_upload_leaves_nothing(place, tmp_path, scratch):
 
 
 def test_nothing_stays_on_this_machine(place, scratch):
-    with place.writing("a") as path:
+    with place.atomic_write("a") as path:
         assert path.is_relative_to(scratch)
         path.write_text("text")
-    with place.replacing("design") as path:
+    with place.atomic_dir("design") as path:
         (path / "b").write_text("text")
     assert list(scratch.iterdir()) == []
     for name in ("a", "design", "."):
@@ -186,9 +186,9 @@ def test_nothing_stays_on_this_machine(place, scratch):
 
 
 def test_a_folder_written_file_by_file_is_never_whole_on_this_machine(place, scratch):
-    with place.refilling("tables") as staging:
+    with place.staged_dir("tables") as staging:
         for number in range(3):
-            with staging.writing(f"events/part-{number}") as path:
+            with staging.atomic_write(f"events/part-{number}") as path:
                 path.write_text("text")
                 assert len([file for file in scratch.rglob("*") if file.is_file()]) == 1
             assert list(scratch.iterdir()) == []
@@ -197,9 +197,9 @@ def test_a_folder_written_file_by_file_is_never_whole_on_this_machine(place, scr
 
 
 def test_of_two_that_replace_a_folder_at_the_same_time_one_is_there_whole(place):
-    with place.replacing("design") as one:
+    with place.atomic_dir("design") as one:
         (one / "a").write_text("one")
-        with place.replacing("design") as other:
+        with place.atomic_dir("design") as other:
             (other / "a").write_text("other")
             (other / "b").write_text("other")
     with place.reading("design") as path:
@@ -209,7 +209,7 @@ def test_of_two_that_replace_a_folder_at_the_same_time_one_is_there_whole(place)
 
 
 def test_a_folder_that_comes_back_just_before_the_rename_is_not_renamed_into(place, monkeypatch):
-    with place.replacing("design") as path:
+    with place.atomic_dir("design") as path:
         (path / "a").write_text("old")
     exists, put_back = HadoopFiles.exists, []
 
@@ -222,7 +222,7 @@ def test_a_folder_that_comes_back_just_before_the_rename_is_not_renamed_into(pla
         return there
 
     monkeypatch.setattr(HadoopFiles, "exists", exists_and_is_put_back)
-    with place.replacing("design") as path:
+    with place.atomic_dir("design") as path:
         (path / "a").write_text("new")
     assert len(put_back) == 1
     with place.reading("design") as path:
@@ -232,7 +232,7 @@ def test_a_folder_that_comes_back_just_before_the_rename_is_not_renamed_into(pla
 
 
 def test_what_a_killed_run_left_is_removed_when_it_is_old(place, tmp_path):
-    with place.writing("a") as path:
+    with place.atomic_write("a") as path:
         path.write_text("text")
     old, young = tmp_path / "run" / ".writing.1.model.ubj", tmp_path / "run" / ".writing.2.model.ubj"
     gone = tmp_path / "run" / ".deleted.3.design"
@@ -241,6 +241,6 @@ def test_what_a_killed_run_left_is_removed_when_it_is_old(place, tmp_path):
         path.write_text("half")
     for path in (old, gone):
         os.utime(path, (time.time() - 2 * DAY,) * 2)
-    with HadoopFolder.open(place.uri).writing("b") as path:
+    with HadoopFolder.open(place.uri).atomic_write("b") as path:
         path.write_text("text")
     assert visible(tmp_path) == {"run/a", "run/b", "run/.writing.2.model.ubj"}

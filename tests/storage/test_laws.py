@@ -18,7 +18,7 @@ from hpt_spark.storage.hadoop_files import HadoopFiles
 
 
 def write(folder: Folder, name: str, text: str) -> None:
-    with folder.writing(name) as path:
+    with folder.atomic_write(name) as path:
         path.write_text(text)
 
 
@@ -41,7 +41,7 @@ def test_whether_a_folder_can_be_written_is_found_without_a_trace(place):
 
 def test_a_file_appears_under_its_name_when_it_is_whole(place):
     folder = place.open()
-    with folder.writing("model.ubj") as path:
+    with folder.atomic_write("model.ubj") as path:
         path.write_text("half")
         assert not folder.exists("model.ubj")
         assert folder.list() == []
@@ -53,7 +53,7 @@ def test_a_file_appears_under_its_name_when_it_is_whole(place):
 
 
 def test_the_temporary_file_keeps_its_extension_because_writers_go_by_it(place):
-    with place.open().writing("design/X_train.npz") as path:
+    with place.open().atomic_write("design/X_train.npz") as path:
         assert path.name.endswith("X_train.npz")
         path.write_text("numbers")
     assert place.contents() == {"run/design/X_train.npz": "numbers"}
@@ -63,7 +63,7 @@ def test_the_temporary_file_keeps_its_extension_because_writers_go_by_it(place):
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(place, error):
     folder = place.open()
     write(folder, "report.html", "old")
-    with pytest.raises(type(error)), folder.writing("report.html") as path:
+    with pytest.raises(type(error)), folder.atomic_write("report.html") as path:
         path.write_text("new")
         raise error
     assert place.contents() == {"run/report.html": "old"}
@@ -97,7 +97,7 @@ def test_where_messages_say_that_a_file_is(place):
 def test_a_folder_is_replaced_whole(place):
     place.fill("run/design", kept="old", dropped="old")
     folder = place.open()
-    with folder.replacing("design") as path:
+    with folder.atomic_dir("design") as path:
         (path / "kept").write_text("new")
         (path / "below").mkdir()
         (path / "below" / "added").write_text("new")
@@ -108,14 +108,14 @@ def test_a_folder_is_replaced_whole(place):
 
 def test_a_folder_can_replace_itself(place):
     place.fill("tables", old="old")
-    with place.open("tables").replacing() as path:
+    with place.open("tables").atomic_dir() as path:
         (path / "new").write_text("new")
     assert place.contents() == {"tables/new": "new"}
 
 
 def test_a_folder_is_replaced_whole_file_by_file(place):
     place.fill("tables", old="old")
-    with place.open("tables").refilling() as staging:
+    with place.open("tables").staged_dir() as staging:
         assert staging.list() == []
         write(staging, "events/part-00000.parquet", "new")
         assert read(place.open("tables"), "old") == "old"
@@ -187,7 +187,7 @@ def test_a_process_killed_at_any_change_leaves_the_old_folder_or_the_new_one(pla
         folder = place.open(name)
         with monkeypatch.context() as patched:
             done = kill_at_change(patched, place, number)
-            with suppress(Killed), folder.replacing("design") as path:
+            with suppress(Killed), folder.atomic_dir("design") as path:
                 (path / "one").write_text("new")
                 (path / "two").write_text("new")
         with place.open(name).reading("design") as path:
@@ -225,7 +225,7 @@ def test_an_interrupt_at_any_moment_leaves_nothing_behind(place, monkeypatch):
         ctrl_c = threading.Timer(random.uniform(0.01, 0.15), os.kill, (os.getpid(), signal.SIGINT))
         ctrl_c.start()
         deadline = time.monotonic() + 60
-        with pytest.raises(KeyboardInterrupt), place.open().refilling(f"folder-{number}") as staging:
+        with pytest.raises(KeyboardInterrupt), place.open().staged_dir(f"folder-{number}") as staging:
             while time.monotonic() < deadline:
                 write(staging, f"part/{time.monotonic_ns()}", "text")
         ctrl_c.join()
@@ -248,7 +248,7 @@ def test_a_reader_that_puts_the_old_folder_back_does_not_stop_the_writer(place):
     reader.start()
     try:
         for turn in range(100 if place.kind == "local" else 10):
-            with folder.replacing("design") as path:
+            with folder.atomic_dir("design") as path:
                 (path / "turn").write_text(str(turn))
             assert read(folder, "design/turn") == str(turn)
     finally:

@@ -20,7 +20,7 @@ from hpt_spark.storage.local import LocalFolder
 
 
 def write(folder: Folder, name: str, text: str) -> None:
-    with folder.writing(name) as path:
+    with folder.atomic_write(name) as path:
         path.write_text(text)
 
 
@@ -57,7 +57,7 @@ def test_a_file_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
 
 def test_what_a_killed_run_left_is_not_part_of_the_next_file(tmp_path):
     (tmp_path / ".writing.a").write_text("a text of a run that was killed")
-    with open_folder(tmp_path).writing("a") as path, path.open("a") as file:
+    with open_folder(tmp_path).atomic_write("a") as path, path.open("a") as file:
         file.write("new")
     assert contents(tmp_path) == {"a": "new"}
 
@@ -68,7 +68,7 @@ def test_what_a_killed_run_left_is_not_part_of_the_next_file(tmp_path):
 def test_a_link_to_a_folder_stays_a_link(tmp_path):
     fill(tmp_path / "disk" / "tables", old="old")
     (tmp_path / "tables").symlink_to(tmp_path / "disk" / "tables")
-    with open_folder(tmp_path / "tables").replacing() as path:
+    with open_folder(tmp_path / "tables").atomic_dir() as path:
         fill(path, new="new")
     assert (tmp_path / "tables").is_symlink()
     assert contents(tmp_path / "disk" / "tables") == {"new": "new"}
@@ -79,7 +79,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path):
     fill(tmp_path / ".deleted.design", leftover="x")
     fill(tmp_path / ".replaced.design", leftover="x")
     fill(tmp_path / "design", old="old")
-    with open_folder(tmp_path).replacing("design") as path:
+    with open_folder(tmp_path).atomic_dir("design") as path:
         assert contents(path) == {}
         fill(path, new="new")
     assert contents(tmp_path) == {"design/new": "new"}
@@ -113,13 +113,13 @@ def writer_process(tmp_path):
 def test_two_processes_do_not_write_the_same_folder(tmp_path, writer_process):
     with (
         pytest.raises(InputError, match=r"design is being written by another process: wait until it ends"),
-        open_folder(tmp_path).replacing("design"),
+        open_folder(tmp_path).atomic_dir("design"),
     ):
         pass
     writer_process.kill()
     writer_process.wait()
     assert contents(tmp_path / "design") == {"old": "old"}
-    with open_folder(tmp_path).replacing("design") as path:
+    with open_folder(tmp_path).atomic_dir("design") as path:
         fill(path, new="new")
     assert contents(tmp_path) == {"design/new": "new"}
 
@@ -144,7 +144,7 @@ def test_a_handler_of_the_program_is_left_alone(tmp_path):
 
     before = signal.signal(signal.SIGTERM, own)
     try:
-        with open_folder(tmp_path).writing("a") as path:
+        with open_folder(tmp_path).atomic_write("a") as path:
             assert signal.getsignal(signal.SIGTERM) is own
             path.touch()
     finally:
@@ -213,7 +213,7 @@ def test_a_file_where_a_folder_is_needed(tmp_path):
 
 
 def test_a_full_disk(tmp_path):
-    with pytest.raises(InputError) as caught, open_folder(tmp_path).writing("a"), open("/dev/full", "w") as full:
+    with pytest.raises(InputError) as caught, open_folder(tmp_path).atomic_write("a"), open("/dev/full", "w") as full:
         full.write("text")
         full.flush()
     assert str(caught.value) == (
@@ -230,14 +230,14 @@ def test_a_folder_that_cannot_be_replaced(tmp_path, monkeypatch, number):
     folder = open_folder(tmp_path)
     monkeypatch.setattr(os, "rename", refuse)
     message = r"cannot write .*design \((Read-only|Device or resource busy)"
-    with pytest.raises(InputError, match=message), folder.replacing("design"):
+    with pytest.raises(InputError, match=message), folder.atomic_dir("design"):
         pass
 
 
 def test_an_error_of_the_caller_stays_what_it_is(tmp_path):
-    with pytest.raises(FileNotFoundError), open_folder(tmp_path).writing("a"):
+    with pytest.raises(FileNotFoundError), open_folder(tmp_path).atomic_write("a"):
         (tmp_path / "no" / "such").read_text()
-    with pytest.raises(PermissionError), open_folder(tmp_path).writing("a"):
+    with pytest.raises(PermissionError), open_folder(tmp_path).atomic_write("a"):
         raise PermissionError(errno.EACCES, "of something else")
 
 
@@ -307,11 +307,11 @@ def test_what_can_be_no_path_is_refused(tmp_path, monkeypatch, path, reason):
 
 def test_a_folder_with_the_longest_name_has_no_room_for_a_temporary_one(tmp_path):
     with pytest.raises(InputError, match="File name too long"):
-        with LocalFolder(tmp_path / ("a" * 255)).replacing():
+        with LocalFolder(tmp_path / ("a" * 255)).atomic_dir():
             pass
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="Linux has such a place")
 def test_a_place_that_takes_no_folder_is_refused():
-    with pytest.raises(InputError, match="cannot write /proc/run"), LocalFolder(Path("/proc/run")).replacing():
+    with pytest.raises(InputError, match="cannot write /proc/run"), LocalFolder(Path("/proc/run")).atomic_dir():
         pass

@@ -22,7 +22,7 @@ def folder(spark, tmp_path):
 
 
 def write(folder, holder: dict) -> None:
-    with folder.writing("lock-left.json") as path:
+    with folder.atomic_write("lock-left.json") as path:
         path.write_text(json.dumps(holder))
 
 
@@ -51,7 +51,7 @@ def test_the_second_driver_is_refused(folder):
 
 def test_a_renewal_that_fails_is_told_and_tried_again(folder, monkeypatch, caplog):
     monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 0.5)
-    fails, writing, written = [OSError("no answer")], folder.writing, []
+    fails, writing, written = [OSError("no answer")], folder.atomic_write, []
 
     def writing_but_once(name):
         if fails:

@@ -12,7 +12,7 @@ from sklearn.model_selection import HalvingGridSearchCV
 from hpt_spark.config.sections import SearchSection, SparkSection
 from hpt_spark.errors import ConfigError
 from hpt_spark.tuning.search import checked_estimator, run_search
-from hpt_spark.tuning.strategies import arguments_of
+from hpt_spark.tuning.strategies import search_arguments
 
 X, y = make_classification(160, 6, n_informative=4, random_state=0)
 SPARK = SparkSection(master="local[2]")
@@ -99,7 +99,7 @@ class _Kept:
 
 def test_a_distribution_has_the_bounds_that_were_given():
     drawn = {"a": {"uniform": [2, 5]}, "b": {"loguniform": [0.1, 10]}, "c": {"randint": [3, 5]}, "d": [1, 2]}
-    (found,) = arguments_of(settings(strategy="random", param_grid=drawn))["param_distributions"]
+    (found,) = search_arguments(settings(strategy="random", param_grid=drawn))["param_distributions"]
     assert found["a"].support() == (2, 5)
     assert found["b"].support() == (0.1, 10)
     assert set(found["c"].rvs(100, random_state=0)) == {3, 4}
@@ -134,7 +134,7 @@ def test_halving_without_room_is_refused_before_it_begins_where_scikit_learn_ref
     few_trees = {"n_estimators": 3} if "resource" not in given else {}
     halving = settings(strategy="halving", backend="joblib", n_jobs=1, estimator_params=few_trees, **given)
     try:
-        HalvingGridSearchCV(checked_estimator(halving), **arguments_of(halving)).fit(X, y)
+        HalvingGridSearchCV(checked_estimator(halving), **search_arguments(halving)).fit(X, y)
     except ValueError:
         with pytest.raises(ConfigError, match=r"search\.m\w+_resources=") as refused:
             run_search(halving, SPARK, X, y, "", begin=lambda: pytest.fail("it has begun"))

@@ -12,7 +12,7 @@ _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 
-def ahead(pool: Executor, function: Callable[[_In], _Out], items: Iterable[_In], most: int) -> Iterator[_Out]:
+def bounded_map(pool: Executor, function: Callable[[_In], _Out], items: Iterable[_In], most: int) -> Iterator[_Out]:
     """Map in a pool, in order, at most `most` items before the one that is handed out.
 
     When one fails, those behind it have ended, too, before the error is raised.
@@ -31,7 +31,7 @@ def ahead(pool: Executor, function: Callable[[_In], _Out], items: Iterable[_In],
 
 def in_background(pool: Executor, items: Iterator[_In], most: int) -> Iterator[_In]:
     """Iterate in a pool of one thread, at most `most` items before the one that is handed out."""
-    for item in ahead(pool, lambda _: next(items, None), repeat(None), most):
+    for item in bounded_map(pool, lambda _: next(items, None), repeat(None), most):
         if item is None:
             return
         yield item

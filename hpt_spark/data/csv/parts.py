@@ -58,7 +58,7 @@ class Parts:
             self._writer, self._groups_in_part = None, 0
 
     def _next_part(self) -> pq.ParquetWriter:
-        path = self._part.enter_context(self._folder.writing(f"{self._table}/part-{self.count:05}.parquet"))
+        path = self._part.enter_context(self._folder.atomic_write(f"{self._table}/part-{self.count:05}.parquet"))
         self.count += 1
         # Arrow's own schema says nothing that Spark needs.
         writer = pq.ParquetWriter(path, self._schema, compression="snappy", store_schema=False)

@@ -23,23 +23,23 @@ class Family(Protocol):
         Arguments of ``fit`` that are properties of rows, or only talk. Any other may depend on the
         number of rounds.
     trained : frozenset of str
-        The attributes of a fitted estimator that `first` may name.
+        The attributes of a fitted estimator that `truncate` may name.
     """
 
     rounds: str
     row_params: frozenset[str]
-    trained: frozenset[str]
+    trained_attributes: frozenset[str]
 
     def covers(self, estimator: Any) -> bool:
         """Return whether `estimator` is of this family; a subclass is not, it may do anything in its fit."""
 
-    def may_share(self, estimator: Any, rows: int) -> bool:
+    def is_prefix_stable(self, estimator: Any, rows: int) -> bool:
         """Return whether the parameters of `estimator`, to be fitted on `rows` rows, keep the law above."""
 
     def rounds_of(self, estimator: Any) -> int:
         """Return how many rounds `estimator` trains."""
 
-    def first(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
+    def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
         """Return the attributes of the fitted `estimator` that would differ had it trained `rounds` rounds."""
 
     def matrix_key(self, estimator: Any) -> str:

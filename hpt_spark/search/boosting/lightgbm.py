@@ -1,4 +1,4 @@
-"""LightGBM's boosting: paths."""
+"""LightGBM's boosting: shared trainings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hpt_spark.search.boosting.family import WithoutMatrices, is_class_of, is_in
 CLASSES = frozenset({"LGBMClassifier", "LGBMRegressor", "LGBMRanker"})
 
 # Other names by which a parameter sets the number of rounds, stops early, or chooses the boosting
-# (LightGBM's documentation, "Parameters"); rather than to interpret them, no path is shared.
+# (LightGBM's documentation, "Parameters"); rather than to interpret them, no training is shared.
 DECIDING_ELSEWHERE = frozenset(
     {
         *("num_iterations", "num_iteration", "n_iter", "num_tree", "num_trees", "num_round", "num_rounds", "nrounds"),
@@ -24,14 +24,14 @@ class LightGBM(WithoutMatrices):
     """`Family` of the trees of LightGBM's scikit-learn classes."""
 
     rounds = "n_estimators"
-    trained = frozenset({"_Booster", "n_estimators"})
+    trained_attributes = frozenset({"_Booster", "n_estimators"})
     row_params = frozenset({"sample_weight", "init_score", "group", "feature_name", "categorical_feature"})
 
     def covers(self, estimator: Any) -> bool:
         """Return whether `estimator` is one of LightGBM's classes."""
         return is_class_of(estimator, "lightgbm.sklearn", CLASSES)
 
-    def may_share(self, estimator: Any, rows: int) -> bool:
+    def is_prefix_stable(self, estimator: Any, rows: int) -> bool:
         """Return whether nothing in the parameters makes trees depend on the number of rounds."""
         params = estimator.get_params()
         return (
@@ -47,7 +47,7 @@ class LightGBM(WithoutMatrices):
         """Return the number of boosting rounds."""
         return int(getattr(estimator, self.rounds))
 
-    def first(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
+    def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
         """Return the booster of the first `rounds` rounds; its text holds each number to the last bit.
 
         Raises

@@ -16,7 +16,7 @@ class GradientBoosting(WithoutMatrices):
 
     rounds = "n_estimators"
     row_params = frozenset({"sample_weight"})
-    trained = frozenset(
+    trained_attributes = frozenset(
         {
             *("n_estimators", "max_iter", "n_estimators_", "estimators_", "_predictors"),
             *("train_score_", "oob_improvement_", "oob_scores_", "oob_score_"),
@@ -30,7 +30,7 @@ class GradientBoosting(WithoutMatrices):
         """Return whether `estimator` is one of these classes."""
         return is_class_of(estimator, "sklearn.ensemble", self.classes)
 
-    def may_share(self, estimator: Any, rows: int) -> bool:
+    def is_prefix_stable(self, estimator: Any, rows: int) -> bool:
         """Return whether nothing in the parameters makes trees depend on the number of rounds."""
         return (
             is_round_count(getattr(estimator, self.rounds))
@@ -44,7 +44,7 @@ class GradientBoosting(WithoutMatrices):
         """Return the number of rounds."""
         return int(getattr(estimator, self.rounds))
 
-    def first(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
+    def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
         """Return what there is per round, cut."""
         there = [name for name in self.per_round if hasattr(estimator, name)]
         cut = {name: getattr(estimator, name)[:rounds] for name in there}

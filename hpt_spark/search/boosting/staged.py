@@ -96,20 +96,22 @@ class Staged:
 
     def state(self) -> bytes:
         """Return all that scoring might change in the fitted estimator, but for the trained rounds, as a pickle."""
-        trained = self.family.trained
-        inside: list[Any] = [{name: value for name, value in vars(self.ensemble).items() if name not in trained}]
+        trained_attributes = self.family.trained_attributes
+        inside: list[Any] = [
+            {name: value for name, value in vars(self.ensemble).items() if name not in trained_attributes}
+        ]
         if not self.only_reads:
             around = {name: value for name, value in vars(self.estimator).items() if name != "steps"}
             inside += [around, *self.estimator.steps[:-1], self.estimator.steps[-1][1] is self.ensemble]
         return cloudpickle.dumps(inside, protocol=5)
 
     @contextmanager
-    def cut_after(self, rounds: int) -> Iterator[Any]:
+    def truncated(self, rounds: int) -> Iterator[Any]:
         """Yield the fitted estimator as if it had trained `rounds` rounds, for the time of a ``with``."""
         if rounds == self.rounds:
             yield self.estimator
             return
-        cut = self.family.first(self.ensemble, rounds)
+        cut = self.family.truncate(self.ensemble, rounds)
         whole = {name: getattr(self.ensemble, name) for name in cut}
         try:
             _set(self.ensemble, cut)
@@ -138,7 +140,7 @@ def staged(estimator: Any, fit_params: Mapping[str, Any], rows: int) -> Staged |
     if family is None:
         return None
     harmless = {name.removeprefix(prefix) for name in fit_params} <= family.row_params
-    return Staged(estimator, ensemble, family) if harmless and family.may_share(ensemble, rows) else None
+    return Staged(estimator, ensemble, family) if harmless and family.is_prefix_stable(ensemble, rows) else None
 
 
 def _set(estimator: Any, attributes: Mapping[str, Any]) -> None:

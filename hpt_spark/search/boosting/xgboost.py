@@ -1,4 +1,4 @@
-"""XGBoost's boosting: paths, training matrices that are kept, trainings that go on."""
+"""XGBoost's boosting: shared trainings, kept training matrices, trainings that go on."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class XGBoost:
     """`Family` of the trees of XGBoost's scikit-learn classes."""
 
     rounds = "n_estimators"
-    trained = frozenset({"_Booster", "n_estimators"})
+    trained_attributes = frozenset({"_Booster", "n_estimators"})
     row_params = frozenset({"sample_weight", "base_margin", "group", "qid", "feature_weights", "verbose"})
 
     def covers(self, estimator: Any) -> bool:
@@ -47,7 +47,7 @@ class XGBoost:
         create: Callable[..., Any] | None = getattr(type(estimator), "_create_dmatrix", None)
         return create is not None and "ref" in inspect.signature(create).parameters
 
-    def may_share(self, estimator: Any, rows: int) -> bool:
+    def is_prefix_stable(self, estimator: Any, rows: int) -> bool:
         """Return whether nothing in the parameters makes trees depend on the number of rounds."""
         params = _native(estimator)
         return (
@@ -70,7 +70,7 @@ class XGBoost:
         """Return the number of boosting rounds."""
         return int(estimator.get_num_boosting_rounds())
 
-    def first(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
+    def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
         """Return the booster of the first `rounds` rounds."""
         return {"_Booster": estimator.get_booster()[:rounds], self.rounds: rounds}
 

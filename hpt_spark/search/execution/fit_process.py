@@ -28,8 +28,8 @@ import cloudpickle
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.node_share import SharedObject
-from hpt_spark.search.execution.worker import PathResult, forget, run_paths
-from hpt_spark.search.fit_groups import Path
+from hpt_spark.search.execution.worker import GroupResult, forget, run_groups
+from hpt_spark.search.fit_groups import FitGroup
 
 # Faults of native code: no other fit on the node has a part in them, as it may have in a lack of memory.
 OWN_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
@@ -41,7 +41,7 @@ ERROR = b"error "  # no pickle begins so
 
 @dataclass(frozen=True)
 class Death:
-    """How a process ended in which a path was running.
+    """How a process ended in which a group of fits was running.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Death:
 
 
 class FitProcess:
-    """A child of this process that runs paths; it is started by the first one, and again after a death."""
+    """A child of this process that runs groups of fits; it is started by the first one, and again after a death."""
 
     def __init__(self) -> None:
         self._process: Any = None
@@ -64,9 +64,9 @@ class FitProcess:
         self._imports: tuple[DriverImports, list[str]] | None = None
 
     def run(
-        self, shared: SharedObject, file: str, paths: Sequence[Path], imports: DriverImports
-    ) -> Iterator[tuple[Path, bytes | Death]]:
-        """Yield each path with its pickled result, or with how it killed the process.
+        self, shared: SharedObject, file: str, groups: Sequence[FitGroup], imports: DriverImports
+    ) -> Iterator[tuple[FitGroup, bytes | Death]]:
+        """Yield each group with its pickled result, or with how it killed the process.
 
         Parameters
         ----------
@@ -74,12 +74,12 @@ class FitProcess:
             The evaluation.
         file : str
             Its file on this node.
-        paths : sequence of Path
+        groups : sequence of FitGroup
         imports : DriverImports
             What the driver's modules are when the search begins.
         """
         self._suit(imports)
-        left = list(paths)
+        left = list(groups)
         try:
             while left:
                 self._ask((shared, file, left))
@@ -161,11 +161,11 @@ def _serve(
     while True:
         _wait_for_request(requests, file)
         try:
-            shared, file, paths = cloudpickle.loads(requests.recv_bytes())
+            shared, file, groups = cloudpickle.loads(requests.recv_bytes())
         except EOFError:
             return
         try:
-            for result in run_paths(shared, file, paths):
+            for result in run_groups(shared, file, groups):
                 answers.send_bytes(_pickled(result))
         except Exception as error:  # not of a fit: the data cannot be loaded, say
             answers.send_bytes(ERROR + f"{type(error).__name__}: {error}".encode())
@@ -184,7 +184,7 @@ def _wait_for_request(requests: Connection, file: str | None) -> None:
     requests.poll(None)
 
 
-def _pickled(result: PathResult) -> bytes:
+def _pickled(result: GroupResult) -> bytes:
     """Return `result` so that it can be read on the driver; an exception that cannot travel goes as its text."""
     try:
         pickled = cloudpickle.dumps(result)
@@ -194,7 +194,7 @@ def _pickled(result: PathResult) -> bytes:
             (fit, RuntimeError(f"{type(found).__name__}: {found}") if isinstance(found, Exception) else found)
             for fit, found in result.results
         ]
-        pickled = cloudpickle.dumps(PathResult(**{**vars(result), "results": results}))
+        pickled = cloudpickle.dumps(GroupResult(**{**vars(result), "results": results}))
     return bytes(pickled)
 
 

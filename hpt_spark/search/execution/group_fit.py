@@ -1,4 +1,4 @@
-"""One training of a path, and the scores of its candidates as scikit-learn computes them.
+"""One training of a group of fits, and the scores of its candidates as scikit-learn computes them.
 
 This follows ``sklearn.model_selection._validation._fit_and_score`` step by step (scikit-learn 1.5
 to 1.9): the same slices, the same ``fit`` call, the same scoring function.
@@ -16,7 +16,7 @@ from hpt_spark.search.boosting.staged import Staged, staged
 from hpt_spark.search.dataset import copied
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.rows import FoldRows, Rows
-from hpt_spark.search.fit_groups import Path
+from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.scorers import only_reads
 
 
@@ -24,10 +24,10 @@ class ChangedByScoringError(Exception):
     """Scoring has changed the fitted estimator, so that the next candidate cannot be scored on it."""
 
 
-def fit_path(
-    evaluation: Evaluation, path: Path, rows: FoldRows
+def fit_group(
+    evaluation: Evaluation, group: FitGroup, rows: FoldRows
 ) -> tuple[list[tuple[Fit, dict[str, Any]]], bytes | None]:
-    """Train a shared path once, and score it for each of its fits.
+    """Train a shared group once, and score it for each of its fits.
 
     Each candidate is scored on what its own fit would have left: where a step or a scorer might
     write, on rows of its own, and only as long as scoring changes nothing in the fitted estimator.
@@ -48,11 +48,11 @@ def fit_path(
     ChangedByScoringError
         The candidates must then be fitted one by one.
     """
-    estimator = evaluation.estimator_of(path.fits[-1].candidate)
+    estimator = evaluation.estimator_of(group.fits[-1].candidate)
     ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
     if ensemble is None:
-        raise TypeError("a shared path needs an ensemble that can be scored at several numbers of rounds")
-    rounds, start = ensemble.rounds, evaluation.starts.get(path.fits[-1])
+        raise TypeError("a shared group needs an ensemble that can be scored at several numbers of rounds")
+    rounds, start = ensemble.rounds, evaluation.checkpoints.get(group.fits[-1])
     train = rows.train if ensemble.only_reads else rows.own_train()
     before_training = time.perf_counter()
     ensemble.fit(
@@ -63,15 +63,15 @@ def fit_path(
         None if start is None else (start.rounds, start.checkpoint.tobytes()),
     )
     seconds = time.perf_counter() - before_training
-    checkpoint = ensemble.checkpoint() if evaluation.goes_on and ensemble.may_continue else None
+    checkpoint = ensemble.checkpoint() if evaluation.keep_checkpoints and ensemble.may_continue else None
     nothing_writes = ensemble.only_reads and only_reads(evaluation.common["scorer"])
-    state = None if nothing_writes or len(path.fits) == 1 else ensemble.state()
+    state = None if nothing_writes or len(group.fits) == 1 else ensemble.state()
     results = []
-    for fit in path.fits:
-        is_last = fit is path.fits[-1]
+    for fit in group.fits:
+        is_last = fit is group.fits[-1]
         own_rounds = rounds if is_last else _rounds_of(evaluation, fit)
         test = rows.test if nothing_writes else rows.own_test()
-        with ensemble.cut_after(own_rounds) as model:
+        with ensemble.truncated(own_rounds) as model:
             scored = _score_on(evaluation, model, test)
             if evaluation.common.get("return_train_score"):
                 train_rows = _train_rows_to_score(rows, train, ensemble, nothing_writes, is_last)

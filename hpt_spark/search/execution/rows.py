@@ -46,14 +46,14 @@ class FoldRows:
     ----------
     matrices : dict
         Training matrices of these rows, built by an ensemble's own package.
-    cuts : int
+    fold_slices : int
         How often the training rows were cut.
     """
 
     evaluation: Evaluation
     fold: int
     matrices: dict[str, Any] = field(default_factory=dict)
-    cuts: int = 0
+    fold_slices: int = 0
 
     @cached_property
     def train(self) -> Rows:
@@ -67,7 +67,7 @@ class FoldRows:
 
     def own_train(self) -> Rows:
         """Return the training rows, cut anew."""
-        self.cuts += 1
+        self.fold_slices += 1
         data, (train, _) = self.evaluation.data.for_one_fit(), self.evaluation.folds[self.fold]
         X, y = _safe_split(self.evaluation.estimator, data.X, data.y, train)
         return Rows(X, y, _check_method_params(data.X, params=data.fit_params, indices=train))

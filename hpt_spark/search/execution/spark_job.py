@@ -151,10 +151,10 @@ class SparkJob(InheritableThread):
             return None
         if is_stopped(self._spark_context):  # whatever shows it: PySpark's calls then fail in many ways
             return SparkEndedError(SPARK_STOPPED)
-        return explained(self.error, is_local)
+        return translate_job_error(self.error, is_local)
 
 
-def explained(error: Exception, is_local: bool) -> Exception:
+def translate_job_error(error: Exception, is_local: bool) -> Exception:
     """Return what a failed job means to the search.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Paths as tasks of one Spark job; with `spark_job` all of the search that knows Spark."""
+"""Groups of fits as tasks of one Spark job; with `spark_job` all of the search that knows Spark."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path as FilePath
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Union
 
@@ -27,15 +27,15 @@ from hpt_spark.search.execution.node_share import (
     read_in_pieces,
 )
 from hpt_spark.search.execution.spark_job import SparkJob
-from hpt_spark.search.execution.worker import PathResult
-from hpt_spark.search.fit_groups import Path
+from hpt_spark.search.execution.worker import GroupResult
+from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
 from hpt_spark.search.planning.slots import cores_of_task, is_true, planned_slots, slots_of_executor, workers_are_reused
 from hpt_spark.spark.session import use_this_python
 
-# A path, and its pickled result or how its process ended.
-Ended = tuple[Path, Union[bytes, Death]]
+# A group, and its pickled result or how its process ended.
+Ended = tuple[FitGroup, Union[bytes, Death]]
 
 ATTEMPTS_AMONG_OTHERS = 2
 # Results that arrive within this time are handed over together: thousands of tiny fits are to be few
@@ -47,7 +47,7 @@ SECONDS_TO_TIDY_UP = 20.0
 
 
 class SparkRunner:
-    """Runs paths as tasks of Spark jobs.
+    """Runs groups of fits as tasks of Spark jobs.
 
     Parameters
     ----------
@@ -104,11 +104,11 @@ class SparkRunner:
         return readers * min(PIECE_BYTES, shared.size)
 
     def run(
-        self, shared: SharedObject, tasks: Sequence[Sequence[Path]], deadline: float, alone: bool = False
-    ) -> Iterator[list[tuple[Path, PathResult | Death]]]:
-        """Yield paths with their results, all that have arrived together; the tasks start in the order given.
+        self, shared: SharedObject, tasks: Sequence[Sequence[FitGroup]], deadline: float, alone: bool = False
+    ) -> Iterator[list[tuple[FitGroup, GroupResult | Death]]]:
+        """Yield groups with their results, all that have arrived together; the tasks start in the order given.
 
-        In place of a result stands how the path's process ended, also where a task has lost its
+        In place of a result stands how the group's process ended, also where a task has lost its
         worker or executor twice: Spark would try it until it gives up the whole job. With `alone`, it may.
 
         The job is stopped when `deadline` has passed, on the clock of `time.monotonic`.
@@ -144,7 +144,7 @@ class SparkRunner:
         With a local master that is the driver's own file, which is gone. After a search that was
         ended early, nobody waits for slots in which fits may hang.
         """
-        self.unsend()
+        self.unbroadcast()
         if self._used and not self._is_local:
             files = [f"{token}*" for token in self._used]
             tidying = threading.Thread(target=self._tidy_up, args=(files,), name="hpt-spark-tidy-up", daemon=True)
@@ -162,7 +162,7 @@ class SparkRunner:
             job.join(SECONDS_TO_TIDY_UP)
             job.cancel()
 
-    def unsend(self) -> None:
+    def unbroadcast(self) -> None:
         """Give back what was sent to the executors; their workers keep what they have built of it."""
         for piece in self._pieces:
             piece.destroy()
@@ -190,7 +190,7 @@ class SparkRunner:
         """
         self._used.add(shared.token)
         if not self._is_local and self._sent != shared.token:
-            self.unsend()
+            self.unbroadcast()
             contents = enumerate(read_in_pieces(shared))
             self._pieces = [self._context.broadcast(_Piece(shared, number, content)) for number, content in contents]
             self._sent = shared.token
@@ -202,14 +202,14 @@ def _cancel(job: SparkJob) -> None:
         job.cancel()
 
 
-def _all_of(arrived: SimpleQueue[Ended]) -> list[tuple[Path, PathResult | Death]]:
+def _all_of(arrived: SimpleQueue[Ended]) -> list[tuple[FitGroup, GroupResult | Death]]:
     """Wait a moment for something to arrive, and return all that has."""
-    ended: list[tuple[Path, PathResult | Death]] = []
+    ended: list[tuple[FitGroup, GroupResult | Death]] = []
     with suppress(Empty):
-        path, outcome = arrived.get(timeout=0.05)
+        group, outcome = arrived.get(timeout=0.05)
         while True:
-            ended.append((path, outcome if isinstance(outcome, Death) else cloudpickle.loads(outcome)))
-            path, outcome = arrived.get_nowait()
+            ended.append((group, outcome if isinstance(outcome, Death) else cloudpickle.loads(outcome)))
+            group, outcome = arrived.get_nowait()
     return ended
 
 
@@ -251,15 +251,15 @@ class _RunTask:
         self._alone = alone
         self._imports = imports
 
-    def __call__(self, tasks: Iterable[Sequence[Path]]) -> None:
+    def __call__(self, tasks: Iterable[Sequence[FitGroup]]) -> None:
         context = TaskContext.get()
         lost_before = context is not None and context.attemptNumber() >= ATTEMPTS_AMONG_OTHERS
-        for paths in tasks:
+        for groups in tasks:
             if lost_before and not self._alone:
-                self._results.add([(path, Death("its executor was lost twice")) for path in paths])
+                self._results.add([(group, Death("its executor was lost twice")) for group in groups])
             else:
                 self._results.add(
-                    list(_fit_process.run(self._shared, self._locate(self._shared), paths, self._imports))
+                    list(_fit_process.run(self._shared, self._locate(self._shared), groups, self._imports))
                 )
         between_tasks.keep_it_short()
 
@@ -307,11 +307,11 @@ class _TidyUp:
         time.sleep(SECONDS_TO_SPREAD)
 
 
-def _folder_of_this_node() -> FilePath:
+def _folder_of_this_node() -> Path:
     """Return a folder that is gone when the application ends.
 
     The executors of a node have it in common on YARN and on a standalone cluster.
     """
     on_yarn = os.environ.get("LOCAL_DIRS", "").split(",")[0]
     standalone = os.environ.get("SPARK_EXECUTOR_DIRS", "").split(os.pathsep)[0]
-    return FilePath(on_yarn or standalone or SparkFiles.getRootDirectory())
+    return Path(on_yarn or standalone or SparkFiles.getRootDirectory())

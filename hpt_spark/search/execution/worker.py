@@ -15,15 +15,15 @@ from threadpoolctl import threadpool_limits
 
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.execution.group_fit import ChangedByScoringError, fit_path
+from hpt_spark.search.execution.group_fit import ChangedByScoringError, fit_group
 from hpt_spark.search.execution.node_share import SharedObject
 from hpt_spark.search.execution.rows import FoldRows
-from hpt_spark.search.fit_groups import Path
+from hpt_spark.search.fit_groups import FitGroup
 
 
 @dataclass(frozen=True)
-class PathResult:
-    """What came of one path.
+class GroupResult:
+    """What came of one group of fits.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ class PathResult:
         From the first slice to the last score.
     worker : str
         ``HOST:PID`` of the process.
-    cuts, matrices : int
+    fold_slices, matrices : int
         How many folds were cut and how many training matrices were built for it; 0 where those of
-        the paths before could be used.
+        the groups before could be used.
     checkpoint : bytes or None
         From which a later evaluation can go on with the training.
     """
@@ -43,12 +43,12 @@ class PathResult:
     results: list[tuple[Fit, Any]]
     seconds: float
     worker: str
-    cuts: int
+    fold_slices: int
     matrices: int
     checkpoint: bytes | None = None
 
 
-class Bench:
+class WorkerCache:
     """What a Python worker keeps between tasks: the evaluation, and the rows of the last fold.
 
     A worker serves many tasks, one after another. The tasks come ordered so that those of a fold
@@ -71,27 +71,27 @@ class Bench:
             _hold_to_threads(self._evaluation.threads)
         return self._evaluation
 
-    def run(self, evaluation: Evaluation, path: Path) -> PathResult:
-        """Run one path."""
+    def run(self, evaluation: Evaluation, group: FitGroup) -> GroupResult:
+        """Run one group of fits."""
         started = time.perf_counter()
-        cuts = matrices = 0
+        fold_slices = matrices = 0
         results = checkpoint = None
         with evaluation.settings():
-            if path.shared and not self.fits_one_by_one:
-                rows = self._rows_of(evaluation, path.fold)
-                cuts_before, matrices_before = rows.cuts, set(rows.matrices)
+            if group.shared and not self.fits_one_by_one:
+                rows = self._rows_of(evaluation, group.fold)
+                slices_before, matrices_before = rows.fold_slices, set(rows.matrices)
                 try:
-                    results, checkpoint = fit_path(evaluation, path, rows)
+                    results, checkpoint = fit_group(evaluation, group, rows)
                 except Exception as error:
                     # scikit-learn's own fits decide what each candidate's failure is, and how it reads.
                     self._rows = None
                     self.fits_one_by_one = isinstance(error, ChangedByScoringError)
-                cuts = rows.cuts - cuts_before
+                fold_slices = rows.fold_slices - slices_before
                 matrices = len(set(rows.matrices) - matrices_before)
             if results is None:
-                results = [(fit, _result_or_error(evaluation, fit)) for fit in path.fits]
+                results = [(fit, _result_or_error(evaluation, fit)) for fit in group.fits]
         worker = f"{socket.gethostname()}:{os.getpid()}"
-        return PathResult(results, time.perf_counter() - started, worker, cuts, matrices, checkpoint)
+        return GroupResult(results, time.perf_counter() - started, worker, fold_slices, matrices, checkpoint)
 
     def _rows_of(self, evaluation: Evaluation, fold: int) -> FoldRows:
         if self._rows is None or self._rows.fold != fold:
@@ -133,11 +133,11 @@ def _printed_result(evaluation: Evaluation, fit: Fit, data: Dataset) -> Any:
     return {**result, "printed": printed.getvalue()} if printed.tell() else result
 
 
-_bench = Bench()
+_cache = WorkerCache()
 
 
-def run_paths(shared: SharedObject, file: str, paths: Iterable[Path]) -> Iterator[PathResult]:
-    """Yield the result of each path, one after another, on this process's bench.
+def run_groups(shared: SharedObject, file: str, groups: Iterable[FitGroup]) -> Iterator[GroupResult]:
+    """Yield the result of each group, one after another, with this process's cache.
 
     Parameters
     ----------
@@ -145,14 +145,14 @@ def run_paths(shared: SharedObject, file: str, paths: Iterable[Path]) -> Iterato
         The evaluation.
     file : str
         Its file on this node.
-    paths : iterable of Path
+    groups : iterable of FitGroup
     """
-    evaluation = _bench.evaluation(shared, file)
-    for path in paths:
-        yield _bench.run(evaluation, path)
+    evaluation = _cache.evaluation(shared, file)
+    for group in groups:
+        yield _cache.run(evaluation, group)
 
 
 def forget() -> None:
     """Give back what this process keeps between tasks."""
-    global _bench
-    _bench = Bench()
+    global _cache
+    _cache = WorkerCache()

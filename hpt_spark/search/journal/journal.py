@@ -76,7 +76,7 @@ class JournalledEvaluation:
         self._write(f"{self._name}-{self._written:06d}.jsonl", "".join(json.dumps(record) + "\n" for record in records))
 
     def _write(self, name: str, text: str) -> None:
-        with self._folder.writing(name) as path:
+        with self._folder.atomic_write(name) as path:
             path.write_text(text, encoding="utf-8")
 
     def _begin(self, fingerprint: dict[str, str]) -> None:

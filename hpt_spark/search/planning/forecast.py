@@ -16,7 +16,7 @@ from scipy import sparse
 from sklearn.utils.validation import _num_samples
 
 from hpt_spark.search.evaluation import Evaluation
-from hpt_spark.search.fit_groups import Path
+from hpt_spark.search.fit_groups import FitGroup
 
 # A Python worker with NumPy, scikit-learn and XGBoost imported; what it shares with the others not counted.
 WORKER_BYTES = 90 << 20
@@ -94,19 +94,19 @@ class Forecast:
 
 def forecast(
     evaluation: Evaluation,
-    paths: Sequence[Path],
+    groups: Sequence[FitGroup],
     shared_bytes: int,
     slots: int,
     slots_per_executor: int,
     planned_slots: int = 0,
     arriving_bytes: int = 0,
 ) -> Forecast:
-    """Return what the `paths` of an evaluation will need.
+    """Return what the `groups` of an evaluation will need.
 
     Parameters
     ----------
     evaluation : Evaluation
-    paths : sequence of Path
+    groups : sequence of FitGroup
     shared_bytes : int
         Of the arrays that the workers of a node have in common.
     slots, slots_per_executor : int
@@ -117,15 +117,15 @@ def forecast(
         What an executor's workers hold for a moment while the arrays arrive, before they train.
     """
     shape = _shape_of(evaluation)
-    workers = min(slots_per_executor, max(1, len(paths)))
-    of_a_training = max((_training_bytes(evaluation, path, shape) for path in paths), default=0.0)
+    workers = min(slots_per_executor, max(1, len(groups)))
+    of_a_training = max((_training_bytes(evaluation, group, shape) for group in groups), default=0.0)
     return Forecast(
-        fits=sum(len(path.fits) for path in paths),
-        trainings=len(paths),
+        fits=sum(len(group.fits) for group in groups),
+        trainings=len(groups),
         slots=slots,
         slots_per_executor=slots_per_executor,
         executor_bytes=int(shared_bytes + workers * WORKER_BYTES + max(workers * of_a_training, arriving_bytes)),
-        seconds=_seconds(evaluation, paths, shape, max(slots, planned_slots)),
+        seconds=_seconds(evaluation, groups, shape, max(slots, planned_slots)),
         planned_slots=planned_slots,
     )
 
@@ -155,8 +155,8 @@ def _shape_of(evaluation: Evaluation) -> _Shape:
     return _Shape(rows * share, 0.0, columns, False)
 
 
-def _training_bytes(evaluation: Evaluation, path: Path, shape: _Shape) -> float:
-    params = _params(evaluation, path)
+def _training_bytes(evaluation: Evaluation, group: FitGroup, shape: _Shape) -> float:
+    params = _params(evaluation, group)
     if not _is_xgboost(evaluation):
         return shape.row_bytes * (1 + OTHER_COPIES_OF_THE_ROWS)
     bins = min(shape.values, shape.columns * _number(params, "max_bin", 256))
@@ -165,11 +165,11 @@ def _training_bytes(evaluation: Evaluation, path: Path, shape: _Shape) -> float:
     return shape.row_bytes + shape.values * per_value + bins * HISTOGRAM_BYTES_PER_BIN * leaves
 
 
-def _seconds(evaluation: Evaluation, paths: Sequence[Path], shape: _Shape, slots: int) -> float | None:
+def _seconds(evaluation: Evaluation, groups: Sequence[FitGroup], shape: _Shape, slots: int) -> float | None:
     if not _is_xgboost(evaluation):
         return None
     trees = _trees_per_round(evaluation)
-    seconds = [path.cost * trees * shape.values * SECONDS_PER_VALUE for path in paths]
+    seconds = [group.cost * trees * shape.values * SECONDS_PER_VALUE for group in groups]
     return max(sum(seconds) / max(1, slots), max(seconds, default=0.0))
 
 
@@ -184,8 +184,8 @@ def _is_xgboost(evaluation: Evaluation) -> bool:
     return type(evaluation.estimator).__module__.startswith("xgboost.")
 
 
-def _params(evaluation: Evaluation, path: Path) -> Mapping[str, Any]:
-    return {**evaluation.estimator.get_params(), **evaluation.candidates[path.fits[-1].candidate]}
+def _params(evaluation: Evaluation, group: FitGroup) -> Mapping[str, Any]:
+    return {**evaluation.estimator.get_params(), **evaluation.candidates[group.fits[-1].candidate]}
 
 
 def _number(params: Mapping[str, Any], name: str, default: float) -> float:

@@ -144,27 +144,27 @@ def warnings_of(found: Sequence[Uncapped], threads: int) -> list[str]:
 
 def _uncapped_of(estimator: Any, threads: int) -> Iterator[Uncapped]:
     owners = list(_owners(estimator, threads))
-    within_reach = {id(owner.estimator) for owner in owners}
+    reachable = {id(owner.estimator) for owner in owners}
     for owner in owners:
         for name, number in owner.numbers.items():
             if number > owner.share:
                 yield Uncapped(owner.prefix + name, number, number, owner.kind, owner.package == "xgboost")
         for name, value in owner.params.items():
-            yield from _out_of_reach(value, owner.prefix + name, owner.kind, threads, within_reach)
+            yield from _out_of_reach(value, owner.prefix + name, owner.kind, threads, reachable)
 
 
-def _out_of_reach(value: Any, name: str, of: str, threads: int, within_reach: set[int]) -> Iterator[Uncapped]:
+def _out_of_reach(value: Any, name: str, of: str, threads: int, reachable: set[int]) -> Iterator[Uncapped]:
     if isinstance(value, Mapping):
         for key, inside in value.items():
             if isinstance(key, str) and key.rpartition("__")[2] in NAMES:
                 for number in inside if isinstance(inside, (list, tuple)) else (inside,):
                     if _is_integer(number) and not 0 <= number <= threads:
                         yield Uncapped(f"{name}[{key!r}]", number, _asked(number), of)
-            yield from _out_of_reach(inside, f"{name}[{key!r}]", of, threads, within_reach)
+            yield from _out_of_reach(inside, f"{name}[{key!r}]", of, threads, reachable)
     elif isinstance(value, (list, tuple)):
         for inside in value:
-            yield from _out_of_reach(inside, name, of, threads, within_reach)
-    elif _is_estimator(value) and id(value) not in within_reach:
+            yield from _out_of_reach(inside, name, of, threads, reachable)
+    elif _is_estimator(value) and id(value) not in reachable:
         for owner in _owners(value, threads):
             for parameter in owner.wanting_all:
                 yield Uncapped(parameter, owner.params.get(parameter), math.inf, f"{owner.kind} in {name} of {of}")

@@ -145,7 +145,7 @@ def test_halving_that_runs_out_of_time_keeps_its_finished_rungs(spark, marks):
     whole = model_selection.HalvingGridSearchCV(Misbehaving(), grid, **halving).fit(X, y)
     # Fits of the second rung have more rows, and take too long.
     search = HalvingGridSearchCV(SleepsFrom(rows=20), grid, max_time=20, sc=spark, **halving).fit(X, y)
-    assert search.partial
+    assert search.incomplete_
     assert search.n_iterations_ == 1
     assert (search.n_resources_, search.n_candidates_) == (whole.n_resources_[:1], whole.n_candidates_[:1])
     assert search.n_remaining_candidates_ == whole.n_candidates_[1]

@@ -173,7 +173,7 @@ def test_a_search_resumes_with_equal_data_and_equal_code_and_no_other(spark, tmp
     )
     first = resumed(spark, tmp_path, thin, decimal_score)
     again = resumed(spark, str(tmp_path), sparse.csr_matrix(thin.toarray()), decimal_score)
-    assert (first.reuse["resumed"], again.reuse["resumed"]) == (0, 4)
+    assert (first.fit_counts_["resumed"], again.fit_counts_["resumed"]) == (0, 4)
     for search in (first, again):
         for name in ("split0_test_score", "split1_test_score", "mean_test_score"):
             assert search.cv_results_[name].tobytes() == right.cv_results_[name].tobytes()

@@ -63,7 +63,7 @@ def test_the_lock_is_renewed_beside_what_the_main_thread_asks_of_the_jvm(folder,
     monkeypatch.setattr(FolderLock, "_write", lambda lock: (write(lock), renewals.append(lock)))
     with caplog.at_level(logging.WARNING), FolderLock(folder, "the journal") as lock:
         for number in range(10):
-            with folder.writing(f"evaluation-0-{number}.jsonl") as path:
+            with folder.atomic_write(f"evaluation-0-{number}.jsonl") as path:
                 path.write_text(str(number))
             assert spark.range(1000).count() == 1000
         lock.check()

@@ -13,7 +13,7 @@ from xgboost import XGBClassifier
 
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation
-from hpt_spark.search.fit_groups import paths_of
+from hpt_spark.search.fit_groups import group_fits
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.planning.forecast import WORKER_BYTES, Forecast, MemoryLimit, forecast
 from hpt_spark.search.planning.memory_limit import MIN_OVERHEAD, in_bytes, memory_limit
@@ -34,7 +34,7 @@ def evaluation(X, estimator=None, candidates=({"n_estimators": 10}, {"n_estimato
 
 
 def forecast_of(evaluated, slots=2, slots_per_executor=2):
-    return forecast(evaluated, paths_of(evaluated, evaluated.fits), 1000, slots, slots_per_executor)
+    return forecast(evaluated, group_fits(evaluated, evaluated.fits), 1000, slots, slots_per_executor)
 
 
 def test_fits_and_trainings_are_counted():
@@ -107,7 +107,7 @@ def test_what_is_no_size():
 
 def test_the_peak_while_the_arrays_arrive_counts_where_trainings_need_less():
     evaluated = evaluation(np.zeros((60, 4)))
-    paths = paths_of(evaluated, evaluated.fits)
+    paths = group_fits(evaluated, evaluated.fits)
     known = forecast(evaluated, paths, 10**9, 4, 2)
     arriving = forecast(evaluated, paths, 10**9, 4, 2, arriving_bytes=2 * (64 << 20))
     of_trainings = known.executor_bytes - 10**9 - 2 * WORKER_BYTES
@@ -118,7 +118,7 @@ def test_the_peak_while_the_arrays_arrive_counts_where_trainings_need_less():
 
 def test_executors_that_are_to_come_are_told_and_count_for_the_time():
     evaluated = evaluation(np.zeros((6000, 40)), candidates=[{"max_depth": depth} for depth in range(1, 40)])
-    paths = paths_of(evaluated, evaluated.fits)
+    paths = group_fits(evaluated, evaluated.fits)
     now, later = (forecast(evaluated, paths, 1000, 2, 2, planned_slots=planned) for planned in (2, 64))
     assert "78 trainings, 2 at a time, " in now.describe()
     assert "78 trainings, 2 at a time (more as executors come), " in later.describe()

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from hpt_spark.config.layers import mask_secrets
 from hpt_spark.data.sources.blob.address import BlobAddress
 from hpt_spark.data.sources.blob.credentials import Credential, find_credential
-from hpt_spark.data.sources.blob.refusals import PASSING, code_of, explained, status_of
+from hpt_spark.data.sources.blob.refusals import PASSING, code_of, status_of, translate_errors
 from hpt_spark.errors import HptSparkError, InputError, MissingDependencyError
 
 NO_AZURE = "Blob storage needs azure-storage-blob, which is not installed; run: pip install 'hpt-spark[azure]'."
@@ -217,7 +217,7 @@ class Container:
         self._has_answered |= status is not None
         if status == 412:
             return _Failure(BlobChangedError(name), final=True)
-        told = explained(error, self.address, self._credential, name, writes)
+        told = translate_errors(error, self.address, self._credential, name, writes)
         damaged_on_the_way = code_of(error) == "Md5Mismatch"
         reason = f"the server answered {status}" if status else "the connection broke"
         final = isinstance(told, InputError) or not (status in PASSING or damaged_on_the_way)

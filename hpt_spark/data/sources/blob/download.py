@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from hpt_spark.data.csv.overlap import ahead
+from hpt_spark.data.csv.overlap import bounded_map
 from hpt_spark.data.sources.blob.claim import claimed
 from hpt_spark.data.sources.blob.container import Blob, BlobChangedError, Container
 from hpt_spark.data.sources.blob.ledger import Ledger
@@ -184,7 +184,7 @@ class _BlobFile:
         def fetch(index: int) -> bytes:
             return self._range(handle, index, tally)
 
-        for data in ahead(connections, fetch, self._indices, _RANGES_AHEAD):
+        for data in bounded_map(connections, fetch, self._indices, _RANGES_AHEAD):
             digest.update(data)
         self._check(digest.digest())
 

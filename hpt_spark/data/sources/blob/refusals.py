@@ -29,7 +29,7 @@ def code_of(error: Exception) -> str:
     return str(getattr(code, "value", code) or "")
 
 
-def explained(
+def translate_errors(
     error: Exception, address: BlobAddress, credential: Credential, name: str = "", writes: bool = False
 ) -> HptSparkError:
     """Return the error to show for an `error` of the SDK.

@@ -13,7 +13,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpt_spark.data.csv.overlap import ahead
+from hpt_spark.data.csv.overlap import bounded_map
 from hpt_spark.data.sources.base import FolderSource, find_files
 from hpt_spark.data.sources.blob.address import FORMS, parse_blob_uri
 from hpt_spark.data.sources.blob.container import Container
@@ -113,7 +113,7 @@ def _upload(container: Container, plan: _Plan, connections: Executor) -> Iterato
         return size
 
     try:
-        yield from ahead(connections, stage, range(len(plan.blocks)), CONNECTIONS)
+        yield from bounded_map(connections, stage, range(len(plan.blocks)), CONNECTIONS)
     finally:
         os.close(handle)
     container.commit(plan.path.name, plan.blocks, plan.md5)

@@ -23,7 +23,7 @@ Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 
 
-def uncut(request: Callable[Given, Answer]) -> Callable[Given, Answer]:
+def uninterruptible(request: Callable[Given, Answer]) -> Callable[Given, Answer]:
     """Let `request` come to its end if a signal raises in the main thread, and later ones wait for that.
 
     Where it does not end in time, each later request is waited for as long, not for ever: it is one

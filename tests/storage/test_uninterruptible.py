@@ -10,8 +10,8 @@ import time
 import pytest
 
 from hpt_spark.errors import HptSparkError
-from hpt_spark.storage import uncut as module
-from hpt_spark.storage.uncut import uncut
+from hpt_spark.storage import uninterruptible as module
+from hpt_spark.storage.uninterruptible import uninterruptible
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def interrupted(begun: threading.Event) -> threading.Thread:
 def test_an_interrupted_request_comes_to_its_end_before_anything_is_cleared_away():
     begun, ended = threading.Event(), []
 
-    @uncut
+    @uninterruptible
     def request() -> None:
         begun.set()
         time.sleep(0.3)
@@ -55,7 +55,7 @@ def test_a_file_system_without_an_answer_does_not_hold_the_process_for_ever(monk
     monkeypatch.setattr(module._Server, "_last", None)
     begun, answers, done = threading.Event(), threading.Event(), []
 
-    @uncut
+    @uninterruptible
     def request(number: int) -> None:
         begun.set()
         answers.wait(60)
@@ -74,7 +74,7 @@ def test_a_file_system_without_an_answer_does_not_hold_the_process_for_ever(monk
 
 
 def test_an_error_passes_through():
-    @uncut
+    @uninterruptible
     def request() -> None:
         raise FileNotFoundError("x")
 
@@ -83,7 +83,7 @@ def test_an_error_passes_through():
 
 
 def test_other_threads_ask_for_themselves_because_no_signal_reaches_them():
-    @uncut
+    @uninterruptible
     def request() -> threading.Thread:
         return threading.current_thread()
 

@@ -13,7 +13,7 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def permission_errors_explained(target: Path) -> Iterator[None]:
+def translate_permission_errors(target: Path) -> Iterator[None]:
     """Say what to do where `target` may not be written."""
     try:
         yield
@@ -22,7 +22,7 @@ def permission_errors_explained(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def disk_errors_explained(target: Path) -> Iterator[None]:
+def translate_disk_errors(target: Path) -> Iterator[None]:
     """Say what to do where the disk of `target` takes no more."""
     try:
         yield

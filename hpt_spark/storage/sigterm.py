@@ -10,7 +10,7 @@ from types import FrameType
 
 
 @contextmanager
-def unwound_by_sigterm() -> Iterator[None]:
+def unwind_on_sigterm() -> Iterator[None]:
     """Let SIGTERM (YARN, cron, docker stop) unwind the stack as Ctrl-C does, so that nothing is left behind."""
 
     def leave(number: int, frame: FrameType | None) -> None:

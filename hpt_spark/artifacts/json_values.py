@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 
-def plain(value: Any) -> Any:
+def json_safe(value: Any) -> Any:
     """Return `value` as JSON wants it: Python's own types, and what JSON has no number for as a text.
 
     NaN and the infinities become ``"nan"``, ``"inf"`` and ``"-inf"``, which `float` reads; Python would
@@ -19,7 +19,7 @@ def plain(value: Any) -> Any:
     return _converted(value, lambda number: number if math.isfinite(number) else str(number))
 
 
-def pythons(value: Any) -> Any:
+def to_python(value: Any) -> Any:
     """Return `value` with NumPy's scalars and arrays as Python's, as a table for a reader shows them."""
     return _converted(value, lambda number: number)
 

@@ -1,0 +1,146 @@
+"""The mixin that lets a scikit-learn search run its fits on Spark.
+
+Everything but the fits is scikit-learn's own code: the checks and their messages, the candidates,
+``cv_results_``, the choice of the best, the refit. The one thing taken over is the object that
+``fit`` hands its list of fits to.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import warnings
+from collections.abc import Callable
+from contextvars import ContextVar
+from math import floor, log
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sklearn.base import clone
+
+from hpt_spark.errors import InputError
+from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
+from hpt_spark.search.sklearn_compat import replace_parallel
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    from hpt_spark.storage import FolderLock
+
+Search = TypeVar("Search", bound="SparkSearchMixin")
+
+# Attributes that mean something to one fit in one process: the lock, and scikit-learn's own (from 1.9 on).
+OF_A_FIT = ("journal_lock", "_callback_fit_ctx", "_skl_callbacks_to_teardown")
+
+# Not an attribute of the search, which anybody may pickle or copy while it is fitted: it holds Spark and a lock.
+_running: ContextVar[Evaluator] = ContextVar("_running")
+
+
+class SparkSearchMixin:
+    """The mixin that makes a scikit-learn search run its fits on Spark.
+
+    Attributes
+    ----------
+    incomplete_ : bool
+        Whether fits are missing because time ran out or Ctrl-C was pressed.
+    fit_counts_ : dict of str to int
+        What was shared: the number of ``fits``, of ``trainings`` that served them, of ``resumed``
+        fits taken from the journal, of fits ``continued`` from where an earlier rung of halving had
+        stopped, and how often a fold's rows were cut (``fold_slices``) and a training matrix
+        was built (``matrices``) for the shared trainings.
+    """
+
+    sc: SparkContext | SparkSession | None
+    journal: str | None
+    max_time: float | None
+    # scikit-learn's, which has no types of its own.
+    cv_results_: dict[str, Any]
+    best_params_: dict[str, Any]
+    best_score_: float
+    best_index_: int
+    best_estimator_: Any
+    fit_counts_: dict[str, int]
+    incomplete_: bool
+    journal_lock: FolderLock | None = None  # where who calls `fit` has the journal locked already
+    _is_clone_with_journal = False
+
+    def fit(self: Search, X: Any, y: Any = None, **params: Any) -> Search:
+        """Run fit with all sets of parameters; scikit-learn's ``fit``, with the fits on Spark."""
+        _refuse_searches_within(self.estimator)  # type: ignore[attr-defined]
+        resource = getattr(self, "resource", None)  # of halving
+        is_one_of_many = self._is_clone_with_journal and self.journal_lock is None
+        lock, self.journal_lock = self.journal_lock, None
+        with Evaluator(self.sc, self.journal, self.max_time, resource, lock, is_one_of_many) as run:
+            before = _running.set(run)
+            try:
+                super().fit(X, y, **params)  # type: ignore[misc]
+            finally:
+                _running.reset(before)
+        self.incomplete_ = run.incomplete
+        self.fit_counts_ = dict(run.fit_counts)
+        return self
+
+    @property
+    def reuse(self) -> dict[str, int]:
+        """The former name of ``fit_counts_``, with ``cuts`` for ``fold_slices``."""
+        warnings.warn("`reuse` is `fit_counts_` now; the old name goes in 0.3.", FutureWarning, stacklevel=2)
+        return {{"fold_slices": "cuts"}.get(name, name): count for name, count in self.fit_counts_.items()}
+
+    @property
+    def partial(self) -> bool:
+        """The former name of ``incomplete_``."""
+        warnings.warn("`partial` is `incomplete_` now; the old name goes in 0.3.", FutureWarning, stacklevel=2)
+        return self.incomplete_
+
+    # scikit-learn looks for the name `callback_ctx` in this signature (from 1.9 on).
+    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
+        run, run_search = _running.get(), super()._run_search  # type: ignore[misc]
+        replace_parallel(evaluate_candidates, run.results)
+        more = {"callback_ctx": callback_ctx} if "callback_ctx" in inspect.signature(run_search).parameters else {}
+        try:
+            run_search(evaluate_candidates, **more)
+        except EndedEarlyError:
+            _count_finished_rungs(self)
+        run.release()  # before the refit, which may need the memory
+
+    def __sklearn_clone__(self) -> Any:
+        # A SparkContext cannot be copied: the clone gets the same one. A copy is cloned, because another thread may
+        # read this search's own meanwhile.
+        cloned = super(SparkSearchMixin, copy.copy(self)).__sklearn_clone__()  # type: ignore[misc]
+        cloned.sc = self.sc
+        cloned._is_clone_with_journal = self.journal is not None
+        return cloned
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Nor can it be pickled: a search takes the active one where it is loaded.
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        return {name: value for name, value in state.items() if name not in OF_A_FIT} | {"sc": None}
+
+
+def _refuse_searches_within(estimator: Any) -> None:
+    """Raise InputError when the fits of `estimator` are searches on Spark themselves."""
+    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+        return  # which scikit-learn refuses
+    within = {"": estimator, **estimator.get_params(deep=True)}
+    searches = {name: value for name, value in within.items() if isinstance(value, SparkSearchMixin)}
+    if searches:
+        cloned = clone(estimator).get_params(deep=True)
+        for name, search in searches.items():
+            if cloned.get(name) is search:
+                continue  # frozen: it is not fitted again
+            place = f"the estimator's {name}" if name else "the estimator"
+            raise InputError(
+                f"{place} is a search on Spark itself, and within a search that cannot be: the SparkContext stays in "
+                "the driver's process. Use scikit-learn's own search there, or scikit-learn's own around this one."
+            )
+
+
+def _count_finished_rungs(search: Any) -> None:
+    """Set what a halving search tells of its rungs, after it was ended in one that does not count."""
+    finished = len(search.n_resources_) - 1
+    search.n_resources_, last = search.n_resources_[:finished], search.n_candidates_[finished]
+    search.n_candidates_ = search.n_candidates_[:finished]
+    search.n_iterations_ = finished
+    search.n_remaining_candidates_ = last
+    search.n_required_iterations_ = 1 + floor(log(search.n_candidates_[0], search.factor))
+    search.n_possible_iterations_ = 1 + floor(log(search.max_resources_ // search.min_resources_, search.factor))
