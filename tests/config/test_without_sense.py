@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpt_spark.config import load_config
+from hpt_spark.config.layers import load_config
 from hpt_spark.errors import ConfigError
 from tests.configuring import problem
 
