@@ -16,7 +16,7 @@ from bench.scenario import REAL_ROWS
 from hpt_spark.data.schemas import GROUPS, TABLES
 from hpt_spark.synthetic.files import generate
 from hpt_spark.synthetic.sizes import SMALLEST_SCALE, sizes_at
-from tests.data.test_generate_files import members
+from tests.synthetic.test_generate_files import members
 
 SCALE, SEED = 0.05, 7
 

@@ -506,7 +506,7 @@ def test_what_cannot_be_compared_is_told(made, name):
 PRINT = """
 import sys, json, importlib.util
 sys.path.insert(0, {root!r})
-from tests.search import test_code_digests as t
+from tests.search.journal import test_code_digests as t
 import script
 print(json.dumps([t.told(thing, cloned) for thing in script.things for cloned in (False, True)]))
 """

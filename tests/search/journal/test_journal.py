@@ -192,7 +192,7 @@ def test_results_without_the_fingerprint_of_their_search_are_nobodys(tmp_path):
 WRITE_ONE_RESULT = """
 import os, sys
 from hpt_spark.errors import InputError
-from tests.search import test_journal as t
+from tests.search.journal import test_journal as t
 from hpt_spark.storage.lock import FolderLock
 from hpt_spark.storage import open_folder
 folder = sys.argv[1]

@@ -15,7 +15,7 @@ from hpt_spark.data.sources.blob import download as download_module
 from hpt_spark.data.sources.blob.address import parse_blob_uri
 from hpt_spark.data.sources.blob.container import Container
 from hpt_spark.data.sources.blob.download import download
-from tests.data.blob.proxy import Proxy, proxy_to
+from tests.data.sources.blob.proxy import Proxy, proxy_to
 
 VARIABLES = ("CONNECTION_STRING", "ACCOUNT", "KEY", "SAS_TOKEN")
 

@@ -9,8 +9,8 @@ import zipfile
 import pytest
 
 from hpt_spark.errors import InputError, TransferError
-from tests.data.blob.conftest import contents, noise
-from tests.data.blob.proxy import cut_at
+from tests.data.sources.blob.conftest import contents, noise
+from tests.data.sources.blob.proxy import cut_at
 
 pytestmark = [pytest.mark.blob, pytest.mark.usefixtures("quick")]
 

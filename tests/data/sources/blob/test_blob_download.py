@@ -14,8 +14,8 @@ from hpt_spark.data.sources.blob import claim
 from hpt_spark.data.sources.blob import download as download_module
 from hpt_spark.data.sources.blob.claim import claimed
 from hpt_spark.errors import InputError, TransferError
-from tests.data.blob.conftest import contents, noise
-from tests.data.blob.proxy import CutError, cut_at
+from tests.data.sources.blob.conftest import contents, noise
+from tests.data.sources.blob.proxy import CutError, cut_at
 
 pytestmark = [pytest.mark.blob, pytest.mark.usefixtures("quick")]
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.data.blob.conftest import contents, noise
+from tests.data.sources.blob.conftest import contents, noise
 
 pytestmark = pytest.mark.blob
 

@@ -20,7 +20,7 @@ from hpt_spark.data.sources.blob.container import Container
 from hpt_spark.data.sources.blob.download import download
 from hpt_spark.data.sources.blob.upload import upload
 from hpt_spark.errors import InputError, TransferError
-from tests.data.blob.proxy import cut_at
+from tests.data.sources.blob.proxy import cut_at
 
 pytestmark = [pytest.mark.blob, pytest.mark.usefixtures("quick")]
 

@@ -11,8 +11,8 @@ from hpt_spark.data.schemas import TABLES
 from hpt_spark.data.sources.blob import upload as upload_module
 from hpt_spark.data.sources.blob.upload import upload
 from hpt_spark.errors import InputError, TransferError
-from tests.data.blob.conftest import noise
-from tests.data.blob.proxy import CutError, cut_at
+from tests.data.sources.blob.conftest import noise
+from tests.data.sources.blob.proxy import CutError, cut_at
 
 pytestmark = [pytest.mark.blob, pytest.mark.usefixtures("quick")]
 

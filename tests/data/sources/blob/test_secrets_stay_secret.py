@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus, unquote
 import pytest
 
 from bench.azurite import ACCOUNT
-from tests.data.blob.proxy import CutError
+from tests.data.sources.blob.proxy import CutError
 
 pytestmark = pytest.mark.blob
 
