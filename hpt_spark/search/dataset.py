@@ -12,7 +12,8 @@ from typing import Any
 import cloudpickle
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import _check_method_params
+
+from hpt_spark.search.sklearn_compat import check_method_params
 
 # Cells of these types cannot be changed, so that two cuts may hold the same ones.
 UNCHANGEABLE = (str, bytes, int, float, complex, bool, type(None), np.generic)
@@ -66,7 +67,7 @@ class Dataset:
     def _is_cut(self, value: Any) -> bool:
         """Return whether `value` has a value per row, or nothing in it that could be changed."""
         none = np.empty(0, dtype=int)
-        cut = _check_method_params(self.X, params={"value": value}, indices=none)["value"]
+        cut = check_method_params(self.X, params={"value": value}, indices=none)["value"]
         return isinstance(value, UNCHANGEABLE) or cut is not value
 
 

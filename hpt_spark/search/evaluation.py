@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import sklearn
 from sklearn.base import clone
-from sklearn.utils.validation import _num_samples
 
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.execution.rows import FoldRows
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.planning.threads import capped_candidate, with_threads
+from hpt_spark.search.sklearn_compat import num_samples
 
 # Arguments of scikit-learn's `_fit_and_score` that differ from fit to fit.
 OF_ONE_FIT = ("train", "test", "parameters", "split_progress", "candidate_progress", "callback_ctx", "caller")
@@ -221,7 +221,7 @@ def evaluation_of(
         estimator=estimator,
         data=Dataset(X, y, arguments.get("fit_params") or {}, arguments.get("score_params") or {}),
         candidates=[candidates[number] for number in sorted(candidates)],
-        folds=Folds.of([folds[number] for number in sorted(folds)], _num_samples(X)),
+        folds=Folds.of([folds[number] for number in sorted(folds)], num_samples(X)),
         common={name: value for name, value in arguments.items() if name not in NOT_COMMON},
         sklearn_config=sklearn.get_config(),
         warning_filters=list(warnings.filters),

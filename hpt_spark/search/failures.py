@@ -6,6 +6,7 @@ from typing import Any
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.sklearn_compat import scorers_by_name
 
 
 def killed_worker(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
@@ -34,7 +35,7 @@ def _advice(reason: str) -> str:
 def without_score(evaluation: Evaluation, fit: Fit, reason: str, error_score: float) -> dict[str, Any]:
     """Return scikit-learn's result of a failed fit, with `reason` for its traceback."""
     scorer = evaluation.common["scorer"]
-    names = getattr(scorer, "_scorers", None)
+    names = scorers_by_name(scorer)
 
     def scores() -> Any:
         return error_score if names is None else dict.fromkeys(names, error_score)

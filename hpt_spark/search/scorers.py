@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpt_spark.search.sklearn_compat import metric_of, scorers_by_name
+
 
 def only_reads(scorer: Any) -> bool:
     """Return whether `scorer` is scikit-learn's own: it writes neither into rows nor into estimators.
@@ -15,10 +17,10 @@ def only_reads(scorer: Any) -> bool:
     """
     if not _is_of_sklearn(type(scorer)):
         return False
-    several = getattr(scorer, "_scorers", None)
+    several = scorers_by_name(scorer)
     if several is not None:
         return all(only_reads(each) for each in several.values())
-    metric, arguments = getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", {})
+    metric, arguments = metric_of(scorer)
     # Without a metric of its own it is the estimator's `score`.
     return (metric is None or _is_of_sklearn(metric)) and not any(callable(value) for value in arguments.values())
 

@@ -1,11 +1,30 @@
-"""The one place where this package reaches into scikit-learn's search."""
+"""The one place where this package uses scikit-learn's private names (1.5 to 1.9)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from sklearn.model_selection._validation import _score as score
+from sklearn.utils.metaestimators import _safe_split as safe_split
+from sklearn.utils.validation import _check_method_params as check_method_params
+from sklearn.utils.validation import _num_samples as num_samples
+
 from hpt_spark.errors import HptSparkError
+
+__all__ = [
+    "STATE_OF_A_FIT",
+    "check_method_params",
+    "metric_of",
+    "num_samples",
+    "replace_parallel",
+    "safe_split",
+    "score",
+    "scorers_by_name",
+]
+
+# Attributes of a search that mean something to one fit in one process (from 1.9 on).
+STATE_OF_A_FIT = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
 
 def replace_parallel(evaluate_candidates: Callable[..., Any], run_fits: Callable[..., Any]) -> None:
@@ -18,3 +37,13 @@ def replace_parallel(evaluate_candidates: Callable[..., Any], run_fits: Callable
     if "parallel" not in names or evaluate_candidates.__closure__ is None:
         raise HptSparkError("this release of scikit-learn lays out its search in a way hpt_spark does not know.")
     evaluate_candidates.__closure__[names.index("parallel")].cell_contents = run_fits
+
+
+def scorers_by_name(scorer: Any) -> Mapping[str, Any] | None:
+    """Return the scorers of a multimetric scorer, or None for a scorer of one metric."""
+    return getattr(scorer, "_scorers", None)
+
+
+def metric_of(scorer: Any) -> tuple[Any, Mapping[str, Any]]:
+    """Return the metric of a scorer that ``make_scorer`` has made, and its arguments; else None and none."""
+    return getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", {})

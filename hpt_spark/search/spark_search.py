@@ -19,7 +19,7 @@ from sklearn.base import clone
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
-from hpt_spark.search.sklearn_compat import replace_parallel
+from hpt_spark.search.sklearn_compat import STATE_OF_A_FIT, replace_parallel
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 Search = TypeVar("Search", bound="SparkSearchMixin")
 
-# Attributes that mean something to one fit in one process: the lock, and scikit-learn's own (from 1.9 on).
-OF_A_FIT = ("journal_lock", "_callback_fit_ctx", "_skl_callbacks_to_teardown")
+OF_A_FIT = ("journal_lock", *STATE_OF_A_FIT)
 
 # Not an attribute of the search, which anybody may pickle or copy while it is fitted: it holds Spark and a lock.
 _running: ContextVar[Evaluator] = ContextVar("_running")

@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ from hpt_spark.errors import (
     SparkEndedError,
 )
 from hpt_spark.spark.defaults import SQL_DEFAULTS, defaults_of_own_jvm
+from hpt_spark.spark.interpreter import use_this_python
 from hpt_spark.spark.java import check_java
 from hpt_spark.spark.surroundings import (
     check_master,
@@ -37,7 +37,6 @@ from hpt_spark.spark.surroundings import (
 from hpt_spark.storage import is_local
 
 if TYPE_CHECKING:
-    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
 _kept: list[SparkSession] = []  # what `spark_if_needed` has started
@@ -254,16 +253,6 @@ def _suit_our_queries(session: SparkSession) -> None:
     for key, value in defaults.items():
         if not context.getConf().contains(key):
             session.conf.set(key, value)
-
-
-def use_this_python(context: SparkContext) -> None:
-    """Let the workers of a local master run this interpreter.
-
-    Spark takes ``python3`` from PATH otherwise, which outside an activated virtual environment is
-    another Python without this package: every worker would die at its first import.
-    """
-    if str(context.master).startswith("local") and "PYSPARK_PYTHON" not in os.environ:
-        context.pythonExec = sys.executable
 
 
 def _is_not_from_py4j(record: logging.LogRecord) -> bool:

@@ -9,15 +9,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sklearn.model_selection._validation import _score
-from sklearn.utils.validation import _num_samples
-
 from hpt_spark.search.boosting.staged import Staged, staged
 from hpt_spark.search.dataset import copied
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.rows import FoldRows, Rows
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.scorers import only_reads
+from hpt_spark.search.sklearn_compat import num_samples, score
 
 
 class ChangedByScoringError(Exception):
@@ -100,10 +98,10 @@ def _train_rows_to_score(rows: FoldRows, train: Rows, ensemble: Staged, nothing_
 def _score_on(evaluation: Evaluation, model: Any, rows: Rows) -> dict[str, Any]:
     common = evaluation.common
     started = time.perf_counter()
-    scores = _score(model, rows.X, rows.y, common["scorer"], rows.params, common["error_score"])
+    scores = score(model, rows.X, rows.y, common["scorer"], rows.params, common["error_score"])
     return {
         "test_scores": scores,
-        "n_test_samples": _num_samples(rows.X),
+        "n_test_samples": num_samples(rows.X),
         "score_time": time.perf_counter() - started,
     }
 

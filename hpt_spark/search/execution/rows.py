@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params
+
+from hpt_spark.search.sklearn_compat import check_method_params, safe_split
 
 if TYPE_CHECKING:
     from hpt_spark.search.evaluation import Evaluation
@@ -69,19 +69,19 @@ class FoldRows:
         """Return the training rows, cut anew."""
         self.fold_slices += 1
         data, (train, _) = self.evaluation.data.for_one_fit(), self.evaluation.folds[self.fold]
-        X, y = _safe_split(self.evaluation.estimator, data.X, data.y, train)
-        return Rows(X, y, _check_method_params(data.X, params=data.fit_params, indices=train))
+        X, y = safe_split(self.evaluation.estimator, data.X, data.y, train)
+        return Rows(X, y, check_method_params(data.X, params=data.fit_params, indices=train))
 
     def own_test(self) -> Rows:
         """Return the test rows, cut anew."""
         data, (train, test) = self.evaluation.data.for_one_fit(), self.evaluation.folds[self.fold]
-        X, y = _safe_split(self.evaluation.estimator, data.X, data.y, test, train)
-        return Rows(X, y, _check_method_params(data.X, params=data.score_params, indices=test))
+        X, y = safe_split(self.evaluation.estimator, data.X, data.y, test, train)
+        return Rows(X, y, check_method_params(data.X, params=data.score_params, indices=test))
 
     def train_score_params(self) -> Mapping[str, Any]:
         """Return the scorer's parameters for the training rows, cut anew."""
         data, (train, _) = self.evaluation.data.for_one_fit(), self.evaluation.folds[self.fold]
-        return _check_method_params(data.X, params=data.score_params, indices=train)
+        return check_method_params(data.X, params=data.score_params, indices=train)
 
 
 def _read_only(rows: Rows) -> Rows:

@@ -32,7 +32,7 @@ from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
 from hpt_spark.search.planning.slots import cores_of_task, is_true, planned_slots, slots_of_executor, workers_are_reused
-from hpt_spark.spark.session import use_this_python
+from hpt_spark.spark.interpreter import use_this_python
 
 # A group, and its pickled result or how its process ended.
 Ended = tuple[FitGroup, Union[bytes, Death]]

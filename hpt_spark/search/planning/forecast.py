@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import _num_samples
 
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.fit_groups import FitGroup
+from hpt_spark.search.sklearn_compat import num_samples
 
 # A Python worker with NumPy, scikit-learn and XGBoost imported; what it shares with the others not counted.
 WORKER_BYTES = 90 << 20
@@ -140,7 +140,7 @@ class _Shape:
 
 def _shape_of(evaluation: Evaluation) -> _Shape:
     X = evaluation.X
-    rows = max(1, _num_samples(X))
+    rows = max(1, num_samples(X))
     share = evaluation.training_rows / rows
     columns = int(X.shape[1]) if len(getattr(X, "shape", ())) == 2 else 1
     if sparse.issparse(X):
