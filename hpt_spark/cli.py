@@ -13,14 +13,13 @@ import importlib.util
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from hpt_spark.config.layers import dump_config, load_config
 from hpt_spark.errors import NO_PYSPARK, ConfigError, HptSparkError, MissingDependencyError
+from hpt_spark.signals import unwind_on_signals
 from hpt_spark.spark.surroundings import check_arguments
 from hpt_spark.streams import make_streams_safe, say_what_was_lost
 
@@ -56,7 +55,7 @@ def run_job(
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     (options or _config_options)(parser)
     arguments = parser.parse_args(argv)
-    with _unwound_by_signals() as signals:
+    with unwind_on_signals() as signals:
         code = _exit_code(lambda: _run(main, arguments, options is not None), signals)
     say_what_was_lost()
     return _interrupted(signals[0]) if signals else code
@@ -74,26 +73,6 @@ def _run(main: Callable[[Any], None], arguments: argparse.Namespace, has_options
         print(dump_config(config), end="")
     else:
         main(config)
-
-
-@contextmanager
-def _unwound_by_signals() -> Iterator[list[int]]:
-    """Let Ctrl-C and SIGTERM raise, so that each `with` block takes away what it has half-written; yield what came."""
-    signals: list[int] = []
-
-    def unwind(number: int, frame: FrameType | None) -> None:
-        signals.append(number)
-        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as nohup and a shell's `&` set it
-            signal.signal(number, unwind)
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _exit_code(job: Callable[[], int | None], signals: Sequence[int] = ()) -> int:

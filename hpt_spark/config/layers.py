@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from hpt_spark.config.secrets import masked
 from hpt_spark.config.sections import (
     FeaturesSection,
     RunSection,
@@ -37,7 +38,6 @@ GRID = "search.param_grid"
 # whole, or the parameters of one estimator would leak into another's.
 WHOLE_KEYS = {"search.estimator_params", GRID}
 
-SECRET_KEY = re.compile(r"(?i)secret|passw|passphrase|pwd|credential|token(?![a-z_])|(account|access)\.?key|\.sas\.")
 
 # What a wrong value should have been, where pydantic's own words are for programmers.
 REASONS = {
@@ -104,24 +104,6 @@ def load_config(files: Sequence[str] = (), settings: Sequence[str] = ()) -> Conf
 def dump_config(config: Config) -> str:
     """Return `config` as YAML with the secrets in it masked."""
     return write_yaml(masked(config.model_dump()))
-
-
-def mask_secrets(text: str) -> str:
-    """Return `text` without the query strings (a SAS token is one) and passwords of URIs, and without account keys."""
-    text = re.sub(r"(\w+://[^\s?'\"]+)\?[^\s'\"]+", r"\1?***", text)
-    text = re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1:***@", text)
-    return re.sub(r"(?i)\b(sig|accountkey|sharedaccesssignature)=[^\s&;,'\"]+", r"\1=***", text)
-
-
-def masked(value: Any, key: str = "") -> Any:
-    """Return `value`, which `key` names, without the secrets in it; mappings and lists are walked."""
-    if isinstance(value, dict):
-        return {name: masked(item, f"{key}.{name}") for name, item in value.items()}
-    if isinstance(value, list):
-        return [masked(item, key) for item in value]
-    if value is not None and SECRET_KEY.search(key):
-        return "***"
-    return mask_secrets(value) if isinstance(value, str) else value
 
 
 def _files_to_read(files: Sequence[str]) -> Iterator[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import math
 import os
 import sys
@@ -20,18 +21,20 @@ from typing import TYPE_CHECKING, Any
 from hpt_spark.errors import NO_PYSPARK, HptSparkError, InputError, MissingDependencyError, SparkEndedError
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
 from hpt_spark.search.failures import without_score
-from hpt_spark.search.interrupts import interrupts_ignored
 from hpt_spark.search.journal.fingerprint import fingerprint
 from hpt_spark.search.journal.journal import Journal, JournalledEvaluation
 from hpt_spark.search.planning.threads import uncapped, warnings_of
 from hpt_spark.search.scheduler import Scheduler
 from hpt_spark.search.warm_start import WarmStarts
+from hpt_spark.signals import answer_signals
 from hpt_spark.storage import FolderLock, open_folder
 from hpt_spark.streams import show
 
 if TYPE_CHECKING:
     from hpt_spark.search.execution.spark_runner import SparkRunner
 
+
+log = logging.getLogger(__name__)
 
 _spark_of_parent: Any = None
 
@@ -238,7 +241,7 @@ class Evaluator:
     def _begin_to_end_early(self) -> None:
         """Keep what there is, also if another signal comes before the refit."""
         if not self.incomplete:
-            self._ending.enter_context(interrupts_ignored())
+            self._ending.enter_context(answer_signals(_say_that_it_ends))
         self.incomplete = True
 
     def _how_to_go_on(self, without_journal: str) -> str:
@@ -286,3 +289,7 @@ def _refuse_used_up(evaluation: Evaluation) -> None:
                     f"the {kind} parameter `{name}` is a {type(value).__name__}, which can be gone through once only, "
                     "but every fit needs it; give a list or an array."
                 )
+
+
+def _say_that_it_ends() -> None:
+    log.warning("the search is ending already, with the results that it has")

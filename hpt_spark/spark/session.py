@@ -9,10 +9,9 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from hpt_spark.config.layers import mask_secrets, masked
+from hpt_spark.config.secrets import mask_secrets, masked
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import (
     NO_PYSPARK,
@@ -24,6 +23,7 @@ from hpt_spark.errors import (
     MissingDependencyError,
     SparkEndedError,
 )
+from hpt_spark.signals import before_sigterm
 from hpt_spark.spark.defaults import SQL_DEFAULTS, defaults_of_own_jvm
 from hpt_spark.spark.interpreter import use_this_python
 from hpt_spark.spark.java import check_java
@@ -75,7 +75,7 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
         session = _start(defaults, given)
         session.sparkContext.setLogLevel("ERROR")
         _suit_our_queries(session)
-        with _cut_answers_given_up():
+        with before_sigterm(_give_up_answer):
             yield session
     except Exception as error:
         if isinstance(error, HptSparkError) and not isinstance(error, SparkEndedError):
@@ -131,7 +131,8 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
     conf = SparkConf().setAll(list({**defaults, **given}.items()))
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
-        with _signals_held_back(), java_reads_our_file_names():
+        # PySpark, cut short while Java starts, leaves one behind that never ends.
+        with hold_back_signals(), java_reads_our_file_names():
             SparkContext._ensure_initialized(conf=conf)
         # By now what spark-submit, spark-defaults.conf and PYSPARK_SUBMIT_ARGS say is known, too.
         master = given.get("spark.master") or SparkConf().get("spark.master") or "local"
@@ -167,49 +168,17 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
         raise ConfigError(f"Java does not start with {_as_settings(given)}; above it says why.") from None
 
 
-@contextmanager
-def _signals_held_back() -> Iterator[None]:
-    """Let signals wait while Java starts: PySpark, cut short in that, leaves a Java behind that never ends."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda number, _: held.append(number)) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for came in held:
-            signal.raise_signal(came)
-
-
-@contextmanager
-def _cut_answers_given_up() -> Iterator[None]:
-    """Let SIGTERM close the connection on which an answer of the JVM may be awaited, as py4j itself does on Ctrl-C.
+def _give_up_answer() -> None:
+    """Close the connection on which an answer of the JVM may be awaited, as py4j itself does on Ctrl-C.
 
     Otherwise the next command of this thread, in some `finally` on the way out, waits for that
     answer, which may be the end of a long job.
     """
     from pyspark import SparkContext
 
-    before = signal.getsignal(signal.SIGTERM)
-    if not callable(before) or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def give_up(number: int, frame: FrameType | None) -> None:
-        gateway: Any = SparkContext._gateway
-        with suppress(Exception):
-            gateway._gateway_client.get_thread_connection().close()
-        before(number, frame)
-
-    signal.signal(signal.SIGTERM, give_up)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    gateway: Any = SparkContext._gateway
+    with suppress(Exception):
+        gateway._gateway_client.get_thread_connection().close()
 
 
 def _java_ran_out_of_memory() -> bool:

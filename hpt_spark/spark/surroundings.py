@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hpt_spark.config.layers import mask_secrets
+from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.errors import InputError
 from hpt_spark.storage import without_secrets
 

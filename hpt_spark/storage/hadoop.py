@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import HptSparkError, InputError
+from hpt_spark.signals import unwind_on_sigterm
 from hpt_spark.storage.disk_errors import translate_disk_errors
 from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, is_own
 from hpt_spark.storage.hadoop_files import HadoopFiles
-from hpt_spark.storage.sigterm import unwind_on_sigterm
-from hpt_spark.storage.uris import without_secrets
 
 STALE_SECONDS = 24 * 3600.0  # no upload takes so long: what is older was left by a run that was killed
 

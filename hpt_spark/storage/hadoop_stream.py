@@ -9,9 +9,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import HptSparkError
 from hpt_spark.storage.hadoop_files import HadoopFiles
-from hpt_spark.storage.uris import without_secrets
 
 
 class HadoopStream(io.RawIOBase):

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from hpt_spark.errors import InputError
+from hpt_spark.signals import unwind_on_sigterm
 from hpt_spark.storage.disk_errors import translate_disk_errors, translate_permission_errors
 from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, is_own
-from hpt_spark.storage.sigterm import unwind_on_sigterm
 
 
 class LocalFolder(Folder):

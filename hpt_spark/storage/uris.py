@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
+from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import InputError
 
 MOST_SHOWN = 200
@@ -94,8 +95,3 @@ def hadoop_uri(uri: str) -> str:
     account, endpoint, domain, container, path = blob.groups()
     scheme = {"blob": "wasbs", "dfs": "abfss"}[endpoint]
     return f"{scheme}://{container}@{account}.{endpoint}.{domain}{path or '/'}"
-
-
-def without_secrets(uri: str) -> str:
-    """Return `uri` without what may carry a secret: a password, or a query such as a SAS token."""
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", uri.partition("?")[0])

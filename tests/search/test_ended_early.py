@@ -19,7 +19,6 @@ from hpt_spark import GridSearchCV
 from hpt_spark.search.execution import spark_runner
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_runner import SparkRunner
-from hpt_spark.search.interrupts import interrupts_ignored
 
 sys.path.insert(0, str(Path(__file__).parent))
 from misbehaving import Misbehaving
@@ -126,33 +125,6 @@ def test_the_first_signal_is_not_ignored_at_the_end_of_a_whole_search(spark, mar
     monkeypatch.setattr(SparkRunner, "release", lambda self: os.kill(os.getpid(), signal.SIGINT) or time.sleep(5))
     with pytest.raises(KeyboardInterrupt):
         GridSearchCV(DummyClassifier(), {"strategy": ["prior"]}, cv=2, refit=False, sc=spark).fit(X, y)
-
-
-def test_signals_are_ignored_for_a_time_and_told(caplog):
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with interrupts_ignored():
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGTERM)
-    assert [one.getMessage() for one in caplog.records] == 2 * [
-        "the search is ending already, with the results that it has"
-    ]
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
-
-
-def test_outside_the_main_thread_signals_are_left_alone():
-    before = signal.getsignal(signal.SIGINT)
-    seen = []
-
-    def ignored():
-        with interrupts_ignored():
-            seen.append(signal.getsignal(signal.SIGINT))
-
-    thread = threading.Thread(target=ignored)
-    thread.start()
-    thread.join()
-    assert seen == [before]
 
 
 def test_workers_forget_the_data_when_the_search_has_ended(spark):

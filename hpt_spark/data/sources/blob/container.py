@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from hpt_spark.config.layers import mask_secrets
+from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.data.sources.blob.address import BlobAddress
 from hpt_spark.data.sources.blob.credentials import Credential, find_credential
 from hpt_spark.data.sources.blob.refusals import PASSING, code_of, status_of, translate_errors
