@@ -63,7 +63,7 @@ def searching(generation: float, trained: list[int], partial: bool = False, dies
             **{name: np.zeros(2) for name in ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time")},
         }
         best = {"best_index_": 0, "best_params_": results["params"][0], "best_score_": generation}
-        return SimpleNamespace(cv_results_=results, refit=False, partial=partial, **best), 1.0
+        return SimpleNamespace(cv_results_=results, refit=False, incomplete_=partial, **best), 1.0
 
     return run_search
 
