@@ -40,10 +40,10 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE", "NOTICE"],
     python_requires=">=3.10",
-    # The folder jobs/ is installed under a name of its own, so that `hpt-spark JOB` finds it everywhere.
-    packages=[*find_packages(include=["hpt_spark", "hpt_spark.*"]), "hpt_spark_jobs"],
-    package_dir={"hpt_spark_jobs": "jobs"},
-    package_data={"hpt_spark": ["spark/*.properties", "py.typed"]},
+    # The folders jobs/ and conf/ are installed under names of their own, so that they are found everywhere.
+    packages=[*find_packages(include=["hpt_spark", "hpt_spark.*"]), "hpt_spark_jobs", "hpt_spark_conf"],
+    package_dir={"hpt_spark_jobs": "jobs", "hpt_spark_conf": "conf"},
+    package_data={"hpt_spark": ["spark/*.properties", "py.typed"], "hpt_spark_conf": ["*.yaml"]},
     install_requires=[
         "cloudpickle>=2.2",
         "isal>=1.7",

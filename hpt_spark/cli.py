@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hpt_spark import __version__
 from hpt_spark.config.layers import dump_config, load_config
 from hpt_spark.errors import NO_PYSPARK, ConfigError, HptSparkError, MissingDependencyError
 from hpt_spark.signals import unwind_on_signals
@@ -110,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog="jobs:\n" + "\n".join(f"  {name:<16}{_summary(name)}" for name in JOBS),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("job", choices=JOBS, metavar="JOB", help="the job to run; `hpt-spark JOB --help` explains it")
     if not words:
         parser.print_help(sys.stderr)
@@ -130,7 +132,13 @@ def _run_installed(job: str, argv: Sequence[str]) -> int:
 
 
 def _config_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--conf", metavar="FILE", action="append", default=[], help="YAML; several overlay each other")
+    parser.add_argument(
+        "--conf",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a YAML file or a preset, e.g. demo; several overlay each other",
+    )
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, e.g. --set search.cv=3"
     )

@@ -1,7 +1,7 @@
 """The configuration: how files and ``--set`` become one value, and what is said of mistakes.
 
 `hpt_spark.config.sections` holds every key with its default. `load_config` lays over it, in this order:
-``conf/default.yaml`` of the checkout (where there is one), each ``--conf`` file, each ``--set``.
+the preset ``default``, each ``--conf`` file or preset, each ``--set``.
 All problems are reported at once, each with the place that caused it.
 """
 
@@ -10,12 +10,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from hpt_spark.config.presets import presets
 from hpt_spark.config.secrets import masked
 from hpt_spark.config.sections import (
     FeaturesSection,
@@ -30,7 +32,8 @@ from hpt_spark.config.sections import (
 from hpt_spark.config.yaml_text import UNFIT, EndlessError, as_yaml, read_yaml, write_yaml
 from hpt_spark.errors import ConfigError
 
-DEFAULT_FILE = Path(__file__).resolve().parent.parent.parent / "conf" / "default.yaml"
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 GRID = "search.param_grid"
 
@@ -74,7 +77,7 @@ def load_config(files: Sequence[str] = (), settings: Sequence[str] = ()) -> Conf
     Parameters
     ----------
     files : sequence of str
-        YAML files; a later one wins over an earlier one.
+        YAML files, or names of presets such as ``demo``; a later one wins over an earlier one.
     settings : sequence of str
         ``key=value`` with a dotted key and a YAML value, e.g. ``features.sets=[weekday, hour]``.
 
@@ -87,7 +90,7 @@ def load_config(files: Sequence[str] = (), settings: Sequence[str] = ()) -> Conf
     problems: list[str] = []
     values: dict[str, Any] = Config().model_dump()
     origins: dict[str, str] = {}
-    for origin, read in [*map(_file_layer, _files_to_read(files)), *map(_setting_layer, settings)]:
+    for origin, read in [*_file_layers(files), *map(_setting_layer, settings)]:
         try:
             _overlay(values, read(), origin, origins)
         except ConfigError as error:
@@ -106,14 +109,14 @@ def dump_config(config: Config) -> str:
     return write_yaml(masked(config.model_dump()))
 
 
-def _files_to_read(files: Sequence[str]) -> Iterator[Path]:
-    if DEFAULT_FILE.is_file():
-        yield DEFAULT_FILE
-    yield from map(Path, files)
-
-
-def _file_layer(path: Path) -> tuple[str, Callable[[], dict[str, Any]]]:
-    return str(path), lambda: _read_yaml(path)
+def _file_layers(names: Sequence[str]) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+    known = presets()
+    if "default" in known:
+        yield "conf/default.yaml", lambda: _read_yaml("conf/default.yaml", known["default"])
+    for name in names:
+        # A file wins over a preset of the same name.
+        file = Path(name) if name not in known or Path(name).is_file() else known[name]
+        yield name, partial(_read_yaml, name, file)
 
 
 def _setting_layer(setting: str) -> tuple[str, Callable[[], dict[str, Any]]]:
@@ -123,11 +126,14 @@ def _setting_layer(setting: str) -> tuple[str, Callable[[], dict[str, Any]]]:
     return origin, lambda: _setting_as_mapping(key, equals, text, origin)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: str, file: Traversable) -> dict[str, Any]:
     try:
-        value = read_yaml(path.read_text(encoding="utf-8"))
+        value = read_yaml(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"--conf {path} cannot be read ({error.strerror}); name an existing YAML file.") from None
+        raise ConfigError(
+            f"--conf {path} cannot be read ({error.strerror}); name an existing YAML file, or one of the presets: "
+            f"{', '.join(sorted(presets()))}."
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""

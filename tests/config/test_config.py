@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hpt_spark.config.layers import DEFAULT_FILE, Config, dump_config, load_config
+from hpt_spark.config.layers import Config, dump_config, load_config
 from hpt_spark.config.sections import FEATURE_SETS
 from hpt_spark.errors import ConfigError
 from tests.configuring import problem, problems
@@ -29,7 +29,7 @@ SIXTEEN = {**FOUR, "colsample_bylevel": [0.01, 0.1], "subsample": [0.5, 0.7]}
 
 
 def test_the_default_file_says_what_the_schema_says():
-    written = yaml.safe_load(DEFAULT_FILE.read_text(encoding="utf-8"))
+    written = yaml.safe_load((CONF / "default.yaml").read_text(encoding="utf-8"))
     schema = yaml.safe_load(dump_config(Config()))
     # YAML writes the number as .nan; the file has the word, which means the same.
     assert math.isnan(schema["search"].pop("error_score"))
