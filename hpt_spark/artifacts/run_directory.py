@@ -9,7 +9,7 @@ from typing import Any
 
 from hpt_spark.artifacts.attempt import Attempt
 from hpt_spark.artifacts.json_values import json_safe
-from hpt_spark.artifacts.manifest_shape import first_mismatch
+from hpt_spark.artifacts.manifest_model import first_mismatch
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix, write_json
 from hpt_spark.storage import FolderLock, open_folder, without_secrets

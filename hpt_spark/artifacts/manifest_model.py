@@ -1,0 +1,68 @@
+"""What a run's manifest must hold, because the jobs go by it; it may hold more."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Union
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+# JSON has no NaN and no infinities: `json_safe` writes them as words.
+Number = Union[int, float, Literal["nan", "inf", "-inf"]]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class _Search(_Strict):
+    estimator: str
+    scoring: str
+    cv: int
+    refit: bool
+
+
+class _Plan(_Strict):
+    search: _Search
+    design: dict[str, Any]
+
+
+class _Best(_Strict):
+    candidate: int
+    params: dict[str, Any]
+    score: Number
+    std: Number
+
+
+class _Block(_Strict):
+    columns: Any
+    rare_terms_dropped: Any
+    test_only_terms_dropped: Any
+
+
+class _Design(_Strict):
+    train_devices: int
+    columns: int
+    blocks: dict[str, _Block]
+
+
+class Manifest(_Strict):
+    """A finished search."""
+
+    plan: _Plan
+    best: _Best
+    candidates: int
+    seconds: Number
+    columns_digest: str
+    design: _Design
+    files: list[str] = []  # manifests have not always had it
+
+
+def first_mismatch(value: Any) -> str | None:
+    """Return the dotted key of the first place where `value` is no `Manifest`; "" is the whole, None no place."""
+    try:
+        Manifest.model_validate(value)
+    except ValidationError as error:
+        # A place in a list, or the branch of a union, is no key of the manifest.
+        keys = [part for part in error.errors()[0]["loc"] if isinstance(part, str)]
+        return ".".join(key for key in keys if not key.startswith(("int", "float", "literal[")))
+    return None
