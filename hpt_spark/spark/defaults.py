@@ -33,7 +33,7 @@ def defaults_of_own_jvm(job: str, master: str | None) -> dict[str, str]:
 
     What ``spark-defaults.conf`` names is left out: PySpark would put ours over it.
     """
-    room = "features" if job == "build_features" else "search"
+    room = "features" if job == "build_features" else "search.execution"
     is_local = master is None or master.startswith("local")
     defaults = {
         "spark.ui.showConsoleProgress": "false",

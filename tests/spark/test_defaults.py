@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from hpt_spark.spark.defaults import JVM_OPTIONS, defaults_of_own_jvm
@@ -14,6 +16,12 @@ def test_without_an_installation_of_its_own_all_our_defaults_hold(tmp_path, monk
     assert defaults["spark.python.daemon.module"] == "hpt_spark.features.worker_daemon"
     assert defaults["spark.ui.enabled"] == "false"
     assert defaults_of_own_jvm("tune", "yarn")["spark.ui.enabled"] == "true"
+
+
+@pytest.mark.parametrize("job", ["tune", "build_features", "killed"])
+def test_the_daemon_that_spark_is_told_to_run_is_there(job):
+    daemon = defaults_of_own_jvm(job, "local[2]")["spark.python.daemon.module"]
+    assert importlib.util.find_spec(daemon) is not None
 
 
 @pytest.mark.parametrize("home", [False, True])
