@@ -14,7 +14,6 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -186,7 +185,7 @@ class Evaluator:
         self._warn_of_threads(evaluation, runner.threads)
         evaluation = self._warm_starts.continued_by(evaluation)
         self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
-        scheduler = Scheduler(runner, evaluation, self._deadline, partial(self._warm_starts.keep, evaluation))
+        scheduler = Scheduler(runner, evaluation, self._deadline, self._warm_starts.keep)
         try:
             for results in scheduler.run(fits):
                 scored = [(fit, result) for fit, result in results if isinstance(result, dict)]

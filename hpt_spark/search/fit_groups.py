@@ -7,13 +7,15 @@ candidate that can share with nobody is a group of its own.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import joblib
 
-from hpt_spark.search.boosting.staged import staged
+from hpt_spark.search.boosting.family import Family, key_of
+from hpt_spark.search.boosting.staged import are_of_rows, ensemble_of, family_of, staged
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.planning.cost import training_cost
 
@@ -80,7 +82,7 @@ def group_fits(evaluation: Evaluation, fits: Sequence[Fit]) -> list[FitGroup]:
     fits : sequence of Fit
         All of the evaluation, or those that a resumed search still lacks.
     """
-    keys = [group_key(evaluation, number) for number in range(len(evaluation.candidates))]
+    keys = group_keys(evaluation)
     together: defaultdict[tuple[Any, ...], list[Fit]] = defaultdict(list)
     for fit in fits:
         key = keys[fit.candidate].key
@@ -94,8 +96,81 @@ def group_fits(evaluation: Evaluation, fits: Sequence[Fit]) -> list[FitGroup]:
     return groups
 
 
-def group_key(evaluation: Evaluation, candidate: int) -> GroupKey:
-    """Return what decides which group a candidate belongs to."""
+def group_keys(evaluation: Evaluation) -> list[GroupKey]:
+    """Return for each candidate what decides which group it belongs to."""
+    base = _Base.of(evaluation)
+    return [
+        base.key_of(candidate) or _key_of_estimator(evaluation, at)
+        for at, candidate in enumerate(evaluation.candidates)
+    ]
+
+
+@dataclass(frozen=True)
+class _Base:
+    """The estimator of all candidates, read once: most candidates are a few plain values over its parameters.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    all_params : dict
+        Of the estimator and all inside it.
+    ensemble, prefix : estimator, str
+        What `ensemble_of` returns.
+    """
+
+    evaluation: Evaluation
+    all_params: dict[str, Any]
+    ensemble: Any
+    prefix: str
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> _Base:
+        """Return the base of an evaluation's candidates."""
+        estimator = evaluation.estimator  # not a clone, in which a generator has become a number
+        return cls(evaluation, estimator.get_params(deep=True), *ensemble_of(estimator))
+
+    def key_of(self, candidate: Mapping[str, Any]) -> GroupKey | None:
+        """Return the key of a candidate, or None where only an estimator with its parameters can tell."""
+        if not all(name in self.all_params and _is_plain(value) for name, value in candidate.items()):
+            return None
+        if any(_is_estimator(self.all_params[name]) for name in candidate):
+            return None
+        cost = training_cost({**self.all_params, **candidate})
+        family, evaluation = self._family, self.evaluation
+        if family is None or not are_of_rows(evaluation.fit_params, self.prefix, family):
+            return GroupKey(None, 0, cost)
+        of_ensemble = {
+            name.removeprefix(self.prefix): value for name, value in candidate.items() if name.startswith(self.prefix)
+        }
+        params = {**self._ensemble_params, **{name: value for name, value in of_ensemble.items() if "__" not in name}}
+        if not family.is_prefix_stable(params, evaluation.training_rows):
+            return GroupKey(None, 0, cost)
+        settings = {name: value for name, value in candidate.items() if name != f"{self.prefix}{family.rounds}"}
+        is_bare = not self.prefix
+        return GroupKey(
+            key=key_of({name: value for name, value in settings.items() if not self._is_own(name, value)}),
+            rounds=family.rounds_of(params),
+            cost=cost,
+            matrix=family.matrix_key(params) if is_bare else "",
+            may_continue=is_bare and family.may_continue(type(self.ensemble), params),
+        )
+
+    @cached_property
+    def _family(self) -> Family | None:
+        return family_of(self.ensemble)
+
+    @cached_property
+    def _ensemble_params(self) -> dict[str, Any]:
+        return self._family.params_of(self.ensemble) if self._family else {}
+
+    def _is_own(self, name: str, value: Any) -> bool:
+        """Return whether a candidate's value is what the estimator has without it."""
+        own = self.all_params[name]
+        return type(own) is type(value) and bool(own == value)
+
+
+def _key_of_estimator(evaluation: Evaluation, candidate: int) -> GroupKey:
+    """Return the key of a candidate that is told by its estimator."""
     try:
         estimator = evaluation.estimator_of(candidate)
         cost = training_cost(estimator.get_params())
@@ -104,11 +179,19 @@ def group_key(evaluation: Evaluation, candidate: int) -> GroupKey:
             return GroupKey(None, 0, cost)
         rounds = ensemble.rounds
         ensemble.set_rounds(1)  # so that candidates that differ in nothing else have the same key
-        key = joblib.hash(estimator.get_params())
+        key = str(joblib.hash(estimator.get_params()))
         return GroupKey(key, rounds, cost, ensemble.matrix_key, ensemble.may_continue)
     except Exception:
         # Whatever is wrong with the parameters, scikit-learn's own fit is to say so.
         return GroupKey(None, 0, 1.0)
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float))
+
+
+def _is_estimator(value: Any) -> bool:
+    return hasattr(value, "get_params") and not isinstance(value, type)
 
 
 def _share_left(evaluation: Evaluation, fit: Fit, key: GroupKey) -> float:

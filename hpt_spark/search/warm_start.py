@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 
 from hpt_spark.search.evaluation import Checkpoint, Evaluation
-from hpt_spark.search.fit_groups import FitGroup, group_key
+from hpt_spark.search.fit_groups import FitGroup, GroupKey, group_keys
 
 
 class WarmStarts:
@@ -28,6 +28,7 @@ class WarmStarts:
     def __init__(self, resource: str | None) -> None:
         self._resource = resource
         self._last: Evaluation | None = None
+        self._keys: list[GroupKey] = []
         self._checkpoints: dict[tuple[str, int], Checkpoint] = {}
 
     def continued_by(self, evaluation: Evaluation) -> Evaluation:
@@ -37,7 +38,7 @@ class WarmStarts:
         if not self._reads_the_same(evaluation):
             self._checkpoints.clear()
         self._last = evaluation
-        keys = [group_key(evaluation, number) for number in range(len(evaluation.candidates))]
+        keys = self._keys = group_keys(evaluation)
         checkpoints = {}
         for fit in evaluation.fits:
             key = keys[fit.candidate]
@@ -48,9 +49,9 @@ class WarmStarts:
             evaluation, checkpoints=checkpoints, keep_checkpoints=any(key.may_continue for key in keys)
         )
 
-    def keep(self, evaluation: Evaluation, group: FitGroup, checkpoint: bytes) -> None:
+    def keep(self, group: FitGroup, checkpoint: bytes) -> None:
         """Keep the checkpoint of a training, for the next evaluation."""
-        key = group_key(evaluation, group.fits[-1].candidate)
+        key = self._keys[group.fits[-1].candidate]
         self._checkpoints[key.key or "", group.fold] = Checkpoint(key.rounds, np.frombuffer(checkpoint, np.uint8))
 
     def _reads_the_same(self, evaluation: Evaluation) -> bool:

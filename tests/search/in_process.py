@@ -47,7 +47,7 @@ class InProcess:
             self.paths, self.built = self.paths + 1, self.built + result.matrices
             self.fold_slices += result.fold_slices
             if result.checkpoint is not None:
-                self.warm_starts.keep(evaluation, path, result.checkpoint)
+                self.warm_starts.keep(path, result.checkpoint)
             for fit, scores in result.results:
                 if isinstance(scores, BaseException):
                     raise scores

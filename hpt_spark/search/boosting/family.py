@@ -11,6 +11,8 @@ from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
+import joblib
+
 
 class Family(Protocol):
     """A family of ensembles.
@@ -33,23 +35,26 @@ class Family(Protocol):
     def covers(self, estimator: Any) -> bool:
         """Return whether `estimator` is of this family; a subclass is not, it may do anything in its fit."""
 
-    def is_prefix_stable(self, estimator: Any, rows: int) -> bool:
-        """Return whether the parameters of `estimator`, to be fitted on `rows` rows, keep the law above."""
+    def params_of(self, estimator: Any) -> dict[str, Any]:
+        """Return the parameters of `estimator` as its training takes them."""
 
-    def rounds_of(self, estimator: Any) -> int:
-        """Return how many rounds `estimator` trains."""
+    def is_prefix_stable(self, params: Mapping[str, Any], rows: int) -> bool:
+        """Return whether trainings with `params` on `rows` rows keep the law above."""
+
+    def rounds_of(self, params: Mapping[str, Any]) -> int:
+        """Return how many rounds are trained with `params`, which keep the law above."""
 
     def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
         """Return the attributes of the fitted `estimator` that would differ had it trained `rounds` rounds."""
 
-    def matrix_key(self, estimator: Any) -> str:
+    def matrix_key(self, params: Mapping[str, Any]) -> str:
         """Return what tells apart the training matrices of one fold; the empty text where none is kept."""
 
     def matrix_kept(self, estimator: Any, matrices: MutableMapping[str, Any]) -> AbstractContextManager[None]:
         """Let a ``fit`` inside the ``with`` take its training matrix from `matrices`, or leave it there."""
 
-    def may_continue(self, estimator: Any) -> bool:
-        """Return whether a training can go on from a `checkpoint`, bit for bit as if it had not stopped."""
+    def may_continue(self, kind: type, params: Mapping[str, Any]) -> bool:
+        """Return whether a training of the class `kind` can go on from a `checkpoint` as if it had not stopped."""
 
     def checkpoint(self, estimator: Any) -> bytes:
         """Return what a training must know to go on from the fitted `estimator`."""
@@ -61,7 +66,11 @@ class Family(Protocol):
 class WithoutMatrices:
     """The part of a `Family` that neither keeps training matrices nor continues trainings."""
 
-    def matrix_key(self, estimator: Any) -> str:
+    def params_of(self, estimator: Any) -> dict[str, Any]:
+        """Return scikit-learn's ``get_params``."""
+        return dict(estimator.get_params())
+
+    def matrix_key(self, params: Mapping[str, Any]) -> str:
         """Return the empty text."""
         return ""
 
@@ -69,7 +78,7 @@ class WithoutMatrices:
         """Keep nothing."""
         return nullcontext()
 
-    def may_continue(self, estimator: Any) -> bool:
+    def may_continue(self, kind: type, params: Mapping[str, Any]) -> bool:
         """Return False."""
         return False
 
@@ -96,3 +105,15 @@ def is_class_of(estimator: Any, package: str, names: frozenset[str]) -> bool:
     """Return whether the class of `estimator` is one of `names` of `package`, and no subclass of it."""
     kind = type(estimator)
     return kind.__name__ in names and (kind.__module__ == package or kind.__module__.startswith(f"{package}."))
+
+
+def key_of(params: Mapping[str, Any]) -> str:
+    """Return a text that is the same for equal parameters, and another for others.
+
+    Numbers and texts, nearly all there are, are told by themselves: a digest takes a hundred times as long.
+    """
+    return repr([(name, type(value).__name__, _told(value)) for name, value in sorted(params.items())])
+
+
+def _told(value: Any) -> str:
+    return repr(value) if isinstance(value, (str, int, float, type(None))) else str(joblib.hash(value))

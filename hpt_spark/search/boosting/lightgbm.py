@@ -31,9 +31,8 @@ class LightGBM(WithoutMatrices):
         """Return whether `estimator` is one of LightGBM's classes."""
         return is_class_of(estimator, "lightgbm.sklearn", CLASSES)
 
-    def is_prefix_stable(self, estimator: Any, rows: int) -> bool:
+    def is_prefix_stable(self, params: Mapping[str, Any], rows: int) -> bool:
         """Return whether nothing in the parameters makes trees depend on the number of rounds."""
-        params = estimator.get_params()
         return (
             is_round_count(params[self.rounds])
             and not DECIDING_ELSEWHERE & set(params)
@@ -43,9 +42,9 @@ class LightGBM(WithoutMatrices):
             and (params["random_state"] is None or is_integer(params["random_state"]))
         )
 
-    def rounds_of(self, estimator: Any) -> int:
+    def rounds_of(self, params: Mapping[str, Any]) -> int:
         """Return the number of boosting rounds."""
-        return int(getattr(estimator, self.rounds))
+        return int(params[self.rounds])
 
     def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
         """Return the booster of the first `rounds` rounds; its text holds each number to the last bit.
@@ -58,7 +57,7 @@ class LightGBM(WithoutMatrices):
         """
         from lightgbm import Booster
 
-        if estimator.booster_.current_iteration() != self.rounds_of(estimator):
+        if estimator.booster_.current_iteration() != getattr(estimator, self.rounds):
             raise ValueError("LightGBM has kept no tree of some rounds, so that trees cannot be counted as rounds")
         text = estimator.booster_.model_to_string(num_iteration=rounds)
         return {"_Booster": Booster(model_str=text), self.rounds: rounds}

@@ -30,19 +30,19 @@ class GradientBoosting(WithoutMatrices):
         """Return whether `estimator` is one of these classes."""
         return is_class_of(estimator, "sklearn.ensemble", self.classes)
 
-    def is_prefix_stable(self, estimator: Any, rows: int) -> bool:
+    def is_prefix_stable(self, params: Mapping[str, Any], rows: int) -> bool:
         """Return whether nothing in the parameters makes trees depend on the number of rounds."""
         return (
-            is_round_count(getattr(estimator, self.rounds))
+            is_round_count(params[self.rounds])
             # Without a seed every fit draws anew, and a shared training would be one draw for many.
-            and is_integer(estimator.random_state)
-            and not estimator.warm_start
-            and self._grows_to_the_end(estimator, rows)
+            and is_integer(params["random_state"])
+            and not params["warm_start"]
+            and self._grows_to_the_end(params, rows)
         )
 
-    def rounds_of(self, estimator: Any) -> int:
+    def rounds_of(self, params: Mapping[str, Any]) -> int:
         """Return the number of rounds."""
-        return int(getattr(estimator, self.rounds))
+        return int(params[self.rounds])
 
     def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
         """Return what there is per round, cut."""
@@ -50,8 +50,8 @@ class GradientBoosting(WithoutMatrices):
         cut = {name: getattr(estimator, name)[:rounds] for name in there}
         return {**cut, **self._totals(cut, rounds), self.rounds: rounds}
 
-    def _grows_to_the_end(self, estimator: Any, rows: int) -> bool:
-        return estimator.n_iter_no_change is None and estimator.init in (None, "zero")
+    def _grows_to_the_end(self, params: Mapping[str, Any], rows: int) -> bool:
+        return params["n_iter_no_change"] is None and params["init"] in (None, "zero")
 
     def _totals(self, cut: Mapping[str, Any], rounds: int) -> Mapping[str, Any]:
         last_oob = {"oob_score_": cut["oob_scores_"][-1]} if "oob_scores_" in cut else {}
@@ -65,9 +65,9 @@ class HistGradientBoosting(GradientBoosting):
     classes = frozenset({"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"})
     per_round = ("_predictors",)
 
-    def _grows_to_the_end(self, estimator: Any, rows: int) -> bool:
-        automatic = estimator.early_stopping == "auto" and rows <= EARLY_STOPPING_ROWS
-        return automatic or estimator.early_stopping is False
+    def _grows_to_the_end(self, params: Mapping[str, Any], rows: int) -> bool:
+        automatic = params["early_stopping"] == "auto" and rows <= EARLY_STOPPING_ROWS
+        return automatic or params["early_stopping"] is False
 
     def _totals(self, cut: Mapping[str, Any], rounds: int) -> Mapping[str, Any]:
         return {}
@@ -81,8 +81,8 @@ class Forests(GradientBoosting):
     )
     per_round = ("estimators_",)
 
-    def _grows_to_the_end(self, estimator: Any, rows: int) -> bool:
-        return not estimator.oob_score
+    def _grows_to_the_end(self, params: Mapping[str, Any], rows: int) -> bool:
+        return not params["oob_score"]
 
     def _totals(self, cut: Mapping[str, Any], rounds: int) -> Mapping[str, Any]:
         return {}

@@ -38,7 +38,7 @@ class Staged:
     @property
     def rounds(self) -> int:
         """How many rounds it trains."""
-        return self.family.rounds_of(self.ensemble)
+        return self.family.rounds_of(self.family.params_of(self.ensemble))
 
     @property
     def only_reads(self) -> bool:
@@ -48,12 +48,13 @@ class Staged:
     @property
     def matrix_key(self) -> str:
         """What tells apart the training matrices of one fold; behind a pipeline's steps none is kept."""
-        return self.family.matrix_key(self.ensemble) if self.only_reads else ""
+        return self.family.matrix_key(self.family.params_of(self.ensemble)) if self.only_reads else ""
 
     @property
     def may_continue(self) -> bool:
         """Whether a training of it can go on from a checkpoint."""
-        return self.only_reads and self.family.may_continue(self.ensemble)
+        params = self.family.params_of(self.ensemble)
+        return self.only_reads and self.family.may_continue(type(self.ensemble), params)
 
     def checkpoint(self) -> bytes:
         """Return what another training must know to go on from here."""
@@ -132,15 +133,29 @@ def staged(estimator: Any, fit_params: Mapping[str, Any], rows: int) -> Staged |
     rows : int
         On how many rows.
     """
-    ensemble, prefix = estimator, ""
+    ensemble, prefix = ensemble_of(estimator)
+    family = family_of(ensemble)
+    if family is None or not are_of_rows(fit_params, prefix, family):
+        return None
+    return Staged(estimator, ensemble, family) if family.is_prefix_stable(family.params_of(ensemble), rows) else None
+
+
+def ensemble_of(estimator: Any) -> tuple[Any, str]:
+    """Return the estimator itself, or the last step of a pipeline, and what stands before its parameters' names."""
     if type(estimator) is Pipeline:
         name, ensemble = estimator.steps[-1]
-        prefix = f"{name}__"
-    family = next((family for family in FAMILIES if family.covers(ensemble)), None)
-    if family is None:
-        return None
-    harmless = {name.removeprefix(prefix) for name in fit_params} <= family.row_params
-    return Staged(estimator, ensemble, family) if harmless and family.is_prefix_stable(ensemble, rows) else None
+        return ensemble, f"{name}__"
+    return estimator, ""
+
+
+def family_of(ensemble: Any) -> Family | None:
+    """Return the family that `ensemble` is of."""
+    return next((family for family in FAMILIES if family.covers(ensemble)), None)
+
+
+def are_of_rows(fit_params: Mapping[str, Any], prefix: str, family: Family) -> bool:
+    """Return whether all arguments of ``fit`` are properties of rows, which no number of rounds changes."""
+    return {name.removeprefix(prefix) for name in fit_params} <= family.row_params
 
 
 def _set(estimator: Any, attributes: Mapping[str, Any]) -> None:

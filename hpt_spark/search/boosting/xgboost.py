@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 import pickle
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
-import joblib
-
-from hpt_spark.search.boosting.family import is_class_of, is_integer, is_round_count
+from hpt_spark.search.boosting.family import is_class_of, is_integer, is_round_count, key_of
 
 # XGBRF* have one round. Of dask and spark there are classes of other names.
 CLASSES = frozenset({"XGBClassifier", "XGBRegressor", "XGBRanker"})
@@ -30,6 +29,8 @@ MATRIX_PARAMS = (
     "tree_method",
 )
 
+DEFAULT_ROUNDS = 100  # of xgboost.sklearn, where n_estimators is None
+
 SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
 
 
@@ -42,14 +43,16 @@ class XGBoost:
 
     def covers(self, estimator: Any) -> bool:
         """Return whether `estimator` is one of XGBoost's classes, as this module knows them."""
-        if not is_class_of(estimator, "xgboost.sklearn", CLASSES):
-            return False
-        create: Callable[..., Any] | None = getattr(type(estimator), "_create_dmatrix", None)
-        return create is not None and "ref" in inspect.signature(create).parameters
+        return is_class_of(estimator, "xgboost.sklearn", CLASSES)
 
-    def is_prefix_stable(self, estimator: Any, rows: int) -> bool:
+    def params_of(self, estimator: Any) -> dict[str, Any]:
+        """Return the parameters, those of ``kwargs`` too, and the random state as it was given."""
+        params = estimator.get_params()
+        # `get_params` draws a seed from a generator, another one each time.
+        return {**params, **(params.get("kwargs") or {}), "random_state": estimator.random_state}
+
+    def is_prefix_stable(self, params: Mapping[str, Any], rows: int) -> bool:
         """Return whether nothing in the parameters makes trees depend on the number of rounds."""
-        params = _native(estimator)
         return (
             (params.get(self.rounds) is None or is_round_count(params[self.rounds]))
             # dart rescales earlier trees, gblinear has none.
@@ -61,29 +64,31 @@ class XGBoost:
             and params.get("multi_strategy") in (None, "one_output_per_tree")
             and params.get("device") in (None, "cpu")
             and (params.get("tree_method") in (None, "auto", "hist", "exact") or _is_plain_approx(params))
-            # A generator gives another seed each time it is asked, and `get_params` asks it.
-            and (estimator.random_state is None or is_integer(estimator.random_state))
+            and (params["random_state"] is None or is_integer(params["random_state"]))
             and not any(callable(params.get(name)) for name in ("objective", "eval_metric"))
         )
 
-    def rounds_of(self, estimator: Any) -> int:
+    def rounds_of(self, params: Mapping[str, Any]) -> int:
         """Return the number of boosting rounds."""
-        return int(estimator.get_num_boosting_rounds())
+        return DEFAULT_ROUNDS if params.get(self.rounds) is None else int(params[self.rounds])
 
     def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
         """Return the booster of the first `rounds` rounds."""
         return {"_Booster": estimator.get_booster()[:rounds], self.rounds: rounds}
 
-    def matrix_key(self, estimator: Any) -> str:
+    def matrix_key(self, params: Mapping[str, Any]) -> str:
         """Return a digest of the parameters that a training matrix depends on."""
-        params = estimator.get_params()
-        return str(joblib.hash([type(estimator).__name__, [params.get(name) for name in MATRIX_PARAMS]]))
+        return key_of({name: params.get(name) for name in MATRIX_PARAMS}) if keeps_matrices() else ""
 
     @contextmanager
     def matrix_kept(self, estimator: Any, matrices: MutableMapping[str, Any]) -> Iterator[None]:
         """Let ``fit`` take the matrix of the fold's rows from `matrices`, or build it and leave it there."""
-        create, key = estimator._create_dmatrix, self.matrix_key(estimator)
-        if _native(estimator).get("tree_method") == "approx":
+        if not keeps_matrices():
+            yield
+            return
+        params = self.params_of(estimator)
+        create, key = estimator._create_dmatrix, self.matrix_key(params)
+        if params.get("tree_method") == "approx":
             # It keeps an index of cuts in the matrix, and takes another training's for its own when the
             # gradients of both happen to lie at the same address (xgboost 3.2, BatchParam::ParamNotEqual).
             matrices = {}
@@ -96,24 +101,22 @@ class XGBoost:
                 matrices[key] = create(ref=ref, **arguments)
             return matrices[key]
 
-        # There is no public way to hand `fit` a matrix. The method is the same in xgboost 2.0 to 3.4;
-        # `covers` makes sure that it is there.
+        # There is no public way to hand `fit` a matrix. The method is the same in xgboost 2.0 to 3.4.
         estimator._create_dmatrix = kept_matrix
         try:
             yield
         finally:
             del estimator._create_dmatrix
 
-    def may_continue(self, estimator: Any) -> bool:
+    def may_continue(self, kind: type, params: Mapping[str, Any]) -> bool:
         """Return whether a pickled booster holds all that the next round depends on.
 
         Before xgboost 3.3 the state of its random generator belongs to a thread and is in no
         pickle (dmlc/xgboost #12043, #12083), so that only trainings that draw nothing go on exactly.
         """
-        params = _native(estimator)
         draws_nothing = all(params.get(name) in (None, 1) for name in SAMPLING)
         # Ranking draws pairs.
-        return type(estimator).__name__ != "XGBRanker" and (draws_nothing or _generator_is_pickled())
+        return kind.__name__ != "XGBRanker" and (draws_nothing or _generator_is_pickled())
 
     def checkpoint(self, estimator: Any) -> bytes:
         """Return the pickled booster."""
@@ -124,9 +127,13 @@ class XGBoost:
         return {"xgb_model": pickle.loads(checkpoint)}
 
 
-def _native(estimator: Any) -> dict[str, Any]:
-    params = estimator.get_params()
-    return {**params, **(params.get("kwargs") or {})}
+@cache
+def keeps_matrices() -> bool:
+    """Return whether this release of XGBoost lets a ``fit`` be given its training matrix, by a private method."""
+    from xgboost import XGBModel
+
+    create = getattr(XGBModel, "_create_dmatrix", None)
+    return create is not None and "ref" in inspect.signature(create).parameters
 
 
 def _is_plain_approx(params: Mapping[str, Any]) -> bool:

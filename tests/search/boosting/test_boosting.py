@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import xgboost
@@ -25,9 +27,10 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from xgboost import XGBClassifier, XGBRanker, XGBRegressor, XGBRFClassifier
+from xgboost import XGBClassifier, XGBModel, XGBRanker, XGBRegressor, XGBRFClassifier
 
 from hpt_spark.search.boosting.staged import staged
+from hpt_spark.search.boosting.xgboost import keeps_matrices
 from tests.search.in_process import GridSearchCV, HalvingGridSearchCV
 
 # XGBoost says it of scale_pos_weight at three classes.
@@ -191,6 +194,27 @@ def test_what_sharing_depends_on_beside_the_parameters():
     pipeline = make_pipeline(StandardScaler(), XGBClassifier())
     assert staged(pipeline, {"xgbclassifier__sample_weight": y}, 100) is not None
     assert staged(pipeline, {"standardscaler__sample_weight": y}, 100) is None
+
+
+def test_without_xgboosts_private_method_trainings_are_still_shared_and_exact(monkeypatch):
+    """A release that has renamed it: its own `fit` finds what it needs, and we do not."""
+    create = XGBModel._create_dmatrix
+    monkeypatch.delattr(XGBModel, "_create_dmatrix")
+    # Only `fit` asks an instance for it.
+    monkeypatch.setattr(XGBModel, "__getattr__", lambda self, name: _renamed(create, self, name), raising=False)
+    keeps_matrices.cache_clear()
+    try:
+        grid = {"n_estimators": [2, 4, 6], "max_depth": [2, 3], "subsample": [0.7]}
+        search = both(XGBClassifier(random_state=0, n_jobs=1), grid, cv=2)
+        assert (search.paths, search.built) == (4, 0)
+    finally:
+        keeps_matrices.cache_clear()
+
+
+def _renamed(create, estimator, name):
+    if name != "_create_dmatrix":
+        raise AttributeError(name)
+    return partial(create, estimator)
 
 
 def test_matrices_are_built_once_per_fold_and_key():
