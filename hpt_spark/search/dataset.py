@@ -37,6 +37,15 @@ class Dataset:
     fit_params: Mapping[str, Any]
     score_params: Mapping[str, Any]
 
+    def is_made_of_the_same(self, other: Dataset) -> bool:
+        """Return whether `other` holds the very same objects."""
+
+        def parts(data: Dataset) -> list[tuple[str, int]]:
+            params = [*data.fit_params.items(), ("", None), *data.score_params.items()]
+            return [("X", id(data.X)), ("y", id(data.y)), *((name, id(value)) for name, value in params)]
+
+        return parts(self) == parts(other)
+
     def for_one_fit(self, with_read_only: bool = False) -> Dataset:
         """Return the data for one fit, which may write into what it cuts of them and no other fit sees it.
 
@@ -69,6 +78,9 @@ class Dataset:
         none = np.empty(0, dtype=int)
         cut = check_method_params(self.X, params={"value": value}, indices=none)["value"]
         return isinstance(value, UNCHANGEABLE) or cut is not value
+
+
+NO_DATA = Dataset(None, None, {}, {})
 
 
 def copied(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,11 @@ class Folds(Sequence[tuple[np.ndarray, np.ndarray]]):
             raise IndexError(number)
         start, middle, end = self.ends[2 * number : 2 * number + 3]
         return self.rows[start:middle], self.rows[middle:end]
+
+    def key(self, number: int) -> bytes:
+        """Return a digest of a fold, equal for the same rows in another evaluation."""
+        train, test = self[number]
+        return hashlib.blake2b(train.tobytes() + b"|" + test.tobytes(), digest_size=16).digest()
 
     @property
     def most_training_rows(self) -> int:

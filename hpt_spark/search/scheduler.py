@@ -12,11 +12,9 @@ from typing import Any
 from hpt_spark.progress import Progress
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.fit_process import Death
-from hpt_spark.search.execution.node_share import SharedObject, share
-from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.spark_job import WorkerDiedError
 from hpt_spark.search.execution.spark_runner import SparkRunner
-from hpt_spark.search.execution.worker import GroupResult
+from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation
 from hpt_spark.search.failures import killed_worker
 from hpt_spark.search.fit_groups import FitGroup, group_fits
 from hpt_spark.search.planning.cost import seconds_left, start_order
@@ -77,25 +75,21 @@ class Scheduler:
         ordered = [groups[at] for at in start_order(groups, self._runner.planned_slots)]
         left = {group.fits: group.cost for group in ordered}
         cost_done = seconds_done = 0.0
-        with scratch_folder() as folder:
-            try:
-                shared = share(self._evaluation, folder)
-                self._log_forecast(ordered, shared)
-                with Progress("tune", len(fits), "fits") as progress:
-                    for ended in self._results(shared, ordered):
-                        for group, result in ended:
-                            if result.checkpoint is not None:
-                                self._keep(group, result.checkpoint)
-                            left.pop(group.fits, None)
-                            cost_done += group.cost
-                            seconds_done += result.seconds
-                        yield [pair for _, result in ended for pair in result.results]
-                        estimate = seconds_left(cost_done, seconds_done, list(left.values()), self._runner.slots)
-                        progress.advance(sum(len(group.fits) for group, _ in ended), left=estimate)
-            finally:
-                self._runner.unbroadcast()
+        with self._runner.shared(self._evaluation) as shared:
+            self._log_forecast(ordered, shared)
+            with Progress("tune", len(fits), "fits") as progress:
+                for ended in self._results(shared, ordered):
+                    for group, result in ended:
+                        if result.checkpoint is not None:
+                            self._keep(group, result.checkpoint)
+                        left.pop(group.fits, None)
+                        cost_done += group.cost
+                        seconds_done += result.seconds
+                    yield [pair for _, result in ended for pair in result.results]
+                    estimate = seconds_left(cost_done, seconds_done, list(left.values()), self._runner.slots)
+                    progress.advance(sum(len(group.fits) for group, _ in ended), left=estimate)
 
-    def _log_forecast(self, groups: Sequence[FitGroup], shared: SharedObject) -> None:
+    def _log_forecast(self, groups: Sequence[FitGroup], shared: SharedEvaluation) -> None:
         runner = self._runner
         needed = forecast(
             self._evaluation,
@@ -113,7 +107,7 @@ class Scheduler:
         if not runner.reuses_workers:
             warnings.warn(NO_REUSE, UserWarning, stacklevel=2)
 
-    def _results(self, shared: SharedObject, groups: Sequence[FitGroup]) -> Iterator[list[Result]]:
+    def _results(self, shared: SharedEvaluation, groups: Sequence[FitGroup]) -> Iterator[list[Result]]:
         """Yield each group and its result; one that killed its process is tried again when all others are done.
 
         Where other fits may have had a part in it, as with a lack of memory, it is tried alone.
@@ -133,7 +127,7 @@ class Scheduler:
             yield from self._alone(shared, group)
 
     def _among_others(
-        self, shared: SharedObject, groups: Sequence[FitGroup], dead: list[tuple[FitGroup, Death]]
+        self, shared: SharedEvaluation, groups: Sequence[FitGroup], dead: list[tuple[FitGroup, Death]]
     ) -> Iterator[list[Result]]:
         """Yield the results of `groups`; those that died are added to `dead`.
 
@@ -158,7 +152,7 @@ class Scheduler:
             tasks = [[group for group in task if group.fits not in finished] for task in tasks]
             tasks = [task for task in tasks if task]
 
-    def _alone(self, shared: SharedObject, group: FitGroup) -> Iterator[list[Result]]:
+    def _alone(self, shared: SharedEvaluation, group: FitGroup) -> Iterator[list[Result]]:
         """Run one group while nothing else runs; if it still kills its process, its fits one by one."""
         ended: list[tuple[FitGroup, GroupResult | Death]] = []
         try:

@@ -58,8 +58,7 @@ class WarmStarts:
         last = self._last
         return (
             last is not None
-            and last.X is evaluation.X
-            and last.y is evaluation.y
+            and last.data.is_made_of_the_same(evaluation.data)
             and len(last.folds) == len(evaluation.folds)
             and all(
                 np.array_equal(one, other)

@@ -27,8 +27,7 @@ import cloudpickle
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution.driver_imports import DriverImports
-from hpt_spark.search.execution.node_share import SharedObject
-from hpt_spark.search.execution.worker import GroupResult, forget, run_groups
+from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation, forget, run_groups
 from hpt_spark.search.fit_groups import FitGroup
 
 # Faults of native code: no other fit on the node has a part in them, as it may have in a lack of memory.
@@ -64,16 +63,15 @@ class FitProcess:
         self._imports: tuple[DriverImports, list[str]] | None = None
 
     def run(
-        self, shared: SharedObject, file: str, groups: Sequence[FitGroup], imports: DriverImports
+        self, shared: SharedEvaluation, files: Sequence[str], groups: Sequence[FitGroup], imports: DriverImports
     ) -> Iterator[tuple[FitGroup, bytes | Death]]:
         """Yield each group with its pickled result, or with how it killed the process.
 
         Parameters
         ----------
-        shared : SharedObject
-            The evaluation.
-        file : str
-            Its file on this node.
+        shared : SharedEvaluation
+        files : sequence of str
+            The files of its parts on this node.
         groups : sequence of FitGroup
         imports : DriverImports
             What the driver's modules are when the search begins.
@@ -82,7 +80,7 @@ class FitProcess:
         left = list(groups)
         try:
             while left:
-                self._ask((shared, file, left))
+                self._ask((shared, files, left))
                 while left:
                     answer = self._answer()
                     yield left.pop(0), answer
@@ -157,28 +155,28 @@ def _serve(
         imports.take_effect()
     _end_with(parent)
     _leave_sockets_to_the_parent()
-    file = None
+    files: Sequence[str] = ()
     while True:
-        _wait_for_request(requests, file)
+        _wait_for_request(requests, files)
         try:
-            shared, file, groups = cloudpickle.loads(requests.recv_bytes())
+            shared, files, groups = cloudpickle.loads(requests.recv_bytes())
         except EOFError:
             return
         try:
-            for result in run_groups(shared, file, groups):
+            for result in run_groups(shared, files, groups):
                 answers.send_bytes(_pickled(result))
         except Exception as error:  # not of a fit: the data cannot be loaded, say
             answers.send_bytes(ERROR + f"{type(error).__name__}: {error}".encode())
 
 
-def _wait_for_request(requests: Connection, file: str | None) -> None:
-    """Wait for a request, or the parent's end; what was built of a `file` that is gone serves nothing any more.
+def _wait_for_request(requests: Connection, files: Sequence[str]) -> None:
+    """Wait for a request, or the parent's end; what was built of data whose file is gone serves nothing any more.
 
     The end of a search deletes the file, and need not find this process in a task for that.
     """
-    if file is not None:
+    if files:
         while not requests.poll(SECONDS_BETWEEN_LOOKS_AT_FILE):
-            if not os.path.exists(file):
+            if not os.path.exists(files[0]):
                 forget()
                 break
     requests.poll(None)

@@ -55,6 +55,17 @@ class FoldRows:
     matrices: dict[str, Any] = field(default_factory=dict)
     fold_slices: int = 0
 
+    def fits(self, evaluation: Evaluation, fold: int) -> bool:
+        """Return whether these are the rows of a fold of an evaluation, which may be a later one on the same data."""
+        if evaluation is self.evaluation:
+            return fold == self.fold
+        return evaluation.data is self.evaluation.data and evaluation.folds.key(fold) == self.key
+
+    @cached_property
+    def key(self) -> bytes:
+        """A digest of the fold."""
+        return self.evaluation.folds.key(self.fold)
+
     @cached_property
     def train(self) -> Rows:
         """The training rows for all who only read them."""

@@ -7,7 +7,9 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Union
@@ -16,6 +18,8 @@ import cloudpickle
 from pyspark import Broadcast, SparkContext, SparkFiles, TaskContext
 from pyspark.accumulators import Accumulator, AccumulatorParam
 
+from hpt_spark.search.dataset import NO_DATA, Dataset
+from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.execution import between_tasks
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import Death, FitProcess
@@ -25,9 +29,11 @@ from hpt_spark.search.execution.node_share import (
     path_on_this_node,
     put_in_place,
     read_in_pieces,
+    share,
 )
+from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.spark_job import SparkJob
-from hpt_spark.search.execution.worker import GroupResult
+from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
@@ -58,8 +64,10 @@ class SparkRunner:
         use_this_python(context)
         self._context = context
         self._conf = dict(context.getConf().getAll())
-        self._pieces: list[Broadcast[_Piece]] = []
-        self._sent: str | None = None
+        self._held = ExitStack()
+        self._folder = self._held.enter_context(scratch_folder())
+        self._data: tuple[Dataset, SharedObject] | None = None
+        self._pieces: dict[str, list[Broadcast[_Piece]]] = {}
         self._used: set[str] = set()
         self._has_cancelled = False
         self._imports = DriverImports.of_now(self._is_local)
@@ -93,7 +101,27 @@ class SparkRunner:
         """Return what an executor's Python processes may take, where that is limited."""
         return memory_limit(str(self._context.master), self._conf)
 
-    def arriving_bytes(self, shared: SharedObject) -> int:
+    @contextmanager
+    def shared(self, evaluation: Evaluation) -> Iterator[SharedEvaluation]:
+        """Write an evaluation where workers map it, for the time of a ``with``; its data stay for the next one."""
+        data = evaluation.data
+        if self._data is None or not self._data[0].is_made_of_the_same(data):
+            if self._data is not None:
+                self._take_back(self._data[1])
+            self._data = data, share(data, self._folder)
+        rest = share(replace(evaluation, data=NO_DATA), self._folder)
+        try:
+            yield SharedEvaluation(self._data[1], rest)
+        finally:
+            self._take_back(rest)
+
+    def _take_back(self, shared: SharedObject) -> None:
+        """Delete the driver's file, and give back what was sent; workers keep what they have built of it."""
+        for piece in self._pieces.pop(shared.token, ()):
+            piece.destroy()
+        Path(shared.path).unlink(missing_ok=True)
+
+    def arriving_bytes(self, shared: SharedEvaluation) -> int:
         """Return what an executor's workers hold for a moment while `shared` arrives.
 
         One of a node reads a piece after another, or with ``spark.io.encryption.enabled`` each of them.
@@ -101,10 +129,10 @@ class SparkRunner:
         if self._is_local:
             return 0
         readers = self.slots_per_executor if is_true(self._conf, "spark.io.encryption.enabled") else 1
-        return readers * min(PIECE_BYTES, shared.size)
+        return readers * min(PIECE_BYTES, shared.data.size)
 
     def run(
-        self, shared: SharedObject, tasks: Sequence[Sequence[FitGroup]], deadline: float, alone: bool = False
+        self, shared: SharedEvaluation, tasks: Sequence[Sequence[FitGroup]], deadline: float, alone: bool = False
     ) -> Iterator[list[tuple[FitGroup, GroupResult | Death]]]:
         """Yield groups with their results, all that have arrived together; the tasks start in the order given.
 
@@ -120,7 +148,8 @@ class SparkRunner:
         """
         arrived: SimpleQueue[Ended] = SimpleQueue()
         results = self._context.accumulator([], _Results(arrived))
-        job = SparkJob(self._context, tasks, _RunTask(shared, self._pieces_of(shared), results, alone, self._imports))
+        pieces = [self._pieces_of(part) for part in shared.parts]
+        job = SparkJob(self._context, tasks, _RunTask(shared, pieces, results, alone, self._imports))
         job.start()
         try:
             while (job.is_alive() or not arrived.empty()) and time.monotonic() < deadline:
@@ -144,7 +173,10 @@ class SparkRunner:
         With a local master that is the driver's own file, which is gone. After a search that was
         ended early, nobody waits for slots in which fits may hang.
         """
-        self.unbroadcast()
+        if self._data is not None:
+            self._take_back(self._data[1])
+            self._data = None
+        self._held.close()
         if self._used and not self._is_local:
             files = [f"{token}*" for token in self._used]
             tidying = threading.Thread(target=self._tidy_up, args=(files,), name="hpt-spark-tidy-up", daemon=True)
@@ -161,13 +193,6 @@ class SparkRunner:
             job.start()
             job.join(SECONDS_TO_TIDY_UP)
             job.cancel()
-
-    def unbroadcast(self) -> None:
-        """Give back what was sent to the executors; their workers keep what they have built of it."""
-        for piece in self._pieces:
-            piece.destroy()
-        self._pieces = []
-        self._sent = None
 
     def _wait_for_tasks_that_were_killed(self) -> None:
         """Wait for free slots on each node: where a cancelled job's task has not let go yet, no other would tidy up."""
@@ -189,12 +214,12 @@ class SparkRunner:
         With a local master every worker maps the file that this process wrote.
         """
         self._used.add(shared.token)
-        if not self._is_local and self._sent != shared.token:
-            self.unbroadcast()
+        if not self._is_local and shared.token not in self._pieces:
             contents = enumerate(read_in_pieces(shared))
-            self._pieces = [self._context.broadcast(_Piece(shared, number, content)) for number, content in contents]
-            self._sent = shared.token
-        return self._pieces
+            self._pieces[shared.token] = [
+                self._context.broadcast(_Piece(shared, number, content)) for number, content in contents
+            ]
+        return self._pieces.get(shared.token, [])
 
 
 def _cancel(job: SparkJob) -> None:
@@ -239,8 +264,8 @@ class _RunTask:
 
     def __init__(
         self,
-        shared: SharedObject,
-        pieces: list[Broadcast[_Piece]],
+        shared: SharedEvaluation,
+        pieces: Sequence[list[Broadcast[_Piece]]],
         results: Accumulator[list[Ended]],
         alone: bool,
         imports: DriverImports,
@@ -258,17 +283,21 @@ class _RunTask:
             if lost_before and not self._alone:
                 self._results.add([(group, Death("its executor was lost twice")) for group in groups])
             else:
-                self._results.add(
-                    list(_fit_process.run(self._shared, self._locate(self._shared), groups, self._imports))
-                )
+                self._results.add(list(_fit_process.run(self._shared, self._locate(), groups, self._imports)))
         between_tasks.keep_it_short()
 
-    def _locate(self, shared: SharedObject) -> str:
-        return path_on_this_node(shared, self._fetch, _folder_of_this_node())
+    def _locate(self) -> list[str]:
+        """Return the files of both parts on this node, after fetching what is not there."""
+        folder = _folder_of_this_node()
+        return [
+            path_on_this_node(part, partial(_fetch, pieces), folder)
+            for part, pieces in zip(self._shared.parts, self._pieces)
+        ]
 
-    def _fetch(self) -> None:
-        for piece in self._pieces:
-            piece.value  # noqa: B018, to read it is to put it in place
+
+def _fetch(pieces: Iterable[Broadcast[_Piece]]) -> None:
+    for piece in pieces:
+        piece.value  # noqa: B018, to read it is to put it in place
 
 
 class _Piece:

@@ -6,9 +6,9 @@ import io
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -48,27 +48,55 @@ class GroupResult:
     checkpoint: bytes | None = None
 
 
+@dataclass(frozen=True)
+class SharedEvaluation:
+    """Where an evaluation lies: the data, which a search ships once, and the rest of it.
+
+    Parameters
+    ----------
+    data, evaluation : SharedObject
+    """
+
+    data: SharedObject
+    evaluation: SharedObject
+
+    @property
+    def parts(self) -> tuple[SharedObject, SharedObject]:
+        """Both."""
+        return self.data, self.evaluation
+
+    @property
+    def size(self) -> int:
+        """Bytes of both."""
+        return self.data.size + self.evaluation.size
+
+
 class WorkerCache:
-    """What a Python worker keeps between tasks: the evaluation, and the rows of the last fold.
+    """What a Python worker keeps between tasks: the data, the evaluation, and the rows of the last fold.
 
     A worker serves many tasks, one after another. The tasks come ordered so that those of a fold
     follow each other, and one fold at a time is kept, because a fold's rows and its training matrix
-    are the largest things here.
+    are the largest things here. They stay for the next evaluation on the same data and fold.
     """
 
     def __init__(self) -> None:
-        self._token = ""
+        self._tokens = ("", "")
+        self._data: Dataset | None = None
         self._evaluation: Evaluation | None = None
         self._rows: FoldRows | None = None
         self.fits_one_by_one = False  # because scoring changes its estimators
 
-    def evaluation(self, shared: SharedObject, file: str) -> Evaluation:
+    def evaluation(self, shared: SharedEvaluation, files: Sequence[str]) -> Evaluation:
         """Return the evaluation, mapped once per process; an earlier one's memory is given back."""
-        if self._evaluation is None or self._token != shared.token:
-            self._rows = None
+        data_token, token = (part.token for part in shared.parts)
+        if self._data is None or self._tokens[0] != data_token:
+            self._rows = self._evaluation = self._data = None
+            self._data = shared.data.load(files[0])
+        if self._evaluation is None or self._tokens[1] != token:
+            self._evaluation = replace(shared.evaluation.load(files[1]), data=self._data)
             self.fits_one_by_one = False
-            self._evaluation, self._token = shared.load(file), shared.token
             _hold_to_threads(self._evaluation.threads)
+        self._tokens = (data_token, token)
         return self._evaluation
 
     def run(self, evaluation: Evaluation, group: FitGroup) -> GroupResult:
@@ -94,7 +122,9 @@ class WorkerCache:
         return GroupResult(results, time.perf_counter() - started, worker, fold_slices, matrices, checkpoint)
 
     def _rows_of(self, evaluation: Evaluation, fold: int) -> FoldRows:
-        if self._rows is None or self._rows.fold != fold:
+        if self._rows is not None and self._rows.fits(evaluation, fold):
+            self._rows.evaluation, self._rows.fold = evaluation, fold
+        else:
             self._rows = None  # before the next one is cut, or two would be held
             self._rows = FoldRows(evaluation, fold)
         return self._rows
@@ -136,18 +166,17 @@ def _printed_result(evaluation: Evaluation, fit: Fit, data: Dataset) -> Any:
 _cache = WorkerCache()
 
 
-def run_groups(shared: SharedObject, file: str, groups: Iterable[FitGroup]) -> Iterator[GroupResult]:
+def run_groups(shared: SharedEvaluation, files: Sequence[str], groups: Iterable[FitGroup]) -> Iterator[GroupResult]:
     """Yield the result of each group, one after another, with this process's cache.
 
     Parameters
     ----------
-    shared : SharedObject
-        The evaluation.
-    file : str
-        Its file on this node.
+    shared : SharedEvaluation
+    files : sequence of str
+        The files of its parts on this node.
     groups : iterable of FitGroup
     """
-    evaluation = _cache.evaluation(shared, file)
+    evaluation = _cache.evaluation(shared, files)
     for group in groups:
         yield _cache.run(evaluation, group)
 
