@@ -42,7 +42,8 @@ class MechanismGridSearchCV(GridSearchCV):
     def _run_fits(self, delayed_fits: Iterable[Any]) -> list[dict[str, Any]]:
         evaluation, _ = evaluation_of(delayed_fits)
         assert evaluation is not None, "scikit-learn refuses an empty grid before this"
-        fit_and_score, common = evaluation.fit_and_score, evaluation.common
+        fit_and_score, data = evaluation.fit_and_score, evaluation.data
+        common = {**evaluation.common, "fit_params": data.fit_params, "score_params": data.score_params}
         base_estimator = clone(self.estimator)
         splitter = check_cv(self.cv, evaluation.y, classifier=is_classifier(self.estimator))
         X_broadcast, y_broadcast = self.sc.broadcast(evaluation.X), self.sc.broadcast(evaluation.y)
@@ -55,7 +56,8 @@ class MechanismGridSearchCV(GridSearchCV):
             X, y = X_broadcast.value, y_broadcast.value
             train, test = next(islice(splitter.split(X, y), split, split + 1))
             estimator = clone(base_estimator)
-            return index, fit_and_score(estimator, X, y, train=train, test=test, parameters=parameters, **common)
+            given = {"train": train, "test": test, "parameters": parameters, **common}
+            return index, fit_and_score(estimator, X, y, **given)
 
         found = dict(self.sc.parallelize(indexed, len(indexed)).map(fit_one).collect())
         X_broadcast.unpersist()

@@ -111,8 +111,9 @@ class SparkSearchMixin:
         return cloned
 
     def __getstate__(self) -> dict[str, Any]:
-        # Nor can it be pickled: a search takes the active one where it is loaded.
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        # Nor can it be pickled: a search takes the active one where it is loaded. The state may be the very attributes,
+        # which another thread's fit adds to: hence the copy, which cannot be interrupted.
+        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
         return {name: value for name, value in state.items() if name not in OF_A_FIT} | {"sc": None}
 
 

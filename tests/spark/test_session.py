@@ -102,14 +102,14 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from pyspark import SparkContext
 from hpt_spark.config.sections import SparkSection
-from hpt_spark.spark.session import spark_session, within_reach
+from hpt_spark.spark.session import spark_if_needed, spark_session
 settings = SparkSection(master="local[1]", conf={"spark.ui.enabled": False})
 runs = lambda: SparkContext._active_spark_context is not None
 facts = []
-with within_reach("x", settings, "runs/demo", "file:///data"):
+with spark_if_needed("x", settings, "runs/demo", "file:///data"):
     facts.append(runs())
-for uris, also in ((["runs/demo", "hdfs://host/x"], False), (["runs/demo"], True)):
-    with within_reach("x", settings, *uris, also=also):
+for uris, required in ((["runs/demo", "hdfs://host/x"], False), (["runs/demo"], True)):
+    with spark_if_needed("x", settings, *uris, required=required):
         facts.append(runs())
         with spark_session("y", settings) as spark:
             facts.append(spark.sparkContext.appName)

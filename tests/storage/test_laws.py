@@ -123,12 +123,12 @@ def test_a_folder_is_replaced_whole_file_by_file(place):
     assert place.contents() == {"tables/events/part-00000.parquet": "new", "tables/manifest.json": "{}"}
 
 
-@pytest.mark.parametrize("way", ["replacing", "refilling"])
+@pytest.mark.parametrize("way", ["atomic_dir", "staged_dir"])
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()], ids=["error", "interrupt"])
 def test_a_failed_replacement_leaves_the_old_folder_and_nothing_else(place, way, error):
     place.fill("run/design", old="old")
     with pytest.raises(type(error)), getattr(place.open(), way)("design") as new:
-        if way == "refilling":
+        if way == "staged_dir":
             write(new, "new", "new")
         else:
             (new / "new").write_text("new")
@@ -137,7 +137,7 @@ def test_a_failed_replacement_leaves_the_old_folder_and_nothing_else(place, way,
     assert place.open(".").list() == ["run"]
 
 
-@pytest.mark.parametrize("look", ["open", "exists", "reading", "replacing", "refilling"])
+@pytest.mark.parametrize("look", ["open", "exists", "reading", "atomic_dir", "staged_dir"])
 def test_a_folder_whose_replacement_was_killed_between_two_renames_is_put_back(place, look):
     place.fill("run/.replaced.design", old="old")
     if look == "open":

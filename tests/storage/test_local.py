@@ -92,7 +92,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path):
 CHILD = """
 import sys, time
 from hpt_spark.storage import open_folder
-with open_folder(sys.argv[1]).replacing("design") as path:
+with open_folder(sys.argv[1]).atomic_dir("design") as path:
     (path / "half").write_text("half")
     print("writing", flush=True)
     time.sleep(60)
@@ -248,7 +248,7 @@ def test_a_folder_in_which_one_may_not_write(tmp_path):
         "import os, sys; from hpt_spark.storage import open_folder; folder = open_folder(sys.argv[1]);\n"
         "if os.geteuid() == 0: os.chown(sys.argv[1], 1, 1); [os.chmod(p, 0o755) for p in sys.argv[2:]];"
         " os.setgid(65534); os.setuid(65534)\n"
-        "with folder.writing('a'): pass"
+        "with folder.atomic_write('a'): pass"
     )
     opened = [str(path) for path in tmp_path.parents if str(path).startswith("/tmp/") or path == tmp_path]
     ended = subprocess.run(

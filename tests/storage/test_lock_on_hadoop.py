@@ -60,7 +60,7 @@ def test_a_renewal_that_fails_is_told_and_tried_again(folder, monkeypatch, caplo
         return writing(name)
 
     with FolderLock(folder, "the journal") as lock:
-        monkeypatch.setattr(folder, "writing", writing_but_once)
+        monkeypatch.setattr(folder, "atomic_write", writing_but_once)
         deadline = time.monotonic() + 60
         while not written and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -61,7 +61,7 @@ class Reading(ClassifierMixin, BaseEstimator):
     def fit(self, X, y):
         from hpt_spark.search.execution import worker
 
-        rows_of_all(worker._bench._evaluation.X)
+        rows_of_all(worker._cache._data.X)
         mark = Path(self.marks) / str(os.getpid())
         mark.touch()
         self._wait(lambda: len(list(mark.parent.iterdir())) >= self.processes)
