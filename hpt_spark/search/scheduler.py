@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -12,8 +11,8 @@ from typing import Any
 from hpt_spark.progress import Progress
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.fit_process import Death
-from hpt_spark.search.execution.spark_job import WorkerDiedError
 from hpt_spark.search.execution.spark_runner import SparkRunner
+from hpt_spark.search.execution.task_stream import Ended
 from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation
 from hpt_spark.search.failures import killed_worker
 from hpt_spark.search.fit_groups import FitGroup, group_fits
@@ -22,7 +21,10 @@ from hpt_spark.search.planning.forecast import forecast
 
 log = logging.getLogger(__name__)
 
-# A task costs Spark some 10 ms; where there are more groups than this per slot, tasks get several.
+# A task costs Spark some 30 ms: where there are more groups than so many per slot, tasks get several, about a second's
+# worth, and so many per slot at most.
+SINGLE_TASKS_PER_SLOT = 4
+SECONDS_PER_TASK = 1.0
 TASKS_PER_SLOT = 64
 # Where each task starts a Python worker anew, it pays for the imports and for its fold's rows and matrices, too.
 TASKS_PER_SLOT_WITHOUT_REUSE = 4
@@ -32,6 +34,7 @@ NO_REUSE = (
 )
 
 Result = tuple[FitGroup, GroupResult]
+Dead = tuple[FitGroup, Death]
 
 
 class Scheduler:
@@ -110,13 +113,14 @@ class Scheduler:
     def _results(self, shared: SharedEvaluation, groups: Sequence[FitGroup]) -> Iterator[list[Result]]:
         """Yield each group and its result; one that killed its process is tried again when all others are done.
 
-        Where other fits may have had a part in it, as with a lack of memory, it is tried alone.
+        Where other fits may have had a part in it, as with a lack of memory, it is tried alone; else
+        fit by fit among others. What dies again is a failed fit with its reason.
         """
-        dead: list[tuple[FitGroup, Death]] = []
+        dead: list[Dead] = []
         yield from self._among_others(shared, groups, dead)
         own_faults = [one for group, death in dead if death.own_fault for one in group.one_by_one()]
         dead = [(group, death) for group, death in dead if not death.own_fault]
-        dead_again: list[tuple[FitGroup, Death]] = []
+        dead_again: list[Dead] = []
         yield from self._among_others(shared, own_faults, dead_again)
         for group, death in dead_again:
             if death.own_fault:
@@ -127,47 +131,50 @@ class Scheduler:
             yield from self._alone(shared, group)
 
     def _among_others(
-        self, shared: SharedEvaluation, groups: Sequence[FitGroup], dead: list[tuple[FitGroup, Death]]
+        self, shared: SharedEvaluation, groups: Sequence[FitGroup], dead: list[Dead]
     ) -> Iterator[list[Result]]:
         """Yield the results of `groups`; those that died are added to `dead`.
 
-        A local master gives up the whole job when one of its Python workers is gone: another job
-        then runs what is missing.
+        How long a training takes is known when the first have ended: then the rest are submitted, in
+        tasks of about a second, while the last of the first still run.
         """
-        per_slot = TASKS_PER_SLOT if self._runner.reuses_workers else TASKS_PER_SLOT_WITHOUT_REUSE
-        tasks = in_tasks(groups, self._runner.planned_slots * per_slot)
-        while tasks and time.monotonic() < self._deadline:
-            finished: set[tuple[Fit, ...]] = set()
-            try:
-                for ended in self._runner.run(shared, tasks, self._deadline):
-                    finished |= {group.fits for group, _ in ended}
-                    dead += [(group, outcome) for group, outcome in ended if isinstance(outcome, Death)]
-                    if results := [(group, outcome) for group, outcome in ended if isinstance(outcome, GroupResult)]:
-                        yield self._counted(results)
-                return
-            except WorkerDiedError as death:
-                lost = [group for group in tasks[death.task] if group.fits not in finished]
-                dead += [(group, Death(death.reason)) for group in lost]
-                del tasks[death.task]
-            tasks = [[group for group in task if group.fits not in finished] for task in tasks]
-            tasks = [task for task in tasks if task]
+        at_first = len(groups)
+        if at_first > self._runner.planned_slots * SINGLE_TASKS_PER_SLOT:
+            at_first = self._runner.planned_slots
+        waiting = groups[at_first:]
+        with self._runner.tasks(shared, self._deadline) as stream:
+            stream.submit([[group] for group in groups[:at_first]])
+            for ended in stream:
+                results, deaths = _told_apart(ended)
+                dead += deaths
+                stream.submit(in_tasks(waiting, self._most_tasks(waiting, results)))
+                waiting = []
+                if results:
+                    yield self._counted(results)
+
+    def _most_tasks(self, groups: Sequence[FitGroup], ended: Sequence[Result]) -> int:
+        """Return in how many tasks to run `groups`, after what has `ended` has shown how long a training takes."""
+        slots = self._runner.planned_slots
+        most = slots * (TASKS_PER_SLOT if self._runner.reuses_workers else TASKS_PER_SLOT_WITHOUT_REUSE)
+        cost = sum(group.cost for group, _ in ended)
+        if not cost:
+            return most
+        seconds = sum(group.cost for group in groups) * sum(result.seconds for _, result in ended) / cost
+        return min(most, max(slots * SINGLE_TASKS_PER_SLOT, math.ceil(seconds / SECONDS_PER_TASK)))
 
     def _alone(self, shared: SharedEvaluation, group: FitGroup) -> Iterator[list[Result]]:
         """Run one group while nothing else runs; if it still kills its process, its fits one by one."""
-        ended: list[tuple[FitGroup, GroupResult | Death]] = []
-        try:
-            for some in self._runner.run(shared, [[group]], self._deadline, alone=True):
-                ended += some
-        except WorkerDiedError as error:
-            ended = ended or [(group, Death(error.reason))]
-        for _, outcome in ended:
-            if isinstance(outcome, GroupResult):
-                yield self._counted([(group, outcome)])
-            elif len(group.fits) > 1:
+        with self._runner.tasks(shared, self._deadline, alone=True) as stream:
+            stream.submit([[group]])
+            results, deaths = _told_apart([one for ended in stream for one in ended])
+        if results:
+            yield self._counted(results)
+        for _, death in deaths:
+            if len(group.fits) > 1:
                 for one in group.one_by_one():
                     yield from self._alone(shared, one)
             else:
-                yield self._given_up(group, outcome)
+                yield self._given_up(group, death)
 
     def _given_up(self, group: FitGroup, death: Death) -> list[Result]:
         """Return the results of a group of one fit that has killed its process twice."""
@@ -180,6 +187,11 @@ class Scheduler:
             self.fold_slices += result.fold_slices
             self.matrices += result.matrices
         return results
+
+
+def _told_apart(ended: Sequence[Ended]) -> tuple[list[Result], list[Dead]]:
+    results = [(group, outcome) for group, outcome in ended if isinstance(outcome, GroupResult)]
+    return results, [(group, outcome) for group, outcome in ended if isinstance(outcome, Death)]
 
 
 def in_tasks(groups: Sequence[FitGroup], most: int) -> list[list[FitGroup]]:

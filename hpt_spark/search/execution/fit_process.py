@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -35,6 +36,7 @@ OWN_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, sign
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_LOOKS_AT_FILE = 0.2
 PR_SET_PDEATHSIG = 1
+JEMALLOC = "jemalloc_bg_thd"
 ERROR = b"error "  # no pickle begins so
 
 
@@ -130,14 +132,12 @@ class FitProcess:
         return int(process.exitcode)
 
     def _start(self) -> None:
-        # A fork shares what is imported. But native threads do not survive one, and a library
-        # that has started some (OpenMP) would wait for them in the child for ever. Nor may it share
-        # a module that the driver has loaded anew since.
+        # A fork shares what is imported, which takes a second or two. But native threads do not survive
+        # one, and a library that has started some (OpenMP) would wait for them in the child for ever. Nor
+        # may it share a module that the driver has loaded anew since.
         imports = None if self._imports is None else self._imports[0]
         is_stale = imports is not None and imports.are_stale_here()
-        start: Any = multiprocessing.get_context(
-            "fork" if _threads_of_this_process() == 1 and not is_stale else "spawn"
-        )
+        start: Any = multiprocessing.get_context("fork" if _is_single_threaded() and not is_stale else "spawn")
         requests, self._to_child = start.Pipe(duplex=False)
         self._from_child, answers = start.Pipe(duplex=False)
         self._process = start.Process(target=_serve, args=(requests, answers, self._to_child, os.getpid(), imports))
@@ -212,11 +212,13 @@ def _leave_sockets_to_the_parent() -> None:
                 os.close(int(name))
 
 
-def _threads_of_this_process() -> int:
+def _is_single_threaded() -> bool:
+    """Return whether a fork has all that this process has; jemalloc, of pyarrow, starts its thread anew there."""
     try:
-        return len(os.listdir("/proc/self/task"))
+        names = [Path(f"/proc/self/task/{thread}/comm").read_text() for thread in os.listdir("/proc/self/task")]
     except OSError:
-        return 2  # not known: as if there were some
+        return False  # not known: as if there were some
+    return len([name for name in names if name.strip() != JEMALLOC]) == 1
 
 
 def _death(exit_code: int) -> Death:

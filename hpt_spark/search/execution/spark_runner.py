@@ -11,12 +11,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any, Union
+from queue import SimpleQueue
+from typing import Any
 
-import cloudpickle
 from pyspark import Broadcast, SparkContext, SparkFiles, TaskContext
-from pyspark.accumulators import Accumulator, AccumulatorParam
+from pyspark.accumulators import Accumulator
 
 from hpt_spark.search.dataset import NO_DATA, Dataset
 from hpt_spark.search.evaluation import Evaluation
@@ -33,20 +32,15 @@ from hpt_spark.search.execution.node_share import (
 )
 from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.spark_job import SparkJob
-from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation
+from hpt_spark.search.execution.task_stream import Arrived, ArrivingResults, Tasks, TaskStream
+from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
 from hpt_spark.search.planning.slots import cores_of_task, is_true, planned_slots, slots_of_executor, workers_are_reused
 from hpt_spark.spark.interpreter import use_this_python
 
-# A group, and its pickled result or how its process ended.
-Ended = tuple[FitGroup, Union[bytes, Death]]
-
 ATTEMPTS_AMONG_OTHERS = 2
-# Results that arrive within this time are handed over together: thousands of tiny fits are to be few
-# files of a journal, and no result is to wait long for its place there.
-SECONDS_TOGETHER = 0.25
 # A task that only tidies up waits so long for the other slots to get one of their own.
 SECONDS_TO_SPREAD = 0.2
 SECONDS_TO_TIDY_UP = 20.0
@@ -131,41 +125,27 @@ class SparkRunner:
         readers = self.slots_per_executor if is_true(self._conf, "spark.io.encryption.enabled") else 1
         return readers * min(PIECE_BYTES, shared.data.size)
 
-    def run(
-        self, shared: SharedEvaluation, tasks: Sequence[Sequence[FitGroup]], deadline: float, alone: bool = False
-    ) -> Iterator[list[tuple[FitGroup, GroupResult | Death]]]:
-        """Yield groups with their results, all that have arrived together; the tasks start in the order given.
+    @contextmanager
+    def tasks(self, shared: SharedEvaluation, deadline: float, alone: bool = False) -> Iterator[TaskStream]:
+        """Give a stream of tasks, whose jobs are stopped at the end of the ``with``.
 
-        In place of a result stands how the group's process ended, also where a task has lost its
-        worker or executor twice: Spark would try it until it gives up the whole job. With `alone`, it may.
-
-        The job is stopped when `deadline` has passed, on the clock of `time.monotonic`.
-
-        Raises
-        ------
-        WorkerDiedError
-            After the results that had arrived, when a task lost its worker once too often.
+        A task that has lost its executor twice is not tried again among others: Spark would try it
+        until it gives up the whole job. With `alone`, it may.
         """
-        arrived: SimpleQueue[Ended] = SimpleQueue()
-        results = self._context.accumulator([], _Results(arrived))
+        arrived: SimpleQueue[Arrived] = SimpleQueue()
+        results = self._context.accumulator([], ArrivingResults(arrived))
         pieces = [self._pieces_of(part) for part in shared.parts]
-        job = SparkJob(self._context, tasks, _RunTask(shared, pieces, results, alone, self._imports))
-        job.start()
+
+        def start(tasks: Tasks) -> SparkJob:
+            job = SparkJob(self._context, tasks, _RunTask(shared, pieces, results, alone, self._imports))
+            job.start()
+            return job
+
+        stream = TaskStream(start, arrived, self._is_local, deadline)
         try:
-            while (job.is_alive() or not arrived.empty()) and time.monotonic() < deadline:
-                if ended := _all_of(arrived):
-                    handed_over = time.monotonic()
-                    yield ended
-                    job.join(max(0.0, handed_over + SECONDS_TOGETHER - time.monotonic()))
-            if failure := job.failure(self._is_local):
-                raise failure
+            yield stream
         finally:
-            self._has_cancelled |= job.is_alive()
-            # In a thread of its own it comes to its end also where another Ctrl-C raises here: a job that goes on
-            # would keep its slots.
-            cancelling = threading.Thread(target=_cancel, args=(job,), name="hpt-spark-cancel", daemon=True)
-            cancelling.start()
-            cancelling.join()
+            self._has_cancelled |= stream.cancel()
 
     def release(self) -> None:
         """Give back what was sent to the executors, and what their nodes keep of it.
@@ -222,43 +202,6 @@ class SparkRunner:
         return self._pieces.get(shared.token, [])
 
 
-def _cancel(job: SparkJob) -> None:
-    with suppress(Exception):  # of several kinds, where Spark was stopped and its jobs with it
-        job.cancel()
-
-
-def _all_of(arrived: SimpleQueue[Ended]) -> list[tuple[FitGroup, GroupResult | Death]]:
-    """Wait a moment for something to arrive, and return all that has."""
-    ended: list[tuple[FitGroup, GroupResult | Death]] = []
-    with suppress(Empty):
-        group, outcome = arrived.get(timeout=0.05)
-        while True:
-            ended.append((group, outcome if isinstance(outcome, Death) else cloudpickle.loads(outcome)))
-            group, outcome = arrived.get_nowait()
-    return ended
-
-
-class _Results(AccumulatorParam["list[Ended]"]):
-    """An accumulator of results; on the driver they go into a queue as each task ends."""
-
-    def __init__(self, arrived: SimpleQueue[Ended] | None) -> None:
-        self._arrived = arrived
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_Results, (None,))
-
-    def zero(self, value: list[Ended]) -> list[Ended]:
-        return []
-
-    def addInPlace(self, value1: list[Ended], value2: list[Ended]) -> list[Ended]:  # noqa: N802, Spark's
-        if self._arrived is None:
-            value1.extend(value2)
-        else:
-            for result in value2:
-                self._arrived.put(result)
-        return value1
-
-
 class _RunTask:
     """What a task does, as a class, so that only these fields are shipped."""
 
@@ -266,7 +209,7 @@ class _RunTask:
         self,
         shared: SharedEvaluation,
         pieces: Sequence[list[Broadcast[_Piece]]],
-        results: Accumulator[list[Ended]],
+        results: Accumulator[list[Arrived]],
         alone: bool,
         imports: DriverImports,
     ) -> None:

@@ -1,0 +1,144 @@
+"""Groups of fits as tasks of Spark jobs that may overlap, and their results as they arrive."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Union
+
+import cloudpickle
+from pyspark.accumulators import AccumulatorParam
+
+from hpt_spark.search.execution.fit_process import Death
+from hpt_spark.search.execution.spark_job import SparkJob, WorkerDiedError
+from hpt_spark.search.execution.worker import GroupResult
+from hpt_spark.search.fit_groups import FitGroup
+
+Tasks = Sequence[Sequence[FitGroup]]
+
+# A group, and its result, pickled while it travels, or how its process ended.
+Arrived = tuple[FitGroup, Union[bytes, Death]]
+Ended = tuple[FitGroup, Union[GroupResult, Death]]
+
+# Results that arrive within this time are handed over together: thousands of tiny fits are to be few
+# files of a journal, and no result is to wait long for its place there.
+SECONDS_TOGETHER = 0.25
+
+
+class TaskStream:
+    """Runs tasks in Spark jobs until its ``with`` ends, and yields groups with their results.
+
+    A job that is submitted while another one still runs takes the slots that are free. In place of
+    a result stands how the group's process ended, also where its task has taken a worker down. A
+    local master then gives up the whole job: another one runs what is missing.
+
+    Parameters
+    ----------
+    start : callable
+        Starts the Spark job of some tasks, whose results go to `arrived`.
+    arrived : SimpleQueue
+    is_local : bool
+        Whether the workers run on the driver's machine.
+    deadline : float
+        When to stop, on the clock of `time.monotonic`.
+    """
+
+    def __init__(
+        self, start: Callable[[Tasks], SparkJob], arrived: SimpleQueue[Arrived], is_local: bool, deadline: float
+    ) -> None:
+        self._start = start
+        self._arrived = arrived
+        self._is_local = is_local
+        self._deadline = deadline
+        self._jobs: list[tuple[SparkJob, Tasks]] = []
+        self._finished: set[FitGroup] = set()
+
+    def submit(self, tasks: Tasks) -> None:
+        """Run more tasks; they start in the order given, as slots become free."""
+        if tasks:
+            self._jobs.append((self._start(tasks), tasks))
+
+    def __iter__(self) -> Iterator[list[Ended]]:
+        """Yield what has arrived together, until all is done or the deadline has passed."""
+        while (self._jobs or not self._arrived.empty()) and time.monotonic() < self._deadline:
+            ended = self._all_that_arrived()
+            for job, tasks in [pair for pair in self._jobs if not pair[0].is_alive()]:
+                if self._arrived.empty():  # else some of its results are still to be taken
+                    self._jobs.remove((job, tasks))
+                    ended += self._lost_with(job, tasks)
+            if ended:
+                handed_over = time.monotonic()
+                yield ended
+                if self._jobs:
+                    self._jobs[-1][0].join(max(0.0, handed_over + SECONDS_TOGETHER - time.monotonic()))
+
+    def cancel(self) -> bool:
+        """Stop the jobs that still run, and wait for their end; return whether any did."""
+        running = [job for job, _ in self._jobs if job.is_alive()]
+        # In a thread of its own it comes to its end also where another Ctrl-C raises here: a job that goes on
+        # would keep its slots.
+        cancelling = threading.Thread(target=_cancel, args=(running,), name="hpt-spark-cancel", daemon=True)
+        cancelling.start()
+        cancelling.join()
+        return bool(running)
+
+    def _all_that_arrived(self) -> list[Ended]:
+        """Wait a moment for something to arrive, and return all that has."""
+        ended: list[Ended] = []
+        with suppress(Empty):
+            group, outcome = self._arrived.get(timeout=0.05)
+            while True:
+                self._finished.add(group)
+                ended.append((group, outcome if isinstance(outcome, Death) else cloudpickle.loads(outcome)))
+                group, outcome = self._arrived.get_nowait()
+        return ended
+
+    def _lost_with(self, job: SparkJob, tasks: Tasks) -> list[Ended]:
+        """Return the groups that an ended job has lost with a worker, and run the rest; raise any other failure."""
+        failure = job.failure(self._is_local)
+        if failure is None:
+            return []
+        if not isinstance(failure, WorkerDiedError):
+            raise failure
+        left = [[group for group in task if group not in self._finished] for task in tasks]
+        lost = left.pop(failure.task)
+        self.submit([task for task in left if task])
+        return [(group, Death(failure.reason)) for group in lost]
+
+
+def _cancel(jobs: Sequence[SparkJob]) -> None:
+    for job in jobs:
+        with suppress(Exception):  # of several kinds, where Spark was stopped and its jobs with it
+            job.cancel()
+
+
+class ArrivingResults(AccumulatorParam["list[Arrived]"]):
+    """An accumulator of results; on the driver they go into a queue as each task ends.
+
+    Parameters
+    ----------
+    arrived : SimpleQueue or None
+        None in a worker.
+    """
+
+    def __init__(self, arrived: SimpleQueue[Arrived] | None) -> None:
+        self._arrived = arrived
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (ArrivingResults, (None,))
+
+    def zero(self, value: list[Arrived]) -> list[Arrived]:
+        """Return no results."""
+        return []
+
+    def addInPlace(self, value1: list[Arrived], value2: list[Arrived]) -> list[Arrived]:  # noqa: N802, Spark's
+        """Add results in a worker, or hand them over on the driver."""
+        if self._arrived is None:
+            value1.extend(value2)
+        else:
+            for result in value2:
+                self._arrived.put(result)
+        return value1
