@@ -62,10 +62,12 @@ def unwind_on_sigterm() -> Iterator[None]:
 def hold_back_signals() -> Iterator[None]:
     """Let signals wait until the end of the ``with``."""
     held: list[int] = []
-    with handled_by(lambda number, _: held.append(number), *BOTH):
-        yield
-    for number in held:
-        signal.raise_signal(number)
+    try:
+        with handled_by(lambda number, _: held.append(number), *BOTH):
+            yield
+    finally:
+        for number in held:
+            signal.raise_signal(number)
 
 
 @contextmanager

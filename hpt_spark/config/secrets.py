@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from typing import Any
 
-SECRET_KEY = re.compile(r"(?i)secret|passw|passphrase|pwd|credential|token(?![a-z_])|(account|access)\.?key|\.sas\.")
+SECRET_KEY = re.compile(
+    r"(?i)secret|passw|passphrase|pwd|credential|token(?![a-z_])|(account|access|storage)[._]?key|\.sas\.|connection_?string"
+)
+SETTING = re.compile(r"([\w.-]+)=([^\s,;'\"]+)")  # as in Java's -Dname=value
 
 
 def mask_secrets(text: str) -> str:
     """Return `text` without the query strings (a SAS token is one) and passwords of URIs, and without account keys."""
     text = re.sub(r"(\w+://[^\s?'\"]+)\?[^\s'\"]+", r"\1?***", text)
     text = re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1:***@", text)
-    return re.sub(r"(?i)\b(sig|accountkey|sharedaccesssignature)=[^\s&;,'\"]+", r"\1=***", text)
+    text = re.sub(r"(?i)\b(sig|accountkey|sharedaccesssignature)=[^\s&;,'\"]+", r"\1=***", text)
+    return SETTING.sub(lambda found: f"{found[1]}=***" if SECRET_KEY.search(found[1]) else found[0], text)
 
 
 def masked(value: Any, key: str = "") -> Any:

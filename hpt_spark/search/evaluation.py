@@ -80,7 +80,7 @@ class Evaluation:
         What a fit may use that would use all cores of its machine; None leaves it that.
     checkpoints : mapping of Fit to Checkpoint
         The fits whose training an earlier evaluation has begun.
-    goes_on : bool
+    keep_checkpoints : bool
         Whether a later evaluation may go on with these trainings, so that their checkpoints are wanted.
     """
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpt_spark.errors import NO_PYSPARK, HptSparkError, InputError, MissingDependencyError, SparkEndedError
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
-from hpt_spark.search.failures import without_score
+from hpt_spark.search.failures import has_died, without_score
 from hpt_spark.search.journal.fingerprint import fingerprint
 from hpt_spark.search.journal.journal import Journal, JournalledEvaluation
 from hpt_spark.search.planning.threads import uncapped, warnings_of
@@ -192,7 +192,8 @@ class Evaluator:
                 found.update(scored)  # at once, as Ctrl-C may come at any time
                 if journalled is not None and self._lock is not None:
                     self._lock.check()
-                    journalled.add(scored)
+                    # A fit that died, perhaps for lack of memory, is tried again when the search is resumed.
+                    journalled.add([(fit, result) for fit, result in scored if not has_died(result)])
                 yield results
         finally:
             self.fit_counts.update(

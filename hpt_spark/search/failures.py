@@ -8,6 +8,8 @@ from hpt_spark.errors import HptSparkError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.sklearn_compat import scorers_by_name
 
+DIED = "WorkerDiedError:"
+
 
 def killed_worker(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
     """Return the result of a fit that killed its process, also when it was tried again.
@@ -19,11 +21,16 @@ def killed_worker(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
     """
     parameters = dict(evaluation.candidates[fit.candidate])
     text = (
-        f"WorkerDiedError: the fit of {parameters} on fold {fit.fold} killed its Python worker, also when it was tried "
+        f"{DIED} the fit of {parameters} on fold {fit.fold} killed its Python worker, also when it was tried "
         f"again ({reason}). {_advice(reason)}"
     )
     error_score = evaluation.common["error_score"]
     return HptSparkError(text) if error_score == "raise" else without_score(evaluation, fit, text, error_score)
+
+
+def has_died(result: dict[str, Any]) -> bool:
+    """Return whether a result is that of `killed_worker`."""
+    return str(result["fit_error"]).startswith(DIED)
 
 
 def _advice(reason: str) -> str:

@@ -64,7 +64,11 @@ def _row_numbers(part: Any, rows: int) -> np.ndarray:
         return np.arange(rows)[part]
     numbers = np.asarray(part)
     if numbers.dtype == bool:
+        if len(numbers) != rows:
+            raise IndexError(f"a fold of cv is a mask of {len(numbers):,} rows, but there are {rows:,}")
         return np.flatnonzero(numbers)
     if numbers.size and numbers.dtype.kind not in "iu":
         raise IndexError(f"a fold's rows must be whole numbers or truth values, but cv gave {numbers.dtype}")
+    if numbers.size and not -rows <= numbers.min() <= numbers.max() < rows:
+        raise IndexError(f"cv gave rows from {numbers.min()} to {numbers.max()}, but there are {rows:,}")
     return numbers

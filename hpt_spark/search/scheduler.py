@@ -68,6 +68,7 @@ class Scheduler:
         self._deadline = deadline
         self._keep = keep
         self.trainings = self.fold_slices = self.matrices = 0
+        self._has_told = False
 
     def run(self, fits: Sequence[Fit]) -> Iterator[list[tuple[Fit, Any]]]:
         """Yield fits with their results, as their groups end; those of groups that ended together at once.
@@ -183,7 +184,10 @@ class Scheduler:
 
     def _counted(self, results: list[Result]) -> list[Result]:
         for _, result in results:
-            self.trainings += 1
+            self.trainings += result.trainings
+            if result.not_shared and not self._has_told:
+                log.info("fits that could be one training are fitted one by one: %s", result.not_shared)
+                self._has_told = True
             self.fold_slices += result.fold_slices
             self.matrices += result.matrices
         return results

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from hpt_spark.search.sklearn_compat import metric_of, scorers_by_name
@@ -26,4 +27,8 @@ def only_reads(scorer: Any) -> bool:
 
 
 def _is_of_sklearn(named: Any) -> bool:
-    return str(getattr(named, "__module__", "")).partition(".")[0] == "sklearn"
+    """Return whether `named` is what scikit-learn has under that name; what wraps it may bear the name, too."""
+    module = str(getattr(named, "__module__", ""))
+    if module.partition(".")[0] != "sklearn":
+        return False
+    return getattr(sys.modules.get(module), getattr(named, "__qualname__", ""), None) is named

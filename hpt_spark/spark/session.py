@@ -155,7 +155,7 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
     except Py4JJavaError as error:
         kind, reason = error.java_exception.getClass().getSimpleName(), error.java_exception.getMessage() or ""
         if kind.endswith(("IllegalArgumentException", "NumberFormatException")) or "Master URL" in reason:
-            raise ConfigError(f"Spark does not start with {_as_settings(given)}: {reason}") from None
+            raise ConfigError(f"Spark does not start with {_as_settings(given)}: {mask_secrets(reason)}") from None
         said, *_ = [line.strip() for line in reason.splitlines() if line.strip()] or [kind]
         raise InputError(f"Spark does not start with {_as_settings(given)}: {mask_secrets(said)} ({kind})") from error
     except Py4JError as error:

@@ -57,6 +57,16 @@ def test_cv_may_be_a_list_of_any_kind_of_rows(lower, upper):
     np.testing.assert_array_equal(ours.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"])
 
 
+@pytest.mark.parametrize(
+    "part", [np.ones(99, dtype=bool), np.array([100]), np.array([2**32 + 3]), np.array([-101])], ids=str
+)
+def test_rows_that_are_not_there_are_refused_as_scikit_learn_refuses_them(part):
+    with pytest.raises(IndexError):
+        LOWER.repeat(2)[part]
+    with pytest.raises(IndexError, match="but there are 100"):
+        Folds.of([(part, LOWER)], 100)
+
+
 def test_rows_that_are_no_whole_numbers_are_refused():
     with pytest.raises(IndexError, match="whole numbers or truth values, but cv gave float64"):
         Folds.of([(np.array([0.0, 1.0]), LOWER)], 100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from functools import wraps
 
 import cloudpickle
 import numpy as np
@@ -15,9 +16,9 @@ from scipy import sparse
 from sklearn import model_selection
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.datasets import make_classification
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import make_scorer
+from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, StandardScaler
 from xgboost import XGBClassifier
@@ -201,6 +202,60 @@ def test_an_estimator_that_scoring_changes_is_fitted_candidate_by_candidate():
     search = GridSearchCV(estimator, {"boost__n_estimators": [2, 4, 6]}, cv=FOLDS, refit=False)
     search.fit(DENSE.copy(), TARGET)
     assert search.cache.fits_one_by_one
+
+
+def shrinks_trees(estimator, X, y):
+    score = estimator.score(X, y)
+    for tree in np.ravel(estimator.estimators_):
+        tree.tree_.value[:] *= 0.5
+    return score
+
+
+@wraps(accuracy_score)
+def bears_the_name_of_scikit_learns(y, predicted):
+    y[: len(y) // 2] = 1 - y[: len(y) // 2]
+    return float((y == predicted).mean())
+
+
+class CountsInItsClass(TransformerMixin, BaseEstimator):
+    calls = 0
+
+    def fit(self, X, y=None):
+        type(self).calls = 0
+        return self
+
+    def transform(self, X):
+        type(self).calls += 1
+        return X * (-1) ** type(self).calls
+
+
+class KeepsItsCountBack(Counts):
+    def __getstate__(self):
+        return {name: value for name, value in super().__getstate__().items() if name != "calls_"}
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name", "scoring"),
+    [
+        (GradientBoostingClassifier(random_state=0), "n_estimators", shrinks_trees),
+        (RandomForestClassifier(random_state=0, max_depth=3), "n_estimators", shrinks_trees),
+        (XGBClassifier(n_jobs=1, max_depth=2), "n_estimators", make_scorer(bears_the_name_of_scikit_learns)),
+        (Pipeline([("counts", CountsInItsClass()), ("last", LAST["XGBoost"][0])]), "last__n_estimators", None),
+        (Pipeline([("counts", KeepsItsCountBack()), ("last", LAST["XGBoost"][0])]), "last__n_estimators", None),
+    ],
+    ids=[
+        "trees",
+        "trees of a forest",
+        "a scorer under another name",
+        "an attribute of a class",
+        "an attribute kept back",
+    ],
+)
+def test_whatever_a_score_writes_into_the_next_one_does_not_see(estimator, name, scoring):
+    grid, arguments = {name: [2, 4, 6]}, {"scoring": scoring, "error_score": "raise"}
+    expected = score_by_score(estimator, grid, DENSE, TARGET.copy(), {}, **arguments)
+    ours = GridSearchCV(estimator, grid, cv=FOLDS, refit=False, **arguments)
+    assert_scores(ours.fit(DENSE.copy(), TARGET.copy()), expected)
 
 
 class KeepsAParameter(ClassifierMixin, BaseEstimator):

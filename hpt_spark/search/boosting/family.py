@@ -22,9 +22,9 @@ class Family(Protocol):
     rounds : str
         The parameter that says how many rounds are trained.
     row_params : frozenset of str
-        Arguments of ``fit`` that are properties of rows, or only talk. Any other may depend on the
+        Arguments of ``fit`` that are properties of rows, or only set the verbosity. Any other may depend on the
         number of rounds.
-    trained : frozenset of str
+    trained_attributes : frozenset of str
         The attributes of a fitted estimator that `truncate` may name.
     """
 

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import cloudpickle
 from sklearn.pipeline import Pipeline
 
 from hpt_spark.search.boosting.family import Family
 from hpt_spark.search.boosting.lightgbm import LightGBM
 from hpt_spark.search.boosting.sklearn import Forests, GradientBoosting, HistGradientBoosting
+from hpt_spark.search.boosting.state import pickled_with_classes
 from hpt_spark.search.boosting.xgboost import XGBoost
+from hpt_spark.search.dataset import copied
 
 FAMILIES: tuple[Family, ...] = (XGBoost(), LightGBM(), GradientBoosting(), HistGradientBoosting(), Forests())
 
@@ -104,15 +105,20 @@ class Staged:
         if not self.only_reads:
             around = {name: value for name, value in vars(self.estimator).items() if name != "steps"}
             inside += [around, *self.estimator.steps[:-1], self.estimator.steps[-1][1] is self.ensemble]
-        return cloudpickle.dumps(inside, protocol=5)
+        return pickled_with_classes(inside)
 
     @contextmanager
-    def truncated(self, rounds: int) -> Iterator[Any]:
-        """Yield the fitted estimator as if it had trained `rounds` rounds, for the time of a ``with``."""
+    def truncated(self, rounds: int, own: bool = False) -> Iterator[Any]:
+        """Yield the fitted estimator as if it had trained `rounds` rounds, for the time of a ``with``.
+
+        With `own`, what it has of its members is a copy, into which a scorer may write.
+        """
         if rounds == self.rounds:
             yield self.estimator
             return
         cut = self.family.truncate(self.ensemble, rounds)
+        if own:
+            cut = copied(cut)
         whole = {name: getattr(self.ensemble, name) for name in cut}
         try:
             _set(self.ensemble, cut)

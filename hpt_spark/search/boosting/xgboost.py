@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import pickle
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from functools import cache
 from typing import Any
 
 from hpt_spark.search.boosting.family import is_class_of, is_integer, is_round_count, key_of
+
+log = logging.getLogger(__name__)
 
 # XGBRF* have one round. Of dask and spark there are classes of other names.
 CLASSES = frozenset({"XGBClassifier", "XGBRegressor", "XGBRanker"})
@@ -133,7 +136,10 @@ def keeps_matrices() -> bool:
     from xgboost import XGBModel
 
     create = getattr(XGBModel, "_create_dmatrix", None)
-    return create is not None and "ref" in inspect.signature(create).parameters
+    found = create is not None and "ref" in inspect.signature(create).parameters
+    if not found:
+        log.info("this release of XGBoost is not known here: each training builds its own training matrix")
+    return found
 
 
 def _is_plain_approx(params: Mapping[str, Any]) -> bool:

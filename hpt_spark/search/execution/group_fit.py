@@ -17,9 +17,14 @@ from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.scorers import only_reads
 from hpt_spark.search.sklearn_compat import num_samples, score
 
+SCORING_CHANGES = "scoring changes the fitted estimator"
+
 
 class ChangedByScoringError(Exception):
     """Scoring has changed the fitted estimator, so that the next candidate cannot be scored on it."""
+
+    def __init__(self) -> None:
+        super().__init__(SCORING_CHANGES)
 
 
 def fit_group(
@@ -69,7 +74,7 @@ def fit_group(
         is_last = fit is group.fits[-1]
         own_rounds = rounds if is_last else _rounds_of(evaluation, fit)
         test = rows.test if nothing_writes else rows.own_test()
-        with ensemble.truncated(own_rounds) as model:
+        with ensemble.truncated(own_rounds, own=not nothing_writes) as model:
             scored = _score_on(evaluation, model, test)
             if evaluation.common.get("return_train_score"):
                 train_rows = _train_rows_to_score(rows, train, ensemble, nothing_writes, is_last)

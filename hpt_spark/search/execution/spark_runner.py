@@ -17,6 +17,7 @@ from typing import Any
 from pyspark import Broadcast, SparkContext, SparkFiles, TaskContext
 from pyspark.accumulators import Accumulator
 
+from hpt_spark.errors import HptSparkError
 from hpt_spark.search.dataset import NO_DATA, Dataset
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.execution import between_tasks
@@ -223,11 +224,23 @@ class _RunTask:
         context = TaskContext.get()
         lost_before = context is not None and context.attemptNumber() >= ATTEMPTS_AMONG_OTHERS
         for groups in tasks:
+            if self._has_ended():
+                return
             if lost_before and not self._alone:
                 self._results.add([(group, Death("its executor was lost twice")) for group in groups])
             else:
-                self._results.add(list(_fit_process.run(self._shared, self._locate(), groups, self._imports)))
+                try:
+                    results = list(_fit_process.run(self._shared, self._locate(), groups, self._imports))
+                except HptSparkError:
+                    if self._has_ended():
+                        return
+                    raise
+                self._results.add(results)
         between_tasks.keep_it_short()
+
+    def _has_ended(self) -> bool:
+        """Return whether the driver has taken its files back: a task may begin just when its job is cancelled."""
+        return not any(self._pieces) and not all(os.path.exists(part.path) for part in self._shared.parts)
 
     def _locate(self) -> list[str]:
         """Return the files of both parts on this node, after fetching what is not there."""

@@ -74,6 +74,8 @@ class TaskStream:
                 yield ended
                 if self._jobs:
                     self._jobs[-1][0].join(max(0.0, handed_over + SECONDS_TOGETHER - time.monotonic()))
+        if ended := self._all_that_arrived():  # while the last were handed over, when the time was up
+            yield ended
 
     def cancel(self) -> bool:
         """Stop the jobs that still run, and wait for their end; return whether any did."""
@@ -99,11 +101,11 @@ class TaskStream:
     def _lost_with(self, job: SparkJob, tasks: Tasks) -> list[Ended]:
         """Return the groups that an ended job has lost with a worker, and run the rest; raise any other failure."""
         failure = job.failure(self._is_local)
+        left = [[group for group in task if group not in self._finished] for task in tasks]
         if failure is None:
-            return []
+            return [(group, Death("its task has ended without a result")) for task in left for group in task]
         if not isinstance(failure, WorkerDiedError):
             raise failure
-        left = [[group for group in task if group not in self._finished] for task in tasks]
         lost = left.pop(failure.task)
         self.submit([task for task in left if task])
         return [(group, Death(failure.reason)) for group in lost]

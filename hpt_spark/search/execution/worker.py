@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.execution.group_fit import ChangedByScoringError, fit_group
+from hpt_spark.search.execution.group_fit import SCORING_CHANGES, ChangedByScoringError, fit_group
 from hpt_spark.search.execution.node_share import SharedObject
 from hpt_spark.search.execution.rows import FoldRows
 from hpt_spark.search.fit_groups import FitGroup
@@ -38,6 +38,8 @@ class GroupResult:
         the groups before could be used.
     checkpoint : bytes or None
         From which a later evaluation can go on with the training.
+    not_shared : str
+        Why a shared training was given up, so that its fits are trainings of their own; else empty.
     """
 
     results: list[tuple[Fit, Any]]
@@ -46,6 +48,12 @@ class GroupResult:
     fold_slices: int
     matrices: int
     checkpoint: bytes | None = None
+    not_shared: str = ""
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings there were."""
+        return len(self.results) if self.not_shared else 1
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,7 @@ class WorkerCache:
         started = time.perf_counter()
         fold_slices = matrices = 0
         results = checkpoint = None
+        not_shared = ""
         with evaluation.settings():
             if group.shared and not self.fits_one_by_one:
                 rows = self._rows_of(evaluation, group.fold)
@@ -114,12 +123,16 @@ class WorkerCache:
                     # scikit-learn's own fits decide what each candidate's failure is, and how it reads.
                     self._rows = None
                     self.fits_one_by_one = isinstance(error, ChangedByScoringError)
+                    not_shared = f"{type(error).__name__}: {error}".partition("\n")[0]
                 fold_slices = rows.fold_slices - slices_before
                 matrices = len(set(rows.matrices) - matrices_before)
+            elif group.shared:
+                not_shared = SCORING_CHANGES
             if results is None:
                 results = [(fit, _result_or_error(evaluation, fit)) for fit in group.fits]
         worker = f"{socket.gethostname()}:{os.getpid()}"
-        return GroupResult(results, time.perf_counter() - started, worker, fold_slices, matrices, checkpoint)
+        seconds = time.perf_counter() - started
+        return GroupResult(results, seconds, worker, fold_slices, matrices, checkpoint, not_shared)
 
     def _rows_of(self, evaluation: Evaluation, fold: int) -> FoldRows:
         if self._rows is not None and self._rows.fits(evaluation, fold):

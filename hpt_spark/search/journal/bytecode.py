@@ -28,6 +28,13 @@ def behaviour(code: CodeType) -> tuple[Any, ...]:
     )
 
 
+# What may stand between a global name and what is done with it.
+NOTHING_DONE = frozenset({"CACHE", "EXTENDED_ARG", "PUSH_NULL", "NOP", "RESUME", "PRECALL"})
+OF_AN_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR", "DELETE_ATTR"})
+# Where one of these is used, a text may be the name of what is used.
+ASKS_BY_TEXT = frozenset({"getattr", "globals", "vars", "attrgetter", "methodcaller", "import_module", "__import__"})
+
+
 @dataclass
 class Used:
     """The names that a code object and those inside it use.
@@ -39,21 +46,30 @@ class Used:
     attributes : set of str
         Names of attributes; where ``getattr`` is used, also texts that may be such names.
     imports : list of (str, int, tuple)
-        Module, level and names of each import statement.
+        Module, level and names of each import statement; also those of ``import_module("name")``.
+    handed_on : set of str
+        Global names that are used as values, not only for an attribute of theirs.
     """
 
     names: set[str] = field(default_factory=set)
     attributes: set[str] = field(default_factory=set)
     imports: list[tuple[str, int, tuple[str, ...]]] = field(default_factory=list)
+    handed_on: set[str] = field(default_factory=set)
 
 
 def used_by(code: CodeType) -> Used:
     """Return the names that `code` and the code inside it use."""
-    used, texts = Used(), set()
+    used, texts, dotted = Used(), set[str](), set[str]()
     for inner in _all_code(code):
         loaded: list[Any] = [0, ()]
+        last_global = None
         for instruction in dis.get_instructions(inner):
             name, value = instruction.opname, instruction.argval
+            if name in NOTHING_DONE:
+                continue
+            if last_global is not None and name not in OF_AN_ATTRIBUTE:
+                used.handed_on.add(last_global)
+            last_global = value if "LOAD" in name and ("GLOBAL" in name or name == "LOAD_NAME") else None
             if name == "IMPORT_NAME":
                 level, names = loaded[-2:]
                 used.imports.append((value, level, names or ()))
@@ -63,10 +79,14 @@ def used_by(code: CodeType) -> Used:
                 used.attributes.add(value)
             elif instruction.opcode in dis.hasconst or name == "LOAD_SMALL_INT":
                 loaded.append(value)
-                if isinstance(value, str) and value.isidentifier():
-                    texts.add(value)
-    if "getattr" in used.names:
+                if isinstance(value, str) and all(map(str.isidentifier, value.split("."))):
+                    dotted.add(value)
+                    texts.update(value.split("."))
+    if used.names & ASKS_BY_TEXT:
         used.attributes |= texts
+        used.names |= texts
+    if (used.names | used.attributes) & {"import_module", "__import__"}:
+        used.imports += [(text, 0, ()) for text in sorted(dotted)]
     return used
 
 

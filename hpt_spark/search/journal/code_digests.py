@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
+import os
 import sys
 import types
 import weakref
@@ -24,10 +25,24 @@ from hpt_spark.search.journal.data_digests import combine
 from hpt_spark.search.journal.installed import compiled_file, is_library, releases_of
 
 # Where a module and its parts lie: no function's result should depend on them.
-OF_A_MODULE = frozenset({"__name__", "__file__", "__builtins__", "__doc__", "__spec__", "__loader__", "__package__"})
+OF_A_MODULE = frozenset(
+    {
+        *("__name__", "__file__", "__cached__", "__path__", "__builtins__", "__doc__", "__spec__", "__loader__"),
+        *("__package__", "__annotations__", "__annotate__", "__conditional_annotations__", "__warningregistry__"),
+    }
+)
 NAMED_TYPES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, np.ufunc)
 SLOTS = (types.GetSetDescriptorType, types.MemberDescriptorType)
 OF_A_CLASS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, *SLOTS)
+# What Python makes of a class statement: its place, its texts and annotations, caches.
+OF_A_CLASS_STATEMENT = frozenset(
+    {
+        *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__annotate__"),
+        *("__annotate_func__", "__annotations_cache__", "__firstlineno__", "__static_attributes__", "__slots__"),
+        *("__abstractmethods__", "_abc_impl", "__parameters__", "__orig_bases__", "__match_args__"),
+        *("__classcell__", "__conditional_annotations__", "__type_params__"),
+    }
+)
 WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
 
 
@@ -90,7 +105,7 @@ class CodeDigester(ABC):
         return None
 
     def _class(self, kind: type) -> bytes:
-        if is_library(kind.__module__):
+        if is_library(kind.__module__) and found_in(kind.__module__, kind.__qualname__) is kind:
             for base in kind.__mro__:
                 self.note(base.__module__)
             return combine("class", kind.__module__, kind.__qualname__)
@@ -99,9 +114,7 @@ class CodeDigester(ABC):
     def _class_body(self, kind: type) -> bytes:
         parts = [self.of(type(kind)), *map(self.of, kind.__bases__), self._compiled(kind.__module__)]
         for name, value in sorted(vars(kind).items()):
-            is_code = isinstance(value, (*NAMED_TYPES, property, staticmethod, classmethod))
-            # A class keeps what Python makes of its source under such names: lines, annotations, caches.
-            if (name.startswith("__") and name.endswith("__") and not is_code) or name == "_abc_impl":
+            if name in OF_A_CLASS_STATEMENT:
                 continue
             with self._within(f"`{name}` of the class `{kind.__name__}`"):
                 parts.append(combine(name, b"" if isinstance(value, SLOTS) else self._method(value)))
@@ -150,19 +163,25 @@ class CodeDigester(ABC):
         parts.append(self._compiled(scope.get("__name__")))
         return combine(*parts)
 
-    def _used(self, name: str, value: Any, used: Used, scope: int, seen: set[int] | None = None) -> bytes:
+    def _used(self, name: str, value: Any, used: Used | None, scope: int, seen: set[int] | None = None) -> bytes:
         """Return the digest of what the user's code finds under a name."""
         if isinstance(value, types.ModuleType):
-            return self.module(value, used, set() if seen is None else seen)
-        user = self._users[-1]
+            handed_on = used is not None and name in used.handed_on
+            return self.module(value, None if handed_on else used, set() if seen is None else seen)
+        if value is os.environ:  # another one in each process; its variables are read where they matter
+            return combine("environment")
+        user = self._users[-1] if self._users else name
         with self._within(f"`{name}`, which `{user}` uses,"):
             if isinstance(value, NAMED_TYPES):
                 return self.of(value)
             label = f"the value of `{name}`, which `{user}` uses"
             return self._kept((scope, name), value, label, lambda: self.of(value)).encode()
 
-    def module(self, module: types.ModuleType, used: Used, seen: set[int]) -> bytes:
-        """Return the digest of what the user's code takes out of a module."""
+    def module(self, module: types.ModuleType, used: Used | None, seen: set[int]) -> bytes:
+        """Return the digest of what the user's code takes out of a module; with None for `used`, of all that is in it.
+
+        Which attributes are asked of a module that is handed on as a value, nobody can tell.
+        """
         if is_library(module.__name__):
             self.note(module.__name__)
             return combine("module", module.__name__)
@@ -171,7 +190,7 @@ class CodeDigester(ABC):
         seen.add(id(module))
         found = vars(module)
         parts = [self._compiled(module.__name__)]
-        for name in sorted((used.attributes & set(found)) - OF_A_MODULE):
+        for name in sorted((set(found) if used is None else used.attributes & set(found)) - OF_A_MODULE):
             parts.append(combine(name, self._used(name, found[name], used, id(module), seen)))
         return combine("module", *parts)
 
@@ -185,7 +204,7 @@ class CodeDigester(ABC):
         try:
             importlib.import_module(name)
             module = importlib.__import__(name, fromlist=names)
-        except Exception:  # as it may be meant, where one of several modules is tried
+        except (Exception, SystemExit):  # as it may be meant, where one of several modules is tried
             return combine("no module", name)
         return self.module(module, used, set())
 

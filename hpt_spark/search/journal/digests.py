@@ -20,7 +20,7 @@ from sklearn.utils import check_random_state
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.journal import data_digests
-from hpt_spark.search.journal.bytecode import Used, behaviour
+from hpt_spark.search.journal.bytecode import behaviour
 from hpt_spark.search.journal.code_digests import CodeDigester, found_in
 from hpt_spark.search.journal.data_digests import PRIMITIVES, combine, primitives_digest
 from hpt_spark.search.journal.installed import is_library
@@ -90,7 +90,7 @@ class Digester(CodeDigester):
         if isinstance(value, types.CodeType):
             return combine("code", self.of(behaviour(value)))
         if isinstance(value, types.ModuleType):
-            return self.module(value, Used(), set())
+            return self.module(value, None, set())
         found = self._pandas(value) or self.named(value, kind)
         if found is not None:
             return found

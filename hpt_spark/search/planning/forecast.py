@@ -176,7 +176,10 @@ def _seconds(evaluation: Evaluation, groups: Sequence[FitGroup], shape: _Shape, 
 def _trees_per_round(evaluation: Evaluation) -> int:
     if type(evaluation.estimator).__name__ != "XGBClassifier":
         return 1
-    classes = len(np.unique(np.asarray(evaluation.y)))
+    try:
+        classes = len(np.unique(np.asarray(evaluation.y)))
+    except TypeError:  # what is no target, a fit will say
+        return 1
     return classes if classes > 2 else 1
 
 

@@ -1,0 +1,81 @@
+"""Modules that are handed on as values, and what a class holds beside its functions: edits are seen."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import pytest
+
+from hpt_spark.search.journal.digests import Digester
+
+HELPER = "def f(y): return {value}\n"
+MODULES = {
+    "a default argument": "import helper\ndef scorer(e, X, y, lib=helper): return lib.f(y)",
+    "an argument of a partial": "import functools, helper\ndef g(e, X, y, h): return h.f(y)\n"
+    "scorer = functools.partial(g, h=helper)",
+    "an attribute of an instance": "import helper\nclass C:\n    def __init__(self): self.h = helper\n"
+    "    def __call__(self, e, X, y): return self.h.f(y)\nscorer = C()",
+    "an attribute of a class": "import helper\nclass C:\n    h = helper\n"
+    "    def __call__(self, e, X, y): return self.h.f(y)\nscorer = C()",
+    "a value in a dict": "import helper\nD = {'h': helper}\ndef scorer(e, X, y): return D['h'].f(y)",
+    "an argument of a call": "import helper\ndef g(h): return h.f(1)\ndef scorer(e, X, y): return g(helper)",
+    "import_module": "import importlib\ndef scorer(e, X, y): return importlib.import_module('helper').f(y)",
+    "__import__": "def scorer(e, X, y): return __import__('helper').f(y)",
+    "vars": "import helper\ndef scorer(e, X, y): return vars(helper)['f'](y)",
+}
+CLASSES = {
+    "partialmethod": "import functools\nclass C:\n    def s(self, e, X, y, beta): return beta\n"
+    "    __call__ = functools.partialmethod(s, beta={value})\nscorer = C()",
+    "lru_cache": "import functools\nclass C:\n    @functools.lru_cache\n"
+    "    def __call__(self, e, X, y): return {value}\nscorer = C()",
+    "singledispatchmethod": "import functools\nclass C:\n    @functools.singledispatchmethod\n"
+    "    def __call__(self, e, X, y): return {value}\nscorer = C()",
+    "an instance as __call__": "class F:\n    def __init__(self, k): self.k = k\n"
+    "    def __call__(self, *a): return self.k\nclass C:\n    __call__ = F({value})\nscorer = C()",
+    "a constant between underscores": "class C:\n    __beta__ = {value}\n"
+    "    def __call__(self, e, X, y): return self.__beta__\nscorer = C()",
+    "a class that names a library": "class C:\n    __module__ = 'sklearn.metrics'\n"
+    "    def __call__(self, e, X, y): return {value}\nscorer = C()",
+    "a class made by new_class": "import types\ndef body(n): n['__call__'] = lambda self, e, X, y: {value}\n"
+    "scorer = types.new_class('C', (), {{}}, body)()",
+    "globals": "F = {value}\ndef scorer(e, X, y): return globals()['F']",
+}
+
+
+def fingerprint_of(text, name="users"):
+    module = types.ModuleType(name)
+    module.__file__ = f"/somewhere/{name}.py"
+    sys.modules[name] = module
+    exec(compile(text, module.__file__, "exec"), vars(module))
+    return module
+
+
+def told(text, helper="1"):
+    fingerprint_of(HELPER.format(value=helper), "helper")
+    try:
+        digester = Digester()
+        return digester.digest("scorer", fingerprint_of(text).scorer), digester.code
+    finally:
+        for name in ("users", "helper"):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize("how", MODULES)
+def test_an_edit_of_a_module_that_is_handed_on_is_seen(how):
+    assert told(MODULES[how], "1") == told(MODULES[how], "1")
+    assert told(MODULES[how], "1") != told(MODULES[how], "2")
+
+
+@pytest.mark.parametrize("how", CLASSES)
+def test_an_edit_of_what_a_class_holds_is_seen(how):
+    one, same, other = (told(CLASSES[how].format(value=value)) for value in (1, 1, 2))
+    assert one == same
+    assert one != other
+
+
+def test_the_environment_of_the_process_does_not_count(monkeypatch):
+    text = "from os import environ\ndef scorer(e, X, y): return environ.get('LANG')"
+    before = told(text)
+    monkeypatch.setenv("SOME_PROCESS", "7")
+    assert told(text) == before
