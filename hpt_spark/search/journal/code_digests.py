@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from hpt_spark.errors import InputError
 from hpt_spark.search.journal.bytecode import Used, absolute_name, used_by
 from hpt_spark.search.journal.data_digests import combine
 from hpt_spark.search.journal.installed import compiled_file, is_library, releases_of
@@ -40,7 +41,7 @@ OF_A_CLASS_STATEMENT = frozenset(
         *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__annotate__"),
         *("__annotate_func__", "__annotations_cache__", "__firstlineno__", "__static_attributes__", "__slots__"),
         *("__abstractmethods__", "_abc_impl", "__parameters__", "__orig_bases__", "__match_args__"),
-        *("__classcell__", "__conditional_annotations__", "__type_params__"),
+        *("__classcell__", "__conditional_annotations__", "__type_params__", "__slotnames__"),
     }
 )
 WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
@@ -114,10 +115,14 @@ class CodeDigester(ABC):
     def _class_body(self, kind: type) -> bytes:
         parts = [self.of(type(kind)), *map(self.of, kind.__bases__), self._compiled(kind.__module__)]
         for name, value in sorted(vars(kind).items()):
-            if name in OF_A_CLASS_STATEMENT:
+            if name in OF_A_CLASS_STATEMENT or (name.startswith("__pydantic_") and name != "__pydantic_fields__"):
                 continue
-            with self._within(f"`{name}` of the class `{kind.__name__}`"):
-                parts.append(combine(name, b"" if isinstance(value, SLOTS) else self._method(value)))
+            try:
+                with self._within(f"`{name}` of the class `{kind.__name__}`"):
+                    parts.append(combine(name, b"" if isinstance(value, SLOTS) else self._method(value)))
+            except InputError:
+                if not (name.startswith("__") and name.endswith("__")):
+                    raise  # else it is what a library has made of the class, pydantic's validator say
         return combine(*parts)
 
     def _method(self, value: Any) -> bytes:

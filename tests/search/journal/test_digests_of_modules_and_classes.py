@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import sys
 import types
 
@@ -70,6 +71,26 @@ def test_an_edit_of_a_module_that_is_handed_on_is_seen(how):
 @pytest.mark.parametrize("how", CLASSES)
 def test_an_edit_of_what_a_class_holds_is_seen(how):
     one, same, other = (told(CLASSES[how].format(value=value)) for value in (1, 1, 2))
+    assert one == same
+    assert one != other
+
+
+def test_what_pickling_leaves_in_a_class_does_not_count():
+    module = fingerprint_of("class C:\n    def __call__(self, e, X, y): return 1\nscorer = C()")
+    before = Digester().digest("scorer", module.scorer)
+    copyreg._slotnames(module.C)  # as `__reduce_ex__` does
+    assert "__slotnames__" in vars(module.C)
+    assert Digester().digest("scorer", module.scorer) == before
+
+
+def test_a_class_of_pydantic_has_a_digest_that_knows_its_defaults():
+    one, same, other = (
+        told(
+            f"import pydantic\nclass C(pydantic.BaseModel):\n    beta: float = {value}\n"
+            "    def __call__(self, e, X, y): return self.beta\nscorer = C()"
+        )
+        for value in (1, 1, 2)
+    )
     assert one == same
     assert one != other
 
