@@ -61,9 +61,7 @@ def plain_state(value, known=()):
     if isinstance(value, (dict, list, tuple)):
         return [plain_state(one, known) for one in (value.values() if isinstance(value, dict) else value)]
     if type(value).__module__.startswith(("hpt_spark", "sklearn")):
-        state = (
-            value.__getstate__() if hasattr(value, "__getstate__") else dict(vars(value))
-        )  # Python 3.10
+        state = value.__getstate__() if hasattr(value, "__getstate__") else dict(vars(value))  # Python 3.10
         return [type(value).__name__, plain_state(state, known)]
     if type(value).__module__.startswith(("_thread", "threading", "pyspark", "py4j")):
         raise TypeError(f"{value!r} has no state to be saved")
