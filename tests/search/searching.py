@@ -12,14 +12,18 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 from misbehaving import Misbehaving
 from sklearn import model_selection
 from sklearn.datasets import make_classification
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from xgboost import XGBClassifier
+
+MARK = "SEARCH_UNDER_TEST"  # a variable by which all processes of a search are known
 
 X, y = make_classification(120, 5, n_informative=4, n_redundant=0, n_classes=3, random_state=0)
 
@@ -81,7 +85,12 @@ def started(plan, master="local[2]", conf=None):
     path.write_text(json.dumps({**plan, "master": master, "conf": conf or {}}))
     with path.with_suffix(".log").open("a") as log:
         return subprocess.Popen(
-            [sys.executable, __file__, str(path)], stdout=log, stderr=log, start_new_session=True, cwd="/"
+            [sys.executable, __file__, str(path)],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+            env={**os.environ, MARK: plan["out"]},
         )
 
 
@@ -98,6 +107,20 @@ def wait_for_records(process, plan, at_least=1, seconds=200):
         assert process.poll() is None, f"the search ended before {at_least} fits were in the journal\n{log}"
         assert time.monotonic() < deadline, log
         time.sleep(0.01)
+
+
+def wait_until_gone(plan, seconds=60):
+    """Wait until the workers of a killed driver have ended, which may begin one more fit before they notice."""
+
+    def is_of_plan(process):
+        with suppress(psutil.Error):
+            return process.environ().get(MARK) == plan["out"]
+        return False
+
+    deadline = time.monotonic() + seconds
+    while any(map(is_of_plan, psutil.process_iter())):
+        assert time.monotonic() < deadline, "orphans go on"
+        time.sleep(0.1)
 
 
 def kill_all_of(process):

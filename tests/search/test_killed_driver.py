@@ -48,6 +48,7 @@ def kill_and_go_on(spark, folder, kind, arguments, seed, kills):
             process.kill()
             process.wait()
         assert process.returncode == -signal.SIGKILL, f"kill {number} came too late"
+    searching.wait_until_gone(plan)
     finished = searching.records_in(plan["journal"])
     assert 0 < finished < fits
     for name in os.listdir(plan["marks"]):
