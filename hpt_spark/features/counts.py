@@ -142,7 +142,7 @@ def rows_read(rows: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
 
 
 def factorize(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
-    """Return for each of millions of values its place among the distinct ones, and these, which are few."""
+    """Return integer codes and the distinct values, like ``pandas.factorize``."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     encoded = column.dictionary_encode()
