@@ -25,7 +25,7 @@ from hpt_spark.storage import open_folder
 from tests.artifacts.searches import a_design
 from tests.jobs.running import rows_of
 
-CHANGES = ("mkdir", "rename", "replace", "rmdir", "unlink")
+CHANGES = ("os.mkdir", "os.rename", "os.rmdir", "os.remove")  # as Python tells them to audit hooks, on every release
 FITS = [Fit(number, number // 2, number % 2) for number in range(4)]
 LOCK = SimpleNamespace(check=lambda: None)
 KILLED = 9
@@ -88,29 +88,25 @@ def started(config: Config, generation: float, *, dies_at: int | None = None, **
     child = os.fork()
     if child == 0:
         trained: list[int] = []
-        count = itertools.count()
         changes = 0
 
-        def dying(change):
-            def changed(*args, **kwargs):
-                nonlocal changes
-                if (changes := next(count)) == dies_at:
+        def dying(event, args):
+            nonlocal changes
+            if event in CHANGES:
+                if changes == dies_at:
                     os.write(writing, json.dumps([trained, changes]).encode())
                     os._exit(KILLED)
-                return change(*args, **kwargs)
-
-            return changed
+                changes += 1
 
         try:
-            for name in CHANGES:
-                setattr(os, name, dying(getattr(os, name)))
+            sys.addaudithook(dying)
             tune.run_search = searching(generation, trained, **how)
             finished_search.write_page = quick_page
             os.fsync = lambda _: None
             run = RunDirectory(config.run.dir)
             tune.search_and_keep(config, run, run.load_design(), LOCK)
             run.end_overwrite()
-            os.write(writing, json.dumps([trained, changes + 1]).encode())
+            os.write(writing, json.dumps([trained, changes]).encode())
             os._exit(0)
         except BaseException:
             sys.excepthook(*sys.exc_info())
