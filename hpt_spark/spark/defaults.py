@@ -33,13 +33,12 @@ def defaults_of_own_jvm(job: str, master: str | None) -> dict[str, str]:
 
     What ``spark-defaults.conf`` names is left out: PySpark would put ours over it.
     """
-    room = "features" if job == "build_features" else "search.execution"
     is_local = master is None or master.startswith("local")
     defaults = {
         "spark.ui.showConsoleProgress": "false",
         "spark.ui.enabled": str(not is_local).lower(),  # half a second for pages that are gone when the job is done
         "spark.driver.extraJavaOptions": " ".join(JVM_OPTIONS),
-        "spark.python.daemon.module": f"hpt_spark.{room}.worker_daemon",
+        "spark.python.daemon.module": "hpt_spark.worker_daemon",
     }
     of_the_installation = _settings_of_the_installation()
     return {key: value for key, value in defaults.items() if key not in of_the_installation}

@@ -13,7 +13,7 @@ def test_without_an_installation_of_its_own_all_our_defaults_hold(tmp_path, monk
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
     defaults = defaults_of_own_jvm("build_features", None)
     assert defaults["spark.driver.extraJavaOptions"].startswith(" ".join(JVM_OPTIONS))
-    assert defaults["spark.python.daemon.module"] == "hpt_spark.features.worker_daemon"
+    assert defaults["spark.python.daemon.module"] == "hpt_spark.worker_daemon"
     assert defaults["spark.ui.enabled"] == "false"
     assert defaults_of_own_jvm("tune", "yarn")["spark.ui.enabled"] == "true"
 

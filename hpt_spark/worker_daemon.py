@@ -1,16 +1,23 @@
-"""What PySpark's worker daemon becomes once a room has imported what its tasks need.
+"""PySpark's worker daemon, which has imported what the tasks of all jobs need before it forks a worker.
 
-The daemon forks one process per task slot. What it has imported by then is read once, not once per
-slot, and its memory is shared. Used where this package starts Spark itself: elsewhere the daemon
-may start before the package has reached the node.
+It forks one process per task slot. What it has imported by then is read once, not once per slot,
+and its memory is shared: scikit-learn alone takes a second of processor time. Used where this
+package starts Spark itself: elsewhere the daemon may start before the package has reached the node.
 """
 
 import gc
+import importlib.util
 import runpy
 import sys
 import warnings
 from importlib.machinery import PathFinder
 from pathlib import Path
+
+import hpt_spark.features.terms
+import hpt_spark.search.execution.worker  # noqa: F401, imported to be there after the fork
+
+if importlib.util.find_spec("xgboost"):
+    import xgboost.sklearn  # noqa: F401
 
 ARCHIVES = (".zip", ".jar")
 
@@ -39,3 +46,7 @@ def without_spark_s_archives(path: list[str]) -> list[str]:
         return path
     home = Path(pyspark.origin).parent
     return [entry for entry in path if not (entry.endswith(ARCHIVES) and home in Path(entry).parents)]
+
+
+if __name__ == "__main__":
+    serve()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpt_spark.spark.worker_daemon import without_spark_s_archives
+from hpt_spark.worker_daemon import without_spark_s_archives
 
 
 @pytest.fixture
