@@ -18,16 +18,10 @@ from hpt_spark.search.failures import killed_worker
 from hpt_spark.search.fit_groups import FitGroup, group_fits
 from hpt_spark.search.planning.cost import seconds_left, start_order
 from hpt_spark.search.planning.forecast import forecast
+from hpt_spark.search.planning.task_queue import TaskQueue
 
 log = logging.getLogger(__name__)
 
-# A task costs Spark some 30 ms: where there are more groups than so many per slot, tasks get several, about a second's
-# worth, and so many per slot at most.
-SINGLE_TASKS_PER_SLOT = 4
-SECONDS_PER_TASK = 1.0
-TASKS_PER_SLOT = 64
-# Where each task starts a Python worker anew, it pays for the imports and for its fold's rows and matrices, too.
-TASKS_PER_SLOT_WITHOUT_REUSE = 4
 NO_REUSE = (
     "spark.python.worker.reuse=false: each task starts Python anew, which takes seconds, and prepares its fold's data "
     "again. The search makes few tasks of its fits; it is faster with spark.python.worker.reuse=true."
@@ -136,32 +130,18 @@ class Scheduler:
     ) -> Iterator[list[Result]]:
         """Yield the results of `groups`; those that died are added to `dead`.
 
-        How long a training takes is known when the first have ended: then the rest are submitted, in
-        tasks of about a second, while the last of the first still run.
+        How long a training takes is known when the first have ended, and the rest is cut into tasks by it.
         """
-        at_first = len(groups)
-        if at_first > self._runner.planned_slots * SINGLE_TASKS_PER_SLOT:
-            at_first = self._runner.planned_slots
-        waiting = groups[at_first:]
+        queue = TaskQueue(groups, self._runner.planned_slots, self._runner.reuses_workers)
         with self._runner.tasks(shared, self._deadline) as stream:
-            stream.submit([[group] for group in groups[:at_first]])
+            stream.submit(queue.next_tasks())
             for ended in stream:
                 results, deaths = _told_apart(ended)
                 dead += deaths
-                stream.submit(in_tasks(waiting, self._most_tasks(waiting, results)))
-                waiting = []
+                queue.ended((group, getattr(outcome, "seconds", None)) for group, outcome in ended)
+                stream.submit(queue.next_tasks())
                 if results:
                     yield self._counted(results)
-
-    def _most_tasks(self, groups: Sequence[FitGroup], ended: Sequence[Result]) -> int:
-        """Return in how many tasks to run `groups`, after what has `ended` has shown how long a training takes."""
-        slots = self._runner.planned_slots
-        most = slots * (TASKS_PER_SLOT if self._runner.reuses_workers else TASKS_PER_SLOT_WITHOUT_REUSE)
-        cost = sum(group.cost for group, _ in ended)
-        if not cost:
-            return most
-        seconds = sum(group.cost for group in groups) * sum(result.seconds for _, result in ended) / cost
-        return min(most, max(slots * SINGLE_TASKS_PER_SLOT, math.ceil(seconds / SECONDS_PER_TASK)))
 
     def _alone(self, shared: SharedEvaluation, group: FitGroup) -> Iterator[list[Result]]:
         """Run one group while nothing else runs; if it still kills its process, its fits one by one."""
@@ -196,22 +176,3 @@ class Scheduler:
 def _told_apart(ended: Sequence[Ended]) -> tuple[list[Result], list[Dead]]:
     results = [(group, outcome) for group, outcome in ended if isinstance(outcome, GroupResult)]
     return results, [(group, outcome) for group, outcome in ended if isinstance(outcome, Death)]
-
-
-def in_tasks(groups: Sequence[FitGroup], most: int) -> list[list[FitGroup]]:
-    """Return `groups` in at most `most` tasks of neighbours, in the same order.
-
-    Where a task gets several, tasks cost about the same: the longest trainings come first, and together they would
-    be the last to end.
-    """
-    if len(groups) <= most:
-        return [[group] for group in groups]
-    share = sum(group.cost for group in groups) / max(1, most)
-    tasks: list[list[FitGroup]] = [[]]
-    cost = 0.0
-    for group in groups:
-        if tasks[-1] and cost + group.cost / 2 > share * len(tasks) and len(tasks) < most:
-            tasks.append([])
-        tasks[-1].append(group)
-        cost += group.cost
-    return tasks
