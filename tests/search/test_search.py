@@ -52,7 +52,7 @@ def both(spark, estimator, grid, data=X, target=y, **arguments):
     return ours
 
 
-def test_a_path_is_trained_once_and_a_fold_is_cut_once_per_worker(spark):
+def test_a_group_is_trained_once_and_a_fold_is_cut_once_per_worker(spark):
     grid = {"n_estimators": [3, 6, 9], "max_depth": [2, 3], "subsample": [0.5, 1.0]}
     search = both(
         spark,
@@ -108,7 +108,7 @@ def test_any_grid_of_xgboost_gives_scikit_learns_scores(spark, grid, as_sparse, 
         ({"objective": lambda labels, scores: (scores, scores)}, False),
     ],
 )
-def test_what_may_share_a_path(params, shared):
+def test_what_may_share_a_group(params, shared):
     from hpt_spark.search.boosting.staged import staged
 
     assert (staged(XGBClassifier(**params), {}, 100) is not None) is shared

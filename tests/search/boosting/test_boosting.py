@@ -91,7 +91,7 @@ def test_any_grid_of_xgboost_has_scikit_learns_scores(grid, as_sparse, kind, wei
 def test_approx_shares_trainings_without_drawn_rows_and_never_matrices():
     grid = {"n_estimators": [2, 5], "max_depth": [2, 3], "colsample_bytree": [0.5]}
     ours = both(XGBRegressor(n_jobs=1, tree_method="approx"), grid, cv=2)
-    assert (ours.paths, ours.built) == (4, 0)
+    assert (ours.groups, ours.built) == (4, 0)
     assert staged(XGBRegressor(tree_method="approx", subsample=0.5), {}, 100) is None
 
 
@@ -121,7 +121,7 @@ SHARING = [
 def test_a_family_shares_and_has_scikit_learns_scores(estimator, rounds, others):
     scoring = "neg_mean_squared_error" if hasattr(estimator, "loss") and "Regressor" in str(estimator) else None
     ours = both(estimator, {rounds: [9, 3, 6], **others}, cv=2, scoring=scoring, return_train_score=True)
-    assert ours.paths == 2 * len(ours.cv_results_["params"]) / 3
+    assert ours.groups == 2 * len(ours.cv_results_["params"]) / 3
 
 
 def test_rounds_of_lightgbm_without_a_tree_are_fitted_plainly():
@@ -140,7 +140,7 @@ def test_rankers_share():
     ranker, fit_params = XGBRanker(n_jobs=1), {"qid": groups}
     arguments = {"cv": list(splits), "scoring": agreement}
     ours = both(ranker, {"n_estimators": [2, 5]}, X, labels, fit_params=fit_params, **arguments)
-    assert ours.paths == 3
+    assert ours.groups == 3
     # LightGBM's groups are sizes, which no splitter can cut, so that no search can tune it.
     assert staged(LGBMRanker(), {"group": [50, 50]}, 100) is not None
 
@@ -206,7 +206,7 @@ def test_without_xgboosts_private_method_trainings_are_still_shared_and_exact(mo
     try:
         grid = {"n_estimators": [2, 4, 6], "max_depth": [2, 3], "subsample": [0.7]}
         search = both(XGBClassifier(random_state=0, n_jobs=1), grid, cv=2)
-        assert (search.paths, search.built) == (4, 0)
+        assert (search.groups, search.built) == (4, 0)
     finally:
         keeps_matrices.cache_clear()
 
