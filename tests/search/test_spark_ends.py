@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +18,11 @@ from sklearn import model_selection
 from hpt_spark import GridSearchCV
 from hpt_spark.errors import HptSparkError, SparkEndedError
 from hpt_spark.search.execution.spark_job import WorkerDiedError, translate_job_error
+from tests.search.misbehaving import Misbehaving
 from tests.search.small_search import X, y
+from tests.waiting import wait_until
 
-sys.path.insert(0, str(Path(__file__).parent))
-from misbehaving import Misbehaving
-
+ROOT = Path(__file__).parent.parent.parent
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning"),
     pytest.mark.filterwarnings("ignore:One or more"),
@@ -37,8 +36,7 @@ def test_a_job_that_somebody_cancels_is_told_and_the_search_goes_on_later(spark,
     marks.mkdir()
 
     def cancel():
-        while len(list(marks.iterdir())) < 3:
-            time.sleep(0.05)
+        wait_until(lambda: len(list(marks.iterdir())) >= 3)
         tracker = context.statusTracker()
         job = max(tracker.getActiveJobsIds())  # jobs of one search may overlap
         if how == "all jobs":
@@ -122,10 +120,16 @@ def test_a_failed_job_is_told_in_a_sentence(error, kind, message):
     assert "at A.b" not in str(told)
 
 
+@pytest.mark.process
 def test_spark_that_is_stopped_or_killed_is_told_and_a_new_one_goes_on(tmp_path):
-    script = Path(__file__).with_name("stopping.py")
     answer = subprocess.run(
-        [sys.executable, script, tmp_path], capture_output=True, text=True, timeout=280, check=False, cwd="/"
+        [sys.executable, "-m", "tests.search.stopping", tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert answer.returncode == 0, answer.stderr
     told = json.loads(answer.stdout.splitlines()[-1])

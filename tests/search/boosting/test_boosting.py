@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import xgboost
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
 from scipy import sparse
@@ -31,20 +31,15 @@ from xgboost import XGBClassifier, XGBModel, XGBRanker, XGBRegressor, XGBRFClass
 
 from hpt_spark.search.boosting.staged import staged
 from hpt_spark.search.boosting.xgboost import keeps_matrices
+from tests.property_settings import examples
+from tests.search.grids import XGB_GRIDS
 from tests.search.in_process import GridSearchCV, HalvingGridSearchCV
+from tests.search.scores import assert_same_scores
 
 # XGBoost says it of scale_pos_weight at three classes.
 pytestmark = pytest.mark.filterwarnings("ignore:(?s).*are not used")
 
 X, y = make_classification(150, 8, n_informative=5, n_classes=3, random_state=0)
-TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time")
-
-
-def assert_same_scores(ours, theirs):
-    assert list(ours.cv_results_) == list(theirs.cv_results_)
-    for name, expected in theirs.cv_results_.items():
-        if name not in TIMES and name != "params":
-            np.testing.assert_array_equal(ours.cv_results_[name], expected, err_msg=name)
 
 
 def both(estimator, grid, data=X, target=y, fit_params=None, **arguments):
@@ -54,27 +49,7 @@ def both(estimator, grid, data=X, target=y, fit_params=None, **arguments):
     return ours
 
 
-XGB_GRIDS = st.fixed_dictionaries(
-    {"n_estimators": st.lists(st.integers(1, 9), min_size=1, max_size=3, unique=True)},
-    optional={
-        "max_depth": st.lists(st.integers(1, 4), min_size=1, max_size=2, unique=True),
-        "learning_rate": st.just([0.3]),
-        "grow_policy": st.just(["lossguide"]),
-        "subsample": st.sampled_from([[0.5], [0.7, 1.0]]),
-        "colsample_bytree": st.just([0.6]),
-        "colsample_bylevel": st.just([0.4]),
-        "booster": st.sampled_from([["gbtree"], ["dart"], ["gblinear", "gbtree"]]),
-        "tree_method": st.sampled_from([["hist"], ["exact", "hist"]]),
-        "max_bin": st.just([16, 256]),
-        "num_parallel_tree": st.just([2]),
-        "reg_alpha": st.just([0, 1.5]),
-        "base_score": st.just([None, 0.4]),
-        "random_state": st.just([None, 7]),
-    },
-)
-
-
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@examples(8, suppress_health_check=list(HealthCheck))
 @given(
     grid=XGB_GRIDS,
     as_sparse=st.booleans(),

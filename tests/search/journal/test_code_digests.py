@@ -119,6 +119,7 @@ print(json.dumps([told(thing, cloned) for thing in script.things for cloned in (
 EDITS = (*test_edits_of_functions.EDITS.values(), *test_edits_of_objects.EDITS.values())
 
 
+@pytest.mark.process
 def test_all_is_the_same_in_another_process_with_another_hash_seed_in_another_folder(tmp_path):
     """Each text of an edit, in two processes."""
     texts = [text.replace("WAS", was) for text, was, *_ in EDITS]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hpt_spark.search.evaluation import Fit
@@ -66,7 +66,6 @@ def test_ten_thousand_paths_are_tasks_for_all_executors_that_may_come():
     assert len(in_tasks(many, 2 * TASKS_PER_SLOT)) == 128
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 100), max_size=200), st.integers(1, 50))
 def test_tasks_are_neighbours_of_about_the_same_cost(costs, most):
     all_of_them = groups(costs)
