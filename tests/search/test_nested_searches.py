@@ -23,7 +23,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("backend", ["loky", "multiprocessing"])
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.process), "multiprocessing"])
 def test_in_another_process_the_context_is_said_to_stay_where_it_is(spark, backend):
     with joblib.parallel_backend(backend), pytest.raises(ValueError, match=r"SparkContext stays(.|\n)*n_jobs=None"):
         model_selection.cross_val_score(search_of(), X, y, cv=2, n_jobs=2)

@@ -228,7 +228,7 @@ def test_the_estimator_scored_at_a_checkpoint_is_the_one_that_a_plain_fit_gives(
 def test_halving_of_the_rounds_goes_on_where_it_stopped(kind, params):
     """Each rung's scores are those of plain fits, and of the full grid."""
     estimator, grid = kind(n_jobs=1, **params), {"max_depth": [1, 2, 3, 4], "learning_rate": [0.1, 0.5]}
-    arguments = {"resource": "n_estimators", "max_resources": 16, "min_resources": 2, "factor": 2, "cv": 3}
+    arguments = {"resource": "n_estimators", "max_resources": 8, "min_resources": 1, "factor": 2, "cv": 3}
     scoring = "neg_log_loss" if kind is XGBClassifier else "neg_mean_absolute_error"
     ours = HalvingGridSearchCV(estimator, grid, scoring=scoring, refit=False, random_state=0, **arguments).fit(X, y)
     theirs = model_selection.HalvingGridSearchCV(
