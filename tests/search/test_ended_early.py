@@ -73,7 +73,7 @@ def hung(marks, also=2):
 def test_when_time_is_up_nothing_waits_for_slots_that_hang(spark, marks, jobs):
     GridSearchCV(Misbehaving(), {"number": [1, 2]}, cv=2, refit=False, sc=spark).fit(X, y)  # the workers are there
     with pytest.warns(UserWarning, match="ended early"):
-        search = search_of(spark, marks, max_time=6).fit(X, y)
+        search = search_of(spark, marks, max_time=4).fit(X, y)
     assert hung(marks), "too busy a machine: the fits that hang have not begun"
     assert_the_rest_is_kept(search)
     assert len(jobs) == 2, "one job for each search, and none that tidies up"
@@ -86,7 +86,7 @@ def test_when_time_is_up_nothing_waits_for_slots_that_hang(spark, marks, jobs):
     [
         (SparkJob, "cancel", signal.SIGINT),
         (SparkRunner, "release", signal.SIGINT),
-        (SparkRunner, "release", signal.SIGTERM),
+        pytest.param(SparkRunner, "release", signal.SIGTERM, marks=pytest.mark.process),
     ],
 )
 def test_a_second_signal_loses_nothing(spark, marks, monkeypatch, owner, moment, number):

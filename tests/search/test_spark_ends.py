@@ -29,8 +29,9 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("with_journal", [True, False])
-@pytest.mark.parametrize("how", ["all jobs", "job", "stage"])
+@pytest.mark.parametrize(
+    ("how", "with_journal"), [("all jobs", True), ("all jobs", False), ("job", True), ("stage", False)]
+)
 def test_a_job_that_somebody_cancels_is_told_and_the_search_goes_on_later(spark, tmp_path, how, with_journal):
     context, marks, journal = spark.sparkContext, tmp_path / "marks", str(tmp_path / "journal")
     marks.mkdir()

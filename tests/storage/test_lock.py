@@ -67,7 +67,7 @@ def killed(tmp_path):
 
 @pytest.fixture
 def short_lease(monkeypatch):
-    monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 0.5)
 
 
 def test_the_second_driver_is_refused_until_the_first_ends(tmp_path):

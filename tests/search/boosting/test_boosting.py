@@ -224,7 +224,7 @@ def test_the_estimator_scored_at_a_checkpoint_is_the_one_that_a_plain_fit_gives(
     ],
     ids=str,
 )
-@pytest.mark.parametrize("kind", [XGBClassifier, XGBRegressor])
+@pytest.mark.parametrize("kind", [XGBClassifier, pytest.param(XGBRegressor, marks=pytest.mark.slow)])
 def test_halving_of_the_rounds_goes_on_where_it_stopped(kind, params):
     """Each rung's scores are those of plain fits, and of the full grid."""
     estimator, grid = kind(n_jobs=1, **params), {"max_depth": [1, 2, 3, 4], "learning_rate": [0.1, 0.5]}
