@@ -154,7 +154,6 @@ def test_rankers_share():
         LogisticRegression(),
         make_pipeline(XGBClassifier(), LogisticRegression()),
     ],
-    ids=str,
 )
 def test_what_must_not_share(estimator):
     assert staged(estimator, {}, 100) is None
