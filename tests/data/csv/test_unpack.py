@@ -204,7 +204,7 @@ def test_a_zip_with_a_hole():
         TEXT,
         ZIP,
     ],
-    ids=["end", "header", "middle", "checksum", "text", "zip"],
+    ids=["end", "length", "header", "middle", "checksum", "text", "zip"],
 )
 def test_a_damaged_gzip(data):
     assert complaint("t.csv.gz", data).startswith("raw/t.csv.gz is damaged (")
