@@ -9,8 +9,8 @@ BIN := .venv/bin
 BIN33 := .venv-spark33/bin
 BIN_OLDEST := .venv-oldest/bin
 BIN_NEWEST := .venv-newest/bin
-# Two processes of pytest, each with a Spark of its own: `make test` then takes two thirds of the time on two cores.
-SIDE_BY_SIDE ?= -n 2 --dist loadfile
+# For two processes of pytest, each with a Spark of its own: make test SIDE_BY_SIDE='-n 2 --dist loadfile'
+SIDE_BY_SIDE ?=
 # A target's -m takes the place of that of `pytest` alone, which runs the quick tests (pyproject.toml).
 SERVERS := not hdfs and not blob and not cluster and not yarn
 SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving
