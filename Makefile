@@ -8,10 +8,17 @@ SCALES ?= 0.1 1.0
 BIN := .venv/bin
 BIN33 := .venv-spark33/bin
 BIN_OLDEST := .venv-oldest/bin
-QUICK := not slow and not hdfs and not blob and not cluster and not yarn
+BIN_NEWEST := .venv-newest/bin
+# For two processes of pytest, each with a Spark of its own: make test SIDE_BY_SIDE='-n 2 --dist loadfile'
+SIDE_BY_SIDE ?=
+# A target's -m takes the place of that of `pytest` alone, which runs the quick tests (pyproject.toml).
+SERVERS := not hdfs and not blob and not cluster and not yarn
 SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving
 # The first one that runs: pyenv leaves a python3.10 on the PATH that only says which version to choose.
 PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do "$$python" -c '' 2>/dev/null && command -v "$$python" && break; done)
+
+# The newest that the search's libraries all have releases for; the others find it by the same way.
+PYTHON313 ?= $(shell for python in python3.13 "$$HOME"/.pyenv/versions/3.13.*/bin/python3.13 $$($(BIN)/uv python find 3.13 2>/dev/null); do "$$python" -c '' 2>/dev/null && command -v "$$python" && break; done)
 
 .PHONY: help
 help: ## Show this help
@@ -40,8 +47,12 @@ demo: setup java ## Run the main job on generated data: generate, ingest, featur
 	$(BIN)/hpt-spark report --conf conf/demo.yaml
 
 .PHONY: test
-test: java ## Run the tests
-	$(BIN)/python -m pytest -m '$(QUICK)'
+test: java ## Run the quick tests, as `pytest` alone does
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+.PHONY: test-process
+test-process: java ## Run the tests that start, signal and kill processes, and whole jobs with a Java of their own
+	$(BIN)/python -m pytest -m 'process and not slow and $(SERVERS)'
 
 .PHONY: test-hdfs
 test-hdfs: java ## Run the tests on a real HDFS, fetched from Maven Central (40 MB)
@@ -54,8 +65,9 @@ test-yarn: java ## Run the jobs in cluster mode on a real YARN, fetched from Mav
 	$(BIN)/python -m pytest -m yarn
 
 .PHONY: test-slow
-test-slow: java ## Run the tests that take long
+test-slow: java ## Run the tests that take long, and each property on ten times as many examples
 	$(BIN)/python -m pytest -m 'slow and not cluster'
+	$(BIN)/python -m pytest -m 'hypothesis and not slow and $(SERVERS)' --hypothesis-profile thorough --timeout 1200
 	$(BIN)/python -m pytest -m 'slow and cluster'
 
 .PHONY: test-cluster
@@ -82,37 +94,60 @@ test-sklearn: setup java ## Run scikit-learn's own tests of its search classes a
 
 .PHONY: test-pure
 test-pure: setup ## Run the tests that need no Spark
-	$(BIN)/python -m pytest -m '$(QUICK) and not spark'
+	$(BIN)/python -m pytest -m 'not spark and not slow and not process and $(SERVERS)'
 
 .PHONY: find-python310
 find-python310:
 	@test -n "$(PYTHON310)" || { echo "The tests on Spark 3.3 need Python 3.10; install one, or name it: make PYTHON310=/path/to/python3.10 $(MAKECMDGOALS)" >&2; exit 1; }
 
-.venv-spark33/.ready: setup.py constraints/spark33.txt
-	$(PYTHON310) -m venv .venv-spark33
-	$(BIN33)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark33.txt --editable '.[spark,azure,dev]'
+.venv-spark33/.ready: setup.py constraints/spark33.txt | .venv/.ready
+	$(PYTHON310) -m venv --clear --without-pip .venv-spark33
+	$(BIN)/uv pip install --quiet --python $(BIN33)/python --constraint constraints/spark33.txt --editable '.[spark,azure,dev]'
 	@touch $@
 
 .PHONY: test-spark33
-test-spark33: find-python310 .venv-spark33/.ready ## Run the tests on PySpark 3.3 and Python 3.10, as on HDInsight 5.1
+test-spark33: find-python310 .venv-spark33/.ready ## Run the quick tests on PySpark 3.3 and Python 3.10, as on HDInsight 5.1
 	@$(BIN33)/python -m hpt_spark.spark.java
-	$(BIN33)/python -m pytest -m '$(QUICK)'
+	$(BIN33)/python -m pytest $(SIDE_BY_SIDE)
+
+.PHONY: test-process-spark33
+test-process-spark33: find-python310 .venv-spark33/.ready ## Run the tests of processes there
+	@$(BIN33)/python -m hpt_spark.spark.java
+	$(BIN33)/python -m pytest -m 'process and not slow and $(SERVERS)'
 
 .PHONY: test-hdfs-spark33
 test-hdfs-spark33: find-python310 .venv-spark33/.ready ## Run the tests on a real HDFS of the release that PySpark 3.3 has
 	$(BIN33)/python -m tests.hdfs
 	$(BIN33)/python -m pytest -m hdfs
 
-.venv-oldest/.ready: setup.py constraints/oldest.txt
-	$(PYTHON310) -m venv .venv-oldest
-	$(BIN_OLDEST)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/oldest.txt --editable '.[spark,azure,dev]'
+.venv-oldest/.ready: setup.py constraints/oldest.txt | .venv/.ready
+	$(PYTHON310) -m venv --clear --without-pip .venv-oldest
+	$(BIN)/uv pip install --quiet --python $(BIN_OLDEST)/python --constraint constraints/oldest.txt --editable '.[spark,azure,dev]'
 	@touch $@
 
-.PHONY: test-oldest
-test-oldest: find-python310 .venv-oldest/.ready ## Run the search's tests, and scikit-learn's own, on the oldest libraries supported
+.PHONY: test-oldest-quick
+test-oldest-quick: find-python310 .venv-oldest/.ready ## Run the search's quick tests on the oldest libraries supported
 	@$(BIN_OLDEST)/python -m hpt_spark.spark.java
-	$(BIN_OLDEST)/python -m pytest -m 'not slow and not cluster' tests/search
+	$(BIN_OLDEST)/python -m pytest $(SIDE_BY_SIDE) tests/search
+
+.PHONY: test-oldest
+test-oldest: test-oldest-quick ## Run those of processes, and scikit-learn's own, there, too
+	$(BIN_OLDEST)/python -m pytest -m 'process and not slow and $(SERVERS)' tests/search
 	$(BIN_OLDEST)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_TESTS)
+
+.PHONY: find-python313
+find-python313:
+	@test -n "$(PYTHON313)" || { echo "The tests on the newest libraries need Python 3.13; install one, or name it: make PYTHON313=/path/to/python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
+
+.venv-newest/.ready: setup.py constraints/newest.txt | .venv/.ready
+	$(PYTHON313) -m venv --clear --without-pip .venv-newest
+	$(BIN)/uv pip install --quiet --python $(BIN_NEWEST)/python --constraint constraints/newest.txt --editable '.[spark,azure,dev]'
+	@touch $@
+
+.PHONY: test-newest
+test-newest: find-python313 .venv-newest/.ready ## Run the quick tests of search and matrix on Python 3.13 and the newest XGBoost and scikit-learn
+	@$(BIN_NEWEST)/python -m hpt_spark.spark.java
+	$(BIN_NEWEST)/python -m pytest $(SIDE_BY_SIDE) tests/search tests/matrix
 
 .PHONY: lint
 lint: setup docs ## Check style, types, the layers of the package and the documentation
@@ -155,11 +190,11 @@ bench-search: java ## Compare our search with scikit-learn's, joblib-spark and s
 
 .PHONY: constraints
 constraints: setup ## Resolve the constraints files again to the newest releases
-	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --extra docs --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
 	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/spark33.in setup.py -o constraints/spark33.txt
 	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/oldest.in setup.py -o constraints/oldest.txt
+	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.13 --extra spark --extra azure --extra dev --constraint constraints/newest.in setup.py -o constraints/newest.txt
 
 .PHONY: clean
 clean: ## Remove what the targets made
-	rm -rf .venv .venv-spark33 .venv-oldest .azurite .hdfs data/demo runs/demo build dist *.egg-info
+	rm -rf .venv .venv-spark33 .venv-oldest .venv-newest .azurite .hdfs data/demo runs/demo build dist *.egg-info

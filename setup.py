@@ -24,9 +24,11 @@ DEV = [
     "psutil>=5.9",
     "pytest>=8",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.5",
     "ruff>=0.6",
     "types-PyYAML",
     "types-tqdm",
+    "uv>=0.4",
 ]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 

@@ -1,8 +1,8 @@
 """The end of a search on more cores than there are here, replayed from the recorded seconds of its fits.
 
 A free core takes the next item, as Spark and joblib do. The peers' items are fits in scikit-learn's
-order; ours are paths in our own starting order, which knows estimated costs and not the seconds. A
-path lasts as long as its longest fit and the scoring of the others. Each is taken to build its own
+order; ours are groups in our own starting order, which knows estimated costs and not the seconds. A
+group lasts as long as its longest fit and the scoring of the others. Each is taken to build its own
 matrix, which flatters the peers.
 """
 
@@ -63,11 +63,11 @@ def replays(
     """
     fits = evaluation.fits * times
     theirs = [fit_seconds[fit.candidate][fit.fold] + score_seconds[fit.candidate][fit.fold] for fit in fits]
-    paths = [path for path in group_fits(evaluation, evaluation.fits) for _ in range(times)]
+    groups = [group for group in group_fits(evaluation, evaluation.fits) for _ in range(times)]
     ours = []
-    for path in (paths[at] for at in start_order(paths, cores)):
-        training = max(fit_seconds[fit.candidate][fit.fold] for fit in path.fits)
-        ours.append(training + sum(score_seconds[fit.candidate][fit.fold] for fit in path.fits))
+    for group in (groups[at] for at in start_order(groups, cores)):
+        training = max(fit_seconds[fit.candidate][fit.fold] for fit in group.fits)
+        ours.append(training + sum(score_seconds[fit.candidate][fit.fold] for fit in group.fits))
     return Replay.of(theirs, cores), Replay.of(ours, cores)
 
 

@@ -1,7 +1,7 @@
-"""The lower bound of a search that shares paths: each path trained once, in a plain loop, nothing around it.
+"""The lower bound of a search that trains each group once: they alone, in a plain loop, nothing around it.
 
-As many processes as there are cores train the paths with ``xgboost.train``, at the same time, as a
-search's workers do. The seconds inside ``xgboost.train`` are the bound; what else a path needs is
+As many processes as there are cores train the groups with ``xgboost.train``, at the same time, as a
+search's workers do. The seconds inside ``xgboost.train`` are the bound; what else a group needs is
 timed beside it.
 """
 
@@ -27,8 +27,8 @@ groups: list[FitGroup]
 fold_in_hand: list[Any] = []
 
 
-def train_the_paths(problem: Problem, cores: int) -> Outcome:
-    """Train each path once and return the seconds of the parts, summed over the paths and divided by `cores`."""
+def train_the_groups(problem: Problem, cores: int) -> Outcome:
+    """Train each group once and return the seconds of the parts, summed over the groups and divided by `cores`."""
     global evaluation, groups
     X, y = problem.load()
     evaluation = problem.laid_out(X, y)
@@ -43,11 +43,11 @@ def train_the_paths(problem: Problem, cores: int) -> Outcome:
                 scores[candidate][fold] = score
             for name, value in seconds.items():
                 parts[name] += value / cores
-    return Outcome(time.perf_counter() - started, scores, parts={**parts, "paths": len(groups)})
+    return Outcome(time.perf_counter() - started, scores, parts={**parts, "groups": len(groups)})
 
 
 def train_one(position: int) -> tuple[list[tuple[int, int, float]], dict[str, float]]:
-    """Train one path; return the score of each of its fits and the seconds of each part."""
+    """Train one group; return the score of each of its fits and the seconds of each part."""
     group, clock = groups[position], Clock()
     model = evaluation.estimator_of(group.fits[-1].candidate)
     train, test = evaluation.folds[group.fold]

@@ -91,7 +91,7 @@ def scenario(options: argparse.Namespace) -> str:
         "candidates. A bound is the longest item or all of them spread evenly, whichever is later.",
         "",
     ]
-    columns = ("candidates", "cores", "fits of the peers", "end, s", "end / bound", "paths of ours", "end, s")
+    columns = ("candidates", "cores", "fits of the peers", "end, s", "end / bound", "groups of ours", "end, s")
     replayed = [
         [
             f"{16 * times}",
@@ -117,8 +117,8 @@ def rounds(options: argparse.Namespace) -> str:
         ),
         *comparison({run: best[run] for run in runs}),
         "",
-        f"But for the refit, which is one fit, from 1 to {options.cores} cores; beside it a plain loop over the paths,",
-        "which is as much faster as the machine allows:",
+        f"But for the refit, which is one fit, from 1 to {options.cores} cores; beside it a plain loop over the",
+        "groups, which is as much faster as the machine allows:",
         "",
     ]
     scaling = []
@@ -129,13 +129,13 @@ def rounds(options: argparse.Namespace) -> str:
 
 
 def overhead(options: argparse.Namespace) -> str:
-    """Compare our search with the pure training of its paths."""
+    """Compare our search with the pure training of its groups."""
     problem = Problem(str(generated_design(options.scale, ALL_SETS, options.cache)), LONG_FITS, folds=5)
     best = by_turns(problem, [(OURS, options.cores), (PURE, options.cores)], options.repeat)
     ours, parts = best[OURS, options.cores], dict(best[PURE, options.cores].parts)
-    paths = parts.pop("paths")
+    groups = parts.pop("groups")
     names = {
-        "train": f"training of the {paths:.0f} paths, {parts['train'] * options.cores / paths:.1f} s each",
+        "train": f"training of the {groups:.0f} groups, {parts['train'] * options.cores / groups:.1f} s each",
         "cut": "cutting the folds",
         "build": "building the training matrices",
         "score": "scoring",
@@ -143,21 +143,22 @@ def overhead(options: argparse.Namespace) -> str:
     search = without_refit(ours)
     beside = [
         *((name, parts[part]) for part, name in names.items()),
-        ("all else: shipping, scheduling, imports, waiting for the last path", search - sum(parts.values())),
+        ("all else: shipping, scheduling, imports, waiting for the last group", search - sum(parts.values())),
         ("the search, without the refit", search),
         ("the same with the start of Spark", search + ours.start_seconds),
     ]
     evaluation = problem.laid_out(*problem.load())
-    # The longest fit of a path is given the whole time of its training.
-    longest = {path.fits[-1].candidate for path in group_fits(evaluation, evaluation.fits)}
+    # The longest fit of a group is given the whole time of its training.
+    longest = {group.fits[-1].candidate for group in group_fits(evaluation, evaluation.fits)}
     own = problem.folds * sum(ours.mean_fit_seconds[candidate] for candidate in longest)
     within = [
-        (f"`fit` of the {paths:.0f} paths, training matrices included", own / options.cores),
+        (f"`fit` of the {groups:.0f} groups, training matrices included", own / options.cores),
         ("the search, without the refit", search),
     ]
     lines = [
-        *heading("Search: cost above the pure training of the paths, n_estimators 120 and 160", problem),
-        f"The parts are those of a plain loop over the paths in {options.cores} processes, divided by {options.cores}.",
+        *heading("Search: cost above the pure training of the groups, n_estimators 120 and 160", problem),
+        f"The parts are those of a plain loop over the groups in {options.cores} processes, divided by",
+        f"{options.cores}.",
         taken_by_others(best),
         "",
         *in_units_of_the_first(beside, "times pure training"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from joblib import parallel_config
-from pure_training import train_the_paths
+from pure_training import train_the_groups
 from search_problem import Outcome, Problem
 from sklearn.model_selection import GridSearchCV
 from spark_sklearn_mechanism import MechanismGridSearchCV
@@ -79,7 +79,7 @@ PEERS: dict[str, Callable[[Problem, int], Outcome]] = {
     "scikit-learn, n_jobs": with_scikit_learn,
     "joblib-spark": with_joblib_spark,
     "spark-sklearn's mechanism, re-implemented": with_mechanism,
-    "pure training": train_the_paths,
+    "pure training": train_the_groups,
 }
 
 

@@ -20,6 +20,8 @@ sys.path.append(str(ROOT / "bench"))  # whose scripts import their neighbours by
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+import tests.property_settings  # noqa: E402, F401, it registers the profiles
+
 QUICK = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "2", "spark.default.parallelism": "2"}
 
 

@@ -7,12 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pyspark
+
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 SPARK_JARS = Path(pyspark.__file__).parent / "jars"
@@ -67,11 +68,12 @@ def running_hdfs(folder: Path, data_nodes: int = 1) -> Iterator[str]:
     with (folder / "hdfs.log").open("w") as log:
         server = subprocess.Popen(list(map(str, command)), stdout=log, stderr=subprocess.STDOUT, cwd=folder)
     try:
-        deadline = time.monotonic() + SECONDS_TO_START
-        while not (details.exists() and details.read_text().endswith("}")):
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"HDFS does not start:\n{(folder / 'hdfs.log').read_text()[-4000:]}")
-            time.sleep(0.1)
+        wait_until(
+            lambda: details.exists() and details.read_text().endswith("}"),
+            SECONDS_TO_START,
+            process=server,
+            said=lambda: (folder / "hdfs.log").read_text()[-4000:],
+        )
         yield f"hdfs://127.0.0.1:{json.loads(details.read_text())['namenode_port']}"
     finally:
         server.terminate()

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import yaml
 from hpt_spark import cli
 from hpt_spark.config.layers import Config
 from hpt_spark.errors import ConfigError, HptSparkError, InputError, MissingDependencyError
+from tests.waiting import wait_until
 
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parent.parent
@@ -65,6 +65,7 @@ def test_help_names_every_job_of_the_folder(capsys):
     assert [line.split()[0] for line in shown.strip().splitlines()] == list(cli.JOBS)
 
 
+@pytest.mark.process
 def test_help_of_hpt_spark_does_not_import_spark():
     program = "import sys; from hpt_spark import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\n"
     program += "sys.exit('pyspark' in sys.modules or 'sklearn' in sys.modules)"
@@ -160,6 +161,7 @@ def test_a_wrong_configuration_ends_before_the_job_runs(capsys):
     assert len(problems) == 2
 
 
+@pytest.mark.process
 def test_what_nobody_foresaw_keeps_its_traceback():
     program = "import sys; from hpt_spark.cli import run_job\n"
     program += "def main(config): raise ZeroDivisionError('by zero')\nsys.exit(run_job(main, 'x', None, []))"
@@ -167,6 +169,27 @@ def test_what_nobody_foresaw_keeps_its_traceback():
     assert answer.returncode == 1
     assert "Traceback" in answer.stderr
     assert answer.stderr.endswith("ZeroDivisionError: by zero\n")
+
+
+@pytest.mark.parametrize("at_the_end", ["raise", "fail", "return"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_decides_the_exit_code_whatever_the_job_makes_of_it(at_the_end, number, code, capsys):
+    def main(config):
+        try:
+            signal.raise_signal(number)
+        except BaseException:
+            if at_the_end == "fail":
+                raise ValueError("what a signal cuts short can end in any error") from None
+            if at_the_end == "raise":
+                raise
+
+    if at_the_end == "raise" and number == signal.SIGTERM:
+        with pytest.raises(SystemExit) as end:
+            cli.run_job(main, DOC, None, [])
+        assert end.value.code == code
+    else:
+        assert cli.run_job(main, DOC, None, []) == code
+    assert capsys.readouterr() == ("", "hpt-spark: interrupted\n" if number == signal.SIGINT else "")
 
 
 SLEEPING_JOB = """
@@ -202,9 +225,7 @@ def sleeping_job(tmp_path):
         command = [sys.executable, "-c", SLEEPING_JOB, str(tmp_path), at_the_end]
         process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, **options)
         processes.append(process)
-        deadline = time.monotonic() + 50
-        while not (tmp_path / "started").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until((tmp_path / "started").exists, process=process)
         return process
 
     yield start
@@ -215,6 +236,7 @@ def sleeping_job(tmp_path):
 
 @pytest.mark.parametrize("at_the_end", ["", "fail", "return"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.process
 def test_a_signal_unwinds_the_job_and_is_its_exit_code(sleeping_job, tmp_path, at_the_end, number, code):
     process = sleeping_job(at_the_end)
     process.send_signal(number)
@@ -224,6 +246,7 @@ def test_a_signal_unwinds_the_job_and_is_its_exit_code(sleeping_job, tmp_path, a
     assert err == ("hpt-spark: interrupted\n" if number == signal.SIGINT else "")
 
 
+@pytest.mark.process
 def test_a_job_in_the_background_of_a_shell_is_deaf_to_ctrl_c(sleeping_job, tmp_path):
     process = sleeping_job(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
     process.send_signal(signal.SIGINT)
@@ -240,6 +263,7 @@ def test_after_a_job_signals_mean_what_they_meant_before():
 
 
 @pytest.mark.parametrize("missing", ["pyspark", "sklearn"])
+@pytest.mark.process
 def test_only_a_missing_pyspark_is_a_sentence_about_pyspark(missing):
     program = f"import sys; sys.modules[{missing!r}] = None\n"
     program += "from hpt_spark.cli import main; sys.exit(main(['build_features' if not sys.argv[1:] else sys.argv[1]]))"
@@ -253,6 +277,7 @@ def test_only_a_missing_pyspark_is_a_sentence_about_pyspark(missing):
         assert "Traceback" in answer.stderr
 
 
+@pytest.mark.process
 def test_the_installed_command_passes_a_jobs_code_on(tmp_path):
     command = [str(Path(sys.executable).parent / "hpt-spark"), "report", "--set", f"run.dir={tmp_path}/none"]
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

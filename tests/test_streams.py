@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hpt_spark import streams
 from hpt_spark.streams import show
 
 ROOT = Path(__file__).parent.parent
@@ -78,6 +80,7 @@ def is_done(tmp_path) -> bool:
         "trap '' PIPE; JOB 2>&1 | true; exit ${PIPESTATUS[0]}",
     ],
 )
+@pytest.mark.process
 def test_a_job_ends_well_whatever_its_streams_are(tmp_path, shell):
     answer = started(tmp_path, shell)
     assert (answer.returncode, is_done(tmp_path)) == (0, True), answer.stderr
@@ -86,6 +89,7 @@ def test_a_job_ends_well_whatever_its_streams_are(tmp_path, shell):
 
 
 @pytest.mark.parametrize("python", ["-u", "-X dev -W ignore"])
+@pytest.mark.process
 def test_so_it_does_however_python_buffers(tmp_path, python):
     answer = started(tmp_path, "JOB >/dev/full 2>&1; exit $?", python=python)
     assert (answer.returncode, is_done(tmp_path), answer.stderr) == (0, True, "")
@@ -94,15 +98,18 @@ def test_so_it_does_however_python_buffers(tmp_path, python):
 @pytest.mark.parametrize(
     "shell", ["JOB 2>&-; exit $?", "JOB >/dev/full 2>&1; exit $?", "JOB 2>&1|true; exit ${PIPESTATUS[0]}"]
 )
+@pytest.mark.process
 def test_a_mistake_keeps_its_exit_code(tmp_path, shell):
     assert started(tmp_path, shell, "mistake").returncode == 2
 
 
+@pytest.mark.process
 def test_what_native_code_writes_goes_into_no_file(tmp_path):
     assert started(tmp_path, "JOB 2>&- >&- <&-; exit $?", "native").returncode == 0
     assert is_done(tmp_path)
 
 
+@pytest.mark.process
 def test_a_full_disk_is_told_on_stderr(tmp_path):
     said = started(tmp_path, "JOB >/dev/full; exit $?").stderr
     last = said.splitlines()[-1]
@@ -112,6 +119,7 @@ def test_a_full_disk_is_told_on_stderr(tmp_path):
     assert "could not be written" not in started(tmp_path, "JOB | true; exit ${PIPESTATUS[0]}").stderr
 
 
+@pytest.mark.process
 def test_nothing_is_lost_where_all_is_well(tmp_path):
     answer = started(tmp_path, "JOB", PYTHONIOENCODING="ascii")
     assert answer.stdout == "line\n" * 9000 + "\n\\ud800 \\u1234\nnot flushed"
@@ -119,6 +127,7 @@ def test_nothing_is_lost_where_all_is_well(tmp_path):
     assert answer.stderr.endswith("not flushed")
 
 
+@pytest.mark.process
 def test_a_pipe_that_somebody_has_made_non_blocking_loses_nothing(tmp_path):
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -136,6 +145,7 @@ def test_a_pipe_that_somebody_has_made_non_blocking_loses_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("words", [["--help"], ["tune", "--help"], ["tune", "--dry-run"]])
+@pytest.mark.process
 def test_help_and_dry_run_do_not_fail_either(words):
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-c", "import sys; from hpt_spark.cli import main; sys.exit(main())", *words]
@@ -144,19 +154,44 @@ def test_help_and_dry_run_do_not_fail_either(words):
     assert "Traceback" not in answer.stderr
 
 
+def test_a_full_disk_is_noted_and_not_raised():
+    with open("/dev/full", "w") as full:
+        safe = streams._safe(full)
+        print("line\n" * 9000, file=safe, flush=True)
+        assert streams._raw(safe).lost.errno == errno.ENOSPC
+
+
+def test_a_reader_that_has_gone_is_noted_and_not_raised():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        safe = streams._safe(pipe)
+        print("line\n" * 9000, file=safe, flush=True)
+        assert streams._raw(safe).lost.errno == errno.EPIPE
+
+
 # --- in a process that is not ours ---
 
 
-@pytest.mark.parametrize("kind", ["none", "closed", "full", "without the letter"])
-def test_what_a_fit_has_printed_ends_no_search(monkeypatch, kind):
-    stream = None
-    if kind != "none":
-        stream = io.TextIOWrapper(io.FileIO("/dev/full", "w"), encoding="ascii", write_through=True)
-        if kind == "closed":
-            stream.close()
-    monkeypatch.setattr(sys, "stdout", stream)
-    show("")
-    show("ä" if kind == "without the letter" else "a fit\n")
+@pytest.mark.parametrize("kind", ["closed", "full", "without the letter"])
+def test_what_a_fit_has_printed_ends_no_search_where_print_would(monkeypatch, kind):
+    stream = io.TextIOWrapper(io.FileIO("/dev/full", "w"), encoding="ascii", write_through=True)
+    if kind == "closed":
+        stream.close()
+    text = "ä" if kind == "without the letter" else "a fit\n"
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        show("")
+        show(text)
+        with pytest.raises((OSError, ValueError)):
+            print(text, end="")
+
+
+def test_without_stdout_what_a_fit_has_printed_goes_nowhere(monkeypatch, capfd):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", None)
+        show("a fit\n")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_what_a_fit_has_printed_is_shown(capsys):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+
 import numpy as np
 from scipy import sparse
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
@@ -41,6 +44,18 @@ SETTINGS = SearchSection(
 
 
 def searched(settings: SearchSection = SETTINGS, estimator=None) -> GridSearchCV:
+    """Return a fitted search; the usual one is fitted once, and each caller has a copy of it."""
+    if settings is SETTINGS and estimator is None:
+        return copy.deepcopy(_usual_search())
+    return _fitted(settings, estimator)
+
+
+@functools.cache
+def _usual_search() -> GridSearchCV:
+    return _fitted(SETTINGS, None)
+
+
+def _fitted(settings: SearchSection, estimator) -> GridSearchCV:
     design = a_design()
     arguments = {"scoring": settings.scoring, "cv": settings.cv, "refit": settings.refit}
     search = GridSearchCV(estimator or LogisticRegression(), settings.grids, **arguments)

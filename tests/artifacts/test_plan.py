@@ -38,7 +38,6 @@ def test_a_grid_search_is_the_same_whatever_is_set_for_other_strategies():
         ({"strategy": "halving_random"}, {"n_iter", "random_state", *OF_HALVING}),
         ({"strategy": "halving_random", **OF_A_PARAMETER}, set(OF_SOME_STRATEGY)),
     ],
-    ids=str,
 )
 def test_what_a_strategy_does_not_use_is_no_part_of_its_plan(settings, used):
     for key, value in OF_SOME_STRATEGY.items():

@@ -21,6 +21,7 @@ def test_different_results_are_refused(tmp_path):
         features.compare(tmp_path / "fractions", tmp_path / "ones")
 
 
+@pytest.mark.process
 def test_it_explains_itself():
     script = Path(__file__).parents[2] / "bench" / "features.py"
     got = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=True)

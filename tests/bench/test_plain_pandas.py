@@ -27,6 +27,7 @@ def data(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.process
 def test_it_saves_what_the_oracle_saves(data, encoding, tmp_path):
     build(data, encoding=encoding).save(tmp_path / "oracle")
     options = ["--data", data, "--out", tmp_path / "plain", "--encoding", encoding]

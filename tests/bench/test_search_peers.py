@@ -51,7 +51,7 @@ def test_one_core_takes_the_sum(items):
     assert makespan.Replay.of(items, 1).end == pytest.approx(sum(items))
 
 
-def test_our_replay_trains_each_path_once_for_as_long_as_its_longest_fit():
+def test_our_replay_trains_each_group_once_for_as_long_as_its_longest_fit():
     evaluation = PROBLEM.laid_out(X, y)
     seconds = [[float(candidate["n_estimators"])] * 3 for candidate in evaluation.candidates]
     theirs, ours = makespan.replays(evaluation, seconds, [[0.5] * 3] * 4, cores=1, times=2)
@@ -99,6 +99,7 @@ def test_the_workers_memory_is_seen(spark):
     assert worker_memory.pages_of(2**22 + 1) == (0, 0)
 
 
+@pytest.mark.process
 def test_it_explains_itself():
     got = subprocess.run([sys.executable, SCRIPTS / "search.py", "--help"], capture_output=True, text=True, check=True)
     assert "--only" in got.stdout

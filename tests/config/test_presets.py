@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hpt_spark.config.layers import dump_config, load_config
 from hpt_spark.config.presets import presets
@@ -40,6 +41,7 @@ def told_by(path, cwd):
     return subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.process
 def test_a_zip_brings_its_presets_along(tmp_path):
     archive = tmp_path / "hpt_spark.zip"
     with zipfile.ZipFile(archive, "w") as packed:
@@ -51,6 +53,7 @@ def test_a_zip_brings_its_presets_along(tmp_path):
     assert told_by(archive, tmp_path) == "runs/distributed_sweep\n"
 
 
+@pytest.mark.process
 def test_a_folder_conf_beside_an_installed_package_is_not_read(tmp_path):
     site = tmp_path / "site-packages"
     (site / "hpt_spark_conf").mkdir(parents=True)
@@ -63,6 +66,9 @@ def test_a_folder_conf_beside_an_installed_package_is_not_read(tmp_path):
     assert told_by(site, tmp_path) == "runs/distributed_sweep\n"
 
 
-def test_every_preset_is_a_configuration():
-    for name in presets():
-        load_config([name])
+@pytest.mark.parametrize("name", presets())
+def test_every_preset_is_a_configuration_in_which_holds_what_it_says(name):
+    dumped = yaml.safe_load(dump_config(load_config([name])))
+    for section, content in yaml.safe_load(presets()[name].read_text(encoding="utf-8")).items():
+        for key, value in content.items():
+            assert dumped[section][key] == value or str(dumped[section][key]) == value == "nan"

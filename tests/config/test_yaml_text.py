@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hpt_spark.config.layers import dump_config, load_config
@@ -49,7 +49,6 @@ def test_the_yaml_of_others_stays_as_it_is():
     assert yaml.safe_dump("1e-3", default_flow_style=True).startswith("1e-3")
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_what_is_written_is_read_as_the_same_value(value):
     for text in (write_yaml(value), as_yaml(value)):
@@ -58,7 +57,6 @@ def test_what_is_written_is_read_as_the_same_value(value):
         assert repr(found) == repr(value), "1, 1.0 and True are equal"
 
 
-@settings(deadline=None)
 @given(NUMBER_LIKE, st.floats(allow_nan=False))
 def test_a_dumped_configuration_keeps_texts_and_numbers_apart(text, number):
     given_params = {"text": text, "number": number, "list": [text, number]}
@@ -67,7 +65,6 @@ def test_a_dumped_configuration_keeps_texts_and_numbers_apart(text, number):
     assert read_yaml(dump_config(config))["search"]["estimator_params"] == given_params
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_a_value_in_a_message_has_one_line(text):
     assert len(as_yaml(text).splitlines()) == 1

@@ -291,6 +291,7 @@ def test_after_kill_9_the_old_tables_are_whole_and_the_next_ingest_cleans_up(raw
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)])
+@pytest.mark.process
 def test_after_a_signal_nothing_is_left_behind(tables, interrupted, number, code):
     assert interrupted(number) == code
     assert sorted(os.listdir(tables.parent)) == ["raw", "tables"]
@@ -310,6 +311,7 @@ print((after - before) * (1 if sys.platform == "darwin" else 1024))
 """
 
 
+@pytest.mark.process
 def test_memory_does_not_grow_with_the_file(tmp_path):
     size = 120_000_000
     row = b"2,5927333115845830913,1,1\n"

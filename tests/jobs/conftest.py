@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-import importlib
-import signal
-from pathlib import Path
+from functools import partial
 
 import pytest
 import yaml
 
-from hpt_spark.cli import run_job
-from tests.jobs.running import (
-    BIN,
-    GRID,
-    ROOT,
-    SPARK,
-    copy_of,
-    done,
-)
+from tests.jobs.running import GRID, SPARK, copy_of, done_here, run_here
 
 
 @pytest.fixture
-def job(capsys, monkeypatch):
-    """Run a job that needs no fresh JVM in this process; return its exit code and what it printed."""
+def job():
+    """Run a job that needs no Spark in this process; return its exit code and what it printed."""
+    return run_here
 
-    def call(name: str, *argv: str | Path) -> tuple[int, str, str]:
-        module = importlib.import_module(f"jobs.{name}")
-        before = signal.getsignal(signal.SIGTERM)
-        capsys.readouterr()
-        try:
-            code = run_job(module.main, module.__doc__, getattr(module, "options", None), list(map(str, argv)))
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        out, err = capsys.readouterr()
-        return code, out, err
 
-    return call
+@pytest.fixture
+def spark_job(spark):
+    """Run a job in this process on the tests' session; return its exit code and what it printed."""
+    return partial(run_here, spark=spark)
 
 
 # --- one whole run, shared by the tests that only read it ---
 
 
 @pytest.fixture(scope="session")
-def place(raw, tmp_path_factory):
+def place(raw, spark, tmp_path_factory):
     """A folder with a configuration file, the tables and the design.
 
-    The tables lie in a folder of another alphabet, which Java is to find under LC_ALL=C too.
+    The tables lie in a folder of another alphabet, which Java is to find, too.
     """
     folder = tmp_path_factory.mktemp("jobs")
     (folder / "tables").symlink_to(folder / "таблицы")
@@ -58,19 +42,17 @@ def place(raw, tmp_path_factory):
         "spark": SPARK,
     }
     (folder / "conf.yaml").write_text(yaml.safe_dump(conf), encoding="utf-8")
-    (folder / "ingest.txt").write_text(done(BIN / "hpt-spark", "ingest", "--conf", folder / "conf.yaml"))
-    build = [BIN / "hpt-spark", "build_features", "--conf", folder / "conf.yaml"]
-    (folder / "build.txt").write_text(done(*build, LC_ALL="C"))
+    (folder / "ingest.txt").write_text(done_here("ingest", "--conf", folder / "conf.yaml"))
+    (folder / "build.txt").write_text(done_here("build_features", "--conf", folder / "conf.yaml", spark=spark))
     copy_of(folder / "run", folder / "untuned")
     return folder
 
 
 @pytest.fixture(scope="session")
-def tuned(place):
-    """The finished run: tuned by plain spark-submit, then predicted and reported."""
-    jobs = ROOT / "jobs"
-    (place / "tune.txt").write_text(done(BIN / "spark-submit", jobs / "tune.py", "--conf", place / "conf.yaml"))
-    (place / "predict.txt").write_text(done(BIN / "hpt-spark", "predict", "--conf", place / "conf.yaml"))
+def tuned(place, spark):
+    """The finished run: tuned and predicted."""
+    (place / "tune.txt").write_text(done_here("tune", "--conf", place / "conf.yaml", spark=spark))
+    (place / "predict.txt").write_text(done_here("predict", "--conf", place / "conf.yaml"))
     return place
 
 

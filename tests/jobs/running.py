@@ -5,16 +5,26 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
+import importlib
+import io
 import json
+import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from hpt_spark.cli import run_job
 from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.spark import session
 
 ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
@@ -52,6 +62,31 @@ def done(*words: str | Path, **variables: str) -> str:
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "Traceback" not in answer.stderr
     return answer.stdout
+
+
+def run_here(name: str, *argv: str | Path, spark: Any = None) -> tuple[int, str, str]:
+    """Run a job in this process; return its exit code and what it printed.
+
+    A job that needs Spark takes the session `spark`, as it takes one that it has started before, and leaves it running.
+    """
+    module = importlib.import_module(f"jobs.{name}")
+    before, level = signal.getsignal(signal.SIGTERM), logging.getLogger("hpt_spark").level
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(session, "_kept", [spark] if spark is not None else [])
+        try:
+            code = run_job(module.main, module.__doc__, getattr(module, "options", None), list(map(str, argv)))
+        finally:
+            signal.signal(signal.SIGTERM, before)
+            logging.getLogger("hpt_spark").setLevel(level)
+    return code, out.getvalue(), err.getvalue()
+
+
+def done_here(name: str, *argv: str | Path, spark: Any = None) -> str:
+    """Run a job in this process that must succeed and return what it printed."""
+    code, out, err = run_here(name, *argv, spark=spark)
+    assert code == 0, out + err
+    return out
 
 
 def settings(run_dir: Path, *more: str) -> list[str]:

@@ -1,13 +1,10 @@
-"""The jobs from end to end, run as a user runs them."""
+"""The jobs from end to end, in this process."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import signal
-import subprocess
-import time
 
 import joblib
 import numpy as np
@@ -18,11 +15,6 @@ from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.data.schemas import GROUPS
 from hpt_spark.matrix.design import DesignMatrix
 from tests.jobs.running import (
-    BIN,
-    SLOW_GRID,
-    copy_of,
-    done,
-    environment,
     grid,
     ids_of_test_file,
     one_sentence,
@@ -71,15 +63,6 @@ def test_the_design_has_the_files_and_types_of_the_contract(place, raw):
         (block for block, _ in design.columns), key=["brand", "model", "weekday", "category"].index
     )
     assert design.describe() in (place / "build.txt").read_text()
-
-
-def test_the_design_does_not_depend_on_the_machine(place, tmp_path, monkeypatch):
-    """Neither on the number of cores nor, Java's own included, on the time zone."""
-    for cores, zone in ((1, "UTC"), (4, "Pacific/Kiritimati")):
-        monkeypatch.setenv("TZ", zone)
-        more = (f"tables.uri={place / 'tables'}", f"spark.master=local[{cores}]")
-        done(BIN / "hpt-spark", "build_features", *settings(tmp_path / f"run{cores}", *more))
-    assert state(tmp_path / "run1" / "design") == state(tmp_path / "run4" / "design")
 
 
 def test_tune_leaves_the_files_of_the_contract(tuned):
@@ -135,36 +118,6 @@ def test_spark_and_joblib_give_the_same_scores_to_the_last_bit(tuned, design_onl
     assert scores == split_scores(tuned / "run")
 
 
-def test_a_killed_tune_goes_on_where_it_was(place, design_only, tmp_path, job):
-    whole = copy_of(design_only, tmp_path / "whole")
-    kept = ["--conf", place / "conf.yaml"]
-    command = [BIN / "hpt-spark", "tune", *kept, *settings(design_only, grid(SLOW_GRID), "spark.master=local[1]")]
-    with subprocess.Popen(
-        list(map(str, command)),
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
-        deadline = time.monotonic() + 150
-        while not list((design_only / "journal").glob("evaluation-0-*.jsonl")):
-            assert process.poll() is None, "tune ended before a fit was in the journal"
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        os.killpg(process.pid, signal.SIGKILL)
-    assert not (design_only / "manifest.json").exists()
-    finished = sum(
-        len(path.read_text().splitlines()) for path in (design_only / "journal").glob("evaluation-0-*.jsonl")
-    )
-    assert 0 < finished < 12
-
-    done(*command)
-    reuse = json.loads((design_only / "manifest.json").read_text())["reuse"]
-    assert (reuse["fits"], reuse["resumed"], reuse["trainings"]) == (12, finished, 12 - finished)
-    assert job("tune", *kept, *settings(whole, grid(SLOW_GRID), "search.backend=joblib"))[0] == 0
-    assert split_scores(design_only) == split_scores(whole)
-
-
 def test_a_finished_search_is_not_run_again(tuned, copied, job):
     before = state(copied)
     code, out, _ = job("tune", "--conf", tuned / "conf.yaml", *settings(copied))
@@ -173,10 +126,10 @@ def test_a_finished_search_is_not_run_again(tuned, copied, job):
     assert state(copied) == before
 
 
-def test_results_that_were_deleted_are_made_again_without_a_fit(tuned, copied):
+def test_results_that_were_deleted_are_made_again_without_a_fit(tuned, copied, spark_job):
     model = (copied / "model.ubj").read_bytes()
     (copied / "model.ubj").unlink()
-    done(BIN / "hpt-spark", "tune", "--conf", tuned / "conf.yaml", *settings(copied))
+    assert spark_job("tune", "--conf", tuned / "conf.yaml", *settings(copied))[0] == 0
     assert (copied / "model.ubj").read_bytes() == model
     assert split_scores(copied) == split_scores(tuned / "run")
     reuse = json.loads((copied / "manifest.json").read_text())["reuse"]

@@ -24,7 +24,9 @@ from hpt_spark.cli import run_job
 from hpt_spark.config.layers import load_config
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.tuning.search import run_search
+from tests.waiting import wait_until
 
+pytestmark = pytest.mark.process
 JOB = Path(__file__).parent.parent.parent / "jobs" / "tune.py"
 # Candidates that share no training, of a tenth of a second or more each.
 GRID = {"n_estimators": [60], "max_depth": [2, 3, 4], "learning_rate": [0.05, 0.1, 0.2]}
@@ -82,11 +84,8 @@ def without_word_of_the_daemon(text):
 def test_a_signal_ends_tune_with_what_it_has(run_dir, tmp_path, sent, capsys):
     log = tmp_path / "log"
     process = started(run_dir, log)
-    deadline = time.monotonic() + 200
-    while finished_fits(run_dir) < 11:  # the second of the two folds has begun
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    # The second of the two folds has begun.
+    wait_until(lambda: finished_fits(run_dir) >= 11, 200, process=process, said=log.read_text)
     process.send_signal(sent)
     assert process.wait(timeout=100) == 128 + sent, log.read_text()
     assert "Traceback" not in without_word_of_the_daemon(log.read_text())

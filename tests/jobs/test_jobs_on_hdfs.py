@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyspark
@@ -18,6 +17,7 @@ import yaml
 from hpt_spark.storage import open_folder
 from hpt_spark.storage.hadoop_files import HadoopFiles
 from tests.jobs.running import BIN, GRID, SLOW_GRID, contents, fetched
+from tests.waiting import wait_until
 
 JOBS = ("ingest", "build_features", "tune", "predict", "report")
 
@@ -150,11 +150,12 @@ def test_a_tune_killed_on_hdfs_goes_on_where_it_was(on_hdfs, tmp_path):
         return sum(name.startswith("lock") for name in files.names(run))
 
     with on_hdfs.start("tune", *settings) as process:
-        deadline = time.monotonic() + 150
-        while not any(name.startswith("evaluation-0-") for name in files.names(f"{run}/journal")):
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(
+            lambda: any(name.startswith("evaluation-0-") for name in files.names(f"{run}/journal")),
+            150,
+            process=process,
+            said=lambda: process.communicate(timeout=1),
+        )
         os.killpg(process.pid, signal.SIGKILL)
     assert locks() == 1
     assert not files.exists(f"{run}/manifest.json")
@@ -183,11 +184,12 @@ def test_a_job_that_is_told_to_end_leaves_nothing_half_done(on_hdfs, tmp_path, j
     settings = (f"tables.uri={place}/tables", f"run.dir={place}/run", f"search.param_grid={json.dumps(SLOW_GRID)}")
     folder, begun = (f"{place}/run", "lock") if job == "tune" else (place, ".writing.")
     with on_hdfs.start(job, *settings) as process:
-        deadline = time.monotonic() + 150
-        while not any(name.startswith(begun) for name in files.names(folder)):
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(
+            lambda: any(name.startswith(begun) for name in files.names(folder)),
+            150,
+            process=process,
+            said=lambda: process.communicate(timeout=1),
+        )
         process.send_signal(number)
         err = process.communicate(timeout=100)[1]
     assert process.returncode == (143 if number == signal.SIGTERM else 130), err

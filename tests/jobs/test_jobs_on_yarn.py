@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import yaml
 from hpt_spark.storage import open_folder
 from hpt_spark.storage.hadoop_files import HadoopFiles
 from tests.jobs.running import BIN, GRID, ROOT, SLOW_GRID, contents, fetched
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.yarn, pytest.mark.timeout(1800)]
 JOBS = ("ingest", "build_features", "tune", "predict", "report")
@@ -158,13 +158,13 @@ def unbroken(yarn, tmp_path_factory):
 
 
 def wait_for_results(files: HadoopFiles, run: str, process: subprocess.Popen[str], overwritten: bool = False) -> None:
-    deadline = time.monotonic() + 300
-    while not any(name.startswith("evaluation-0-") for name in files.names(f"{run}/journal")) or (
-        overwritten and "overwrite.json" not in files.names(f"{run}/journal")
-    ):
-        assert process.poll() is None, process.communicate()[0][-4000:]
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    def are_there() -> bool:
+        names = files.names(f"{run}/journal")
+        return any(name.startswith("evaluation-0-") for name in names) and (
+            not overwritten or "overwrite.json" in names
+        )
+
+    wait_until(are_there, 300, process=process, said=lambda: process.communicate(timeout=1)[0][-4000:])
 
 
 def containers_of(main_class: str, run: str) -> list[psutil.Process]:
@@ -219,10 +219,8 @@ def test_a_driver_killed_when_it_has_finished_with_overwrite_has_finished(yarn, 
         wait_for_results(files, run, process, overwritten=True)
         (container,) = containers_of(DRIVER, run)
         (driver,) = [child for child in container.children() if "python" in child.name()]
-        deadline = time.monotonic() + 300
-        while "manifest.json" not in files.names(run):  # the old one went before the first result
-            assert process.poll() is None, process.communicate()[0][-4000:]
-            assert time.monotonic() < deadline
+        # The old one went before the first result.
+        wait_until(lambda: "manifest.json" in files.names(run), 300, process=process)
         driver.suspend()  # it ends soon
         finished = manifest_of(run)
         container.send_signal(signal.SIGKILL)

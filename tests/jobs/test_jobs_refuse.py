@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +14,6 @@ from hpt_spark.matrix.design import DesignMatrix
 from tests.jobs.running import (
     BIN,
     GRID,
-    ROOT,
     change_design,
     copy_of,
     grid,
@@ -129,6 +126,7 @@ def test_generate_refuses_a_place_or_a_size_that_cannot_be(job, options, said):
     assert said in one_sentence(err)
 
 
+@pytest.mark.process
 def test_overwrite_with_a_wrong_setting_loses_nothing(copied):
     before = state(copied)
     wrong = ("search.cv=2", "spark.conf={spark.master: loco}")
@@ -137,19 +135,7 @@ def test_overwrite_with_a_wrong_setting_loses_nothing(copied):
     assert state(copied) == before
 
 
-# --- bad tables: several runs of build_features in one process, which share its JVM ---
-
-MANY_BUILDS = """
-import contextlib, io, json, sys
-sys.path.insert(0, sys.argv[1])
-from hpt_spark.cli import run_job
-from jobs import build_features
-for argv in json.loads(sys.argv[2]):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run_job(build_features.main, build_features.__doc__, None, argv)
-    print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
-"""
+# --- bad tables ---
 
 
 def rewrite(table: Path, change) -> None:
@@ -183,34 +169,21 @@ def bad_tables() -> dict[str, tuple[str, str, object, str]]:
     }
 
 
-@pytest.fixture(scope="module")
-def bad_builds(place, tmp_path_factory):
-    """The answer of build_features to each kind of bad tables."""
-    folder, calls = tmp_path_factory.mktemp("bad"), []
-    for number, (table, spoil, _) in enumerate(bad_tables().values()):
-        tables = folder / f"tables{number}"
-        if table:
-            shutil.copytree(place / "tables", tables)
-            if spoil is shutil.rmtree:
-                shutil.rmtree(tables / table)
-            else:
-                rewrite(tables / table, spoil)
-        run_dir = copy_of(place / "untuned", folder / f"run{number}")
-        calls.append(["--conf", str(place / "conf.yaml"), *settings(run_dir, f"tables.uri={tables}")])
-    answer = run(sys.executable, "-c", MANY_BUILDS, ROOT, json.dumps(calls))
-    assert answer.returncode == 0, answer.stderr
-    lines = answer.stdout.splitlines()
-    return {
-        kind: (*json.loads(line), folder / f"run{number}")
-        for number, (kind, line) in enumerate(zip(bad_tables(), lines, strict=True))
-    }
-
-
 @pytest.mark.parametrize("kind", list(bad_tables()))
-def test_build_features_refuses_bad_tables(place, bad_builds, kind):
-    code, out, err, run_dir = bad_builds[kind]
+def test_build_features_refuses_bad_tables(place, tmp_path, spark_job, kind):
+    table, spoil, expected = bad_tables()[kind]
+    tables = tmp_path / "tables"
+    if table:
+        shutil.copytree(place / "tables", tables)
+        if spoil is shutil.rmtree:
+            shutil.rmtree(tables / table)
+        else:
+            rewrite(tables / table, spoil)
+    run_dir = copy_of(place / "untuned", tmp_path / "run")
+    words = ["--conf", place / "conf.yaml", *settings(run_dir, f"tables.uri={tables}")]
+    code, out, err = spark_job("build_features", *words)
     assert (code, out) == (2, ""), err
-    assert bad_tables()[kind][2] in one_sentence(err)
+    assert expected in one_sentence(err)
     assert state(run_dir) == state(place / "untuned"), "the design of an earlier run must stay"
 
 
@@ -234,6 +207,7 @@ def test_build_features_leaves_no_folder_when_it_fails_in_its_work(place, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.process
 def test_a_wrong_spark_setting_is_told_at_once(place, tmp_path):
     """PySpark 4.1 called itself without end when a session with such a setting was used."""
     words = ["--conf", place / "conf.yaml", *settings(tmp_path / "run", "spark.conf.spark.sql.shuffle.partitions=many")]

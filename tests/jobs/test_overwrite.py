@@ -174,6 +174,7 @@ def finished_plan(run_dir: Path) -> dict[str, object] | None:
 
 @pytest.mark.parametrize("where", ["on this machine", "on YARN"])
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.process
 @pytest.mark.timeout(600)
 def test_a_kill_anywhere_costs_no_journalled_fit_and_adopts_no_old_result(design, tmp_path, monkeypatch, kind, where):
     before = a_run(design, tmp_path / "before", kind)

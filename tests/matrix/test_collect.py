@@ -13,6 +13,7 @@ from hpt_spark.data.arrow import arrow_of
 from hpt_spark.errors import InputError
 from hpt_spark.features.blocks import Block
 from hpt_spark.matrix.collect import _collected_together
+from tests.waiting import wait_until
 
 BRAND, APP = (Block(name, name, build=lambda has, blocks, indicators: None) for name in ("brand", "app"))
 
@@ -27,8 +28,7 @@ def test_when_some_blocks_fail_the_others_are_not_waited_for(spark, tmp_path):
 
     def collected(blocks):
         if blocks == [BRAND]:
-            while not Path(begun).exists():
-                time.sleep(0.05)
+            wait_until(Path(begun).exists)
             raise InputError("the brands are wrong")
         arrow_of(spark.range(1).select(F.udf(sleep, LongType())("id")))
         ended.append(blocks)

@@ -1,4 +1,4 @@
-"""The search without Spark: the same paths and the same worker code, in this process."""
+"""The search without Spark: the same groups and the same worker code, in this process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class InProcess:
             0,
             0,
         )
-        self.paths = self.fold_slices = 0
+        self.groups = self.fold_slices = 0
         return super().fit(X, y, **params)
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
@@ -41,13 +41,13 @@ class InProcess:
         evaluation = self.warm_starts.continued_by(dataclasses.replace(evaluation, threads=self.threads))
         self.starts += len(evaluation.checkpoints)
         found = {}
-        paths = group_fits(evaluation, evaluation.fits)
-        for path in (paths[at] for at in start_order(paths, 1)):
-            result = pickle.loads(pickle.dumps(self.cache.run(evaluation, path)))
-            self.paths, self.built = self.paths + 1, self.built + result.matrices
+        groups = group_fits(evaluation, evaluation.fits)
+        for group in (groups[at] for at in start_order(groups, 1)):
+            result = pickle.loads(pickle.dumps(self.cache.run(evaluation, group)))
+            self.groups, self.built = self.groups + 1, self.built + result.matrices
             self.fold_slices += result.fold_slices
             if result.checkpoint is not None:
-                self.warm_starts.keep(path, result.checkpoint)
+                self.warm_starts.keep(group, result.checkpoint)
             for fit, scores in result.results:
                 if isinstance(scores, BaseException):
                     raise scores

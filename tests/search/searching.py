@@ -1,4 +1,4 @@
-"""A search as a process of its own, to be killed: python searching.py PLAN.json.
+"""A search as a process of its own, to be killed: python -m tests.search.searching PLAN.json.
 
 The plan names the search class, the grid, where Spark runs, the journal, and the file that the results go to.
 """
@@ -11,18 +11,21 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import psutil
-from misbehaving import Misbehaving
 from sklearn import model_selection
 from sklearn.datasets import make_classification
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from xgboost import XGBClassifier
 
+from tests.search.misbehaving import Misbehaving
+from tests.search.scores import scores_of
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).parent.parent.parent
 MARK = "SEARCH_UNDER_TEST"  # a variable by which all processes of a search are known
 
 X, y = make_classification(120, 5, n_informative=4, n_redundant=0, n_classes=3, random_state=0)
@@ -36,11 +39,6 @@ def search_of(plan, module, **arguments):
         return getattr(module, plan["kind"])(estimator, grid, cv=3, scoring="neg_log_loss", refit=False, **arguments)
     grid = {"number": list(range(plan["candidates"])), "how": [plan["how"]], "marks": [plan["marks"]]}
     return getattr(module, plan["kind"])(Misbehaving(), grid, cv=3, refit=False, **plan["arguments"], **arguments)
-
-
-def scores_of(search):
-    """Return ``cv_results_`` without the times."""
-    return {name: values for name, values in search.cv_results_.items() if not name.endswith("_time")}
 
 
 def run(plan, spark):
@@ -85,12 +83,12 @@ def started(plan, master="local[2]", conf=None):
     path.write_text(json.dumps({**plan, "master": master, "conf": conf or {}}))
     with path.with_suffix(".log").open("a") as log:
         return subprocess.Popen(
-            [sys.executable, __file__, str(path)],
+            [sys.executable, "-m", "tests.search.searching", str(path)],
             stdout=log,
             stderr=log,
             start_new_session=True,
             cwd="/",
-            env={**os.environ, MARK: plan["out"]},
+            env={**os.environ, MARK: plan["out"], "PYTHONPATH": str(ROOT)},
         )
 
 
@@ -101,12 +99,8 @@ def records_in(journal):
 
 def wait_for_records(process, plan, at_least=1, seconds=200):
     """Wait until so many fits are in the journal of a process."""
-    deadline = time.monotonic() + seconds
-    while records_in(plan["journal"]) < at_least:
-        log = Path(plan["out"]).with_name("plan.log").read_text()
-        assert process.poll() is None, f"the search ended before {at_least} fits were in the journal\n{log}"
-        assert time.monotonic() < deadline, log
-        time.sleep(0.01)
+    log = Path(plan["out"]).with_name("plan.log")
+    wait_until(lambda: records_in(plan["journal"]) >= at_least, seconds, process=process, said=log.read_text)
 
 
 def wait_until_gone(plan, seconds=60):
@@ -117,10 +111,7 @@ def wait_until_gone(plan, seconds=60):
             return process.environ().get(MARK) == plan["out"]
         return False
 
-    deadline = time.monotonic() + seconds
-    while any(map(is_of_plan, psutil.process_iter())):
-        assert time.monotonic() < deadline, "orphans go on"
-        time.sleep(0.1)
+    wait_until(lambda: not any(map(is_of_plan, psutil.process_iter())), seconds)
 
 
 def kill_all_of(process):

@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import psutil
@@ -104,16 +103,6 @@ def kill(process: psutil.Process) -> None:
     """Kill a process that may have ended already."""
     with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(signal.SIGKILL)
-
-
-def wait_until(condition, seconds=60.0):
-    """Wait until `condition()` is true and return whether it was."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def _kind_of(process: psutil.Process) -> str:

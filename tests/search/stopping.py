@@ -1,4 +1,4 @@
-"""Stops Spark under searches, in every way, and prints what they say: python stopping.py FOLDER."""
+"""Stops Spark under searches, in every way, and prints what they say: python -m tests.search.stopping FOLDER."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import json
 import os
 import sys
 import threading
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
-from misbehaving import Misbehaving
 from pyspark.sql import SparkSession
 from sklearn import model_selection
 from sklearn.datasets import make_classification
 
 from hpt_spark import GridSearchCV
+from tests.search.misbehaving import Misbehaving
+from tests.waiting import wait_until
 
 warnings.simplefilter("ignore")
 X, y = make_classification(60, 4, random_state=0)
@@ -47,8 +47,7 @@ def ended_under(name, search, end):
     """Fit a search, and call `end` when the first results are in its journal."""
 
     def wait_and_end():
-        while not list((folder / name).glob("*.jsonl")):
-            time.sleep(0.05)
+        wait_until(lambda: list((folder / name).glob("*.jsonl")))
         end()
 
     thread = threading.Thread(target=wait_and_end)

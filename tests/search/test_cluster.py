@@ -22,13 +22,11 @@ from hpt_spark import GridSearchCV
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import HptSparkError
 from hpt_spark.spark.session import spark_session
-
-sys.path.insert(0, str(Path(__file__).parent))
-import misbehaving
-import searching
-import standalone
-from misbehaving import Misbehaving, fits_marked
-from searching import X, y
+from tests.search import misbehaving, searching, standalone
+from tests.search.misbehaving import Misbehaving, fits_marked
+from tests.search.scores import scores_of, split_scores
+from tests.search.searching import X, y
+from tests.waiting import wait_until
 
 cloudpickle.register_pickle_by_value(misbehaving)
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -68,14 +66,9 @@ def searched(context, grid, marks, cv=2, **arguments):
     return GridSearchCV(Misbehaving(), grids, cv=cv, refit=False, sc=context, **arguments).fit(X, y)
 
 
-def scores(search):
-    names = sorted(name for name in search.cv_results_ if name.startswith("split"))
-    return np.column_stack([search.cv_results_[name] for name in names])
-
-
 def expected(numbers, cv=2):
     grid = {"number": list(numbers)}
-    return scores(model_selection.GridSearchCV(Misbehaving(), grid, cv=cv, refit=False).fit(X, y))
+    return split_scores(model_selection.GridSearchCV(Misbehaving(), grid, cv=cv, refit=False).fit(X, y))
 
 
 class Mapping(XGBClassifier):
@@ -109,10 +102,10 @@ def bytes_in_use(context):
 
 
 def assert_nothing_is_left(cluster, context, before):
-    assert standalone.wait_until(lambda: files_on_nodes(cluster) == [])  # in the background, if fits were cut short
+    wait_until(lambda: files_on_nodes(cluster) == [])  # in the background, if fits were cut short
     assert not [path for path in cluster.hidden.rglob("*") if path.name.endswith(".shared")]
     assert os.listdir(context._temp_dir) == [], "broadcasts of the driver"
-    assert standalone.wait_until(lambda: bytes_in_use(context) < before + (1 << 20)), "blocks of the executors"
+    wait_until(lambda: bytes_in_use(context) < before + (1 << 20))  # blocks of the executors
 
 
 def large(rows=40_000, columns=20):
@@ -129,7 +122,7 @@ def test_the_file_is_written_once_per_node_and_gone_at_the_end(cluster, context,
     ours = GridSearchCV(estimator, grid, cv=2, refit=False, sc=context).fit(data, target)
     mapped = [path.read_text() for path in marks.glob("maps-*")]
     theirs = model_selection.GridSearchCV(estimator, grid, cv=2, refit=False).fit(data, target)
-    np.testing.assert_array_equal(scores(ours), scores(theirs))
+    np.testing.assert_array_equal(split_scores(ours), split_scores(theirs))
     assert len(mapped) == 16
     assert len(set(mapped)) == 2, "one file for each node"
     assert [sum(str(cluster.node(number)) in file for file in set(mapped)) for number in range(2)] == [1, 1]
@@ -152,15 +145,15 @@ def test_nothing_is_left_after_an_error_or_ctrl_c(cluster, context, marks):
         search = GridSearchCV(Misbehaving(), grid, cv=2, refit=False, sc=context).fit(data, target)
     assert search.incomplete_
     assert_nothing_is_left(cluster, context, before)
-    assert standalone.wait_until(lambda: not [p for p in cluster.processes("fits") if p.cpu_percent(0.1) > 90])
+    wait_until(lambda: not [p for p in cluster.processes("fits") if p.cpu_percent(0.1) > 90])
 
 
 def test_each_way_to_die_is_one_failed_row(context, marks):
     deadly = ["killed", "segfaults", "exits", "executor"]
     grid = [{"number": [number], "how": [how]} for number, how in enumerate(deadly)]
     search = searched(context, [*grid, {"number": list(range(10, 18))}], marks)
-    assert np.isnan(scores(search)[:4]).all()
-    np.testing.assert_array_equal(scores(search)[4:], expected(range(10, 18)))
+    assert np.isnan(split_scores(search)[:4]).all()
+    np.testing.assert_array_equal(split_scores(search)[4:], expected(range(10, 18)))
     counts = fits_marked(marks)
     assert min(counts[number] for number in range(3)) == 4
     # Only what was in flight on a lost executor is repeated.
@@ -171,7 +164,7 @@ def test_each_way_to_die_is_one_failed_row(context, marks):
 @pytest.mark.parametrize("how", ["worker", "executor", "daemon"])
 def test_what_dies_once_costs_the_fits_in_flight(context, marks, how):
     search = searched(context, [{"number": list(range(12)), "how": [f"{how}-once"]}], marks)
-    np.testing.assert_array_equal(scores(search), expected(range(12)))
+    np.testing.assert_array_equal(split_scores(search), expected(range(12)))
     assert sum(fits_marked(marks).values()) <= 24 + 4
 
 
@@ -196,7 +189,7 @@ def kill_at_random(cluster, context, marks, seed, deaths):
         stop.set()
         killer.join()
     assert killed
-    np.testing.assert_array_equal(scores(search), expected(range(40), cv=3))
+    np.testing.assert_array_equal(split_scores(search), expected(range(40), cv=3))
     assert sum(fits_marked(marks).values()) <= 120 + 4 * len(killed)
 
 
@@ -233,13 +226,13 @@ def test_scores_are_the_same_wherever_the_search_runs(cluster, tmp_path, where, 
     plan = searching.plan_of(tmp_path, "GridSearchCV", how="xgboost")
     if where == "cluster":
         search = searching.run(plan, request.getfixturevalue("context"))
-        found = searching.scores_of(search)
+        found = scores_of(search)
     else:
         process = searching.started(plan, where, {"spark.ui.enabled": "false"})
         assert process.wait(timeout=200) == 0, (tmp_path / "plan.log").read_text()
         found, _, _ = pickle.loads(Path(plan["out"]).read_bytes())
     for jobs in (1, 2):
-        theirs = searching.scores_of(searching.search_of(plan, model_selection, n_jobs=jobs).fit(X, y))
+        theirs = scores_of(searching.search_of(plan, model_selection, n_jobs=jobs).fit(X, y))
         assert list(found) == list(theirs)
         for name, values in theirs.items():
             np.testing.assert_array_equal(found[name], values, err_msg=name)

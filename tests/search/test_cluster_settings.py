@@ -23,12 +23,10 @@ from hpt_spark.search.execution import spark_runner
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_runner import SparkRunner
 from hpt_spark.spark.session import spark_session
-
-sys.path.insert(0, str(Path(__file__).parent))
-import misbehaving
-import standalone
-from misbehaving import Misbehaving
-from searching import X, y
+from tests.search import misbehaving, standalone
+from tests.search.misbehaving import Misbehaving
+from tests.search.searching import X, y
+from tests.waiting import wait_until
 
 cloudpickle.register_pickle_by_value(misbehaving)
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -187,5 +185,5 @@ def test_an_early_end_does_not_wait_for_nodes_that_hang(cluster, encrypting, mar
         return [path for number in range(2) for path in cluster.node(number).rglob("*.shared*")]
 
     assert files(), "tidied up in the background"
-    assert standalone.wait_until(lambda: not files())
-    assert standalone.wait_until(lambda: not [p for p in cluster.processes("fits") if p.cpu_percent(0.1) > 90])
+    wait_until(lambda: not files())
+    wait_until(lambda: not [p for p in cluster.processes("fits") if p.cpu_percent(0.1) > 90])

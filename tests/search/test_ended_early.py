@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -19,11 +18,9 @@ from hpt_spark import GridSearchCV
 from hpt_spark.search.execution import spark_runner
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_runner import SparkRunner
-
-sys.path.insert(0, str(Path(__file__).parent))
-from misbehaving import Misbehaving
-from searching import X, y
-from standalone import wait_until
+from tests.search.misbehaving import Misbehaving
+from tests.search.searching import X, y
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")]
 ONE_FOLD = [(np.arange(80), np.arange(80, 120))]
@@ -76,11 +73,11 @@ def hung(marks, also=2):
 def test_when_time_is_up_nothing_waits_for_slots_that_hang(spark, marks, jobs):
     GridSearchCV(Misbehaving(), {"number": [1, 2]}, cv=2, refit=False, sc=spark).fit(X, y)  # the workers are there
     with pytest.warns(UserWarning, match="ended early"):
-        search = search_of(spark, marks, max_time=6).fit(X, y)
+        search = search_of(spark, marks, max_time=4).fit(X, y)
     assert hung(marks), "too busy a machine: the fits that hang have not begun"
     assert_the_rest_is_kept(search)
     assert len(jobs) == 2, "one job for each search, and none that tidies up"
-    assert wait_until(lambda: len(fits_that_run(marks)) == 0, seconds=30), "what hung is killed with its job"
+    wait_until(lambda: len(fits_that_run(marks)) == 0, 30)  # what hung is killed with its job
 
 
 # Before the first signal is caught, SIGTERM is the job's own to handle.
@@ -89,7 +86,7 @@ def test_when_time_is_up_nothing_waits_for_slots_that_hang(spark, marks, jobs):
     [
         (SparkJob, "cancel", signal.SIGINT),
         (SparkRunner, "release", signal.SIGINT),
-        (SparkRunner, "release", signal.SIGTERM),
+        pytest.param(SparkRunner, "release", signal.SIGTERM, marks=pytest.mark.process),
     ],
 )
 def test_a_second_signal_loses_nothing(spark, marks, monkeypatch, owner, moment, number):
@@ -104,7 +101,7 @@ def test_a_second_signal_loses_nothing(spark, marks, monkeypatch, owner, moment,
         return does(self)
 
     def interrupt():
-        assert wait_until(lambda: hung(marks))
+        wait_until(lambda: hung(marks))
         time.sleep(1)  # what has ended arrives
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -144,4 +141,4 @@ def test_workers_forget_the_data_when_the_search_has_ended(spark):
                 found.append(process.pid)
         return found
 
-    assert wait_until(lambda: mapping() == [], seconds=20)
+    wait_until(lambda: mapping() == [], 20)

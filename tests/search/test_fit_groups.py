@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -18,6 +18,7 @@ from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.fit_groups import group_fits, group_keys
 from hpt_spark.search.folds import Folds
+from tests.property_settings import examples
 
 ROWS = np.arange(40)
 
@@ -80,7 +81,7 @@ CASES = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(30)
 @given(CASES)
 def test_plain_candidates_are_told_apart_as_their_estimators_are(case):
     """The quick way, over the estimator's own parameters, and the long way, by an estimator for each candidate."""

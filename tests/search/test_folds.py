@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import model_selection
 from sklearn.datasets import make_classification
@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from hpt_spark.search.execution.node_share import share
 from hpt_spark.search.folds import Folds
+from tests.property_settings import examples
 from tests.search.in_process import GridSearchCV
 
 X, y = make_classification(100, 5, random_state=0)
@@ -27,7 +28,7 @@ def parts_of(numbers):
 FIRST_ROWS = st.integers(1, 30).flatmap(lambda size: parts_of(np.arange(size)))
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.lists(st.tuples(FIRST_ROWS, FIRST_ROWS), max_size=6))
 def test_folds_are_what_the_splitter_gave(given_folds):
     folds = Folds.of(given_folds, 30)

@@ -6,7 +6,6 @@ import os
 import pickle
 import random
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -14,12 +13,12 @@ import cloudpickle
 import pytest
 from sklearn import model_selection
 
-sys.path.insert(0, str(Path(__file__).parent))
-import misbehaving
-import searching
+from tests.search import misbehaving, searching
+from tests.search.scores import scores_of
 
 cloudpickle.register_pickle_by_value(misbehaving)
 
+pytestmark = pytest.mark.process
 GRID = ("GridSearchCV", {})
 HALVING = ("HalvingGridSearchCV", {"factor": 2, "random_state": 0, "min_resources": 36})
 FITS_OF_GRID = 8 * 3
@@ -58,7 +57,7 @@ def kill_and_go_on(spark, folder, kind, arguments, seed, kills):
     assert search.fit_counts_["resumed"] == finished
     assert search.fit_counts_["trainings"] == fits - finished
     assert sum(misbehaving.fits_marked(plan["marks"]).values()) == fits - finished, "only missing fits run"
-    searching.assert_same_scores(searching.scores_of(search), plan)
+    searching.assert_same_scores(scores_of(search), plan)
     assert not [name for name in os.listdir(plan["journal"]) if name.startswith(("lock", ".writing"))]
 
 
@@ -90,4 +89,4 @@ def test_ctrl_c_ends_with_what_is_there_and_the_rest_can_be_had_later(spark, tmp
     assert not [name for name in os.listdir(plan["journal"]) if name.startswith("lock")]
     search = searching.run(plan, spark)
     assert search.fit_counts_["resumed"] + search.fit_counts_["trainings"] == FITS_OF_GRID
-    searching.assert_same_scores(searching.scores_of(search), plan)
+    searching.assert_same_scores(scores_of(search), plan)

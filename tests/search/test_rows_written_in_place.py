@@ -10,7 +10,7 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn import model_selection
@@ -24,6 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, StandardSca
 from xgboost import XGBClassifier
 
 from hpt_spark.search.dataset import Dataset
+from tests.property_settings import examples
 from tests.search.in_process import GridSearchCV
 
 # scikit-learn says it of scorers without weights.
@@ -152,7 +153,7 @@ def assert_scores(search, expected):
         assert search.cv_results_[column][at] == score, (at, column)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(25, suppress_health_check=list(HealthCheck))
 @given(
     kind=st.sampled_from(list(DATA)),
     steps=st.lists(st.sampled_from(list(STEPS)), max_size=2, unique=True),

@@ -11,7 +11,7 @@ import time
 import cloudpickle
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn import model_selection
@@ -25,24 +25,14 @@ from xgboost import XGBClassifier, XGBRegressor
 from hpt_spark import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.spark_sklearn import GridSearchCV as OldGridSearchCV
+from tests.property_settings import examples
+from tests.search.grids import XGB_GRIDS
+from tests.search.scores import assert_same_scores
 
 # The workers cannot import this file.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 X, y = make_classification(240, 8, n_informative=5, n_classes=3, random_state=0)
-
-
-def assert_same_scores(ours, theirs):
-    assert list(ours.cv_results_) == list(theirs.cv_results_)
-    for name, expected in theirs.cv_results_.items():
-        found = ours.cv_results_[name]
-        if name.endswith("_time"):
-            assert found.shape == expected.shape
-        elif name == "params":
-            assert found == expected
-        else:
-            assert found.dtype == expected.dtype
-            np.testing.assert_array_equal(found, expected, err_msg=name)
 
 
 def both(spark, estimator, grid, data=X, target=y, **arguments):
@@ -52,7 +42,7 @@ def both(spark, estimator, grid, data=X, target=y, **arguments):
     return ours
 
 
-def test_a_path_is_trained_once_and_a_fold_is_cut_once_per_worker(spark):
+def test_a_group_is_trained_once_and_a_fold_is_cut_once_per_worker(spark):
     grid = {"n_estimators": [3, 6, 9], "max_depth": [2, 3], "subsample": [0.5, 1.0]}
     search = both(
         spark,
@@ -69,25 +59,8 @@ def test_a_path_is_trained_once_and_a_fold_is_cut_once_per_worker(spark):
     assert search.best_estimator_.n_estimators == search.best_params_["n_estimators"]
 
 
-GRIDS = st.fixed_dictionaries(
-    {"n_estimators": st.lists(st.integers(1, 12), min_size=1, max_size=3, unique=True)},
-    optional={
-        "max_depth": st.lists(st.integers(1, 4), min_size=1, max_size=2, unique=True),
-        "learning_rate": st.just([0.3]),
-        "subsample": st.sampled_from([[0.5], [0.7, 1.0]]),
-        "colsample_bylevel": st.just([0.4]),
-        "booster": st.sampled_from([["gbtree"], ["dart"], ["gblinear", "gbtree"]]),
-        "tree_method": st.sampled_from([["hist"], ["exact", "approx"]]),
-        "max_bin": st.just([16, 256]),
-        "num_parallel_tree": st.just([2]),
-        "reg_alpha": st.just([0, 1.5]),
-        "base_score": st.just([None, 0.4]),
-    },
-)
-
-
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(grid=GRIDS, as_sparse=st.booleans(), regression=st.booleans())
+@examples(6, suppress_health_check=list(HealthCheck))
+@given(grid=XGB_GRIDS, as_sparse=st.booleans(), regression=st.booleans())
 def test_any_grid_of_xgboost_gives_scikit_learns_scores(spark, grid, as_sparse, regression):
     data = sparse.csr_matrix(np.where(np.abs(X) > 0.7, X, 0), dtype=np.float32) if as_sparse else X
     estimator = XGBRegressor(n_jobs=1) if regression else XGBClassifier(seed=3, n_jobs=1)
@@ -108,7 +81,7 @@ def test_any_grid_of_xgboost_gives_scikit_learns_scores(spark, grid, as_sparse, 
         ({"objective": lambda labels, scores: (scores, scores)}, False),
     ],
 )
-def test_what_may_share_a_path(params, shared):
+def test_what_may_share_a_group(params, shared):
     from hpt_spark.search.boosting.staged import staged
 
     assert (staged(XGBClassifier(**params), {}, 100) is not None) is shared
@@ -204,7 +177,8 @@ def test_error_score_raise_raises_the_fits_own_error(spark):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more")
 def test_a_search_that_runs_out_of_time_ends_with_what_it_has(spark, tmp_path):
-    search = GridSearchCV(Misbehaving(), {"how": ["fits", "sleeps"]}, cv=2, max_time=8, sc=spark)
+    GridSearchCV(Misbehaving(), {"how": ["fits"]}, cv=2, sc=spark).fit(X, y)  # the workers are there
+    search = GridSearchCV(Misbehaving(), {"how": ["fits", "sleeps"]}, cv=2, max_time=4, sc=spark)
     with pytest.warns(UserWarning, match="ended early: 2 of 4 fits are missing"):
         search.fit(X, y)
     assert search.incomplete_

@@ -92,6 +92,7 @@ def test_a_java_that_may_not_be_run_is_told(home, tmp_path):
     assert f"JAVA_HOME={tmp_path} has no bin/java" in refusal()
 
 
+@pytest.mark.process
 def test_make_gets_the_sentence_and_a_failure(home):
     """`make java` runs the module."""
     command = [sys.executable, "-m", "hpt_spark.spark.java"]

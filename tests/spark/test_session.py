@@ -13,10 +13,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from py4j.protocol import get_return_value
 
 from hpt_spark.config.sections import SparkSection
-from hpt_spark.errors import MissingDependencyError
-from hpt_spark.spark.session import spark_session, started_by_spark_submit
+from hpt_spark.errors import ConfigError, MissingDependencyError
+from hpt_spark.spark import session
+from hpt_spark.spark.session import spark_if_needed, spark_session, started_by_spark_submit, stop_jvm
 
 ROOT = Path(__file__).parent.parent.parent
 # The JVM itself says this of an option that Spark 4 starts it with, before any setting of ours is read.
@@ -74,21 +76,25 @@ def sessions(tmp_path_factory):
     return [*json.loads(answer.stdout), answer.stderr, str(python)]
 
 
+@pytest.mark.process
 def test_workers_have_the_drivers_python_and_not_that_of_path(sessions):
     one, _, _, _ = sessions
     assert one["python"] == sys.executable
     assert os.path.realpath(one["worker"]) == os.path.realpath(sys.executable)
 
 
+@pytest.mark.process
 def test_pyspark_python_of_the_user_stays(sessions):
     _, two, _, python = sessions
     assert two["python"] == python
 
 
+@pytest.mark.process
 def test_spark_says_nothing_while_all_is_well(sessions):
     assert sessions[2].replace(INCUBATOR, "") == ""
 
 
+@pytest.mark.process
 def test_the_session_is_what_the_settings_say(sessions):
     one, two, _, _ = sessions
     assert (one["name"], one["master"]) == ("hpt-spark one", "local[1]")
@@ -119,6 +125,7 @@ print(json.dumps(facts))
 """
 
 
+@pytest.mark.process
 def test_spark_runs_for_a_whole_job_where_a_path_needs_it():
     answer = subprocess.run([sys.executable, "-c", REACH, str(ROOT)], capture_output=True, text=True, timeout=200)
     assert answer.returncode == 0, answer.stderr
@@ -165,6 +172,7 @@ print(json.dumps(said))
 """
 
 
+@pytest.mark.process
 def test_settings_that_spark_cannot_start_with_are_the_users_mistake():
     settings = json.dumps([settings for settings, _ in WRONG_SETTINGS])
     answer = subprocess.run(
@@ -177,6 +185,43 @@ def test_settings_that_spark_cannot_start_with_are_the_users_mistake():
     assert answer.returncode == 0, answer.stderr
     for said, (_, expected) in zip(json.loads(answer.stdout), WRONG_SETTINGS, strict=True):
         assert said.startswith(expected)
+
+
+# --- in this process, on the session of all tests ---
+
+
+def test_the_session_of_the_tests_is_what_its_settings_say(spark):
+    context = spark.sparkContext
+    assert (context.appName, context.master) == ("hpt-spark tests", "local[2]")
+    assert spark.conf.get("spark.sql.shuffle.partitions") == "2"
+    assert spark.conf.get("spark.sql.execution.arrow.maxBytesPerBatch") == str(2**31 - 1)
+    worker = context.parallelize([0], 1).map(lambda _: __import__("sys").executable).first()
+    assert os.path.realpath(worker) == os.path.realpath(sys.executable)
+
+
+def test_a_session_that_a_job_has_started_already_is_taken_and_left_running(spark, monkeypatch):
+    monkeypatch.setattr(session, "_kept", [spark])
+    with spark_session("another", SparkSection()) as taken:
+        assert taken is spark
+    stop_jvm()
+    assert spark.range(3).count() == 3
+
+
+def test_no_spark_is_started_for_local_paths(monkeypatch):
+    monkeypatch.setattr(session, "spark_session", lambda *_: pytest.fail("it has been started"))
+    with spark_if_needed("x", SparkSection(), "runs/demo", "file:///data"):
+        pass
+
+
+def test_a_setting_that_spark_cannot_use_is_told_without_secrets(spark, monkeypatch):
+    # From the first session on PySpark translates Java's exceptions itself, and this one is to be the first.
+    monkeypatch.setattr("py4j.java_gateway.get_return_value", get_return_value)
+    given = {"spark.ssl.keyPassword": "S3CRET", "spark.sql.shuffle.partitions": "many"}
+    with pytest.raises(ConfigError) as error:
+        session._start({}, given)
+    expected = "Spark does not start with spark.ssl.keyPassword=***, spark.sql.shuffle.partitions=many"
+    assert str(error.value).startswith(expected)
+    assert "S3CRET" not in str(error.value)
 
 
 # --- signals ---
@@ -213,6 +258,7 @@ def gateways_of(pid: int) -> list[psutil.Process]:
         ("a task runs", signal.SIGINT, 130),
     ],
 )
+@pytest.mark.process
 def test_a_signal_ends_the_job_and_its_java(tmp_path, moment, number, code):
     """PySpark leaves an idle Java for ever when its start is cut short, and fails when an answer of it is."""
     with subprocess.Popen(
@@ -271,6 +317,7 @@ except MemoryExhaustedError as error:
 """
 
 
+@pytest.mark.process
 def test_java_without_memory_is_told_and_not_waited_for():
     answer = subprocess.run(
         [sys.executable, "-c", WITHOUT_MEMORY, str(ROOT)], capture_output=True, text=True, timeout=100, check=False

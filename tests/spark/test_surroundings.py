@@ -13,7 +13,14 @@ import pytest
 
 from hpt_spark.errors import InputError
 from hpt_spark.spark import surroundings
-from hpt_spark.spark.surroundings import check_master, check_python, check_spark_home, check_submit_arguments
+from hpt_spark.spark.surroundings import (
+    check_arguments,
+    check_master,
+    check_python,
+    check_spark_home,
+    check_submit_arguments,
+    java_reads_our_file_names,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 NOWHERE = "127.0.0.1:1"
@@ -97,6 +104,7 @@ def test_yarn_needs_its_configuration(monkeypatch, tmp_path):
     check_master("yarn", "4.1.0")
 
 
+@pytest.mark.process
 def test_an_unreachable_master_ends_a_job_in_one_line(tmp_path):
     words = ["ingest", "--set", f"spark.master=spark://{NOWHERE}", "--set", "source.via=hadoop"]
     answer = subprocess.run(
@@ -191,6 +199,26 @@ def test_our_own_python_is_taken(monkeypatch, tmp_path):
 
 # --- locales ---
 
+
+def test_letters_that_spark_submit_has_lost_are_told(monkeypatch):
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LC_ALL", "C")
+    check_arguments(["run.dir=/data/what?/run"])
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    assert "start spark-submit with LC_ALL=C.UTF-8" in refused(check_arguments, ["run.dir=/data/????/run"])
+    check_arguments(["run.dir=/data/run"])
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    check_arguments(["run.dir=/data/what?/run"])
+
+
+def test_java_is_started_under_utf_8_and_the_environment_is_as_before(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "C")
+    with java_reads_our_file_names():
+        assert "utf" in os.environ["LC_ALL"].lower()
+    assert os.environ["LC_ALL"] == "C"
+
+
 LOST = """
 import sys
 from hpt_spark.cli import run_job
@@ -208,6 +236,7 @@ sys.exit(run_job(lambda config: print("it ran"), "x", None, sys.argv[1:]))
         ({"LC_ALL": "C"}, "run.dir=/data/what?/run", False),
     ],
 )
+@pytest.mark.process
 def test_arguments_whose_letters_spark_submit_has_lost_are_refused(environment, argument, is_refused):
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
     answer = subprocess.run(
@@ -254,6 +283,7 @@ print(json.dumps([charmap, sys.getfilesystemencoding()]))
     ids=str,
 )
 @pytest.mark.skipif(sys.platform == "darwin", reason="Java takes UTF-8 there by itself")
+@pytest.mark.process
 def test_java_has_a_utf_8_locale_where_our_file_names_are_utf_8(environment):
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
     answer = subprocess.run(
@@ -268,6 +298,7 @@ def test_java_has_a_utf_8_locale_where_our_file_names_are_utf_8(environment):
     assert answer.stdout in ('["UTF-8", "utf-8"]\n',), answer.stdout
 
 
+@pytest.mark.process
 def test_file_names_that_are_not_utf_8_here_are_not_for_java_either():
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

@@ -10,12 +10,13 @@ import tracemalloc
 import zipfile
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.storage.hadoop_files import HadoopFiles
 from hpt_spark.storage.hadoop_stream import HadoopStream
+from tests.property_settings import examples
 
 SIZE = 300_000  # several times what a pipe holds
 DATA = random.Random(0).randbytes(SIZE)
@@ -32,7 +33,7 @@ def opened(spark, tmp_path):
     return lambda size=SIZE, name="data": HadoopStream(files, f"{files.root}/{name}", size)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_a_stream_reads_what_the_file_holds(opened, steps):
     expected = io.BytesIO(DATA)

@@ -110,6 +110,7 @@ def writer_process(tmp_path):
     child.stdout.close()
 
 
+@pytest.mark.process
 def test_two_processes_do_not_write_the_same_folder(tmp_path, writer_process):
     with (
         pytest.raises(InputError, match=r"design is being written by another process: wait until it ends"),
@@ -125,6 +126,7 @@ def test_two_processes_do_not_write_the_same_folder(tmp_path, writer_process):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.process
 def test_a_stopped_process_leaves_nothing_behind(tmp_path, writer_process, number):
     writer_process.send_signal(number)
     assert writer_process.wait(10) == (143 if number == signal.SIGTERM else -signal.SIGINT)

@@ -67,7 +67,7 @@ def killed(tmp_path):
 
 @pytest.fixture
 def short_lease(monkeypatch):
-    monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 0.5)
 
 
 def test_the_second_driver_is_refused_until_the_first_ends(tmp_path):
@@ -153,6 +153,7 @@ def test_a_driver_whose_lock_was_taken_over_is_told(tmp_path, short_lease):
                 time.sleep(0.02)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("left_by_a_killed_one", [False, True])
 def test_of_many_that_start_in_the_same_instant_never_two_hold_it(request, tmp_path, left_by_a_killed_one):
     folder = request.getfixturevalue("killed") if left_by_a_killed_one else tmp_path
@@ -188,6 +189,7 @@ except folder_lock.InputError as error:
 """
 
 
+@pytest.mark.process
 def test_a_container_with_the_same_host_name_does_not_judge_by_its_own_process_numbers(tmp_path, short_lease):
     process, outcome = started(tmp_path, 60)
     assert outcome.recv()[0] == "held"

@@ -11,6 +11,7 @@ from hpt_spark.errors import InputError
 from hpt_spark.storage import lock as folder_lock
 from hpt_spark.storage.hadoop import HadoopFolder
 from hpt_spark.storage.lock import FolderLock
+from tests.waiting import wait_until
 
 ELSEWHERE = {"machine": "another", "pid": 1, "started": "1", "sign": "x"}
 
@@ -61,9 +62,7 @@ def test_a_renewal_that_fails_is_told_and_tried_again(folder, monkeypatch, caplo
 
     with FolderLock(folder, "the journal") as lock:
         monkeypatch.setattr(folder, "atomic_write", writing_but_once)
-        deadline = time.monotonic() + 60
-        while not written and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: written)
         assert written[0] == lock._name
     (record,) = caplog.records
     assert record.getMessage().startswith("the lock of the journal ")

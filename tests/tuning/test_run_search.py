@@ -131,8 +131,9 @@ def test_halving_cannot_give_more_of_what_the_estimator_does_not_know():
 )
 @pytest.mark.filterwarnings("ignore")
 def test_halving_without_room_is_refused_before_it_begins_where_scikit_learn_refuses_it(given):
-    few_trees = {"n_estimators": 3} if "resource" not in given else {}
-    halving = settings(strategy="halving", backend="joblib", n_jobs=1, estimator_params=few_trees, **given)
+    a_tree = {"estimator": "sklearn.tree.DecisionTreeClassifier", "estimator_params": {}}
+    estimator = a_tree if "resource" not in given else {"estimator_params": {"n_jobs": 1}}
+    halving = settings(strategy="halving", backend="joblib", n_jobs=1, **estimator, **given)
     try:
         HalvingGridSearchCV(checked_estimator(halving), **search_arguments(halving)).fit(X, y)
     except ValueError:

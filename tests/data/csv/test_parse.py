@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hpt_spark.data.csv.cells import read_cells
 from hpt_spark.data.csv.chunks import Chunk
 from hpt_spark.data.csv.parse import Parser
 from hpt_spark.data.schemas import TABLES
+from tests.property_settings import examples
 
 CELLS = st.one_of(
     st.sampled_from(["", "0", "-0", "-", "1", " 7\t", "00012", "1.5", "1.", ".5", ".", "-.5e3", "1e-400", "1e400"]),
@@ -23,7 +24,7 @@ CELLS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@examples(30)
 @given(rows=st.lists(st.lists(CELLS, min_size=4, max_size=6) | st.lists(CELLS, min_size=5, max_size=5), max_size=3))
 def test_the_fast_way_takes_nothing_that_the_exact_way_does_not(rows):
     """Whatever the cells are: a chunk that Arrow's parser takes is read the same row by row."""
@@ -39,7 +40,7 @@ def test_the_fast_way_takes_nothing_that_the_exact_way_does_not(rows):
     assert fast.to_pydict() == exact.columns
 
 
-@settings(max_examples=150, deadline=None)
+@examples(30)
 @given(cell=CELLS, place=st.integers(0, 4))
 def test_the_fast_way_takes_all_that_is_in_canonical_form(cell, place):
     """The exact way is slow: among cells that it takes, the fast one leaves it only rare spellings."""

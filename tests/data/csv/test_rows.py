@@ -10,7 +10,7 @@ import re
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hpt_spark.data.csv import parts
@@ -20,6 +20,7 @@ from hpt_spark.data.schemas import TABLES
 from hpt_spark.data.sources.base import SourceFile
 from hpt_spark.errors import InputError
 from hpt_spark.storage import open_folder
+from tests.property_settings import examples
 
 HEADERS = {name: ",".join(table.column_names) + "\n" for name, table in TABLES.items()}
 
@@ -68,7 +69,7 @@ def as_csv(header: list[str], rows: list[tuple], **options) -> str:
     return text.getvalue()
 
 
-@settings(max_examples=40, deadline=None)
+@examples(30)
 @given(
     rows=st.lists(st.tuples(IDS, st.none() | TEXTS, st.none() | TEXTS), min_size=1, max_size=12),
     style=st.sampled_from([("\n", csv.QUOTE_NONNUMERIC), ("\n", csv.QUOTE_ALL), ("\r\n", csv.QUOTE_MINIMAL)]),
@@ -87,7 +88,7 @@ def test_what_csv_writer_writes_is_stored_exactly_and_in_order(store, rows, styl
     assert stored["file_row"].to_pylist() == list(range(len(rows)))
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(rows=st.lists(st.tuples(IDS, IDS), min_size=1, max_size=30), chunk_size=CHUNK_SIZES, group=st.integers(1, 10))
 def test_parts_and_row_groups_do_not_change_the_rows(store, rows, chunk_size, group):
     with pytest.MonkeyPatch.context() as patch:

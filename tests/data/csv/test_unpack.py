@@ -11,13 +11,14 @@ import zlib
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hpt_spark.data.csv import unpack as unpacking
 from hpt_spark.data.csv.unpack import unpack
 from hpt_spark.data.sources.base import SourceFile
 from hpt_spark.errors import InputError
+from tests.property_settings import examples
 
 TEXT = b"device_id\n" + b"".join(b"%d\n" % number for number in range(2000))
 
@@ -203,6 +204,7 @@ def test_a_zip_with_a_hole():
         TEXT,
         ZIP,
     ],
+    ids=["end", "length", "header", "middle", "checksum", "text", "zip"],
 )
 def test_a_damaged_gzip(data):
     assert complaint("t.csv.gz", data).startswith("raw/t.csv.gz is damaged (")
@@ -212,7 +214,7 @@ PACKED = {"t.csv.zip": ZIP, "t.csv.gz": gzip.compress(TEXT)}
 
 
 @pytest.mark.parametrize("name", PACKED)
-@settings(max_examples=200, deadline=None)
+@examples(30)
 @given(data=st.data())
 def test_damage_is_harmless_or_told(name, data):
     """Whatever byte is changed: the text is as it was, or there is an InputError; never another text."""

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import xgboost
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
 from scipy import sparse
@@ -31,20 +31,15 @@ from xgboost import XGBClassifier, XGBModel, XGBRanker, XGBRegressor, XGBRFClass
 
 from hpt_spark.search.boosting.staged import staged
 from hpt_spark.search.boosting.xgboost import keeps_matrices
+from tests.property_settings import examples
+from tests.search.grids import XGB_GRIDS
 from tests.search.in_process import GridSearchCV, HalvingGridSearchCV
+from tests.search.scores import assert_same_scores
 
 # XGBoost says it of scale_pos_weight at three classes.
 pytestmark = pytest.mark.filterwarnings("ignore:(?s).*are not used")
 
 X, y = make_classification(150, 8, n_informative=5, n_classes=3, random_state=0)
-TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time")
-
-
-def assert_same_scores(ours, theirs):
-    assert list(ours.cv_results_) == list(theirs.cv_results_)
-    for name, expected in theirs.cv_results_.items():
-        if name not in TIMES and name != "params":
-            np.testing.assert_array_equal(ours.cv_results_[name], expected, err_msg=name)
 
 
 def both(estimator, grid, data=X, target=y, fit_params=None, **arguments):
@@ -54,27 +49,7 @@ def both(estimator, grid, data=X, target=y, fit_params=None, **arguments):
     return ours
 
 
-XGB_GRIDS = st.fixed_dictionaries(
-    {"n_estimators": st.lists(st.integers(1, 9), min_size=1, max_size=3, unique=True)},
-    optional={
-        "max_depth": st.lists(st.integers(1, 4), min_size=1, max_size=2, unique=True),
-        "learning_rate": st.just([0.3]),
-        "grow_policy": st.just(["lossguide"]),
-        "subsample": st.sampled_from([[0.5], [0.7, 1.0]]),
-        "colsample_bytree": st.just([0.6]),
-        "colsample_bylevel": st.just([0.4]),
-        "booster": st.sampled_from([["gbtree"], ["dart"], ["gblinear", "gbtree"]]),
-        "tree_method": st.sampled_from([["hist"], ["exact", "hist"]]),
-        "max_bin": st.just([16, 256]),
-        "num_parallel_tree": st.just([2]),
-        "reg_alpha": st.just([0, 1.5]),
-        "base_score": st.just([None, 0.4]),
-        "random_state": st.just([None, 7]),
-    },
-)
-
-
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@examples(8, suppress_health_check=list(HealthCheck))
 @given(
     grid=XGB_GRIDS,
     as_sparse=st.booleans(),
@@ -91,7 +66,7 @@ def test_any_grid_of_xgboost_has_scikit_learns_scores(grid, as_sparse, kind, wei
 def test_approx_shares_trainings_without_drawn_rows_and_never_matrices():
     grid = {"n_estimators": [2, 5], "max_depth": [2, 3], "colsample_bytree": [0.5]}
     ours = both(XGBRegressor(n_jobs=1, tree_method="approx"), grid, cv=2)
-    assert (ours.paths, ours.built) == (4, 0)
+    assert (ours.groups, ours.built) == (4, 0)
     assert staged(XGBRegressor(tree_method="approx", subsample=0.5), {}, 100) is None
 
 
@@ -121,7 +96,7 @@ SHARING = [
 def test_a_family_shares_and_has_scikit_learns_scores(estimator, rounds, others):
     scoring = "neg_mean_squared_error" if hasattr(estimator, "loss") and "Regressor" in str(estimator) else None
     ours = both(estimator, {rounds: [9, 3, 6], **others}, cv=2, scoring=scoring, return_train_score=True)
-    assert ours.paths == 2 * len(ours.cv_results_["params"]) / 3
+    assert ours.groups == 2 * len(ours.cv_results_["params"]) / 3
 
 
 def test_rounds_of_lightgbm_without_a_tree_are_fitted_plainly():
@@ -140,7 +115,7 @@ def test_rankers_share():
     ranker, fit_params = XGBRanker(n_jobs=1), {"qid": groups}
     arguments = {"cv": list(splits), "scoring": agreement}
     ours = both(ranker, {"n_estimators": [2, 5]}, X, labels, fit_params=fit_params, **arguments)
-    assert ours.paths == 3
+    assert ours.groups == 3
     # LightGBM's groups are sizes, which no splitter can cut, so that no search can tune it.
     assert staged(LGBMRanker(), {"group": [50, 50]}, 100) is not None
 
@@ -179,7 +154,6 @@ def test_rankers_share():
         LogisticRegression(),
         make_pipeline(XGBClassifier(), LogisticRegression()),
     ],
-    ids=str,
 )
 def test_what_must_not_share(estimator):
     assert staged(estimator, {}, 100) is None
@@ -206,7 +180,7 @@ def test_without_xgboosts_private_method_trainings_are_still_shared_and_exact(mo
     try:
         grid = {"n_estimators": [2, 4, 6], "max_depth": [2, 3], "subsample": [0.7]}
         search = both(XGBClassifier(random_state=0, n_jobs=1), grid, cv=2)
-        assert (search.paths, search.built) == (4, 0)
+        assert (search.groups, search.built) == (4, 0)
     finally:
         keeps_matrices.cache_clear()
 
@@ -249,11 +223,11 @@ def test_the_estimator_scored_at_a_checkpoint_is_the_one_that_a_plain_fit_gives(
     ],
     ids=str,
 )
-@pytest.mark.parametrize("kind", [XGBClassifier, XGBRegressor])
+@pytest.mark.parametrize("kind", [XGBClassifier, pytest.param(XGBRegressor, marks=pytest.mark.slow)])
 def test_halving_of_the_rounds_goes_on_where_it_stopped(kind, params):
     """Each rung's scores are those of plain fits, and of the full grid."""
     estimator, grid = kind(n_jobs=1, **params), {"max_depth": [1, 2, 3, 4], "learning_rate": [0.1, 0.5]}
-    arguments = {"resource": "n_estimators", "max_resources": 16, "min_resources": 2, "factor": 2, "cv": 3}
+    arguments = {"resource": "n_estimators", "max_resources": 8, "min_resources": 1, "factor": 2, "cv": 3}
     scoring = "neg_log_loss" if kind is XGBClassifier else "neg_mean_absolute_error"
     ours = HalvingGridSearchCV(estimator, grid, scoring=scoring, refit=False, random_state=0, **arguments).fit(X, y)
     theirs = model_selection.HalvingGridSearchCV(

@@ -197,6 +197,7 @@ print(GridSearchCV(Ours(), {"c": [1]}, cv=2, sc=spark).fit(X, y).best_score_)
 """
 
 
+@pytest.mark.process
 def test_a_helper_beside_a_script_that_is_started_elsewhere(tmp_path):
     written(tmp_path / "scripts" / "helper_beside.py", 0.5)
     (tmp_path / "scripts" / "script.py").write_text(SCRIPT)

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hpt_spark.search.execution import node_share, spark_runner
 from hpt_spark.search.execution.node_share import path_on_this_node, put_in_place, read_in_pieces, share
+from tests.property_settings import examples
 
 VALUE = {"X": np.arange(300_000.0), "name": "of the pickle"}
 
@@ -45,7 +46,7 @@ def assert_it_is_whole(shared, folder):
 
 
 @given(st.lists(st.integers(0, 4), max_size=12), st.permutations(range(5)))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_pieces_come_in_any_order_and_more_than_once(before, order):
     shared, contents = sent()
     with tempfile.TemporaryDirectory() as place:

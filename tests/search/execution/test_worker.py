@@ -22,4 +22,4 @@ def test_a_fold_is_gone_before_the_next_one_is_cut(monkeypatch):
     monkeypatch.setattr(FoldRows, "own_train", watched)
     search = GridSearchCV(XGBClassifier(n_jobs=1), {"n_estimators": [1, 2], "max_depth": [2, 3]}, cv=3).fit(X, y)
     assert alive == [0, 0, 0], "two folds' rows and matrices were in memory at the same time"
-    assert (search.paths, search.built) == (6, 3)
+    assert (search.groups, search.built) == (6, 3)

@@ -8,12 +8,13 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
 from hpt_spark.search.journal import data_digests
 from hpt_spark.search.journal.digests import Digester
+from tests.property_settings import examples
 
 ROWS = 23
 
@@ -91,7 +92,7 @@ def test_a_kind_of_array_counts_and_where_it_lies_does_not(tmp_path):
     assert digest(mapped) == digest(array) != digest(array.view(np.matrix))
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     seed=st.integers(0, 2**32 - 1),
     kind=st.sampled_from(["csr", "csc", "coo", "bsr", "lil", "dok"]),
@@ -161,7 +162,7 @@ def columns(rng):
     }
 
 
-@settings(max_examples=3, deadline=None)
+@examples(3)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_frame_goes_by_names_dtypes_values_and_index(seed):
     rng = np.random.default_rng(seed)

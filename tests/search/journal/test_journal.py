@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hpt_spark.errors import InputError
@@ -20,6 +20,7 @@ from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.evaluator import Evaluator
 from hpt_spark.search.journal.journal import Journal
 from hpt_spark.storage import open_folder
+from tests.property_settings import examples
 
 FITS = [Fit(number, number // 2, number % 2) for number in range(6)]
 FINGERPRINT = {"X": "1", "y": "2"}
@@ -83,7 +84,7 @@ def test_another_file_cut_at_any_byte_is_damaged_or_lacks_whole_fits(tmp_path, n
                 opened(tmp_path)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(30)
 @given(data=st.data())
 def test_a_changed_line_is_never_taken_for_another_result(tmp_path_factory, data):
     """Whatever a line is overwritten with, it is the same result, an error, or a torn end."""

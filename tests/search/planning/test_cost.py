@@ -7,10 +7,11 @@ import math
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hpt_spark.search.planning.cost import makespan, seconds_left, start_order, training_cost
+from tests.property_settings import examples
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def test_each_training_starts_once(trainings, slots):
     assert sorted(start_order(trainings, slots)) == list(range(len(trainings)))
 
 
-@settings(max_examples=60)
+@examples(30)
 @given(trainings=TRAININGS.filter(lambda some: 0 < len(some) < 7), slots=st.integers(1, 3))
 def test_no_order_ends_much_earlier(trainings, slots):
     ordered = [trainings[at] for at in start_order(trainings, slots)]

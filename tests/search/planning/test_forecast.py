@@ -107,19 +107,19 @@ def test_what_is_no_size():
 
 def test_the_peak_while_the_arrays_arrive_counts_where_trainings_need_less():
     evaluated = evaluation(np.zeros((60, 4)))
-    paths = group_fits(evaluated, evaluated.fits)
-    known = forecast(evaluated, paths, 10**9, 4, 2)
-    arriving = forecast(evaluated, paths, 10**9, 4, 2, arriving_bytes=2 * (64 << 20))
+    groups = group_fits(evaluated, evaluated.fits)
+    known = forecast(evaluated, groups, 10**9, 4, 2)
+    arriving = forecast(evaluated, groups, 10**9, 4, 2, arriving_bytes=2 * (64 << 20))
     of_trainings = known.executor_bytes - 10**9 - 2 * WORKER_BYTES
     assert of_trainings < 2 * (64 << 20)
     assert arriving.executor_bytes == 10**9 + 2 * WORKER_BYTES + 2 * (64 << 20)
-    assert forecast(evaluated, paths, 10**9, 4, 2, arriving_bytes=of_trainings // 2) == known
+    assert forecast(evaluated, groups, 10**9, 4, 2, arriving_bytes=of_trainings // 2) == known
 
 
 def test_executors_that_are_to_come_are_told_and_count_for_the_time():
     evaluated = evaluation(np.zeros((6000, 40)), candidates=[{"max_depth": depth} for depth in range(1, 40)])
-    paths = group_fits(evaluated, evaluated.fits)
-    now, later = (forecast(evaluated, paths, 1000, 2, 2, planned_slots=planned) for planned in (2, 64))
+    groups = group_fits(evaluated, evaluated.fits)
+    now, later = (forecast(evaluated, groups, 1000, 2, 2, planned_slots=planned) for planned in (2, 64))
     assert "78 trainings, 2 at a time, " in now.describe()
     assert "78 trainings, 2 at a time (more as executors come), " in later.describe()
     assert later.seconds < now.seconds

@@ -113,9 +113,9 @@ def assert_held_once(measured, megabytes, nodes=1):
 
 @pytest.mark.parametrize("kind", ["csr", "dense", "frame"])
 def test_two_workers_hold_one_copy(spark, tmp_path, kind):
-    measured = searched(spark, kind, 300, tmp_path)
+    measured = searched(spark, kind, 150, tmp_path)
     assert len(measured) == 2
-    assert_held_once(measured, 300)
+    assert_held_once(measured, 150)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 from catboost import CatBoostClassifier
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lightgbm import LGBMClassifier
 from sklearn import model_selection
@@ -25,6 +25,7 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV
 from hpt_spark.search.planning.threads import capped_candidate, uncapped, warnings_of, with_threads
 from hpt_spark.tuning import joblib_backend
+from tests.property_settings import examples
 from tests.search import in_process
 
 X, y = shuffle(*load_iris(return_X_y=True), random_state=0)
@@ -111,7 +112,7 @@ def threads_of(estimator, around=1):
 
 
 @given(estimators, st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
+@examples(30)
 def test_all_that_runs_at_the_same_time_takes_no_more_than_the_task_has(estimator, threads):
     held = with_threads(clone(estimator), threads)
     assert threads_of(held) <= threads

@@ -42,6 +42,7 @@ with spark_session("threads", settings) as session:
 
 
 @pytest.mark.parametrize("cpus", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.process
 def test_a_fit_has_the_threads_of_its_task(cpus):
     root = Path(__file__).parent.parent.parent.parent
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}

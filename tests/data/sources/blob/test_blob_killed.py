@@ -12,6 +12,7 @@ import time
 import pytest
 
 from tests.data.sources.blob.conftest import contents, noise
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.blob
 
@@ -34,8 +35,7 @@ def start(place, folder):
 
 
 def wait_for_reads(place, count, process):
-    while len(place.proxy.reads) < count and process.poll() is None:
-        time.sleep(0.002)
+    wait_until(lambda: len(place.proxy.reads) >= count or process.poll() is not None)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote
 
@@ -16,6 +15,7 @@ import pytest
 
 from bench.azurite import ACCOUNT
 from tests.data.sources.blob.proxy import CutError
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.blob
 
@@ -169,8 +169,7 @@ def test_spark_jobs_leave_no_secret(place, tables, tmp_path, command_lines, toke
 
 
 def wait_for_requests(place, count, job):
-    while len(place.proxy.exchanges) < count and job.poll() is None:
-        time.sleep(0.01)
+    wait_until(lambda: len(place.proxy.exchanges) >= count or job.poll() is not None)
 
 
 def test_the_search_finds_a_secret_in_each_of_its_forms():
