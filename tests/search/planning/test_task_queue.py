@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hpt_spark.search.evaluation import Fit
@@ -37,7 +37,6 @@ def played(queue, slots, seconds_per_cost, first_takes=1.0):
 costs = st.lists(st.floats(0.01, 100), max_size=300)
 
 
-@settings(deadline=None)
 @given(costs, st.integers(1, 20), st.booleans(), st.floats(1e-6, 100), st.floats(0.1, 20))
 def test_each_group_starts_once_and_in_order(costs, slots, reuses, seconds_per_cost, first_takes):
     given_groups = groups(costs)
@@ -46,7 +45,6 @@ def test_each_group_starts_once_and_in_order(costs, slots, reuses, seconds_per_c
     assert all(started)
 
 
-@settings(deadline=None)
 @given(costs, st.lists(st.floats(0, 100), min_size=1, max_size=50))
 def test_tasks_are_neighbours_that_cost_about_what_is_wanted(costs, wanted):
     given_groups = groups(costs)
