@@ -16,6 +16,7 @@ import pytest
 
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import MissingDependencyError
+from hpt_spark.spark import session
 from hpt_spark.spark.session import spark_session, started_by_spark_submit
 
 ROOT = Path(__file__).parent.parent.parent
@@ -254,6 +255,30 @@ def test_spark_submit_is_known_by_its_gateway(monkeypatch):
     assert not started_by_spark_submit()
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
     assert started_by_spark_submit()
+
+
+def test_in_cluster_mode_spark_is_started_whether_a_job_needs_it_or_not(spark, monkeypatch):
+    started = []
+
+    @contextlib.contextmanager
+    def starting(job, settings):
+        started.append(job)
+        yield spark
+
+    monkeypatch.setattr(session, "spark_session", starting)
+    system, mode = spark.sparkContext._jvm.java.lang.System, "spark.submit.deployMode"
+    before = system.getProperty(mode)
+    try:
+        for gateway, value in ((None, "cluster"), ("1", "client"), ("1", "cluster")):
+            monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+            if gateway is not None:
+                monkeypatch.setenv("PYSPARK_GATEWAY_PORT", gateway)
+            system.setProperty(mode, value)
+            with session.spark_if_needed(f"{gateway} {value}", SparkSection(), "data/tables"):
+                pass
+    finally:
+        system.clearProperty(mode) if before is None else system.setProperty(mode, before)
+    assert started == ["1 cluster"]
 
 
 WITHOUT_MEMORY = """
