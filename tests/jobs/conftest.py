@@ -29,7 +29,8 @@ def job(capsys, monkeypatch):
         before = signal.getsignal(signal.SIGTERM)
         capsys.readouterr()
         try:
-            code = run_job(module.main, module.__doc__, getattr(module, "options", None), list(map(str, argv)))
+            options, more_options = (getattr(module, name, None) for name in ("options", "more_options"))
+            code = run_job(module.main, module.__doc__, options, list(map(str, argv)), more_options)
         finally:
             signal.signal(signal.SIGTERM, before)
         out, err = capsys.readouterr()
