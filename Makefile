@@ -38,13 +38,9 @@ java: setup
 	@$(BIN)/python -m hpt_spark.spark.java
 
 .PHONY: demo
-demo: setup java ## Run the main job on generated data: generate, ingest, features, tune, predict, report
+demo: setup java ## Run the main job on generated data: generate, then ingest, features, tune, predict, report
 	$(BIN)/hpt-spark generate --out data/demo/raw --scale 0.02 --seed 0
-	$(BIN)/hpt-spark ingest --conf conf/demo.yaml
-	$(BIN)/hpt-spark build_features --conf conf/demo.yaml --overwrite
-	$(BIN)/hpt-spark tune --conf conf/demo.yaml --overwrite
-	$(BIN)/hpt-spark predict --conf conf/demo.yaml
-	$(BIN)/hpt-spark report --conf conf/demo.yaml
+	$(BIN)/hpt-spark pipeline --conf conf/demo.yaml --overwrite
 
 .PHONY: test
 test: java ## Run the quick tests, as `pytest` alone does

@@ -1,7 +1,8 @@
 """The command line: what every job shares, and ``hpt-spark JOB``.
 
-A job is a module of the folder ``jobs/`` with a docstring and ``main(config)``. A job with
-options of its own has ``options(parser)`` too, and its main receives the parsed arguments.
+A job is a module of the folder ``jobs/`` with a docstring and ``main(config)``. A job with options
+beside the configuration has ``more_options(parser)`` too, and ``main(config, arguments)``. A job that
+has options of its own and no configuration has ``options(parser)``, and ``main(arguments)``.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from hpt_spark import __version__
 from hpt_spark.config.layers import dump_config, load_config
@@ -24,27 +25,34 @@ from hpt_spark.signals import unwind_on_signals
 from hpt_spark.spark.surroundings import check_arguments
 from hpt_spark.streams import make_streams_safe, say_what_was_lost
 
-JOBS = ("generate", "upload", "ingest", "build_features", "tune", "predict", "report")
+JOBS = ("generate", "upload", "ingest", "build_features", "tune", "predict", "report", "pipeline", "plan")
 JOBS_PACKAGE = "hpt_spark_jobs"
 
 Options = Callable[[argparse.ArgumentParser], None]
 
 
 def run_job(
-    main: Callable[[Any], None], doc: str | None, options: Options | None = None, argv: Sequence[str] | None = None
+    main: Callable[..., None],
+    doc: str | None,
+    options: Options | None = None,
+    argv: Sequence[str] | None = None,
+    more_options: Options | None = None,
 ) -> int:
     """Run one job from its command line and return its exit code.
 
     Parameters
     ----------
     main : callable
-        Receives the `Config`, or the parsed arguments where the job has `options` of its own.
+        Receives the `Config`, and with `more_options` the parsed arguments; these alone where the job has
+        `options` of its own.
     doc : str
         The job's docstring; the text of ``--help``.
     options : callable, optional
         Adds the job's own options to a parser.
     argv : sequence of str, optional
         The arguments; by default those of the process.
+    more_options : callable, optional
+        Adds options beside those of the configuration.
 
     Returns
     -------
@@ -55,14 +63,17 @@ def run_job(
     make_streams_safe()
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     (options or _config_options)(parser)
+    if more_options is not None:
+        more_options(parser)
     arguments = parser.parse_args(argv)
+    main = main if more_options is None else partial(main, arguments=arguments)
     with unwind_on_signals() as signals:
         code = _exit_code(lambda: _run(main, arguments, options is not None), signals)
     say_what_was_lost()
     return _interrupted(signals[0]) if signals else code
 
 
-def _run(main: Callable[[Any], None], arguments: argparse.Namespace, has_options: bool) -> None:
+def _run(main: Callable[..., None], arguments: argparse.Namespace, has_options: bool) -> None:
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("hpt_spark").setLevel(logging.INFO)
     if has_options:
@@ -128,7 +139,8 @@ def _run_installed(job: str, argv: Sequence[str]) -> int:
             raise
         raise MissingDependencyError(NO_PYSPARK) from None
     sys.argv[0] = f"hpt-spark {job}"
-    return run_job(module.main, module.__doc__, getattr(module, "options", None), argv)
+    options, more_options = (getattr(module, name, None) for name in ("options", "more_options"))
+    return run_job(module.main, module.__doc__, options, argv, more_options)
 
 
 def _config_options(parser: argparse.ArgumentParser) -> None:

@@ -32,10 +32,20 @@ def handled_by(handler: Handler, *numbers: int) -> Iterator[dict[int, Any]]:
             signal.signal(number, signal.SIG_DFL if earlier is None else earlier)
 
 
+_came: list[int] = []  # in the innermost `unwind_on_signals`
+
+
+def signal_has_come() -> bool:
+    """Return whether Ctrl-C or SIGTERM has come, also where somebody has answered it by ending early."""
+    return bool(_came)
+
+
 @contextmanager
 def unwind_on_signals() -> Iterator[list[int]]:
     """Let Ctrl-C and SIGTERM raise; yield a list of those that came."""
+    global _came
     came: list[int] = []
+    before, _came = _came, came
 
     def unwind(number: int, frame: FrameType | None) -> None:
         came.append(number)
@@ -43,7 +53,10 @@ def unwind_on_signals() -> Iterator[list[int]]:
 
     # Ignored is what nohup and a shell's `&` set, and stays so.
     with handled_by(unwind, *(number for number in BOTH if signal.getsignal(number) is not signal.SIG_IGN)):
-        yield came
+        try:
+            yield came
+        finally:
+            _came = before
 
 
 @contextmanager

@@ -6,6 +6,7 @@ usage: spark-submit jobs/tune.py --conf FILE [--set key=value ...]
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from hpt_spark.artifacts.finished_search import announce, finish_search
@@ -23,8 +24,8 @@ from hpt_spark.tuning.search import checked_estimator, run_search
 _log = logging.getLogger("hpt_spark.tune")
 
 
-def main(config: Config) -> None:
-    """Check everything, search, keep the results."""
+def main(config: Config, when_kept: Callable[[], None] = lambda: None) -> None:
+    """Check everything, search, keep the results; call `when_kept` before an overwrite counts as ended."""
     checked_estimator(config.search)
     with spark_if_needed("tune", config.spark, config.run.dir):
         run = RunDirectory(config.run.dir)
@@ -33,6 +34,7 @@ def main(config: Config) -> None:
         with run.locked() as lock:
             search_and_keep(config, run, design, lock)
             announce(run)
+            when_kept()
             run.end_overwrite()
 
 

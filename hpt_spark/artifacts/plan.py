@@ -18,10 +18,16 @@ def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:
     Where the fits run and how long they may take does not matter, nor what the strategy does not use: the scores
     are the same.
     """
-    searched = settings.model_dump(exclude={"backend", "n_jobs", "max_time", *unused_settings(settings)})
-    searched["param_grid"] = settings.grids  # one grid, or a list of that one: the same search
     data = {name: design.facts["files"][name] for name in ("X_train.npz", "y_train.npy", "columns.csv", "classes.json")}
-    return {"search": json_safe(searched), "design": data}
+    return {"search": json_safe(searched_settings(settings)), "design": data}
+
+
+def searched_settings(settings: SearchSection) -> dict[str, Any]:
+    """Return the settings that the scores of a search depend on."""
+    apart = {"backend", "n_jobs", "max_time", "refit_on", *unused_settings(settings)}
+    searched = settings.model_dump(exclude=apart)
+    searched["param_grid"] = settings.grids  # one grid, or a list of that one: the same search
+    return searched
 
 
 def versions() -> dict[str, str]:

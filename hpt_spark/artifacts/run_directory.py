@@ -21,9 +21,10 @@ JOURNAL = "journal"
 MANIFEST = "manifest.json"
 OVERWRITE = "overwrite.json"  # in the journal: the plan for whose sake an earlier one was replaced
 REPORT = "report.html"
+SUBMISSION = "submission.csv"
 RESULTS = (
     *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", REPORT),
-    "submission.csv",  # of the model beside it; `predict` makes the next one
+    SUBMISSION,  # of the model beside it; `predict` makes the next one
 )
 
 

@@ -206,6 +206,13 @@ class SearchSection(Section):
         strict=True,
         description="Whether the best candidate is trained on all training devices; `predict` needs it.",
     )
+    refit_on: Literal["executor", "driver"] = Field(
+        "executor",
+        description=(
+            "Where that training runs with the backend `spark`: as a Spark task, with the threads of a fit, so that "
+            "the driver needs no memory for it; or in the driver's process. The joblib backend has only the latter."
+        ),
+    )
     error_score: Union[float, Literal["raise"]] = Field(
         float("nan"),
         description="The score of a failed fit, or `raise`.",

@@ -30,6 +30,7 @@ from hpt_spark.progress import Progress
 from hpt_spark.storage import Folder, open_folder
 
 MANIFEST = "manifest.json"
+PIPELINE = "pipeline.json"  # what a pipeline records of its steps
 
 _CHUNKS_AHEAD = 3  # inflated ones that wait for a parser
 _MOST_PARSERS = 4  # more would wait for the one thread that inflates
@@ -208,7 +209,7 @@ def _parsers() -> int:
 def _refuse_to_replace_anything_else(folder: Folder) -> None:
     """Raise InputError if the folder holds what no ingest has written, because all in it would be lost."""
     names = folder.list()
-    others = [name for name in names if name not in TABLES and name != MANIFEST]
+    others = [name for name in names if name not in (*TABLES, MANIFEST, PIPELINE)]
     if others or (names and MANIFEST not in names):
         raise InputError(
             f"the tables' folder {folder} holds other things ({', '.join((others or names)[:5])}), "

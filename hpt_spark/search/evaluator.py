@@ -12,13 +12,17 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import sklearn
+
 from hpt_spark.errors import NO_PYSPARK, HptSparkError, InputError, MissingDependencyError, SparkEndedError
+from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
+from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.failures import has_died, without_score
 from hpt_spark.search.journal.fingerprint import fingerprint
 from hpt_spark.search.journal.journal import Journal, JournalledEvaluation
@@ -97,6 +101,7 @@ class Evaluator:
         self._runner: SparkRunner | None = None
         self._finished_evaluations = 0
         self._threads_are_told = False
+        self._score_params: Mapping[str, Any] = {}
         self.incomplete = False
         self.fit_counts: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, fold_slices=0, matrices=0)
 
@@ -136,6 +141,7 @@ class Evaluator:
         evaluation, callbacks = evaluation_of(delayed_fits)
         if evaluation is None:
             return []
+        self._score_params = evaluation.data.score_params
         found: dict[Fit, dict[str, Any]] = {}
         try:
             for ended in self._ended(evaluation, found):
@@ -159,9 +165,14 @@ class Evaluator:
         from hpt_spark.search.execution.spark_job import stop_told
 
         _refuse_used_up(evaluation)
+        with self._told_how_to_go_on(), stop_told(self._context):
+            yield from self._ended_while_spark_runs(evaluation, found)
+
+    @contextmanager
+    def _told_how_to_go_on(self) -> Iterator[None]:
+        """Let the error that says that Spark has ended say how to go on."""
         try:
-            with stop_told(self._context):
-                yield from self._ended_while_spark_runs(evaluation, found)
+            yield
         except SparkEndedError as error:
             way_on = self._how_to_go_on("With a folder as journal=, a search goes on from what it has found.")
             raise SparkEndedError(f"{error} {way_on}") from None
@@ -217,8 +228,23 @@ class Evaluator:
             self._runner = SparkRunner(self._context)
         return self._runner
 
+    def refit(self, estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> Any:
+        """Return `estimator` fitted to all rows, on an executor."""
+        from hpt_spark.search.execution.refit_job import refit_on_executor
+        from hpt_spark.search.execution.spark_job import stop_told
+
+        data = Dataset(X, y, fit_params, self._score_params)  # the same as that of the fits is there already
+        runner = self._spark_runner()
+        refit = Refit(estimator, data, sklearn.get_config(), list(warnings.filters), runner.threads)
+        with self._told_how_to_go_on(), stop_told(self._context):
+            return refit_on_executor(runner, refit)
+
+    def fits_are_done(self) -> None:
+        """Let Ctrl-C and SIGTERM end what comes now, the refit."""
+        self._ending.close()
+
     def release(self) -> None:
-        """Give the executors' memory and disks back: all fits are done."""
+        """Give the executors' memory and disks back: all trainings are done."""
         try:
             if self._runner is None:
                 return

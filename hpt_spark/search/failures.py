@@ -22,7 +22,7 @@ def killed_worker(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
     parameters = dict(evaluation.candidates[fit.candidate])
     text = (
         f"{DIED} the fit of {parameters} on fold {fit.fold} killed its Python worker, also when it was tried "
-        f"again ({reason}). {_advice(reason)}"
+        f"again ({reason}). {advice(reason)}"
     )
     error_score = evaluation.common["error_score"]
     return HptSparkError(text) if error_score == "raise" else without_score(evaluation, fit, text, error_score)
@@ -33,7 +33,8 @@ def has_died(result: dict[str, Any]) -> bool:
     return str(result["fit_error"]).startswith(DIED)
 
 
-def _advice(reason: str) -> str:
+def advice(reason: str) -> str:
+    """Return what to do where a process was killed twice."""
     if "SIGKILL" in reason or "SIG" not in reason:
         return "Out of memory is the usual cause: on YARN raise spark.executor.memoryOverhead."
     return "That is a fault of native code: look into the estimator's libraries."

@@ -34,6 +34,9 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    refit_on : {"executor", "driver"}, default="executor"
+        Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
+        the driver's process, with as many as the estimator takes there.
     estimator, and all others
         As in scikit-learn's ``GridSearchCV``.
 
@@ -61,6 +64,7 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
         max_time: float | None = None,
+        refit_on: str = "executor",
     ) -> None:
         super().__init__(
             estimator,
@@ -77,6 +81,7 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         self.sc = sc
         self.journal = journal
         self.max_time = max_time
+        self.refit_on = refit_on
 
 
 class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
@@ -94,6 +99,9 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    refit_on : {"executor", "driver"}, default="executor"
+        Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
+        the driver's process, with as many as the estimator takes there.
     estimator, and all others
         As in scikit-learn's ``RandomizedSearchCV``.
 
@@ -123,6 +131,7 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
         max_time: float | None = None,
+        refit_on: str = "executor",
     ) -> None:
         super().__init__(
             estimator,
@@ -141,6 +150,7 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         self.sc = sc
         self.journal = journal
         self.max_time = max_time
+        self.refit_on = refit_on
 
 
 class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV):
@@ -158,6 +168,9 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    refit_on : {"executor", "driver"}, default="executor"
+        Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
+        the driver's process, with as many as the estimator takes there.
     estimator, and all others
         As in scikit-learn's ``HalvingGridSearchCV``.
 
@@ -190,6 +203,7 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
         max_time: float | None = None,
+        refit_on: str = "executor",
     ) -> None:
         super().__init__(
             estimator,
@@ -211,6 +225,7 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         self.sc = sc
         self.journal = journal
         self.max_time = max_time
+        self.refit_on = refit_on
 
 
 class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearchCV):
@@ -228,6 +243,9 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    refit_on : {"executor", "driver"}, default="executor"
+        Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
+        the driver's process, with as many as the estimator takes there.
     estimator, and all others
         As in scikit-learn's ``HalvingRandomSearchCV``.
 
@@ -261,6 +279,7 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
         max_time: float | None = None,
+        refit_on: str = "executor",
     ) -> None:
         super().__init__(
             estimator,
@@ -283,3 +302,4 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         self.sc = sc
         self.journal = journal
         self.max_time = max_time
+        self.refit_on = refit_on

@@ -14,6 +14,8 @@ from hpt_spark.errors import HptSparkError
 
 __all__ = [
     "STATE_OF_A_FIT",
+    "STATE_OF_A_REFIT",
+    "calls_back",
     "check_method_params",
     "metric_of",
     "num_samples",
@@ -25,6 +27,8 @@ __all__ = [
 
 # Attributes of a search that mean something to one fit in one process (from 1.9 on).
 STATE_OF_A_FIT = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+# And those that a search gives its best estimator for the time of its refit.
+STATE_OF_A_REFIT = ("_parent_callback_ctx",)
 
 
 def replace_parallel(evaluate_candidates: Callable[..., Any], run_fits: Callable[..., Any]) -> None:
@@ -47,3 +51,8 @@ def scorers_by_name(scorer: Any) -> Mapping[str, Any] | None:
 def metric_of(scorer: Any) -> tuple[Any, Mapping[str, Any]]:
     """Return the metric of a scorer that ``make_scorer`` has made, and its arguments; else None and none."""
     return getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", {})
+
+
+def calls_back(estimator: Any) -> bool:
+    """Return whether scikit-learn's callbacks (from 1.9 on) wait for the fit of `estimator`."""
+    return bool(getattr(estimator, "_skl_callbacks", ()))

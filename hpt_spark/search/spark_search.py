@@ -1,8 +1,8 @@
 """The mixin that lets a scikit-learn search run its fits on Spark.
 
 Everything but the fits is scikit-learn's own code: the checks and their messages, the candidates,
-``cv_results_``, the choice of the best, the refit. The one thing taken over is the object that
-``fit`` hands its list of fits to.
+``cv_results_``, the choice of the best. Two things are taken over: the object that ``fit`` hands its
+list of fits to, and the ``fit`` of the best estimator.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sklearn.base import clone
 
 from hpt_spark.errors import InputError
+from hpt_spark.search.best_estimator import BestEstimator, refitting
 from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
 from hpt_spark.search.sklearn_compat import STATE_OF_A_FIT, replace_parallel
 
@@ -33,6 +34,7 @@ OF_A_FIT = ("journal_lock", *STATE_OF_A_FIT)
 
 # Not an attribute of the search, which anybody may pickle or copy while it is fitted: it holds Spark and a lock.
 _running: ContextVar[Evaluator] = ContextVar("_running")
+REFITS_ON = ("executor", "driver")
 
 
 class SparkSearchMixin:
@@ -52,12 +54,13 @@ class SparkSearchMixin:
     sc: SparkContext | SparkSession | None
     journal: str | None
     max_time: float | None
+    refit_on: str = "executor"
     # scikit-learn's, which has no types of its own.
     cv_results_: dict[str, Any]
     best_params_: dict[str, Any]
     best_score_: float
     best_index_: int
-    best_estimator_: Any
+    best_estimator_ = BestEstimator()
     fit_counts_: dict[str, int]
     incomplete_: bool
     journal_lock: FolderLock | None = None  # where who calls `fit` has the journal locked already
@@ -65,16 +68,21 @@ class SparkSearchMixin:
 
     def fit(self: Search, X: Any, y: Any = None, **params: Any) -> Search:
         """Run fit with all sets of parameters; scikit-learn's ``fit``, with the fits on Spark."""
+        if self.refit_on not in REFITS_ON:
+            raise InputError(
+                f"refit_on={self.refit_on!r} is not known; it must be {' or '.join(map(repr, REFITS_ON))}."
+            )
         _refuse_searches_within(self.estimator)  # type: ignore[attr-defined]
         resource = getattr(self, "resource", None)  # of halving
         is_one_of_many = self._is_clone_with_journal and self.journal_lock is None
         lock, self.journal_lock = self.journal_lock, None
         with Evaluator(self.sc, self.journal, self.max_time, resource, lock, is_one_of_many) as run:
-            before = _running.set(run)
+            before, before_refit = _running.set(run), refitting.set(None)
             try:
                 super().fit(X, y, **params)  # type: ignore[misc]
             finally:
                 _running.reset(before)
+                refitting.reset(before_refit)
         self.incomplete_ = run.incomplete
         self.fit_counts_ = dict(run.fit_counts)
         return self
@@ -100,7 +108,11 @@ class SparkSearchMixin:
             run_search(evaluate_candidates, **more)
         except EndedEarlyError:
             _count_finished_rungs(self)
-        run.release()  # before the refit, which may need the memory
+        if self.refit and self.refit_on == "executor":  # type: ignore[attr-defined]
+            run.fits_are_done()
+            refitting.set((self, run.refit))
+        else:
+            run.release()  # before the refit, which may need the memory
 
     def __sklearn_clone__(self) -> Any:
         # A SparkContext cannot be copied: the clone gets the same one. A copy is cloned, because another thread may

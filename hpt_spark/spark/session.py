@@ -91,9 +91,10 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
 def spark_if_needed(job: str, settings: SparkSection, *uris: str, required: bool = False) -> Iterator[None]:
     """Start Spark for the whole of `job` if one of `uris` is on a Hadoop file system, which its JVM can reach.
 
-    With `required`, it is started in any case.
+    With `required`, it is started in any case, and so it is in cluster mode, where the cluster gives up an application
+    that has not started Spark after some time, or at its end.
     """
-    if all(map(is_local, uris)) and not required:
+    if all(map(is_local, uris)) and not required and not is_in_cluster_mode():
         yield
         return
     with spark_session(job, settings) as session:
@@ -119,6 +120,17 @@ def stop_jvm() -> None:
 def started_by_spark_submit() -> bool:
     """Return whether a JVM that spark-submit started waits for this process."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def is_in_cluster_mode() -> bool:
+    """Return whether this process is the driver in a container of a cluster (``--deploy-mode cluster``)."""
+    if not started_by_spark_submit():
+        return False
+    from pyspark import SparkConf, SparkContext
+
+    with hold_back_signals():
+        SparkContext._ensure_initialized()
+    return SparkConf().get("spark.submit.deployMode") == "cluster"
 
 
 def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
 
 UNFINISHED = ".writing."  # before the name, not behind it: writers such as XGBoost go by the file's extension
 REPLACED = ".replaced."
 DELETED = ".deleted."
 PROBE = "written-and-deleted"
+BLOCK = 1 << 20
 
 
 def is_own(name: str) -> bool:
     """Return whether `name` is one under which a folder keeps what is unfinished or on its way out."""
     return name.startswith((UNFINISHED, REPLACED, DELETED))
+
+
+def digest_of(stream: BinaryIO) -> str:
+    """Return the SHA-256 of all that is left in a stream."""
+    digest = hashlib.sha256()
+    while block := stream.read(BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 class Folder(ABC):
@@ -44,6 +55,10 @@ class Folder(ABC):
     @abstractmethod
     def list(self) -> list[str]:
         """Return the names in this folder, sorted, without unfinished ones."""
+
+    @abstractmethod
+    def digests(self, *names: str) -> dict[str, str]:
+        """Return the SHA-256 of each file of `names`, and of each below a folder of `names`, by its name here."""
 
     @abstractmethod
     def delete(self, name: str) -> None:

@@ -8,13 +8,15 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.signals import unwind_on_sigterm
 from hpt_spark.storage.disk_errors import translate_disk_errors
-from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, is_own
+from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of, is_own
 from hpt_spark.storage.hadoop_files import HadoopFiles
+from hpt_spark.storage.hadoop_stream import HadoopStream
 
 STALE_SECONDS = 24 * 3600.0  # no upload takes so long: what is older was left by a run that was killed
 
@@ -74,6 +76,15 @@ class HadoopFolder(Folder):
     def list(self) -> list[str]:
         """Return the names in this folder, sorted, without unfinished ones."""
         return sorted(name for name in self._files.names(self._path) if not is_own(name))
+
+    def digests(self, *names: str) -> dict[str, str]:
+        """Return the SHA-256 of each file of `names`, and of each below a folder of `names`, by its name here."""
+        return {
+            path.removeprefix(f"{self._path}/"): digest_of(cast(BinaryIO, HadoopStream(self._files, path, size)))
+            for name in names
+            if self._put_back(self._at(name))
+            for path, size in self._files.sizes_below(self._at(name)).items()
+        }
 
     def delete(self, name: str) -> None:
         """Delete the file or the folder `name`, if there is one."""

@@ -81,6 +81,17 @@ class HadoopFiles:
         return {status.getPath().getName(): status.getLen() for status in self._statuses(folder) if status.isFile()}
 
     @uninterruptible
+    def sizes_below(self, path: str) -> dict[str, int]:
+        """Return the path and the size of a file, or of each file below a folder."""
+        if self.is_file(path):
+            return {path: self._status(path).getLen()}
+        sizes: dict[str, int] = {}
+        for status in self._statuses(path):
+            below = f"{path}/{status.getPath().getName()}"
+            sizes.update({below: status.getLen()} if status.isFile() else self.sizes_below(below))
+        return sizes
+
+    @uninterruptible
     def make_folder(self, path: str) -> None:
         """Create a folder, and those above it."""
         with translate_java_errors(path):

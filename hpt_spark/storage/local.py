@@ -14,7 +14,7 @@ from typing import Any
 from hpt_spark.errors import InputError
 from hpt_spark.signals import unwind_on_sigterm
 from hpt_spark.storage.disk_errors import translate_disk_errors, translate_permission_errors
-from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, is_own
+from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of, is_own
 
 
 class LocalFolder(Folder):
@@ -63,6 +63,18 @@ class LocalFolder(Folder):
         if not self.path.is_dir():
             return []
         return sorted(path.name for path in self.path.iterdir() if not is_own(path.name))
+
+    def digests(self, *names: str) -> dict[str, str]:
+        """Return the SHA-256 of each file of `names`, and of each below a folder of `names`, by its name here."""
+        found = {}
+        for name in names:
+            path = self.path / name
+            _put_back(path)
+            for file in [path] if path.is_file() else sorted(path.rglob("*")):
+                if file.is_file():
+                    with file.open("rb") as stream:
+                        found[file.relative_to(self.path).as_posix()] = digest_of(stream)
+        return found
 
     def delete(self, name: str) -> None:
         """Delete the file or the folder `name`, if there is one."""

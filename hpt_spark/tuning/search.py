@@ -68,8 +68,8 @@ def run_search(
 
     Notes
     -----
-    A fit gets one thread with joblib, ``spark.task.cpus`` with Spark; the refit, which runs alone
-    on the driver, gets what the estimator takes by itself.
+    A fit gets one thread with joblib, ``spark.task.cpus`` with Spark, and so does a refit on an executor. A
+    refit on the driver, which runs alone there, gets what the estimator takes by itself.
     """
     estimator = checked_estimator(settings)
     if settings.strategy in HALVING:
@@ -90,6 +90,7 @@ def run_search(
             sc=session.sparkContext,
             journal=journal,
             max_time=settings.max_time,
+            refit_on=settings.refit_on,
             **search_arguments(settings),
         )
         search.journal_lock = lock

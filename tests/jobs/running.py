@@ -75,7 +75,8 @@ def run_here(name: str, *argv: str | Path, spark: Any = None) -> tuple[int, str,
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(session, "_kept", [spark] if spark is not None else [])
         try:
-            code = run_job(module.main, module.__doc__, getattr(module, "options", None), list(map(str, argv)))
+            options, more_options = (getattr(module, name, None) for name in ("options", "more_options"))
+            code = run_job(module.main, module.__doc__, options, list(map(str, argv)), more_options)
         finally:
             signal.signal(signal.SIGTERM, before)
             logging.getLogger("hpt_spark").setLevel(level)

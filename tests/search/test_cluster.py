@@ -21,6 +21,7 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import HptSparkError
+from hpt_spark.search.execution import refit_job
 from hpt_spark.spark.session import spark_session
 from tests.search import misbehaving, searching, standalone
 from tests.search.misbehaving import Misbehaving, fits_marked
@@ -236,3 +237,60 @@ def test_scores_are_the_same_wherever_the_search_runs(cluster, tmp_path, where, 
         assert list(found) == list(theirs)
         for name, values in theirs.items():
             np.testing.assert_array_equal(found[name], values, err_msg=name)
+
+
+class Large(Misbehaving):
+    """Misbehaving with a model of some megabytes."""
+
+    def fit(self, X, y):
+        self.values_ = np.random.default_rng(self.number).normal(size=500_000)
+        return super().fit(X, y)
+
+
+def refitted(context, marks, how="fits"):
+    grid = {"number": [3], "how": [how], "marks": [str(marks)]}
+    return GridSearchCV(Large(), grid, cv=2, sc=context).fit(X, y).best_estimator_
+
+
+@pytest.fixture
+def fetches(monkeypatch):
+    """Let a model come in many jobs; what is in `fetches` is called before the job of its number."""
+    before: dict[int, object] = {}
+    jobs: list[int] = []
+    original = refit_job._Model._run
+
+    def counted(self, part):
+        before.pop(len(jobs), lambda: None)()
+        jobs.append(1)
+        return original(self, part)
+
+    monkeypatch.setattr(refit_job._Model, "_run", counted)
+    monkeypatch.setattr(refit_job, "BYTES_PER_JOB", 400_000)
+    return before, jobs
+
+
+def test_a_model_comes_back_from_another_node(cluster, context, marks, fetches):
+    before = bytes_in_use(context)
+    model = refitted(context, marks)
+    np.testing.assert_array_equal(model.values_, np.random.default_rng(3).normal(size=500_000))
+    assert len(fetches[1]) > 10
+    assert_nothing_is_left(cluster, context, before)
+    assert not [path for number in range(2) for path in cluster.node(number).rglob("*.model")]
+
+
+@pytest.mark.parametrize("how", ["executor-once", "worker-once"])
+def test_a_refit_that_loses_what_it_runs_in_is_done_again(context, marks, how, fetches):
+    model = refitted(context, marks, how)
+    np.testing.assert_array_equal(model.predict(X), Misbehaving(3).fit(X, y).predict(X))
+
+
+def test_an_executor_that_is_lost_while_its_model_is_fetched(cluster, context, marks, fetches):
+    def lose():
+        for process in cluster.processes("executor"):
+            standalone.kill(process)
+
+    fetches[0][5] = lose
+    model = refitted(context, marks)
+    np.testing.assert_array_equal(model.values_, np.random.default_rng(3).normal(size=500_000))
+    refits = [path for path in marks.iterdir() if path.name.split("-")[1] == str(len(y))]
+    assert len(refits) > 1, "the model had to be trained again"

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 import hpt_spark
 
 NAMES = ["GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"]
-OURS = ["sc", "journal", "max_time"]
+OURS = {"sc": None, "journal": None, "max_time": None, "refit_on": "executor"}
 
 
 def parameters(search_class):
@@ -25,7 +25,7 @@ def test_a_constructor_is_the_installed_scikit_learns_with_our_arguments_behind(
     plain = [(one.name, one.kind, str(one.default)) for one in ours[: -len(OURS)]]
     assert plain == [(one.name, one.kind, str(one.default)) for one in theirs]
     assert [(one.name, one.kind, one.default) for one in ours[-len(OURS) :]] == [
-        (name, inspect.Parameter.KEYWORD_ONLY, None) for name in OURS
+        (name, inspect.Parameter.KEYWORD_ONLY, default) for name, default in OURS.items()
     ]
 
 

@@ -302,6 +302,30 @@ def test_spark_submit_is_known_by_its_gateway(monkeypatch):
     assert started_by_spark_submit()
 
 
+def test_in_cluster_mode_spark_is_started_whether_a_job_needs_it_or_not(spark, monkeypatch):
+    started = []
+
+    @contextlib.contextmanager
+    def starting(job, settings):
+        started.append(job)
+        yield spark
+
+    monkeypatch.setattr(session, "spark_session", starting)
+    system, mode = spark.sparkContext._jvm.java.lang.System, "spark.submit.deployMode"
+    before = system.getProperty(mode)
+    try:
+        for gateway, value in ((None, "cluster"), ("1", "client"), ("1", "cluster")):
+            monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+            if gateway is not None:
+                monkeypatch.setenv("PYSPARK_GATEWAY_PORT", gateway)
+            system.setProperty(mode, value)
+            with session.spark_if_needed(f"{gateway} {value}", SparkSection(), "data/tables"):
+                pass
+    finally:
+        system.clearProperty(mode) if before is None else system.setProperty(mode, before)
+    assert started == ["1 cluster"]
+
+
 WITHOUT_MEMORY = """
 import sys
 sys.path.insert(0, sys.argv[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import random
@@ -25,6 +26,22 @@ def write(folder: Folder, name: str, text: str) -> None:
 def read(folder: Folder, name: str) -> str:
     with folder.reading(name) as path:
         return path.read_text()
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_digests_are_of_the_contents_of_files_and_of_all_files_below_folders(place):
+    place.fill("run", one="1", two="2" * 3_000_000)
+    place.fill("run/design", a="3")
+    place.fill("run/design/deep", b="")
+    folder = place.open()
+    expected = {"one": digest("1"), "design/a": digest("3"), "design/deep/b": digest("")}
+    assert folder.digests("one", "design", "none") == expected
+    assert folder.digests("two") == {"two": digest("2" * 3_000_000)}
+    assert folder.digests() == {}
+    assert place.open("nowhere").digests("one") == {}
 
 
 # --- one file

@@ -17,9 +17,10 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ class FitProcess:
         left = list(groups)
         try:
             while left:
-                self._ask((shared, files, left))
+                self._ask(partial(run_groups, shared, files, list(left)), files)
                 while left:
                     answer = self._answer()
                     yield left.pop(0), answer
@@ -92,17 +93,39 @@ class FitProcess:
             if left:
                 self._end()  # its answers are waited for no longer
 
+    def call(self, work: Callable[[], Iterator[Any]], files: Sequence[str], imports: DriverImports) -> bytes | Death:
+        """Let the child do `work`, and return the pickled value that it yields, or how it killed the process.
+
+        Parameters
+        ----------
+        work : callable
+            Yields one value.
+        files : sequence of str
+            What it reads.
+        imports : DriverImports
+        """
+        self._suit(imports)
+        is_answered = False
+        try:
+            self._ask(work, files)
+            answer = self._answer()
+            is_answered = True
+            return answer
+        finally:
+            if not is_answered:
+                self._end()
+
     def _suit(self, imports: DriverImports) -> None:
         """Let the child import what the driver does; Spark changes this worker's own path, too (``addPyFile``)."""
         if (imports, sys.path) != self._imports:
             self._end()
             self._imports = (imports, list(sys.path))
 
-    def _ask(self, request: tuple[Any, ...]) -> None:
+    def _ask(self, work: Callable[[], Iterator[Any]], files: Sequence[str]) -> None:
         if self._process is None or not self._process.is_alive():
             self._start()
         with suppress(BrokenPipeError):  # the answer is its death
-            self._to_child.send_bytes(cloudpickle.dumps(request))
+            self._to_child.send_bytes(cloudpickle.dumps((work, files)))
 
     def _answer(self) -> bytes | Death:
         """Wait for the child's next answer or its end."""
@@ -159,11 +182,11 @@ def _serve(
     while True:
         _wait_for_request(requests, files)
         try:
-            shared, files, groups = cloudpickle.loads(requests.recv_bytes())
+            work, files = cloudpickle.loads(requests.recv_bytes())
         except EOFError:
             return
         try:
-            for result in run_groups(shared, files, groups):
+            for result in work():
                 answers.send_bytes(_pickled(result))
         except Exception as error:  # not of a fit: the data cannot be loaded, say
             answers.send_bytes(ERROR + f"{type(error).__name__}: {error}".encode())

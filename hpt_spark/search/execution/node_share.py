@@ -58,10 +58,18 @@ class SharedObject:
         """In how many pieces its file is sent to other nodes."""
         return -(-sum(self.places[-1]) // PIECE_BYTES)
 
-    def load(self, path: str | None = None) -> Any:
-        """Return the object with its arrays mapped, read-only, from `path` (by default `self.path`)."""
+    def load(self, path: str | None = None, writable: bool = False) -> Any:
+        """Return the object with its arrays mapped from `path` (by default `self.path`).
+
+        Parameters
+        ----------
+        path : str, optional
+        writable : bool
+            Whether the arrays may be written to: what is written is this process's own. Else they are read-only.
+        """
+        access = mmap.ACCESS_COPY if writable else mmap.ACCESS_READ
         with open(path or self.path, "rb") as file:
-            mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            mapped = memoryview(mmap.mmap(file.fileno(), 0, access=access))
         pickled, *arrays = (mapped[offset : offset + length] for offset, length in self.places)
         return pickle.loads(pickled, buffers=arrays)
 

@@ -133,9 +133,12 @@ class SparkJob(InheritableThread):
     def _run_job(self) -> None:
         try:
             self._spark_context.setJobGroup(self._group, "hpt_spark: fits", interruptOnCancel=True)
-            self._spark_context.parallelize(self._tasks, max(1, len(self._tasks))).foreachPartition(self._work)
+            self._work_on_spark()
         except Exception as error:
             self.error = error
+
+    def _work_on_spark(self) -> None:
+        self._spark_context.parallelize(self._tasks, max(1, len(self._tasks))).foreachPartition(self._work)
 
     def cancel(self) -> bool:
         """Stop the job if it still runs, and wait for its end; return whether it still ran."""

@@ -6,9 +6,9 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -31,6 +31,7 @@ from hpt_spark.search.execution.node_share import (
     read_in_pieces,
     share,
 )
+from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.task_stream import Arrived, ArrivingResults, Tasks, TaskStream
@@ -45,6 +46,8 @@ ATTEMPTS_AMONG_OTHERS = 2
 # A task that only tidies up waits so long for the other slots to get one of their own.
 SECONDS_TO_SPREAD = 0.2
 SECONDS_TO_TIDY_UP = 20.0
+
+Pieces = Sequence["list[Broadcast[_Piece]]"]  # of each part of what is shared
 
 
 class SparkRunner:
@@ -97,7 +100,7 @@ class SparkRunner:
         return memory_limit(str(self._context.master), self._conf)
 
     @contextmanager
-    def shared(self, evaluation: Evaluation) -> Iterator[SharedEvaluation]:
+    def shared(self, evaluation: Evaluation | Refit) -> Iterator[SharedEvaluation]:
         """Write an evaluation where workers map it, for the time of a ``with``; its data stay for the next one."""
         data = evaluation.data
         if self._data is None or not self._data[0].is_made_of_the_same(data):
@@ -109,6 +112,13 @@ class SparkRunner:
             yield SharedEvaluation(self._data[1], rest)
         finally:
             self._take_back(rest)
+
+    @contextmanager
+    def shipped(self, refit: Refit) -> Iterator[Shipped]:
+        """Give what a task needs to do `refit` on any node, for the time of a ``with``."""
+        with self.shared(refit) as shared:
+            pieces = [self._pieces_of(part) for part in shared.parts]
+            yield Shipped(self._context, self._conf, self._folder, self._is_local, shared, pieces, self._imports)
 
     def _take_back(self, shared: SharedObject) -> None:
         """Delete the driver's file, and give back what was sent; workers keep what they have built of it."""
@@ -203,13 +213,40 @@ class SparkRunner:
         return self._pieces.get(shared.token, [])
 
 
+@dataclass(frozen=True)
+class Shipped:
+    """Something that tasks are to do, and what is needed to have it done.
+
+    Parameters
+    ----------
+    context : SparkContext
+    conf : mapping of str to str
+        Spark's settings.
+    folder : Path
+        The driver's own, for the time of the search.
+    is_local : bool
+        Whether the workers run on the driver's machine.
+    shared : SharedEvaluation
+    pieces : sequence of list of Broadcast
+    imports : DriverImports
+    """
+
+    context: SparkContext
+    conf: Mapping[str, str]
+    folder: Path
+    is_local: bool
+    shared: SharedEvaluation
+    pieces: Pieces
+    imports: DriverImports
+
+
 class _RunTask:
     """What a task does, as a class, so that only these fields are shipped."""
 
     def __init__(
         self,
         shared: SharedEvaluation,
-        pieces: Sequence[list[Broadcast[_Piece]]],
+        pieces: Pieces,
         results: Accumulator[list[Arrived]],
         alone: bool,
         imports: DriverImports,
@@ -230,7 +267,8 @@ class _RunTask:
                 self._results.add([(group, Death("its executor was lost twice")) for group in groups])
             else:
                 try:
-                    results = list(_fit_process.run(self._shared, self._locate(), groups, self._imports))
+                    files = locate(self._shared, self._pieces)
+                    results = list(fit_process.run(self._shared, files, groups, self._imports))
                 except HptSparkError:
                     if self._has_ended():
                         return
@@ -242,13 +280,11 @@ class _RunTask:
         """Return whether the driver has taken its files back: a task may begin just when its job is cancelled."""
         return not any(self._pieces) and not all(os.path.exists(part.path) for part in self._shared.parts)
 
-    def _locate(self) -> list[str]:
-        """Return the files of both parts on this node, after fetching what is not there."""
-        folder = _folder_of_this_node()
-        return [
-            path_on_this_node(part, partial(_fetch, pieces), folder)
-            for part, pieces in zip(self._shared.parts, self._pieces)
-        ]
+
+def locate(shared: SharedEvaluation, pieces: Pieces) -> list[str]:
+    """Return the files of both parts on this node, after fetching what is not there."""
+    folder = folder_of_this_node()
+    return [path_on_this_node(part, partial(_fetch, sent), folder) for part, sent in zip(shared.parts, pieces)]
 
 
 def _fetch(pieces: Iterable[Broadcast[_Piece]]) -> None:
@@ -273,10 +309,10 @@ class _Piece:
 
 
 def _put_in_place(shared: SharedObject, number: int, content: bytes) -> None:
-    put_in_place(shared, number, content, _folder_of_this_node())
+    put_in_place(shared, number, content, folder_of_this_node())
 
 
-_fit_process = FitProcess()
+fit_process = FitProcess()
 
 
 class _TidyUp:
@@ -287,12 +323,12 @@ class _TidyUp:
 
     def __call__(self, _: Iterable[int]) -> None:
         for pattern in self._files:
-            for file in _folder_of_this_node().glob(pattern):
+            for file in folder_of_this_node().glob(pattern):
                 file.unlink(missing_ok=True)
         time.sleep(SECONDS_TO_SPREAD)
 
 
-def _folder_of_this_node() -> Path:
+def folder_of_this_node() -> Path:
     """Return a folder that is gone when the application ends.
 
     The executors of a node have it in common on YARN and on a standalone cluster.

@@ -103,7 +103,7 @@ class WorkerCache:
         if self._evaluation is None or self._tokens[1] != token:
             self._evaluation = replace(shared.evaluation.load(files[1]), data=self._data)
             self.fits_one_by_one = False
-            _hold_to_threads(self._evaluation.threads)
+            hold_to_threads(self._evaluation.threads)
         self._tokens = (data_token, token)
         return self._evaluation
 
@@ -143,7 +143,7 @@ class WorkerCache:
         return self._rows
 
 
-def _hold_to_threads(threads: int | None) -> None:
+def hold_to_threads(threads: int | None) -> None:
     """Let the native libraries that are loaded use `threads` threads where Spark does not say so itself.
 
     It sets OMP_NUM_THREADS for its workers, but up to 3.3 not with a local master.

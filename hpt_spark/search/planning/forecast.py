@@ -79,7 +79,7 @@ class Forecast:
         later = " (more as executors come)" if self.planned_slots > self.slots else ""
         return (
             f"{self.fits} fits in {self.trainings} trainings, {self.slots} at a time{later}{time}; "
-            f"about {_as_size(self.executor_bytes)} of Python memory per executor ({workers} on it)"
+            f"about {as_size(self.executor_bytes)} of Python memory per executor ({workers} on it)"
         )
 
     def warning(self, limit: MemoryLimit | None) -> str | None:
@@ -87,8 +87,8 @@ class Forecast:
         if limit is None or self.executor_bytes <= limit.available:
             return None
         return (
-            f"The fits of an executor may need {_as_size(self.executor_bytes)} of memory outside the JVM, and "
-            f"{_as_size(limit.available)} are there for it: {limit.remedy}."
+            f"The fits of an executor may need {as_size(self.executor_bytes)} of memory outside the JVM, and "
+            f"{as_size(limit.available)} are there for it: {limit.remedy}."
         )
 
 
@@ -196,7 +196,15 @@ def _number(params: Mapping[str, Any], name: str, default: float) -> float:
     return float(value) if isinstance(value, (int, float)) and value > 0 else default
 
 
-def _as_size(size: float) -> str:
+def data_bytes(evaluation: Evaluation) -> int:
+    """Return the size of the arrays that the workers of a node have in common."""
+    X, folds = evaluation.X, evaluation.folds
+    arrays = [X.data, X.indices, X.indptr] if sparse.issparse(X) else [X]
+    return sum(int(getattr(array, "nbytes", 0)) for array in (*arrays, evaluation.y, folds.rows, folds.ends))
+
+
+def as_size(size: float) -> str:
+    """Return a size for people."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 

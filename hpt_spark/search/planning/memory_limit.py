@@ -39,12 +39,12 @@ def memory_limit(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:
     return None
 
 
-def in_bytes(size: str) -> int:
-    """Return a size as Spark writes it, such as ``2g`` or ``512`` (mebibytes), in bytes."""
+def in_bytes(size: str, unit: str = "m") -> int:
+    """Return a size as Spark writes it, such as ``2g`` or ``512`` (of `unit`, mebibytes), in bytes."""
     match = re.fullmatch(r"\s*(\d+)\s*([bkmgt]?)b?\s*", size.lower())
     if not match:
         raise ValueError(f"{size} is not a size")
-    return int(match.group(1)) * UNITS[match.group(2) or "m"]
+    return int(match.group(1)) * UNITS[match.group(2) or unit]
 
 
 def _overhead(master: str, conf: Mapping[str, str]) -> int:

@@ -122,7 +122,7 @@ def test_the_pieces_are_fetched_once_per_node(tmp_path):
 
 
 def test_a_broadcast_piece_goes_into_the_node_s_file_as_it_is_unpickled(tmp_path, monkeypatch):
-    monkeypatch.setattr(spark_runner, "_folder_of_this_node", lambda: tmp_path)
+    monkeypatch.setattr(spark_runner, "folder_of_this_node", lambda: tmp_path)
     shared, contents = sent()
     for number, content in enumerate(contents):
         piece = pickle.dumps(spark_runner._Piece(shared, number, content), 5)

@@ -1,0 +1,123 @@
+"""What is recorded of the steps of a pipeline: the digests of all that each has depended on, and of what it has made.
+
+A step that would find the same again is passed over. The record of `ingest` lies with the tables, which runs
+may have in common, the others in the run directory; each is written whole.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hpt_spark.data.ingest import PIPELINE
+from hpt_spark.matrix.design import write_json
+from hpt_spark.storage import Folder
+
+_log = logging.getLogger(__name__)
+
+CHANGES = {
+    "release": "hpt_spark itself has changed",
+    "settings": "the settings have changed",
+    "inputs": "the inputs have changed",
+    "outputs": "the outputs are not those that were made",
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a step has depended on, and what it has made.
+
+    Parameters
+    ----------
+    release : str
+        Of this package.
+    settings : mapping
+        Those that concern the step.
+    inputs, outputs : mapping of str to str
+        The digest of each file.
+    """
+
+    release: str
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+    def changed(self, now: Record) -> str:
+        """Return which part has changed first, going by what is there `now`; empty if none has."""
+        return next((part for part in CHANGES if getattr(self, part) != getattr(now, part)), "")
+
+    def why_to_run(self, now: Record) -> str:
+        """Return why the step has to run, going by what is there `now`; empty if it has not."""
+        part = self.changed(now)
+        if not part:
+            return ""
+        before, after = getattr(self, part), getattr(now, part)
+        what = f"{before}, now {after}" if part == "release" else ", ".join(_differing(before, after))
+        return f"{CHANGES[part]}: {what}"
+
+
+class Records:
+    """The records in one folder.
+
+    Parameters
+    ----------
+    folder : Folder
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    def of(self, step: str) -> Record | None:
+        """Return the record of a step, if there is one."""
+        try:
+            return Record(**self._read()["steps"][step])
+        except (KeyError, TypeError):
+            return None
+
+    def keep(self, step: str, record: Record) -> None:
+        """Record a step."""
+        kept = self._read()
+        steps = kept.get("steps")
+        self._write({**kept, "steps": {**(steps if isinstance(steps, dict) else {}), step: asdict(record)}})
+
+    def forget(self, steps: tuple[str, ...], **more: Any) -> None:
+        """Remove the records of `steps`, and note `more`."""
+        kept = self._read()
+        found = kept.get("steps")
+        left = {name: one for name, one in found.items() if name not in steps} if isinstance(found, dict) else {}
+        if kept or more:
+            self._write({**kept, "steps": left, **more})
+
+    def note(self, **more: Any) -> None:
+        """Note something beside the steps; None takes a note away."""
+        kept = {**self._read(), **more}
+        self._write({name: value for name, value in kept.items() if value is not None})
+
+    def noted(self, name: str) -> Any:
+        """Return what is noted under `name`, or None."""
+        return self._read().get(name)
+
+    def _read(self) -> dict[str, Any]:
+        if not self._folder.exists(PIPELINE):
+            return {}
+        try:
+            with self._folder.reading(PIPELINE) as path:
+                found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            _log.warning("%s is damaged: all steps count as not done", self._folder.location(PIPELINE))
+            return {}
+        return found
+
+    def _write(self, value: Mapping[str, Any]) -> None:
+        with self._folder.atomic_write(PIPELINE) as path:
+            write_json(path, value)
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    names = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
+    return [*names[:3], f"and {len(names) - 3} more"] if len(names) > 4 else names

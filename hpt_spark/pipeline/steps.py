@@ -1,0 +1,121 @@
+"""The steps of a pipeline: which settings concern each, which files it reads, and which it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hpt_spark import __version__
+from hpt_spark.artifacts.json_values import json_safe
+from hpt_spark.artifacts.plan import searched_settings
+from hpt_spark.artifacts.run_directory import DESIGN, MANIFEST, REPORT, RESULTS, SUBMISSION, RunDirectory
+from hpt_spark.config.layers import Config
+from hpt_spark.data import ingest
+from hpt_spark.data.schemas import TABLES
+from hpt_spark.data.sources.base import find_files, is_read_by_hadoop, open_source
+from hpt_spark.pipeline.records import Record, Records
+from hpt_spark.storage import is_local, open_folder
+from hpt_spark.storage.folder import digest_of
+
+STEPS = ("ingest", "build_features", "tune", "predict", "report")
+SEARCHED = tuple(name for name in (*RESULTS, MANIFEST) if name not in (REPORT, SUBMISSION))
+
+
+def needs_spark(step: str, config: Config) -> bool:
+    """Return whether a step runs on Spark."""
+    return step == "build_features" or (step == "tune" and config.search.backend == "spark")
+
+
+def reaches_hadoop(config: Config) -> bool:
+    """Return whether anything lies where only the JVM of Spark can reach it."""
+    source = config.source
+    return is_read_by_hadoop(source.uri, source.via) or not all(map(is_local, (config.tables.uri, config.run.dir)))
+
+
+def settings_of(step: str, config: Config) -> dict[str, Any]:
+    """Return the settings that concern what a step makes."""
+    if step == "ingest":
+        return {"source.max_bad_rows": config.source.max_bad_rows}
+    if step == "build_features":
+        return {f"features.{name}": value for name, value in config.features.model_dump().items()}
+    if step == "tune":
+        return {f"search.{name}": value for name, value in json_safe(searched_settings(config.search)).items()}
+    return {}
+
+
+class Steps:
+    """The steps on what lies in the places that a configuration names.
+
+    Parameters
+    ----------
+    config : Config
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._run = RunDirectory(config.run.dir)
+        self._tables = open_folder(config.tables.uri)
+        self._digests: dict[str, dict[str, str]] = {}
+
+    def records(self, step: str) -> Records:
+        """Return where a step is recorded."""
+        return Records(self._tables if step == "ingest" else self._run.folder)
+
+    def now(self, step: str) -> Record:
+        """Return what a step would find now: each file is read, whatever its time and size."""
+        return Record(__version__, settings_of(step, self._config), self.inputs(step), self._outputs(step))
+
+    def has_run(self, step: str) -> None:
+        """Forget the digests of what a step has replaced."""
+        self._digests.pop(step, None)
+        if step == "tune":  # which removes what was made of an earlier model
+            for later in ("predict", "report"):
+                self._digests.pop(later, None)
+
+    def is_complete(self, step: str) -> bool:
+        """Return whether a step has made all that it can: a search may have run out of time."""
+        return step != "tune" or not self._run.finished_manifest().get("partial", False)
+
+    def remove_changed(self, recorded: Record, now: Record) -> None:
+        """Remove the results of a search that are not as they were made; `tune` makes them again from its journal."""
+        with self._run.locked():
+            for name, digest in now.outputs.items():
+                if recorded.outputs.get(name) != digest:
+                    self._run.folder.delete(name)
+
+    def inputs(self, step: str) -> dict[str, str]:
+        """Return the digests of the files that a step reads."""
+        if step == "ingest":
+            return self._kept("source", self._of_the_source)
+        if step == "build_features":
+            return self._outputs("ingest")
+        if step == "tune":
+            return self._outputs("build_features")
+        if step == "predict":
+            return {**self._outputs("build_features"), **self._outputs("tune")}
+        return self._outputs("tune")
+
+    def _outputs(self, step: str) -> dict[str, str]:
+        if step == "ingest":
+            return self._kept(step, lambda: self._tables.digests(*TABLES, ingest.MANIFEST))
+        files = {
+            "build_features": (DESIGN,),
+            "tune": SEARCHED,
+            "predict": (SUBMISSION,),
+            "report": (REPORT,),
+        }[step]
+        return self._kept(step, lambda: self._run.folder.digests(*files))
+
+    def _kept(self, name: str, digests: Callable[[], dict[str, str]]) -> dict[str, str]:
+        if name not in self._digests:
+            self._digests[name] = digests()
+        return self._digests[name]
+
+    def _of_the_source(self) -> dict[str, str]:
+        wanted = self._config.source
+        source = open_source(wanted.uri, wanted.via, credential=wanted.credential, downloads=wanted.downloads)
+        digests = {}
+        for file in source.fetch(find_files(source)).values():
+            with file.open() as stream:
+                digests[file.name] = digest_of(stream)
+        return digests

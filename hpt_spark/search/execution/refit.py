@@ -1,0 +1,151 @@
+"""The refit of the best candidate in a process of an executor, from the rows to the model's file."""
+
+from __future__ import annotations
+
+import io
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import cloudpickle
+import sklearn
+
+from hpt_spark.errors import InputError
+from hpt_spark.search.dataset import Dataset
+from hpt_spark.search.execution import worker
+from hpt_spark.search.execution.worker import SharedEvaluation
+from hpt_spark.search.planning.threads import thread_caps
+
+WAY_OUT = 'refit_on="driver" (search.refit_on: driver) trains it in the driver\'s own process'
+
+
+@dataclass(frozen=True)
+class Refit:
+    """The training of the best candidate on all rows.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted, with the best parameters.
+    data : Dataset
+    sklearn_config, warning_filters : mapping, list
+        The driver's settings of scikit-learn and of warnings.
+    threads : int
+        What it may use where it would use all cores of its machine.
+    """
+
+    estimator: Any
+    data: Dataset
+    sklearn_config: Mapping[str, Any]
+    warning_filters: list[Any]
+    threads: int
+
+    @contextmanager
+    def settings(self) -> Iterator[list[warnings.WarningMessage]]:
+        """Let the driver's settings hold in this process; give the list of the warnings that they let through."""
+        with sklearn.config_context(**self.sklearn_config), warnings.catch_warnings(record=True) as warned:
+            warnings.filters = self.warning_filters
+            yield warned
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """How a refit ended: with a model in a file, or with an error.
+
+    Parameters
+    ----------
+    error : bytes or None
+        The pickled exception.
+    traceback : str
+        Where it was raised.
+    printed : str
+    warned : list of (message, category, file, line)
+    """
+
+    error: bytes | None = None
+    traceback: str = ""
+    printed: str = ""
+    warned: list[tuple[Any, type[Warning], str, int]] = field(default_factory=list)
+
+
+def refit_into_file(shared: SharedEvaluation, files: Sequence[str], target: str) -> Iterator[Refitted]:
+    """Train the model of a `Refit` and write it to the file `target`; what the process of the fits does.
+
+    Parameters
+    ----------
+    shared : SharedEvaluation
+        Of the data, and of the `Refit` without them.
+    files : sequence of str
+        The files of its parts on this node.
+    target : str
+    """
+    worker.forget()  # the rows of a fold and its matrices are needed no more
+    refit: Refit = shared.evaluation.load(files[1])
+    worker.hold_to_threads(refit.threads)
+    printed = io.StringIO()
+    error, raised_at = None, ""
+    with refit.settings() as warned:
+        try:
+            # As on the driver, a fit may write into what it is given.
+            data: Dataset = shared.data.load(files[0], writable=True)
+            with redirect_stdout(printed):
+                fitted = _fitted(refit, data)
+            _write(fitted, target)
+        except Exception as found:
+            error, raised_at = _pickled_error(found), traceback.format_exc()
+    told = [(one.message, one.category, one.filename, one.lineno) for one in warned]
+    yield Refitted(error, raised_at, printed.getvalue(), [one for one in told if _can_travel(one)])
+
+
+def fit(estimator: Any, data: Dataset) -> Any:
+    """Fit as scikit-learn's refit does."""
+    if data.y is None:
+        return estimator.fit(data.X, **data.fit_params)
+    return estimator.fit(data.X, data.y, **data.fit_params)
+
+
+def _fitted(refit: Refit, data: Dataset) -> Any:
+    """Return the fitted estimator, with the numbers of threads that the user gave."""
+    estimator = refit.estimator
+    caps, given = thread_caps(estimator, refit.threads), estimator.get_params(deep=True)
+    if caps:
+        estimator.set_params(**caps)
+    fit(estimator, data)
+    with suppress(Exception):  # some refuse it once they are fitted
+        estimator.set_params(**{name: given[name] for name in caps if name in given})
+    return estimator
+
+
+def _write(fitted: Any, target: str) -> None:
+    with open(target, "wb") as file:
+        try:
+            cloudpickle.dump(fitted, file)
+        except Exception as error:
+            raise cannot_travel(fitted, error) from error
+
+
+def cannot_travel(fitted: Any, error: Exception) -> InputError:
+    """Return what to say of a fitted estimator that cannot be pickled, or read again."""
+    name = fitted if isinstance(fitted, str) else type(fitted).__name__
+    reason = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".")
+    return InputError(
+        f"the refitted {name} cannot travel from its executor to the driver, because it cannot be pickled "
+        f"({reason}); {WAY_OUT}."
+    )
+
+
+def _pickled_error(error: Exception) -> bytes:
+    if _can_travel(error):
+        return bytes(cloudpickle.dumps(error))
+    return bytes(cloudpickle.dumps(RuntimeError(f"{type(error).__name__}: {error}")))
+
+
+def _can_travel(value: Any) -> bool:
+    try:
+        cloudpickle.loads(cloudpickle.dumps(value))
+    except Exception:
+        return False
+    return True

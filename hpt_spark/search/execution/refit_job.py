@@ -1,0 +1,228 @@
+"""The refit as a task of a Spark job, and the way of its model back to the driver.
+
+The task's process writes the model into a file, whose pieces Spark keeps on the executor's disk. The
+driver fetches them by jobs that each return as much as `spark.driver.maxResultSize` easily allows, into
+a file of its own: neither side holds the pickled model in memory, however large it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import cloudpickle
+from pyspark import RDD, SparkContext, StorageLevel
+
+from hpt_spark.errors import HptSparkError
+from hpt_spark.search.execution import spark_runner
+from hpt_spark.search.execution.driver_imports import DriverImports
+from hpt_spark.search.execution.fit_process import Death
+from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, cannot_travel, refit_into_file
+from hpt_spark.search.execution.spark_job import SparkJob, WorkerDiedError
+from hpt_spark.search.execution.spark_runner import Pieces, Shipped, SparkRunner
+from hpt_spark.search.execution.worker import SharedEvaluation
+from hpt_spark.search.failures import advice
+from hpt_spark.search.planning.memory_limit import in_bytes
+from hpt_spark.streams import show
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 2  # of a refit that kills its process, and of one whose executor is lost while the model is fetched
+PIECE_BYTES = 4 << 20
+BYTES_PER_JOB = 64 << 20  # of the driver's memory
+MAX_RESULT_SIZE = "1g"  # Spark's own default
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+def refit_on_executor(runner: SparkRunner, refit: Refit) -> Any:
+    """Return the fitted estimator of `refit`.
+
+    Raises
+    ------
+    HptSparkError
+        When it has killed its process twice, or cannot travel.
+    Exception
+        What `fit` has raised.
+    """
+    with runner.shipped(refit) as shipped:
+        for attempt in range(1, ATTEMPTS + 1):
+            reason = ""
+            try:
+                with _Model(shipped) as model:
+                    ended = model.ended()
+                    if isinstance(ended, Refitted):
+                        return _outcome(ended, model, shipped.folder, type(refit.estimator).__name__)
+                    reason = ended.reason
+            except WorkerDiedError as error:  # which ends the job of a local master
+                reason = str(error)
+            except _LostError:
+                reason = "the executor that had trained the model was lost"
+            if attempt < ATTEMPTS:
+                log.warning("the refit: %s; it is tried again", reason)
+    raise HptSparkError(
+        f"the refit of {type(refit.estimator).__name__} killed its Python worker, also when it was tried again "
+        f"({reason}). {advice(reason)} With a journal, the same search goes on from its fits; {WAY_OUT}."
+    )
+
+
+def _outcome(ended: Refitted, model: _Model, folder: Path, name: str) -> Any:
+    """Return the model that has arrived in `folder`, after what its fit has said; raise its error."""
+    file = folder / f"{model.token}.model"
+    try:
+        if ended.error is None:
+            with file.open("wb") as arriving:
+                model.fetch(arriving)
+        show(ended.printed)
+        for message, category, place, line in ended.warned:
+            warnings.warn_explicit(message, category, place, line)
+        if ended.error is not None:
+            raise cloudpickle.loads(ended.error) from _RaisedThereError(ended.traceback)
+        with file.open("rb") as arrived:
+            try:
+                return cloudpickle.load(arrived)
+            except Exception as error:
+                raise cannot_travel(name, error) from error
+    finally:
+        file.unlink(missing_ok=True)
+
+
+class _RaisedThereError(Exception):
+    """Where on an executor an error was raised: its traceback there."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
+class _LostError(Exception):
+    """The model was trained anew while it was fetched, because the executor that had it is gone."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A piece of a model's file; the first has none of it and tells how the refit ended.
+
+    Parameters
+    ----------
+    training : str
+        Of which training the model is: a lost executor's is done again.
+    content : Refitted, Death or bytes
+    """
+
+    training: str
+    content: Any
+
+
+class _Model:
+    """The model of a refit, in pieces on the disk of the executor that trains it when it is first asked for.
+
+    Parameters
+    ----------
+    shipped : Shipped
+        Of the refit.
+    """
+
+    def __init__(self, shipped: Shipped) -> None:
+        self._shipped = shipped
+        self.token = uuid.uuid4().hex
+        limit = _bytes_per_job(shipped.conf)
+        piece_bytes = min(PIECE_BYTES, limit)
+        self._pieces_per_job = limit // piece_bytes
+        task = _RefitTask(shipped.shared, shipped.pieces, piece_bytes, shipped.imports)
+        self._pieces: RDD[_Piece] = shipped.context.parallelize([self.token], 1).mapPartitions(task)
+        self._training = ""
+
+    def __enter__(self) -> _Model:
+        self._pieces.persist(StorageLevel.DISK_ONLY)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(Exception):  # of several kinds, where Spark was stopped
+            self._pieces.unpersist()
+
+    def ended(self) -> Refitted | Death:
+        """Train the model, and return how that ended."""
+        (first,) = self._run(partial(_between, start=0, stop=1))
+        self._training = first.training
+        ended: Refitted | Death = first.content
+        return ended
+
+    def fetch(self, file: BinaryIO) -> None:
+        """Write the model to `file`."""
+        start = 1
+        while True:
+            pieces = self._run(partial(_between, start=start, stop=start + self._pieces_per_job))
+            for piece in pieces:
+                if piece.training != self._training:
+                    raise _LostError
+                file.write(piece.content)
+            if len(pieces) < self._pieces_per_job:
+                return
+            start += self._pieces_per_job
+
+    def _run(self, part: Callable[[Iterable[_Piece]], Iterator[_Piece]]) -> list[_Piece]:
+        job = _CollectingJob(self._shipped.context, self._pieces.mapPartitions(part))
+        job.start()
+        try:
+            while job.is_alive():
+                job.join(SECONDS_BETWEEN_LOOKS)  # Ctrl-C is answered in between
+        finally:
+            job.cancel()
+        failure = job.failure(self._shipped.is_local)
+        if failure is not None:
+            raise failure
+        return job.collected
+
+
+def _between(pieces: Iterable[_Piece], start: int, stop: int) -> Iterator[_Piece]:
+    return islice(pieces, start, stop)
+
+
+def _bytes_per_job(conf: Mapping[str, str]) -> int:
+    """Return how much of a model one job brings to the driver."""
+    most = in_bytes(conf.get("spark.driver.maxResultSize", MAX_RESULT_SIZE), unit="b")
+    return max(1, min(BYTES_PER_JOB, most // 4)) if most else BYTES_PER_JOB
+
+
+class _CollectingJob(SparkJob):
+    """A Spark job that brings the elements of an RDD to the driver."""
+
+    def __init__(self, context: SparkContext, rdd: RDD[Any]) -> None:
+        super().__init__(context, (), lambda _: None)
+        self._rdd = rdd
+        self.collected: list[Any] = []
+
+    def _work_on_spark(self) -> None:
+        self.collected = self._rdd.collect()
+
+
+class _RefitTask:
+    """What the task does, as a class, so that only these fields are shipped."""
+
+    def __init__(self, shared: SharedEvaluation, pieces: Pieces, piece_bytes: int, imports: DriverImports) -> None:
+        self._shared = shared
+        self._pieces = pieces
+        self._piece_bytes = piece_bytes
+        self._imports = imports
+
+    def __call__(self, _: Iterable[str]) -> Iterator[_Piece]:
+        training = uuid.uuid4().hex
+        target = spark_runner.folder_of_this_node() / f"{training}.model"
+        try:
+            files = spark_runner.locate(self._shared, self._pieces)
+            work = partial(refit_into_file, self._shared, files, str(target))
+            answer = spark_runner.fit_process.call(work, files, self._imports)
+            yield _Piece(training, answer if isinstance(answer, Death) else cloudpickle.loads(answer))
+            if target.exists():
+                with target.open("rb") as file:
+                    while content := file.read(self._piece_bytes):
+                        yield _Piece(training, content)
+        finally:
+            target.unlink(missing_ok=True)

@@ -1,0 +1,188 @@
+"""The Spark properties with which a search fits executors of a given size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from hpt_spark.errors import InputError
+from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.execution.node_share import PIECE_BYTES
+from hpt_spark.search.fit_groups import group_fits
+from hpt_spark.search.planning.forecast import WORKER_BYTES, Forecast, as_size, data_bytes, forecast
+from hpt_spark.search.planning.memory_limit import MIN_OVERHEAD
+from hpt_spark.search.sklearn_compat import num_samples
+
+# The JVM of an executor passes the data on in pieces and trains nothing.
+HEAP_BYTES = 1 << 30
+JVM_BYTES = 256 << 20  # of a JVM outside of its heap: classes, threads, network buffers
+MARGIN = 1.25  # the forecast is an estimate
+STEP_BYTES = 128 << 20  # to which memory is rounded up
+COPIES_ON_THE_DRIVER = 3  # the design, what is shipped of it, and its predictions
+
+Property = tuple[str, str, str]  # its name, its value, and why it has that
+
+
+@dataclass(frozen=True)
+class Executors:
+    """What a cluster gives a search.
+
+    Parameters
+    ----------
+    number, cores : int
+        So many executors, each with so many cores.
+    memory : int
+        Bytes of one, all in all.
+    """
+
+    number: int
+    cores: int
+    memory: int
+
+    def __str__(self) -> str:
+        return f"{self.number} executors of {self.cores} cores and {in_mebibytes(self.memory)}"
+
+
+@dataclass(frozen=True)
+class ClusterPlan:
+    """How a search runs on a cluster.
+
+    Parameters
+    ----------
+    executors : Executors
+    threads : int
+        Of a fit.
+    forecast : Forecast
+    executor_bytes, driver_bytes : int
+        What an executor and the driver need outside of the heap of their JVM, with a margin.
+    refits_on_driver : bool
+    """
+
+    executors: Executors
+    threads: int
+    forecast: Forecast
+    executor_bytes: int
+    driver_bytes: int
+    refits_on_driver: bool
+
+    def properties(self) -> Iterator[Property]:
+        """Yield the properties of Spark."""
+        at_once, needed = self.forecast.slots_per_executor, as_size(self.executor_bytes)
+        yield from size_of(self.executors)
+        yield (
+            "spark.executor.memoryOverhead",
+            in_mebibytes(_rounded(max(MIN_OVERHEAD, self.executor_bytes))),
+            f"an executor needs about {needed} outside of its heap, a margin included; YARN kills what takes more",
+        )
+        reason = (
+            f"{_counted(at_once, 'training')} at a time on an executor, each with {_counted(self.threads, 'thread')}"
+        )
+        yield "spark.task.cpus", str(self.threads), reason
+        yield from without_allocation()
+        yield "spark.driver.memory", in_mebibytes(HEAP_BYTES), "the driver's JVM schedules, and holds no data"
+        yield (
+            "spark.driver.memoryOverhead",
+            in_mebibytes(_rounded(max(MIN_OVERHEAD, self.driver_bytes))),
+            "the driver's Python process holds the design" + " and trains the best candidate" * self.refits_on_driver,
+        )
+
+
+def size_of(executors: Executors) -> Iterator[Property]:
+    """Yield the properties that say how many executors there are, and how large."""
+    yield "spark.executor.instances", str(executors.number), "as --executors says"
+    yield "spark.executor.cores", str(executors.cores), "as --cores says"
+    yield (
+        "spark.executor.memory",
+        in_mebibytes(HEAP_BYTES),
+        "the JVM's heap; trainings run outside of it, so that it stays small",
+    )
+
+
+def without_allocation() -> Iterator[Property]:
+    """Yield what keeps the executors."""
+    yield (
+        "spark.dynamicAllocation.enabled",
+        "false",
+        "an executor that is given back takes its copy of the data and of a fold's matrices along, and fits would wait "
+        "for new ones",
+    )
+
+
+def plan_cluster(evaluation: Evaluation, executors: Executors, conf: Mapping[str, str], refit_on: str) -> ClusterPlan:
+    """Return how the fits of `evaluation` run on `executors`.
+
+    A fit gets the fewest threads with which the trainings that run at a time fit an executor's memory, and more
+    where there are more cores than trainings. `conf` may say how many (``spark.task.cpus``).
+
+    Raises
+    ------
+    InputError
+        When the memory is too small for one training at a time.
+    """
+    given = int(conf.get("spark.task.cpus", 0))
+    if given > executors.cores:
+        raise InputError(f"spark.task.cpus={given} is more than --cores {executors.cores}: no task would start.")
+    plans = [_plan(evaluation, executors, threads, refit_on) for threads in _choices(executors.cores, given)]
+    fitting = [plan for plan in plans if _needed(plan) <= executors.memory]
+    if not fitting:
+        least = min(plans, key=_needed)
+        trainings = _counted(least.forecast.slots_per_executor, "training")
+        raise InputError(
+            f"{executors} are too small for the search: with {trainings} at a time on each, "
+            f"{in_mebibytes(HEAP_BYTES)} for the JVM's heap and {as_size(least.executor_bytes)} outside of it are "
+            f"needed; give --memory {in_mebibytes(_needed(least))} or more"
+            + (", or raise spark.task.cpus." if given and given < executors.cores else ".")
+        )
+    chosen = fitting[0]
+    for plan in fitting[1:]:
+        if executors.number * plan.forecast.slots_per_executor >= plan.forecast.trainings:
+            chosen = plan
+    return chosen
+
+
+def _choices(cores: int, given: int) -> list[int]:
+    """Return the numbers of threads to choose from: of several that leave the same slots, the one that idles least."""
+    if given:
+        return [given]
+    return sorted({cores // slots for slots in range(1, cores + 1)})
+
+
+def _plan(evaluation: Evaluation, executors: Executors, threads: int, refit_on: str) -> ClusterPlan:
+    evaluation = replace(evaluation, threads=threads)
+    groups = group_fits(evaluation, evaluation.fits)
+    shared = data_bytes(evaluation)
+    per_executor = executors.cores // threads
+    slots = per_executor * executors.number
+
+    def at_once(number: int) -> Forecast:
+        return forecast(
+            evaluation, groups, shared, slots, number, planned_slots=slots, arriving_bytes=min(PIECE_BYTES, shared)
+        )
+
+    of_the_fits = at_once(per_executor)
+    all_rows = num_samples(evaluation.X) / max(1, evaluation.training_rows)
+    of_the_refit = (at_once(1).executor_bytes - shared - WORKER_BYTES) * all_rows + shared + WORKER_BYTES
+    on_executor = max(of_the_fits.executor_bytes, of_the_refit if refit_on == "executor" else 0)
+    on_driver = max(
+        WORKER_BYTES + COPIES_ON_THE_DRIVER * shared,
+        WORKER_BYTES + shared + of_the_refit if refit_on == "driver" else 0,
+    )
+    executor_bytes, driver_bytes = (JVM_BYTES + int(MARGIN * size) for size in (on_executor, on_driver))
+    return ClusterPlan(executors, threads, of_the_fits, executor_bytes, driver_bytes, refit_on == "driver")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"one {what}" if number == 1 else f"{number} {what}s"
+
+
+def _needed(plan: ClusterPlan) -> int:
+    return HEAP_BYTES + _rounded(max(MIN_OVERHEAD, plan.executor_bytes))
+
+
+def _rounded(size: float) -> int:
+    return -int(-size // STEP_BYTES) * STEP_BYTES
+
+
+def in_mebibytes(size: int) -> str:
+    """Return a size as Spark's settings have it."""
+    return f"{size >> 30}g" if size % (1 << 30) == 0 else f"{size >> 20}m"

@@ -1,0 +1,62 @@
+"""What can be said of a search before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from sklearn import model_selection
+from sklearn.base import is_classifier
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
+from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
+
+from hpt_spark.config.sections import DRAWING, HALVING, SearchSection
+from hpt_spark.errors import HptSparkError
+from hpt_spark.search.evaluation import Evaluation, evaluation_of
+from hpt_spark.search.folds import Folds
+from hpt_spark.search.sklearn_compat import replace_parallel
+from hpt_spark.tuning.search import checked_estimator
+from hpt_spark.tuning.strategies import CLASS_NAMES, check_resources, search_arguments
+
+
+class _FoundError(Exception):
+    """The search has laid out its first fits."""
+
+
+def first_evaluation(settings: SearchSection, X: Any, y: Any) -> Evaluation:
+    """Return all fits of a search, of halving those of its first rung, on all rows, as the last one's; none runs."""
+    estimator = checked_estimator(settings)
+    if settings.strategy in HALVING:
+        check_resources(settings, estimator, y)
+    found: list[Evaluation] = []
+
+    class Looking(getattr(model_selection, CLASS_NAMES[settings.strategy])):  # type: ignore[misc]
+        def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
+            def keep(delayed_fits: Any) -> None:
+                evaluation, _ = evaluation_of(delayed_fits)
+                if evaluation is not None:
+                    found.append(evaluation)
+                raise _FoundError
+
+            replace_parallel(evaluate_candidates, keep)
+            more = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
+            super()._run_search(evaluate_candidates, **more)
+
+    with suppress(_FoundError):
+        Looking(estimator, **search_arguments(settings)).fit(X, y)
+    if not found:
+        raise HptSparkError("the search has no fit.")
+    if settings.strategy in HALVING and settings.resource == "n_samples":
+        folds = check_cv(settings.cv, y, classifier=is_classifier(estimator)).split(X, y)
+        return replace(found[0], folds=Folds.of(folds, len(y)))
+    return found[0]
+
+
+def number_of_fits(settings: SearchSection) -> int:
+    """Return how many fits a search has, of halving those of its first rung, going by the settings alone."""
+    if settings.strategy in DRAWING:
+        drawn = search_arguments(settings)["param_distributions"]
+        return settings.cv * len(ParameterSampler(drawn, settings.n_iter, random_state=0))
+    return settings.cv * len(ParameterGrid(settings.grids))
