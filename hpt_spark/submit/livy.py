@@ -21,6 +21,7 @@ from hpt_spark.submit.submission import UPLOAD, Submission
 
 ENDS = ("success", "dead", "killed", "error")
 LINES_SHOWN = 50
+LONGEST_SHOWN = 200
 SECONDS_BETWEEN_WORDS = 60.0
 ALL = "?from=0&size=1000000"  # Livy's own size is 100
 # Livy takes these from its own configuration and refuses them in a batch.
@@ -103,7 +104,7 @@ def _post(server: LivyServer, body: dict[str, Any], numbers: list[int]) -> None:
     """Start a batch and put its number into `numbers`; never start a second one because an answer was lost."""
     before = {batch["id"] for batch in _batches(server)}
     try:
-        server.post("/batches", body, lambda answer: numbers.append(int(answer["id"])))
+        server.post("/batches", body, lambda batch: numbers.append(_number_of(batch)))
     except RefusedError as error:
         raise _refused(error.reason) from None
     except LostAnswerError as error:
@@ -116,6 +117,13 @@ def _post(server: LivyServer, body: dict[str, Any], numbers: list[int]) -> None:
                 f"{error}; whether the job was started is unknown, so that it is not sent again: {found}. Look at "
                 f"{server.url}/batches before you submit it once more."
             ) from None
+
+
+def _number_of(batch: Any) -> int:
+    try:
+        return int(batch["id"])
+    except (KeyError, TypeError, ValueError):
+        raise LostAnswerError(f"Livy answers {str(batch)[:LONGEST_SHOWN]!r}, which names no batch") from None
 
 
 def _batches(server: LivyServer) -> list[dict[str, Any]]:

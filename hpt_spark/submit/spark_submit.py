@@ -22,7 +22,7 @@ from hpt_spark.submit.submission import PYTHON, Submission
 
 SECONDS_TO_END = 30.0
 # Spark's own lacks Azure's account keys; what it matches is not shown on Spark's pages and in its event log.
-REDACTED = r"(?i)secret|passw|token|sas|credential|connection_?string|(access|account|storage)[._]?key"
+REDACTED = r"(?i)secret|passw|token|[.]sas[.]|credential|connection_?string|(access|account|storage)[._]?key"
 SHOWN_FOR_SECRETS = "FILE-OF-SUBMIT.SECRETS"
 
 
@@ -43,6 +43,11 @@ def command_of(submission: Submission, config: Config, properties_file: str | No
         raise ConfigError(
             f"submit.deploy_mode=cluster: Spark cannot run a Python driver on spark.master={master} itself; use "
             "submit.deploy_mode=client there, or spark.master=yarn."
+        )
+    if submission.archives and master is not None and master.startswith("local"):
+        raise ConfigError(
+            f"submit.environment={config.submit.environment}: with spark.master={master} there is no container to "
+            "unpack it; unpack it yourself and let PYSPARK_PYTHON name its bin/python."
         )
     home = spark_home()
     words = [str(home / "bin" / "spark-submit") if home else "spark-submit"]

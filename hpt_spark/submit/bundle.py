@@ -1,0 +1,130 @@
+"""The bundle: what a cluster needs of this package, as files that can be uploaded.
+
+usage: python -m hpt_spark.submit.bundle --out dist --constraints constraints/spark4.txt [--environment venv-pack]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from hpt_spark.cli import run_job
+from hpt_spark.errors import InputError, JobEndedError, MissingDependencyError
+from hpt_spark.storage import Folder, open_folder
+from hpt_spark.submit.submission import ZIP
+
+PACKAGES = ("hpt_spark", "hpt_spark_jobs", "hpt_spark_conf")
+ENVIRONMENT = "env.tar.gz"
+EXTRAS = ("azure",)
+CPU, GPU = "xgboost-cpu", "xgboost"
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest of a zip: the same files make the same bytes
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add what the bundle is made of."""
+    parser.add_argument("--out", default="dist", help="the folder of the bundle (default: dist)")
+    parser.add_argument("--constraints", required=True, help="its releases, one NAME==RELEASE a line")
+    parser.add_argument(
+        "--environment",
+        choices=("venv-pack", "none"),
+        default="none",
+        help=f"pack an environment of this Python as {ENVIRONMENT}; every node needs this Python at the same path",
+    )
+    parser.add_argument(
+        "--xgboost",
+        choices=(CPU, GPU),
+        default=CPU,
+        help="without or with what a GPU needs (default: without)",
+    )
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Make the bundle and print its files with their sizes."""
+    requirements, constraints = requirements_of(arguments.xgboost), constraints_of(arguments)
+    folder = open_folder(arguments.out)
+    pack_code(folder)
+    for name, lines in (("requirements.txt", requirements), ("constraints.txt", constraints)):
+        with folder.atomic_write(name) as path:
+            path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    if arguments.environment == "venv-pack":
+        pack_environment(folder, Path(arguments.out))
+    for file in sorted(path for path in Path(arguments.out).rglob("*") if path.is_file()):
+        print(f"{file.stat().st_size / 1e6:10.2f} MB  {file}")
+
+
+def pack_code(folder: Folder) -> None:
+    """Write the zip of the packages, and the jobs beside it."""
+    with folder.atomic_write(ZIP) as path, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for package in PACKAGES:
+            for name, file in _files_of(package):
+                info = zipfile.ZipInfo(f"{package}/{name}", EPOCH)
+                info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+                archive.writestr(info, file.read_bytes())
+    with folder.atomic_dir("jobs") as jobs:
+        for name, file in _files_of("hpt_spark_jobs"):
+            if name != "__init__.py":
+                (jobs / name).write_bytes(file.read_bytes())
+
+
+def _files_of(package: str) -> Iterator[tuple[str, Path]]:
+    """Yield the files of an installed package: modules, and data where a wheel has them, too."""
+    spec = find_spec(package)
+    (root,) = map(Path, (spec and spec.submodule_search_locations) or [])
+    is_flat = package != "hpt_spark"  # the folders in conf/ are for people, not for the package
+    for file in sorted(root.glob("*") if is_flat else root.rglob("*")):
+        if file.suffix in (".py", ".yaml", ".properties", ".typed"):
+            yield file.relative_to(root).as_posix(), file
+
+
+def requirements_of(xgboost: str) -> list[str]:
+    """Return what this package requires, with the wanted build of XGBoost and without PySpark, which a cluster has."""
+    found = []
+    for line in importlib.metadata.requires("hpt-spark") or []:
+        requirement, _, marker = (part.strip() for part in line.partition(";"))
+        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", marker)
+        if extra is None or extra[1] in EXTRAS:
+            found.append(re.sub(r"^xgboost\b", xgboost, requirement))
+    return found
+
+
+def constraints_of(arguments: argparse.Namespace) -> list[str]:
+    """Return the lines of the constraints file, with the wanted build of XGBoost."""
+    try:
+        lines = Path(arguments.constraints).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(f"--constraints {arguments.constraints} cannot be read ({error.strerror}).") from None
+    return [re.sub(r"^xgboost\b", arguments.xgboost, line) for line in lines]
+
+
+def pack_environment(folder: Folder, bundle: Path) -> None:
+    """Install what the bundle requires into a new environment of this Python and pack it."""
+    if not find_spec("venv_pack"):
+        raise MissingDependencyError("venv-pack is not installed: pip install venv-pack==0.2.0")
+    with tempfile.TemporaryDirectory(prefix="hpt-spark-") as temporary:
+        environment = Path(temporary) / "env"
+        _run("making the environment", sys.executable, "-m", "venv", environment)
+        listed = ("-r", bundle / "requirements.txt", "-c", bundle / "constraints.txt")
+        pip = (environment / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check")
+        _run("installing the packages", *pip, "install", "--only-binary", ":all:", *listed)
+        _run("removing pip", *pip, "uninstall", "--yes", "pip", "setuptools")
+        with folder.atomic_write(ENVIRONMENT) as path:
+            pack = (sys.executable, "-m", "venv_pack", "--quiet", "--force", "--format", "tar.gz")
+            _run("packing the environment", *pack, "--prefix", environment, "--output", path)
+
+
+def _run(doing: str, *command: object) -> None:
+    answer = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
+    if answer.returncode != 0:
+        raise JobEndedError(f"{doing} failed with exit code {answer.returncode}; above it says why.")
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(main, __doc__, options))
