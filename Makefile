@@ -46,7 +46,7 @@ XGBOOST ?= xgboost-cpu
 .PHONY: bundle
 bundle: setup ## Make dist/ for clusters: a zip, the jobs, a Python environment (for HDInsight: conf/hdinsight/README.md)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check venv-pack==0.2.0
-	$(BIN)/python -m hpt_spark.submit.bundle --out dist --constraints $(BUNDLE_CONSTRAINTS) --environment $(BUNDLE_ENVIRONMENT) --xgboost $(XGBOOST)
+	$(BIN)/hpt-spark bundle --out dist --constraints $(BUNDLE_CONSTRAINTS) --environment $(BUNDLE_ENVIRONMENT) --xgboost $(XGBOOST)
 
 .PHONY: test
 test: java ## Run the tests

@@ -23,7 +23,7 @@ from hpt_spark.signals import unwind_on_signals
 from hpt_spark.spark.surroundings import check_arguments
 from hpt_spark.streams import make_streams_safe, say_what_was_lost
 
-JOBS = ("generate", "upload", "ingest", "build_features", "tune", "predict", "report", "submit")
+JOBS = ("generate", "upload", "ingest", "build_features", "tune", "predict", "report", "bundle", "submit")
 JOBS_PACKAGE = "hpt_spark_jobs"
 
 Options = Callable[[argparse.ArgumentParser], None]

@@ -1,11 +1,7 @@
-"""The bundle: what a cluster needs of this package, as files that can be uploaded.
-
-usage: python -m hpt_spark.submit.bundle --out dist --constraints constraints/spark4.txt [--environment venv-pack]
-"""
+"""The bundle: what a cluster needs of this package, as files that can be uploaded."""
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import re
 import subprocess
@@ -16,9 +12,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from hpt_spark.cli import run_job
 from hpt_spark.errors import InputError, JobEndedError, MissingDependencyError
-from hpt_spark.storage import Folder, open_folder
+from hpt_spark.storage import Folder, local_path, open_folder
 from hpt_spark.submit.submission import ZIP
 
 PACKAGES = ("hpt_spark", "hpt_spark_jobs", "hpt_spark_conf")
@@ -28,36 +23,28 @@ CPU, GPU = "xgboost-cpu", "xgboost"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest of a zip: the same files make the same bytes
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    """Add what the bundle is made of."""
-    parser.add_argument("--out", default="dist", help="the folder of the bundle (default: dist)")
-    parser.add_argument("--constraints", required=True, help="its releases, one NAME==RELEASE a line")
-    parser.add_argument(
-        "--environment",
-        choices=("venv-pack", "none"),
-        default="none",
-        help=f"pack an environment of this Python as {ENVIRONMENT}; every node needs this Python at the same path",
-    )
-    parser.add_argument(
-        "--xgboost",
-        choices=(CPU, GPU),
-        default=CPU,
-        help="without or with what a GPU needs (default: without)",
-    )
+def make_bundle(out: str, constraints: str, environment: str, xgboost: str) -> list[Path]:
+    """Make the bundle in the local folder `out` and return its files.
 
-
-def main(arguments: argparse.Namespace) -> None:
-    """Make the bundle and print its files with their sizes."""
-    requirements, constraints = requirements_of(arguments.xgboost), constraints_of(arguments)
-    folder = open_folder(arguments.out)
+    Parameters
+    ----------
+    out : str
+    constraints : str
+        A file with the releases of the environment.
+    environment : {"venv-pack", "none"}
+        Whether an environment is packed, too.
+    xgboost : {"xgboost-cpu", "xgboost"}
+        The build of XGBoost.
+    """
+    lists = {"requirements.txt": requirements_of(xgboost), "constraints.txt": constraints_of(constraints, xgboost)}
+    folder = open_folder(local_path(out))
     pack_code(folder)
-    for name, lines in (("requirements.txt", requirements), ("constraints.txt", constraints)):
+    for name, lines in lists.items():
         with folder.atomic_write(name) as path:
             path.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    if arguments.environment == "venv-pack":
-        pack_environment(folder, Path(arguments.out))
-    for file in sorted(path for path in Path(arguments.out).rglob("*") if path.is_file()):
-        print(f"{file.stat().st_size / 1e6:10.2f} MB  {file}")
+    if environment == "venv-pack":
+        pack_environment(folder, Path(out))
+    return sorted(path for path in Path(out).rglob("*") if path.is_file())
 
 
 def pack_code(folder: Folder) -> None:
@@ -95,13 +82,13 @@ def requirements_of(xgboost: str) -> list[str]:
     return found
 
 
-def constraints_of(arguments: argparse.Namespace) -> list[str]:
+def constraints_of(file: str, xgboost: str) -> list[str]:
     """Return the lines of the constraints file, with the wanted build of XGBoost."""
     try:
-        lines = Path(arguments.constraints).read_text(encoding="utf-8").splitlines()
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise InputError(f"--constraints {arguments.constraints} cannot be read ({error.strerror}).") from None
-    return [re.sub(r"^xgboost\b", arguments.xgboost, line) for line in lines]
+        raise InputError(f"--constraints {file} cannot be read ({error.strerror}).") from None
+    return [re.sub(r"^xgboost\b", xgboost, line) for line in lines]
 
 
 def pack_environment(folder: Folder, bundle: Path) -> None:
@@ -124,7 +111,3 @@ def _run(doing: str, *command: object) -> None:
     answer = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
     if answer.returncode != 0:
         raise JobEndedError(f"{doing} failed with exit code {answer.returncode}; above it says why.")
-
-
-if __name__ == "__main__":
-    sys.exit(run_job(main, __doc__, options))

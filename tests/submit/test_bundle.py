@@ -13,8 +13,8 @@ import pytest
 
 from hpt_spark.cli import JOBS, run_job
 from hpt_spark.storage import open_folder
-from hpt_spark.submit import bundle
 from hpt_spark.submit.bundle import ZIP, pack_code, requirements_of
+from jobs import bundle
 
 ROOT = Path(__file__).parent.parent.parent
 CONSTRAINTS = ROOT / "constraints" / "spark4.txt"
@@ -82,7 +82,7 @@ def test_each_file_is_printed_with_its_size(tmp_path, capsys):
     assert made("--out", str(tmp_path / "dist"), "--constraints", str(CONSTRAINTS)) == 0
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
     files = [path for path in sorted((tmp_path / "dist").rglob("*")) if path.is_file()]
-    assert printed == [[f"{file.stat().st_size / 1e6:.2f}", "MB", str(file)] for file in files]
+    assert printed == [[f"{file.stat().st_size / 1e6:.3f}", "MB", str(file)] for file in files]
     assert "xgboost-cpu==3" in (tmp_path / "dist" / "constraints.txt").read_text()
 
 
