@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpt_spark.cli import run_job
@@ -99,6 +99,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_a_value_survives_a_command_line_of_yarn(value):
     text = _for_a_command_line(value)
@@ -109,6 +110,7 @@ def test_a_value_survives_a_command_line_of_yarn(value):
     assert "}}" not in text
 
 
+@settings(max_examples=25, deadline=None)  # each resolves a configuration three times
 @given(
     st.fixed_dictionaries(
         {},
