@@ -86,7 +86,7 @@ class SubmitSection(Section):
             fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         except ValueError:
             fits = False
-        if not fits or parts.query or parts.fragment or re.search(r"\s", url):
+        if not fits or parts.query or parts.fragment or not re.fullmatch("[!-~]+", url):
             raise ValueError("must be http://HOST:PORT or https://CLUSTER.azurehdinsight.net/livy")
         if "@" in parts.netloc:
             raise ValueError(

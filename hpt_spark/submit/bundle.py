@@ -105,6 +105,7 @@ def pack_environment(folder: Folder, bundle: Path) -> None:
         with folder.atomic_write(ENVIRONMENT) as path:
             pack = (sys.executable, "-m", "venv_pack", "--quiet", "--force", "--format", "tar.gz")
             _run("packing the environment", *pack, "--prefix", environment, "--output", path)
+            path.chmod(0o644)  # venv-pack's own is for this user alone
 
 
 def _run(doing: str, *command: object) -> None:

@@ -66,7 +66,7 @@ class LivyServer:
         self.url = url
         self._patience = patience
         self._has_answered = False
-        self._headers = {"Content-Type": "application/json", "X-Requested-By": user or "hpt-spark"}
+        self._headers = {"Content-Type": "application/json", "X-Requested-By": "hpt-spark"}
         if user is not None and password is not None:
             if url.startswith("http://") and not _is_loopback(url):
                 raise InputError(

@@ -195,13 +195,20 @@ def test_a_real_search_from_the_bundle_gives_what_tune_gives(tmp_path):
     (tmp_path / "c.yaml").write_text(
         "search: {cv: 2, param_grid: {n_estimators: [2, 4], max_depth: [2]}}\n"
         "spark: {master: 'local[2]', conf: {spark.ui.enabled: false, spark.driver.memory: 600m}}\n"
+        "submit: {name: of the night}\n"
     )
     for run in ("here", "submitted"):
         RunDirectory(str(tmp_path / run)).save_design(a_design())
     conf = ("--conf", tmp_path / "c.yaml")
     done(BIN / "hpt-spark", "tune", *conf, "--set", f"run.dir={tmp_path}/here")
     out = ("--set", f"run.dir={tmp_path}/submitted", "--set", f"submit.bundle={tmp_path}/dist")
-    done(BIN / "hpt-spark", "submit", "tune", *conf, *out)
+    (tmp_path / "events").mkdir()
+    events = ("spark.eventLog.enabled=true", f"spark.eventLog.dir={tmp_path}/events", "spark.eventLog.compress=false")
+    events = [word for event in events for word in ("--set", f"spark.conf.{event}")]
+    done(BIN / "hpt-spark", "submit", "tune", *conf, *out, *events)
+    assert '"App Name":"of the night"' in "".join(
+        path.read_text() for path in (tmp_path / "events").rglob("*") if path.is_file()
+    )
     assert split_scores(tmp_path / "submitted") == split_scores(tmp_path / "here")
 
 
