@@ -69,7 +69,7 @@ def test_every_request_is_signed_and_says_by_whom_it_is(livy, submitted, signed_
     assert (code, out) == (0, f"hpt-spark tune: batch 7 of Livy at {livy.url} ended as success\n")
     signature = "Basic " + base64.b64encode(f"admin:{SECRET}".encode()).decode()
     assert {(one.headers["Authorization"], one.headers["X-Requested-By"]) for one in livy.asked} == {
-        (signature, "admin")
+        (signature, "hpt-spark")
     }
     assert {one.headers["Content-Type"] for one in livy.asked} == {"application/json"}
     (post,) = livy.of("POST")
