@@ -108,14 +108,20 @@ def _post(server: LivyServer, body: dict[str, Any], numbers: list[int]) -> None:
     except RefusedError as error:
         raise _refused(error.reason) from None
     except LostAnswerError as error:
-        new = [batch for batch in _batches(server) if batch["id"] not in before]
+        _log.warning("%s: looks whether the batch was started", error)
+        unknown = f"{error}; whether the job was started is unknown, so that it is not sent again"
+        try:
+            new = [batch for batch in _batches(server) if batch["id"] not in before]
+        except HptSparkError as second:
+            raise LivyError(
+                f"{unknown}. Look at {server.url}/batches before you submit it once more. {second}"
+            ) from None
         numbers += [int(batch["id"]) for batch in new if batch.get("name") == body["name"]]
         if not numbers:
             listed = ", ".join(str(batch["id"]) for batch in new)
             found = f"since then batch {listed} is new, which may be it" if new else "no new batch is listed"
             raise LivyError(
-                f"{error}; whether the job was started is unknown, so that it is not sent again: {found}. Look at "
-                f"{server.url}/batches before you submit it once more."
+                f"{unknown}: {found}. Look at {server.url}/batches before you submit it once more."
             ) from None
 
 

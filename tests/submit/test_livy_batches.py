@@ -213,6 +213,13 @@ def test_a_post_is_never_doubled(livy, submitted, fault, was_taken):
     assert "whether the job was started is unknown, so that it is not sent again" in last(err)
 
 
+def test_a_lost_answer_is_told_though_livy_has_gone(livy, submitted):
+    livy.faults |= {"POST": [hanging_up], "GET": [None, *[answering(502)] * 1000]}
+    code, _, err = submitted("submit.livy_patience=0.1")
+    assert (code, len(livy.of("POST"))) == (1, 1)
+    assert "whether the job was started is unknown" in last(err)
+
+
 def test_patience_ends_and_says_that_the_batch_may_be_running(livy, submitted):
     livy.faults["GET"] = [None, *[answering(502, "bad gateway")] * 1000]
     code, _, err = submitted("submit.livy_patience=0.1")
