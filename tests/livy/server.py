@@ -65,7 +65,7 @@ def running_livy(home: Path, allowed: Path) -> Iterator[str]:
         The only folder of this machine whose files a batch may name.
     """
     assert list(JARS.glob("livy-server-*.jar")), "they are fetched by `make test-livy`"
-    for folder in ("conf", "spark/bin"):
+    for folder in ("conf", "logs", "spark/bin"):
         (home / folder).mkdir(parents=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
