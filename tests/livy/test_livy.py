@@ -27,12 +27,13 @@ from tests.livy.server import running_livy
 
 pytestmark = [pytest.mark.livy, pytest.mark.timeout(600)]
 GRID = {"n_estimators": [2, 4], "max_depth": [2]}
+# As a job of ours, it waits for Spark: in a local master, a Python that asks Spark for nothing outlives the kill of Java.
 SLEEPING = """import sys, time
 from pathlib import Path
 from pyspark.sql import SparkSession
-SparkSession.builder.getOrCreate()
+context = SparkSession.builder.getOrCreate().sparkContext
 Path(sys.argv[0] + ".runs").touch()
-time.sleep(300)
+context.parallelize([0], 1).foreach(lambda _: time.sleep(300))
 """
 
 
