@@ -27,7 +27,7 @@ from tests.livy.server import running_livy
 
 pytestmark = [pytest.mark.livy, pytest.mark.timeout(600)]
 GRID = {"n_estimators": [2, 4], "max_depth": [2]}
-# As a job of ours, it waits for Spark: in a local master, a Python that asks Spark for nothing outlives the kill of Java.
+# It waits for Spark, as our jobs do: a Python that asks Spark for nothing outlives the kill of a local Java.
 SLEEPING = """import sys, time
 from pathlib import Path
 from pyspark.sql import SparkSession
