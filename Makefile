@@ -12,7 +12,7 @@ BIN_NEWEST := .venv-newest/bin
 # For two processes of pytest, each with a Spark of its own: make test SIDE_BY_SIDE='-n 2 --dist loadfile'
 SIDE_BY_SIDE ?=
 # A target's -m takes the place of that of `pytest` alone, which runs the quick tests (pyproject.toml).
-SERVERS := not hdfs and not blob and not cluster and not yarn
+SERVERS := not hdfs and not blob and not cluster and not yarn and not livy
 SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving
 # The first one that runs: pyenv leaves a python3.10 on the PATH that only says which version to choose.
 PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do "$$python" -c '' 2>/dev/null && command -v "$$python" && break; done)
@@ -42,6 +42,15 @@ demo: setup java ## Run the main job on generated data: generate, then ingest, f
 	$(BIN)/hpt-spark generate --out data/demo/raw --scale 0.02 --seed 0
 	$(BIN)/hpt-spark pipeline --conf conf/demo.yaml --overwrite
 
+BUNDLE_ENVIRONMENT ?= venv-pack
+BUNDLE_CONSTRAINTS ?= constraints/spark4.txt
+XGBOOST ?= xgboost-cpu
+
+.PHONY: bundle
+bundle: setup ## Make dist/ for clusters: a zip, the jobs, a Python environment (for HDInsight: conf/hdinsight/README.md)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check venv-pack==0.2.0
+	$(BIN)/hpt-spark bundle --out dist --constraints $(BUNDLE_CONSTRAINTS) --environment $(BUNDLE_ENVIRONMENT) --xgboost $(XGBOOST)
+
 .PHONY: test
 test: java ## Run the quick tests, as `pytest` alone does
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
@@ -59,6 +68,11 @@ test-hdfs: java ## Run the tests on a real HDFS, fetched from Maven Central (40 
 test-yarn: java ## Run the jobs in cluster mode on a real YARN, fetched from Maven Central (50 MB)
 	$(BIN)/python -m tests.yarn
 	$(BIN)/python -m pytest -m yarn
+
+.PHONY: test-livy
+test-livy: java ## Run jobs on a real Livy 0.5, fetched from Maven Central (73 MB)
+	$(BIN)/python -m tests.livy.server
+	$(BIN)/python -m pytest -m livy
 
 .PHONY: test-slow
 test-slow: java ## Run the tests that take long, and each property on ten times as many examples
@@ -193,4 +207,4 @@ constraints: setup ## Resolve the constraints files again to the newest releases
 
 .PHONY: clean
 clean: ## Remove what the targets made
-	rm -rf .venv .venv-spark33 .venv-oldest .venv-newest .azurite .hdfs data/demo runs/demo build dist *.egg-info
+	rm -rf .venv .venv-spark33 .venv-oldest .venv-newest .azurite .hdfs .livy data/demo runs/demo build dist *.egg-info

@@ -20,7 +20,6 @@ DEV = [
     "import-linter>=2",
     "lightgbm>=4",
     "mypy>=1.10",
-    "pandas>=1.5",
     "psutil>=5.9",
     "pytest>=8",
     "pytest-timeout>=2.3",
@@ -51,6 +50,7 @@ setup(
         "isal>=1.7",
         "joblib>=1.3",
         "numpy>=1.23",
+        "pandas>=1.5",  # PySpark asks for it wherever a query goes through Arrow
         "plotly>=5.18",
         "pyarrow>=15",
         "pydantic>=2.5,<3",

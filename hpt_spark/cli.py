@@ -10,13 +10,12 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
-import importlib.util
 import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
+from importlib.resources import files
 
 from hpt_spark import __version__
 from hpt_spark.config.layers import dump_config, load_config
@@ -25,7 +24,10 @@ from hpt_spark.signals import unwind_on_signals
 from hpt_spark.spark.surroundings import check_arguments
 from hpt_spark.streams import make_streams_safe, say_what_was_lost
 
-JOBS = ("generate", "upload", "ingest", "build_features", "tune", "predict", "report", "pipeline", "plan")
+JOBS = (
+    *("generate", "upload", "ingest", "build_features", "tune", "predict", "report"),
+    *("pipeline", "plan", "bundle", "submit"),
+)
 JOBS_PACKAGE = "hpt_spark_jobs"
 
 Options = Callable[[argparse.ArgumentParser], None]
@@ -62,7 +64,7 @@ def run_job(
     """
     make_streams_safe()
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    (options or _config_options)(parser)
+    (options or config_options)(parser)
     if more_options is not None:
         more_options(parser)
     arguments = parser.parse_args(argv)
@@ -143,7 +145,8 @@ def _run_installed(job: str, argv: Sequence[str]) -> int:
     return run_job(module.main, module.__doc__, options, argv, more_options)
 
 
-def _config_options(parser: argparse.ArgumentParser) -> None:
+def config_options(parser: argparse.ArgumentParser, shown: str = "the resolved configuration") -> None:
+    """Add the options of every job that has a configuration, of which a dry run has `shown` something."""
     parser.add_argument(
         "--conf",
         metavar="FILE",
@@ -155,12 +158,11 @@ def _config_options(parser: argparse.ArgumentParser) -> None:
         "--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, e.g. --set search.cv=3"
     )
     parser.add_argument("--overwrite", action="store_true", help="the same as --set run.overwrite=true")
-    parser.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
+    parser.add_argument("--dry-run", action="store_true", help=f"print {shown} and stop")
 
 
 def _summary(job: str) -> str:
     """Return the first line of a job's docstring without importing what the job imports."""
-    package = importlib.util.find_spec(JOBS_PACKAGE)
-    folder = Path(next(iter(package.submodule_search_locations or [])) if package else "")
-    doc = ast.get_docstring(ast.parse((folder / f"{job}.py").read_text(encoding="utf-8")))
+    source = files(JOBS_PACKAGE) / f"{job}.py"  # which may lie in a zip
+    doc = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8")))
     return (doc or "").partition("\n")[0]

@@ -41,6 +41,18 @@ class SparkEndedError(HptSparkError):
     """Spark was stopped, or its job cancelled, while it was needed; the message says how to go on."""
 
 
+class JobEndedError(HptSparkError):
+    """A job that was submitted has failed; the message says where it tells why, and the exit code is its own."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class LivyError(HptSparkError):
+    """Livy cannot be reached, or its answer was lost; the message says whether a batch may be running."""
+
+
 NO_PYSPARK = "PySpark is not installed; a cluster brings its own, elsewhere run: pip install 'hpt-spark[spark]'."
 OUT_OF_MEMORY = (
     "Java, which runs Spark, has no memory left; give it more, e.g. --set spark.conf.spark.driver.memory=4g "

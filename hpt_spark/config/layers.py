@@ -29,6 +29,7 @@ from hpt_spark.config.sections import (
     TablesSection,
     UploadSection,
 )
+from hpt_spark.config.submit_section import SubmitSection
 from hpt_spark.config.yaml_text import UNFIT, EndlessError, as_yaml, read_yaml, write_yaml
 from hpt_spark.errors import ConfigError
 
@@ -69,6 +70,7 @@ class Config(Section):
     search: SearchSection = SearchSection()
     run: RunSection = RunSection()
     spark: SparkSection = SparkSection()
+    submit: SubmitSection = SubmitSection()
 
 
 def load_config(files: Sequence[str] = (), settings: Sequence[str] = ()) -> Config:
@@ -148,7 +150,8 @@ def _problem(error: Exception) -> Any:
 
 
 def _setting_as_mapping(key: str, equals: str, text: str, origin: str) -> dict[str, Any]:
-    parts = key.strip().split(".", 2) if key.strip().startswith("spark.conf.") else key.strip().split(".")
+    spark_settings = ("spark.conf.", "submit.secrets.")  # whose names have dots themselves
+    parts = key.strip().split(".", 2) if key.strip().startswith(spark_settings) else key.strip().split(".")
     if not equals or not all(parts):
         raise ConfigError(f"{origin} is not of the form key=value; write e.g. --set search.cv=3.")
     try:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 SECRET_KEY = re.compile(
     r"(?i)secret|passw|passphrase|pwd|credential|token(?![a-z_])|(account|access|storage)[._]?key|\.sas\.|connection_?string"
 )
+# Keys that look like a secret's and hold a name, a path or a switch instead.
+REFERENCE_KEY = re.compile(r"(?i)provider|\.(enabled|file|path|class|type)$|^source\.credential$|^submit\.secrets\.")
 SETTING = re.compile(r"([\w.-]+)=([^\s,;'\"]+)")  # as in Java's -Dname=value
 
 
@@ -28,6 +31,24 @@ def masked(value: Any, key: str = "") -> Any:
     if value is not None and SECRET_KEY.search(key):
         return "***"
     return mask_secrets(value) if isinstance(value, str) else value
+
+
+def secret_keys(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the dotted key of every secret in `value`, which `key` names; mappings and lists are walked."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from secret_keys(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from secret_keys(item, key)
+    else:
+        is_named_so = SECRET_KEY.search(key) and not REFERENCE_KEY.search(key) and not _is_switch(value)
+        if is_named_so or mask_secrets(str(value)) != str(value):
+            yield key
+
+
+def _is_switch(value: Any) -> bool:
+    return value is None or str(value).lower() in ("", "true", "false")
 
 
 def without_secrets(uri: str) -> str:

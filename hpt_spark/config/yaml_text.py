@@ -132,3 +132,17 @@ def as_yaml(value: Any) -> str:
         width=ONE_LINE,
     )
     return text.removesuffix("...\n").strip()
+
+
+def as_ascii_yaml(value: Any) -> str:
+    """Return `value` in one line of ASCII characters, a text in double quotes with escapes."""
+    text = yaml.dump(
+        value,
+        Dumper=_Writer,
+        sort_keys=False,
+        allow_unicode=False,
+        default_flow_style=True,
+        default_style='"' if isinstance(value, str) else None,
+        width=ONE_LINE,
+    )
+    return text.removesuffix("...\n").strip()

@@ -6,9 +6,11 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpt_spark.config.secrets import mask_secrets, masked
@@ -147,6 +149,9 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
         with hold_back_signals(), java_reads_our_file_names():
             SparkContext._ensure_initialized(conf=conf)
         # By now what spark-submit, spark-defaults.conf and PYSPARK_SUBMIT_ARGS say is known, too.
+        name = SparkConf().get("spark.app.name")
+        if started_by_spark_submit() and name and name != Path(sys.argv[0]).name:  # which is spark-submit's own choice
+            conf.set("spark.app.name", given.get("spark.app.name", name))
         master = given.get("spark.master") or SparkConf().get("spark.master") or "local"
         if master != "yarn":  # whose configuration spark-submit has looked for
             check_master(master, pyspark.__version__)

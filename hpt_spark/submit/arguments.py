@@ -1,0 +1,54 @@
+"""A resolved configuration as the ``--set`` arguments of a job that starts somewhere else.
+
+The files of ``--conf`` lie on this machine. What they say travels in the arguments, so that nothing has to be uploaded
+and every target gets the same.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from hpt_spark.config.layers import Config, load_config
+from hpt_spark.config.yaml_text import as_ascii_yaml, read_yaml
+
+# They are said to Spark itself, before the job starts.
+SAID_TO_SPARK = ("spark", "submit")
+PLAIN = re.compile(r"[A-Za-z/][\w./:@-]*", re.ASCII)
+
+
+def job_arguments(config: Config) -> list[str]:
+    """Return the arguments by which a job resolves to `config`, but for what is said to Spark itself."""
+    below, words = load_config(), []
+    for section in (name for name in Config.model_fields if name not in SAID_TO_SPARK):
+        ours, theirs = getattr(config, section), getattr(below, section)
+        for key in type(ours).model_fields:
+            value = getattr(ours, key)
+            if not _same(value, getattr(theirs, key)):
+                words += ["--set", f"{section}.{key}={_plain(value) or _for_a_command_line(value)}"]
+    return words
+
+
+def _same(one: Any, other: Any) -> bool:
+    return as_ascii_yaml(one) == as_ascii_yaml(other)  # where nan equals nan, and 1 is not true
+
+
+def _plain(value: Any) -> str | None:
+    """Return a text that needs no quotes, such as most paths."""
+    is_plain = isinstance(value, str) and PLAIN.fullmatch(value) and read_yaml(value) == value
+    return value if is_plain else None
+
+
+def _for_a_command_line(value: Any) -> str:
+    """Return `value` as YAML of ASCII characters, without two braces in a row.
+
+    YARN takes ``{{`` and ``}}`` in a container's command for marks of its own and removes them; a Java with another
+    locale loses what is not ASCII.
+    """
+    if isinstance(value, dict):
+        pairs = (f"{_for_a_command_line(name)}: {_for_a_command_line(item)}" for name, item in value.items())
+        items = ", ".join(pairs)
+        return f"{{{items} }}" if items.endswith("}") else f"{{{items}}}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_for_a_command_line, value)) + "]"
+    return as_ascii_yaml(value).replace("{{", r"{\x7b").replace("}}", r"}\x7d")

@@ -1,0 +1,142 @@
+"""What a cluster is told of a job, whoever tells it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from hpt_spark.config.layers import Config
+from hpt_spark.config.secrets import mask_secrets, secret_keys
+from hpt_spark.errors import ConfigError, InputError
+from hpt_spark.storage import is_local, local_path
+from hpt_spark.submit.arguments import job_arguments
+from hpt_spark.submit.properties import read_properties
+
+# The others read or write folders of the machine that they are started on.
+JOBS = ("pipeline", "ingest", "build_features", "tune", "predict", "report")
+ZIP = "hpt_spark.zip"
+PYTHON = "./env/bin/python"
+UPLOAD = "upload what `make bundle` made to the cluster's storage and name that folder, e.g. wasbs:///hpt_spark"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job with all that starts it; no part holds a secret.
+
+    Parameters
+    ----------
+    name : str
+    script : str
+    arguments : list of str
+    py_files, files, archives : list of str
+    conf : dict of str to str
+        Spark's settings.
+    """
+
+    name: str
+    script: str
+    arguments: list[str]
+    py_files: list[str]
+    files: list[str]
+    archives: list[str]
+    conf: dict[str, str]
+
+
+def submission_of(job: str, config: Config, extra: Sequence[str] = ()) -> Submission:
+    """Return what starts `job` with `config`.
+
+    Parameters
+    ----------
+    job : str
+    config : Config
+    extra : sequence of str
+        Further arguments of the job.
+
+    Raises
+    ------
+    ConfigError
+        When a setting holds a secret.
+    InputError
+        When a local file is missing.
+    """
+    submit = config.submit
+    conf = _conf_of_environment(submit.environment)
+    if submit.properties is not None:
+        conf |= read_properties(submit.properties)
+    conf |= {name: _as_text(value) for name, value in config.spark.conf.items()}
+    _refuse_secrets(config, conf, extra)
+    reach = _for_livy if submit.target == "livy" else _on_this_machine
+    bundle = None if submit.bundle is None else submit.bundle.rstrip("/")
+    if bundle is None and submit.target == "livy":
+        raise InputError(f"submit.bundle=null: Livy takes no file of this machine; {UPLOAD}.")
+    return Submission(
+        name=submit.name or f"hpt-spark {job}",
+        script=reach("submit.bundle", f"{bundle}/jobs/{job}.py") if bundle is not None else _installed_script(job),
+        arguments=[*job_arguments(config), *extra],
+        py_files=[
+            *([reach("submit.bundle", f"{bundle}/{ZIP}")] if bundle is not None else []),
+            *(reach("submit.py_files", path) for path in submit.py_files),
+        ],
+        files=[reach("submit.files", path) for path in submit.files],
+        archives=[f"{reach('submit.environment', submit.environment)}#env"] if submit.environment else [],
+        conf=conf,
+    )
+
+
+def _conf_of_environment(environment: str | None) -> dict[str, str]:
+    if environment is None:
+        return {}
+    return {f"spark.{of}.PYSPARK_PYTHON": PYTHON for of in ("yarn.appMasterEnv", "executorEnv")}
+
+
+def _refuse_secrets(config: Config, conf: dict[str, str], extra: Sequence[str]) -> None:
+    """Raise ConfigError when all can read a secret: in the list of processes, in Livy's log, in Spark's pages."""
+    of_spark = {name: value for name, value in conf.items() if name not in config.spark.conf}
+    found = [*secret_keys(config.model_dump()), *secret_keys(of_spark)]
+    if any(mask_secrets(word) != word for word in extra):
+        found.append("--job-arg")
+    if found:
+        raise ConfigError(
+            f"`{'`, `'.join(dict.fromkeys(found))}` would show a secret to everybody who can list processes or read "
+            "the logs; leave it out, put it into an environment variable, and name that: in submit.secrets for a "
+            "setting of Spark, in source.credential for a container. Best is a secret that the cluster keeps itself "
+            "(docs/clusters.md)."
+        )
+
+
+def _installed_script(job: str) -> str:
+    package = find_spec("hpt_spark_jobs")
+    script = Path(next(iter(package.submodule_search_locations or [])) if package else "") / f"{job}.py"
+    if not script.is_file():
+        raise InputError(
+            f"submit.bundle=null takes the jobs of the installed package, but there is no file {script}; name a "
+            "folder that `make bundle` made."
+        )
+    return str(script)
+
+
+def _on_this_machine(key: str, path: str) -> str:
+    """Return a path for spark-submit, which uploads what is local."""
+    if not is_local(path):
+        return path
+    local = local_path(path)
+    if not local.is_file():
+        remedy = "make it: make bundle" if key == "submit.bundle" else "correct the path"
+        raise InputError(f"{key}: there is no file {local}; {remedy}.")
+    if re.search("[,#]", str(local)):
+        raise InputError(f"{key}: spark-submit cannot take {local}, whose name has a comma or a #; rename it.")
+    return str(local)
+
+
+def _for_livy(key: str, path: str) -> str:
+    """Return a path for Livy, to which one without a scheme is of the cluster's default file system."""
+    if is_local(path) and not path.startswith(("/", "file:")):
+        raise InputError(f"{key}: {path} is of this machine's working folder, which Livy cannot read; {UPLOAD}.")
+    return path
+
+
+def _as_text(value: bool | int | float | str) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

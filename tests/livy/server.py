@@ -1,0 +1,109 @@
+"""A real Livy 0.5, the release of HDInsight 5.1, on this machine's Spark."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyspark
+
+ROOT = Path(__file__).parent.parent.parent
+JARS = ROOT / ".livy"
+VERSION = "0.5.0-incubating"
+SECONDS_TO_START = 120
+POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>hpt-spark</groupId><artifactId>livy</artifactId><version>1</version>
+  <dependencies>
+    <dependency><groupId>org.apache.livy</groupId><artifactId>livy-server</artifactId><version>{VERSION}</version></dependency>
+  </dependencies>
+</project>
+"""
+# Livy 0.5 knows Spark 2 and refuses later ones by what `spark-submit --version` says.
+SPARK_SUBMIT = """#!/bin/sh
+[ "$1" = --version ] && { echo "version 2.4.8" >&2; exit 0; }
+export SPARK_HOME={home} PYSPARK_PYTHON={python}
+exec {home}/bin/spark-submit "$@"
+"""
+LOG_SETTINGS = """log4j.rootCategory=INFO, console
+log4j.appender.console=org.apache.log4j.ConsoleAppender
+log4j.appender.console.layout=org.apache.log4j.PatternLayout
+log4j.appender.console.layout.ConversionPattern=%d %p %c{1}: %m%n
+"""
+
+
+def fetch() -> None:
+    """Get Livy and all that it needs from Maven Central, unless they are there."""
+    if list(JARS.glob(f"livy-server-{VERSION}.jar")):
+        return
+    if not shutil.which("mvn"):
+        sys.exit("The tests on Livy need Maven to fetch it (Debian, Ubuntu: apt install maven)")
+    JARS.mkdir(exist_ok=True)
+    (JARS / "pom.xml").write_text(POM)
+    copy = ["mvn", "--quiet", "--batch-mode", "-f", str(JARS / "pom.xml"), "dependency:copy-dependencies"]
+    subprocess.run([*copy, f"-DoutputDirectory={JARS}"], check=True)
+
+
+@contextmanager
+def running_livy(home: Path, allowed: Path) -> Iterator[str]:
+    """Start Livy, give its URL, and stop it at the end.
+
+    Parameters
+    ----------
+    home : Path
+        Where it keeps its settings and its log.
+    allowed : Path
+        The only folder of this machine whose files a batch may name.
+    """
+    assert list(JARS.glob("livy-server-*.jar")), "they are fetched by `make test-livy`"
+    for folder in ("conf", "logs", "spark/bin"):
+        (home / folder).mkdir(parents=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {
+        "livy.server.host": "127.0.0.1",
+        "livy.server.port": port,
+        "livy.spark.master": "local[1]",
+        "livy.file.local-dir-whitelist": allowed,
+    }
+    (home / "conf" / "livy.conf").write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
+    (home / "conf" / "log4j.properties").write_text(LOG_SETTINGS)
+    script = home / "spark" / "bin" / "spark-submit"
+    spark, python = shlex.quote(str(Path(pyspark.__file__).parent)), shlex.quote(sys.executable)
+    script.write_text(SPARK_SUBMIT.replace("{home}", spark).replace("{python}", python))
+    script.chmod(0o755)
+    java = Path(os.environ["JAVA_HOME"]) / "bin" / "java" if "JAVA_HOME" in os.environ else "java"
+    command = [str(java), "-Xmx256m", "-cp", f"{home / 'conf'}:{JARS}/*", "org.apache.livy.server.LivyServer"]
+    places = {"LIVY_HOME": home, "LIVY_CONF_DIR": home / "conf", "SPARK_HOME": home / "spark"}
+    environment = {**os.environ, **{name: str(place) for name, place in places.items()}, "SPARK_LOCAL_IP": "127.0.0.1"}
+    with (home / "livy.log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=home, env=environment)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + SECONDS_TO_START
+        while True:
+            try:
+                urllib.request.urlopen(f"{url}/batches", timeout=10).close()
+                break
+            except OSError:
+                if server.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError(f"Livy does not start:\n{(home / 'livy.log').read_text()[-4000:]}") from None
+                time.sleep(0.1)
+        yield url
+    finally:
+        server.terminate()
+        server.wait()
+
+
+if __name__ == "__main__":
+    fetch()
