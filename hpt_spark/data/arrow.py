@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROWS_READ_AT_A_TIME = 1 << 16  # what fits the cache is read in half the time
 
 _DAMAGED = "cannot be read as a part of its table{}; run `hpt-spark ingest` again."
-_TOLD_BY_WORKER = re.compile(r"hpt_spark\.errors\.InputError: ([^\n]+)")
+_ERROR_OF_WORKER = re.compile(r"hpt_spark\.errors\.InputError: ([^\n]+)")
 _UNREADABLE = re.compile(
     r"(\S+) is not a Parquet file|Could not read footer for file:? (\S+)|[Ee]rror while reading file (\S+?)\.?\s"
 )
@@ -33,7 +33,7 @@ def arrow_of(frame: DataFrame) -> pa.Table:
     InputError
         When a Parquet file cannot be read.
     """
-    with unreadable_files_told():
+    with translate_unreadable_files():
         if hasattr(frame, "toArrow"):
             return frame.toArrow()
         # Before Spark 4.0 the same transfer has no public name; toPandas would make an object of every text.
@@ -44,12 +44,12 @@ def arrow_of(frame: DataFrame) -> pa.Table:
 
 
 @contextmanager
-def unreadable_files_told() -> Iterator[None]:
+def translate_unreadable_files() -> Iterator[None]:
     """Say in one sentence which Parquet file cannot be read, where Spark or a worker says so in a hundred lines."""
     try:
         yield
     except Exception as error:
-        told = _TOLD_BY_WORKER.search(str(error))
+        told = _ERROR_OF_WORKER.search(str(error))
         if told:
             raise InputError(told[1]) from None
         file = _UNREADABLE.search(str(error))

@@ -32,7 +32,7 @@ def packed_texts(
     columns : dict
         The column of each block.
     known : Broadcast of ndarray of int64
-        The devices that matter, in ascending order.
+        The devices that matter, sorted.
 
     Returns
     -------

@@ -151,7 +151,7 @@ class Inputs:
 
     @_once
     def known(self) -> Broadcast[np.ndarray]:
-        """The training and test devices, in ascending order."""
+        """The training and test devices, sorted."""
         return self.send(self._known_ids)
 
     @_once

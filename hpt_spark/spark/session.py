@@ -27,7 +27,7 @@ from hpt_spark.signals import before_sigterm, hold_back_signals
 from hpt_spark.spark.defaults import SQL_DEFAULTS, defaults_of_own_jvm
 from hpt_spark.spark.interpreter import use_this_python
 from hpt_spark.spark.java import check_java
-from hpt_spark.spark.surroundings import (
+from hpt_spark.spark.preflight import (
     check_master,
     check_python,
     check_spark_home,

@@ -62,7 +62,7 @@ class CsvStream:
 
     def read(self, size: int) -> bytes:
         """Return the next `size` bytes: fewer only at the end, none behind it."""
-        with _damage_explained(self._file):
+        with _translate_damage(self._file):
             data = self._read(size)
             self.crc32 = inflate.crc32(data, self.crc32)
             if len(data) < size:
@@ -123,7 +123,7 @@ def _only_member(file: SourceFile, packed: _Tallied) -> _Inflated:
         raise InputError(f"{file.location} is encrypted: zip {names} again without a password")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise InputError(f"{file.location} is packed in an unusual way: zip {names} again with the usual 'deflate'")
-    with _damage_explained(file):
+    with _translate_damage(file):
         return _Inflated(archive, member)
 
 
@@ -144,7 +144,7 @@ def _is_macos_extra(member: zipfile.ZipInfo) -> bool:
 
 
 @contextmanager
-def _damage_explained(file: SourceFile) -> Iterator[None]:
+def _translate_damage(file: SourceFile) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
