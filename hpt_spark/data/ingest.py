@@ -24,7 +24,8 @@ from hpt_spark.data.csv.parse import Parsed, Parser, has_text, split_header, sto
 from hpt_spark.data.csv.parts import Parts, row_groups
 from hpt_spark.data.csv.unpack import unpack
 from hpt_spark.data.schemas import TABLES, Table
-from hpt_spark.data.sources.base import Source, SourceFile, find_files, open_source
+from hpt_spark.data.sources.base import Source, SourceFile, find_files
+from hpt_spark.data.sources.opening import open_source
 from hpt_spark.errors import InputError
 from hpt_spark.progress import Progress
 from hpt_spark.storage import Folder, open_folder

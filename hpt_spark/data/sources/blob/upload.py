@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpt_spark.data.csv.overlap import bounded_map
-from hpt_spark.data.sources.base import FolderSource, find_files
+from hpt_spark.data.sources.base import find_files
 from hpt_spark.data.sources.blob.address import FORMS, parse_blob_uri
 from hpt_spark.data.sources.blob.container import Container
+from hpt_spark.data.sources.local import FolderSource
 from hpt_spark.errors import InputError
 from hpt_spark.progress import Progress
 from hpt_spark.storage import is_blob, local_path, without_secrets
