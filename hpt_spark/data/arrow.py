@@ -16,7 +16,7 @@ from hpt_spark.errors import InputError
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-ROWS_READ_AT_A_TIME = 1 << 16  # what fits the cache is read in half the time
+ROWS_READ_AT_A_TIME = 1 << 16  # fits the cache, which halves the time
 
 _DAMAGED = "cannot be read as a part of its table{}; run `hpt-spark ingest` again."
 _ERROR_OF_WORKER = re.compile(r"hpt_spark\.errors\.InputError: ([^\n]+)")
@@ -94,7 +94,7 @@ def _as_ids(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def without_nulls(rows: pa.Table, table: str) -> pa.Table:
-    """Return `rows` of a table, in which each column must have a value.
+    """Return `rows` of a table after a check that no column has a null.
 
     A table of ingest has, but not one of every other program. A null would make floats of ids,
     which cannot hold all of them.
@@ -113,13 +113,13 @@ def without_nulls(rows: pa.Table, table: str) -> pa.Table:
 
 
 def give_memory_back() -> None:
-    """Let the system have what Arrow and the C library keep of freed memory, where other processes need it next."""
+    """Return freed memory, which Arrow and the C library keep, to the system: other processes need it next."""
     pa.default_memory_pool().release_unused()
     with suppress(AttributeError):  # a C library other than glibc has its own ways
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def gathered(batches: Iterable[pa.RecordBatch], least: int, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
+def gather(batches: Iterable[pa.RecordBatch], least: int, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
     """Gather batches into tables of at least so many rows each, but for the last."""
     held: list[pa.RecordBatch] = []
     rows = 0

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
-from hpt_spark.data.arrow import gathered, give_memory_back
+from hpt_spark.data.arrow import gather, give_memory_back
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
@@ -106,7 +106,7 @@ def counts_per_device(
     """
 
     def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for chunk in gathered(rows_of(batches), ROWS_AT_A_TIME):
+        for chunk in gather(rows_of(batches), ROWS_AT_A_TIME):
             yield counted(chunk).per_device(known.value).to_arrow()
             yield without_device(chunk.num_rows)
 

@@ -1,4 +1,4 @@
-"""What every kind of folder can do."""
+"""The interface of every kind of folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROBE = "written-and-deleted"
 
 
 def is_own(name: str) -> bool:
-    """Return whether `name` is one under which a folder keeps what is unfinished or on its way out."""
+    """Return whether `name` is a folder's own: of an unfinished file, or of one that is being deleted."""
     return name.startswith((UNFINISHED, REPLACED, DELETED))
 
 

@@ -45,7 +45,7 @@ class LocalFolder(Folder):
     def uri(self) -> str:
         """The folder as Spark names it."""
         if not str(self.path).isascii():
-            _refuse_what_java_cannot_name(self.path)
+            _check_java_can_name(self.path)
         return f"file://{self.path}"  # not Path.as_uri(): Hadoop takes a % as it stands
 
     def exists(self, name: str) -> bool:
@@ -112,7 +112,7 @@ class LocalFolder(Folder):
             yield LocalFolder(path)
 
 
-def _refuse_what_java_cannot_name(path: Path) -> None:
+def _check_java_can_name(path: Path) -> None:
     """Raise InputError where the running Java, which spark-submit has started, would look for another file."""
     from pyspark import SparkContext
 

@@ -257,10 +257,10 @@ def test_arguments_whose_letters_spark_submit_has_lost_are_refused(environment, 
 
 SHOW_LOCALE = """
 import json, locale, os, sys
-from hpt_spark.spark.preflight import java_reads_our_file_names
+from hpt_spark.spark.preflight import utf8_locale_for_java
 names = ("LC_ALL", "LC_CTYPE", "LANG")
 before = {name: os.environ.get(name) for name in names}
-with java_reads_our_file_names():
+with utf8_locale_for_java():
     # What another program finds, Java among them.
     charmap = os.popen("locale charmap").read().strip()
 assert {name: os.environ.get(name) for name in names} == before

@@ -14,7 +14,7 @@ try:
     from isal import igzip, isal_zlib
 except ImportError:
     pass
-else:  # their names are those of the standard library
+else:  # with the standard library's names
     _gzip, _zlib = igzip, isal_zlib
 
 Error: type[Exception] = _zlib.error

@@ -17,7 +17,7 @@ from hpt_spark.data.csv import inflate
 from hpt_spark.data.sources.base import SourceFile
 from hpt_spark.errors import InputError
 
-# What damage can raise; the last three come from nonsense in a zip's table of contents.
+# Errors of damaged files; the last three come from nonsense in a zip's table of contents.
 _DAMAGE = (
     zipfile.BadZipFile,
     gzip.BadGzipFile,

@@ -1,4 +1,4 @@
-"""What every source of input files is, whatever its kind; `opening` picks the kind.
+"""The interface of every kind of source of input files; `opening` picks the kind.
 
 A source lists files and opens them; which file is which table is decided here, once for all kinds.
 """

@@ -54,7 +54,7 @@ class BlobFile:
         self._path = folder / blob.name
         self._unfinished = folder / f".downloading.{blob.name}"
         self._account = folder / f".{blob.name}.ranges"
-        self._turn_to(blob)
+        self._set_version(blob)
 
     @property
     def present(self) -> int:
@@ -68,8 +68,8 @@ class BlobFile:
         with self._path.open("rb") as file:
             return all(self._on_disk(file.fileno(), index) is not None for index in self._indices)
 
-    def bring(self, connections: Executor, tally: Tally) -> None:
-        """Fetch what is missing, check the whole, give it its name."""
+    def download(self, connections: Executor, tally: Tally) -> None:
+        """Fetch the missing ranges, check the whole, give it its name."""
         changes = damaged = 0
         while True:
             try:
@@ -82,8 +82,8 @@ class BlobFile:
                         f"{self._place} was changed {changes} times while it was downloaded: wait until it is whole"
                     ) from None
                 _log.warning("%s was changed while it was downloaded: starting again", self._place)
-                self._start_again(tally)
-                self._turn_to(self._container.look_up(self.blob.name))
+                self._restart(tally)
+                self._set_version(self._container.look_up(self.blob.name))
             except DamagedError as damage:
                 damaged += 1
                 if damaged == _MOST_DAMAGED:
@@ -92,15 +92,15 @@ class BlobFile:
                         "where it came from"
                     ) from None
                 _log.warning("%s arrived damaged (%s): starting again", self._place, damage)
-                self._start_again(tally)
+                self._restart(tally)
 
-    def _turn_to(self, blob: Blob) -> None:
+    def _set_version(self, blob: Blob) -> None:
         self.blob = blob
         self._place = self._container.address.location_of(blob.name)
         self._indices = range(-(-blob.size // RANGE_SIZE))
         self._ledger = Ledger(self._account, {"etag": blob.etag, "size": blob.size, "range_size": RANGE_SIZE})
 
-    def _start_again(self, tally: Tally) -> None:
+    def _restart(self, tally: Tally) -> None:
         tally.advance(-self.present, self.blob.name)
         self._unfinished.unlink(missing_ok=True)
         self._ledger.forget()
@@ -133,7 +133,7 @@ class BlobFile:
         size = self._size_of(index)
         data = self._on_disk(handle, index)
         if data is None:
-            if index in self._ledger.checksums:  # it was counted, but is not what it was
+            if index in self._ledger.checksums:  # it was counted, but has changed
                 tally.advance(-size, self.blob.name)
             data = self._container.read(self.blob, index * RANGE_SIZE, size)
             _write_at(handle, data, index * RANGE_SIZE)
@@ -158,7 +158,7 @@ class BlobFile:
         except DamagedError as damage:
             if self.blob.md5 is None:
                 raise
-            # What arrived is what was uploaded: to download it again would bring the same.
+            # The server's checksum fits: another download would bring the same bytes.
             raise InputError(
                 f"{self._place} is damaged where it lies ({damage}): upload it again from where it came from"
             ) from None

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Hold `folder`; while another process holds it, wait: what that one brings need not be fetched again.
+    """Hold `folder`; while another process holds it, wait: its downloads need not be fetched again.
 
     The system drops the claim with the process, however it ends.
     """

@@ -27,7 +27,7 @@ def open_client(address: BlobAddress, credential: Credential) -> Any:
         value = AzureNamedKeyCredential(address.account, value)
     elif credential.kind == "sas":
         value = AzureSasCredential(value)
-    _keep_secrets_out_of_the_log()
+    _mask_urllib3_logs()
     return ContainerClient(
         address.account_url,
         address.container,
@@ -38,8 +38,8 @@ def open_client(address: BlobAddress, credential: Credential) -> Any:
     )
 
 
-def _keep_secrets_out_of_the_log() -> None:
-    """Mask what urllib3 logs at DEBUG and in warnings: the URL of a request, of which a SAS token is a part."""
+def _mask_urllib3_logs() -> None:
+    """Mask the URLs of requests in urllib3's log lines: a SAS token is part of them."""
     for name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
         log = logging.getLogger(f"urllib3.{name}")
         if _mask not in log.filters:

@@ -57,7 +57,7 @@ class Container:
         self._retry = Retry(address, credential)
 
     def stop(self) -> None:
-        """Let all calls that are under way in other threads, or still come, raise StoppedError."""
+        """Let running and later calls of all threads raise StoppedError."""
         self._retry.stop()
 
     def blobs(self, to_write: bool = False) -> list[Blob]:

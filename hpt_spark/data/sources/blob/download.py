@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 def download(container: Container, blobs: Sequence[Blob], folder: Path) -> list[Blob]:
     """Bring blobs into a folder and return, in order, the versions that are there now.
 
-    What an earlier run has brought whole is not fetched again, what it has begun is gone on with.
+    Whole files of an earlier run are not fetched again, unfinished ones are continued.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _download_all(container: Container, blobs: Sequence[Blob], folder: Path) -> 
             tally = Tally(progress)
             # The largest first, so that it is not alone at the end.
             ordered = sorted(missing, key=lambda file: -file.blob.size)
-            running = [several.submit(file.bring, connections, tally) for file in ordered]
+            running = [several.submit(file.download, connections, tally) for file in ordered]
             try:
                 for future in as_completed(running):
                     future.result()

@@ -1,4 +1,4 @@
-"""Whether a packed file is what its own checksum says."""
+"""The check of a packed file against its own checksum."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _BYTES_AT_A_TIME = 4 * 1024 * 1024
 
 
 class DamagedError(Exception):
-    """What has arrived is not what the server, or the file's own checksum, says it should be."""
+    """The downloaded bytes do not fit the server's checksum, or the file's own."""
 
 
 def check_packing(path: Path) -> None:
-    """Raise DamagedError if a zip or gz file is not what its own checksum says.
+    """Raise DamagedError if a zip or gz file does not fit its own checksum.
 
-    Nothing else is checked: a file that is not a zip at all, or has a password, is for the one who unpacks it.
+    Nothing else is checked: `ingest` refuses a file that is no zip at all, or has a password.
     """
     try:
         if path.name.endswith(".zip") and _starts_as_zip(path):

@@ -60,7 +60,7 @@ class Retry:
         self._has_answered = False
 
     def stop(self) -> None:
-        """Let all calls that are under way in other threads, or still come, raise StoppedError."""
+        """Let running and later calls of all threads raise StoppedError."""
         self._stopping.set()
 
     def call(

@@ -30,7 +30,7 @@ _MOST_BLOCKS = 50_000  # of one blob, says Azure
 
 @dataclass(frozen=True)
 class _Plan:
-    """What a file is to become."""
+    """The blob that a file becomes."""
 
     path: Path
     size: int
@@ -42,7 +42,7 @@ class _Plan:
 def upload(
     folder: str | os.PathLike[str], uri: str, *, credential: str | None = None, create_container: bool = False
 ) -> dict[str, str]:
-    """Upload the files of the seven tables and return, for each blob's URL, what was done.
+    """Upload the files of the seven tables and return the outcome for each blob's URL.
 
     Parameters
     ----------
