@@ -22,7 +22,6 @@ DEV = [
     "isal>=1.7",
     "lightgbm>=4",
     "mypy>=1.10",
-    "pandas>=1.5",
     "psutil>=5.9",
     "pytest>=8",
     "pytest-timeout>=2.3",
@@ -53,6 +52,7 @@ setup(
         "filelock>=3.30",  # the first with lock_descriptor
         "joblib>=1.3",
         "numpy>=1.23",
+        "pandas>=1.5",  # PySpark asks for it before it hands Arrow to Python
         "plotly>=5.18",
         "pyarrow>=15",
         "pydantic>=2.5,<3",
