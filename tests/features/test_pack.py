@@ -38,38 +38,43 @@ def content(rows: pa.Table) -> dict[tuple[int, str], dict[object, float]]:
 
 
 def long_tables(terms):
-    cells = st.tuples(st.sampled_from([-(2**63), -1, 0, 7, 2**63 - 1]), st.sampled_from("ab"), terms)
-    return st.dictionaries(cells, st.floats(-1e6, 1e6, width=32), max_size=25)
+    """Return values by device, block and term, of many blocks: one job of Spark packs them all."""
+    devices = st.sampled_from([-(2**63), -1, 0, 7, 2**63 - 1])
+    of_block = st.dictionaries(st.tuples(devices, terms), st.floats(-1e6, 1e6, width=32), max_size=12)
+    return st.lists(of_block, min_size=1, max_size=40)
 
 
 @pytest.mark.parametrize(("kind", "terms"), [("bigint", IDS), ("string", st.text("aZ é華_,", max_size=4))])
 def test_it_gives_what_packed_rows_gives(spark, kind, terms):
     @given(long_tables(terms), st.randoms(use_true_random=False))
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-    def check(values, random):
-        rows = [(*key, value) for key, value in values.items()]
+    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+    def check(tables, random):
+        rows = [
+            (device, f"block {number}", term, value)
+            for number, table in enumerate(tables)
+            for (device, term), value in table.items()
+        ]
         random.shuffle(rows)
         nulls = [(None, "a", rows[0][2], 1.0), (7, "a", None, 1.0), (7, "c", rows[0][2], None)] if rows else []
         packed = arrow_of(pack(spark.createDataFrame([*rows, *nulls], LONG.format(kind)).repartition(3)))
-        assert content(packed) == content(by_packed_rows(values, kind))
+        assert content(packed) == content(by_packed_rows(tables, kind))
         assert packed.schema.field("values").type.value_type == pa.float32()
 
     check()
 
 
-def by_packed_rows(values, kind) -> pa.Table:
-    """Return the packed rows of a long table, made by the function that features use which count in Arrow."""
+def by_packed_rows(tables, kind) -> pa.Table:
+    """Return the same rows, made by the function of the features that count in Arrow."""
     batches = []
     term_type = pa.int64() if kind == "bigint" else pa.string()
-    for block in "ab":
-        of_block = {}
-        for (device, name, term), value in values.items():
-            if name == block:
-                of_block.setdefault(device, {})[term] = value
-        ends = np.cumsum([0, *(len(found) for found in of_block.values())])
-        terms = pa.array([term for found in of_block.values() for term in found], term_type)
-        numbers = np.array([value for found in of_block.values() for value in found.values()], np.float32)
-        batches.append(packed_rows(pa.array(list(of_block), pa.int64()), block, ends, terms, numbers))
+    for number, table in enumerate(tables):
+        of_device: dict = {}
+        for (device, term), value in table.items():
+            of_device.setdefault(device, {})[term] = value
+        ends = np.cumsum([0, *map(len, of_device.values())])
+        terms = pa.array([term for found in of_device.values() for term in found], term_type)
+        values = np.array([value for found in of_device.values() for value in found.values()], np.float32)
+        batches.append(packed_rows(pa.array(list(of_device), pa.int64()), f"block {number}", ends, terms, values))
     return pa.Table.from_batches(batches)
 
 
