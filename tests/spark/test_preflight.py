@@ -19,7 +19,7 @@ from hpt_spark.spark.preflight import (
     check_python,
     check_spark_home,
     check_submit_arguments,
-    java_reads_our_file_names,
+    utf8_locale_for_java,
 )
 
 ROOT = Path(__file__).parent.parent.parent
@@ -214,7 +214,7 @@ def test_letters_that_spark_submit_has_lost_are_told(monkeypatch):
 
 def test_java_is_started_under_utf_8_and_the_environment_is_as_before(monkeypatch):
     monkeypatch.setenv("LC_ALL", "C")
-    with java_reads_our_file_names():
+    with utf8_locale_for_java():
         assert "utf" in os.environ["LC_ALL"].lower()
     assert os.environ["LC_ALL"] == "C"
 

@@ -106,7 +106,6 @@ def test_the_module_is_the_one_installed(inflater):
     st.integers(1, 300),
     st.sampled_from([0, 1, 6, 9]),
 )
-@settings(deadline=None)
 def test_both_give_the_same_bytes(inflater, parts, size, at_a_time, level):
     text = b"".join(random.Random(size).choices(parts or [b""], k=40))
     packed = io.BytesIO()
