@@ -12,12 +12,14 @@ EXTRAS = {
     # A cluster brings its own PySpark, and another one beside it would win: hence an extra.
     "spark": ["pyspark>=3.3,<5"],
     "azure": ["azure-storage-blob>=12.20", "azure-identity>=1.15"],
+    "fast": ["isal>=1.7"],  # inflates zips in a third of the time; zlib does otherwise
     "mlflow": ["mlflow>=2.9,<4"],
 }
 DEV = [
     "catboost>=1.2.8",
     "hypothesis>=6.100",
     "import-linter>=2",
+    "isal>=1.7",
     "lightgbm>=4",
     "mypy>=1.10",
     "psutil>=5.9",
@@ -47,7 +49,7 @@ setup(
     package_data={"hpt_spark": ["spark/*.properties", "py.typed"], "hpt_spark_conf": ["*.yaml"]},
     install_requires=[
         "cloudpickle>=2.2",
-        "isal>=1.7",
+        "filelock>=3.30",  # the first with lock_descriptor
         "joblib>=1.3",
         "numpy>=1.23",
         "pandas>=1.5",  # PySpark asks for it wherever a query goes through Arrow

@@ -12,10 +12,12 @@ __version__ = "0.1.0"
 __all__ = ["GridSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV", "RandomizedSearchCV"]
 
 
-def __getattr__(name: str) -> Any:
-    # Only when asked for: the jobs that do not search start without scikit-learn.
-    if name in __all__:
-        from hpt_spark.search import search_cv
+if not TYPE_CHECKING:  # to a type checker any name would seem to be here
 
-        return getattr(search_cv, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        # Only when asked for: the jobs that do not search start without scikit-learn.
+        if name in __all__:
+            from hpt_spark.search import search_cv
+
+            return getattr(search_cv, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

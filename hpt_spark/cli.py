@@ -21,7 +21,7 @@ from hpt_spark import __version__
 from hpt_spark.config.layers import dump_config, load_config
 from hpt_spark.errors import NO_PYSPARK, ConfigError, HptSparkError, MissingDependencyError
 from hpt_spark.signals import unwind_on_signals
-from hpt_spark.spark.surroundings import check_arguments
+from hpt_spark.spark.preflight import check_arguments
 from hpt_spark.streams import make_streams_safe, say_what_was_lost
 
 JOBS = (
@@ -31,6 +31,15 @@ JOBS = (
 JOBS_PACKAGE = "hpt_spark_jobs"
 
 Options = Callable[[argparse.ArgumentParser], None]
+
+
+class LineFormatter(logging.Formatter):
+    """A log line: the time, the level of a warning or an error, the message."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, logging's name
+        """Return the line; the level of mere information is left out."""
+        level = f"{record.levelname}: " if record.levelno > logging.INFO else ""
+        return f"{record.asctime} {level}{record.message}"
 
 
 def run_job(
@@ -76,7 +85,9 @@ def run_job(
 
 
 def _run(main: Callable[..., None], arguments: argparse.Namespace, has_options: bool) -> None:
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("hpt_spark").setLevel(logging.INFO)
     if has_options:
         main(arguments)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpt_spark.search import search_cv
+from hpt_spark.search.spark_search import Search
 
 
 class GridSearchCV(search_cv.GridSearchCV):
@@ -46,7 +47,7 @@ class GridSearchCV(search_cv.GridSearchCV):
         self.fit_params = fit_params
         self.iid = iid
 
-    def fit(self, X: Any, y: Any = None, groups: Any = None) -> Any:  # type: ignore[override]
+    def fit(self: Search, X: Any, y: Any = None, groups: Any = None) -> Search:  # type: ignore[override]
         """Run fit with all sets of parameters."""
         return super().fit(X, y, **_arguments_of_fit(self, groups))
 
@@ -90,7 +91,7 @@ class RandomizedSearchCV(search_cv.RandomizedSearchCV):
         self.fit_params = fit_params
         self.iid = iid
 
-    def fit(self, X: Any, y: Any = None, groups: Any = None) -> Any:  # type: ignore[override]
+    def fit(self: Search, X: Any, y: Any = None, groups: Any = None) -> Search:  # type: ignore[override]
         """Run fit with all sets of parameters."""
         return super().fit(X, y, **_arguments_of_fit(self, groups))
 

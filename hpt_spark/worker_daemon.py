@@ -24,18 +24,18 @@ ARCHIVES = (".zip", ".jar")
 
 def serve() -> None:
     """Fork workers for Spark until Spark ends."""
-    sys.path[:] = without_spark_s_archives(sys.path)
+    sys.path[:] = drop_spark_archives(sys.path)
     # Before each task a worker reads the table of contents again of all archives that have been looked into.
     sys.path_importer_cache.clear()
     gc.collect()
-    gc.freeze()  # a collection in a worker would visit what is imported here, and thereby copy its memory
+    gc.freeze()  # a collection in a worker would visit all imported objects, and thereby copy their memory
     # Python 3.12 and newer warn of it. The threads here are OpenBLAS's and jemalloc's, which both are prepared for it.
     warnings.filterwarnings("ignore", r".*fork\(\) may lead to deadlocks", DeprecationWarning)
     runpy.run_module("pyspark.daemon", run_name="__main__", alter_sys=True)
 
 
-def without_spark_s_archives(path: list[str]) -> list[str]:
-    """Return Python's search `path` without the archives of PySpark, where what they hold is installed as folders too.
+def drop_spark_archives(path: list[str]) -> list[str]:
+    """Return Python's search `path` without the archives of PySpark, where PySpark is installed as folders too.
 
     Spark puts them first: PySpark and py4j as zips, whose modules are compiled each time they are
     imported, and a jar, which holds none at all.

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -283,3 +284,20 @@ def test_the_installed_command_passes_a_jobs_code_on(tmp_path):
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (answer.returncode, answer.stdout) == (2, "")
     assert answer.stderr.startswith(f"hpt-spark: run.dir={tmp_path}/none has no finished search")
+
+
+def test_a_warning_in_the_log_is_known_by_its_level(monkeypatch, capsys):
+    monkeypatch.setattr(logging.root, "handlers", [])
+
+    def main(config: Config) -> None:
+        log = logging.getLogger("hpt_spark.somewhere")
+        log.debug("this is not shown")
+        log.info("going on: %d %%", 5)
+        log.warning("%s is odd", "this")
+        log.error("all is lost")
+        logging.getLogger("py4j").info("nor is this")
+
+    assert cli.run_job(main, DOC, argv=[]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[8:] for line in lines] == [" going on: 5 %", " WARNING: this is odd", " ERROR: all is lost"]
+    assert all(time.strptime(line[:8], "%H:%M:%S") for line in lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpt_spark.worker_daemon import without_spark_s_archives
+from hpt_spark.worker_daemon import drop_spark_archives
 
 
 @pytest.fixture
@@ -19,12 +19,12 @@ def site_packages(tmp_path):
 
 def test_folders_are_preferred_to_the_archives_of_the_same_pyspark(site_packages):
     own = [str(site_packages / "pyspark" / name) for name in ("python/lib/pyspark.zip", "jars/spark-core.jar")]
-    assert without_spark_s_archives([*own, str(site_packages)]) == [str(site_packages)]
+    assert drop_spark_archives([*own, str(site_packages)]) == [str(site_packages)]
 
 
 def test_other_archives_stay(site_packages):
     others = ["/opt/spark/python/lib/pyspark.zip", "/usr/lib/python311.zip", str(site_packages / "mine.zip")]
-    assert without_spark_s_archives([*others, str(site_packages)]) == [*others, str(site_packages)]
+    assert drop_spark_archives([*others, str(site_packages)]) == [*others, str(site_packages)]
 
 
 @pytest.mark.parametrize("missing", ["pyspark", "py4j"])
@@ -32,7 +32,7 @@ def test_archives_of_what_is_installed_nowhere_else_stay(site_packages, missing)
     (site_packages / missing / "__init__.py").unlink()
     (site_packages / missing).rmdir()
     path = [str(site_packages / "pyspark" / "python" / "lib" / "pyspark.zip"), str(site_packages)]
-    assert without_spark_s_archives(path) == path
+    assert drop_spark_archives(path) == path
 
 
 def test_workers_of_our_own_sessions_read_pyspark_from_its_folder_and_look_into_no_archives(spark):

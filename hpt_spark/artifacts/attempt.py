@@ -1,4 +1,4 @@
-"""Which attempt this process is of what a cluster was asked to run."""
+"""The attempt of a submission that this process is."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Attempt:
 
     @classmethod
     def current(cls) -> Attempt | None:
-        """Return the attempt of which this process is the driver, None outside a container of YARN."""
+        """Return the attempt that this driver is; None outside a container of YARN."""
         container = CONTAINER.fullmatch(os.environ.get("CONTAINER_ID", ""))
         return cls(f"application_{container[1]}", int(container[2])) if container else None
 
     def follows(self, recorded: Any) -> bool:
-        """Return whether what an earlier attempt of the same application has `recorded` is this."""
+        """Return whether an earlier attempt of the same application has `recorded` this."""
         if not isinstance(recorded, dict) or not isinstance(recorded.get("number"), int):
             return False
         return recorded.get("application") == self.application and recorded["number"] < self.number

@@ -1,4 +1,4 @@
-"""What happens when a search is done: its files, its manifest, and what a person is told."""
+"""The end of a search: its files, its manifest, and the message."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import numpy as np
 
 
 def json_safe(value: Any) -> Any:
-    """Return `value` as JSON wants it: Python's own types, and what JSON has no number for as a text.
+    """Return `value` in JSON's types: Python's own, and numbers such as nan as texts.
 
     NaN and the infinities become ``"nan"``, ``"inf"`` and ``"-inf"``, which `float` reads; Python would
     write words for them that no other reader of JSON accepts.

@@ -1,4 +1,4 @@
-"""What a run's manifest must hold, because the jobs go by it; it may hold more."""
+"""The part of a run's manifest that jobs read; it may hold more."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from hpt_spark.tuning.strategies import unused_settings
 
 
 def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:
-    """Return what identifies a search: its settings, and the digests of what it searches on.
+    """Return the identity of a search: its settings and the digests of its data.
 
     Where the fits run and how long they may take does not matter, nor what the strategy does not use: the scores
     are the same.
@@ -31,7 +31,7 @@ def searched_settings(settings: SearchSection) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the releases of what computed the results."""
+    """Return the releases of the libraries that computed the results."""
     packages = ("hpt-spark", "scikit-learn", "xgboost", "numpy", "scipy", "pyspark")
     found = {"python": platform.python_version()}
     for package in packages:

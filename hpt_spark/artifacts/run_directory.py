@@ -1,4 +1,4 @@
-"""The run directory: what the jobs of one run leave behind, and whose results lie there."""
+"""The run directory: the files of one run's jobs, and the plan to which they belong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 DESIGN = "design"
 JOURNAL = "journal"
 MANIFEST = "manifest.json"
-OVERWRITE = "overwrite.json"  # in the journal: the plan for whose sake an earlier one was replaced
+OVERWRITE = "overwrite.json"  # in the journal: the plan that replaces an earlier one
 REPORT = "report.html"
 SUBMISSION = "submission.csv"
 RESULTS = (
@@ -67,9 +67,9 @@ class RunDirectory:
         with self.locked(), self.folder.atomic_dir(DESIGN) as folder:
             design.save(folder)
             if not overwrite:
-                self._refuse_to_part_results_from_their_design(folder)
+                self._check_no_results_on_design(folder)
 
-    def _refuse_to_part_results_from_their_design(self, folder: Path) -> None:
+    def _check_no_results_on_design(self, folder: Path) -> None:
         manifest = self.manifest()
         files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
         if manifest and any(files[name] != digest for name, digest in manifest["plan"]["design"].items()):
@@ -126,7 +126,7 @@ class RunDirectory:
         InputError
             When other results lie here and `overwrite` is false; the message names the differences.
         """
-        # With `overwrite` a damaged manifest is no obstacle: to overwrite is what its message says.
+        # With `overwrite` a damaged manifest is no obstacle: its message advises to overwrite.
         manifest = None if overwrite else self.manifest()
         if manifest is None:
             return False
@@ -143,7 +143,7 @@ class RunDirectory:
         return set(missing) <= {REPORT} and not manifest.get("partial", False)
 
     def is_being_overwritten(self, plan: dict[str, Any]) -> bool:
-        """Return whether an earlier start of this very submission has replaced what lay here by `plan`.
+        """Return whether an earlier start of this very submission has replaced the former results by `plan`.
 
         It has where it began with `begin_overwrite` and never came to `end_overwrite`, and where an earlier attempt of
         the same YARN application finished. Once ended, an overwrite is done, and the next one is another wish.
@@ -171,7 +171,7 @@ class RunDirectory:
             return None
 
     def begin_overwrite(self, plan: dict[str, Any], keeps_journal: bool) -> None:
-        """Remove what an earlier search has left, finished or not, and record that `plan` replaces it.
+        """Remove the files of an earlier search, finished or not, and record that `plan` replaces it.
 
         The record comes in one step with an empty journal, when no manifest vouches any more for what lay here:
         wherever this is cut short, no result and no fit of another search is taken for one of `plan`.

@@ -18,7 +18,7 @@ from hpt_spark.tuning.estimators import find_estimator_class
 
 
 def save_results(run: RunDirectory, search: Any, scoring: str) -> list[str]:
-    """Write what a fitted search found, and its refitted model if there is one; return the files' names."""
+    """Write the results of a fitted search, and its refitted model if any; return the files' names."""
     files = ["cv_results.csv", "sweeping_results.txt", "best_params.json"]
     with run.folder.atomic_write("cv_results.csv") as path:
         write_cv_results(path, search.cv_results_)

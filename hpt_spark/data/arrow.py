@@ -16,10 +16,10 @@ from hpt_spark.errors import InputError
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-ROWS_READ_AT_A_TIME = 1 << 16  # what fits the cache is read in half the time
+ROWS_READ_AT_A_TIME = 1 << 16  # fits the cache, which halves the time
 
 _DAMAGED = "cannot be read as a part of its table{}; run `hpt-spark ingest` again."
-_TOLD_BY_WORKER = re.compile(r"hpt_spark\.errors\.InputError: ([^\n]+)")
+_ERROR_OF_WORKER = re.compile(r"hpt_spark\.errors\.InputError: ([^\n]+)")
 _UNREADABLE = re.compile(
     r"(\S+) is not a Parquet file|Could not read footer for file:? (\S+)|[Ee]rror while reading file (\S+?)\.?\s"
 )
@@ -33,7 +33,7 @@ def arrow_of(frame: DataFrame) -> pa.Table:
     InputError
         When a Parquet file cannot be read.
     """
-    with unreadable_files_told():
+    with translate_unreadable_files():
         if hasattr(frame, "toArrow"):
             return frame.toArrow()
         # Before Spark 4.0 the same transfer has no public name; toPandas would make an object of every text.
@@ -44,12 +44,12 @@ def arrow_of(frame: DataFrame) -> pa.Table:
 
 
 @contextmanager
-def unreadable_files_told() -> Iterator[None]:
+def translate_unreadable_files() -> Iterator[None]:
     """Say in one sentence which Parquet file cannot be read, where Spark or a worker says so in a hundred lines."""
     try:
         yield
     except Exception as error:
-        told = _TOLD_BY_WORKER.search(str(error))
+        told = _ERROR_OF_WORKER.search(str(error))
         if told:
             raise InputError(told[1]) from None
         file = _UNREADABLE.search(str(error))
@@ -94,7 +94,7 @@ def _as_ids(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def without_nulls(rows: pa.Table, table: str) -> pa.Table:
-    """Return `rows` of a table, in which each column must have a value.
+    """Return `rows` of a table after a check that no column has a null.
 
     A table of ingest has, but not one of every other program. A null would make floats of ids,
     which cannot hold all of them.
@@ -113,13 +113,13 @@ def without_nulls(rows: pa.Table, table: str) -> pa.Table:
 
 
 def give_memory_back() -> None:
-    """Let the system have what Arrow and the C library keep of freed memory, where other processes need it next."""
+    """Return freed memory, which Arrow and the C library keep, to the system: other processes need it next."""
     pa.default_memory_pool().release_unused()
     with suppress(AttributeError):  # a C library other than glibc has its own ways
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def gathered(batches: Iterable[pa.RecordBatch], least: int, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
+def gather(batches: Iterable[pa.RecordBatch], least: int, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
     """Gather batches into tables of at least so many rows each, but for the last."""
     held: list[pa.RecordBatch] = []
     rows = 0

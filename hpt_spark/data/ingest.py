@@ -24,7 +24,8 @@ from hpt_spark.data.csv.parse import Parsed, Parser, has_text, split_header, sto
 from hpt_spark.data.csv.parts import Parts, row_groups
 from hpt_spark.data.csv.unpack import unpack
 from hpt_spark.data.schemas import TABLES, Table
-from hpt_spark.data.sources.base import Source, SourceFile, find_files, open_source
+from hpt_spark.data.sources.base import Source, SourceFile, find_files
+from hpt_spark.data.sources.opening import open_source
 from hpt_spark.errors import InputError
 from hpt_spark.progress import Progress
 from hpt_spark.storage import Folder, open_folder
@@ -69,7 +70,7 @@ def ingest(
         source = open_source(source)
     files = find_files(source)
     folder = open_folder(tables)
-    _refuse_to_replace_anything_else(folder)
+    _check_replaceable(folder)
     files = source.fetch(files)
     total = sum(file.size for file in files.values())
     with Progress("ingest", total, "B") as progress, folder.staged_dir() as staging:
@@ -151,7 +152,7 @@ def ingest_table(
 
 
 class _Accepted:
-    """The rows that go into a table, and the account of those that do not."""
+    """The accepted rows of a table, and a count of the refused ones."""
 
     def __init__(self, where: str, table: Table, max_bad_rows: int) -> None:
         self.rows = 0
@@ -206,8 +207,8 @@ def _parsers() -> int:
     return min(cores, _MOST_PARSERS)
 
 
-def _refuse_to_replace_anything_else(folder: Folder) -> None:
-    """Raise InputError if the folder holds what no ingest has written, because all in it would be lost."""
+def _check_replaceable(folder: Folder) -> None:
+    """Raise InputError if the folder holds files of another program: replacing it would lose them."""
     names = folder.list()
     others = [name for name in names if name not in (*TABLES, MANIFEST, PIPELINE)]
     if others or (names and MANIFEST not in names):

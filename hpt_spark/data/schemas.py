@@ -1,4 +1,4 @@
-"""The seven tables: their columns, and what one row of each means.
+"""The seven tables: their columns and the meaning of a row.
 
 Readers, the generator and the checks all take the columns from here, so that a table is
 described once.

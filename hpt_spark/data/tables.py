@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from hpt_spark.data.arrow import unreadable_files_told
+from hpt_spark.data.arrow import translate_unreadable_files
 from hpt_spark.data.schemas import DEGREE, FILE_ROW, FLAG, ID, TABLES, TEXT, TIMESTAMP, Table
 from hpt_spark.errors import InputError
 from hpt_spark.storage import open_folder, without_secrets
@@ -72,7 +72,7 @@ class Tables:
 
         place = f"{self.uri}/{table.name}"
         try:
-            with unreadable_files_told():
+            with translate_unreadable_files():
                 frame = self.spark.read.parquet(f"{self._folder.uri}/{table.name}")
         except AnalysisException:
             raise InputError(

@@ -44,7 +44,7 @@ class DevicesOfEvents:
     Parameters
     ----------
     event_ids : ndarray of int64, shape (n_events,)
-        In ascending order.
+        Sorted.
     devices : ndarray of int32, shape (n_events,)
         Places among `device_ids`.
     device_ids : ndarray of int64
@@ -56,7 +56,7 @@ class DevicesOfEvents:
 
     @classmethod
     def of_events(cls, events: pa.Table, known: np.ndarray) -> DevicesOfEvents:
-        """Return the events of the devices that are `known`, which are in ascending order."""
+        """Return the events of the `known` devices, which are sorted."""
         event_ids = events.column("event_id").to_numpy()
         devices, distinct = factorize(events.column("device_id"))
         device_ids = distinct.to_numpy()

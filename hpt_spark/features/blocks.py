@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from hpt_spark.features import devices, events
 from hpt_spark.features.inputs import Inputs
+from hpt_spark.features.packed import pack
 from hpt_spark.features.terms import ItemTerms, packed_shares
 
 if TYPE_CHECKING:
@@ -36,8 +37,10 @@ class LongTable:
 
 
 def _of_phones(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
-    columns = {"brand": "phone_brand", "model": "device_model"}
-    return LongTable(devices.packed_texts(has.phones, {block: columns[block] for block in blocks}, has.known), {})
+    table, columns = "phone_brand_device_model", {"brand": "phone_brand", "model": "device_model"}
+    texts = devices.texts_of_devices(has.table(table), {block: columns[block] for block in blocks})
+    tallies = devices.packed_tallies_of_devices(has.table(table), table, has.known)
+    return LongTable(pack(texts).unionByName(tallies), {})
 
 
 def _of_moments(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
-from hpt_spark.data.arrow import gathered, give_memory_back
+from hpt_spark.data.arrow import gather, give_memory_back
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
@@ -62,7 +62,7 @@ class Counts:
         return pa.RecordBatch.from_arrays(columns, names=["device_id", "items", "counts"])
 
     def per_device(self, known: np.ndarray) -> Counts:
-        """Add up the rows of each device, and leave out devices that are not `known`, which are in ascending order."""
+        """Add up the rows of each device of the `known` ones, which are sorted."""
         codes, distinct = factorize(pa.array(self.device_ids))
         device_ids = distinct.to_numpy()
         at = np.flatnonzero(isin_sorted(device_ids, known)[codes])
@@ -95,7 +95,7 @@ def counts_per_device(
     counted : callable
         The counts of some of the rows; a device may have several rows in them.
     known : Broadcast of ndarray of int64
-        The devices that matter, in ascending order.
+        The devices that matter, sorted.
     rows_of : callable
         Makes the rows that are counted of those of the `frame`, where these are something else, such as files.
 
@@ -106,7 +106,7 @@ def counts_per_device(
     """
 
     def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for chunk in gathered(rows_of(batches), ROWS_AT_A_TIME):
+        for chunk in gather(rows_of(batches), ROWS_AT_A_TIME):
             yield counted(chunk).per_device(known.value).to_arrow()
             yield without_device(chunk.num_rows)
 
@@ -150,7 +150,7 @@ def factorize(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]
 
 
 def isin_sorted(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return which of `values` are among the `known` (in ascending order); `numpy.isin` would sort them each time."""
+    """Return which of `values` are among the sorted `known`; `numpy.isin` would sort them each time."""
     if not len(known):
         return np.zeros(len(values), bool)
     return known[np.searchsorted(known, values).clip(max=len(known) - 1)] == values

@@ -2,66 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from pyspark.sql import functions as F
 
 from hpt_spark.data.arrow import without_nulls
 from hpt_spark.data.schemas import FILE_ROW
 from hpt_spark.features.counts import isin_sorted
-from hpt_spark.features.packed import packed_rows, packed_schema, packed_tallies
+from hpt_spark.features.packed import packed_schema, packed_tallies
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
     from pyspark.sql import DataFrame
 
 
-def packed_texts(
-    phone_brand_device_model: DataFrame, columns: dict[str, str], known: Broadcast[np.ndarray]
-) -> DataFrame:
-    """Return for each device and block the text of a column as the only term, with the value 1; a null gives none.
-
-    Beside them are tallies of the table's rows: all (``rows``), and those of a `known` device (``with_device``).
+def texts_of_devices(rows: DataFrame, columns: Mapping[str, str]) -> DataFrame:
+    """Return ``device_id, block, term, value``: a text of each device as the only term of a block, with the value 1.
 
     Parameters
     ----------
-    phone_brand_device_model : DataFrame
-        The table of that name; of a repeated device the first row of the file counts.
-    columns : dict
+    rows : DataFrame
+        A table with ``file_row``; of a repeated device the first row of the file counts.
+    columns : mapping of str to str
         The column of each block.
+    """
+    first = rows.groupBy("device_id").agg(F.min_by(F.struct(*columns.values()), FILE_ROW).alias("first"))
+    pairs = ", ".join(f"'{block}', first.{column}" for block, column in columns.items())
+    return first.select(
+        "device_id", F.expr(f"stack({len(columns)}, {pairs}) as (block, term)"), F.lit(1.0).alias("value")
+    )
+
+
+def packed_tallies_of_devices(rows: DataFrame, table: str, known: Broadcast[np.ndarray]) -> DataFrame:
+    """Return tallies of the rows of a `table`: of all (``rows``), and of those of a `known` device (``with_device``).
+
+    Parameters
+    ----------
+    rows : DataFrame
+    table : str
     known : Broadcast of ndarray of int64
-        The devices that matter, in ascending order.
+        The devices that matter, sorted.
 
     Returns
     -------
     DataFrame
-        `packed_schema` of texts.
+        `packed_schema` of texts, without devices.
     """
 
-    def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        rows = list(batches)
-        if rows:
-            table = pa.Table.from_batches(rows)
-            without_nulls(table.select([FILE_ROW, "device_id"]), "phone_brand_device_model")
-            with_device = isin_sorted(table.column("device_id").to_numpy(), known.value).sum()
-            counts = {"rows": table.num_rows, "with_device": int(with_device)}
-            yield packed_tallies("phone_brand_device_model", counts, pa.string())
-            first = first_rows(table)
-            yield from (_packed(block, first.select(["device_id", column])) for block, column in columns.items())
+    def tally(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            found = without_nulls(pa.Table.from_batches([batch]), table)
+            with_device = isin_sorted(found.column("device_id").to_numpy(), known.value).sum()
+            yield packed_tallies(table, {"rows": batch.num_rows, "with_device": int(with_device)}, pa.string())
 
-    needed = phone_brand_device_model.select(FILE_ROW, "device_id", *columns.values())
-    return needed.repartition("device_id").mapInArrow(pack, packed_schema("string"))
-
-
-def first_rows(rows: pa.Table) -> pa.Table:
-    """Return the first row of each device in the order of the file."""
-    in_order = rows.sort_by(FILE_ROW)
-    _, first = np.unique(in_order.column("device_id").to_numpy(), return_index=True)
-    return in_order.take(pa.array(first))
-
-
-def _packed(block: str, rows: pa.Table) -> pa.RecordBatch:
-    device_ids, texts = (column.combine_chunks() for column in rows.drop_null().columns)
-    return packed_rows(device_ids, block, np.arange(len(texts) + 1), texts, np.ones(len(texts), np.float32))
+    return rows.select(FILE_ROW, "device_id").mapInArrow(tally, packed_schema("string"))

@@ -73,10 +73,9 @@ class Inputs:
         """The test devices, in the file's order."""
         return self._devices("gender_age_test", "device_id").column("device_id").to_numpy()
 
-    @property
-    def phones(self) -> DataFrame:
-        """The table of brands and models."""
-        return self._tables["phone_brand_device_model"]
+    def table(self, name: str) -> DataFrame:
+        """Return one of the seven tables."""
+        return self._tables[name]
 
     @_once
     def event_hours(self) -> DataFrame:
@@ -151,7 +150,7 @@ class Inputs:
 
     @_once
     def known(self) -> Broadcast[np.ndarray]:
-        """The training and test devices, in ascending order."""
+        """The training and test devices, sorted."""
         return self.send(self._known_ids)
 
     @_once

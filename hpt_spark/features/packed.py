@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 NAMES = ("device_id", "block", "terms", "values")
 
@@ -18,6 +22,29 @@ def packed_schema(term: str) -> str:
     """Return the columns of a packed table whose terms are of Spark's type `term`."""
     kinds = ("bigint", "string", f"array<{term}>", "array<float>")
     return ", ".join(f"{name} {kind}" for name, kind in zip(NAMES, kinds))
+
+
+def pack(frame: DataFrame) -> DataFrame:
+    """Pack a long table, so that a feature may be written as a plain DataFrame.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        ``device_id: bigint, block: string, term: bigint or string, value: double``, each term of a device and
+        block once: Spark refuses a second one. A row with a null says nothing and is left out.
+
+    Returns
+    -------
+    DataFrame
+        `packed_schema` of the terms' type.
+    """
+    from pyspark.sql import functions as F
+
+    found = F.map_from_entries(F.collect_list(F.struct("term", F.col("value").cast("float"))))
+    packed = frame.dropna().groupBy("device_id", "block").agg(found.alias("found"))
+    return packed.select(
+        "device_id", "block", F.map_keys("found").alias("terms"), F.map_values("found").alias("values")
+    )
 
 
 def packed_rows(

@@ -26,10 +26,10 @@ class ItemTerms:
     Parameters
     ----------
     items : ndarray of int64, shape (n_items,)
-        Each once, in ascending order, so that finding some takes little time.
+        Distinct and sorted, so that finding some takes little time.
     names : pyarrow.Array of int64 or string, length n_terms
         What each term is; each once.
-    borne : scipy.sparse.csr_matrix of int64, shape (n_items, n_terms)
+    incidence : scipy.sparse.csr_matrix of int64, shape (n_items, n_terms)
         1 where the item bears the term.
     """
 
@@ -51,7 +51,7 @@ class ItemTerms:
 
     @property
     def bearing(self) -> np.ndarray:
-        """The items that bear a term, in ascending order."""
+        """The items that bear a term, sorted."""
         return self.items[np.diff(self.incidence.indptr) > 0]
 
     def of(self, items: np.ndarray) -> sparse.csr_matrix:
@@ -82,7 +82,7 @@ def packed_shares(
         The blocks whose values are to be 1 instead.
     table : str
     kinds : Broadcast of dict
-        The items of each kind, in ascending order.
+        The items of each kind, sorted.
 
     Returns
     -------

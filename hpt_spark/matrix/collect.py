@@ -44,7 +44,8 @@ def collect_blocks(tables: Tables, feature_sets: Sequence[str], encoding: str, m
         together = built_together(blocks_of(feature_sets))
         blocks = _collected_together(together, collected, tables.spark.sparkContext.cancelAllJobs)
         for name in tables.opened:
-            tables.refuse_if_empty(name, given.tallies.get(f"{name}.rows", 0))
+            rows = given.tallies.get(f"{name}.rows")
+            tables.refuse_if_empty(name, tables[name].limit(1).count() if rows is None else rows)
         return CollectedBlocks(
             blocks=blocks,
             groups=given.train.column("group").to_pylist(),

@@ -12,7 +12,8 @@ from hpt_spark.artifacts.run_directory import DESIGN, MANIFEST, REPORT, RESULTS,
 from hpt_spark.config.layers import Config
 from hpt_spark.data import ingest
 from hpt_spark.data.schemas import TABLES
-from hpt_spark.data.sources.base import find_files, is_read_by_hadoop, open_source
+from hpt_spark.data.sources.base import find_files
+from hpt_spark.data.sources.opening import is_read_by_hadoop, open_source
 from hpt_spark.pipeline.records import Record, Records
 from hpt_spark.storage import is_local, open_folder
 from hpt_spark.storage.folder import digest_of

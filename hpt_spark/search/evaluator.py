@@ -100,7 +100,7 @@ class Evaluator:
         self._lock = lock
         self._runner: SparkRunner | None = None
         self._finished_evaluations = 0
-        self._threads_are_told = False
+        self._has_logged_threads = False
         self._score_params: Mapping[str, Any] = {}
         self.incomplete = False
         self.fit_counts: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, fold_slices=0, matrices=0)
@@ -162,14 +162,14 @@ class Evaluator:
 
     def _ended(self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]]) -> Iterator[Sequence[tuple[Fit, Any]]]:
         """Yield fits with their results as they end, which then are in `found` and in the journal."""
-        from hpt_spark.search.execution.spark_job import stop_told
+        from hpt_spark.search.execution.spark_job import translate_stop
 
         _refuse_used_up(evaluation)
-        with self._told_how_to_go_on(), stop_told(self._context):
+        with self._say_how_to_go_on(), translate_stop(self._context):
             yield from self._ended_while_spark_runs(evaluation, found)
 
     @contextmanager
-    def _told_how_to_go_on(self) -> Iterator[None]:
+    def _say_how_to_go_on(self) -> Iterator[None]:
         """Let the error that says that Spark has ended say how to go on."""
         try:
             yield
@@ -231,12 +231,12 @@ class Evaluator:
     def refit(self, estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> Any:
         """Return `estimator` fitted to all rows, on an executor."""
         from hpt_spark.search.execution.refit_job import refit_on_executor
-        from hpt_spark.search.execution.spark_job import stop_told
+        from hpt_spark.search.execution.spark_job import translate_stop
 
         data = Dataset(X, y, fit_params, self._score_params)  # the same as that of the fits is there already
         runner = self._spark_runner()
         refit = Refit(estimator, data, sklearn.get_config(), list(warnings.filters), runner.threads)
-        with self._told_how_to_go_on(), stop_told(self._context):
+        with self._say_how_to_go_on(), translate_stop(self._context):
             return refit_on_executor(runner, refit)
 
     def fits_are_done(self) -> None:
@@ -248,19 +248,19 @@ class Evaluator:
         try:
             if self._runner is None:
                 return
-            from hpt_spark.search.execution.spark_job import stop_told
+            from hpt_spark.search.execution.spark_job import translate_stop
 
             runner, self._runner = self._runner, None
-            with suppress(SparkEndedError), stop_told(self._context):  # which has given everything back
+            with suppress(SparkEndedError), translate_stop(self._context):  # which has given everything back
                 runner.release()
         finally:
             self._ending.close()
 
     def _warn_of_threads(self, evaluation: Evaluation, threads: int) -> None:
         """Say once of which numbers of threads a fit does not use those of its Spark task."""
-        if self._threads_are_told:
+        if self._has_logged_threads:
             return
-        self._threads_are_told = True
+        self._has_logged_threads = True
         for text in warnings_of(uncapped(evaluation.estimator, evaluation.candidates, threads), threads):
             warnings.warn(text, UserWarning, stacklevel=2)
 

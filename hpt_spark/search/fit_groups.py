@@ -14,7 +14,7 @@ from typing import Any
 
 import joblib
 
-from hpt_spark.search.boosting.family import Family, key_of
+from hpt_spark.search.boosting.family import Family, is_estimator, key_of
 from hpt_spark.search.boosting.staged import are_of_rows, ensemble_of, family_of, staged
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.planning.cost import training_cost
@@ -27,7 +27,7 @@ class FitGroup:
     Parameters
     ----------
     fits : tuple of Fit
-        On the same fold, by ascending number of rounds.
+        On the same fold, sorted by number of rounds.
     shared : bool
         Whether they are one training of an ensemble; otherwise there is one fit, scikit-learn's own.
     cost : float
@@ -133,7 +133,7 @@ class _Base:
         """Return the key of a candidate, or None where only an estimator with its parameters can tell."""
         if not all(name in self.all_params and _is_plain(value) for name, value in candidate.items()):
             return None
-        if any(_is_estimator(self.all_params[name]) for name in candidate):
+        if any(is_estimator(self.all_params[name]) for name in candidate):
             return None
         cost = training_cost({**self.all_params, **candidate})
         family, evaluation = self._family, self.evaluation
@@ -188,10 +188,6 @@ def _key_of_estimator(evaluation: Evaluation, candidate: int) -> GroupKey:
 
 def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (str, int, float))
-
-
-def _is_estimator(value: Any) -> bool:
-    return hasattr(value, "get_params") and not isinstance(value, type)
 
 
 def _share_left(evaluation: Evaluation, fit: Fit, key: GroupKey) -> float:

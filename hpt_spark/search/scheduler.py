@@ -62,7 +62,7 @@ class Scheduler:
         self._deadline = deadline
         self._keep = keep
         self.trainings = self.fold_slices = self.matrices = 0
-        self._has_told = False
+        self._has_logged_not_shared = False
 
     def run(self, fits: Sequence[Fit]) -> Iterator[list[tuple[Fit, Any]]]:
         """Yield fits with their results, as their groups end; those of groups that ended together at once.
@@ -136,7 +136,7 @@ class Scheduler:
         with self._runner.tasks(shared, self._deadline) as stream:
             stream.submit(queue.next_tasks())
             for ended in stream:
-                results, deaths = _told_apart(ended)
+                results, deaths = _split_by_outcome(ended)
                 dead += deaths
                 queue.ended((group, getattr(outcome, "seconds", None)) for group, outcome in ended)
                 stream.submit(queue.next_tasks())
@@ -147,7 +147,7 @@ class Scheduler:
         """Run one group while nothing else runs; if it still kills its process, its fits one by one."""
         with self._runner.tasks(shared, self._deadline, alone=True) as stream:
             stream.submit([[group]])
-            results, deaths = _told_apart([one for ended in stream for one in ended])
+            results, deaths = _split_by_outcome([one for ended in stream for one in ended])
         if results:
             yield self._counted(results)
         for _, death in deaths:
@@ -165,14 +165,14 @@ class Scheduler:
     def _counted(self, results: list[Result]) -> list[Result]:
         for _, result in results:
             self.trainings += result.trainings
-            if result.not_shared and not self._has_told:
+            if result.not_shared and not self._has_logged_not_shared:
                 log.info("fits that could be one training are fitted one by one: %s", result.not_shared)
-                self._has_told = True
+                self._has_logged_not_shared = True
             self.fold_slices += result.fold_slices
             self.matrices += result.matrices
         return results
 
 
-def _told_apart(ended: Sequence[Ended]) -> tuple[list[Result], list[Dead]]:
+def _split_by_outcome(ended: Sequence[Ended]) -> tuple[list[Result], list[Dead]]:
     results = [(group, outcome) for group, outcome in ended if isinstance(outcome, GroupResult)]
     return results, [(group, outcome) for group, outcome in ended if isinstance(outcome, Death)]

@@ -1,4 +1,4 @@
-"""What Spark is started with, where neither the user nor the installation says otherwise."""
+"""Spark's settings where neither the user nor the installation gives them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from pathlib import Path
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 
-# What a JVM that we start ourselves needs, where no spark-defaults.conf speaks. The parallel collector takes less time
-# and memory on few cores. A thread of Spark's that has no memory left ends without a word, and what waits for it would
-# wait for ever.
+# Options of a JVM that we start ourselves, unless spark-defaults.conf has some. The parallel collector takes less time
+# and memory on few cores. A thread of Spark's ends silently when memory is out, and its callers would wait for ever.
 JVM_OPTIONS = (
     "-XX:+UseParallelGC",
     "-XX:+ExitOnOutOfMemoryError",
     f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
 )
 
-# What our queries need, where nothing else is configured. With a limit in bytes Spark 4.1 measures the batch again
+# Settings for our queries, unless configured otherwise. With a limit in bytes Spark 4.1 measures the batch again
 # at each row that goes to Python, which takes longer than all the rest of it.
 SQL_DEFAULTS = {
     "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
-    # What a partition of counts becomes, several times its size, waits in the heap to leave Spark, more than once.
+    # A partition of counts waits in the heap to leave Spark, several times its size and more than once.
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "8m",
     # The files of a partition go to Python in one batch.
     "spark.sql.files.maxPartitionBytes": "16m",

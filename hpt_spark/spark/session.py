@@ -29,19 +29,19 @@ from hpt_spark.signals import before_sigterm, hold_back_signals
 from hpt_spark.spark.defaults import SQL_DEFAULTS, defaults_of_own_jvm
 from hpt_spark.spark.interpreter import use_this_python
 from hpt_spark.spark.java import check_java
-from hpt_spark.spark.surroundings import (
+from hpt_spark.spark.preflight import (
     check_master,
     check_python,
     check_spark_home,
     check_submit_arguments,
-    java_reads_our_file_names,
+    utf8_locale_for_java,
 )
 from hpt_spark.storage import is_local
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_kept: list[SparkSession] = []  # what `spark_if_needed` has started
+_kept: list[SparkSession] = []  # started by `spark_if_needed`
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
     try:
         session = _start(defaults, given)
         session.sparkContext.setLogLevel("ERROR")
-        _suit_our_queries(session)
+        _set_sql_defaults(session)
         with before_sigterm(_give_up_answer):
             yield session
     except Exception as error:
@@ -136,7 +136,7 @@ def is_in_cluster_mode() -> bool:
 
 
 def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
-    """Start Spark with `defaults`, over which lies what the user has `given`."""
+    """Start Spark with `defaults`, overlaid by the `given` settings."""
     import pyspark
     from py4j.protocol import Py4JError, Py4JJavaError
     from pyspark import SparkConf, SparkContext
@@ -146,9 +146,9 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         # PySpark, cut short while Java starts, leaves one behind that never ends.
-        with hold_back_signals(), java_reads_our_file_names():
+        with hold_back_signals(), utf8_locale_for_java():
             SparkContext._ensure_initialized(conf=conf)
-        # By now what spark-submit, spark-defaults.conf and PYSPARK_SUBMIT_ARGS say is known, too.
+        # By now the settings of spark-submit, spark-defaults.conf and PYSPARK_SUBMIT_ARGS are known, too.
         name = SparkConf().get("spark.app.name")
         if started_by_spark_submit() and name and name != Path(sys.argv[0]).name:  # which is spark-submit's own choice
             conf.set("spark.app.name", given.get("spark.app.name", name))
@@ -229,7 +229,7 @@ def _stop() -> None:
     thread.join()
 
 
-def _suit_our_queries(session: SparkSession) -> None:
+def _set_sql_defaults(session: SparkSession) -> None:
     context = session.sparkContext
     defaults = dict(SQL_DEFAULTS)
     if str(context.master).startswith("local"):

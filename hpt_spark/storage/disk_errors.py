@@ -1,4 +1,4 @@
-"""What the disk says, in words for a person."""
+"""Errors of the disk as messages for a person."""
 
 from __future__ import annotations
 

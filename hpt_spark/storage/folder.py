@@ -1,4 +1,4 @@
-"""What every kind of folder can do."""
+"""The interface of every kind of folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BLOCK = 1 << 20
 
 
 def is_own(name: str) -> bool:
-    """Return whether `name` is one under which a folder keeps what is unfinished or on its way out."""
+    """Return whether `name` is a folder's own: of an unfinished file, or of one that is being deleted."""
     return name.startswith((UNFINISHED, REPLACED, DELETED))
 
 

@@ -18,7 +18,7 @@ from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, dige
 from hpt_spark.storage.hadoop_files import HadoopFiles
 from hpt_spark.storage.hadoop_stream import HadoopStream
 
-STALE_SECONDS = 24 * 3600.0  # no upload takes so long: what is older was left by a run that was killed
+STALE_SECONDS = 24 * 3600.0  # no upload takes so long: an older file is a killed run's
 
 
 class HadoopFolder(Folder):
@@ -139,7 +139,7 @@ class HadoopFolder(Folder):
         try:
             yield unfinished
         except BaseException:
-            with suppress(HptSparkError, OSError):  # what went wrong first is what matters
+            with suppress(HptSparkError, OSError):  # the first error matters
                 self._files.delete(unfinished)
             raise
         self._files.delete(unfinished)
@@ -177,7 +177,7 @@ class HadoopFolder(Folder):
             self._files.delete(deleted)
 
     def _clear_leftovers(self, just_written: str) -> None:
-        """Delete what killed runs have left unfinished in this folder, once; `just_written` tells what time it is."""
+        """Delete unfinished files of killed runs in this folder, once; `just_written` gives the file system's time."""
         if self._looked_for_leftovers:
             return
         self._looked_for_leftovers = True

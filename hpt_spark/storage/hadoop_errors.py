@@ -1,4 +1,4 @@
-"""What Java's exceptions about files mean to Python and to a person."""
+"""Java's exceptions about files as Python's, or as messages for a person."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _meaning(thrown: Any, path: str) -> Exception:
 
 
 def _root(thrown: Any) -> Any:
-    """Return what is behind an exception that only wraps another one."""
+    """Return the innermost cause of an exception that only wraps it."""
     while thrown.getClass().getSimpleName() in _WRAPPERS and thrown.getCause() is not None:
         thrown = thrown.getCause()
     return thrown

@@ -17,7 +17,7 @@ from hpt_spark.storage.hadoop_errors import translate_java_errors
 from hpt_spark.storage.uninterruptible import uninterruptible
 from hpt_spark.storage.uris import hadoop_uri
 
-POUR_BYTES = 1 << 17
+COPY_BYTES = 1 << 17
 
 
 class HadoopFiles:
@@ -109,14 +109,14 @@ class HadoopFiles:
         with translate_java_errors(path):
             self._files.copyToLocalFile(False, self._path(path), self._path(f"file://{local}"), True)
 
-    def pour(self, path: str, offset: int, pipe: Path, opened: Callable[[], None]) -> None:
+    def copy_to_pipe(self, path: str, offset: int, pipe: Path, opened: Callable[[], None]) -> None:
         """Write the bytes of a file from `offset` on into a named pipe; tell by `opened` when it has a writer."""
         with translate_java_errors(path):
             stream = self._files.open(self._path(path))
             stream.seek(offset)
             sink = self._jvm.java.io.FileOutputStream(str(pipe))
             opened()
-            self._jvm.org.apache.hadoop.io.IOUtils.copyBytes(stream, sink, POUR_BYTES, True)
+            self._jvm.org.apache.hadoop.io.IOUtils.copyBytes(stream, sink, COPY_BYTES, True)
 
     @uninterruptible
     def rename(self, source: str, target: str) -> bool:

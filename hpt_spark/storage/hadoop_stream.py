@@ -17,8 +17,8 @@ from hpt_spark.storage.hadoop_files import HadoopFiles
 class HadoopStream(io.RawIOBase):
     """A file read from any position on; neither memory nor disk ever holds more than a pipe does.
 
-    The JVM pours the file into a named pipe, which is more than ten times as fast as asking it for
-    blocks of bytes. After a jump another pouring starts there.
+    The JVM copies the file into a named pipe, which is more than ten times as fast as asking it for
+    blocks of bytes. After a jump another pipe starts there.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class HadoopStream(io.RawIOBase):
         self._path = path
         self._size = size
         self._at = 0
-        self._pouring: _Pouring | None = None
+        self._pipe: _Pipe | None = None
 
     def readable(self) -> bool:
         """Return True."""
@@ -58,10 +58,10 @@ class HadoopStream(io.RawIOBase):
         wanted = self._size - self._at if size < 0 else min(size, self._size - self._at)
         if wanted <= 0:
             return b""
-        if self._pouring is None or self._pouring.at != self._at:
-            self._stop_pouring()
-            self._pouring = _Pouring(self._files, self._path, self._at)
-        data = self._pouring.read(wanted)
+        if self._pipe is None or self._pipe.at != self._at:
+            self._close_pipe()
+            self._pipe = _Pipe(self._files, self._path, self._at)
+        data = self._pipe.read(wanted)
         self._at += len(data)
         if len(data) < wanted:
             where = f"{without_secrets(self._path)} ended at byte {self._at:,} of {self._size:,}"
@@ -76,17 +76,17 @@ class HadoopStream(io.RawIOBase):
 
     def close(self) -> None:
         """Let the JVM end."""
-        self._stop_pouring()
+        self._close_pipe()
         super().close()
 
-    def _stop_pouring(self) -> None:
-        if self._pouring is not None:
-            self._pouring.close()
-            self._pouring = None
+    def _close_pipe(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
 
 
-class _Pouring:
-    """One pass through a file, from a position on."""
+class _Pipe:
+    """A named pipe through which the JVM sends a file, from a position on."""
 
     def __init__(self, files: HadoopFiles, path: str, offset: int) -> None:
         self.at = offset
@@ -99,7 +99,7 @@ class _Pouring:
             reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
             os.set_blocking(reader, True)
             self._pipe = os.fdopen(reader, "rb", buffering=0)
-            self._thread = threading.Thread(target=self._pour, args=(files, path, pipe), daemon=True)
+            self._thread = threading.Thread(target=self._fill, args=(files, path, pipe), daemon=True)
             self._thread.start()
             self._has_writer.wait()
 
@@ -117,14 +117,14 @@ class _Pouring:
         return b"".join(pieces)
 
     def close(self) -> None:
-        """Give up what was not read: the JVM can write no more, and ends."""
+        """Close the pipe: the JVM cannot write the rest, and its thread ends."""
         self._pipe.close()
         self._thread.join()
 
-    def _pour(self, files: HadoopFiles, path: str, pipe: Path) -> None:
+    def _fill(self, files: HadoopFiles, path: str, pipe: Path) -> None:
         try:
-            files.pour(path, self.at, pipe, self._has_writer.set)
-        except Exception as error:  # shown to who reads on; nobody does after `close`
+            files.copy_to_pipe(path, self.at, pipe, self._has_writer.set)
+        except Exception as error:  # raised by the next `read`
             self._error = error
         finally:
             self._has_writer.set()

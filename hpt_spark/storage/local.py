@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from filelock import lock_descriptor, unlock_descriptor
 
 from hpt_spark.errors import InputError
 from hpt_spark.signals import unwind_on_sigterm
@@ -44,7 +45,7 @@ class LocalFolder(Folder):
     def uri(self) -> str:
         """The folder as Spark names it."""
         if not str(self.path).isascii():
-            _refuse_what_java_cannot_name(self.path)
+            _check_java_can_name(self.path)
         return f"file://{self.path}"  # not Path.as_uri(): Hadoop takes a % as it stands
 
     def exists(self, name: str) -> bool:
@@ -123,7 +124,7 @@ class LocalFolder(Folder):
             yield LocalFolder(path)
 
 
-def _refuse_what_java_cannot_name(path: Path) -> None:
+def _check_java_can_name(path: Path) -> None:
     """Raise InputError where the running Java, which spark-submit has started, would look for another file."""
     from pyspark import SparkContext
 
@@ -194,7 +195,7 @@ def _claimed(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
             if _is_at(temporary, lock):  # else it has its final name, and the temporary one may be another run's
                 _delete(temporary)
             with suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_UN)  # a forked child may hold the file open and the lock with it
+                unlock_descriptor(lock)  # a forked child may hold the file open and the lock with it
             os.close(lock)
 
 
@@ -207,14 +208,14 @@ def _lock(temporary: Path, make: Callable[[Path], None], target: Path) -> int:
         except FileNotFoundError:
             continue  # another process has just finished with it
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            is_ours = lock_descriptor(handle, blocking=False)
+        except OSError:
+            return handle  # some network file systems cannot lock a folder; there a user must not start two runs
+        if not is_ours:
             os.close(handle)
             raise InputError(
                 f"{target} is being written by another process: wait until it ends, or choose another folder"
-            ) from None
-        except OSError:
-            return handle  # some network file systems cannot lock a folder; there a user must not start two runs
+            )
         if _is_at(temporary, handle):
             return handle
         os.close(handle)

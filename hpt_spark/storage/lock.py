@@ -142,7 +142,7 @@ class FolderLock:
         return False
 
     def _read(self, name: str) -> dict[str, Any]:
-        """Return what a lock says; nothing where it is gone, or being written, or damaged."""
+        """Return the content of a lock; nothing where it is gone, being written, or damaged."""
         try:
             with self._folder.reading(name) as path:
                 holder = json.loads(path.read_text(encoding="utf-8"))
@@ -165,7 +165,7 @@ def is_lock(name: str) -> bool:
 
 
 def _this_machine() -> str:
-    """Return what tells the processes that this one can see from others with the same number."""
+    """Return the machine and container, within which a process number is unique."""
     try:
         processes = os.readlink("/proc/self/ns/pid")  # containers may have the host's name, but their own numbers
     except OSError:

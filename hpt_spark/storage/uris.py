@@ -1,4 +1,4 @@
-"""What a path in the configuration means: a place on this machine, or one on a Hadoop file system."""
+"""Paths of the configuration: on this machine or on a Hadoop file system."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def local_path(uri: str | os.PathLike[str]) -> Path:
         raise InputError(f"{text} names the home folder of an unknown user: write the whole path") from error
     try:
         path = path.resolve()
-        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):  # which whoever uses it finds out
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):  # shown by the first use
             path.stat()
     except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a NUL
         shown = text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hpt_spark.config.layers import Config
 from hpt_spark.errors import ConfigError, InputError, JobEndedError, MissingDependencyError
-from hpt_spark.spark.surroundings import check_spark_home, java_reads_our_file_names
+from hpt_spark.spark.preflight import check_spark_home, utf8_locale_for_java
 from hpt_spark.submit.properties import write_properties
 from hpt_spark.submit.submission import PYTHON, Submission
 
@@ -91,7 +91,7 @@ def run_with_spark_submit(submission: Submission, config: Config) -> None:
     with _file_of_secrets(config.submit.secrets) as file:
         command = command_of(submission, config, file)
         try:
-            with java_reads_our_file_names():
+            with utf8_locale_for_java():
                 process = subprocess.Popen(command, env=_environment(submission, config))
         except FileNotFoundError:
             raise MissingDependencyError(

@@ -17,7 +17,7 @@ import pytest
 
 from hpt_spark.data.ingest import ingest, ingest_table
 from hpt_spark.data.schemas import TABLES
-from hpt_spark.data.sources.base import open_source
+from hpt_spark.data.sources.opening import open_source
 from hpt_spark.errors import InputError
 from hpt_spark.storage import open_folder
 

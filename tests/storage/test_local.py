@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from hpt_spark.errors import InputError
-from hpt_spark.storage import Folder, local_path, open_folder
+from hpt_spark.storage import Folder, local, local_path, open_folder
 from hpt_spark.storage.local import LocalFolder
 
 
@@ -317,3 +317,14 @@ def test_a_folder_with_the_longest_name_has_no_room_for_a_temporary_one(tmp_path
 def test_a_place_that_takes_no_folder_is_refused():
     with pytest.raises(InputError, match="cannot write /proc/run"), LocalFolder(Path("/proc/run")).atomic_dir():
         pass
+
+
+def test_on_a_file_system_without_locks_a_file_is_written_all_the_same(tmp_path, monkeypatch):
+    def no_locks(handle, **_):
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    monkeypatch.setattr(local, "lock_descriptor", no_locks)
+    monkeypatch.setattr(local, "unlock_descriptor", no_locks)
+    with LocalFolder.open(tmp_path).atomic_write("a.txt") as path:
+        path.write_text("x")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

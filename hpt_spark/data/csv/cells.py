@@ -20,7 +20,7 @@ _LONGEST_EXAMPLE = 40
 _INTEGER = re.compile(r"[ \t]*(-?)0*([0-9]{1,19})[ \t]*")
 _WRITTEN_AS_FLOAT = re.compile(r"[ \t]*[-+]?[0-9]+(?:[.,][0-9]*)*(?:[eE][-+]?[0-9]+)?[ \t]*")
 _NUMBER = re.compile(r"[ \t]*(-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[ \t]*")
-_MOMENT = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})")
+_TIMESTAMP = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})")
 
 
 class RoundedIdError(ValueError):
@@ -29,7 +29,7 @@ class RoundedIdError(ValueError):
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that cannot be parsed: the line it begins on, and what is wrong there."""
+    """A row that cannot be parsed: its first line and the reason."""
 
     line: int
     problem: str
@@ -148,8 +148,8 @@ def _number(text: str) -> float:
     return float(found[1])
 
 
-def _moment(text: str) -> str:
-    found = _MOMENT.fullmatch(text)
+def _timestamp(text: str) -> str:
+    found = _TIMESTAMP.fullmatch(text)
     if not found:
         raise ValueError
     return datetime(*map(int, found.groups())).isoformat(" ")  # type: ignore[arg-type]  # no time zone among them
@@ -165,6 +165,6 @@ _KINDS: dict[str, tuple[str, Callable[[str], Any]]] = {
     ID: ("a whole number of 64 bits", _integer(64)),
     FLAG: ("a whole number of 32 bits", _integer(32)),
     DEGREE: ("a number", _number),
-    TIMESTAMP: ("a date and time such as 2016-05-01 00:55:25", _moment),
+    TIMESTAMP: ("a date and time such as 2016-05-01 00:55:25", _timestamp),
     TEXT: ("text in UTF-8", _text),
 }

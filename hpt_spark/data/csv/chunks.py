@@ -44,7 +44,7 @@ class Chunk:
 
 
 class Readable(Protocol):
-    """What chunks are cut from."""
+    """A stream of bytes."""
 
     def read(self, size: int) -> bytes:
         """Return the next `size` bytes: fewer only at the end, none behind it."""

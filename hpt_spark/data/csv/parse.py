@@ -24,7 +24,7 @@ from hpt_spark.errors import InputError
 
 _TYPES = {ID: pa.int64(), FLAG: pa.int32(), DEGREE: pa.float64(), TEXT: pa.string(), TIMESTAMP: pa.string()}
 _HEXADECIMAL = re.compile(rb"(?:\A|[\s,\"])[-+]?0[xX]")
-_MOMENT_LENGTH = len("2016-05-01 00:55:25")
+_TIMESTAMP_LENGTH = len("2016-05-01 00:55:25")
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Parser:
         if any(batch.column(name).null_count for name in self._required):
             raise pa.ArrowInvalid("a cell that must not be empty is empty")
         for name in self._moments:
-            _check_moments(batch.column(name))
+            _check_timestamps(batch.column(name))
         for name in self._degrees:
             if not pc.all(pc.is_finite(batch.column(name)), min_count=0).as_py():
                 raise pa.ArrowInvalid("a number is infinite or none")
@@ -124,12 +124,12 @@ class Parser:
 
 
 def has_text(table: Table) -> bool:
-    """Return whether a table has free text, in which quoted line breaks are welcome."""
+    """Return whether a table has free text, which may hold quoted line breaks."""
     return any(column.kind == TEXT for column in table.columns)
 
 
 def stored_schema(table: Table) -> pa.Schema:
-    """Return the columns of a table as they are stored: those of the file, and an ordered table's row number."""
+    """Return the stored columns of a table: the file's, and an ordered table's row number."""
     columns = [(column.name, _TYPES[column.kind]) for column in table.columns]
     return pa.schema([*columns, (FILE_ROW, pa.int64())] if table.ordered else columns)
 
@@ -169,9 +169,9 @@ def _check_header(table: Table, header: list[str], where: str) -> None:
         _log.warning("%s: columns that nobody asked for are ignored: %s", where, ", ".join(map(repr, extra)))
 
 
-def _check_moments(texts: pa.StringArray) -> None:
+def _check_timestamps(texts: pa.StringArray) -> None:
     """Raise ArrowInvalid unless each text is a real date and time in canonical form."""
     pc.cast(texts, pa.timestamp("s"))  # 25:00:00 and February the 30th are refused
     lengths = pc.min_max(pc.binary_length(texts)).as_py()
-    if not set(lengths.values()) <= {_MOMENT_LENGTH, None} or pc.any(pc.match_substring(texts, "T")).as_py():
+    if not set(lengths.values()) <= {_TIMESTAMP_LENGTH, None} or pc.any(pc.match_substring(texts, "T")).as_py():
         raise pa.ArrowInvalid("a time is not in canonical form")

@@ -8,21 +8,21 @@ import io
 import logging
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, BinaryIO
 
-from isal import igzip, igzip_lib, isal_zlib
-
+from hpt_spark.data.csv import inflate
 from hpt_spark.data.sources.base import SourceFile
 from hpt_spark.errors import InputError
 
-_ISAL_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # typed as one of its instances
-# What damage can raise; the last three come from nonsense in a zip's table of contents.
+# Errors of damaged files; the last three come from nonsense in a zip's table of contents.
 _DAMAGE = (
     zipfile.BadZipFile,
     gzip.BadGzipFile,
-    _ISAL_ERROR,
+    zlib.error,
+    inflate.Error,
     EOFError,
     ValueError,
     struct.error,
@@ -62,9 +62,9 @@ class CsvStream:
 
     def read(self, size: int) -> bytes:
         """Return the next `size` bytes: fewer only at the end, none behind it."""
-        with _damage_explained(self._file):
+        with _translate_damage(self._file):
             data = self._read(size)
-            self.crc32 = isal_zlib.crc32(data, self.crc32)
+            self.crc32 = inflate.crc32(data, self.crc32)
             if len(data) < size:
                 self._check(self.crc32)
         return data
@@ -102,7 +102,7 @@ def _stream(file: SourceFile, packed: _Tallied) -> CsvStream:
         member = _only_member(file, packed)
         return CsvStream(file, member.read, member.check)
     if file.name.endswith(".gz"):
-        return CsvStream(file, igzip.open(packed, "rb").read)
+        return CsvStream(file, inflate.open_gzip(packed).read)
     return CsvStream(file, packed.read)
 
 
@@ -123,7 +123,7 @@ def _only_member(file: SourceFile, packed: _Tallied) -> _Inflated:
         raise InputError(f"{file.location} is encrypted: zip {names} again without a password")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise InputError(f"{file.location} is packed in an unusual way: zip {names} again with the usual 'deflate'")
-    with _damage_explained(file):
+    with _translate_damage(file):
         return _Inflated(archive, member)
 
 
@@ -144,7 +144,7 @@ def _is_macos_extra(member: zipfile.ZipInfo) -> bool:
 
 
 @contextmanager
-def _damage_explained(file: SourceFile) -> Iterator[None]:
+def _translate_damage(file: SourceFile) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
@@ -154,8 +154,7 @@ def _damage_explained(file: SourceFile) -> Iterator[None]:
 class _Inflated:
     """The text of a zip's member.
 
-    zipfile finds the member and hands out its packed bytes; ISA-L inflates them in a third of the
-    time that zipfile would take for it.
+    zipfile finds the member and hands out its packed bytes; they are inflated here, as zipfile knows no ISA-L.
     """
 
     def __init__(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
@@ -164,7 +163,7 @@ class _Inflated:
         del as_stored.CRC  # it is the text's, not that of the packed bytes
         self._packed: IO[bytes] = archive.open(as_stored)
         self._is_packed = member.compress_type != zipfile.ZIP_STORED
-        self._inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_DEFLATE)
+        self._inflater = inflate.deflate_reader()
         self._member = member
 
     def read(self, size: int) -> bytes:
@@ -179,10 +178,9 @@ class _Inflated:
     def _inflated(self, size: int) -> bytes:
         texts: list[bytes] = []
         while size and not self._inflater.eof:
-            is_hungry = self._inflater.needs_input  # otherwise it may still have text, or ask for more after this
-            packed = self._packed.read(_PACKED_SIZE) if is_hungry else b""
+            packed = self._inflater.unconsumed_tail or self._packed.read(_PACKED_SIZE)
             text = self._inflater.decompress(packed, size)
-            if is_hungry and not packed and not text and not self._inflater.eof:
+            if not packed and not text and not self._inflater.eof:
                 raise EOFError(f"{self._member.filename!r} ends early")
             texts.append(text)
             size -= len(text)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import BinaryIO, cast
 
-from hpt_spark.data.sources.base import SourceFile
+from hpt_spark.data.sources.base import Source, SourceFile
 from hpt_spark.errors import InputError
 from hpt_spark.storage import without_secrets
 from hpt_spark.storage.hadoop_files import HadoopFiles
 from hpt_spark.storage.hadoop_stream import HadoopStream
 
 
-class HadoopSource:
+class HadoopSource(Source):
     """A folder of a Hadoop file system.
 
     Parameters
@@ -43,10 +42,6 @@ class HadoopSource:
             SourceFile(name, f"{self.location}/{name}", size, partial(self._open, name, size))
             for name, size in self._files.file_sizes(self._files.root).items()
         ]
-
-    def fetch(self, files: Mapping[str, SourceFile]) -> dict[str, SourceFile]:
-        """Return `files` as they are: they are read where they lie."""
-        return dict(files)
 
     def _open(self, name: str, size: int) -> BinaryIO:
         return cast(BinaryIO, HadoopStream(self._files, f"{self._files.root}/{name}", size))

@@ -101,6 +101,11 @@ def is_integer(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
+def is_estimator(value: Any) -> bool:
+    """Return whether `value` is an estimator, and not the class of one."""
+    return hasattr(value, "get_params") and hasattr(value, "set_params") and not isinstance(value, type)
+
+
 def is_class_of(estimator: Any, package: str, names: frozenset[str]) -> bool:
     """Return whether the class of `estimator` is one of `names` of `package`, and no subclass of it."""
     kind = type(estimator)
@@ -112,8 +117,8 @@ def key_of(params: Mapping[str, Any]) -> str:
 
     Numbers and texts, nearly all there are, are told by themselves: a digest takes a hundred times as long.
     """
-    return repr([(name, type(value).__name__, _told(value)) for name, value in sorted(params.items())])
+    return repr([(name, type(value).__name__, _describe_value(value)) for name, value in sorted(params.items())])
 
 
-def _told(value: Any) -> str:
+def _describe_value(value: Any) -> str:
     return repr(value) if isinstance(value, (str, int, float, type(None))) else str(joblib.hash(value))

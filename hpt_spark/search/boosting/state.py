@@ -7,7 +7,7 @@ from typing import Any
 
 import cloudpickle
 
-from hpt_spark.search.journal.installed import is_library
+from hpt_spark.search.installed import is_library
 
 
 def pickled_with_classes(value: Any) -> bytes:

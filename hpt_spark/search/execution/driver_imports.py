@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import site
 import sys
-import sysconfig
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,15 +13,8 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from typing import Any
 
-# Of what is installed a process knows one release for life, as the driver does.
-FOLDERS = {
-    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-    *site.getsitepackages(),
-    site.getusersitepackages(),
-}
-INSTALLED = tuple(f"{folder}{os.sep}" for folder in {*FOLDERS, *map(os.path.realpath, FOLDERS)})
-# Spark and this package may come in archives, outside of these folders.
-OF_SPARK = {"hpt_spark", "hpt_spark_jobs", "pyspark", "py4j"}
+from hpt_spark.search.installed import ALWAYS_LIBRARIES, is_installed_file
+
 STARTED = time.time()
 _loads: dict[str, tuple[ModuleSpec, int]] = {}  # of each module the last specification, and how often it came anew
 
@@ -103,9 +94,8 @@ def _own_modules() -> Iterator[tuple[str, ModuleSpec]]:
         origin = getattr(spec, "origin", None)
         if not isinstance(origin, str) or not getattr(spec, "has_location", False) or name == "__main__":
             continue
-        if name.partition(".")[0] in OF_SPARK or origin.startswith(INSTALLED):
-            continue
-        if not os.path.realpath(origin).startswith(INSTALLED):
+        # Of an installed package a process knows one release for life, as the driver does.
+        if name.partition(".")[0] not in ALWAYS_LIBRARIES and not is_installed_file(origin):
             yield name, spec
 
 

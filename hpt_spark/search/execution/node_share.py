@@ -8,7 +8,6 @@ where they lie.
 
 from __future__ import annotations
 
-import fcntl
 import io
 import mmap
 import os
@@ -25,6 +24,7 @@ import numpy as np
 
 PIECE_BYTES = 64 << 20  # small beside the arrays, large beside the cost of sending one
 MARK = b"\1"  # of a piece that is in its place
+SECONDS_BETWEEN_TRIES = 0.01  # short beside the writing of a piece
 ALIGNMENT = 64  # bytes; a cache line, and enough for every dtype
 # Smaller arrays are each process's own and may be written to, as joblib has it for its processes.
 SMALLEST_SHARED = 1 << 20
@@ -141,9 +141,11 @@ def _file_in(folder: Path, shared: SharedObject) -> Path:
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
     """Give a file that no other process of this node has at the same time."""
+    from filelock import lock_descriptor  # here, because no worker on the driver's own node needs it
+
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock_descriptor(file, poll_interval=SECONDS_BETWEEN_TRIES)
         yield file
     finally:
         os.close(file)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock
 
 PREFIX = "hpt_spark-"
 ALIVE = "driver.lock"  # its driver holds it: the system lets go of it when the process ends, however that happens
@@ -20,9 +21,8 @@ def scratch_folder() -> Iterator[Path]:
     _clear_leftovers(Path(tempfile.gettempdir()))
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
-        with open(folder / f"{ALIVE}.new", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            os.rename(lock.name, folder / ALIVE)  # nobody sees it before it is held
+        with FileLock(folder / f"{ALIVE}.new", thread_local=False) as lock:
+            os.rename(lock.lock_file, folder / ALIVE)  # nobody sees it before it is held
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -30,6 +30,7 @@ def scratch_folder() -> Iterator[Path]:
 
 def _clear_leftovers(place: Path) -> None:
     for folder in place.glob(f"{PREFIX}*"):
-        with suppress(OSError), open(folder / ALIVE) as lock:  # another user's, or just gone
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # its driver lives, it is another user's, or it is just gone
+            if (folder / ALIVE).exists():  # else it is new, and its driver is about to hold it
+                with FileLock(folder / ALIVE, blocking=False):
+                    shutil.rmtree(folder, ignore_errors=True)

@@ -68,7 +68,7 @@ def spark_context(given: Any, of_parent: Any = None) -> SparkContext:
         context = None if isinstance(given, type) else getattr(given, "sparkContext", None)
     if not isinstance(context, SparkContext):
         raise InputError(
-            f"sc= is {_told(given)}; it must be a SparkContext or a SparkSession, or None for the active one."
+            f"sc= is {_describe_given(given)}; it must be a SparkContext or a SparkSession, or None for the active one."
         )
     if context is of_parent:
         raise InputError(STAYS)
@@ -90,7 +90,7 @@ def is_stopped(context: SparkContext) -> bool:
 
 
 @contextmanager
-def stop_told(context: SparkContext) -> Iterator[None]:
+def translate_stop(context: SparkContext) -> Iterator[None]:
     """Let what fails because Spark was stopped fail with one sentence."""
     try:
         yield
@@ -214,7 +214,7 @@ def _is_of_spark_connect(given: Any) -> bool:
     return (given is None or isinstance(given, SparkContext)) and "SPARK_CONNECT_MODE_ENABLED" in os.environ
 
 
-def _told(given: Any) -> str:
+def _describe_given(given: Any) -> str:
     """Return what `given` is, in a few words."""
     if isinstance(given, type):
         return f"the class {given.__name__}, not an instance"

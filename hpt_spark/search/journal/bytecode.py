@@ -24,7 +24,7 @@ def behaviour(code: CodeType) -> tuple[Any, ...]:
         (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags),
         (code.co_varnames, code.co_cellvars, code.co_freevars),
         getattr(code, "co_exceptiontable", b""),
-        [_told(instruction) for instruction in _instructions(code)],
+        [_describe_instruction(instruction) for instruction in _instructions(code)],
     )
 
 
@@ -110,7 +110,7 @@ def _instructions(code: CodeType) -> list[dis.Instruction]:
     return kept
 
 
-def _told(instruction: dis.Instruction) -> tuple[Any, ...]:
+def _describe_instruction(instruction: dis.Instruction) -> tuple[Any, ...]:
     by_value = (dis.hasconst, dis.hasname, dis.haslocal, dis.hasfree)
     if any(instruction.opcode in kind for kind in by_value):
         return instruction.opname, instruction.argval

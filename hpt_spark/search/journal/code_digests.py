@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from hpt_spark.errors import InputError
+from hpt_spark.search.installed import compiled_file, is_library, releases_of
 from hpt_spark.search.journal.bytecode import Used, absolute_name, used_by
 from hpt_spark.search.journal.data_digests import combine
-from hpt_spark.search.journal.installed import compiled_file, is_library, releases_of
 
 # Where a module and its parts lie: no function's result should depend on them.
 OF_A_MODULE = frozenset(

@@ -19,11 +19,11 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 from hpt_spark.errors import InputError
+from hpt_spark.search.installed import is_library
 from hpt_spark.search.journal import data_digests
 from hpt_spark.search.journal.bytecode import behaviour
 from hpt_spark.search.journal.code_digests import CodeDigester, found_in
 from hpt_spark.search.journal.data_digests import PRIMITIVES, combine, primitives_digest
-from hpt_spark.search.journal.installed import is_library
 
 
 class Digester(CodeDigester):

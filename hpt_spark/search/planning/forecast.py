@@ -74,7 +74,7 @@ class Forecast:
 
     def describe(self) -> str:
         """Return the forecast as one line."""
-        time = "" if self.seconds is None else f", very roughly {_as_time(self.seconds)}"
+        time = "" if self.seconds is None else f", estimated time: {_as_time(self.seconds)}"
         workers = f"{self.slots_per_executor} at a time" if self.slots_per_executor > 1 else "one at a time"
         later = " (more as executors come)" if self.planned_slots > self.slots else ""
         return (
@@ -210,5 +210,5 @@ def as_size(size: float) -> str:
 
 def _as_time(seconds: float) -> str:
     if seconds < 90:
-        return f"{seconds:.0f} seconds" if seconds >= 10 else "some seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+        return f"{seconds:.0f} s" if seconds >= 10 else "under 10 s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

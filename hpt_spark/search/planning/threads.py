@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 from sklearn.base import clone
+
+from hpt_spark.search.boosting.family import is_estimator, is_integer
 
 # The names under which estimators take their number of threads or processes.
 NAMES = frozenset(
@@ -158,13 +159,13 @@ def _out_of_reach(value: Any, name: str, of: str, threads: int, reachable: set[i
         for key, inside in value.items():
             if isinstance(key, str) and key.rpartition("__")[2] in NAMES:
                 for number in inside if isinstance(inside, (list, tuple)) else (inside,):
-                    if _is_integer(number) and not 0 <= number <= threads:
+                    if is_integer(number) and not 0 <= number <= threads:
                         yield Uncapped(f"{name}[{key!r}]", number, _asked(number), of)
             yield from _out_of_reach(inside, f"{name}[{key!r}]", of, threads, reachable)
     elif isinstance(value, (list, tuple)):
         for inside in value:
             yield from _out_of_reach(inside, name, of, threads, reachable)
-    elif _is_estimator(value) and id(value) not in reachable:
+    elif is_estimator(value) and id(value) not in reachable:
         for owner in _owners(value, threads):
             for parameter in owner.wanting_all:
                 yield Uncapped(parameter, owner.params.get(parameter), math.inf, f"{owner.kind} in {name} of {of}")
@@ -212,12 +213,12 @@ class _Owner:
 
     @property
     def _set(self) -> dict[str, int]:
-        return {name: self.params[name] for name in sorted(NAMES & set(self.params)) if _is_integer(self.params[name])}
+        return {name: self.params[name] for name in sorted(NAMES & set(self.params)) if is_integer(self.params[name])}
 
 
 def _owners(estimator: Any, threads: int) -> Iterator[_Owner]:
     """Yield `estimator` and those inside it, outer ones first."""
-    inside = {f"{name}__": value for name, value in estimator.get_params(deep=True).items() if _is_estimator(value)}
+    inside = {f"{name}__": value for name, value in estimator.get_params(deep=True).items() if is_estimator(value)}
     outer: dict[str, _Owner] = {}
     for prefix, owner in sorted({"": estimator, **inside}.items(), key=lambda named: named[0].count("__")):
         around = math.prod(one.at_once for name, one in outer.items() if prefix.startswith(name))
@@ -234,16 +235,8 @@ def _configured(estimator: Any, params: Mapping[str, Any]) -> Any:
 
 
 def _may_tell(name: str, value: Any) -> bool:
-    return is_number_of_threads(name) or isinstance(value, (Mapping, list, tuple)) or _is_estimator(value)
+    return is_number_of_threads(name) or isinstance(value, (Mapping, list, tuple)) or is_estimator(value)
 
 
 def _asked(number: int) -> float:
     return number if number > 0 else math.inf
-
-
-def _is_estimator(value: Any) -> bool:
-    return hasattr(value, "get_params") and hasattr(value, "set_params") and not isinstance(value, type)
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

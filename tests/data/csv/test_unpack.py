@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import logging
+import random
+import runpy
 import struct
+import sys
 import zipfile
 import zlib
 from contextlib import suppress
@@ -14,11 +17,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpt_spark.data.csv import inflate
 from hpt_spark.data.csv import unpack as unpacking
 from hpt_spark.data.csv.unpack import unpack
 from hpt_spark.data.sources.base import SourceFile
 from hpt_spark.errors import InputError
 from tests.property_settings import examples
+
+NAMES = ("Error", "crc32", "open_gzip", "deflate_reader")
+
+
+def inflate_without_isal():
+    """Return what `inflate` has where the extra is not installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "isal", None)
+        return runpy.run_path(inflate.__file__)
+
+
+WITHOUT_ISAL = inflate_without_isal()
+
+
+@pytest.fixture(autouse=True, params=["isal", "zlib"], scope="module")
+def inflater(request):
+    """Run every test with the extra and without."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "zlib":
+            for name in NAMES:
+                patch.setattr(inflate, name, WITHOUT_ISAL[name])
+        yield request.param
+
 
 TEXT = b"device_id\n" + b"".join(b"%d\n" % number for number in range(2000))
 
@@ -66,6 +93,28 @@ def complaint(name: str, data: bytes) -> str:
 @pytest.mark.parametrize("size", [7, 1000, 1 << 20])
 def test_the_text_comes_out_as_it_went_in(name, data, size):
     assert read_all(name, data, size) == TEXT
+
+
+def test_the_module_is_the_one_installed(inflater):
+    decompressor = type(inflate.deflate_reader()).__module__
+    assert decompressor.startswith(inflater), decompressor
+
+
+@given(
+    st.lists(st.binary(max_size=40), max_size=30),
+    st.integers(1, 500),
+    st.integers(1, 300),
+    st.sampled_from([0, 1, 6, 9]),
+)
+def test_both_give_the_same_bytes(inflater, parts, size, at_a_time, level):
+    text = b"".join(random.Random(size).choices(parts or [b""], k=40))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+        archive.writestr("t.csv", text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unpacking, "_PACKED_SIZE", at_a_time)
+        assert read_all("t.csv.zip", packed.getvalue(), size) == text
+    assert read_all("t.csv.gz", gzip.compress(text, level), size) == text
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, len(TEXT) // 2, len(TEXT)])

@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from hpt_spark.data.ingest import ingest
-from hpt_spark.data.sources.base import find_files, is_read_by_hadoop, open_source
+from hpt_spark.data.sources.base import find_files
+from hpt_spark.data.sources.opening import is_read_by_hadoop, open_source
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.storage.hadoop import HadoopFolder

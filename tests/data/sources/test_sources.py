@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from hpt_spark.data.schemas import TABLES
-from hpt_spark.data.sources.base import find_files, open_source
+from hpt_spark.data.sources import opening
+from hpt_spark.data.sources.base import find_files
+from hpt_spark.data.sources.opening import open_source
 from hpt_spark.errors import InputError
 
 
@@ -80,3 +84,32 @@ def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
 def test_azures_sdk_reads_no_folder(tmp_path):
     with pytest.raises(InputError, match=r"^source.via=sdk is for blobs, but source.uri="):
         open_source(tmp_path, via="sdk")
+
+
+BLOBS = [
+    "https://account.blob.core.windows.net/box",
+    "wasbs://box@account.blob.core.windows.net/a",
+    "abfss://box@account.dfs.core.windows.net",
+]
+
+
+@pytest.mark.parametrize(
+    ("uris", "via", "kind"),
+    [
+        (["data/raw", "file:///data/raw"], "auto", "FolderSource"),
+        (BLOBS, "auto", "BlobSource"),
+        (BLOBS, "sdk", "BlobSource"),
+        (["hdfs://host/raw", "s3a://box/raw"], "auto", "HadoopSource"),
+        (["/data/raw", *BLOBS], "hadoop", "HadoopSource"),
+    ],
+)
+def test_the_registry_knows_one_kind_for_each_uri(monkeypatch, uris, via, kind):
+    for name in ("FolderSource", "BlobSource", "HadoopSource"):
+        monkeypatch.setattr(opening, name, lambda *_, name=name: SimpleNamespace(kind=name))
+    assert [opening.open_source(uri, via).kind for uri in uris] == [kind] * len(uris)
+
+
+@pytest.mark.parametrize("uri", ["data/raw", "hdfs://host/raw"])
+def test_the_sdk_reads_blobs_alone(uri):
+    with pytest.raises(InputError, match=rf"^source.via=sdk is for blobs, but source.uri={uri} is none: use auto$"):
+        open_source(uri, "sdk")

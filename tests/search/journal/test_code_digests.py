@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from hpt_spark.errors import InputError
-from hpt_spark.search.journal import bytecode, installed
+from hpt_spark.search import installed
+from hpt_spark.search.journal import bytecode
 from hpt_spark.search.journal.digests import Digester
 from tests.search.journal import test_edits_of_functions, test_edits_of_objects
 from tests.search.journal.edits import IMPORTS, differing, told
@@ -180,3 +182,14 @@ def test_a_library_is_what_has_a_release(tmp_path, monkeypatch):
         installed._distributions.cache_clear()
         for name in ("released", "copied"):
             sys.modules.pop(name, None)
+
+
+def test_installed_files_are_known_by_their_folders(tmp_path, monkeypatch):
+    packages = tmp_path / "python" / "site-packages" / "pack"
+    packages.mkdir(parents=True)
+    (packages / "module.py").touch()
+    (tmp_path / "link.py").symlink_to(packages / "module.py")
+    (tmp_path / "own.py").touch()
+    found = {name: installed.is_installed_file(str(tmp_path / name)) for name in ("link.py", "own.py")}
+    assert found == {"link.py": True, "own.py": False}
+    assert all(map(installed.is_installed_file, (json.__file__, pytest.__file__, str(packages / "module.py"))))

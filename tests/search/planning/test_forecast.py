@@ -40,7 +40,7 @@ def forecast_of(evaluated, slots=2, slots_per_executor=2):
 def test_fits_and_trainings_are_counted():
     found = forecast_of(evaluation(np.zeros((60, 4))))
     assert (found.fits, found.trainings, found.slots) == (4, 2, 2)
-    assert found.describe().startswith("4 fits in 2 trainings, 2 at a time, very roughly some seconds; about ")
+    assert found.describe().startswith("4 fits in 2 trainings, 2 at a time, estimated time: under 10 s; about ")
 
 
 def test_more_values_rounds_and_workers_need_more():
@@ -65,7 +65,7 @@ def test_the_time_of_other_estimators_is_not_guessed():
 
 def test_a_warning_names_the_setting_to_change():
     needed = Forecast(80, 40, 8, 4, int(3.2e9), 8000.0)
-    assert "very roughly 2.2 hours" in needed.describe()
+    assert "estimated time: 2.2 h" in needed.describe()
     assert needed.warning(None) is None
     assert needed.warning(MemoryLimit(int(4e9), "raise it")) is None
     assert needed.warning(MemoryLimit(int(5e8), "raise spark.executor.memoryOverhead")) == (

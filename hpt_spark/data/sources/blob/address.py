@@ -1,4 +1,4 @@
-"""What a blob URI means: which account, which container, which folder in it."""
+"""The account, container and folder that a blob URI names."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class BlobAddress:
 
 
 def parse_blob_uri(uri: str) -> BlobAddress:
-    """Return what a URI that `hpt_spark.storage.is_blob` accepts means.
+    """Return the address in a URI that `hpt_spark.storage.is_blob` accepts.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def parse_blob_uri(uri: str) -> BlobAddress:
     """
     parts = urlsplit(uri)
     _refuse_secrets(uri, parts)
-    address = _of_hadoop_form(uri, parts) if parts.scheme.lower() in _HADOOP else _of_web_form(uri, parts)
+    address = _parse_hadoop_form(uri, parts) if parts.scheme.lower() in _HADOOP else _parse_web_form(uri, parts)
     if not _CONTAINER.fullmatch(address.container):
         raise InputError(
             f"{uri} names the container '{address.container}', which cannot exist: a name has 3 to 63 lower-case "
@@ -100,7 +100,7 @@ def _refuse_secrets(uri: str, parts: SplitResult) -> None:
         )
 
 
-def _of_web_form(uri: str, parts: SplitResult) -> BlobAddress:
+def _parse_web_form(uri: str, parts: SplitResult) -> BlobAddress:
     segments = unquote(parts.path).strip("/").split("/")
     azure = _AZURE_HOST.fullmatch(parts.netloc.lower())
     if azure:
@@ -113,7 +113,7 @@ def _of_web_form(uri: str, parts: SplitResult) -> BlobAddress:
     return BlobAddress(f"{parts.scheme.lower()}://{parts.netloc}/{account}", account, container, _as_prefix(folders))
 
 
-def _of_hadoop_form(uri: str, parts: SplitResult) -> BlobAddress:
+def _parse_hadoop_form(uri: str, parts: SplitResult) -> BlobAddress:
     # Not unquoted: for Hadoop a % is a character like any other.
     container, _, host = parts.netloc.rpartition("@")
     azure = _AZURE_HOST.fullmatch(host.lower())

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from hpt_spark.data.sources.blob.address import BlobAddress
 from hpt_spark.errors import InputError
 
-ANONYMOUS = "anonymous"  # what source.credential says instead of a variable's name to try nothing else
+ANONYMOUS = "anonymous"  # as source.credential: no variable is looked at
 
 CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
 ACCOUNT, SAS_TOKEN, KEY = "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_KEY"
@@ -46,7 +46,7 @@ class Credential:
 
 
 class _DoesNotFitError(Exception):
-    """What a variable holds is no credential for this account; the message says why, without the secret."""
+    """A variable's content is no credential for this account; the message says why, without the secret."""
 
 
 def find_credential(

@@ -1,4 +1,4 @@
-"""Which ranges of a blob are on this disk: what an interrupted download goes on from."""
+"""The ranges of a blob on this disk, from which an interrupted download goes on."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 
 
 class Ledger:
-    """The account of a file's ranges, each with the checksum of what was written there.
+    """The written ranges of a file, each with its checksum.
 
-    It lies beside the file. A line is added when a range has been written, so that a process can be
-    killed at any moment: a range without its line is fetched again, and so is one whose bytes on
-    the disk have another checksum than its line says.
+    It lies beside the file and gets a line when a range has been written, so that a process can be killed
+    at any moment: a range without a line, or with another checksum on the disk, is fetched again.
 
     Parameters
     ----------

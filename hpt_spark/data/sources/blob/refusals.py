@@ -1,4 +1,4 @@
-"""What blob storage refuses, said so that a person knows what to do, and never with a secret in it."""
+"""Messages for requests that blob storage refuses: what to do, and never a secret."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def status_of(error: Exception) -> int | None:
 
 
 def code_of(error: Exception) -> str:
-    """Return Azure's own name of what went wrong; empty if it gave none."""
+    """Return Azure's name of the error; empty if it gave none."""
     code = getattr(error, "error_code", None)
     return str(getattr(code, "value", code) or "")
 
@@ -94,7 +94,7 @@ def _remedy_for_sas(token: str, writes: bool) -> str:
     fields = parse_qs(token)
     needed = "r, l, c and w (read, list, create, write)" if writes else "r and l (read, list)"
     now = datetime.now(timezone.utc)
-    starts, ends = _moment(fields.get("st")), _moment(fields.get("se"))
+    starts, ends = _time(fields.get("st")), _time(fields.get("se"))
     if ends and ends <= now:
         return f"it expired at {ends:%Y-%m-%d %H:%M} UTC: make a new one"
     if starts and starts > now:
@@ -126,7 +126,7 @@ def _connection_trouble(error: Exception, address: BlobAddress) -> str:
     return "the connection broke again and again; what has been transferred is kept, run the same again"
 
 
-def _moment(values: Any) -> datetime | None:
+def _time(values: Any) -> datetime | None:
     for form in ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d"):
         try:
             return datetime.strptime(values[0], form).replace(tzinfo=timezone.utc)

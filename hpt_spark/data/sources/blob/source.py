@@ -1,4 +1,4 @@
-"""A folder of a blob container, of which the files are downloaded before they are opened."""
+"""A folder of a blob container; its files are downloaded before they are opened."""
 
 from __future__ import annotations
 

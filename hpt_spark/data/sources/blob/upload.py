@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpt_spark.data.csv.overlap import bounded_map
-from hpt_spark.data.sources.base import FolderSource, find_files
+from hpt_spark.data.sources.base import find_files
 from hpt_spark.data.sources.blob.address import FORMS, parse_blob_uri
 from hpt_spark.data.sources.blob.container import Container
+from hpt_spark.data.sources.local import FolderSource
 from hpt_spark.errors import InputError
 from hpt_spark.progress import Progress
 from hpt_spark.storage import is_blob, local_path, without_secrets
@@ -29,7 +30,7 @@ _MOST_BLOCKS = 50_000  # of one blob, says Azure
 
 @dataclass(frozen=True)
 class _Plan:
-    """What a file is to become."""
+    """The blob that a file becomes."""
 
     path: Path
     size: int
@@ -41,7 +42,7 @@ class _Plan:
 def upload(
     folder: str | os.PathLike[str], uri: str, *, credential: str | None = None, create_container: bool = False
 ) -> dict[str, str]:
-    """Upload the files of the seven tables and return, for each blob's URL, what was done.
+    """Upload the files of the seven tables and return the outcome for each blob's URL.
 
     Parameters
     ----------

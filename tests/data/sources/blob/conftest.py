@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.azurite import Azurite, running_azurite
+from hpt_spark.data.sources.blob import blob_file, client, retry
 from hpt_spark.data.sources.blob import container as container_module
-from hpt_spark.data.sources.blob import download as download_module
 from hpt_spark.data.sources.blob.address import parse_blob_uri
 from hpt_spark.data.sources.blob.container import Container
 from hpt_spark.data.sources.blob.download import download
@@ -35,13 +35,13 @@ def azurite():
 @pytest.fixture
 def quick(monkeypatch):
     """Small ranges, and pauses and patience that suit a test."""
-    monkeypatch.setattr(download_module, "RANGE_SIZE", 128 * 1024)
-    monkeypatch.setattr(container_module, "_FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(container_module, "_LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(blob_file, "RANGE_SIZE", 128 * 1024)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retry, "_LONGEST_PAUSE", 0.1)
     monkeypatch.setattr(container_module, "_SMALLEST_PIECE", 16 * 1024)
-    monkeypatch.setattr(container_module, "PATIENCE", 4.0)
-    monkeypatch.setattr(container_module, "FIRST_PATIENCE", 1.0)
-    monkeypatch.setattr(container_module, "SILENCE", 0.5)
+    monkeypatch.setattr(retry, "PATIENCE", 4.0)
+    monkeypatch.setattr(retry, "FIRST_PATIENCE", 1.0)
+    monkeypatch.setattr(client, "SILENCE", 0.5)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpt_spark.data.sources.base import open_source
 from hpt_spark.data.sources.blob.address import BlobAddress, parse_blob_uri
+from hpt_spark.data.sources.opening import open_source
 from hpt_spark.errors import InputError
 from hpt_spark.storage import is_blob
 

@@ -129,7 +129,7 @@ def test_a_secret_in_place_of_a_variables_name_is_refused_and_not_shown(secret):
 def test_without_the_extra_a_folder_works_and_a_blob_says_what_to_install(tmp_path):
     program = (
         "import sys; sys.modules['azure'] = None\n"
-        "from hpt_spark.data.sources.base import open_source\n"
+        "from hpt_spark.data.sources.opening import open_source\n"
         f"open_source({str(tmp_path)!r})\n"
         "from hpt_spark.errors import MissingDependencyError\n"
         "try: open_source('http://127.0.0.1:1/me/box')\n"
@@ -143,6 +143,6 @@ def test_without_the_extra_a_folder_works_and_a_blob_says_what_to_install(tmp_pa
 
 @pytest.mark.process
 def test_a_folder_does_not_import_azure(tmp_path):
-    program = f"import sys; from hpt_spark.data.sources.base import open_source; open_source({str(tmp_path)!r})\n"
+    program = f"import sys; from hpt_spark.data.sources.opening import open_source; open_source({str(tmp_path)!r})\n"
     program += "sys.exit('azure.core' in sys.modules or 'azure.storage.blob' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

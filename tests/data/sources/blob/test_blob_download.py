@@ -10,8 +10,7 @@ import time
 
 import pytest
 
-from hpt_spark.data.sources.blob import claim
-from hpt_spark.data.sources.blob import download as download_module
+from hpt_spark.data.sources.blob import blob_file, claim
 from hpt_spark.data.sources.blob.claim import claimed
 from hpt_spark.errors import InputError, TransferError
 from tests.data.sources.blob.conftest import contents, noise
@@ -319,7 +318,7 @@ def test_a_range_is_written_whole_though_the_system_writes_it_in_parts(tmp_path,
     pwrite = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda handle, view, position: pwrite(handle, view[:7], position))
     with (tmp_path / "file").open("wb") as file:
-        download_module._write_at(file.fileno(), b"0123456789" * 3, 2)
+        blob_file._write_at(file.fileno(), b"0123456789" * 3, 2)
     assert (tmp_path / "file").read_bytes() == b"\0\0" + b"0123456789" * 3
 
 

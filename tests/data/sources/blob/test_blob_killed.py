@@ -21,12 +21,13 @@ RANGES = 60
 PROGRAM = """
 import sys
 from pathlib import Path
-from hpt_spark.data.sources.blob import download as module
+from hpt_spark.data.sources.blob import blob_file
 from hpt_spark.data.sources.blob.address import parse_blob_uri
 from hpt_spark.data.sources.blob.container import Container
-module.RANGE_SIZE = 64 * 1024
+from hpt_spark.data.sources.blob.download import download
+blob_file.RANGE_SIZE = 64 * 1024
 container = Container(parse_blob_uri(sys.argv[1]))
-module.download(container, container.blobs(), Path(sys.argv[2]))
+download(container, container.blobs(), Path(sys.argv[2]))
 """
 
 

@@ -9,8 +9,9 @@ import pytest
 from hpt_spark.config.sections import FEATURE_SETS
 from hpt_spark.data.ingest import ingest
 from hpt_spark.data.schemas import TABLES
-from hpt_spark.data.sources.base import find_files, open_source
+from hpt_spark.data.sources.base import find_files
 from hpt_spark.data.sources.blob.upload import upload
+from hpt_spark.data.sources.opening import open_source
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.collect import collect_blocks

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
+import site
 import sys
 import sysconfig
 from collections import defaultdict
 from functools import lru_cache
 from pathlib import Path
 
-# These may lie outside of site-packages (SPARK_HOME, a checkout) and still are no user's code.
-ALWAYS_LIBRARIES = frozenset({"hpt_spark", "pyspark", "py4j"})
-STANDARD_LIBRARY = tuple({sysconfig.get_path(name) + "/" for name in ("stdlib", "platstdlib")})
+# These may lie outside of site-packages (SPARK_HOME, an archive, a checkout) and still are no user's code.
+ALWAYS_LIBRARIES = frozenset({"hpt_spark", "hpt_spark_jobs", "pyspark", "py4j"})
+_FOLDERS = {
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    *site.getsitepackages(),
+    site.getusersitepackages(),
+}
+_INSTALLED = tuple(f"{folder}{os.sep}" for folder in {*_FOLDERS, *map(os.path.realpath, _FOLDERS)})
+_NAMES_OF_FOLDERS = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 
 
 def is_library(module: str | None) -> bool:
@@ -29,7 +37,16 @@ def is_library(module: str | None) -> bool:
     file = _file_of(module)
     if file is None:
         return top in sys.stdlib_module_names
-    return _is_installed_file(file) and bool(top in sys.stdlib_module_names or releases_of(module))
+    return is_installed_file(file) and bool(top in sys.stdlib_module_names or releases_of(module))
+
+
+def is_installed_file(file: str) -> bool:
+    """Return whether `file` is of the standard library, or in a folder of installed packages."""
+    return _is_below_packages(file) or _is_below_packages(os.path.realpath(file))
+
+
+def _is_below_packages(file: str) -> bool:
+    return file.startswith(_INSTALLED) or any(name in file for name in _NAMES_OF_FOLDERS)
 
 
 def releases_of(module: str) -> dict[str, str]:
@@ -61,10 +78,6 @@ def _file_of(module: str) -> str | None:
     except (ImportError, ValueError):
         return None
     return None if spec is None or spec.origin in (None, "built-in", "frozen") else str(spec.origin)
-
-
-def _is_installed_file(file: str) -> bool:
-    return not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts) or file.startswith(STANDARD_LIBRARY)
 
 
 @lru_cache(maxsize=1)

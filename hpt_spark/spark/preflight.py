@@ -1,4 +1,4 @@
-"""What Spark needs around it, looked at before it starts: where it fails itself, it does so late and in many lines."""
+"""Checks before Spark starts: Spark itself would fail late, and in many lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hpt_spark.storage import without_secrets
 
 SECONDS_TO_CONNECT = 5.0
 SECONDS_TO_ANSWER = 60.0
-# Its release, and what it lacks of that which a worker imports first.
+# Its release, and the missing ones of the packages that a worker imports first.
 ASKED_OF_PYTHON = """
 import importlib.util, sys
 missing = [name for name in ("hpt_spark", "sklearn") if not importlib.util.find_spec(name)]
@@ -40,7 +40,7 @@ def check_spark_home() -> None:
 
 
 def check_submit_arguments() -> None:
-    """Raise InputError when PYSPARK_SUBMIT_ARGS cannot be what PySpark starts Java with."""
+    """Raise InputError when PySpark could not start Java with PYSPARK_SUBMIT_ARGS."""
     arguments = os.environ.get("PYSPARK_SUBMIT_ARGS", "pyspark-shell")
     try:
         fits = shlex.split(arguments)[-1:] == ["pyspark-shell"]
@@ -119,8 +119,8 @@ def check_arguments(arguments: Sequence[str]) -> None:
 
 
 @contextmanager
-def java_reads_our_file_names() -> Iterator[None]:
-    """Let a Java that is started meanwhile have a UTF-8 locale where this Python has UTF-8 file names.
+def utf8_locale_for_java() -> Iterator[None]:
+    """Start Java with a UTF-8 locale where this Python has UTF-8 file names.
 
     Python takes UTF-8 for them under ``LC_ALL=C`` too; to Java the rest of Unicode would then be question marks.
     """
@@ -139,7 +139,7 @@ def java_reads_our_file_names() -> Iterator[None]:
 
 
 def _utf8_locale() -> str | None:
-    """Return the locale of which file names are read as Python reads them, None where that is so anyway."""
+    """Return a locale in which Java reads file names as Python does; None where it does anyway."""
     if sys.getfilesystemencoding().lower().replace("-", "") != "utf8" or sys.platform == "darwin":
         return None
     if _is_utf8_outside():

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from hpt_spark.errors import InputError
-from hpt_spark.spark import surroundings
-from hpt_spark.spark.surroundings import (
+from hpt_spark.spark import preflight
+from hpt_spark.spark.preflight import (
     check_arguments,
     check_master,
     check_python,
     check_spark_home,
     check_submit_arguments,
-    java_reads_our_file_names,
+    utf8_locale_for_java,
 )
 
 ROOT = Path(__file__).parent.parent.parent
@@ -27,10 +27,10 @@ NOWHERE = "127.0.0.1:1"
 
 
 @pytest.fixture(autouse=True)
-def _no_surroundings(monkeypatch):
+def _no_settings_around(monkeypatch):
     for name in ("SPARK_HOME", "PYSPARK_PYTHON", "PYSPARK_SUBMIT_ARGS", "HADOOP_CONF_DIR", "YARN_CONF_DIR"):
         monkeypatch.delenv(name, raising=False)
-    for name in surroundings.PROXIES:
+    for name in preflight.PROXIES:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -183,7 +183,7 @@ def test_a_silent_python_is_not_waited_for_long(monkeypatch, tmp_path):
     (tmp_path / "python").write_text("#!/bin/sh\nexec sleep 100\n")
     (tmp_path / "python").chmod(0o755)
     monkeypatch.setenv("PYSPARK_PYTHON", str(tmp_path / "python"))
-    monkeypatch.setattr(surroundings, "SECONDS_TO_ANSWER", 0.2)
+    monkeypatch.setattr(preflight, "SECONDS_TO_ANSWER", 0.2)
     assert "gives no answer for" in refused(check_python, "local")
 
 
@@ -214,7 +214,7 @@ def test_letters_that_spark_submit_has_lost_are_told(monkeypatch):
 
 def test_java_is_started_under_utf_8_and_the_environment_is_as_before(monkeypatch):
     monkeypatch.setenv("LC_ALL", "C")
-    with java_reads_our_file_names():
+    with utf8_locale_for_java():
         assert "utf" in os.environ["LC_ALL"].lower()
     assert os.environ["LC_ALL"] == "C"
 
@@ -257,10 +257,10 @@ def test_arguments_whose_letters_spark_submit_has_lost_are_refused(environment, 
 
 SHOW_LOCALE = """
 import json, locale, os, sys
-from hpt_spark.spark.surroundings import java_reads_our_file_names
+from hpt_spark.spark.preflight import utf8_locale_for_java
 names = ("LC_ALL", "LC_CTYPE", "LANG")
 before = {name: os.environ.get(name) for name in names}
-with java_reads_our_file_names():
+with utf8_locale_for_java():
     # What another program finds, Java among them.
     charmap = os.popen("locale charmap").read().strip()
 assert {name: os.environ.get(name) for name in names} == before

@@ -1,0 +1,171 @@
+"""A blob becomes a file: in ranges, verified, and whole or not there at all.
+
+A blob NAME is written to ``.downloading.NAME`` with the account ``.NAME.ranges`` beside it. It
+takes its name when all its bytes are there and have been checked; the account stays, so that a
+later run sees what it need not fetch again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+import zlib
+from concurrent.futures import Executor
+from pathlib import Path
+
+from hpt_spark.data.csv.overlap import bounded_map
+from hpt_spark.data.sources.blob.container import Blob, Container
+from hpt_spark.data.sources.blob.ledger import Ledger
+from hpt_spark.data.sources.blob.packing import DamagedError, check_packing
+from hpt_spark.data.sources.blob.retry import BlobChangedError
+from hpt_spark.errors import InputError, TransferError
+from hpt_spark.progress import Progress
+
+RANGE_SIZE = 4 * 1024 * 1024
+_RANGES_AHEAD = 4  # of one blob; they and the ranges that are hashed are all that is in memory
+
+_MOST_CHANGES = 5
+_MOST_DAMAGED = 2
+
+_log = logging.getLogger(__name__)
+
+
+class Tally:
+    """Progress, told by several threads."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._lock = threading.Lock()
+
+    def advance(self, size: int, name: str) -> None:
+        """Add `size` bytes of the blob `name`."""
+        with self._lock:
+            self._progress.advance(size, note=name)
+
+
+class BlobFile:
+    """One blob on its way to the disk."""
+
+    def __init__(self, container: Container, blob: Blob, folder: Path) -> None:
+        self.blob = blob
+        self._container = container
+        self._path = folder / blob.name
+        self._unfinished = folder / f".downloading.{blob.name}"
+        self._account = folder / f".{blob.name}.ranges"
+        self._set_version(blob)
+
+    @property
+    def present(self) -> int:
+        """How many bytes of the blob, to all appearances, are on the disk."""
+        return sum(self._size_of(index) for index in self._ledger.checksums) if self._unfinished.exists() else 0
+
+    def is_whole(self) -> bool:
+        """Return whether the file is there and is this version, as its checksums say."""
+        if self._unfinished.exists() or not self._path.is_file() or self._path.stat().st_size != self.blob.size:
+            return False
+        with self._path.open("rb") as file:
+            return all(self._on_disk(file.fileno(), index) is not None for index in self._indices)
+
+    def download(self, connections: Executor, tally: Tally) -> None:
+        """Fetch the missing ranges, check the whole, give it its name."""
+        changes = damaged = 0
+        while True:
+            try:
+                self._fetch(connections, tally)
+                return
+            except BlobChangedError:
+                changes += 1
+                if changes == _MOST_CHANGES:
+                    raise TransferError(
+                        f"{self._place} was changed {changes} times while it was downloaded: wait until it is whole"
+                    ) from None
+                _log.warning("%s was changed while it was downloaded: starting again", self._place)
+                self._restart(tally)
+                self._set_version(self._container.look_up(self.blob.name))
+            except DamagedError as damage:
+                damaged += 1
+                if damaged == _MOST_DAMAGED:
+                    raise InputError(
+                        f"{self._place} is damaged, also when it is downloaded again ({damage}): upload it again from "
+                        "where it came from"
+                    ) from None
+                _log.warning("%s arrived damaged (%s): starting again", self._place, damage)
+                self._restart(tally)
+
+    def _set_version(self, blob: Blob) -> None:
+        self.blob = blob
+        self._place = self._container.address.location_of(blob.name)
+        self._indices = range(-(-blob.size // RANGE_SIZE))
+        self._ledger = Ledger(self._account, {"etag": blob.etag, "size": blob.size, "range_size": RANGE_SIZE})
+
+    def _restart(self, tally: Tally) -> None:
+        tally.advance(-self.present, self.blob.name)
+        self._unfinished.unlink(missing_ok=True)
+        self._ledger.forget()
+
+    def _fetch(self, connections: Executor, tally: Tally) -> None:
+        if not self._unfinished.exists():
+            self._ledger.forget()  # it was the account of a file that is whole, of this or another version
+        self._ledger.start()
+        handle = os.open(self._unfinished, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            self._fetch_ranges(handle, connections, tally)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(self._unfinished, self._path)
+
+    def _fetch_ranges(self, handle: int, connections: Executor, tally: Tally) -> None:
+        digest = hashlib.md5(usedforsecurity=False)
+        os.truncate(handle, self.blob.size)
+
+        def fetch(index: int) -> bytes:
+            return self._range(handle, index, tally)
+
+        for data in bounded_map(connections, fetch, self._indices, _RANGES_AHEAD):
+            digest.update(data)
+        self._check(digest.digest())
+
+    def _range(self, handle: int, index: int, tally: Tally) -> bytes:
+        """Return a range, from the disk if it is there, else from the server and put on the disk."""
+        size = self._size_of(index)
+        data = self._on_disk(handle, index)
+        if data is None:
+            if index in self._ledger.checksums:  # it was counted, but has changed
+                tally.advance(-size, self.blob.name)
+            data = self._container.read(self.blob, index * RANGE_SIZE, size)
+            _write_at(handle, data, index * RANGE_SIZE)
+            self._ledger.note(index, zlib.crc32(data))
+            tally.advance(size, self.blob.name)
+        return data
+
+    def _on_disk(self, handle: int, index: int) -> bytes | None:
+        if index not in self._ledger.checksums:
+            return None
+        data = os.pread(handle, self._size_of(index), index * RANGE_SIZE)
+        return data if zlib.crc32(data) == self._ledger.checksums[index] else None
+
+    def _size_of(self, index: int) -> int:
+        return min(RANGE_SIZE, self.blob.size - index * RANGE_SIZE)
+
+    def _check(self, md5: bytes) -> None:
+        if self.blob.md5 not in (None, md5):
+            raise DamagedError(f"its MD5 is {md5.hex()}, where the server says {self.blob.md5.hex()}")
+        try:
+            check_packing(self._unfinished)
+        except DamagedError as damage:
+            if self.blob.md5 is None:
+                raise
+            # The server's checksum fits: another download would bring the same bytes.
+            raise InputError(
+                f"{self._place} is damaged where it lies ({damage}): upload it again from where it came from"
+            ) from None
+
+
+def _write_at(handle: int, data: bytes, position: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(handle, view, position)
+        view, position = view[written:], position + written
