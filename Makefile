@@ -8,7 +8,7 @@ SCALES ?= 0.1 1.0
 BIN := .venv/bin
 BIN33 := .venv-spark33/bin
 BIN_OLDEST := .venv-oldest/bin
-QUICK := not slow and not hdfs and not blob and not cluster and not yarn
+QUICK := not slow and not hdfs and not blob and not cluster and not yarn and not oozie and not azureml
 SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving
 # The first one that runs: pyenv leaves a python3.10 on the PATH that only says which version to choose.
 PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do "$$python" -c '' 2>/dev/null && command -v "$$python" && break; done)
@@ -52,6 +52,21 @@ test-hdfs: java ## Run the tests on a real HDFS, fetched from Maven Central (40 
 test-yarn: java ## Run the jobs in cluster mode on a real YARN, fetched from Maven Central (50 MB)
 	$(BIN)/python -m tests.yarn
 	$(BIN)/python -m pytest -m yarn
+
+.PHONY: test-oozie
+test-oozie: java ## Run the workflows on a real Oozie with a real YARN, fetched from Maven Central (130 MB)
+	$(BIN)/python -m tests.yarn
+	$(BIN)/python -m tests.oozie.jars
+	$(BIN)/python -m pytest -m oozie
+
+.venv-azureml/.ready: constraints/azureml.txt
+	$(PYTHON) -m venv .venv-azureml
+	.venv-azureml/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/azureml.txt --requirement constraints/azureml.in
+	@touch $@
+
+.PHONY: test-azureml
+test-azureml: setup .venv-azureml/.ready ## Read the Azure ML job with Azure's own loader, and the compose file by its schema
+	$(BIN)/python -m pytest -m azureml
 
 .PHONY: test-slow
 test-slow: java ## Run the tests that take long
@@ -159,7 +174,8 @@ constraints: setup ## Resolve the constraints files again to the newest releases
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --extra docs --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
 	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/spark33.in setup.py -o constraints/spark33.txt
 	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/oldest.in setup.py -o constraints/oldest.txt
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 constraints/azureml.in -o constraints/azureml.txt
 
 .PHONY: clean
 clean: ## Remove what the targets made
-	rm -rf .venv .venv-spark33 .venv-oldest .azurite .hdfs data/demo runs/demo build dist *.egg-info
+	rm -rf .venv .venv-spark33 .venv-oldest .venv-azureml .azurite .hdfs .oozie data/demo runs/demo build dist *.egg-info

@@ -45,6 +45,7 @@ setup(
     # The folders jobs/ and conf/ are installed under names of their own, so that they are found everywhere.
     packages=[*find_packages(include=["hpt_spark", "hpt_spark.*"]), "hpt_spark_jobs", "hpt_spark_conf"],
     package_dir={"hpt_spark_jobs": "jobs", "hpt_spark_conf": "conf"},
+    # The folders in conf/ are followed in a checkout: they name its files, so that they are no part of a wheel.
     package_data={"hpt_spark": ["spark/*.properties", "py.typed"], "hpt_spark_conf": ["*.yaml"]},
     install_requires=[
         "cloudpickle>=2.2",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from hpt_spark.config.layers import Config, load_config
+from hpt_spark.config.layers import load_config
 
 SETTING = re.compile(r"--set[\s\"',]+([a-z_]+(?:\.[A-Za-z_]+)+)=")
 
@@ -22,7 +23,13 @@ def settings_in(text: str) -> set[str]:
     return keys
 
 
-def accepts(*settings: str) -> Config:
-    """Return the configuration of these settings, over a preset if the first is no setting."""
-    presets = [setting for setting in settings if "=" not in setting]
-    return load_config(presets, [setting for setting in settings if "=" in setting])
+def properties(file: Path) -> dict[str, str]:
+    """Return the properties of a Java properties file, with the references to one another resolved."""
+    lines = (line for line in file.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#"))
+    found = dict(line.split("=", 1) for line in lines)
+    return {name: re.sub(r"\$\{(\w+)\}", lambda ref: found[ref[1]], value) for name, value in found.items()}
+
+
+def bash_blocks(file: Path) -> list[str]:
+    """Return the blocks of a Markdown file that are marked as bash."""
+    return re.findall(r"^```bash\n(.*?)^```$", file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
