@@ -23,10 +23,10 @@ def settings_in(text: str) -> set[str]:
     return keys
 
 
-def properties(file: Path) -> dict[str, str]:
-    """Return the properties of a Java properties file, with the references to one another resolved."""
+def properties(file: Path, **others: str) -> dict[str, str]:
+    """Return the properties of a Java properties file and `others`, with the references to one another resolved."""
     lines = (line for line in file.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#"))
-    found = dict(line.split("=", 1) for line in lines)
+    found = {**dict(line.split("=", 1) for line in lines), **others}
     return {name: re.sub(r"\$\{(\w+)\}", lambda ref: found[ref[1]], value) for name, value in found.items()}
 
 
