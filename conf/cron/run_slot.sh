@@ -107,6 +107,7 @@ quoted=${run//\'/\'\'} # a quote within the quotes of YAML
     fail 1 "$log cannot be written: disk full?"
 timeout --kill-after=60s "$MAX_TIME" "${COMMAND[@]}" --set "run.dir='$quoted'" >>"$log" 2>&1 </dev/null &
 job=$!
+[ -z "$ended_by" ] || end_job "$ended_by" # which came before there was a job
 while true; do # a trapped signal ends `wait` before the job has ended
     code=0
     wait "$job" 2>/dev/null || code=$? # bash itself would say `Killed`
@@ -119,6 +120,7 @@ if [ "$code" = 0 ]; then
 fi
 reason=$(tr -s '\n\t ' ' ' <"$reason_file" | cut -c 1-500)
 if [ -n "$ended_by" ]; then
+    code=$((128 + $(kill -l "$ended_by"))) # the job itself got SIGTERM
     reason="ended by SIG$ended_by"
 elif [ -z "$reason" ]; then
     case $code in

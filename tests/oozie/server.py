@@ -163,7 +163,7 @@ def _jar_of_jars(file: Path) -> Path:
 
 def _configure(folder: Path, hdfs: str, yarn_site: str, port: int) -> None:
     home = folder / "oozie"
-    for name in ("conf/hadoop-conf", "data", "logs", "web/webapp", "launcher"):
+    for name in ("conf/hadoop-conf", "conf/action-conf", "data", "logs", "web/webapp", "launcher"):
         (home / name).mkdir(parents=True)
     of_a_launcher = [jar for pattern in OF_A_LAUNCHER for jar in SERVER_JARS.glob(f"{pattern}.jar")]
     for jar in [*of_a_launcher, *SPARK_JARS.glob("hadoop-client-*.jar")]:
@@ -228,7 +228,7 @@ def _server(folder: Path, port: int) -> Iterator[str]:
                 urllib.request.urlopen(f"{url}/v1/admin/status").close()
                 break
             except OSError:
-                assert server.poll() is None, (home / "logs" / "out").read_text()[-4000:]
+                assert server.poll() is None, (home / "logs" / "oozie.log").read_text()[-4000:]
                 assert time.monotonic() < deadline, (home / "logs" / "oozie.log").read_text()[-4000:]
                 time.sleep(0.2)
         yield url

@@ -169,7 +169,7 @@ def test_the_coordinator_makes_a_run_of_its_minute(installed, local_scores, tmp_
     assert f"<name>runDir</name><value>{run}</value>" in re.sub(r"\s*\n\s*", "", workflow["conf"])
     assert installed.scores_in(run, tmp_path) == local_scores
     sla = installed.oozie.ask(f"sla?timezone=GMT&filter=app_name={coordinator['coordJobName'].replace(' ', '%20')}")
-    assert [entry["expectedDuration"] for entry in sla["slaSummaryList"]] == [6 * 60 * 60 * 1000]
+    assert [int(entry["expectedDuration"]) for entry in sla["slaSummaryList"]] == [6 * 60 * 60 * 1000]
 
 
 def test_the_readme_starts_a_run_and_the_schedule(installed):
