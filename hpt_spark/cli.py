@@ -20,6 +20,7 @@ from importlib.resources import files
 from hpt_spark import __version__
 from hpt_spark.config.layers import dump_config, load_config
 from hpt_spark.errors import NO_PYSPARK, ConfigError, HptSparkError, MissingDependencyError
+from hpt_spark.failure_file import keep_failure
 from hpt_spark.signals import unwind_on_signals
 from hpt_spark.spark.preflight import check_arguments
 from hpt_spark.streams import make_streams_safe, say_what_was_lost
@@ -79,7 +80,11 @@ def run_job(
     arguments = parser.parse_args(argv)
     main = main if more_options is None else partial(main, arguments=arguments)
     with unwind_on_signals() as signals:
-        code = _exit_code(lambda: _run(main, arguments, options is not None), signals)
+        try:
+            code = _exit_code(lambda: _run(main, arguments, options is not None), signals)
+        finally:
+            if signals:
+                keep_failure(f"hpt-spark: ended by {signal.Signals(signals[0]).name}")
     say_what_was_lost()
     return _interrupted(signals[0]) if signals else code
 
@@ -107,13 +112,15 @@ def _exit_code(job: Callable[[], int | None], signals: Sequence[int] = ()) -> in
     except HptSparkError as error:
         heading = "hpt-spark: the configuration is wrong:\n" if isinstance(error, ConfigError) else "hpt-spark: "
         print(f"{heading}{error}", file=sys.stderr)
+        keep_failure(f"{heading}{error}")
         return error.exit_code
     except KeyboardInterrupt:
         return 1 if signals else _interrupted(signal.SIGINT)
-    except Exception:
+    except Exception as error:
         # What a signal cuts short can end in any error: PySpark's `with` blocks talk to Java on the way
         # out, and that answer may be cut short as well. The signal says how the job ended, not the error.
         if not signals:
+            keep_failure(f"hpt-spark: {type(error).__name__}: {error}")
             raise
         return 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,9 @@ SETTINGS = {
     "yarn.scheduler.capacity.root.queues": "default",
     "yarn.scheduler.capacity.root.default.capacity": "100",
     "yarn.resourcemanager.am.max-attempts": "2",
+    # Oozie acts for its users.
+    f"hadoop.proxyuser.{getpass.getuser()}.hosts": "*",
+    f"hadoop.proxyuser.{getpass.getuser()}.groups": "*",
 }
 
 # Classes of the tests' servers that an application has not.
