@@ -1,49 +1,33 @@
-"""Groups of fits as tasks of one Spark job; with `spark_job` all of the search that knows Spark."""
+"""Groups of fits as tasks of Spark jobs: the driver's side; `spark_task` has the other one."""
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from pyspark import Broadcast, SparkContext, SparkFiles, TaskContext
-from pyspark.accumulators import Accumulator
+from pyspark import Broadcast, SparkContext
 
-from hpt_spark.errors import HptSparkError
 from hpt_spark.search.dataset import NO_DATA, Dataset
 from hpt_spark.search.evaluation import Evaluation
-from hpt_spark.search.execution import between_tasks
 from hpt_spark.search.execution.driver_imports import DriverImports
-from hpt_spark.search.execution.fit_process import Death, FitProcess
-from hpt_spark.search.execution.node_share import (
-    PIECE_BYTES,
-    SharedObject,
-    path_on_this_node,
-    put_in_place,
-    read_in_pieces,
-    share,
-)
+from hpt_spark.search.execution.node_share import PIECE_BYTES, SharedObject, read_in_pieces, share
 from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.spark_job import SparkJob
+from hpt_spark.search.execution.spark_task import Piece, RunTask, TidyUp
 from hpt_spark.search.execution.task_stream import Arrived, ArrivingResults, Tasks, TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
-from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
 from hpt_spark.search.planning.slots import cores_of_task, is_true, planned_slots, slots_of_executor, workers_are_reused
 from hpt_spark.spark.interpreter import use_this_python
 
-ATTEMPTS_AMONG_OTHERS = 2
-# A task that only tidies up waits so long for the other slots to get one of their own.
-SECONDS_TO_SPREAD = 0.2
 SECONDS_TO_TIDY_UP = 20.0
 
 
@@ -62,7 +46,7 @@ class SparkRunner:
         self._held = ExitStack()
         self._folder = self._held.enter_context(scratch_folder())
         self._data: tuple[Dataset, SharedObject] | None = None
-        self._pieces: dict[str, list[Broadcast[_Piece]]] = {}
+        self._pieces: dict[str, list[Broadcast[Piece]]] = {}
         self._used: set[str] = set()
         self._has_cancelled = False
         self._imports = DriverImports.of_now(self._is_local)
@@ -138,7 +122,7 @@ class SparkRunner:
         pieces = [self._pieces_of(part) for part in shared.parts]
 
         def start(tasks: Tasks) -> SparkJob:
-            job = SparkJob(self._context, tasks, _RunTask(shared, pieces, results, alone, self._imports))
+            job = SparkJob(self._context, tasks, RunTask(shared, pieces, results, alone, self._imports))
             job.start()
             return job
 
@@ -170,7 +154,7 @@ class SparkRunner:
         with suppress(Exception):  # of several kinds, where Spark was stopped: all that is on the nodes goes with it
             if self._has_cancelled:
                 self._wait_for_tasks_that_were_killed()
-            job = SparkJob(self._context, range(self.slots), _TidyUp(files))
+            job = SparkJob(self._context, range(self.slots), TidyUp(files))
             job.start()
             job.join(SECONDS_TO_TIDY_UP)
             job.cancel()
@@ -189,7 +173,7 @@ class SparkRunner:
         """Whether the workers run on this machine, in the driver's JVM."""
         return re.match(r"local(\[|$)", str(self._context.master)) is not None
 
-    def _pieces_of(self, shared: SharedObject) -> list[Broadcast[_Piece]]:
+    def _pieces_of(self, shared: SharedObject) -> list[Broadcast[Piece]]:
         """Return the arrays as broadcasts, which Spark passes on from executor to executor.
 
         With a local master every worker maps the file that this process wrote.
@@ -198,105 +182,6 @@ class SparkRunner:
         if not self._is_local and shared.token not in self._pieces:
             contents = enumerate(read_in_pieces(shared))
             self._pieces[shared.token] = [
-                self._context.broadcast(_Piece(shared, number, content)) for number, content in contents
+                self._context.broadcast(Piece(shared, number, content)) for number, content in contents
             ]
         return self._pieces.get(shared.token, [])
-
-
-class _RunTask:
-    """What a task does, as a class, so that only these fields are shipped."""
-
-    def __init__(
-        self,
-        shared: SharedEvaluation,
-        pieces: Sequence[list[Broadcast[_Piece]]],
-        results: Accumulator[list[Arrived]],
-        alone: bool,
-        imports: DriverImports,
-    ) -> None:
-        self._shared = shared
-        self._pieces = pieces
-        self._results = results
-        self._alone = alone
-        self._imports = imports
-
-    def __call__(self, tasks: Iterable[Sequence[FitGroup]]) -> None:
-        context = TaskContext.get()
-        lost_before = context is not None and context.attemptNumber() >= ATTEMPTS_AMONG_OTHERS
-        for groups in tasks:
-            if self._has_ended():
-                return
-            if lost_before and not self._alone:
-                self._results.add([(group, Death("its executor was lost twice")) for group in groups])
-            else:
-                try:
-                    results = list(_fit_process.run(self._shared, self._locate(), groups, self._imports))
-                except HptSparkError:
-                    if self._has_ended():
-                        return
-                    raise
-                self._results.add(results)
-        between_tasks.keep_it_short()
-
-    def _has_ended(self) -> bool:
-        """Return whether the driver has taken its files back: a task may begin just when its job is cancelled."""
-        return not any(self._pieces) and not all(os.path.exists(part.path) for part in self._shared.parts)
-
-    def _locate(self) -> list[str]:
-        """Return the files of both parts on this node, after fetching what is not there."""
-        folder = _folder_of_this_node()
-        return [
-            path_on_this_node(part, partial(_fetch, pieces), folder)
-            for part, pieces in zip(self._shared.parts, self._pieces)
-        ]
-
-
-def _fetch(pieces: Iterable[Broadcast[_Piece]]) -> None:
-    for piece in pieces:
-        piece.value  # noqa: B018, to read it is to put it in place
-
-
-class _Piece:
-    """A piece of a shared file, which goes into its node's file when it is unpickled there.
-
-    With ``spark.io.encryption.enabled`` PySpark gives the value of every broadcast to every worker, asked for or
-    not, and keeps it: so nothing of it may stay in memory.
-    """
-
-    def __init__(self, shared: SharedObject, number: int, content: bytes) -> None:
-        self._shared = shared
-        self._number = number
-        self._content = content
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_put_in_place, (self._shared, self._number, self._content))
-
-
-def _put_in_place(shared: SharedObject, number: int, content: bytes) -> None:
-    put_in_place(shared, number, content, _folder_of_this_node())
-
-
-_fit_process = FitProcess()
-
-
-class _TidyUp:
-    """What a task does at the end of a search: it deletes the files of its node, which its processes then forget."""
-
-    def __init__(self, files: Sequence[str]) -> None:
-        self._files = files
-
-    def __call__(self, _: Iterable[int]) -> None:
-        for pattern in self._files:
-            for file in _folder_of_this_node().glob(pattern):
-                file.unlink(missing_ok=True)
-        time.sleep(SECONDS_TO_SPREAD)
-
-
-def _folder_of_this_node() -> Path:
-    """Return a folder that is gone when the application ends.
-
-    The executors of a node have it in common on YARN and on a standalone cluster.
-    """
-    on_yarn = os.environ.get("LOCAL_DIRS", "").split(",")[0]
-    standalone = os.environ.get("SPARK_EXECUTOR_DIRS", "").split(os.pathsep)[0]
-    return Path(on_yarn or standalone or SparkFiles.getRootDirectory())
