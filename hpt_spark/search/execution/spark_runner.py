@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +15,11 @@ from typing import Any
 from pyspark import Broadcast, SparkContext
 
 from hpt_spark.search.dataset import NO_DATA, Dataset
-from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.execution.begun import BegunFits
+from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.driver_imports import DriverImports
-from hpt_spark.search.execution.node_share import PIECE_BYTES, SharedObject, read_in_pieces, share
+from hpt_spark.search.execution.node_share import PIECE_BYTES, SharedObject, read_in_pieces, share, whole_file
 from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_task import Piece, RunTask, TidyUp
@@ -26,6 +28,7 @@ from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
 from hpt_spark.search.planning.slots import cores_of_task, is_true, planned_slots, slots_of_executor, workers_are_reused
+from hpt_spark.search.retries import Step
 from hpt_spark.spark.interpreter import use_this_python
 
 SECONDS_TO_TIDY_UP = 20.0
@@ -37,6 +40,11 @@ class SparkRunner:
     Parameters
     ----------
     context : SparkContext
+
+    Attributes
+    ----------
+    checkpoints : Checkpoints
+        What the trainings of the last evaluation have left for the next.
     """
 
     def __init__(self, context: SparkContext) -> None:
@@ -45,10 +53,13 @@ class SparkRunner:
         self._conf = dict(context.getConf().getAll())
         self._held = ExitStack()
         self._folder = self._held.enter_context(scratch_folder())
+        self.checkpoints = Checkpoints(context, self._folder)
         self._data: tuple[Dataset, SharedObject] | None = None
         self._pieces: dict[str, list[Broadcast[Piece]]] = {}
         self._used: set[str] = set()
+        self._gone: list[str] = []  # files of earlier evaluations' checkpoints, which may be large
         self._has_cancelled = False
+        self._begun: BegunFits | None = None
         self._imports = DriverImports.of_now(self._is_local)
 
     @property
@@ -81,18 +92,35 @@ class SparkRunner:
         return memory_limit(str(self._context.master), self._conf)
 
     @contextmanager
-    def shared(self, evaluation: Evaluation) -> Iterator[SharedEvaluation]:
-        """Write an evaluation where workers map it, for the time of a ``with``; its data stay for the next one."""
+    def shared(self, evaluation: Evaluation, began: Callable[[Fit], None] | None = None) -> Iterator[SharedEvaluation]:
+        """Write an evaluation where workers map it, for the time of a ``with``; its data stay for the next one.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+        began : callable, optional
+            Is given each fit that is seen to begin, which is so with a local master.
+        """
         data = evaluation.data
         if self._data is None or not self._data[0].is_made_of_the_same(data):
             if self._data is not None:
                 self._take_back(self._data[1])
             self._data = data, share(data, self._folder)
         rest = share(replace(evaluation, data=NO_DATA), self._folder)
+        checkpoints = whole_file(evaluation.checkpoint_file) if evaluation.checkpoint_file else None
+        self._begun = BegunFits(self._folder / f"{rest.token}.begun", began) if began and self._is_local else None
+        begun = self._begun.path if self._begun else ""
+        shared = SharedEvaluation(self._data[1], rest, checkpoints, evaluation.keep_checkpoints, begun)
         try:
-            yield SharedEvaluation(self._data[1], rest)
+            yield shared
         finally:
-            self._take_back(rest)
+            if self._begun is not None:
+                Path(self._begun.path).unlink(missing_ok=True)
+                self._begun = None
+            for part in shared.parts[1:]:
+                self._take_back(part)
+            if checkpoints is not None:
+                self._gone.append(Path(checkpoints.path).name)
 
     def _take_back(self, shared: SharedObject) -> None:
         """Delete the driver's file, and give back what was sent; workers keep what they have built of it."""
@@ -111,22 +139,24 @@ class SparkRunner:
         return readers * min(PIECE_BYTES, shared.data.size)
 
     @contextmanager
-    def tasks(self, shared: SharedEvaluation, deadline: float, alone: bool = False) -> Iterator[TaskStream]:
-        """Give a stream of tasks, whose jobs are stopped at the end of the ``with``.
-
-        A task that has lost its executor twice is not tried again among others: Spark would try it
-        until it gives up the whole job. With `alone`, it may.
-        """
+    def tasks(self, shared: SharedEvaluation, deadline: float, step: Step = Step.TOGETHER) -> Iterator[TaskStream]:
+        """Give a stream of tasks, whose jobs are stopped at the end of the ``with``."""
         arrived: SimpleQueue[Arrived] = SimpleQueue()
         results = self._context.accumulator([], ArrivingResults(arrived))
         pieces = [self._pieces_of(part) for part in shared.parts]
 
         def start(tasks: Tasks) -> SparkJob:
-            job = SparkJob(self._context, tasks, RunTask(shared, pieces, results, alone, self._imports))
+            keeps = shared.keep_checkpoints and self.checkpoints.are_kept
+            kept_as = (self.checkpoints.token, self.checkpoints.jobs) if keeps else None
+            work = RunTask(shared, pieces, results, step, self._imports, kept_as, tuple(self._gone))
+            job = SparkJob(self._context, tasks, work, keeps)
+            if keeps:
+                self.checkpoints.add_job(job)
             job.start()
             return job
 
-        stream = TaskStream(start, arrived, self._is_local, deadline)
+        look = self._begun.tell if self._begun else lambda: None
+        stream = TaskStream(start, arrived, self._is_local, deadline, self.checkpoints, look)
         try:
             yield stream
         finally:
@@ -138,6 +168,7 @@ class SparkRunner:
         With a local master that is the driver's own file, which is gone. After a search that was
         ended early, nobody waits for slots in which fits may hang.
         """
+        self.checkpoints.forget()
         if self._data is not None:
             self._take_back(self._data[1])
             self._data = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,52 +14,88 @@ from pyspark.accumulators import Accumulator
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution import between_tasks
+from hpt_spark.search.execution.checkpoints import CheckpointPlace
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import Death, FitProcess
 from hpt_spark.search.execution.node_share import SharedObject, path_on_this_node, put_in_place
+from hpt_spark.search.execution.spark_job import is_fetched
 from hpt_spark.search.execution.task_stream import Arrived
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.fit_groups import FitGroup
+from hpt_spark.search.retries import Step
 
-ATTEMPTS_AMONG_OTHERS = 2
 # A task that only tidies up waits so long for the other slots to get one of their own.
 SECONDS_TO_SPREAD = 0.2
 
 
 class RunTask:
-    """What a task does, as a class, so that only these fields are shipped."""
+    """What a task does, as a class, so that only these fields are shipped.
+
+    Parameters
+    ----------
+    shared : SharedEvaluation
+    pieces : sequence of list of Broadcast
+        Of each part of it, where this is not the driver's machine.
+    results : Accumulator
+    step : Step
+        How the groups are tried.
+    imports : DriverImports
+    kept_as : (str, int) or None
+        Where its job keeps the checkpoints of its trainings: the token of those of the evaluation, and which of its
+        jobs this is.
+    gone : sequence of str
+        Names of files that nobody on a node needs any longer.
+    """
 
     def __init__(
         self,
         shared: SharedEvaluation,
         pieces: Sequence[list[Broadcast[Piece]]],
         results: Accumulator[list[Arrived]],
-        alone: bool,
+        step: Step,
         imports: DriverImports,
+        kept_as: tuple[str, int] | None = None,
+        gone: Sequence[str] = (),
     ) -> None:
         self._shared = shared
         self._pieces = pieces
         self._results = results
-        self._alone = alone
+        self._step = step
         self._imports = imports
+        self._kept_as = kept_as
+        self._gone = gone
 
-    def __call__(self, tasks: Iterable[Sequence[FitGroup]]) -> None:
-        """Run the groups of each task of a partition, of which there is one."""
+    def __call__(self, tasks: Iterable[Sequence[FitGroup]]) -> Iterator[tuple[int, bytes]]:
+        """Run the groups of each task of a partition, of which there is one; yield what their job is to keep.
+
+        That are checkpoints, each with the number of the last fit of its group.
+        """
+        if self._kept_as is not None and is_fetched(self._kept_as[0]):
+            return  # the executor that kept them was lost, and the driver asks for what there is
         context = TaskContext.get()
-        lost_before = context is not None and context.attemptNumber() >= ATTEMPTS_AMONG_OTHERS
+        executors = self._step.executors
+        is_lost = context is not None and executors is not None and context.attemptNumber() >= executors
         for groups in tasks:
             if self._has_ended():
                 return
-            if lost_before and not self._alone:
-                self._results.add([(group, Death("its executor was lost twice")) for group in groups])
+            arrived: list[Arrived] = []
+            if is_lost:
+                arrived = [(group, Death("its executor was lost twice"), None) for group in groups]
             else:
                 try:
-                    results = list(_fit_process.run(self._shared, self._locate(), groups, self._imports))
+                    for group, answer, checkpoint in _fit_process.run(
+                        self._shared, self._locate(), groups, self._imports
+                    ):
+                        place = None
+                        if checkpoint is not None and self._kept_as is not None and context is not None:
+                            yield group.fits[-1].number, checkpoint
+                            place = CheckpointPlace(self._kept_as[1], context.partitionId(), len(checkpoint))
+                        arrived.append((group, answer, place))
                 except HptSparkError:
                     if self._has_ended():
                         return
                     raise
-                self._results.add(results)
+            self._results.add(arrived)
         between_tasks.keep_it_short()
 
     def _has_ended(self) -> bool:
@@ -67,8 +103,10 @@ class RunTask:
         return not any(self._pieces) and not all(os.path.exists(part.path) for part in self._shared.parts)
 
     def _locate(self) -> list[str]:
-        """Return the files of both parts on this node, after fetching what is not there."""
+        """Return the files of all parts on this node, after fetching what is not there."""
         folder = folder_of_this_node()
+        for name in self._gone:
+            (folder / name).unlink(missing_ok=True)
         return [
             path_on_this_node(part, partial(_fetch, pieces), folder)
             for part, pieces in zip(self._shared.parts, self._pieces)
