@@ -13,6 +13,7 @@ import cloudpickle
 import numpy as np
 from scipy import sparse
 
+from hpt_spark.errors import InputError
 from hpt_spark.search.sklearn_compat import check_method_params
 
 # Cells of these types cannot be changed, so that two cuts may hold the same ones.
@@ -45,6 +46,16 @@ class Dataset:
             return [("X", id(data.X)), ("y", id(data.y)), *((name, id(value)) for name, value in params)]
 
         return parts(self) == parts(other)
+
+    def refuse_used_up(self) -> None:
+        """Raise InputError for a parameter that can be gone through once only, such as a generator."""
+        for kind, given in (("fit", self.fit_params), ("score", self.score_params)):
+            for name, value in given.items():
+                if hasattr(value, "__next__"):
+                    raise InputError(
+                        f"the {kind} parameter `{name}` is a {type(value).__name__}, which can be gone through once "
+                        "only, but every fit needs it; give a list or an array."
+                    )
 
     def for_one_fit(self, with_read_only: bool = False) -> Dataset:
         """Return the data for one fit, which may write into what it cuts of them and no other fit sees it.

@@ -6,15 +6,13 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-import numpy as np
 import sklearn
 from sklearn.base import clone
 
+from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.dataset import Dataset
-from hpt_spark.search.execution.rows import FoldRows
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.planning.threads import capped_candidate, with_threads
 from hpt_spark.search.sklearn_compat import num_samples
@@ -48,12 +46,13 @@ class Checkpoint:
     ----------
     rounds : int
         How many rounds are trained.
-    checkpoint : ndarray of uint8
-        What the next round must know; an array, so that the workers of a node map it.
+    offset, size : int
+        Where that which the next round must know lies in the evaluation's file of checkpoints, in bytes.
     """
 
     rounds: int
-    checkpoint: np.ndarray
+    offset: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,8 @@ class Evaluation:
         What a fit may use that would use all cores of its machine; None leaves it that.
     checkpoints : mapping of Fit to Checkpoint
         The fits whose training an earlier evaluation has begun.
+    checkpoint_file : str
+        Where these lie on this node, if there are any.
     keep_checkpoints : bool
         Whether a later evaluation may go on with these trainings, so that their checkpoints are wanted.
     """
@@ -94,6 +95,7 @@ class Evaluation:
     warning_filters: list[Any]
     threads: int | None = None
     checkpoints: Mapping[Fit, Checkpoint] = field(default_factory=dict)
+    checkpoint_file: str = ""
     keep_checkpoints: bool = False
 
     @property
@@ -123,6 +125,15 @@ class Evaluation:
         parameters = clone(dict(self.candidates[candidate]), safe=False)
         estimator = clone(self.estimator).set_params(**parameters)
         return estimator if self.threads is None else with_threads(estimator, self.threads)
+
+    def read_checkpoint(self, fit: Fit) -> tuple[int, bytes] | None:
+        """Return how many rounds of a fit's training are done, and what the next one must know; None for a new one."""
+        checkpoint = self.checkpoints.get(fit)
+        if checkpoint is None:
+            return None
+        with open(self.checkpoint_file, "rb") as file:
+            file.seek(checkpoint.offset)
+            return checkpoint.rounds, file.read(checkpoint.size)
 
     @property
     def training_rows(self) -> int:
@@ -160,37 +171,6 @@ class Evaluation:
         """Return a clone of the estimator, with the threads that a fit may use."""
         estimator = clone(self.estimator)
         return estimator if self.threads is None else with_threads(estimator, self.threads)
-
-
-class Callbacks:
-    """scikit-learn's callbacks of each fit (from 1.9 on), called on the driver when the fit's result is there.
-
-    A callback such as a progress bar belongs to the driver's process; scikit-learn lets its workers
-    call back through pipes, which do not reach a cluster.
-    """
-
-    def __init__(self) -> None:
-        self._of_fit: dict[tuple[int, int], tuple[Any, Any]] = {}
-
-    def add(self, candidate: int, fold: int, context: Any, caller: Any) -> None:
-        """Remember the callbacks of a fit, if there are any."""
-        if context is not None:
-            self._of_fit[candidate, fold] = (context, caller)
-
-    def ended(self, evaluation: Evaluation, fit: Fit) -> None:
-        """Call what waits for the end of `fit`; the rows that it was trained on are cut if a callback asks for them."""
-        if (fit.candidate, fit.fold) not in self._of_fit:
-            return
-        context, caller = self._of_fit[fit.candidate, fit.fold]
-        train = cache(FoldRows(evaluation, fit.fold).own_train)
-        weighted = evaluation.fit_params.get("sample_weight") is not None
-        asked = {
-            "X": lambda: train().X,
-            "y": lambda: train().y,
-            "metadata": lambda: {"sample_weight": train().params["sample_weight"]} if weighted else None,
-        }
-        context.call_on_fit_task_begin(estimator=caller, **asked)
-        context.call_on_fit_task_end(estimator=caller, **asked)
 
 
 def evaluation_of(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import logging
 import math
 import os
@@ -14,23 +12,24 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import sklearn
 
-from hpt_spark.errors import NO_PYSPARK, HptSparkError, InputError, MissingDependencyError, SparkEndedError
+from hpt_spark.errors import NO_PYSPARK, HptSparkError, MissingDependencyError, SparkEndedError
+from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
 from hpt_spark.search.execution.refit import Refit
-from hpt_spark.search.failures import has_died, without_score
-from hpt_spark.search.journal.fingerprint import fingerprint
-from hpt_spark.search.journal.journal import Journal, JournalledEvaluation
+from hpt_spark.search.failures import without_score
+from hpt_spark.search.journal.search_journal import SearchJournal
 from hpt_spark.search.planning.threads import uncapped, warnings_of
 from hpt_spark.search.scheduler import Scheduler
 from hpt_spark.search.warm_start import WarmStarts
 from hpt_spark.signals import answer_signals
-from hpt_spark.storage import FolderLock, open_folder
+from hpt_spark.storage import FolderLock
 from hpt_spark.streams import show
 
 if TYPE_CHECKING:
@@ -90,14 +89,10 @@ class Evaluator:
         is_one_of_many: bool = False,
     ) -> None:
         self._given = context
-        self._warm_starts = WarmStarts(resource)
-        self._journal_uri = None if journal is None else _named_folder(journal)
-        self._is_one_of_many = is_one_of_many
-        self._journal: Journal | None = None
+        self._journal = SearchJournal(journal, lock, is_one_of_many)
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
-        self._held = ExitStack()
+        self._warm_starts = WarmStarts(resource, self._deadline)
         self._ending = ExitStack()
-        self._lock = lock
         self._runner: SparkRunner | None = None
         self._finished_evaluations = 0
         self._has_logged_threads = False
@@ -107,26 +102,18 @@ class Evaluator:
 
     def __enter__(self) -> Evaluator:
         try:
-            from hpt_spark.search.execution.spark_job import spark_context
+            from hpt_spark.search.execution.spark_context import spark_context
         except ImportError:
             raise MissingDependencyError(NO_PYSPARK) from None
         self._context = spark_context(self._given, _spark_of_parent)  # before any file is touched
-        if self._journal_uri is not None and not self._is_one_of_many:
-            self._open_journal(self._journal_uri)
+        self._journal.open()
         return self
-
-    def _open_journal(self, uri: str) -> Journal:
-        self._journal = Journal(open_folder(uri))
-        if self._lock is None:
-            folder = self._journal.folder
-            self._lock = self._held.enter_context(FolderLock(folder, f"the journal {folder}"))
-        return self._journal
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
             self.release()
         finally:
-            self._held.close()
+            self._journal.close()
 
     def results(self, delayed_fits: Iterable[Any]) -> list[dict[str, Any]]:
         """Run scikit-learn's delayed fits and return their results in the same order.
@@ -144,7 +131,7 @@ class Evaluator:
         self._score_params = evaluation.data.score_params
         found: dict[Fit, dict[str, Any]] = {}
         try:
-            for ended in self._ended(evaluation, found):
+            for ended in self._ended(evaluation, found, callbacks):
                 for fit, result in ended:
                     if isinstance(result, BaseException):
                         raise result
@@ -160,13 +147,15 @@ class Evaluator:
             result.pop("printed", None)  # Ctrl-C came before it was printed
         return [found[fit] for fit in evaluation.fits]
 
-    def _ended(self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]]) -> Iterator[Sequence[tuple[Fit, Any]]]:
+    def _ended(
+        self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]], callbacks: Callbacks
+    ) -> Iterator[Sequence[tuple[Fit, Any]]]:
         """Yield fits with their results as they end, which then are in `found` and in the journal."""
-        from hpt_spark.search.execution.spark_job import translate_stop
+        from hpt_spark.search.execution.spark_context import translate_stop
 
-        _refuse_used_up(evaluation)
+        evaluation.data.refuse_used_up()
         with self._say_how_to_go_on(), translate_stop(self._context):
-            yield from self._ended_while_spark_runs(evaluation, found)
+            yield from self._ended_while_spark_runs(evaluation, found, callbacks)
 
     @contextmanager
     def _say_how_to_go_on(self) -> Iterator[None]:
@@ -174,51 +163,40 @@ class Evaluator:
         try:
             yield
         except SparkEndedError as error:
-            way_on = self._how_to_go_on("With a folder as journal=, a search goes on from what it has found.")
+            way_on = self._journal.how_to_go_on("With a folder as journal=, a search goes on from what it has found.")
             raise SparkEndedError(f"{error} {way_on}") from None
 
     def _ended_while_spark_runs(
-        self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]]
+        self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]], callbacks: Callbacks
     ) -> Iterator[Sequence[tuple[Fit, Any]]]:
         fits = evaluation.fits
         self.fit_counts["fits"] += len(fits)
         runner = self._spark_runner()
         evaluation = dataclasses.replace(evaluation, threads=runner.threads)
-        journalled = None
-        if self._journal_uri is not None:
-            journalled = self._journalled(evaluation, self._journal_uri)
-            found.update(journalled.results)
-            yield list(journalled.results.items())
-            self.fit_counts["resumed"] += len(journalled.results)
-            fits = [fit for fit in fits if fit not in journalled.results]
+        journalled = self._journal.begin(evaluation)
+        if journalled is not None:
+            found.update(journalled)
+            yield list(journalled.items())
+            self.fit_counts["resumed"] += len(journalled)
+            fits = [fit for fit in fits if fit not in journalled]
         if not fits:
             return
         self._warn_of_threads(evaluation, runner.threads)
-        evaluation = self._warm_starts.continued_by(evaluation)
+        evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints)
         self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
-        scheduler = Scheduler(runner, evaluation, self._deadline, self._warm_starts.keep)
+        scheduler = Scheduler(
+            runner, evaluation, self._deadline, partial(callbacks.began, evaluation) if callbacks else None
+        )
         try:
             for results in scheduler.run(fits):
                 scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
                 found.update(scored)  # at once, as Ctrl-C may come at any time
-                if journalled is not None and self._lock is not None:
-                    self._lock.check()
-                    # A fit that died, perhaps for lack of memory, is tried again when the search is resumed.
-                    journalled.add([(fit, result) for fit, result in scored if not has_died(result)])
+                self._journal.add(scored)
                 yield results
         finally:
             self.fit_counts.update(
                 trainings=scheduler.trainings, fold_slices=scheduler.fold_slices, matrices=scheduler.matrices
             )
-
-    def _journalled(self, evaluation: Evaluation, uri: str) -> JournalledEvaluation:
-        """Return the journal's record of the evaluation, with what an earlier run has left of it."""
-        depends_on = fingerprint(evaluation)
-        journal = self._journal
-        if journal is None:  # only now is known which of many searches this is
-            name = hashlib.sha1(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
-            journal = self._open_journal(f"{str(uri).rstrip('/')}/search-{name}")
-        return journal.next_evaluation(depends_on, evaluation.fits)
 
     def _spark_runner(self) -> SparkRunner:
         """Return the runner of all evaluations of this search."""
@@ -231,7 +209,7 @@ class Evaluator:
     def refit(self, estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> Any:
         """Return `estimator` fitted to all rows, on an executor."""
         from hpt_spark.search.execution.refit_job import refit_on_executor
-        from hpt_spark.search.execution.spark_job import translate_stop
+        from hpt_spark.search.execution.spark_context import translate_stop
 
         data = Dataset(X, y, fit_params, self._score_params)  # the same as that of the fits is there already
         runner = self._spark_runner()
@@ -248,7 +226,7 @@ class Evaluator:
         try:
             if self._runner is None:
                 return
-            from hpt_spark.search.execution.spark_job import translate_stop
+            from hpt_spark.search.execution.spark_context import translate_stop
 
             runner, self._runner = self._runner, None
             with suppress(SparkEndedError), translate_stop(self._context):  # which has given everything back
@@ -270,11 +248,6 @@ class Evaluator:
             self._ending.enter_context(answer_signals(_say_that_it_ends))
         self.incomplete = True
 
-    def _how_to_go_on(self, without_journal: str) -> str:
-        if self._journal is None:
-            return without_journal
-        return f"The same search, started again, goes on from the journal {self._journal.folder}."
-
     def _end_early(self, evaluation: Evaluation, missing: list[Fit], found: dict[Fit, dict[str, Any]]) -> None:
         """Let the missing fits count as failed, if there is a candidate to choose."""
         self._begin_to_end_early()
@@ -285,7 +258,7 @@ class Evaluator:
             raise HptSparkError(
                 f"the search was ended after {len(found)} of {len(evaluation.fits)} fits, before any candidate had all "
                 f"its folds: there is no best one. "
-                f"{self._how_to_go_on('Give it more time (max_time), or a journal to resume from.')}"
+                f"{self._journal.how_to_go_on('Give it more time (max_time), or a journal to resume from.')}"
             )
         warnings.warn(
             f"The search was ended early: {len(missing)} of {len(evaluation.fits)} fits are missing and count as "
@@ -295,26 +268,6 @@ class Evaluator:
         )
         for fit in missing:
             found[fit] = without_score(evaluation, fit, "NotRun: the search was ended before this fit.", math.nan)
-
-
-def _named_folder(journal: Any) -> Any:
-    """Return the argument `journal`, which must name a folder: "" would be the one that the program was started in."""
-    if not isinstance(journal, (str, os.PathLike)) or not str(os.fspath(journal)).strip():
-        raise InputError(
-            f"journal={journal!r} names no folder; give a folder's path, or None to search without a journal."
-        )
-    return journal
-
-
-def _refuse_used_up(evaluation: Evaluation) -> None:
-    """Raise InputError for an argument of fit that can be gone through once only, such as a generator."""
-    for kind, given in (("fit", evaluation.data.fit_params), ("score", evaluation.data.score_params)):
-        for name, value in given.items():
-            if hasattr(value, "__next__"):
-                raise InputError(
-                    f"the {kind} parameter `{name}` is a {type(value).__name__}, which can be gone through once only, "
-                    "but every fit needs it; give a list or an array."
-                )
 
 
 def _say_that_it_ends() -> None:

@@ -19,6 +19,7 @@ from hpt_spark.search.fit_groups import FitGroup, group_fits
 from hpt_spark.search.planning.cost import seconds_left, start_order
 from hpt_spark.search.planning.forecast import forecast
 from hpt_spark.search.planning.task_queue import TaskQueue
+from hpt_spark.search.retries import Step, next_step
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,8 @@ class Scheduler:
     evaluation : Evaluation
     deadline : float
         When to stop, on the clock of `time.monotonic`; infinity for never.
-    keep : callable
-        Is given each group that a later evaluation can go on with, and its checkpoint.
+    began : callable, optional
+        Is given each fit that is seen to begin.
 
     Attributes
     ----------
@@ -55,12 +56,12 @@ class Scheduler:
         runner: SparkRunner,
         evaluation: Evaluation,
         deadline: float = math.inf,
-        keep: Callable[[FitGroup, bytes], None] = lambda group, checkpoint: None,
+        began: Callable[[Fit], None] | None = None,
     ) -> None:
         self._runner = runner
         self._evaluation = evaluation
         self._deadline = deadline
-        self._keep = keep
+        self._began = began
         self.trainings = self.fold_slices = self.matrices = 0
         self._has_logged_not_shared = False
 
@@ -73,13 +74,11 @@ class Scheduler:
         ordered = [groups[at] for at in start_order(groups, self._runner.planned_slots)]
         left = {group.fits: group.cost for group in ordered}
         cost_done = seconds_done = 0.0
-        with self._runner.shared(self._evaluation) as shared:
+        with self._runner.shared(self._evaluation, self._began) as shared:
             self._log_forecast(ordered, shared)
             with Progress("tune", len(fits), "fits") as progress:
                 for ended in self._results(shared, ordered):
                     for group, result in ended:
-                        if result.checkpoint is not None:
-                            self._keep(group, result.checkpoint)
                         left.pop(group.fits, None)
                         cost_done += group.cost
                         seconds_done += result.seconds
@@ -106,34 +105,34 @@ class Scheduler:
             warnings.warn(NO_REUSE, UserWarning, stacklevel=2)
 
     def _results(self, shared: SharedEvaluation, groups: Sequence[FitGroup]) -> Iterator[list[Result]]:
-        """Yield each group and its result; one that killed its process is tried again when all others are done.
+        """Yield each group and its result, step by step of `retries`; what dies in the last is a failed fit."""
+        waiting: dict[Step, list[FitGroup]] = {step: [] for step in Step}
+        waiting[Step.TOGETHER] += groups
+        for step in Step:
+            dead: list[Dead] = []
+            # What is tried alone may take its worker and its executor along: each has a job of its own.
+            for together in [[one] for one in waiting[step]] if step.alone else [waiting[step]]:
+                if together and step is not Step.FAILED:
+                    yield from self._tried(shared, step, together, dead)
+            for group, death in dead:
+                following = next_step(step, death.ending, len(group.fits))
+                if following is Step.FAILED:
+                    for one in group.one_by_one():
+                        yield self._given_up(one, death)
+                    continue
+                if following.alone and not step.alone:
+                    log.warning("fit %s: %s; it is tried again alone", group.fits[-1], death.reason)
+                waiting[following] += group.one_by_one() if following.one_by_one else [group]
 
-        Where other fits may have had a part in it, as with a lack of memory, it is tried alone; else
-        fit by fit among others. What dies again is a failed fit with its reason.
-        """
-        dead: list[Dead] = []
-        yield from self._among_others(shared, groups, dead)
-        own_faults = [one for group, death in dead if death.own_fault for one in group.one_by_one()]
-        dead = [(group, death) for group, death in dead if not death.own_fault]
-        dead_again: list[Dead] = []
-        yield from self._among_others(shared, own_faults, dead_again)
-        for group, death in dead_again:
-            if death.own_fault:
-                yield self._given_up(group, death)
-        dead += [(group, death) for group, death in dead_again if not death.own_fault]
-        for group, death in dead:
-            log.warning("fit %s: %s; it is tried again alone", group.fits[-1], death.reason)
-            yield from self._alone(shared, group)
-
-    def _among_others(
-        self, shared: SharedEvaluation, groups: Sequence[FitGroup], dead: list[Dead]
+    def _tried(
+        self, shared: SharedEvaluation, step: Step, groups: Sequence[FitGroup], dead: list[Dead]
     ) -> Iterator[list[Result]]:
         """Yield the results of `groups`; those that died are added to `dead`.
 
         How long a training takes is known when the first have ended, and the rest is cut into tasks by it.
         """
         queue = TaskQueue(groups, self._runner.planned_slots, self._runner.reuses_workers)
-        with self._runner.tasks(shared, self._deadline) as stream:
+        with self._runner.tasks(shared, self._deadline, step) as stream:
             stream.submit(queue.next_tasks())
             for ended in stream:
                 results, deaths = _split_by_outcome(ended)
@@ -142,20 +141,6 @@ class Scheduler:
                 stream.submit(queue.next_tasks())
                 if results:
                     yield self._counted(results)
-
-    def _alone(self, shared: SharedEvaluation, group: FitGroup) -> Iterator[list[Result]]:
-        """Run one group while nothing else runs; if it still kills its process, its fits one by one."""
-        with self._runner.tasks(shared, self._deadline, alone=True) as stream:
-            stream.submit([[group]])
-            results, deaths = _split_by_outcome([one for ended in stream for one in ended])
-        if results:
-            yield self._counted(results)
-        for _, death in deaths:
-            if len(group.fits) > 1:
-                for one in group.one_by_one():
-                    yield from self._alone(shared, one)
-            else:
-                yield self._given_up(group, death)
 
     def _given_up(self, group: FitGroup, death: Death) -> list[Result]:
         """Return the results of a group of one fit that has killed its process twice."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sklearn.model_selection._validation import _score as score
@@ -15,6 +18,7 @@ from hpt_spark.errors import HptSparkError
 __all__ = [
     "STATE_OF_A_FIT",
     "STATE_OF_A_REFIT",
+    "HandsFitsOver",
     "calls_back",
     "check_method_params",
     "metric_of",
@@ -41,6 +45,22 @@ def replace_parallel(evaluate_candidates: Callable[..., Any], run_fits: Callable
     if "parallel" not in names or evaluate_candidates.__closure__ is None:
         raise HptSparkError("this release of scikit-learn lays out its search in a way hpt_spark does not know.")
     evaluate_candidates.__closure__[names.index("parallel")].cell_contents = run_fits
+
+
+class HandsFitsOver(ABC):
+    """The mixin of a scikit-learn search that hands its delayed fits over instead of running them."""
+
+    @abstractmethod
+    def _handed_to(self) -> AbstractContextManager[Callable[..., Any]]:
+        """Give the function that runs them, for the time in which the search chooses and evaluates candidates."""
+
+    # scikit-learn looks for the name `callback_ctx` in this signature (from 1.9 on).
+    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
+        run_search = super()._run_search  # type: ignore[misc]
+        more = {"callback_ctx": callback_ctx} if "callback_ctx" in inspect.signature(run_search).parameters else {}
+        with self._handed_to() as run_fits:
+            replace_parallel(evaluate_candidates, run_fits)
+            run_search(evaluate_candidates, **more)
 
 
 def scorers_by_name(scorer: Any) -> Mapping[str, Any] | None:

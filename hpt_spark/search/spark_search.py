@@ -8,9 +8,9 @@ list of fits to, and the ``fit`` of the best estimator.
 from __future__ import annotations
 
 import copy
-import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from math import floor, log
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +20,7 @@ from sklearn.base import clone
 from hpt_spark.errors import InputError
 from hpt_spark.search.best_estimator import BestEstimator, refitting
 from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
-from hpt_spark.search.sklearn_compat import STATE_OF_A_FIT, replace_parallel
+from hpt_spark.search.sklearn_compat import STATE_OF_A_FIT, HandsFitsOver
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -37,7 +37,7 @@ _running: ContextVar[Evaluator] = ContextVar("_running")
 REFITS_ON = ("executor", "driver")
 
 
-class SparkSearchMixin:
+class SparkSearchMixin(HandsFitsOver):
     """The mixin that makes a scikit-learn search run its fits on Spark.
 
     Attributes
@@ -99,13 +99,11 @@ class SparkSearchMixin:
         warnings.warn("`partial` is `incomplete_` now; the old name goes in 0.3.", FutureWarning, stacklevel=2)
         return self.incomplete_
 
-    # scikit-learn looks for the name `callback_ctx` in this signature (from 1.9 on).
-    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
-        run, run_search = _running.get(), super()._run_search  # type: ignore[misc]
-        replace_parallel(evaluate_candidates, run.results)
-        more = {"callback_ctx": callback_ctx} if "callback_ctx" in inspect.signature(run_search).parameters else {}
+    @contextmanager
+    def _handed_to(self) -> Iterator[Callable[..., Any]]:
+        run = _running.get()
         try:
-            run_search(evaluate_candidates, **more)
+            yield run.results
         except EndedEarlyError:
             _count_finished_rungs(self)
         if self.refit and self.refit_on == "executor":  # type: ignore[attr-defined]

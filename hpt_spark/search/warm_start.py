@@ -8,11 +8,25 @@ are new are trained.
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol
 
 import numpy as np
 
-from hpt_spark.search.evaluation import Checkpoint, Evaluation
-from hpt_spark.search.fit_groups import FitGroup, GroupKey, group_keys
+from hpt_spark.search.evaluation import Checkpoint, Evaluation, Fit
+from hpt_spark.search.fit_groups import GroupKey, group_keys
+
+
+class Kept(Protocol):
+    """The checkpoints that the trainings of an evaluation have left."""
+
+    @property
+    def fits(self) -> Collection[Fit]:
+        """The fits whose trainings have left one; of a group the last."""
+
+    def fetch(self, fits: Iterable[Fit], deadline: float) -> tuple[str, Mapping[Fit, tuple[int, int]]]:
+        """Write those of some fits into one file, and forget all; return it, and where each lies: offset and size."""
 
 
 class WarmStarts:
@@ -23,36 +37,50 @@ class WarmStarts:
     resource : str or None
         The parameter of which each evaluation gives its candidates more; None for a search that has
         one evaluation.
+    deadline : float
+        When not to wait for checkpoints any longer, on the clock of `time.monotonic`.
     """
 
-    def __init__(self, resource: str | None) -> None:
+    def __init__(self, resource: str | None, deadline: float = math.inf) -> None:
         self._resource = resource
+        self._deadline = deadline
         self._last: Evaluation | None = None
         self._keys: list[GroupKey] = []
-        self._checkpoints: dict[tuple[str, int], Checkpoint] = {}
 
-    def continued_by(self, evaluation: Evaluation) -> Evaluation:
-        """Return `evaluation` with the checkpoints that this search has for its fits."""
+    def continued_by(self, evaluation: Evaluation, kept: Kept) -> Evaluation:
+        """Return `evaluation` with the checkpoints that its trainings can go on from.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+        kept : Kept
+            What the evaluation before has left.
+        """
         if self._resource is None or not all(self._resource in candidate for candidate in evaluation.candidates):
             return evaluation
-        if not self._reads_the_same(evaluation):
-            self._checkpoints.clear()
-        self._last = evaluation
-        keys = self._keys = group_keys(evaluation)
-        checkpoints = {}
+        keys = group_keys(evaluation)
+        earlier = self._trained_by_last(kept.fits) if self._reads_the_same(evaluation) else {}
+        starts = {}
         for fit in evaluation.fits:
             key = keys[fit.candidate]
-            checkpoint = self._checkpoints.get((key.key or "", fit.fold))
-            if checkpoint is not None and checkpoint.rounds < key.rounds:
-                checkpoints[fit] = checkpoint
+            rounds, start = earlier.get((key.key or "", fit.fold), (key.rounds, fit))
+            if rounds < key.rounds:
+                starts[fit] = rounds, start
+        file, places = kept.fetch({start for _, start in starts.values()}, self._deadline)
+        self._last, self._keys = evaluation, keys
         return dataclasses.replace(
-            evaluation, checkpoints=checkpoints, keep_checkpoints=any(key.may_continue for key in keys)
+            evaluation,
+            checkpoints={
+                fit: Checkpoint(rounds, *places[start]) for fit, (rounds, start) in starts.items() if start in places
+            },
+            checkpoint_file=file,
+            keep_checkpoints=any(key.may_continue for key in keys),
         )
 
-    def keep(self, group: FitGroup, checkpoint: bytes) -> None:
-        """Keep the checkpoint of a training, for the next evaluation."""
-        key = self._keys[group.fits[-1].candidate]
-        self._checkpoints[key.key or "", group.fold] = Checkpoint(key.rounds, np.frombuffer(checkpoint, np.uint8))
+    def _trained_by_last(self, fits: Iterable[Fit]) -> dict[tuple[str, int], tuple[int, Fit]]:
+        """Return how many rounds each training of the last evaluation has, and the fit by which it is known."""
+        keys = self._keys
+        return {(keys[fit.candidate].key or "", fit.fold): (keys[fit.candidate].rounds, fit) for fit in fits}
 
     def _reads_the_same(self, evaluation: Evaluation) -> bool:
         last = self._last

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from joblib import cpu_count, effective_n_jobs
@@ -13,20 +14,18 @@ from sklearn.utils.parallel import Parallel
 
 from hpt_spark.progress import Progress
 from hpt_spark.search.planning.threads import CappedCandidate, capped_candidate, uncapped
-from hpt_spark.search.sklearn_compat import replace_parallel
+from hpt_spark.search.sklearn_compat import HandsFitsOver
 
 
-class ProgressMixin:
+class ProgressMixin(HandsFitsOver):
     """The mixin that shows the progress of a scikit-learn search, and gives each of its fits one thread."""
 
     n_jobs: int | None
     pre_dispatch: Any
 
-    # scikit-learn looks for the name `callback_ctx` in this signature (from 1.9 on).
-    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
-        replace_parallel(evaluate_candidates, self._run_fits)
-        more = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
-        super()._run_search(evaluate_candidates, **more)  # type: ignore[misc]
+    @contextmanager
+    def _handed_to(self) -> Iterator[Callable[..., Any]]:
+        yield self._run_fits
 
     def _run_fits(self, delayed_fits: Iterable[Any]) -> list[dict[str, Any]]:
         fits = _with_one_thread(list(delayed_fits))

@@ -16,12 +16,14 @@ import cloudpickle
 import numpy as np
 import pytest
 from sklearn import model_selection
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from xgboost import XGBClassifier
 
-from hpt_spark import GridSearchCV
+from hpt_spark import GridSearchCV, HalvingGridSearchCV
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution import refit_job
+from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.spark.session import spark_session
 from tests.search import misbehaving, searching, standalone
 from tests.search.misbehaving import Misbehaving, fits_marked
@@ -257,14 +259,14 @@ def fetches(monkeypatch):
     """Let a model come in many jobs; what is in `fetches` is called before the job of its number."""
     before: dict[int, object] = {}
     jobs: list[int] = []
-    original = refit_job._Model._run
+    original = refit_job._Model._fetch
 
-    def counted(self, part):
+    def counted(self, start):
         before.pop(len(jobs), lambda: None)()
         jobs.append(1)
-        return original(self, part)
+        return original(self, start)
 
-    monkeypatch.setattr(refit_job._Model, "_run", counted)
+    monkeypatch.setattr(refit_job._Model, "_fetch", counted)
     monkeypatch.setattr(refit_job, "BYTES_PER_JOB", 400_000)
     return before, jobs
 
@@ -294,3 +296,24 @@ def test_an_executor_that_is_lost_while_its_model_is_fetched(cluster, context, m
     np.testing.assert_array_equal(model.values_, np.random.default_rng(3).normal(size=500_000))
     refits = [path for path in marks.iterdir() if path.name.split("-")[1] == str(len(y))]
     assert len(refits) > 1, "the model had to be trained again"
+
+
+def test_halving_goes_on_from_checkpoints_that_lie_on_the_nodes(context, monkeypatch):
+    left = []
+
+    def noted(self, fits, deadline, original=Checkpoints.fetch):
+        path, places = original(self, fits, deadline)
+        left.append((len(places), path and os.path.getsize(path)))
+        return path, places
+
+    monkeypatch.setattr(Checkpoints, "fetch", noted)
+    grid = {"learning_rate": [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]}
+    how = {"resource": "n_estimators", "min_resources": 2, "max_resources": 16, "factor": 2, "cv": 2, "random_state": 0}
+    estimator = XGBClassifier(random_state=0, n_jobs=1)
+    ours = HalvingGridSearchCV(estimator, grid, sc=context, refit=False, **how).fit(X, y)
+    theirs = model_selection.HalvingGridSearchCV(estimator, grid, refit=False, **how).fit(X, y)
+    np.testing.assert_array_equal(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+    assert ours.fit_counts_["continued"] == sum(count for count, _ in left) == (4 + 2 + 1) * 2
+    assert left[0] == (0, "")
+    assert all(size > 0 for _, size in left[1:])
+    assert context._jsc.getPersistentRDDs().size() == 0

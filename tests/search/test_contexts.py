@@ -55,7 +55,7 @@ def test_spark_connect_is_refused_also_where_no_session_is_given(spark, monkeypa
 
 
 def test_without_pyspark_a_search_tells_the_way_to_install_it(monkeypatch):
-    monkeypatch.delitem(sys.modules, "hpt_spark.search.execution.spark_job")
+    monkeypatch.delitem(sys.modules, "hpt_spark.search.execution.spark_context")
     monkeypatch.setitem(sys.modules, "pyspark", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'hpt-spark\[spark\]'"):
         search_of().fit(X, y)

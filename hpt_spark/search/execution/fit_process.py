@@ -19,7 +19,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,6 +31,7 @@ from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation, forget, run_groups
 from hpt_spark.search.fit_groups import FitGroup
+from hpt_spark.search.retries import Ending
 
 # Faults of native code: no other fit on the node has a part in them, as it may have in a lack of memory.
 OWN_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
@@ -39,6 +40,7 @@ SECONDS_BETWEEN_LOOKS_AT_FILE = 0.2
 PR_SET_PDEATHSIG = 1
 JEMALLOC = "jemalloc_bg_thd"
 ERROR = b"error "  # no pickle begins so
+CHECKPOINT = b"checkpoint "  # of the group whose result comes next
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,12 @@ class Death:
     Parameters
     ----------
     reason : str
-    own_fault : bool
-        Whether other fits on the node had no part in it.
+    ending : Ending
+        Whether other fits on the node may have a part in it.
     """
 
     reason: str
-    own_fault: bool = False
+    ending: Ending = Ending.KILLED
 
 
 class FitProcess:
@@ -67,8 +69,8 @@ class FitProcess:
 
     def run(
         self, shared: SharedEvaluation, files: Sequence[str], groups: Sequence[FitGroup], imports: DriverImports
-    ) -> Iterator[tuple[FitGroup, bytes | Death]]:
-        """Yield each group with its pickled result, or with how it killed the process.
+    ) -> Iterator[tuple[FitGroup, bytes | Death, bytes | None]]:
+        """Yield each group with its pickled result, or with how it killed the process, and with its checkpoint.
 
         Parameters
         ----------
@@ -85,8 +87,10 @@ class FitProcess:
             while left:
                 self._ask(partial(run_groups, shared, files, list(left)), files)
                 while left:
-                    answer = self._answer()
-                    yield left.pop(0), answer
+                    checkpoint, answer = None, self._answer()
+                    if isinstance(answer, bytes) and answer.startswith(CHECKPOINT):
+                        checkpoint, answer = answer[len(CHECKPOINT) :], self._answer()
+                    yield left.pop(0), answer, None if isinstance(answer, Death) else checkpoint
                     if isinstance(answer, Death):
                         break
         finally:
@@ -187,6 +191,9 @@ def _serve(
             return
         try:
             for result in work():
+                if isinstance(result, GroupResult) and result.checkpoint is not None:
+                    answers.send_bytes(CHECKPOINT + result.checkpoint)
+                    result = replace(result, checkpoint=None)
                 answers.send_bytes(_pickled(result))
         except Exception as error:  # not of a fit: the data cannot be loaded, say
             answers.send_bytes(ERROR + f"{type(error).__name__}: {error}".encode())
@@ -246,9 +253,9 @@ def _is_single_threaded() -> bool:
 
 def _death(exit_code: int) -> Death:
     if exit_code >= 0:
-        return Death(f"its process ended with exit code {exit_code}", own_fault=True)
+        return Death(f"its process ended with exit code {exit_code}", Ending.FAULT)
     try:
         name = signal.Signals(-exit_code).name
     except ValueError:
         name = f"signal {-exit_code}"
-    return Death(f"its process was ended by {name}", own_fault=-exit_code in OWN_FAULTS)
+    return Death(f"its process was ended by {name}", Ending.FAULT if -exit_code in OWN_FAULTS else Ending.KILLED)

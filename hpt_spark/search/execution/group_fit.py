@@ -55,16 +55,10 @@ def fit_group(
     ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
     if ensemble is None:
         raise TypeError("a shared group needs an ensemble that can be scored at several numbers of rounds")
-    rounds, start = ensemble.rounds, evaluation.checkpoints.get(group.fits[-1])
+    rounds, start = ensemble.rounds, evaluation.read_checkpoint(group.fits[-1])
     train = rows.train if ensemble.only_reads else rows.own_train()
     before_training = time.perf_counter()
-    ensemble.fit(
-        train.X,
-        train.y,
-        train.params,
-        rows.matrices,
-        None if start is None else (start.rounds, start.checkpoint.tobytes()),
-    )
+    ensemble.fit(train.X, train.y, train.params, rows.matrices, start)
     seconds = time.perf_counter() - before_training
     checkpoint = ensemble.checkpoint() if evaluation.keep_checkpoints and ensemble.may_continue else None
     nothing_writes = ensemble.only_reads and only_reads(evaluation.common["scorer"])

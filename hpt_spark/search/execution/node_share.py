@@ -178,6 +178,11 @@ def share(value: Any, folder: Path) -> SharedObject:
     return SharedObject(token, str(path), tuple(places))
 
 
+def whole_file(path: str) -> SharedObject:
+    """Return a file of any content as one that nodes can have; it is read, not loaded."""
+    return SharedObject(Path(path).stem, path, ((0, os.path.getsize(path)),))
+
+
 class _ArrayPickler(cloudpickle.Pickler):
     """A pickler that leaves out also the arrays which NumPy puts into the pickle: mapped and strided ones."""
 

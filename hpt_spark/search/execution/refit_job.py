@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import uuid
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,12 +22,13 @@ import cloudpickle
 from pyspark import RDD, SparkContext, StorageLevel
 
 from hpt_spark.errors import HptSparkError
-from hpt_spark.search.execution import spark_runner
+from hpt_spark.search.execution import spark_task
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, cannot_travel, refit_into_file
 from hpt_spark.search.execution.spark_job import SparkJob, WorkerDiedError
-from hpt_spark.search.execution.spark_runner import Pieces, Shipped, SparkRunner
+from hpt_spark.search.execution.spark_runner import Shipped, SparkRunner
+from hpt_spark.search.execution.spark_task import Pieces
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.failures import advice
 from hpt_spark.search.planning.memory_limit import in_bytes
@@ -137,7 +138,7 @@ class _Model:
         self._pieces_per_job = limit // piece_bytes
         task = _RefitTask(shipped.shared, shipped.pieces, piece_bytes, shipped.imports)
         self._pieces: RDD[_Piece] = shipped.context.parallelize([self.token], 1).mapPartitions(task)
-        self._training = ""
+        self._first: list[_Piece] = []
 
     def __enter__(self) -> _Model:
         self._pieces.persist(StorageLevel.DISK_ONLY)
@@ -149,26 +150,32 @@ class _Model:
 
     def ended(self) -> Refitted | Death:
         """Train the model, and return how that ended."""
-        (first,) = self._run(partial(_between, start=0, stop=1))
-        self._training = first.training
-        ended: Refitted | Death = first.content
+        # All of it at first goes to the disk, or the worker that trains would need another one to hand it over to.
+        self._done(_KeepingJob(self._shipped.context, self._pieces))
+        self._first = self._fetch(0)
+        ended: Refitted | Death = self._first[0].content
         return ended
 
     def fetch(self, file: BinaryIO) -> None:
         """Write the model to `file`."""
-        start = 1
-        while True:
-            pieces = self._run(partial(_between, start=start, stop=start + self._pieces_per_job))
+        training, start, pieces = self._first[0].training, 0, self._first
+        while pieces:
             for piece in pieces:
-                if piece.training != self._training:
+                if piece.training != training:
                     raise _LostError
-                file.write(piece.content)
-            if len(pieces) < self._pieces_per_job:
-                return
+                if isinstance(piece.content, bytes):
+                    file.write(piece.content)
             start += self._pieces_per_job
+            pieces = self._fetch(start) if len(pieces) == self._pieces_per_job else []
 
-    def _run(self, part: Callable[[Iterable[_Piece]], Iterator[_Piece]]) -> list[_Piece]:
+    def _fetch(self, start: int) -> list[_Piece]:
+        part = partial(_between, start=start, stop=start + self._pieces_per_job)
         job = _CollectingJob(self._shipped.context, self._pieces.mapPartitions(part))
+        self._done(job)
+        return job.collected
+
+    def _done(self, job: SparkJob) -> None:
+        """Wait for the end of `job`; raise what it has failed of."""
         job.start()
         try:
             while job.is_alive():
@@ -178,7 +185,6 @@ class _Model:
         failure = job.failure(self._shipped.is_local)
         if failure is not None:
             raise failure
-        return job.collected
 
 
 def _between(pieces: Iterable[_Piece], start: int, stop: int) -> Iterator[_Piece]:
@@ -191,6 +197,17 @@ def _bytes_per_job(conf: Mapping[str, str]) -> int:
     return max(1, min(BYTES_PER_JOB, most // 4)) if most else BYTES_PER_JOB
 
 
+class _KeepingJob(SparkJob):
+    """A Spark job that computes an RDD, which the executors keep."""
+
+    def __init__(self, context: SparkContext, rdd: RDD[Any]) -> None:
+        super().__init__(context, (), lambda _: None)
+        self._rdd = rdd
+
+    def _act(self) -> None:
+        self._rdd._jrdd.count()  # Java's: PySpark's own would send all that is kept through Python once more
+
+
 class _CollectingJob(SparkJob):
     """A Spark job that brings the elements of an RDD to the driver."""
 
@@ -199,7 +216,7 @@ class _CollectingJob(SparkJob):
         self._rdd = rdd
         self.collected: list[Any] = []
 
-    def _work_on_spark(self) -> None:
+    def _act(self) -> None:
         self.collected = self._rdd.collect()
 
 
@@ -214,11 +231,11 @@ class _RefitTask:
 
     def __call__(self, _: Iterable[str]) -> Iterator[_Piece]:
         training = uuid.uuid4().hex
-        target = spark_runner.folder_of_this_node() / f"{training}.model"
+        target = spark_task.folder_of_this_node() / f"{training}.model"
         try:
-            files = spark_runner.locate(self._shared, self._pieces)
+            files = spark_task.locate(self._shared, self._pieces)
             work = partial(refit_into_file, self._shared, files, str(target))
-            answer = spark_runner.fit_process.call(work, files, self._imports)
+            answer = spark_task.fit_process.call(work, files, self._imports)
             yield _Piece(training, answer if isinstance(answer, Death) else cloudpickle.loads(answer))
             if target.exists():
                 with target.open("rb") as file:

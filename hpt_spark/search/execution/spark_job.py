@@ -1,20 +1,19 @@
-"""The Spark of a search: its context, its jobs in threads of their own, and what their failures mean."""
+"""The Spark jobs of a search, in threads of their own, and what their failures mean."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import re
+import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError, Py4JNetworkError
-from pyspark import InheritableThread, SparkContext, TaskContext
+from pyspark import RDD, InheritableThread, SparkContext, StorageLevel, TaskContext
 
-from hpt_spark.errors import HptSparkError, InputError, SparkEndedError
-from hpt_spark.storage import without_secrets
+from hpt_spark.errors import HptSparkError, SparkEndedError
+from hpt_spark.search.execution.spark_context import SPARK_STOPPED, is_stopped
 
 # What Spark says when a Python worker or its executor is gone, rather than that Python code failed.
 WORKER_DIED = re.compile(
@@ -27,79 +26,14 @@ CANCELLED = re.compile(r"SparkException: (?:\[\w+\] )?Job \d+ (?:was )?cancelled
 STOPPED = re.compile(r"SparkContext was shut ?down|stopped SparkContext|Master removed our application")
 NOT_IMPORTED = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 OTHER_VERSION = re.compile(r"(?:Can't get attribute|cannot import name) '([\w.]+)' (?:on <module|from) '([\w.]+)'")
+NO_ROOM = re.compile(r"java\.io\.IOException: ((?:No space left on device|Disk quota exceeded|File too large).*)")
 REASON = re.compile(r"(?:: )?(?:Caused by: )?([\w.$]*(?:Error|Exception)\b.*)")
 
-SPARK_CONNECT = (
-    "a search needs a SparkContext, and Spark Connect has none: run the script with spark-submit, or start Spark "
-    "without remote() (SPARK_REMOTE, spark.remote), e.g. SparkSession.builder.master('local[*]').getOrCreate()."
-)
-STAYS = (
-    "a SparkContext stays in the process that started it, and this search runs in another one: run what holds the "
-    "search (cross_val_score, a search of scikit-learn) with n_jobs=None, its fits run on Spark all the same; within "
-    "a search of hpt_spark, or another Spark job, use scikit-learn's own search."
-)
-SPARK_STOPPED = "Spark was stopped before the search had ended."
+FETCH = "hpt_spark.fetch"  # a property of the thread of a `FetchJob`, which its tasks see
 
 
-def spark_context(given: Any, of_parent: Any = None) -> SparkContext:
-    """Return the SparkContext that a search was `given`, itself or its session, or the active one.
-
-    Parameters
-    ----------
-    given : SparkContext, SparkSession or None
-    of_parent : SparkContext, optional
-        The one that this process has inherited by a fork.
-
-    Raises
-    ------
-    InputError
-        When a search cannot use it; the message says why.
-    """
-    if _is_of_spark_connect(given):
-        raise InputError(SPARK_CONNECT)
-    active: Any = SparkContext._active_spark_context
-    if given is None and active is None:
-        if multiprocessing.parent_process() is not None or TaskContext.get() is not None:
-            raise InputError(STAYS)
-        raise InputError("there is no active SparkContext; start Spark first or give the search one as sc=.")
-    context = active if given is None else given
-    if not isinstance(context, SparkContext):
-        # Asked of an instance alone: of the class SparkSession it would be a property.
-        context = None if isinstance(given, type) else getattr(given, "sparkContext", None)
-    if not isinstance(context, SparkContext):
-        raise InputError(
-            f"sc= is {_describe_given(given)}; it must be a SparkContext or a SparkSession, or None for the active one."
-        )
-    if context is of_parent:
-        raise InputError(STAYS)
-    if is_stopped(context):
-        raise InputError(
-            "the SparkContext of the search is stopped; start Spark again and give the search the new one "
-            "(set_params(sc=...)), or none to take the active one (sc=None)."
-        )
-    return context
-
-
-def is_stopped(context: SparkContext) -> bool:
-    """Return whether Spark was stopped, from Python, from elsewhere, or with its Java."""
-    java: Any = context._jsc
-    try:
-        return java is None or bool(java.sc().isStopped())
-    except Exception:  # of several kinds: no Java answers
-        return True
-
-
-@contextmanager
-def translate_stop(context: SparkContext) -> Iterator[None]:
-    """Let what fails because Spark was stopped fail with one sentence."""
-    try:
-        yield
-    except HptSparkError:
-        raise
-    except Exception:
-        if is_stopped(context):
-            raise SparkEndedError(SPARK_STOPPED) from None
-        raise
+class NoRoomError(HptSparkError):
+    """An executor's disk had no room for what a job was to keep there."""
 
 
 class WorkerDiedError(Exception):
@@ -120,10 +54,25 @@ class WorkerDiedError(Exception):
 
 
 class SparkJob(InheritableThread):
-    """The Spark job, in a thread of its own, so that the driver can follow it and stop it."""
+    """A Spark job, in a thread of its own, so that the driver can follow it and stop it.
 
-    def __init__(self, context: SparkContext, tasks: Sequence[Any], work: Callable[..., None]) -> None:
+    Parameters
+    ----------
+    context : SparkContext
+    tasks : sequence
+        Each is a partition.
+    work : callable
+        Called with an iterator over a partition's task.
+    keeps : bool
+        Whether what `work` yields stays on the executors' disks, for a `FetchJob`.
+    """
+
+    def __init__(
+        self, context: SparkContext, tasks: Sequence[Any], work: Callable[..., Any], keeps: bool = False
+    ) -> None:
         self.error: Exception | None = None
+        self.kept: RDD[Any] | None = None
+        self._keeps = keeps
         self._spark_context = context
         self._group = f"hpt_spark-{uuid.uuid4().hex}"
         self._tasks = tasks
@@ -133,12 +82,23 @@ class SparkJob(InheritableThread):
     def _run_job(self) -> None:
         try:
             self._spark_context.setJobGroup(self._group, "hpt_spark: fits", interruptOnCancel=True)
-            self._work_on_spark()
+            self._act()
         except Exception as error:
             self.error = error
 
-    def _work_on_spark(self) -> None:
-        self._spark_context.parallelize(self._tasks, max(1, len(self._tasks))).foreachPartition(self._work)
+    def _act(self) -> None:
+        rdd = self._spark_context.parallelize(self._tasks, max(1, len(self._tasks)))
+        if not self._keeps:
+            rdd.foreachPartition(self._work)
+            return
+        self.kept = rdd.mapPartitions(self._work)
+        self.kept.persist(StorageLevel.DISK_ONLY)
+        self.kept._jrdd.count()  # Java's: PySpark's own would send all that is kept through Python once more
+
+    def unpersist(self) -> None:
+        """Let the executors delete what they keep."""
+        if self.kept is not None:
+            self.kept.unpersist()
 
     def cancel(self) -> bool:
         """Stop the job if it still runs, and wait for its end; return whether it still ran."""
@@ -154,7 +114,75 @@ class SparkJob(InheritableThread):
             return None
         if is_stopped(self._spark_context):  # whatever shows it: PySpark's calls then fail in many ways
             return SparkEndedError(SPARK_STOPPED)
+        if self._keeps and (no_room := NO_ROOM.search(str(self.error))):
+            return NoRoomError(no_room[1])
         return translate_job_error(self.error, is_local)
+
+
+class FetchJob(SparkJob):
+    """Fetches to the driver some of what a job's tasks keep on their executors' disks.
+
+    Parameters
+    ----------
+    context : SparkContext
+    token : str
+        By which the tasks that keep it know that they are not to work again where an executor was lost.
+    tasks : sequence of (SparkJob, int)
+        Which tasks' to fetch, each by its job.
+    numbers : set of int
+        The keys of the pairs that are wanted.
+    """
+
+    def __init__(
+        self, context: SparkContext, token: str, tasks: Sequence[tuple[SparkJob, int]], numbers: Set[int]
+    ) -> None:
+        super().__init__(context, tasks, _Among(numbers))
+        self._token = token
+        self._found: list[tuple[int, bytes]] = []
+
+    def fetched(self, deadline: float) -> list[tuple[int, bytes]]:
+        """Run the job, and return what is still there; HptSparkError at the deadline."""
+        self.start()
+        try:
+            self.join(min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX))
+        finally:
+            in_time = not self.cancel()
+        if not in_time:
+            raise HptSparkError("there was no time to fetch them")
+        failure = self.failure(is_local=False)
+        if failure is not None:
+            raise failure
+        return self._found
+
+    def _act(self) -> None:
+        kept: dict[RDD[Any], int] = {}  # each with the place of its first partition in all of them
+        partitions = []
+        end = 0
+        for job, task in self._tasks:
+            if job.kept is None:
+                continue
+            if job.kept not in kept:
+                kept[job.kept] = end
+                end += job.kept.getNumPartitions()
+            partitions.append(kept[job.kept] + task)
+        self._spark_context.setLocalProperty(FETCH, self._token)
+        self._found = self._spark_context.runJob(self._spark_context.union(list(kept)), self._work, partitions)
+
+
+def is_fetched(token: str) -> bool:
+    """Return whether this task is one of a `FetchJob` of what is kept under `token`."""
+    context = TaskContext.get()
+    return context is not None and context.getLocalProperty(FETCH) == token
+
+
+class _Among:
+    """Those pairs of a partition whose keys are wanted, as a class, so that only the keys are shipped."""
+
+    def __init__(self, keys: Set[int]) -> None:
+        self._keys = keys
+
+    def __call__(self, pairs: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+        return (pair for pair in pairs if pair[0] in self._keys)
 
 
 def translate_job_error(error: Exception, is_local: bool) -> Exception:
@@ -203,23 +231,3 @@ def _import_advice(reason: str, is_local: bool) -> str | None:
             f"with {send} under another name, or start Spark anew."
         )
     return None
-
-
-def _is_of_spark_connect(given: Any) -> bool:
-    """Return whether `given`, or for None this process, is Spark Connect's."""
-    kinds = given.__mro__ if isinstance(given, type) else type(given).__mro__
-    if any(kind.__module__.startswith("pyspark.sql.connect") for kind in kinds):
-        return True
-    # PySpark's own threads and functions are Spark Connect's then, also beside a SparkContext.
-    return (given is None or isinstance(given, SparkContext)) and "SPARK_CONNECT_MODE_ENABLED" in os.environ
-
-
-def _describe_given(given: Any) -> str:
-    """Return what `given` is, in a few words."""
-    if isinstance(given, type):
-        return f"the class {given.__name__}, not an instance"
-    if isinstance(given, str):
-        return f"the text {without_secrets(given)[:60]!r} (a master goes to SparkSession.builder.master)"
-    if type(given).__qualname__ == "SparkSession.Builder":
-        return "a builder of sessions (call its getOrCreate)"
-    return f"of type {type(given).__name__}"

@@ -1,53 +1,38 @@
-"""Groups of fits as tasks of one Spark job; with `spark_job` all of the search that knows Spark."""
+"""Groups of fits as tasks of Spark jobs: the driver's side; `spark_task` has the other one."""
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from pyspark import Broadcast, SparkContext, SparkFiles, TaskContext
-from pyspark.accumulators import Accumulator
+from pyspark import Broadcast, SparkContext
 
-from hpt_spark.errors import HptSparkError
 from hpt_spark.search.dataset import NO_DATA, Dataset
-from hpt_spark.search.evaluation import Evaluation
-from hpt_spark.search.execution import between_tasks
+from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.execution.begun import BegunFits
+from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.driver_imports import DriverImports
-from hpt_spark.search.execution.fit_process import Death, FitProcess
-from hpt_spark.search.execution.node_share import (
-    PIECE_BYTES,
-    SharedObject,
-    path_on_this_node,
-    put_in_place,
-    read_in_pieces,
-    share,
-)
+from hpt_spark.search.execution.node_share import PIECE_BYTES, SharedObject, read_in_pieces, share, whole_file
 from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.spark_job import SparkJob
+from hpt_spark.search.execution.spark_task import Piece, Pieces, RunTask, TidyUp
 from hpt_spark.search.execution.task_stream import Arrived, ArrivingResults, Tasks, TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
-from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
 from hpt_spark.search.planning.slots import cores_of_task, is_true, planned_slots, slots_of_executor, workers_are_reused
+from hpt_spark.search.retries import Step
 from hpt_spark.spark.interpreter import use_this_python
 
-ATTEMPTS_AMONG_OTHERS = 2
-# A task that only tidies up waits so long for the other slots to get one of their own.
-SECONDS_TO_SPREAD = 0.2
 SECONDS_TO_TIDY_UP = 20.0
-
-Pieces = Sequence["list[Broadcast[_Piece]]"]  # of each part of what is shared
 
 
 class SparkRunner:
@@ -56,6 +41,11 @@ class SparkRunner:
     Parameters
     ----------
     context : SparkContext
+
+    Attributes
+    ----------
+    checkpoints : Checkpoints
+        What the trainings of the last evaluation have left for the next.
     """
 
     def __init__(self, context: SparkContext) -> None:
@@ -64,10 +54,13 @@ class SparkRunner:
         self._conf = dict(context.getConf().getAll())
         self._held = ExitStack()
         self._folder = self._held.enter_context(scratch_folder())
+        self.checkpoints = Checkpoints(context, self._folder)
         self._data: tuple[Dataset, SharedObject] | None = None
-        self._pieces: dict[str, list[Broadcast[_Piece]]] = {}
+        self._pieces: dict[str, list[Broadcast[Piece]]] = {}
         self._used: set[str] = set()
+        self._gone: list[str] = []  # files of earlier evaluations' checkpoints, which may be large
         self._has_cancelled = False
+        self._begun: BegunFits | None = None
         self._imports = DriverImports.of_now(self._is_local)
 
     @property
@@ -100,25 +93,51 @@ class SparkRunner:
         return memory_limit(str(self._context.master), self._conf)
 
     @contextmanager
-    def shared(self, evaluation: Evaluation | Refit) -> Iterator[SharedEvaluation]:
-        """Write an evaluation where workers map it, for the time of a ``with``; its data stay for the next one."""
-        data = evaluation.data
-        if self._data is None or not self._data[0].is_made_of_the_same(data):
-            if self._data is not None:
-                self._take_back(self._data[1])
-            self._data = data, share(data, self._folder)
+    def shared(self, evaluation: Evaluation, began: Callable[[Fit], None] | None = None) -> Iterator[SharedEvaluation]:
+        """Write an evaluation where workers map it, for the time of a ``with``; its data stay for the next one.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+        began : callable, optional
+            Is given each fit that is seen to begin, which is so with a local master.
+        """
+        data = self._shared_data(evaluation.data)
         rest = share(replace(evaluation, data=NO_DATA), self._folder)
+        checkpoints = whole_file(evaluation.checkpoint_file) if evaluation.checkpoint_file else None
+        self._begun = BegunFits(self._folder / f"{rest.token}.begun", began) if began and self._is_local else None
+        begun = self._begun.path if self._begun else ""
+        shared = SharedEvaluation(data, rest, checkpoints, evaluation.keep_checkpoints, begun)
         try:
-            yield SharedEvaluation(self._data[1], rest)
+            yield shared
         finally:
-            self._take_back(rest)
+            if self._begun is not None:
+                Path(self._begun.path).unlink(missing_ok=True)
+                self._begun = None
+            for part in shared.parts[1:]:
+                self._take_back(part)
+            if checkpoints is not None:
+                self._gone.append(Path(checkpoints.path).name)
 
     @contextmanager
     def shipped(self, refit: Refit) -> Iterator[Shipped]:
         """Give what a task needs to do `refit` on any node, for the time of a ``with``."""
-        with self.shared(refit) as shared:
+        data = self._shared_data(refit.data)
+        rest = share(replace(refit, data=NO_DATA), self._folder)
+        shared = SharedEvaluation(data, rest)
+        try:
             pieces = [self._pieces_of(part) for part in shared.parts]
             yield Shipped(self._context, self._conf, self._folder, self._is_local, shared, pieces, self._imports)
+        finally:
+            self._take_back(rest)
+
+    def _shared_data(self, data: Dataset) -> SharedObject:
+        """Return where `data` lies; the same are written once."""
+        if self._data is None or not self._data[0].is_made_of_the_same(data):
+            if self._data is not None:
+                self._take_back(self._data[1])
+            self._data = data, share(data, self._folder)
+        return self._data[1]
 
     def _take_back(self, shared: SharedObject) -> None:
         """Delete the driver's file, and give back what was sent; workers keep what they have built of it."""
@@ -137,22 +156,24 @@ class SparkRunner:
         return readers * min(PIECE_BYTES, shared.data.size)
 
     @contextmanager
-    def tasks(self, shared: SharedEvaluation, deadline: float, alone: bool = False) -> Iterator[TaskStream]:
-        """Give a stream of tasks, whose jobs are stopped at the end of the ``with``.
-
-        A task that has lost its executor twice is not tried again among others: Spark would try it
-        until it gives up the whole job. With `alone`, it may.
-        """
+    def tasks(self, shared: SharedEvaluation, deadline: float, step: Step = Step.TOGETHER) -> Iterator[TaskStream]:
+        """Give a stream of tasks, whose jobs are stopped at the end of the ``with``."""
         arrived: SimpleQueue[Arrived] = SimpleQueue()
         results = self._context.accumulator([], ArrivingResults(arrived))
         pieces = [self._pieces_of(part) for part in shared.parts]
 
         def start(tasks: Tasks) -> SparkJob:
-            job = SparkJob(self._context, tasks, _RunTask(shared, pieces, results, alone, self._imports))
+            keeps = shared.keep_checkpoints and self.checkpoints.are_kept
+            kept_as = (self.checkpoints.token, self.checkpoints.jobs) if keeps else None
+            work = RunTask(shared, pieces, results, step, self._imports, kept_as, tuple(self._gone))
+            job = SparkJob(self._context, tasks, work, keeps)
+            if keeps:
+                self.checkpoints.add_job(job)
             job.start()
             return job
 
-        stream = TaskStream(start, arrived, self._is_local, deadline)
+        look = self._begun.tell if self._begun else lambda: None
+        stream = TaskStream(start, arrived, self._is_local, deadline, self.checkpoints, look)
         try:
             yield stream
         finally:
@@ -164,6 +185,7 @@ class SparkRunner:
         With a local master that is the driver's own file, which is gone. After a search that was
         ended early, nobody waits for slots in which fits may hang.
         """
+        self.checkpoints.forget()
         if self._data is not None:
             self._take_back(self._data[1])
             self._data = None
@@ -180,7 +202,7 @@ class SparkRunner:
         with suppress(Exception):  # of several kinds, where Spark was stopped: all that is on the nodes goes with it
             if self._has_cancelled:
                 self._wait_for_tasks_that_were_killed()
-            job = SparkJob(self._context, range(self.slots), _TidyUp(files))
+            job = SparkJob(self._context, range(self.slots), TidyUp(files))
             job.start()
             job.join(SECONDS_TO_TIDY_UP)
             job.cancel()
@@ -199,7 +221,7 @@ class SparkRunner:
         """Whether the workers run on this machine, in the driver's JVM."""
         return re.match(r"local(\[|$)", str(self._context.master)) is not None
 
-    def _pieces_of(self, shared: SharedObject) -> list[Broadcast[_Piece]]:
+    def _pieces_of(self, shared: SharedObject) -> list[Broadcast[Piece]]:
         """Return the arrays as broadcasts, which Spark passes on from executor to executor.
 
         With a local master every worker maps the file that this process wrote.
@@ -208,7 +230,7 @@ class SparkRunner:
         if not self._is_local and shared.token not in self._pieces:
             contents = enumerate(read_in_pieces(shared))
             self._pieces[shared.token] = [
-                self._context.broadcast(_Piece(shared, number, content)) for number, content in contents
+                self._context.broadcast(Piece(shared, number, content)) for number, content in contents
             ]
         return self._pieces.get(shared.token, [])
 
@@ -238,101 +260,3 @@ class Shipped:
     shared: SharedEvaluation
     pieces: Pieces
     imports: DriverImports
-
-
-class _RunTask:
-    """What a task does, as a class, so that only these fields are shipped."""
-
-    def __init__(
-        self,
-        shared: SharedEvaluation,
-        pieces: Pieces,
-        results: Accumulator[list[Arrived]],
-        alone: bool,
-        imports: DriverImports,
-    ) -> None:
-        self._shared = shared
-        self._pieces = pieces
-        self._results = results
-        self._alone = alone
-        self._imports = imports
-
-    def __call__(self, tasks: Iterable[Sequence[FitGroup]]) -> None:
-        context = TaskContext.get()
-        lost_before = context is not None and context.attemptNumber() >= ATTEMPTS_AMONG_OTHERS
-        for groups in tasks:
-            if self._has_ended():
-                return
-            if lost_before and not self._alone:
-                self._results.add([(group, Death("its executor was lost twice")) for group in groups])
-            else:
-                try:
-                    files = locate(self._shared, self._pieces)
-                    results = list(fit_process.run(self._shared, files, groups, self._imports))
-                except HptSparkError:
-                    if self._has_ended():
-                        return
-                    raise
-                self._results.add(results)
-        between_tasks.keep_it_short()
-
-    def _has_ended(self) -> bool:
-        """Return whether the driver has taken its files back: a task may begin just when its job is cancelled."""
-        return not any(self._pieces) and not all(os.path.exists(part.path) for part in self._shared.parts)
-
-
-def locate(shared: SharedEvaluation, pieces: Pieces) -> list[str]:
-    """Return the files of both parts on this node, after fetching what is not there."""
-    folder = folder_of_this_node()
-    return [path_on_this_node(part, partial(_fetch, sent), folder) for part, sent in zip(shared.parts, pieces)]
-
-
-def _fetch(pieces: Iterable[Broadcast[_Piece]]) -> None:
-    for piece in pieces:
-        piece.value  # noqa: B018, to read it is to put it in place
-
-
-class _Piece:
-    """A piece of a shared file, which goes into its node's file when it is unpickled there.
-
-    With ``spark.io.encryption.enabled`` PySpark gives the value of every broadcast to every worker, asked for or
-    not, and keeps it: so nothing of it may stay in memory.
-    """
-
-    def __init__(self, shared: SharedObject, number: int, content: bytes) -> None:
-        self._shared = shared
-        self._number = number
-        self._content = content
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_put_in_place, (self._shared, self._number, self._content))
-
-
-def _put_in_place(shared: SharedObject, number: int, content: bytes) -> None:
-    put_in_place(shared, number, content, folder_of_this_node())
-
-
-fit_process = FitProcess()
-
-
-class _TidyUp:
-    """What a task does at the end of a search: it deletes the files of its node, which its processes then forget."""
-
-    def __init__(self, files: Sequence[str]) -> None:
-        self._files = files
-
-    def __call__(self, _: Iterable[int]) -> None:
-        for pattern in self._files:
-            for file in folder_of_this_node().glob(pattern):
-                file.unlink(missing_ok=True)
-        time.sleep(SECONDS_TO_SPREAD)
-
-
-def folder_of_this_node() -> Path:
-    """Return a folder that is gone when the application ends.
-
-    The executors of a node have it in common on YARN and on a standalone cluster.
-    """
-    on_yarn = os.environ.get("LOCAL_DIRS", "").split(",")[0]
-    standalone = os.environ.get("SPARK_EXECUTOR_DIRS", "").split(os.pathsep)[0]
-    return Path(on_yarn or standalone or SparkFiles.getRootDirectory())

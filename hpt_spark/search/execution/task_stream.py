@@ -7,20 +7,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Union
+from typing import Optional, Union
 
 import cloudpickle
 from pyspark.accumulators import AccumulatorParam
 
+from hpt_spark.search.execution.checkpoints import CheckpointPlace, Checkpoints
 from hpt_spark.search.execution.fit_process import Death
-from hpt_spark.search.execution.spark_job import SparkJob, WorkerDiedError
+from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDiedError
 from hpt_spark.search.execution.worker import GroupResult
 from hpt_spark.search.fit_groups import FitGroup
 
 Tasks = Sequence[Sequence[FitGroup]]
 
-# A group, and its result, pickled while it travels, or how its process ended.
-Arrived = tuple[FitGroup, Union[bytes, Death]]
+# A group; its result, pickled while it travels, or how its process ended; where its checkpoint lies.
+Arrived = tuple[FitGroup, Union[bytes, Death], Optional[CheckpointPlace]]
 Ended = tuple[FitGroup, Union[GroupResult, Death]]
 
 # Results that arrive within this time are handed over together: thousands of tiny fits are to be few
@@ -44,15 +45,27 @@ class TaskStream:
         Whether the workers run on the driver's machine.
     deadline : float
         When to stop, on the clock of `time.monotonic`.
+    checkpoints : Checkpoints
+        Is told where those of the trainings lie.
+    look_for_begun : callable
+        Is called again and again, and before what has ended is handed over.
     """
 
     def __init__(
-        self, start: Callable[[Tasks], SparkJob], arrived: SimpleQueue[Arrived], is_local: bool, deadline: float
+        self,
+        start: Callable[[Tasks], SparkJob],
+        arrived: SimpleQueue[Arrived],
+        is_local: bool,
+        deadline: float,
+        checkpoints: Checkpoints,
+        look_for_begun: Callable[[], None] = lambda: None,
     ) -> None:
         self._start = start
         self._arrived = arrived
         self._is_local = is_local
         self._deadline = deadline
+        self._checkpoints = checkpoints
+        self._look_for_begun = look_for_begun
         self._jobs: list[tuple[SparkJob, Tasks]] = []
         self._finished: set[FitGroup] = set()
 
@@ -69,12 +82,14 @@ class TaskStream:
                 if self._arrived.empty():  # else some of its results are still to be taken
                     self._jobs.remove((job, tasks))
                     ended += self._lost_with(job, tasks)
+            self._look_for_begun()
             if ended:
                 handed_over = time.monotonic()
                 yield ended
                 if self._jobs:
                     self._jobs[-1][0].join(max(0.0, handed_over + SECONDS_TOGETHER - time.monotonic()))
         if ended := self._all_that_arrived():  # while the last were handed over, when the time was up
+            self._look_for_begun()
             yield ended
 
     def cancel(self) -> bool:
@@ -91,11 +106,13 @@ class TaskStream:
         """Wait a moment for something to arrive, and return all that has."""
         ended: list[Ended] = []
         with suppress(Empty):
-            group, outcome = self._arrived.get(timeout=0.05)
+            group, outcome, place = self._arrived.get(timeout=0.05)
             while True:
                 self._finished.add(group)
                 ended.append((group, outcome if isinstance(outcome, Death) else cloudpickle.loads(outcome)))
-                group, outcome = self._arrived.get_nowait()
+                if place is not None:
+                    self._checkpoints.note(group.fits[-1], place)
+                group, outcome, place = self._arrived.get_nowait()
         return ended
 
     def _lost_with(self, job: SparkJob, tasks: Tasks) -> list[Ended]:
@@ -104,6 +121,10 @@ class TaskStream:
         left = [[group for group in task if group not in self._finished] for task in tasks]
         if failure is None:
             return [(group, Death("its task has ended without a result")) for task in left for group in task]
+        if isinstance(failure, NoRoomError):
+            self._checkpoints.give_up(str(failure))
+            self.submit([task for task in left if task])
+            return []
         if not isinstance(failure, WorkerDiedError):
             raise failure
         lost = left.pop(failure.task)

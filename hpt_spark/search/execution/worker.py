@@ -15,10 +15,12 @@ from threadpoolctl import threadpool_limits
 
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.execution.begun import note_begun
 from hpt_spark.search.execution.group_fit import SCORING_CHANGES, ChangedByScoringError, fit_group
 from hpt_spark.search.execution.node_share import SharedObject
 from hpt_spark.search.execution.rows import FoldRows
 from hpt_spark.search.fit_groups import FitGroup
+from hpt_spark.search.retries import Ending, Step, next_step
 
 
 @dataclass(frozen=True)
@@ -63,19 +65,28 @@ class SharedEvaluation:
     Parameters
     ----------
     data, evaluation : SharedObject
+    checkpoints : SharedObject or None
+        The file of the checkpoints from which trainings go on.
+    keep_checkpoints : bool
+        Whether those of its own trainings are wanted.
+    begun : str
+        The file in which the begin of each fit is noted, where somebody asks for it.
     """
 
     data: SharedObject
     evaluation: SharedObject
+    checkpoints: SharedObject | None = None
+    keep_checkpoints: bool = False
+    begun: str = ""
 
     @property
-    def parts(self) -> tuple[SharedObject, SharedObject]:
-        """Both."""
-        return self.data, self.evaluation
+    def parts(self) -> tuple[SharedObject, ...]:
+        """All of them."""
+        return (self.data, self.evaluation, *([self.checkpoints] if self.checkpoints else []))
 
     @property
     def size(self) -> int:
-        """Bytes of both."""
+        """Bytes that a process maps; of the checkpoints it reads one at a time."""
         return self.data.size + self.evaluation.size
 
 
@@ -96,12 +107,14 @@ class WorkerCache:
 
     def evaluation(self, shared: SharedEvaluation, files: Sequence[str]) -> Evaluation:
         """Return the evaluation, mapped once per process; an earlier one's memory is given back."""
-        data_token, token = (part.token for part in shared.parts)
+        data_token, token = shared.data.token, shared.evaluation.token
         if self._data is None or self._tokens[0] != data_token:
             self._rows = self._evaluation = self._data = None
             self._data = shared.data.load(files[0])
         if self._evaluation is None or self._tokens[1] != token:
-            self._evaluation = replace(shared.evaluation.load(files[1]), data=self._data)
+            checkpoint_file = files[2] if shared.checkpoints else ""
+            evaluation = shared.evaluation.load(files[1])
+            self._evaluation = replace(evaluation, data=self._data, checkpoint_file=checkpoint_file)
             self.fits_one_by_one = False
             hold_to_threads(self._evaluation.threads)
         self._tokens = (data_token, token)
@@ -111,10 +124,11 @@ class WorkerCache:
         """Run one group of fits."""
         started = time.perf_counter()
         fold_slices = matrices = 0
-        results = checkpoint = None
+        checkpoint = None
         not_shared = ""
+        step = Step.TOGETHER if group.shared and not self.fits_one_by_one else Step.PLAIN
         with evaluation.settings():
-            if group.shared and not self.fits_one_by_one:
+            if step is Step.TOGETHER:
                 rows = self._rows_of(evaluation, group.fold)
                 slices_before, matrices_before = rows.fold_slices, set(rows.matrices)
                 try:
@@ -122,13 +136,14 @@ class WorkerCache:
                 except Exception as error:
                     # scikit-learn's own fits decide what each candidate's failure is, and how it reads.
                     self._rows = None
+                    step = next_step(step, Ending.RAISED, len(group.fits))
                     self.fits_one_by_one = isinstance(error, ChangedByScoringError)
                     not_shared = f"{type(error).__name__}: {error}".partition("\n")[0]
                 fold_slices = rows.fold_slices - slices_before
                 matrices = len(set(rows.matrices) - matrices_before)
             elif group.shared:
                 not_shared = SCORING_CHANGES
-            if results is None:
+            if step is Step.PLAIN:
                 results = [(fit, _result_or_error(evaluation, fit)) for fit in group.fits]
         worker = f"{socket.gethostname()}:{os.getpid()}"
         seconds = time.perf_counter() - started
@@ -191,6 +206,8 @@ def run_groups(shared: SharedEvaluation, files: Sequence[str], groups: Iterable[
     """
     evaluation = _cache.evaluation(shared, files)
     for group in groups:
+        if shared.begun:
+            note_begun(shared.begun, group.fits)
         yield _cache.run(evaluation, group)
 
 

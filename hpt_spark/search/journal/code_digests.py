@@ -1,7 +1,7 @@
 """Digests of functions, classes and modules: a library's by name, the user's own by what they do.
 
-The digest of each piece of the user's code is kept under a name, so that it can be told which of
-them has changed; the digest of what uses it holds that name only.
+The digest of each piece of the user's code is kept under a name (`digest_ledger`); the digest of what
+uses it holds that name only.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ import os
 import sys
 import types
 import weakref
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from hpt_spark.errors import InputError
-from hpt_spark.search.installed import compiled_file, is_library, releases_of
+from hpt_spark.search.installed import compiled_file, is_library
 from hpt_spark.search.journal.bytecode import Used, absolute_name, used_by
 from hpt_spark.search.journal.data_digests import combine
+from hpt_spark.search.journal.digest_ledger import DigestLedger
 
 # Where a module and its parts lie: no function's result should depend on them.
 OF_A_MODULE = frozenset(
@@ -47,29 +46,8 @@ OF_A_CLASS_STATEMENT = frozenset(
 WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
 
 
-class CodeDigester(ABC):
-    """Digests of functions, classes and modules, and of what they use.
-
-    Attributes
-    ----------
-    code : dict of str to str
-        What was met of the user's code, and the values that it uses: a digest under the name of each.
-    releases : dict of str to str
-        The release of each installed distribution that was met.
-    """
-
-    def __init__(self) -> None:
-        self.code: dict[str, str] = {}
-        self.releases: dict[str, str] = {}
-        self._root = ("", "")  # the part of the search that is digested, and the verb that goes with it
-        self._users: list[str] = []  # the user's code that is digested, outermost first
-        self._at: list[str] = []  # where the value that is digested was found, in the words of a message
-        self._cloned = self._ordered = False
-        self._labels: dict[Any, tuple[Any, str]] = {}  # with each object, so that its id stays its own
-
-    @abstractmethod
-    def of(self, value: Any) -> bytes:
-        """Return the digest of any object."""
+class CodeDigester(DigestLedger):
+    """Digests of functions, classes and modules, and of what they use."""
 
     def named(self, value: Any, kind: type) -> bytes | None:
         """Return the digest of a function, a class or what wraps one; None for any other object."""
@@ -213,60 +191,9 @@ class CodeDigester(ABC):
             return combine("no module", name)
         return self.module(module, used, set())
 
-    def _of_users(self, key: Any, value: Any, name: str, body: Callable[[], bytes]) -> str:
-        """Keep the digest of a piece of the user's code and return the name under which it is kept."""
-        what, uses = self._root
-        label = f"the code of `{name}`, which the {what} {uses}"
-        if not self._users and uses == "uses":
-            label = f"the code of the {what} `{name}`"
-
-        def within() -> bytes:
-            self._users.append(name)
-            try:
-                with self._as(False, True):
-                    return body()
-            finally:
-                self._users.pop()
-
-        return self._kept(key, value, label, within)
-
-    def _kept(self, key: Any, value: Any, label: str, body: Callable[[], bytes]) -> str:
-        if key in self._labels:
-            return self._labels[key][1]
-        number = 1 + sum(one == label or one.startswith(f"{label} (") for _, one in self._labels.values())
-        label = label if number == 1 else f"{label} ({number})"
-        self._labels[key] = (value, label)  # before its body, which may use it again
-        self.code[label] = body().hex()
-        return label
-
     def _compiled(self, module: str | None) -> bytes:
         file = None if is_library(module) else compiled_file(module or "")
         return b"" if file is None else hashlib.sha256(file.read_bytes()).digest()
-
-    def note(self, module: str | None) -> None:
-        """Remember the release of a library that was met."""
-        if isinstance(module, str) and is_library(module):
-            self.releases.update(releases_of(module))
-
-    @contextmanager
-    def _as(self, cloned: bool, ordered: bool) -> Iterator[None]:
-        before = self._cloned, self._ordered
-        self._cloned, self._ordered = cloned, ordered
-        try:
-            yield
-        finally:
-            self._cloned, self._ordered = before
-
-    @contextmanager
-    def _within(self, place: str | None) -> Iterator[None]:
-        if place is None:
-            yield
-            return
-        self._at.append(place)
-        try:
-            yield
-        finally:
-            self._at.pop()
 
 
 def _cells(function: types.FunctionType) -> Iterator[tuple[str, Any]]:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpt_spark.search.execution import node_share, spark_runner
+from hpt_spark.search.execution import node_share, spark_task
 from hpt_spark.search.execution.node_share import path_on_this_node, put_in_place, read_in_pieces, share
 from tests.property_settings import examples
 
@@ -122,9 +122,9 @@ def test_the_pieces_are_fetched_once_per_node(tmp_path):
 
 
 def test_a_broadcast_piece_goes_into_the_node_s_file_as_it_is_unpickled(tmp_path, monkeypatch):
-    monkeypatch.setattr(spark_runner, "folder_of_this_node", lambda: tmp_path)
+    monkeypatch.setattr(spark_task, "folder_of_this_node", lambda: tmp_path)
     shared, contents = sent()
     for number, content in enumerate(contents):
-        piece = pickle.dumps(spark_runner._Piece(shared, number, content), 5)
+        piece = pickle.dumps(spark_task.Piece(shared, number, content), 5)
         assert pickle.loads(piece) is None, "PySpark keeps what it has read"
     assert_it_is_whole(shared, tmp_path)

@@ -218,14 +218,14 @@ def settings_of(spark, monkeypatch, **conf):
 def test_a_model_larger_than_one_job_may_bring(spark, monkeypatch, most):
     settings_of(spark, monkeypatch, spark_driver_maxResultSize=most)
     brought = []
-    original = refit_job._Model._run
+    original = refit_job._Model._fetch
 
-    def counted(self, part):
-        pieces = original(self, part)
+    def counted(self, start):
+        pieces = original(self, start)
         brought.append(sum(len(piece.content) for piece in pieces if isinstance(piece.content, bytes)))
         return pieces
 
-    monkeypatch.setattr(refit_job._Model, "_run", counted)
+    monkeypatch.setattr(refit_job._Model, "_fetch", counted)
     search = GridSearchCV(Large(), {"size": [1_000_000]}, cv=2, sc=spark).fit(X, y)
     assert np.array_equal(search.best_estimator_.values_, np.random.default_rng(0).normal(size=125_000))
     assert sum(brought) > 1_000_000
@@ -246,16 +246,16 @@ class Large(TellsThreads):
 
 def test_a_model_that_is_trained_anew_meanwhile_is_fetched_anew(spark, monkeypatch):
     settings_of(spark, monkeypatch, spark_driver_maxResultSize="64k")
-    original, lost = refit_job._Model._run, []
+    original, lost = refit_job._Model._fetch, []
 
-    def losing(self, part):
+    def losing(self, start):
         if len(lost) == 3:  # between two jobs of the fetching
             self._pieces.unpersist(blocking=True)
             self._pieces.persist(refit_job.StorageLevel.DISK_ONLY)
         lost.append(1)
-        return original(self, part)
+        return original(self, start)
 
-    monkeypatch.setattr(refit_job._Model, "_run", losing)
+    monkeypatch.setattr(refit_job._Model, "_fetch", losing)
     search = GridSearchCV(Large(), {"size": [1_000_000]}, cv=2, sc=spark).fit(X, y)
     assert np.array_equal(search.best_estimator_.values_, np.random.default_rng(0).normal(size=125_000))
 
@@ -429,10 +429,10 @@ def test_a_cancelled_refit_is_one_sentence_and_the_journal_goes_on(spark, marks,
 
 
 def test_a_worker_that_always_dies_is_told(spark, marks, monkeypatch):
-    def dying(self, part):
+    def dying(self, start):
         raise WorkerDiedError(0, "Python worker exited unexpectedly")
 
-    monkeypatch.setattr(refit_job._Model, "_run", dying)
+    monkeypatch.setattr(refit_job._Model, "_fetch", dying)
     with pytest.raises(HptSparkError, match=r"killed its Python worker.*exited unexpectedly"):
         refitted(spark, "fits", marks)
 

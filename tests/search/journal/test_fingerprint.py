@@ -21,7 +21,7 @@ from xgboost import XGBClassifier
 import hpt_spark
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import evaluation_of
-from hpt_spark.search.journal import code_digests
+from hpt_spark.search.journal import digest_ledger
 from hpt_spark.search.journal.fingerprint import fingerprint
 from hpt_spark.search.sklearn_compat import replace_parallel
 
@@ -105,9 +105,9 @@ def test_a_release_of_any_library_that_is_used_is_named(monkeypatch):
     assert "xgboost release" in of_xgboost
     assert not {"xgboost release", "lightgbm release", "pandas release"} & found().keys()
     assert {"Python release", "scikit-learn release", "numpy release", "scipy release"} <= found().keys()
-    releases_of = code_digests.releases_of
+    releases_of = digest_ledger.releases_of
     monkeypatch.setattr(
-        code_digests,
+        digest_ledger,
         "releases_of",
         lambda name: {**releases_of(name), **({"xgboost": "9"} if "xgboost" in name else {})},
     )

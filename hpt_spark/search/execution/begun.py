@@ -1,0 +1,48 @@
+"""Which fits have begun: workers on the driver's machine note it in a file, which the driver reads as it grows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from hpt_spark.search.evaluation import Fit
+
+
+def note_begun(path: str, fits: Sequence[Fit]) -> None:
+    """Add fits to the file; it is gone when nobody asks any longer."""
+    line = "".join(f"{fit.number} {fit.candidate} {fit.fold}\n" for fit in fits)
+    with suppress(FileNotFoundError):
+        file = os.open(path, os.O_WRONLY | os.O_APPEND)  # each write goes to the end, whole
+        try:
+            os.write(file, line.encode())
+        finally:
+            os.close(file)
+
+
+class BegunFits:
+    """Tells of each fit that workers note.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which is made.
+    told : callable
+        Is given each fit.
+    """
+
+    def __init__(self, path: Path, told: Callable[[Fit], None]) -> None:
+        path.touch()
+        self.path = str(path)
+        self._told = told
+        self._read = 0
+
+    def tell(self) -> None:
+        """Tell of those that have been noted since the last call."""
+        with open(self.path, "rb") as file:
+            file.seek(self._read)
+            whole, newline, _ = file.read().rpartition(b"\n")
+        self._read += len(whole) + len(newline)
+        for line in whole.splitlines():
+            self._told(Fit(*map(int, line.split())))

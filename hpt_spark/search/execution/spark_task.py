@@ -1,0 +1,164 @@
+"""What the tasks of a search's Spark jobs do in Spark's Python workers."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pyspark import Broadcast, SparkFiles, TaskContext
+from pyspark.accumulators import Accumulator
+
+from hpt_spark.errors import HptSparkError
+from hpt_spark.search.execution import between_tasks
+from hpt_spark.search.execution.checkpoints import CheckpointPlace
+from hpt_spark.search.execution.driver_imports import DriverImports
+from hpt_spark.search.execution.fit_process import Death, FitProcess
+from hpt_spark.search.execution.node_share import SharedObject, path_on_this_node, put_in_place
+from hpt_spark.search.execution.spark_job import is_fetched
+from hpt_spark.search.execution.task_stream import Arrived
+from hpt_spark.search.execution.worker import SharedEvaluation
+from hpt_spark.search.fit_groups import FitGroup
+from hpt_spark.search.retries import Step
+
+# A task that only tidies up waits so long for the other slots to get one of their own.
+SECONDS_TO_SPREAD = 0.2
+
+Pieces = Sequence["list[Broadcast[Piece]]"]  # of each part of what is shared
+
+
+class RunTask:
+    """What a task does, as a class, so that only these fields are shipped.
+
+    Parameters
+    ----------
+    shared : SharedEvaluation
+    pieces : sequence of list of Broadcast
+        Of each part of it, where this is not the driver's machine.
+    results : Accumulator
+    step : Step
+        How the groups are tried.
+    imports : DriverImports
+    kept_as : (str, int) or None
+        Where its job keeps the checkpoints of its trainings: the token of those of the evaluation, and which of its
+        jobs this is.
+    gone : sequence of str
+        Names of files that nobody on a node needs any longer.
+    """
+
+    def __init__(
+        self,
+        shared: SharedEvaluation,
+        pieces: Pieces,
+        results: Accumulator[list[Arrived]],
+        step: Step,
+        imports: DriverImports,
+        kept_as: tuple[str, int] | None = None,
+        gone: Sequence[str] = (),
+    ) -> None:
+        self._shared = shared
+        self._pieces = pieces
+        self._results = results
+        self._step = step
+        self._imports = imports
+        self._kept_as = kept_as
+        self._gone = gone
+
+    def __call__(self, tasks: Iterable[Sequence[FitGroup]]) -> Iterator[tuple[int, bytes]]:
+        """Run the groups of each task of a partition, of which there is one; yield what their job is to keep.
+
+        That are checkpoints, each with the number of the last fit of its group.
+        """
+        if self._kept_as is not None and is_fetched(self._kept_as[0]):
+            return  # the executor that kept them was lost, and the driver asks for what there is
+        context = TaskContext.get()
+        executors = self._step.executors
+        is_lost = context is not None and executors is not None and context.attemptNumber() >= executors
+        for groups in tasks:
+            if self._has_ended():
+                return
+            arrived: list[Arrived] = []
+            if is_lost:
+                arrived = [(group, Death("its executor was lost twice"), None) for group in groups]
+            else:
+                try:
+                    files = locate(self._shared, self._pieces, self._gone)
+                    for group, answer, checkpoint in fit_process.run(self._shared, files, groups, self._imports):
+                        place = None
+                        if checkpoint is not None and self._kept_as is not None and context is not None:
+                            yield group.fits[-1].number, checkpoint
+                            place = CheckpointPlace(self._kept_as[1], context.partitionId(), len(checkpoint))
+                        arrived.append((group, answer, place))
+                except HptSparkError:
+                    if self._has_ended():
+                        return
+                    raise
+            self._results.add(arrived)
+        between_tasks.keep_it_short()
+
+    def _has_ended(self) -> bool:
+        """Return whether the driver has taken its files back: a task may begin just when its job is cancelled."""
+        return not any(self._pieces) and not all(os.path.exists(part.path) for part in self._shared.parts)
+
+
+def locate(shared: SharedEvaluation, pieces: Pieces, gone: Sequence[str] = ()) -> list[str]:
+    """Return the files of all parts on this node, after fetching what is not there and deleting what is `gone`."""
+    folder = folder_of_this_node()
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+    return [path_on_this_node(part, partial(_fetch, sent), folder) for part, sent in zip(shared.parts, pieces)]
+
+
+def _fetch(pieces: Iterable[Broadcast[Piece]]) -> None:
+    for piece in pieces:
+        piece.value  # noqa: B018, to read it is to put it in place
+
+
+class Piece:
+    """A piece of a shared file, which goes into its node's file when it is unpickled there.
+
+    With ``spark.io.encryption.enabled`` PySpark gives the value of every broadcast to every worker, asked for or
+    not, and keeps it: so nothing of it may stay in memory.
+    """
+
+    def __init__(self, shared: SharedObject, number: int, content: bytes) -> None:
+        self._shared = shared
+        self._number = number
+        self._content = content
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_put_in_place, (self._shared, self._number, self._content))
+
+
+def _put_in_place(shared: SharedObject, number: int, content: bytes) -> None:
+    put_in_place(shared, number, content, folder_of_this_node())
+
+
+fit_process = FitProcess()
+
+
+class TidyUp:
+    """What a task does at the end of a search: it deletes the files of its node, which its processes then forget."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self._files = files
+
+    def __call__(self, _: Iterable[int]) -> None:
+        """Delete them."""
+        for pattern in self._files:
+            for file in folder_of_this_node().glob(pattern):
+                file.unlink(missing_ok=True)
+        time.sleep(SECONDS_TO_SPREAD)
+
+
+def folder_of_this_node() -> Path:
+    """Return a folder that is gone when the application ends.
+
+    The executors of a node have it in common on YARN and on a standalone cluster.
+    """
+    on_yarn = os.environ.get("LOCAL_DIRS", "").split(",")[0]
+    standalone = os.environ.get("SPARK_EXECUTOR_DIRS", "").split(os.pathsep)[0]
+    return Path(on_yarn or standalone or SparkFiles.getRootDirectory())
