@@ -91,6 +91,7 @@ test-azureml: setup .venv-azureml/.ready ## Read the Azure ML job with Azure's o
 
 .PHONY: test-slow
 test-slow: java ## Run the tests that take long, and each property on ten times as many examples
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check venv-pack==0.2.0
 	$(BIN)/python -m pytest -m 'slow and not cluster'
 	$(BIN)/python -m pytest -m 'hypothesis and not slow and $(SERVERS)' --hypothesis-profile thorough --timeout 1200
 	$(BIN)/python -m pytest -m 'slow and cluster'

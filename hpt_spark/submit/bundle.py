@@ -109,6 +109,6 @@ def pack_environment(folder: Folder, bundle: Path) -> None:
 
 
 def _run(doing: str, *command: object) -> None:
-    answer = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
+    answer = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=2, check=False)
     if answer.returncode != 0:
         raise JobEndedError(f"{doing} failed with exit code {answer.returncode}; above it says why.")

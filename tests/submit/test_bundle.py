@@ -94,7 +94,7 @@ def test_missing_constraints_are_said_before_anything_is_made(tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_packed_environment_has_all_that_a_job_imports_and_no_more(tmp_path, capsys):
+def test_the_packed_environment_has_all_that_a_job_imports_and_no_more(tmp_path):
     """Made as `make bundle` makes it; unpacked at another place, it imports the zip."""
     out = tmp_path / "dist"
     assert made("--out", str(out), "--constraints", str(CONSTRAINTS), "--environment", "venv-pack") == 0
