@@ -86,7 +86,7 @@ class Oozie:
     def wait(self, job: str, seconds: float = 600) -> dict[str, Any]:
         """Return what there is to say of a job that has ended."""
         deadline = time.monotonic() + seconds
-        while (info := self.ask(f"job/{job}?show=info"))["status"] not in ENDED:
+        while (info := self.ask(f"job/{job}?show=info&len=50"))["status"] not in ENDED:
             assert time.monotonic() < deadline, json.dumps(info, indent=1)
             time.sleep(0.5)
         return dict(info)
