@@ -82,7 +82,7 @@ class Memory:
         self._look()
 
     def _watch(self):
-        while not self._ended.wait(0.5):
+        while not self._ended.wait(1):
             self._look()
 
     def _look(self):
@@ -118,9 +118,9 @@ def flat_memory(spark, candidates, cv, megabytes):
 
 
 def test_the_checkpoints_of_hundreds_of_trainings_leave_the_driver_s_memory_flat(spark):
-    python, in_java = flat_memory(spark, 50, 2, 2.5)  # 250 MB
-    assert python < 100 * MB
-    assert in_java < 100 * MB
+    python, in_java = flat_memory(spark, 40, 2, 2)  # 160 MB
+    assert python < 80 * MB
+    assert in_java < 80 * MB
 
 
 @pytest.mark.slow
