@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 import pyspark
 
+from tests.waiting import wait_until
+
 SPARK_HOME = Path(pyspark.__file__).parent
 HIDE_AND_RUN = 'mount -t tmpfs -o size=4g none "$0" && exec "$@"'
 
@@ -43,6 +45,7 @@ class Cluster:
         port = self.url.rpartition(":")[2]
         master = ["org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", port, "--webui-port", "0"]
         self._start("master", master)
+        wait_until(lambda: _listens(int(port)), 120, process=self._processes[0])
         for number in range(2):
             node = self.node(number)
             (node / "local").mkdir(parents=True)
@@ -123,6 +126,11 @@ def _descendants(pid: int) -> list[psutil.Process]:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _free_port() -> int:
