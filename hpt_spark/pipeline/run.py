@@ -69,7 +69,7 @@ def _why_to_run(step: str, places: Steps) -> str:
     """Return why a step has to run; empty if it has not. Changed results of a search are removed."""
     recorded = places.records(step).of(step)
     if recorded is None:
-        return "it has no record of an earlier end here"
+        return "it has not ended here before"
     now = places.now(step)
     if step == "tune" and recorded.changed(now) == "outputs":
         places.remove_changed(recorded, now)
