@@ -10,14 +10,15 @@ SECRET_KEY = re.compile(
     r"(?i)secret|passw|passphrase|pwd|credential|token(?![a-z_])|(account|access|storage)[._]?key|\.sas\.|connection_?string"
 )
 # Keys that look like a secret's and hold a name, a path or a switch instead.
-REFERENCE_KEY = re.compile(r"(?i)provider|\.(enabled|file|path|class|type)$|^source\.credential$|^submit\.secrets\.")
+REFERENCE_KEY = re.compile(r"(?i)provider$|\.(enabled|file|path|class|type)$|^source\.credential$|^submit\.secrets\.")
+PASSWORD = re.compile(r"(://[^/@:\s]*):[^/\s]*@")  # up to the last @: a password may hold one
 SETTING = re.compile(r"([\w.-]+)=([^\s,;'\"]+)")  # as in Java's -Dname=value
 
 
 def mask_secrets(text: str) -> str:
     """Return `text` without the query strings (a SAS token is one) and passwords of URIs, and without account keys."""
     text = re.sub(r"(\w+://[^\s?'\"]+)\?[^\s'\"]+", r"\1?***", text)
-    text = re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1:***@", text)
+    text = PASSWORD.sub(r"\1:***@", text)
     text = re.sub(r"(?i)\b(sig|accountkey|sharedaccesssignature)=[^\s&;,'\"]+", r"\1=***", text)
     return SETTING.sub(lambda found: f"{found[1]}=***" if SECRET_KEY.search(found[1]) else found[0], text)
 
@@ -53,4 +54,4 @@ def _is_switch(value: Any) -> bool:
 
 def without_secrets(uri: str) -> str:
     """Return `uri` without what may carry a secret: a password, or a query such as a SAS token."""
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", uri.partition("?")[0])
+    return PASSWORD.sub(r"\1:***@", uri.partition("?")[0])

@@ -71,7 +71,8 @@ def _why_to_run(step: str, places: Steps) -> str:
     if recorded is None:
         return "it has not ended here before"
     now = places.now(step)
-    if step == "tune" and recorded.changed(now) == "outputs":
+    is_of_the_same_search = (recorded.settings, recorded.inputs) == (now.settings, now.inputs)
+    if step == "tune" and is_of_the_same_search and recorded.outputs != now.outputs:
         places.remove_changed(recorded, now)
     return recorded.why_to_run(now)
 

@@ -38,27 +38,32 @@ def make_bundle(out: str, constraints: str, environment: str, xgboost: str) -> l
     """
     lists = {"requirements.txt": requirements_of(xgboost), "constraints.txt": constraints_of(constraints, xgboost)}
     folder = open_folder(local_path(out))
-    pack_code(folder)
+    bundle = Path(local_path(out))
+    names = [*lists, *pack_code(folder)]
     for name, lines in lists.items():
         with folder.atomic_write(name) as path:
             path.write_text("\n".join([*lines, ""]), encoding="utf-8")
     if environment == "venv-pack":
-        pack_environment(folder, Path(out))
-    return sorted(path for path in Path(out).rglob("*") if path.is_file())
+        pack_environment(folder, bundle)
+        names.append(ENVIRONMENT)
+    return sorted(bundle / name for name in names)
 
 
-def pack_code(folder: Folder) -> None:
-    """Write the zip of the packages, and the jobs beside it."""
+def pack_code(folder: Folder) -> list[str]:
+    """Write the zip of the packages, and the jobs beside it; return the names of these files."""
     with folder.atomic_write(ZIP) as path, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for package in PACKAGES:
             for name, file in _files_of(package):
                 info = zipfile.ZipInfo(f"{package}/{name}", EPOCH)
                 info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
                 archive.writestr(info, file.read_bytes())
+    names = [ZIP]
     with folder.atomic_dir("jobs") as jobs:
         for name, file in _files_of("hpt_spark_jobs"):
             if name != "__init__.py":
                 (jobs / name).write_bytes(file.read_bytes())
+                names.append(f"jobs/{name}")
+    return names
 
 
 def _files_of(package: str) -> Iterator[tuple[str, Path]]:

@@ -136,7 +136,10 @@ def _batches(server: LivyServer) -> list[dict[str, Any]]:
     answer = server.get(f"/batches{ALL}")
     if not isinstance(answer, Mapping) or "sessions" not in answer:
         raise InputError(f"{server.url} is no Livy: it has no list of batches; correct submit.livy_url.")
-    return list(answer["sessions"])
+    batches = answer["sessions"]
+    if not isinstance(batches, list) or not all(isinstance(batch, Mapping) and "id" in batch for batch in batches):
+        raise InputError(f"{server.url} is no Livy: its list of batches has no numbers; correct submit.livy_url.")
+    return batches
 
 
 def _refused(reason: str) -> InputError:
@@ -163,6 +166,11 @@ def _watch(server: LivyServer, number: int, poll: float) -> str:
             ) from None
         except HptSparkError as error:
             raise LivyError(f"{error} Batch {number} may be running: {server.url}/batches/{number}.") from None
+        if not isinstance(batch, Mapping) or "state" not in batch:
+            raise LivyError(
+                f"Livy at {server.url} answers {mask_secrets(str(batch))[:LONGEST_SHOWN]!r}, which has no state; batch "
+                f"{number} may be running: {server.url}/batches/{number}."
+            )
         state, now = str(batch["state"]), time.monotonic()
         is_new = (state, str(batch.get("appId"))) != said
         if is_new or now - said_at > SECONDS_BETWEEN_WORDS:

@@ -93,9 +93,9 @@ def run_with_spark_submit(submission: Submission, config: Config) -> None:
         try:
             with utf8_locale_for_java():
                 process = subprocess.Popen(command, env=_environment(submission, config))
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             raise MissingDependencyError(
-                "There is no spark-submit: let SPARK_HOME name the folder of a Spark, add its bin to PATH, or "
+                "There is no spark-submit that can be run: let SPARK_HOME name the folder of a Spark, add its bin to PATH, or "
                 "pip install 'hpt-spark[spark]'."
             ) from None
         code = _end_of(process)
@@ -163,6 +163,6 @@ def _defaults() -> str:
     home = spark_home() or Path(shutil.which("spark-submit") or "").resolve().parent.parent
     folder = Path(os.environ.get("SPARK_CONF_DIR") or home / "conf")
     try:
-        return (folder / "spark-defaults.conf").read_text(encoding="utf-8")
+        return (folder / "spark-defaults.conf").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return ""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import cloudpickle
-from pyspark import RDD, SparkContext, StorageLevel
+from pyspark import RDD, SparkContext, StorageLevel, TaskContext
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution import spark_task
@@ -36,7 +36,9 @@ from hpt_spark.streams import show
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 2  # of a refit that kills its process, and of one whose executor is lost while the model is fetched
+ATTEMPTS = 2  # of a refit that kills its process or its executor
+TRANSFERS = 4  # of a model whose executor is lost while it is fetched, which says nothing against the refit
+LOST_TWICE = "its executor was lost twice"
 PIECE_BYTES = 4 << 20
 BYTES_PER_JOB = 64 << 20  # of the driver's memory
 MAX_RESULT_SIZE = "1g"  # Spark's own default
@@ -64,8 +66,8 @@ def refit_on_executor(runner: SparkRunner, refit: Refit) -> Any:
                     reason = ended.reason
             except WorkerDiedError as error:  # which ends the job of a local master
                 reason = str(error)
-            except _LostError:
-                reason = "the executor that had trained the model was lost"
+            if reason == LOST_TWICE:
+                break
             if attempt < ATTEMPTS:
                 log.warning("the refit: %s; it is tried again", reason)
     raise HptSparkError(
@@ -100,10 +102,6 @@ class _RaisedThereError(Exception):
 
     def __str__(self) -> str:
         return f'\n"""\n{self.args[0]}"""'
-
-
-class _LostError(Exception):
-    """The model was trained anew while it was fetched, because the executor that had it is gone."""
 
 
 @dataclass(frozen=True)
@@ -157,16 +155,40 @@ class _Model:
         return ended
 
     def fetch(self, file: BinaryIO) -> None:
-        """Write the model to `file`."""
+        """Write the model to `file`.
+
+        Raises
+        ------
+        HptSparkError
+            When one executor after another that has it is lost.
+        """
+        for _ in range(TRANSFERS):
+            if self._fetch_all(file):
+                return
+            log.warning("the executor that had trained the model was lost; the model was trained again, and is fetched")
+            file.seek(0)
+            file.truncate()
+            self._first = self._fetch(0)
+            ended = self._first[0].content
+            if not isinstance(ended, Refitted) or ended.error is not None:
+                break
+        raise HptSparkError(
+            f"the model of the refit was lost with its executor while it was fetched, {TRANSFERS} times at most; "
+            f"{WAY_OUT}."
+        )
+
+    def _fetch_all(self, file: BinaryIO) -> bool:
+        """Write the model to `file`, and return whether all of it is of the training that was first asked for."""
         training, start, pieces = self._first[0].training, 0, self._first
         while pieces:
             for piece in pieces:
                 if piece.training != training:
-                    raise _LostError
+                    return False
                 if isinstance(piece.content, bytes):
                     file.write(piece.content)
             start += self._pieces_per_job
             pieces = self._fetch(start) if len(pieces) == self._pieces_per_job else []
+        return True
 
     def _fetch(self, start: int) -> list[_Piece]:
         part = partial(_between, start=start, stop=start + self._pieces_per_job)
@@ -231,6 +253,10 @@ class _RefitTask:
 
     def __call__(self, _: Iterable[str]) -> Iterator[_Piece]:
         training = uuid.uuid4().hex
+        context = TaskContext.get()
+        if context is not None and context.attemptNumber() >= ATTEMPTS:  # Spark would go on to its own limit
+            yield _Piece(training, Death(LOST_TWICE))
+            return
         target = spark_task.folder_of_this_node() / f"{training}.model"
         try:
             files = spark_task.locate(self._shared, self._pieces)

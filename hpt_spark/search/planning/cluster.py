@@ -119,7 +119,10 @@ def plan_cluster(evaluation: Evaluation, executors: Executors, conf: Mapping[str
     InputError
         When the memory is too small for one training at a time.
     """
-    given = int(conf.get("spark.task.cpus", 0))
+    text = conf.get("spark.task.cpus", "0")
+    if not re.fullmatch(r"\d{1,4}", text):
+        raise InputError(f"spark.task.cpus={text} must be a number of cores, e.g. 2.")
+    given = int(text)
     if given > executors.cores:
         raise InputError(f"spark.task.cpus={given} is more than --cores {executors.cores}: no task would start.")
     plans = [_plan(evaluation, executors, threads, refit_on) for threads in _choices(executors.cores, given)]
