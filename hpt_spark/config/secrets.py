@@ -10,7 +10,9 @@ SECRET_KEY = re.compile(
     r"(?i)secret|passw|passphrase|pwd|credential|token(?![a-z_])|(account|access|storage)[._]?key|\.sas\.|connection_?string"
 )
 # Keys that look like a secret's and hold a name, a path or a switch instead.
-REFERENCE_KEY = re.compile(r"(?i)provider$|\.(enabled|file|path|class|type)$|^source\.credential$|^submit\.secrets\.")
+REFERENCE_KEY = re.compile(
+    r"(?i)provider$|\.account\.keyprovider\.|\.(enabled|file|path|class|type)$|^source\.credential$|^submit\.secrets\."
+)
 PASSWORD = re.compile(r"(://[^/@:\s]*):[^/\s]*@")  # up to the last @: a password may hold one
 SETTING = re.compile(r"([\w.-]+)=([^\s,;'\"]+)")  # as in Java's -Dname=value
 

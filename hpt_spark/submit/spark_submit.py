@@ -95,7 +95,7 @@ def run_with_spark_submit(submission: Submission, config: Config) -> None:
                 process = subprocess.Popen(command, env=_environment(submission, config))
         except (FileNotFoundError, PermissionError):
             raise MissingDependencyError(
-                "There is no spark-submit that can be run: let SPARK_HOME name the folder of a Spark, add its bin to PATH, or "
+                "There is no spark-submit to run: let SPARK_HOME name the folder of a Spark, add its bin to PATH, or "
                 "pip install 'hpt-spark[spark]'."
             ) from None
         code = _end_of(process)

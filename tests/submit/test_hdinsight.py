@@ -46,7 +46,9 @@ def test_the_readmes_submissions_are_possible(monkeypatch, capsys):
     text = (HERE / "README.md").read_text()
     (given,) = re.findall(r"hpt-spark submit \"\$@\" (.*?)\n}", text, re.DOTALL)
     words = shlex.split(given.replace("\\\n", "").replace("$CLUSTER", "c"))
-    for job in re.search(r"for job in (.*?);", text)[1].split():
+    jobs = re.findall(r"^submit (\w+)", text, re.MULTILINE)
+    assert jobs
+    for job in jobs:
         assert run_job(submit.main, submit.__doc__, submit.options, [job, *words, "--dry-run"]) == 0
         assert "POST https://c.azurehdinsight.net/livy/batches" in capsys.readouterr().out
 

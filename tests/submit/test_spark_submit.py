@@ -140,7 +140,7 @@ def test_no_spark_submit_is_said(monkeypatch, capsys):
     monkeypatch.setattr("hpt_spark.submit.spark_submit.find_spec", lambda name: None)
     monkeypatch.setenv("PATH", "/nowhere")
     assert submitted() == 1
-    assert "There is no spark-submit: let SPARK_HOME name the folder of a Spark" in capsys.readouterr().err
+    assert "There is no spark-submit to run: let SPARK_HOME name the folder of a Spark" in capsys.readouterr().err
 
 
 def test_a_wrong_spark_home_is_said(monkeypatch, capsys):
