@@ -105,7 +105,8 @@ def bytes_in_use(context):
 
 
 def assert_nothing_is_left(cluster, context, before):
-    wait_until(lambda: files_on_nodes(cluster) == [])  # in the background, if fits were cut short
+    # In the background, if fits were cut short.
+    wait_until(lambda: files_on_nodes(cluster) == [], said=lambda: files_on_nodes(cluster))
     assert not [path for path in cluster.hidden.rglob("*") if path.name.endswith(".shared")]
     assert os.listdir(context._temp_dir) == [], "broadcasts of the driver"
     wait_until(lambda: bytes_in_use(context) < before + (1 << 20))  # blocks of the executors

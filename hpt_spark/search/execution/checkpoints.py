@@ -15,8 +15,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pyspark import SparkContext
+from pyspark import Broadcast, SparkContext
 
 from hpt_spark.errors import SparkEndedError
 from hpt_spark.search.evaluation import Fit
@@ -67,6 +68,7 @@ class Checkpoints:
         self._context = context
         self._folder = folder
         self._jobs: list[SparkJob] = []
+        self._held: list[Broadcast[Any]] = []
         self._places: dict[Fit, CheckpointPlace] = {}
         self.are_kept = True
         self.token = uuid.uuid4().hex
@@ -84,6 +86,12 @@ class Checkpoints:
     def add_job(self, job: SparkJob) -> None:
         """Remember one more."""
         self._jobs.append(job)
+
+    def hold(self, broadcasts: Iterable[Broadcast[Any]]) -> None:
+        """Free the executors of what the jobs' tasks were sent, and destroy it later: an RDD cannot do without it."""
+        for broadcast in broadcasts:
+            broadcast.unpersist()
+            self._held.append(broadcast)
 
     def note(self, fit: Fit, place: CheckpointPlace) -> None:
         """Remember where the checkpoint of a training lies."""
@@ -145,9 +153,12 @@ class Checkpoints:
         jobs, self._jobs = self._jobs, []
         self._places.clear()
         self.token = uuid.uuid4().hex
-        for job in jobs:
-            with suppress(Exception):  # of several kinds, where Spark was stopped: all that it keeps goes with it
+        held, self._held = self._held, []
+        with suppress(Exception):  # of several kinds, where Spark was stopped: all that it keeps goes with it
+            for job in jobs:
                 job.unpersist()
+            for broadcast in held:
+                broadcast.destroy()
 
     def _read(self, wanted: Mapping[Fit, CheckpointPlace], deadline: float) -> Iterator[tuple[Fit, bytes]]:
         by_number = {fit.number: fit for fit in wanted}

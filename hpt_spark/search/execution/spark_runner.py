@@ -114,6 +114,9 @@ class SparkRunner:
             if self._begun is not None:
                 Path(self._begun.path).unlink(missing_ok=True)
                 self._begun = None
+            if shared.keep_checkpoints:  # their RDDs refer to the broadcasts, also when they are only fetched
+                for part in shared.parts[1:]:
+                    self.checkpoints.hold(self._pieces.pop(part.token, ()))
             for part in shared.parts[1:]:
                 self._take_back(part)
             if checkpoints is not None:

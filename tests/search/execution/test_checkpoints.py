@@ -62,10 +62,10 @@ def java(spark):
 
 
 class Memory:
-    """The driver's memory while a ``with`` lasts: what Python has, and what of Java's heap is in use."""
+    """The driver's memory while a ``with`` lasts: what Python has, and what Java's collector leaves of its heap."""
 
     def __init__(self, spark):
-        self._runtime = java(spark).Runtime.getRuntime()
+        self._pools = list(java(spark).management.ManagementFactory.getMemoryPoolMXBeans())
         self._system = java(spark).System
         self._ended = threading.Event()
         self.python, self.java = [], []
@@ -88,7 +88,8 @@ class Memory:
     def _look(self):
         self.python.append(psutil.Process().memory_info().rss)
         self._system.gc()
-        self.java.append(self._runtime.totalMemory() - self._runtime.freeMemory())
+        left = [pool.getCollectionUsage() for pool in self._pools if pool.getType().toString() == "Heap memory"]
+        self.java.append(sum(usage.getUsed() for usage in left if usage is not None))
 
     def grown(self):
         return max(self.python) - self.python[0], max(self.java) - self.java[0]
