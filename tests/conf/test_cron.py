@@ -69,7 +69,14 @@ class Cron:
     def start(self) -> subprocess.Popen[str]:
         words = [CRON / "run_slot.sh", self._settings]
         process = subprocess.Popen(
-            words, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "ODD": "1"}
+            words,
+            cwd="/",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "ODD": "1"},
+            # What pytest ignores, as under nohup, the script would have to ignore, too; cron ignores nothing.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
         self._started.append(process)
         return process

@@ -20,12 +20,6 @@ SETTINGS = {
 
 
 @pytest.fixture
-def _on_the_tests_spark(spark, monkeypatch):
-    """Let the jobs use the Spark that runs."""
-    monkeypatch.setattr(session, "_kept", [spark])
-
-
-@pytest.fixture
 def a_place(raw, tmp_path):
     """Return a configuration file for a place of its own."""
 
@@ -49,11 +43,10 @@ def left_in(place):
     return {name: content for name, content in contents(place).items() if not name.endswith("pipeline.json")}
 
 
-@pytest.mark.usefixtures("_on_the_tests_spark")
-def test_a_pipeline_cut_short_after_each_step_leaves_what_the_five_jobs_leave(job, a_place, monkeypatch):
+def test_a_pipeline_cut_short_after_each_step_leaves_what_the_five_jobs_leave(spark_job, a_place, monkeypatch):
     place, conf = a_place("one by one")
     for step in STEPS:
-        code, _, err = job(step, *conf)
+        code, _, err = spark_job(step, *conf)
         assert code == 0, err
     expected = left_in(place)
     assert {"run/submission.csv", "run/model.ubj", "run/report.html", "run/design/X_train.npz"} <= set(expected)
@@ -74,10 +67,10 @@ def test_a_pipeline_cut_short_after_each_step_leaves_what_the_five_jobs_leave(jo
     for step in STEPS:
         monkeypatch.setitem(pipeline.JOBS, step, cut_short(step, originals[step]))
     for _ in STEPS:
-        code, _, err = job("pipeline", *conf)
+        code, _, err = spark_job("pipeline", *conf)
         assert code == 130
         assert err.splitlines()[-1] == "hpt-spark: interrupted"
-    code, out, err = job("pipeline", *conf)
+    code, out, err = spark_job("pipeline", *conf)
     assert code == 0, err
     # Where a job ended and its record was not yet there, it is done again; a search is recorded before it ends.
     assert [begun.count(step) for step in STEPS] == [2, 2, 1, 2, 2]
@@ -85,27 +78,27 @@ def test_a_pipeline_cut_short_after_each_step_leaves_what_the_five_jobs_leave(jo
     assert left_in(place) == expected
 
     monkeypatch.setattr(session, "spark_session", None)
-    code, out, err = job("pipeline", *conf)
+    code, out, err = spark_job("pipeline", *conf)
     assert (code, err) == (0, ""), "what is passed over needs no Spark"
     assert out.splitlines() == [f"{step}: nothing has changed since it ran; it is passed over" for step in STEPS]
 
     shutil.rmtree(place / "run")
-    code, out, err = job("pipeline", *conf, "--until", "ingest")
+    code, out, err = spark_job("pipeline", *conf, "--until", "ingest")
     assert (code, out) == (0, "ingest: nothing has changed since it ran; it is passed over\n")
 
 
-def test_mistakes_are_sentences(job, a_place):
+def test_mistakes_are_sentences(spark_job, a_place):
     _, conf = a_place("place")
-    code, _, err = job("pipeline", *conf, "--from", "tune", "--until", "ingest")
+    code, _, err = spark_job("pipeline", *conf, "--from", "tune", "--until", "ingest")
     assert code == 2
     assert "--from tune comes after --until ingest" in err
-    code, _, err = job("pipeline", *conf, "--from", "predict")
+    code, _, err = spark_job("pipeline", *conf, "--from", "predict")
     assert code == 2
     assert "has no design; run `hpt-spark build_features`" in err
-    code, _, err = job("pipeline", *conf, "--set", "source.uri=/nowhere")
+    code, _, err = spark_job("pipeline", *conf, "--set", "source.uri=/nowhere")
     assert code == 2
     assert "the source folder /nowhere does not exist: correct source.uri" in err
     assert "Traceback" not in err
-    code, out, _ = job("pipeline", *conf, "--dry-run")
+    code, out, _ = spark_job("pipeline", *conf, "--dry-run")
     assert code == 0
     assert out.startswith("source:")
