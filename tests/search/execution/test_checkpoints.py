@@ -65,8 +65,14 @@ class Memory:
     """The driver's memory while a ``with`` lasts: what Python has, and what Java's collector leaves of its heap."""
 
     def __init__(self, spark):
-        self._pools = list(java(spark).management.ManagementFactory.getMemoryPoolMXBeans())
-        self._system = java(spark).System
+        lang = java(spark)
+        self._system = lang.System
+        # Java does not let py4j see the class of a pool, only what is public of its kind.
+        self._kind = lang.Class.forName("java.lang.management.MemoryPoolMXBean")
+        self._nothing = spark.sparkContext._gateway.new_array(lang.Object, 0)
+        self._no_class = spark.sparkContext._gateway.new_array(lang.Class, 0)
+        pools = lang.management.ManagementFactory.getMemoryPoolMXBeans()
+        self._pools = [pool for pool in pools if self._of(pool, "getType").toString() == "Heap memory"]
         self._ended = threading.Event()
         self.python, self.java = [], []
 
@@ -88,8 +94,11 @@ class Memory:
     def _look(self):
         self.python.append(psutil.Process().memory_info().rss)
         self._system.gc()
-        left = [pool.getCollectionUsage() for pool in self._pools if pool.getType().toString() == "Heap memory"]
+        left = [self._of(pool, "getCollectionUsage") for pool in self._pools]
         self.java.append(sum(usage.getUsed() for usage in left if usage is not None))
+
+    def _of(self, pool, name):
+        return self._kind.getMethod(name, self._no_class).invoke(pool, self._nothing)
 
     def grown(self):
         return max(self.python) - self.python[0], max(self.java) - self.java[0]
