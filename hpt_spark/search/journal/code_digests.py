@@ -62,6 +62,8 @@ class CodeDigester(DigestLedger):
         if isinstance(value, (property, functools.cached_property)):
             functions = (value.fget, value.fset, value.fdel) if isinstance(value, property) else (value.func,)
             return combine(kind.__name__, *map(self._method, functions))
+        if isinstance(value, functools.singledispatchmethod):
+            return combine(kind.__name__, self._method(value.func), self.of(value.dispatcher))
         if isinstance(value, (staticmethod, classmethod)):
             return combine(kind.__name__, self._method(value.__func__))
         if isinstance(value, OF_A_CLASS):
