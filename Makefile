@@ -152,12 +152,13 @@ test-hdfs-spark33: find-python310 .venv-spark33/.ready ## Run the tests on a rea
 	@touch $@
 
 .PHONY: test-oldest-quick
-test-oldest-quick: find-python310 .venv-oldest/.ready ## Run the search's quick tests on the oldest libraries supported
+test-oldest-quick: find-python310 .venv-oldest/.ready ## Run what depends most on them on the oldest libraries supported
 	@$(BIN_OLDEST)/python -m hpt_spark.spark.java
-	$(BIN_OLDEST)/python -m pytest $(SIDE_BY_SIDE) tests/search
+	$(BIN_OLDEST)/python -m pytest $(SIDE_BY_SIDE) $(addprefix tests/search/,boosting test_search.py test_search_cv.py test_fit_groups.py test_folds.py)
 
 .PHONY: test-oldest
-test-oldest: test-oldest-quick ## Run those of processes, and scikit-learn's own, there, too
+test-oldest: find-python310 .venv-oldest/.ready ## Run all tests of the search, and scikit-learn's own, there
+	$(BIN_OLDEST)/python -m pytest $(SIDE_BY_SIDE) tests/search
 	$(BIN_OLDEST)/python -m pytest -m 'process and not slow and $(SERVERS)' tests/search
 	$(BIN_OLDEST)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_TESTS)
 
