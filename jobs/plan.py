@@ -38,8 +38,7 @@ def main(config: Config, arguments: argparse.Namespace) -> None:
             return
         design = run.load_design()
     evaluation = first_evaluation(config.search, design.X_train, design.y_train)
-    conf = {name: str(value) for name, value in config.spark.conf.items()}
-    plan = plan_cluster(evaluation, executors, conf, config.search.refit_on)
+    plan = plan_cluster(evaluation, executors, config.spark.conf_as_text, config.search.refit_on)
     _comment(f"{run.uri}/{DESIGN}: {design.describe()}")
     _comment(f"{_of_what(config, ', as if it had all rows')}{plan.forecast.describe()}")
     for one in plan.properties():

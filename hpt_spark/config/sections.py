@@ -312,6 +312,13 @@ class SparkSection(Section):
         ),
     )
 
+    @property
+    def conf_as_text(self) -> dict[str, str]:
+        """`conf` as Spark writes it: a switch is ``true`` or ``false``."""
+        return {
+            name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in self.conf.items()
+        }
+
     @field_validator("master")
     @classmethod
     def _one_that_spark_knows(cls, master: Union[str, None]) -> Union[str, None]:

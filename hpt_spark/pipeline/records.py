@@ -70,7 +70,7 @@ class Records:
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
 
-    def of(self, step: str) -> Record | None:
+    def get(self, step: str) -> Record | None:
         """Return the record of a step, if there is one."""
         try:
             return Record(**self._read()["steps"][step])

@@ -67,10 +67,10 @@ def _between(first: str, last: str) -> tuple[str, ...]:
 
 def _why_to_run(step: str, places: Steps) -> str:
     """Return why a step has to run; empty if it has not. Changed results of a search are removed."""
-    recorded = places.records(step).of(step)
+    recorded = places.records(step).get(step)
     if recorded is None:
         return "it has not ended here before"
-    now = places.now(step)
+    now = places.current_record(step)
     is_of_the_same_search = (recorded.settings, recorded.inputs) == (now.settings, now.inputs)
     if step == "tune" and is_of_the_same_search and recorded.outputs != now.outputs:
         places.remove_changed(recorded, now)
@@ -83,7 +83,7 @@ def _run(step: str, places: Steps, job: Callable[..., None], config: Config) -> 
     def keep() -> None:
         places.has_run(step)
         if places.is_complete(step):
-            places.records(step).keep(step, replace(places.now(step), inputs=inputs))
+            places.records(step).keep(step, replace(places.current_record(step), inputs=inputs))
 
     if step == "tune":
         job(config, keep)

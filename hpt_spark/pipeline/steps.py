@@ -62,7 +62,7 @@ class Steps:
         """Return where a step is recorded."""
         return Records(self._tables if step == "ingest" else self._run.folder)
 
-    def now(self, step: str) -> Record:
+    def current_record(self, step: str) -> Record:
         """Return what a step would find now: each file is read, whatever its time and size."""
         return Record(__version__, settings_of(step, self._config), self.inputs(step), self._outputs(step))
 

@@ -154,17 +154,17 @@ class Evaluator:
         from hpt_spark.search.execution.spark_context import translate_stop
 
         evaluation.data.refuse_used_up()
-        with self._say_how_to_go_on(), translate_stop(self._context):
+        with self._with_resume_hint(), translate_stop(self._context):
             yield from self._ended_while_spark_runs(evaluation, found, callbacks)
 
     @contextmanager
-    def _say_how_to_go_on(self) -> Iterator[None]:
+    def _with_resume_hint(self) -> Iterator[None]:
         """Let the error that says that Spark has ended say how to go on."""
         try:
             yield
         except SparkEndedError as error:
-            way_on = self._journal.how_to_go_on("With a folder as journal=, a search goes on from what it has found.")
-            raise SparkEndedError(f"{error} {way_on}") from None
+            hint = self._journal.resume_hint("With a folder as journal=, a search goes on from what it has found.")
+            raise SparkEndedError(f"{error} {hint}") from None
 
     def _ended_while_spark_runs(
         self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]], callbacks: Callbacks
@@ -214,7 +214,7 @@ class Evaluator:
         data = Dataset(X, y, fit_params, self._score_params)  # the same as that of the fits is there already
         runner = self._spark_runner()
         refit = Refit(estimator, data, sklearn.get_config(), list(warnings.filters), runner.threads)
-        with self._say_how_to_go_on(), translate_stop(self._context):
+        with self._with_resume_hint(), translate_stop(self._context):
             return refit_on_executor(runner, refit)
 
     def fits_are_done(self) -> None:
@@ -258,7 +258,7 @@ class Evaluator:
             raise HptSparkError(
                 f"the search was ended after {len(found)} of {len(evaluation.fits)} fits, before any candidate had all "
                 f"its folds: there is no best one. "
-                f"{self._journal.how_to_go_on('Give it more time (max_time), or a journal to resume from.')}"
+                f"{self._journal.resume_hint('Give it more time (max_time), or a journal to resume from.')}"
             )
         warnings.warn(
             f"The search was ended early: {len(missing)} of {len(evaluation.fits)} fits are missing and count as "

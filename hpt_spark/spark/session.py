@@ -70,7 +70,7 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
         check_java(pyspark.__version__)
     defaults = {} if submitted else defaults_of_own_jvm(job, settings.master)
     defaults["spark.app.name"] = f"hpt-spark {job}"
-    given = {key: _as_text(value) for key, value in settings.conf.items()}
+    given = settings.conf_as_text
     if settings.master:
         given["spark.master"] = settings.master
     try:
@@ -243,10 +243,6 @@ def _set_sql_defaults(session: SparkSession) -> None:
 
 def _is_not_from_py4j(record: logging.LogRecord) -> bool:
     return record.module != "java_gateway"
-
-
-def _as_text(value: bool | int | float | str) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _as_settings(given: dict[str, str]) -> str:

@@ -66,7 +66,7 @@ def submission_of(job: str, config: Config, extra: Sequence[str] = ()) -> Submis
     conf = _conf_of_environment(submit.environment)
     if submit.properties is not None:
         conf |= read_properties(submit.properties)
-    conf |= {name: _as_text(value) for name, value in config.spark.conf.items()}
+    conf |= config.spark.conf_as_text
     _refuse_secrets(config, conf, extra)
     reach = _for_livy if submit.target == "livy" else _on_this_machine
     bundle = None if submit.bundle is None else submit.bundle.rstrip("/")
@@ -136,7 +136,3 @@ def _for_livy(key: str, path: str) -> str:
     if is_local(path) and not path.startswith(("/", "file:")):
         raise InputError(f"{key}: {path} is of this machine's working folder, which Livy cannot read; {UPLOAD}.")
     return path
-
-
-def _as_text(value: bool | int | float | str) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

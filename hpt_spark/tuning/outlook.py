@@ -21,7 +21,7 @@ from hpt_spark.tuning.search import checked_estimator
 from hpt_spark.tuning.strategies import CLASS_NAMES, check_resources, search_arguments
 
 
-class _FoundError(Exception):
+class _FirstEvaluationError(Exception):
     """The search has laid out its first fits."""
 
 
@@ -32,20 +32,20 @@ def first_evaluation(settings: SearchSection, X: Any, y: Any) -> Evaluation:
         check_resources(settings, estimator, y)
     found: list[Evaluation] = []
 
-    class Looking(getattr(model_selection, CLASS_NAMES[settings.strategy])):  # type: ignore[misc]
+    class FirstEvaluationSearch(getattr(model_selection, CLASS_NAMES[settings.strategy])):  # type: ignore[misc]
         def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
             def keep(delayed_fits: Any) -> None:
                 evaluation, _ = evaluation_of(delayed_fits)
                 if evaluation is not None:
                     found.append(evaluation)
-                raise _FoundError
+                raise _FirstEvaluationError
 
             replace_parallel(evaluate_candidates, keep)
             more = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
             super()._run_search(evaluate_candidates, **more)
 
-    with suppress(_FoundError):
-        Looking(estimator, **search_arguments(settings)).fit(X, y)
+    with suppress(_FirstEvaluationError):
+        FirstEvaluationSearch(estimator, **search_arguments(settings)).fit(X, y)
     if not found:
         raise HptSparkError("the search has no fit.")
     if settings.strategy in HALVING and settings.resource == "n_samples":

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,11 +23,10 @@ from hpt_spark.search.journal.journal import Journal
 from hpt_spark.storage import open_folder
 from tests.artifacts.searches import a_design
 from tests.jobs.running import rows_of
+from tests.killed import KILLED, run_until
 
-CHANGES = ("os.mkdir", "os.rename", "os.rmdir", "os.remove")  # as Python tells them to audit hooks, on every release
 FITS = [Fit(number, number // 2, number % 2) for number in range(4)]
 LOCK = SimpleNamespace(check=lambda: None)
-KILLED = 9
 OURS, OTHER = {"C": [1.0, 2.0]}, {"C": [3.0, 4.0]}
 
 
@@ -74,52 +72,16 @@ def quick_page(run: RunDirectory, manifest: object) -> None:
 
 
 def started(config: Config, generation: float, *, dies_at: int | None = None, **how) -> tuple[list[int], bool, int]:
-    """Run `tune` in a process of its own that ends, as by SIGKILL, before its change number `dies_at` of the disk.
+    """Run `tune` in a process of its own, as `run_until` does; return the fits that it has begun and finished, too."""
 
-    Returns
-    -------
-    trained : list of int
-        The fits that it has begun and finished.
-    killed : bool
-    changes : int
-        How many it has made.
-    """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        trained: list[int] = []
-        changes = 0
+    def work(trained):
+        tune.run_search = searching(generation, trained, **how)
+        finished_search.write_page = quick_page
+        run = RunDirectory(config.run.dir)
+        tune.search_and_keep(config, run, run.load_design(), LOCK)
+        run.end_overwrite()
 
-        def dying(event, args):
-            nonlocal changes
-            if event in CHANGES:
-                if changes == dies_at:
-                    os.write(writing, json.dumps([trained, changes]).encode())
-                    os._exit(KILLED)
-                changes += 1
-
-        try:
-            sys.addaudithook(dying)
-            tune.run_search = searching(generation, trained, **how)
-            finished_search.write_page = quick_page
-            os.fsync = lambda _: None
-            run = RunDirectory(config.run.dir)
-            tune.search_and_keep(config, run, run.load_design(), LOCK)
-            run.end_overwrite()
-            os.write(writing, json.dumps([trained, changes]).encode())
-            os._exit(0)
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-        finally:
-            os._exit(1)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        said = pipe.read()
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    assert code in (0, KILLED)
-    trained, changes = json.loads(said or "[[], 0]")
-    return trained, code == KILLED, changes
+    return run_until(dies_at, work)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -17,10 +16,9 @@ from hpt_spark.pipeline.run import run_pipeline
 from hpt_spark.pipeline.steps import STEPS
 from hpt_spark.signals import unwind_on_signals
 from tests.jobs.running import state
+from tests.killed import run_until
 from tests.pipeline.stand_ins import StandIns, a_source, config_of
 
-CHANGES = ("os.mkdir", "os.rename", "os.rmdir", "os.remove")
-KILLED = 9
 ALL = list(STEPS)
 LAST_THREE = ["tune", "predict", "report"]
 
@@ -288,52 +286,17 @@ def test_a_second_attempt_on_yarn_goes_on(finished, jobs, monkeypatch, when):
 
 
 def started(place, *, generation, overwrite, dies_at=None):
-    """Run the pipeline in a process that ends, as by SIGKILL, before its change number `dies_at` of the disk.
+    """Run the pipeline in a process of its own, as `run_until` does."""
 
-    Returns
-    -------
-    trained : list of int
-    killed : bool
-    changes : int
-        How many it has made.
-    """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        jobs, changes = StandIns(generation=generation), 0
+    def work(trained):
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, the process ends with it
+        jobs = StandIns(generation=generation)
+        jobs.trained = trained
+        jobs.patch()
+        running.needs_spark = lambda step, config: False
+        run_pipeline(config_of(place, overwrite=overwrite), jobs.jobs, "ingest", "report")
 
-        def tell():
-            os.write(writing, json.dumps([jobs.trained, changes]).encode())
-
-        def dying(event, args):
-            nonlocal changes
-            if event in CHANGES:
-                if changes == dies_at:
-                    tell()
-                    os._exit(KILLED)
-                changes += 1
-
-        try:
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, the process ends with it
-            jobs.patch()
-            running.needs_spark = lambda step, config: False
-            os.fsync = lambda _: None
-            sys.addaudithook(dying)
-            run_pipeline(config_of(place, overwrite=overwrite), jobs.jobs, "ingest", "report")
-            tell()
-            os._exit(0)
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-        finally:
-            os._exit(1)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        said = pipe.read()
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    assert code in (0, KILLED)
-    trained, changes = json.loads(said)
-    return trained, code == KILLED, changes
+    return run_until(dies_at, work)
 
 
 def results(place):

@@ -57,13 +57,6 @@ def context(cluster):
             yield session.sparkContext
 
 
-@pytest.fixture
-def marks(tmp_path):
-    folder = tmp_path / "marks"
-    folder.mkdir()
-    return folder
-
-
 def searched(context, grid, marks, cv=2, **arguments):
     grids = [{**one, "marks": [str(marks)]} for one in grid]
     return GridSearchCV(Misbehaving(), grids, cv=cv, refit=False, sc=context, **arguments).fit(X, y)

@@ -58,13 +58,6 @@ def context_with(cluster, **conf):
 
 
 @pytest.fixture
-def marks(tmp_path):
-    folder = tmp_path / "marks"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def jobs(monkeypatch):
     """The jobs that searches start."""
     started = []

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import cloudpickle
-from pyspark import RDD, SparkContext, StorageLevel, TaskContext
+from pyspark import RDD, SparkContext, TaskContext
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution import spark_task
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, cannot_travel, refit_into_file
-from hpt_spark.search.execution.spark_job import SparkJob, WorkerDiedError
+from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDiedError
 from hpt_spark.search.execution.spark_runner import Shipped, SparkRunner
 from hpt_spark.search.execution.spark_task import Pieces
 from hpt_spark.search.execution.worker import SharedEvaluation
@@ -135,21 +135,20 @@ class _Model:
         piece_bytes = min(PIECE_BYTES, limit)
         self._pieces_per_job = limit // piece_bytes
         task = _RefitTask(shipped.shared, shipped.pieces, piece_bytes, shipped.imports)
-        self._pieces: RDD[_Piece] = shipped.context.parallelize([self.token], 1).mapPartitions(task)
+        # All of it goes to the disk at first, or the worker that trains would need another one to hand it over to.
+        self._training = SparkJob(shipped.context, [self.token], task, keeps=True)
         self._first: list[_Piece] = []
 
     def __enter__(self) -> _Model:
-        self._pieces.persist(StorageLevel.DISK_ONLY)
         return self
 
     def __exit__(self, *_: object) -> None:
         with suppress(Exception):  # of several kinds, where Spark was stopped
-            self._pieces.unpersist()
+            self._training.unpersist()
 
     def ended(self) -> Refitted | Death:
         """Train the model, and return how that ended."""
-        # All of it at first goes to the disk, or the worker that trains would need another one to hand it over to.
-        self._done(_KeepingJob(self._shipped.context, self._pieces))
+        self._done(self._training)
         self._first = self._fetch(0)
         ended: Refitted | Death = self._first[0].content
         return ended
@@ -191,8 +190,9 @@ class _Model:
         return True
 
     def _fetch(self, start: int) -> list[_Piece]:
+        kept: RDD[_Piece] = self._training.kept  # type: ignore[assignment]
         part = partial(_between, start=start, stop=start + self._pieces_per_job)
-        job = _CollectingJob(self._shipped.context, self._pieces.mapPartitions(part))
+        job = _CollectingJob(self._shipped.context, kept.mapPartitions(part))
         self._done(job)
         return job.collected
 
@@ -205,6 +205,10 @@ class _Model:
         finally:
             job.cancel()
         failure = job.failure(self._shipped.is_local)
+        if isinstance(failure, NoRoomError):
+            raise HptSparkError(
+                f"an executor's disk has no room for the model of the refit ({failure}); {WAY_OUT}."
+            ) from None
         if failure is not None:
             raise failure
 
@@ -217,17 +221,6 @@ def _bytes_per_job(conf: Mapping[str, str]) -> int:
     """Return how much of a model one job brings to the driver."""
     most = in_bytes(conf.get("spark.driver.maxResultSize", MAX_RESULT_SIZE), unit="b")
     return max(1, min(BYTES_PER_JOB, most // 4)) if most else BYTES_PER_JOB
-
-
-class _KeepingJob(SparkJob):
-    """A Spark job that computes an RDD, which the executors keep."""
-
-    def __init__(self, context: SparkContext, rdd: RDD[Any]) -> None:
-        super().__init__(context, (), lambda _: None)
-        self._rdd = rdd
-
-    def _act(self) -> None:
-        self._rdd._jrdd.count()  # Java's: PySpark's own would send all that is kept through Python once more
 
 
 class _CollectingJob(SparkJob):

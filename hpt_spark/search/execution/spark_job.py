@@ -64,7 +64,7 @@ class SparkJob(InheritableThread):
     work : callable
         Called with an iterator over a partition's task.
     keeps : bool
-        Whether what `work` yields stays on the executors' disks, for a `FetchJob`.
+        Whether what `work` yields stays on the executors' disks, as the RDD `kept`.
     """
 
     def __init__(

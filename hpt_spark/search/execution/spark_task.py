@@ -70,7 +70,7 @@ class RunTask:
     def __call__(self, tasks: Iterable[Sequence[FitGroup]]) -> Iterator[tuple[int, bytes]]:
         """Run the groups of each task of a partition, of which there is one; yield what their job is to keep.
 
-        That are checkpoints, each with the number of the last fit of its group.
+        These are checkpoints, each with the number of the last fit of its group.
         """
         if self._kept_as is not None and is_fetched(self._kept_as[0]):
             return  # the executor that kept them was lost, and the driver asks for what there is

@@ -75,7 +75,7 @@ class SearchJournal:
             self._lock.check()
             self._record.add([(fit, result) for fit, result in results if not has_died(result)])
 
-    def how_to_go_on(self, without_journal: str) -> str:
+    def resume_hint(self, without_journal: str) -> str:
         """Return a sentence on how the search can go on after its end, or `without_journal`."""
         if self._journal is None:
             return without_journal

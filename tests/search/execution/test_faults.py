@@ -32,13 +32,6 @@ def expected(numbers, cv):
     return split_scores(search)
 
 
-@pytest.fixture
-def marks(tmp_path):
-    folder = tmp_path / "marks"
-    folder.mkdir()
-    return folder
-
-
 def searched(spark, grid, marks, cv=2, **arguments):
     grids = [{**one, "marks": [str(marks)]} for one in grid]
     return GridSearchCV(Misbehaving(), grids, cv=cv, refit=False, sc=spark, **arguments).fit(X, y)
