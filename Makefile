@@ -9,8 +9,8 @@ BIN := .venv/bin
 BIN33 := .venv-spark33/bin
 BIN_OLDEST := .venv-oldest/bin
 BIN_NEWEST := .venv-newest/bin
-# For two processes of pytest, each with a Spark of its own: make test SIDE_BY_SIDE='-n 2 --dist loadfile'
-SIDE_BY_SIDE ?=
+# Two processes of pytest, each with a Spark of its own: much of a test waits. For one: make test SIDE_BY_SIDE=
+SIDE_BY_SIDE ?= -n 2 --dist loadfile
 # A target's -m takes the place of that of `pytest` alone, which runs the quick tests (pyproject.toml).
 SERVERS := not hdfs and not blob and not cluster and not yarn and not livy and not oozie and not azureml
 SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving
@@ -55,9 +55,13 @@ bundle: setup ## Make dist/ for clusters: a zip, the jobs, a Python environment 
 test: java ## Run the quick tests, as `pytest` alone does
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
+.PHONY: test-long
+test-long: java ## Run the tests that take several seconds each
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'long and not process and not slow and $(SERVERS)'
+
 .PHONY: test-process
 test-process: java ## Run the tests that start, signal and kill processes, and whole jobs with a Java of their own
-	$(BIN)/python -m pytest -m 'process and not slow and $(SERVERS)'
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'process and not slow and $(SERVERS)'
 
 .PHONY: test-hdfs
 test-hdfs: java ## Run the tests on a real HDFS, fetched from Maven Central (40 MB)
@@ -116,11 +120,11 @@ test-blob: java azurite ## Run the tests against a blob server
 
 .PHONY: test-sklearn
 test-sklearn: setup java ## Run scikit-learn's own tests of its search classes against ours
-	$(BIN)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_TESTS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_TESTS)
 
 .PHONY: test-pure
 test-pure: setup ## Run the tests that need no Spark
-	$(BIN)/python -m pytest -m 'not spark and not slow and not process and $(SERVERS)'
+	$(BIN)/python -m pytest -m 'not spark and not slow and not long and not process and $(SERVERS)'
 
 .PHONY: find-python310
 find-python310:
@@ -139,7 +143,7 @@ test-spark33: find-python310 .venv-spark33/.ready ## Run the quick tests on PySp
 .PHONY: test-process-spark33
 test-process-spark33: find-python310 .venv-spark33/.ready ## Run the tests of processes there
 	@$(BIN33)/python -m hpt_spark.spark.java
-	$(BIN33)/python -m pytest -m 'process and not slow and $(SERVERS)'
+	$(BIN33)/python -m pytest $(SIDE_BY_SIDE) -m 'process and not slow and $(SERVERS)'
 
 .PHONY: test-hdfs-spark33
 test-hdfs-spark33: find-python310 .venv-spark33/.ready ## Run the tests on a real HDFS of the release that PySpark 3.3 has
@@ -159,7 +163,7 @@ test-oldest-quick: find-python310 .venv-oldest/.ready ## Run what depends most o
 .PHONY: test-oldest
 test-oldest: find-python310 .venv-oldest/.ready ## Run all tests of the search, and scikit-learn's own, there
 	$(BIN_OLDEST)/python -m pytest $(SIDE_BY_SIDE) tests/search
-	$(BIN_OLDEST)/python -m pytest -m 'process and not slow and $(SERVERS)' tests/search
+	$(BIN_OLDEST)/python -m pytest $(SIDE_BY_SIDE) -m 'process and not slow and $(SERVERS)' tests/search
 	$(BIN_OLDEST)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_TESTS)
 
 .PHONY: find-python313

@@ -12,6 +12,8 @@ import pytest
 # The tests decide about Spark, not what happens to be set where they run.
 for name in ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS", "PYSPARK_PYTHON", "HADOOP_CONF_DIR"):
     os.environ.pop(name, None)
+# A thread of OpenMP that spins while it waits takes the core from the other process of pytest, and from the workers.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 sys.path.append(str(ROOT / "bench"))  # whose scripts import their neighbours by name

@@ -27,6 +27,7 @@ PROBLEM = Problem("", GRID, folds=3)
 durations = st.lists(st.floats(0.1, 100), min_size=1, max_size=60)
 
 
+@pytest.mark.long
 def test_the_mechanism_gives_scikit_learns_scores(spark):
     arguments = {"scoring": "neg_log_loss", "cv": 3}
     estimator = XGBClassifier(seed=0, n_jobs=1)

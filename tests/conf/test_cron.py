@@ -373,6 +373,7 @@ def test_a_disk_that_gets_full_during_the_run_is_one_line_and_the_next_call_make
     assert cron.run() == (0, "")
 
 
+@pytest.mark.long
 def test_a_real_search_and_a_real_mistake(cron):
     RunDirectory(str(cron.runs / SLOT)).save_design(a_design())
     command = [BIN / "hpt-spark", "tune", "--set", "search.backend=joblib", "--set", grid({"C": [0.1, 10.0]})]

@@ -197,6 +197,7 @@ def assert_same_as_pandas(spark, folder, content, encoding):
 HOSTILE = settings(deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
 
 
+@pytest.mark.long
 @settings(HOSTILE, max_examples=5, derandomize=True)
 @given(content=hostile_tables(), encoding=st.sampled_from(ENCODINGS))
 def test_hostile_tables(spark, tmp_path_factory, content, encoding):

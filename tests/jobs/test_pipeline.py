@@ -43,6 +43,7 @@ def left_in(place):
     return {name: content for name, content in contents(place).items() if not name.endswith("pipeline.json")}
 
 
+@pytest.mark.long
 def test_a_pipeline_cut_short_after_each_step_leaves_what_the_five_jobs_leave(spark_job, a_place, monkeypatch):
     place, conf = a_place("one by one")
     for step in STEPS:

@@ -305,6 +305,7 @@ def results(place):
     return {name: digest for name, digest in state(place).items() if not any(one in name for one in apart)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_killed_at_any_change_of_the_disk_it_goes_on_to_the_same_end(tmp_path, overwrite):
     """No fit is trained twice but the one in flight, and no result of an earlier pipeline is taken for its own."""

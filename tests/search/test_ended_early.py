@@ -70,6 +70,7 @@ def hung(marks, also=2):
     return len(os.listdir(marks)) >= 2 + also
 
 
+@pytest.mark.long
 def test_when_time_is_up_nothing_waits_for_slots_that_hang(spark, marks, jobs):
     GridSearchCV(Misbehaving(), {"number": [1, 2]}, cv=2, refit=False, sc=spark).fit(X, y)  # the workers are there
     with pytest.warns(UserWarning, match="ended early"):
@@ -81,6 +82,7 @@ def test_when_time_is_up_nothing_waits_for_slots_that_hang(spark, marks, jobs):
 
 
 # Before the first signal is caught, SIGTERM is the job's own to handle.
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("owner", "moment", "number"),
     [

@@ -91,6 +91,7 @@ def test_each_outer_fold_has_a_folder_of_its_own_in_the_journal_and_resumes_from
     assert not list(tmp_path.rglob("lock*"))
 
 
+@pytest.mark.long
 def test_an_outer_search_over_parameters_of_the_inner_one_keeps_them_apart(spark, tmp_path):
     outer = {"param_grid": {"cv": [2, 3], "estimator__fit_intercept": [True, False]}, "cv": 2, "error_score": "raise"}
     ours = model_selection.GridSearchCV(search_of(sc=spark, journal=str(tmp_path)), **outer).fit(X, y)

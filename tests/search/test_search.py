@@ -175,6 +175,7 @@ def test_error_score_raise_raises_the_fits_own_error(spark):
         GridSearchCV(Misbehaving(), {"how": ["fits", "fails"]}, cv=2, error_score="raise", sc=spark).fit(X, y)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more")
 def test_a_search_that_runs_out_of_time_ends_with_what_it_has(spark, tmp_path):
     GridSearchCV(Misbehaving(), {"how": ["fits"]}, cv=2, sc=spark).fit(X, y)  # the workers are there

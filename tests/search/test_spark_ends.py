@@ -29,6 +29,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("how", "with_journal"), [("all jobs", True), ("all jobs", False), ("job", True), ("stage", False)]
 )

@@ -69,6 +69,7 @@ def test_a_blob_url_leads_to_the_driver_of_the_cluster(spark):
         open_source("https://me.blob.core.windows.net/raw", "hadoop")
 
 
+@pytest.mark.long
 def test_the_tables_are_the_same_by_hadoop(hadoop_tables, spark, raw, tables, tmp_path, monkeypatch):
     scratch, together = tmp_path / "scratch", []
     scratch.mkdir()

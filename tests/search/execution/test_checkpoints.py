@@ -127,6 +127,7 @@ def flat_memory(spark, candidates, cv, megabytes):
     return python, in_java
 
 
+@pytest.mark.long
 def test_the_checkpoints_of_hundreds_of_trainings_leave_the_driver_s_memory_flat(spark):
     python, in_java = flat_memory(spark, 40, 2, 2)  # 160 MB
     assert python < 80 * MB
@@ -142,6 +143,7 @@ def test_gigabytes_of_checkpoints_leave_the_driver_s_memory_flat(spark, candidat
     assert in_java < 200 * MB
 
 
+@pytest.mark.long
 def test_each_rung_s_checkpoints_go_when_the_next_one_has_what_it_needs(spark, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     kept, fetched = [], []
@@ -273,6 +275,7 @@ def small_files(process, most):
         resource.prlimit(process, resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux's")
 def test_where_an_executor_s_disk_is_full_all_is_trained_anew_with_one_warning(spark):
     halving(HalvingGridSearchCV, 2, 2, sc=spark).fit(data(), y)  # so that the workers are there, without a limit

@@ -37,6 +37,7 @@ def shared(monkeypatch):
     return written
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("resource", ["n_estimators", "n_samples"])
 def test_halving_writes_its_data_once_and_each_rung_beside_it(spark, shared, resource):
     how = {"factor": 2, "resource": resource, "random_state": 0, "cv": 2, "refit": False}

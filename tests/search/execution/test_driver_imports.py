@@ -122,6 +122,7 @@ def test_of_two_modules_of_a_name_the_drivers_one_is_taken(spark, tmp_path):
     assert assert_as_scikit_learn(spark, importlib.import_module("late_twice").Ours()) != first
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("known_to_the_worker", [False, True])
 def test_a_reloaded_module(spark, tmp_path, known_to_the_worker):
     file = tmp_path / "late_edited.py"

@@ -103,6 +103,7 @@ class DeadlyFor:
         return float(estimator.predict_proba(X)[:, 0].sum())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sent", [signal.SIGKILL, pytest.param(signal.SIGSEGV, marks=pytest.mark.process)])
 def test_of_a_shared_training_only_the_deadly_candidate_is_lost(spark, sent):
     grid = {"n_estimators": [2, 4, 6], "max_depth": [2, 3]}

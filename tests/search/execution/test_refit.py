@@ -209,6 +209,7 @@ def settings_of(spark, monkeypatch, **conf):
     monkeypatch.setattr(SparkRunner, "__init__", changed)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("most", ["1000000b", "64k", "0"])
 def test_a_model_larger_than_one_job_may_bring(spark, monkeypatch, most):
     settings_of(spark, monkeypatch, spark_driver_maxResultSize=most)
@@ -239,6 +240,7 @@ class Large(TellsThreads):
         return self
 
 
+@pytest.mark.long
 def test_a_model_that_is_trained_anew_meanwhile_is_fetched_anew(spark, monkeypatch):
     settings_of(spark, monkeypatch, spark_driver_maxResultSize="64k")
     original, lost = refit_job._Model._fetch, []
@@ -300,6 +302,7 @@ def test_all_fits_from_the_journal_and_the_refit_still_on_an_executor(spark, ran
     assert search.best_estimator_.pid_ != os.getpid()
 
 
+@pytest.mark.long
 def test_a_search_that_ended_early_is_refitted_on_an_executor(spark, ran_in):
     grid = {"number": list(range(6))}
     search = HalvingGridSearchCV(

@@ -159,6 +159,7 @@ def test_ctrl_c_ends_a_refit_and_frees_its_slot(spark, marks):
     assert refitted(spark, "fits", marks).best_estimator_.number == 1
 
 
+@pytest.mark.long
 def test_a_cancelled_refit_is_one_sentence_and_the_journal_goes_on(spark, marks, tmp_path):
     def cancel():
         deadline = time.monotonic() + 60
