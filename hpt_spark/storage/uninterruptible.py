@@ -8,7 +8,9 @@ thread only waits for another one, which hears every answer to its end.
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from functools import wraps
@@ -18,6 +20,8 @@ from typing import Any, ParamSpec, TypeVar
 from hpt_spark.errors import HptSparkError
 
 SECONDS_TO_END = 10.0  # so long a request may still take when a signal has come; the file system may be gone
+# A signal that comes just before Python begins to wait is seen only when the wait is over.
+SECONDS_BETWEEN_LOOKS = 0.5
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
@@ -47,7 +51,7 @@ class _Server:
     def __init__(self) -> None:
         self._requests: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="hpt-spark-files", daemon=True)
-        self._patience: float | None = None
+        self._is_late = False  # with an answer that was waited for when a signal came
         self._thread.start()
 
     @classmethod
@@ -60,14 +64,13 @@ class _Server:
         answer: Future[Answer] = Future()
         self._requests.put((request, answer))
         try:
-            wait([answer], self._patience)
+            _wait(answer, SECONDS_TO_END if self._is_late else math.inf)
         except BaseException:  # a signal
-            if not wait([answer], SECONDS_TO_END).done:
-                self._patience = SECONDS_TO_END
+            self._is_late = not wait([answer], SECONDS_TO_END).done
             raise
         if not answer.done():
             raise HptSparkError(f"the file system has not answered within {SECONDS_TO_END:.0f} seconds")
-        self._patience = None
+        self._is_late = False
         return answer.result()
 
     def _serve(self) -> None:
@@ -78,3 +81,10 @@ class _Server:
             except BaseException as error:
                 answer.set_exception(error)
             del request, answer  # or they would live until the next one
+
+
+def _wait(answer: Future[Any], seconds: float) -> None:
+    """Wait for an answer, at most so long, and let signals in again and again."""
+    end = time.monotonic() + seconds
+    while not answer.done() and (left := end - time.monotonic()) > 0:
+        wait([answer], min(left, SECONDS_BETWEEN_LOOKS))
