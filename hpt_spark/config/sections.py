@@ -17,7 +17,7 @@ FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
 MASTERS = r"local|local\[(\*|[1-9]\d*)(, *\d+)?\]|local-cluster\[\d+, *\d+, *\d+\]|yarn|(k8s|mesos)://.+|"
 MASTERS += r"spark://[^,/:]+:\d+(,[^,/:]+:\d+)*|spark://\[[0-9a-fA-F:.]+\]:\d+"
 
-DRAWING = ("random", "halving_random")
+DRAWING = ("random", "halving_random", "optuna")
 HALVING = ("halving", "halving_random")
 DISTRIBUTIONS = ("uniform", "loguniform", "randint")  # of scipy.stats; randint leaves out its upper bound
 
@@ -146,9 +146,12 @@ class FeaturesSection(Section):
 class SearchSection(Section):
     """What to search, and on what."""
 
-    strategy: Literal["grid", "random", "halving", "halving_random"] = Field(
+    strategy: Literal["grid", "random", "halving", "halving_random", "optuna"] = Field(
         "grid",
-        description="scikit-learn's search classes: every candidate, a random draw, or successive halving of either.",
+        description=(
+            "scikit-learn's search classes: every candidate, a random draw, or successive halving of either; or "
+            "batches of candidates that Optuna proposes from the scores of those before."
+        ),
     )
     backend: Literal["spark", "joblib"] = Field(
         "spark",
@@ -176,7 +179,27 @@ class SearchSection(Section):
         ),
     )
     n_iter: int = Field(
-        10, ge=1, le=2**31 - 1, strict=True, description="How many candidates `random` and `halving_random` draw."
+        10,
+        ge=1,
+        le=2**31 - 1,
+        strict=True,
+        description="How many candidates `random`, `halving_random` and `optuna` draw.",
+    )
+    batch_size: Union[int, Literal["auto"]] = Field(
+        "auto",
+        description=(
+            "How many candidates `optuna` proposes at a time; `auto` gives each slot of the cluster two fits, and the "
+            "journal keeps the number."
+        ),
+    )
+    n_startup_trials: int = Field(
+        10, ge=1, strict=True, description="How many scores `optuna` awaits before its proposals are more than random."
+    )
+    no_improvement: Union[int, None] = Field(
+        None,
+        ge=1,
+        strict=True,
+        description="`optuna` ends after so many candidates in a row that are no better than the best before.",
     )
     random_state: int = Field(
         0,
@@ -238,8 +261,17 @@ class SearchSection(Section):
             raise ValueError("; ".join(problems))
         return grid
 
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _some_candidates(cls, size: Any) -> Any:
+        if size != "auto" and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+            raise ValueError("must be a number of candidates, 1 or more, or auto")
+        return size
+
     @model_validator(mode="after")
     def _what_the_strategy_can_do(self) -> SearchSection:
+        if self.strategy == "optuna" and self.backend == "joblib":
+            raise ValueError("strategy=optuna runs on Spark, local[*] on one machine: set backend=spark")
         drawn = [name for grid in self.grids for name, values in grid.items() if isinstance(values, dict)]
         if drawn and self.strategy not in DRAWING:
             raise ValueError(

@@ -198,6 +198,11 @@ class Evaluator:
                 trainings=scheduler.trainings, fold_slices=scheduler.fold_slices, matrices=scheduler.matrices
             )
 
+    def batch_size(self, folds: int) -> int:
+        """Return for how many candidates each slot has two fits; a resumed search has the number of its first run."""
+        slots = self._spark_runner().planned_slots
+        return self._journal.settled("batch_size", max(2, math.ceil(2 * slots / folds)))
+
     def _spark_runner(self) -> SparkRunner:
         """Return the runner of all evaluations of this search."""
         if self._runner is None:

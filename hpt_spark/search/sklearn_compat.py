@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from sklearn.model_selection._split import _yields_constant_splits
 from sklearn.model_selection._validation import _score as score
 from sklearn.utils.metaestimators import _safe_split as safe_split
 from sklearn.utils.validation import _check_method_params as check_method_params
@@ -19,6 +20,7 @@ __all__ = [
     "STATE_OF_A_FIT",
     "STATE_OF_A_REFIT",
     "HandsFitsOver",
+    "batch_context",
     "calls_back",
     "check_method_params",
     "metric_of",
@@ -27,6 +29,8 @@ __all__ = [
     "safe_split",
     "score",
     "scorers_by_name",
+    "search_context",
+    "yields_constant_splits",
 ]
 
 # Attributes of a search that mean something to one fit in one process (from 1.9 on).
@@ -76,3 +80,31 @@ def metric_of(scorer: Any) -> tuple[Any, Mapping[str, Any]]:
 def calls_back(estimator: Any) -> bool:
     """Return whether scikit-learn's callbacks (from 1.9 on) wait for the fit of `estimator`."""
     return bool(getattr(estimator, "_skl_callbacks", ()))
+
+
+def yields_constant_splits(cv: Any) -> bool:
+    """Return whether a search's `cv` cuts the same folds each time."""
+    return not hasattr(cv, "split") or bool(_yields_constant_splits(cv))
+
+
+@contextmanager
+def search_context(search: Any, callback_ctx: Any) -> Iterator[Any]:
+    """Give the context of a search's batches, which its callbacks are told of (from 1.9 on); None without one."""
+    if callback_ctx is None:
+        yield None
+        return
+    context = callback_ctx.subcontext(task_name="search", max_subtasks=None).call_on_fit_task_begin(estimator=search)
+    yield context
+    context.call_on_fit_task_end(estimator=search)
+
+
+@contextmanager
+def batch_context(search: Any, context: Any, fits: int) -> Iterator[dict[str, Any]]:
+    """Give the arguments by which ``evaluate_candidates`` tells the callbacks of a batch."""
+    if context is None:
+        yield {}
+        return
+    batch = context.subcontext(task_name="batch", max_subtasks=fits, sequential_subtasks=False)
+    batch = batch.call_on_fit_task_begin(estimator=search)
+    yield {"callback_ctx": batch}
+    batch.call_on_fit_task_end(estimator=search)

@@ -37,6 +37,11 @@ _running: ContextVar[Evaluator] = ContextVar("_running")
 REFITS_ON = ("executor", "driver")
 
 
+def running() -> Evaluator:
+    """Return what evaluates the fits of the search that runs in this context."""
+    return _running.get()
+
+
 class SparkSearchMixin(HandsFitsOver):
     """The mixin that makes a scikit-learn search run its fits on Spark.
 
@@ -101,7 +106,7 @@ class SparkSearchMixin(HandsFitsOver):
 
     @contextmanager
     def _handed_to(self) -> Iterator[Callable[..., Any]]:
-        run = _running.get()
+        run = running()
         try:
             yield run.results
         except EndedEarlyError:
@@ -147,6 +152,8 @@ def _refuse_searches_within(estimator: Any) -> None:
 
 def _count_finished_rungs(search: Any) -> None:
     """Set what a halving search tells of its rungs, after it was ended in one that does not count."""
+    if not hasattr(search, "n_resources_"):
+        return
     finished = len(search.n_resources_) - 1
     search.n_resources_, last = search.n_resources_[:finished], search.n_candidates_[finished]
     search.n_candidates_ = search.n_candidates_[:finished]

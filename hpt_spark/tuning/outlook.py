@@ -27,6 +27,7 @@ class _FirstEvaluationError(Exception):
 
 def first_evaluation(settings: SearchSection, X: Any, y: Any) -> Evaluation:
     """Return all fits of a search, of halving those of its first rung, on all rows, as the last one's; none runs."""
+    settings = _all_at_once(settings)
     estimator = checked_estimator(settings)
     if settings.strategy in HALVING:
         check_resources(settings, estimator, y)
@@ -56,7 +57,13 @@ def first_evaluation(settings: SearchSection, X: Any, y: Any) -> Evaluation:
 
 def number_of_fits(settings: SearchSection) -> int:
     """Return how many fits a search has, of halving those of its first rung, going by the settings alone."""
+    settings = _all_at_once(settings)
     if settings.strategy in DRAWING:
         drawn = search_arguments(settings)["param_distributions"]
         return settings.cv * len(ParameterSampler(drawn, settings.n_iter, random_state=0))
     return settings.cv * len(ParameterGrid(settings.grids))
+
+
+def _all_at_once(settings: SearchSection) -> SearchSection:
+    """Return `settings` with a random draw in place of Optuna's proposals, which nobody knows beforehand."""
+    return settings.model_copy(update={"strategy": "random"}) if settings.strategy == "optuna" else settings

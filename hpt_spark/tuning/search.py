@@ -81,10 +81,10 @@ def run_search(
         begin()
         return _timed_fit(search_class(estimator, n_jobs=settings.n_jobs, **search_arguments(settings)), X, y)
 
-    from hpt_spark.search import search_cv
+    import hpt_spark
 
     with spark_session("tune", spark) as session:
-        search_class = getattr(search_cv, CLASS_NAMES[settings.strategy])
+        search_class = getattr(hpt_spark, CLASS_NAMES[settings.strategy])
         search = search_class(
             estimator,
             sc=session.sparkContext,

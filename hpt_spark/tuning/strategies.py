@@ -15,7 +15,9 @@ CLASS_NAMES = {
     "random": "RandomizedSearchCV",
     "halving": "HalvingGridSearchCV",
     "halving_random": "HalvingRandomSearchCV",
+    "optuna": "OptunaSearchCV",
 }
+OF_OPTUNA = {"batch_size", "n_startup_trials", "no_improvement"}
 
 
 def search_arguments(settings: SearchSection) -> dict[str, Any]:
@@ -45,6 +47,9 @@ def search_arguments(settings: SearchSection) -> dict[str, Any]:
     if settings.strategy == "random":
         drawn = {"n_iter": settings.n_iter, "random_state": settings.random_state}
         return {**common, **drawn, "param_distributions": distributions}
+    if settings.strategy == "optuna":
+        proposed = {name: getattr(settings, name) for name in ("n_iter", "random_state", *sorted(OF_OPTUNA))}
+        return {**common, **proposed, "param_distributions": distributions}
     # The class refuses "exhaust" for both the candidates and the resources.
     return {**common, **halving, "param_distributions": distributions, "n_candidates": settings.n_iter}
 
@@ -53,6 +58,8 @@ def unused_settings(settings: SearchSection) -> set[str]:
     """Return the names of the settings that the strategy does not use: whatever they are, the results are the same."""
     draws, halves = settings.strategy in DRAWING, settings.strategy in HALVING
     unused = set() if draws else {"n_iter"}
+    if settings.strategy != "optuna":
+        unused |= OF_OPTUNA
     if not halves:
         unused |= {"resource", "factor", "min_resources", "max_resources"}
     # Halving draws the rows of each rung, where more rows are what the survivors get.

@@ -75,6 +75,19 @@ class SearchJournal:
             self._lock.check()
             self._record.add([(fit, result) for fit, result in results if not has_died(result)])
 
+    def settled(self, name: str, value: int) -> int:
+        """Return what an earlier run of the search has settled on under `name`, else `value`, which later ones get."""
+        if self._uri is None:
+            return value
+        folder = open_folder(self._uri)
+        file = f"{name}.json"
+        if folder.exists(file):
+            with folder.reading(file) as path:
+                return int(json.loads(path.read_text(encoding="utf-8")))
+        with folder.atomic_write(file) as path:
+            path.write_text(f"{value}\n", encoding="utf-8")
+        return value
+
     def resume_hint(self, without_journal: str) -> str:
         """Return a sentence on how the search can go on after its end, or `without_journal`."""
         if self._journal is None:

@@ -1,0 +1,191 @@
+"""A search whose candidates Optuna proposes, batch by batch."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn import model_selection
+from sklearn.exceptions import FitFailedWarning
+from sklearn.utils import check_random_state
+
+from hpt_spark.errors import InputError
+from hpt_spark.search.proposals import Proposals
+from hpt_spark.search.sklearn_compat import batch_context, search_context, yields_constant_splits
+from hpt_spark.search.spark_search import SparkSearchMixin, running
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+
+class _ProposedBatches(model_selection.RandomizedSearchCV):
+    """The loop over batches, below what hands their fits to Spark."""
+
+    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
+        run, size, metric = running(), self._checked_batch_size(), self._metric()
+        if size is None:
+            size = run.batch_size(self.n_splits_)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        proposals = Proposals(self.param_distributions, seed, self.n_startup_trials)
+        best, best_at, evaluated = -math.inf, 0, 0
+        with search_context(self, callback_ctx) as context:
+            batch = 0
+            while evaluated < self.n_iter and not run.incomplete:
+                candidates = proposals.ask(min(size, self.n_iter - evaluated))
+                if not candidates:
+                    warnings.warn(
+                        f"Optuna proposes nothing new after {evaluated} candidates of n_iter={self.n_iter}: the space "
+                        "is used up, and the search ends.",
+                        UserWarning,
+                        stacklevel=2,
+                    )
+                    break
+                with batch_context(self, context, len(candidates) * self.n_splits_) as more:
+                    found = evaluate_candidates(candidates, more_results={"iter": [batch] * len(candidates)}, **more)
+                scores = found[f"mean_test_{metric}"][-len(candidates) :]
+                proposals.tell(scores)
+                evaluated, batch = evaluated + len(candidates), batch + 1
+                if (highest := max(filter(math.isfinite, scores), default=-math.inf)) > best:
+                    best, best_at = highest, evaluated
+                if self.no_improvement is not None and evaluated - best_at >= self.no_improvement:
+                    break
+
+    def _checked_batch_size(self) -> int | None:
+        """Return the number of candidates in a batch, None for as many as suit the cluster."""
+        if not yields_constant_splits(self.cv):
+            raise InputError(
+                "the folds must be the same for each batch: give cv= a splitter that does not shuffle, or one with "
+                "an int as its random_state."
+            )
+        if self.batch_size == "auto":
+            return None
+        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
+            raise InputError(f"batch_size={self.batch_size!r} must be a number of candidates, 1 or more, or 'auto'.")
+        return self.batch_size
+
+    def _metric(self) -> str:
+        """Return the name of the score that Optuna is told."""
+        if isinstance(self.refit, str):
+            return self.refit
+        if isinstance(self.scoring, (list, tuple, set, dict)):
+            raise InputError("with several metrics, Optuna needs to know which one counts: give refit= its name.")
+        return "score"
+
+
+class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
+    """A search whose candidates Optuna's TPE sampler proposes, with its fits on Spark.
+
+    A batch of candidates is proposed from the scores of those before it, and each candidate gets all folds:
+    every row of ``cv_results_`` is scikit-learn's for these parameters, to the last bit. With the same
+    `random_state` and `batch_size` the same candidates are proposed, and a search that goes on from its
+    journal proposes what the unbroken one has.
+
+    Parameters
+    ----------
+    estimator : estimator object
+    param_distributions : dict or list of dict
+        As in scikit-learn's ``RandomizedSearchCV``: lists of values, and distributions of ``scipy.stats``;
+        Optuna's own distributions as well. Of several such mappings a candidate is of one.
+    n_iter : int, default=50
+        How many candidates are evaluated.
+    random_state : int, RandomState instance or None, default=0
+    batch_size : int or "auto", default="auto"
+        How many candidates are proposed at a time. ``"auto"`` gives each slot of the cluster two fits; a
+        journal keeps the number, so that the search goes on alike on another cluster.
+    n_startup_trials : int, default=10
+        How many scores are awaited before proposals are more than random.
+    no_improvement : int, default=None
+        The search ends after so many candidates in a row that are no better than the best before.
+    sc, journal, max_time, refit_on
+        As in `GridSearchCV`.
+    scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
+        As in scikit-learn's ``RandomizedSearchCV``. With several metrics, `refit` names the one that
+        counts. The folds of `cv` must be the same for each batch.
+
+    Attributes
+    ----------
+    fit_counts_, incomplete_
+        See `SparkSearchMixin`.
+    cv_results_, and all others
+        As in scikit-learn's ``RandomizedSearchCV``; ``cv_results_["iter"]`` is the candidate's batch.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_distributions: Any,
+        *,
+        n_iter: int = 50,
+        random_state: Any = 0,
+        batch_size: int | str = "auto",
+        n_startup_trials: int = 10,
+        no_improvement: int | None = None,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        sc: SparkContext | SparkSession | None = None,
+        journal: str | None = None,
+        max_time: float | None = None,
+        refit_on: str = "executor",
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_distributions,
+            n_iter=n_iter,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            random_state=random_state,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.batch_size = batch_size
+        self.n_startup_trials = n_startup_trials
+        self.no_improvement = no_improvement
+        self.sc = sc
+        self.journal = journal
+        self.max_time = max_time
+        self.refit_on = refit_on
+
+    @contextmanager
+    def _handed_to(self) -> Iterator[Callable[..., Any]]:
+        failures: list[str] = []
+        has_scored = False
+
+        def results(delayed_fits: Any) -> list[dict[str, Any]]:
+            nonlocal has_scored
+            found = list(run_fits(delayed_fits))
+            reasons = [str(result["fit_error"]) for result in found if result["fit_error"] is not None]
+            has_scored |= len(reasons) < len(found)
+            failures.extend(reasons)
+            if not reasons or len(reasons) < len(found) or callable(self.scoring):
+                return found
+            # scikit-learn would end the search; a bad batch is only told.
+            warnings.warn(
+                f"All the {len(found)} fits of a batch failed, the first with: {_last_line(reasons[0])}",
+                FitFailedWarning,
+                stacklevel=2,
+            )
+            return [{**result, "fit_error": None} for result in found]
+
+        with super()._handed_to() as run_fits:
+            yield results
+            if failures and not has_scored:
+                raise ValueError(f"\nAll the {len(failures)} fits failed.\n{failures[0]}")
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
