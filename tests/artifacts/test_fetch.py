@@ -185,3 +185,11 @@ def test_a_folder_that_is_no_finished_run_is_refused(run, tmp_path):
         with pytest.raises(InputError, match=r"has no manifest[.]json, so that it is no finished run"):
             fetch(uri, tmp_path / "copy")
     assert left_beside(tmp_path / "copy") == []
+
+
+def test_a_run_on_a_hadoop_file_system_comes_the_same_way(source, tmp_path, spark, monkeypatch):
+    from hpt_spark.storage.hadoop import HadoopFolder
+
+    monkeypatch.setattr(fetching, "open_folder", HadoopFolder.open)
+    fetch(f"file://{source.folder.path}", tmp_path / "copy")
+    assert content(tmp_path / "copy") == content(source.folder.path)

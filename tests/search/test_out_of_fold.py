@@ -24,6 +24,7 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_runner import SparkRunner
+from hpt_spark.search.execution.spark_task import RunTask
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.out_of_fold import FoldPredictions, Predictor
 from tests.search import in_process
@@ -246,7 +247,7 @@ def test_what_cannot_be_kept_is_refused_before_a_fit(estimator, arguments, targe
     search.set_params(journal=str(tmp_path / "journal"), cv=CV)
     with pytest.raises(InputError, match=said):
         search.fit(X, targets)
-    assert not list((tmp_path / "journal").glob("evaluation*")) if (tmp_path / "journal").exists() else True
+    assert not list(tmp_path.glob("journal/evaluation*"))
 
 
 def test_more_than_a_task_may_bring_is_refused(spark, monkeypatch):
@@ -262,7 +263,9 @@ def test_many_are_brought_by_several_jobs(spark, monkeypatch):
     start = SparkJob.start
     monkeypatch.setattr(SparkJob, "start", lambda job: (jobs.append(job), start(job)))
     search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0, 10.0]}, cv=CV, keep_oof="all", sc=spark).fit(X, y)
-    assert len(jobs) > 9 / 2  # with two groups each at most, and the refit's
+    brought = [sum(map(len, job._tasks)) for job in jobs if isinstance(job._work, RunTask)]
+    assert sum(brought) == 9
+    assert max(brought) <= 2  # each has 360 bytes
     for row, params in enumerate(search.cv_results_["params"]):
         np.testing.assert_array_equal(
             search.oof_predictions_[row], expected(LogisticRegression(), params, y, "predict_proba")
