@@ -20,7 +20,7 @@ from hpt_spark.search.sklearn_compat import num_samples
 
 if TYPE_CHECKING:
     from hpt_spark.search.fit_groups import FitGroup
-    from hpt_spark.search.out_of_fold import Predictor
+    from hpt_spark.search.predictor import Predictor
 
 # Arguments of scikit-learn's `_fit_and_score` that differ from fit to fit.
 OF_ONE_FIT = ("train", "test", "parameters", "split_progress", "candidate_progress", "callback_ctx", "caller")
