@@ -25,13 +25,14 @@ MANIFEST = "manifest.json"
 OVERWRITE = "overwrite.json"  # in the journal: the plan that replaces an earlier one
 OOF = "oof.npz"
 REPORT = "report.html"
+STATUS = "status.json"  # where a search stands, rewritten until it has ended
 SUBMISSION = "submission.csv"
 KEPT = ("none", "best", "all")  # whose out-of-fold predictions, each more than the one before
 RESULTS = (
     *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", OOF, REPORT),
     SUBMISSION,  # of the model beside it; `predict` makes the next one
 )
-LATER = (REPORT, SUBMISSION, PIPELINE)  # which other jobs make when the search has ended
+LATER = (REPORT, SUBMISSION, PIPELINE, STATUS)  # which are made when the search has ended
 
 
 class RunDirectory:

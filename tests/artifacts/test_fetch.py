@@ -11,6 +11,7 @@ import pytest
 
 from hpt_spark.artifacts import fetch as fetching
 from hpt_spark.artifacts.fetch import fetch
+from hpt_spark.artifacts.finished_search import announce
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.errors import InputError
 from tests.artifacts.searches import finished
@@ -193,3 +194,9 @@ def test_a_run_on_a_hadoop_file_system_comes_the_same_way(source, tmp_path, spar
     monkeypatch.setattr(fetching, "open_folder", HadoopFolder.open)
     fetch(f"file://{source.folder.path}", tmp_path / "copy")
     assert content(tmp_path / "copy") == content(source.folder.path)
+
+
+def test_what_is_written_after_the_manifest_is_in_it_when_the_search_has_been_told(source):
+    (source.folder.path / "status.json").write_text("it has ended")
+    announce(source)
+    assert set(source.manifest()["files"]) == set(content(source.folder.path)) - {"manifest.json"}
