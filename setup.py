@@ -14,6 +14,7 @@ EXTRAS = {
     "azure": ["azure-storage-blob>=12.20", "azure-identity>=1.15"],
     "fast": ["isal>=1.7"],  # inflates zips in a third of the time; zlib does otherwise
     "mlflow": ["mlflow>=2.9,<4"],
+    "optuna": ["optuna>=4.0"],
 }
 DEV = [
     "catboost>=1.2.8",
@@ -23,6 +24,8 @@ DEV = [
     "isal>=1.7",
     "lightgbm>=4",
     "mypy>=1.10",
+    "optuna>=4.0",
+    "optuna-dashboard>=0.17",
     "psutil>=5.9",
     "pytest>=8",
     "pytest-timeout>=2.3",

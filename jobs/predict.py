@@ -23,6 +23,7 @@ def main(config: Config) -> None:
         probabilities = class_probabilities(load_model(run, manifest["plan"]["search"]), design)
         with run.folder.atomic_write("submission.csv") as path:
             write_submission(path, design.test_device_ids, design.classes, probabilities)
+        run.record("submission.csv")
     print(f"{run.uri}/submission.csv: {len(probabilities):,} devices")
 
 

@@ -18,6 +18,7 @@ def main(config: Config) -> None:
     with spark_if_needed("report", config.spark, config.run.dir):
         run = RunDirectory(config.run.dir)
         write_report(run)
+        run.record("report.html")
     print(f"{run.uri}/report.html")
 
 

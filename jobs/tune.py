@@ -43,7 +43,7 @@ def search_and_keep(config: Config, run: RunDirectory, design: DesignMatrix, loc
     plan = plan_of(config.search, design)
     overwrite = config.run.overwrite
     goes_on = overwrite and run.is_being_overwritten(plan)
-    if run.is_finished(plan, overwrite and not goes_on):
+    if run.is_finished(plan, overwrite and not goes_on, config.search.keep_oof):
         print(f"{run.uri}: this search is finished already; --overwrite runs it again")
         return
     try:

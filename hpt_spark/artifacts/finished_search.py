@@ -9,7 +9,7 @@ from hpt_spark.artifacts.candidates import RUNG, count, counted
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.plan import versions
 from hpt_spark.artifacts.report import PARTIAL, write_page
-from hpt_spark.artifacts.run_directory import REPORT, RunDirectory
+from hpt_spark.artifacts.run_directory import REPORT, STATUS, RunDirectory
 from hpt_spark.artifacts.search_results import save_results
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.storage.lock import is_lock
@@ -19,7 +19,7 @@ def finish_search(run: RunDirectory, plan: dict[str, Any], search: Any, seconds:
     """Keep the results of `search`; the manifest comes last and makes them count."""
     run.clear_results()
     attempt = Attempt.current()
-    files = save_results(run, search, plan["search"]["scoring"])
+    save_results(run, search, plan["search"]["scoring"])
     candidates, rungs = count(len(search.cv_results_["params"]), list(search.cv_results_.get(RUNG, ())))
     manifest = json_safe(
         {
@@ -32,6 +32,7 @@ def finish_search(run: RunDirectory, plan: dict[str, Any], search: Any, seconds:
             },
             "partial": bool(getattr(search, "incomplete_", False)),
             "reuse": dict(getattr(search, "fit_counts_", {})),
+            "keep_oof": getattr(search, "keep_oof", "none"),
             "candidates": candidates,
             "rungs": rungs,
             "seconds": round(seconds, 3),
@@ -43,7 +44,6 @@ def finish_search(run: RunDirectory, plan: dict[str, Any], search: Any, seconds:
                 "columns": design.X_train.shape[1],
                 "blocks": design.facts["blocks"],
             },
-            "files": [*files, REPORT],
             "versions": versions(),
         }
     )
@@ -56,6 +56,8 @@ def announce(run: RunDirectory) -> None:
     manifest = run.finished_manifest()
     if not run.folder.exists(REPORT):
         write_page(run, manifest)
+        run.record(REPORT)
+    run.record(STATUS)
     best, scoring = manifest["best"], manifest["plan"]["search"]["scoring"]
     score, std = float(best["score"]), float(best["std"])
     print(f"best of {counted(manifest['candidates'], manifest.get('rungs', 0))}: {best['params']}")

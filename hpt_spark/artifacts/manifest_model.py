@@ -45,6 +45,13 @@ class _Design(_Strict):
     blocks: dict[str, _Block]
 
 
+class File(_Strict):
+    """A file of a run, as it was written."""
+
+    size: int
+    sha256: str
+
+
 class Manifest(_Strict):
     """A finished search."""
 
@@ -54,7 +61,8 @@ class Manifest(_Strict):
     seconds: Number
     columns_digest: str
     design: _Design
-    files: list[str] = []  # manifests have not always had it
+    keep_oof: Literal["none", "best", "all"] = "none"
+    files: Union[dict[str, File], list[str]] = []  # earlier manifests had names alone, or nothing
 
 
 def first_mismatch(value: Any) -> str | None:
@@ -64,5 +72,5 @@ def first_mismatch(value: Any) -> str | None:
     except ValidationError as error:
         # A place in a list, or the branch of a union, is no key of the manifest.
         keys = [part for part in error.errors()[0]["loc"] if isinstance(part, str)]
-        return ".".join(key for key in keys if not key.startswith(("int", "float", "literal[")))
+        return ".".join(key for key in keys if not key.startswith(("int", "float", "literal[", "dict[", "list[")))
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 from hpt_spark.artifacts.attempt import Attempt
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.manifest_model import first_mismatch
+from hpt_spark.data.ingest import PIPELINE
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix, write_json
 from hpt_spark.storage import FolderLock, open_folder, without_secrets
+from hpt_spark.storage.lock import is_lock
 
 _log = logging.getLogger(__name__)
 
@@ -20,12 +23,16 @@ DESIGN = "design"
 JOURNAL = "journal"
 MANIFEST = "manifest.json"
 OVERWRITE = "overwrite.json"  # in the journal: the plan that replaces an earlier one
+OOF = "oof.npz"
 REPORT = "report.html"
+STATUS = "status.json"  # where a search stands, rewritten until it has ended
 SUBMISSION = "submission.csv"
+KEPT = ("none", "best", "all")  # whose out-of-fold predictions, each more than the one before
 RESULTS = (
-    *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", REPORT),
+    *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", OOF, REPORT),
     SUBMISSION,  # of the model beside it; `predict` makes the next one
 )
+LATER = (REPORT, SUBMISSION, PIPELINE, STATUS)  # which are made when the search has ended
 
 
 class RunDirectory:
@@ -116,10 +123,11 @@ class RunDirectory:
             raise InputError(f"run.dir={self.uri} has no finished search; run `hpt-spark tune` with the same run.dir.")
         return manifest
 
-    def is_finished(self, plan: dict[str, Any], overwrite: bool) -> bool:
+    def is_finished(self, plan: dict[str, Any], overwrite: bool, keep_oof: str = "none") -> bool:
         """Return whether the results of `plan` lie here already; results of another plan are refused.
 
-        A lost report does not count: `announce` makes it again of the other files, without a fit.
+        A lost report does not count: `announce` makes it again of the other files, without a fit. A search is not
+        finished that has not kept the out-of-fold predictions that are now wanted.
 
         Raises
         ------
@@ -136,11 +144,13 @@ class RunDirectory:
                 f"run.dir={self.uri} holds the results of another search, different in {', '.join(differences)}; "
                 "name another run.dir, or replace them with --overwrite."
             )
-        missing = [name for name in manifest.get("files", ()) if not self.folder.exists(name)]
+        made = [name for name in manifest.get("files", ()) if name in RESULTS and name != SUBMISSION]
+        missing = [name for name in made if not self.folder.exists(name)]
         if missing:
             _log.warning("%s has lost %s, which is made again", self.uri, ", ".join(missing))
         # A search that ran out of time goes on from its journal.
-        return set(missing) <= {REPORT} and not manifest.get("partial", False)
+        has_predictions = KEPT.index(manifest.get("keep_oof", "none")) >= KEPT.index(keep_oof)
+        return set(missing) <= {REPORT} and not manifest.get("partial", False) and has_predictions
 
     def is_being_overwritten(self, plan: dict[str, Any]) -> bool:
         """Return whether an earlier start of this very submission has replaced the former results by `plan`.
@@ -196,7 +206,44 @@ class RunDirectory:
             self.folder.delete(name)
 
     def finish(self, manifest: dict[str, Any]) -> None:
-        """Write the manifest: from now on the results count."""
+        """Write the manifest, with all files that lie here: from now on the results count."""
+        self._write_manifest({**manifest, "files": self._files(*self._names())})
+
+    def record(self, *names: str) -> None:
+        """Let the manifest, if there is one, have the size and the digest of files that were made or deleted since."""
+        manifest = self.manifest()
+        if manifest is None:
+            return
+        before = manifest.get("files", [])
+        if isinstance(before, list):  # of an earlier release
+            before, names = {}, tuple(self._names())
+        others = {name: file for name, file in before.items() if name not in names}
+        files = dict(sorted({**others, **self._files(*names)}.items()))
+        if files != before:
+            self._write_manifest({**manifest, "files": files})
+
+    def manifest_digest(self) -> dict[str, str]:
+        """Return a digest of the manifest without the files that other jobs make; nothing without one."""
+        try:
+            manifest = self.manifest()
+        except InputError:
+            return self.folder.digests(MANIFEST)
+        if manifest is None:
+            return {}
+        files = manifest.get("files", [])
+        own = {name: files[name] for name in files if name not in LATER} if isinstance(files, dict) else files
+        content = json.dumps({**manifest, "files": own}, sort_keys=True)
+        return {MANIFEST: hashlib.sha256(content.encode()).hexdigest()}
+
+    def _names(self) -> list[str]:
+        return [name for name in self.folder.list() if name != MANIFEST and not is_lock(name)]
+
+    def _files(self, *names: str) -> dict[str, dict[str, Any]]:
+        digests, sizes = self.folder.digests(*names), self.folder.sizes(*names)
+        digests.pop(f"{JOURNAL}/{OVERWRITE}", None)  # goes when all is told
+        return {name: {"size": sizes[name], "sha256": digest} for name, digest in sorted(digests.items())}
+
+    def _write_manifest(self, manifest: dict[str, Any]) -> None:
         with self.folder.atomic_write(MANIFEST) as path:
             write_json(path, manifest)
 

@@ -11,15 +11,14 @@ import joblib
 import numpy as np
 
 from hpt_spark.artifacts.json_values import json_safe, to_python
-from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.artifacts.run_directory import OOF, RunDirectory
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import write_json
 from hpt_spark.tuning.estimators import find_estimator_class
 
 
-def save_results(run: RunDirectory, search: Any, scoring: str) -> list[str]:
-    """Write the results of a fitted search, and its refitted model if any; return the files' names."""
-    files = ["cv_results.csv", "sweeping_results.txt", "best_params.json"]
+def save_results(run: RunDirectory, search: Any, scoring: str) -> None:
+    """Write the results of a fitted search, and its refitted model and its out-of-fold predictions, if any."""
     with run.folder.atomic_write("cv_results.csv") as path:
         write_cv_results(path, search.cv_results_)
     with run.folder.atomic_write("sweeping_results.txt") as path:
@@ -27,10 +26,11 @@ def save_results(run: RunDirectory, search: Any, scoring: str) -> list[str]:
     with run.folder.atomic_write("best_params.json") as path:
         write_json(path, json_safe(search.best_params_))
     if search.refit:
-        files.append(model_file(search.best_estimator_))
-        with run.folder.atomic_write(files[-1]) as path:
+        with run.folder.atomic_write(model_file(search.best_estimator_)) as path:
             save_model(path, search.best_estimator_)
-    return files
+    if hasattr(search, "oof_predictions_"):
+        with run.folder.atomic_write(OOF) as path:
+            save_predictions(path, search)
 
 
 def write_cv_results(path: Path, cv_results: Mapping[str, Any]) -> None:
@@ -69,6 +69,18 @@ def save_model(path: Path, estimator: Any) -> None:
         estimator.save_model(path)
     else:
         joblib.dump(estimator, path)
+
+
+def save_predictions(path: Path, search: Any) -> None:
+    """Write the out-of-fold predictions: ``candidates``, rows of ``cv_results_``, and ``predictions`` of each.
+
+    They are written piece by piece; where they lie in a file (a memory map), memory holds no more.
+    """
+    predictions = search.oof_predictions_
+    if search.keep_oof == "best":
+        np.savez(path, candidates=np.array([search.best_index_]), predictions=predictions[None])
+    else:
+        np.savez(path, candidates=np.arange(len(predictions)), predictions=predictions)
 
 
 def load_model(run: RunDirectory, searched: Mapping[str, Any]) -> Any:

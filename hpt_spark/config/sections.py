@@ -236,6 +236,13 @@ class SearchSection(Section):
             "the driver needs no memory for it; or in the driver's process. The joblib backend has only the latter."
         ),
     )
+    keep_oof: Literal["none", "best", "all"] = Field(
+        "none",
+        description=(
+            "Whose out-of-fold predictions, those of the fits that were scored, go into `RUN/oof.npz`: the best "
+            "candidate's, or all candidates'. The backend `spark` alone keeps them, until then all of them."
+        ),
+    )
     error_score: Union[float, Literal["raise"]] = Field(
         float("nan"),
         description="The score of a failed fit, or `raise`.",
@@ -283,6 +290,12 @@ class SearchSection(Section):
                 raise ValueError(f"resource={self.resource} needs max_resources, the most that a candidate may get")
             if any(self.resource in grid for grid in self.grids):
                 raise ValueError(f"resource={self.resource} is in param_grid too; leave it out there")
+        return self
+
+    @model_validator(mode="after")
+    def _predictions_of_fits_on_spark(self) -> SearchSection:
+        if self.keep_oof != "none" and self.backend != "spark":
+            raise ValueError(f"keep_oof={self.keep_oof} needs backend: spark; the joblib backend keeps no predictions")
         return self
 
     @field_validator("error_score", mode="before")

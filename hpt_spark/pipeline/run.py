@@ -11,6 +11,7 @@ from hpt_spark.artifacts.attempt import Attempt
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.config.layers import Config
+from hpt_spark.data.ingest import PIPELINE
 from hpt_spark.errors import ConfigError
 from hpt_spark.pipeline.steps import STEPS, Steps, needs_spark, reaches_hadoop, settings_of
 from hpt_spark.signals import signal_has_come
@@ -54,6 +55,7 @@ def run_pipeline(config: Config, jobs: Mapping[str, Callable[..., None]], first:
             if signal_has_come():
                 return  # `tune` has kept what it had, and the signal ends the rest
         overwrite.end()
+        RunDirectory(config.run.dir).record(PIPELINE)
 
 
 def _between(first: str, last: str) -> tuple[str, ...]:

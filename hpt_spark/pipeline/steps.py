@@ -8,7 +8,7 @@ from typing import Any
 from hpt_spark import __version__
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.plan import searched_settings
-from hpt_spark.artifacts.run_directory import DESIGN, MANIFEST, REPORT, RESULTS, SUBMISSION, RunDirectory
+from hpt_spark.artifacts.run_directory import DESIGN, REPORT, RESULTS, SUBMISSION, RunDirectory
 from hpt_spark.config.layers import Config
 from hpt_spark.data import ingest
 from hpt_spark.data.schemas import TABLES
@@ -18,8 +18,8 @@ from hpt_spark.pipeline.records import Record, Records
 from hpt_spark.storage import is_local, open_folder
 from hpt_spark.storage.folder import digest_of
 
+SEARCHED = tuple(name for name in RESULTS if name not in (REPORT, SUBMISSION))
 STEPS = ("ingest", "build_features", "tune", "predict", "report")
-SEARCHED = tuple(name for name in (*RESULTS, MANIFEST) if name not in (REPORT, SUBMISSION))
 
 
 def needs_spark(step: str, config: Config) -> bool:
@@ -99,9 +99,10 @@ class Steps:
     def _outputs(self, step: str) -> dict[str, str]:
         if step == "ingest":
             return self._kept(step, lambda: self._tables.digests(*TABLES, ingest.MANIFEST))
+        if step == "tune":
+            return self._kept(step, lambda: {**self._run.folder.digests(*SEARCHED), **self._run.manifest_digest()})
         files = {
             "build_features": (DESIGN,),
-            "tune": SEARCHED,
             "predict": (SUBMISSION,),
             "report": (REPORT,),
         }[step]

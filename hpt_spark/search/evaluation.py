@@ -6,8 +6,9 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import sklearn
 from sklearn.base import clone
 
@@ -16,6 +17,10 @@ from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.planning.threads import capped_candidate, with_threads
 from hpt_spark.search.sklearn_compat import num_samples
+
+if TYPE_CHECKING:
+    from hpt_spark.search.fit_groups import FitGroup
+    from hpt_spark.search.predictor import Predictor
 
 # Arguments of scikit-learn's `_fit_and_score` that differ from fit to fit.
 OF_ONE_FIT = ("train", "test", "parameters", "split_progress", "candidate_progress", "callback_ctx", "caller")
@@ -83,6 +88,8 @@ class Evaluation:
         Where these lie on this node, if there are any.
     keep_checkpoints : bool
         Whether a later evaluation may go on with these trainings, so that their checkpoints are wanted.
+    predictor : Predictor, optional
+        How each fitted estimator is to predict its test rows, where these predictions are wanted.
     """
 
     fit_and_score: Callable[..., dict[str, Any]]
@@ -97,6 +104,7 @@ class Evaluation:
     checkpoints: Mapping[Fit, Checkpoint] = field(default_factory=dict)
     checkpoint_file: str = ""
     keep_checkpoints: bool = False
+    predictor: Predictor | None = None
 
     @property
     def fits(self) -> list[Fit]:
@@ -140,6 +148,13 @@ class Evaluation:
         """The largest number of rows that a fit is trained on."""
         return self.folds.most_training_rows
 
+    def prediction_bytes(self, group: FitGroup) -> int:
+        """Return how large the predictions of a group are that its task brings to the driver."""
+        if self.predictor is None:
+            return 0
+        rows = len(self.folds[group.fold][1])
+        return rows * self.predictor.width * np.dtype(self.predictor.dtype).itemsize * len(group.fits)
+
     @contextmanager
     def settings(self) -> Iterator[None]:
         """Let the driver's settings hold in this process, as scikit-learn's own Parallel does."""
@@ -148,7 +163,7 @@ class Evaluation:
             yield
 
     def run(self, fit: Fit, data: Dataset) -> dict[str, Any]:
-        """Run one fit on `data` and return scikit-learn's result of it."""
+        """Run one fit on `data` and return scikit-learn's result of it, the estimator too where it is to predict."""
         train, test = self.folds[fit.fold]
         parameters = self.candidates[fit.candidate]
         if self.threads is not None:
@@ -164,6 +179,7 @@ class Evaluation:
             parameters=parameters,
             split_progress=(fit.fold, len(self.folds)),
             candidate_progress=(fit.candidate, len(self.candidates)),
+            return_estimator=self.predictor is not None,
             **self.common,
         )
 

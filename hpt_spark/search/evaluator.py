@@ -25,6 +25,7 @@ from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
 from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.failures import without_score
 from hpt_spark.search.journal.search_journal import SearchJournal
+from hpt_spark.search.out_of_fold import OutOfFold
 from hpt_spark.search.planning.threads import uncapped, warnings_of
 from hpt_spark.search.scheduler import Scheduler
 from hpt_spark.search.warm_start import WarmStarts
@@ -70,9 +71,13 @@ class Evaluator:
     is_one_of_many : bool
         Whether the journal is shared with the same search on other data, or with other parameters,
         and each has a folder of its own in it.
+    keep_oof : {"none", "best", "all"}
+        Whose out-of-fold predictions are wanted.
 
     Attributes
     ----------
+    out_of_fold : OutOfFold
+        The predictions, until the end of the ``with``.
     incomplete : bool
         Whether it was ended early.
     fit_counts : Counter
@@ -87,12 +92,14 @@ class Evaluator:
         resource: str | None = None,
         lock: FolderLock | None = None,
         is_one_of_many: bool = False,
+        keep_oof: str = "none",
     ) -> None:
         self._given = context
         self._journal = SearchJournal(journal, lock, is_one_of_many)
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._warm_starts = WarmStarts(resource, self._deadline)
         self._ending = ExitStack()
+        self.out_of_fold = OutOfFold(keep_oof)
         self._runner: SparkRunner | None = None
         self._finished_evaluations = 0
         self._has_logged_threads = False
@@ -113,6 +120,7 @@ class Evaluator:
         try:
             self.release()
         finally:
+            self.out_of_fold.close()
             self._journal.close()
 
     def results(self, delayed_fits: Iterable[Any]) -> list[dict[str, Any]]:
@@ -143,8 +151,10 @@ class Evaluator:
         if missing:
             self._end_early(evaluation, missing, found)
         self._finished_evaluations += 1
+        self.out_of_fold.take(found.items())  # Ctrl-C came before it was taken, and before what follows was printed
+        self.out_of_fold.warn_of_missing(found)
         for result in found.values():
-            result.pop("printed", None)  # Ctrl-C came before it was printed
+            result.pop("printed", None)
         return [found[fit] for fit in evaluation.fits]
 
     def _ended(
@@ -173,7 +183,8 @@ class Evaluator:
         self.fit_counts["fits"] += len(fits)
         runner = self._spark_runner()
         evaluation = dataclasses.replace(evaluation, threads=runner.threads)
-        journalled = self._journal.begin(evaluation)
+        evaluation = self.out_of_fold.begin(evaluation)
+        journalled = self._journal.begin(evaluation, self.out_of_fold.put)
         if journalled is not None:
             found.update(journalled)
             yield list(journalled.items())
@@ -191,7 +202,7 @@ class Evaluator:
             for results in scheduler.run(fits):
                 scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
                 found.update(scored)  # at once, as Ctrl-C may come at any time
-                self._journal.add(scored)
+                self._journal.add(scored, self.out_of_fold.take(scored))
                 yield results
         finally:
             self.fit_counts.update(

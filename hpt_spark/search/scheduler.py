@@ -8,17 +8,18 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from hpt_spark.errors import InputError
 from hpt_spark.progress import Progress
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.spark_runner import SparkRunner
-from hpt_spark.search.execution.task_stream import Ended
+from hpt_spark.search.execution.task_stream import Ended, TaskStream
 from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation
 from hpt_spark.search.failures import killed_worker
 from hpt_spark.search.fit_groups import FitGroup, group_fits
 from hpt_spark.search.planning.cost import seconds_left, start_order
 from hpt_spark.search.planning.forecast import forecast
-from hpt_spark.search.planning.task_queue import TaskQueue
+from hpt_spark.search.planning.task_queue import TaskQueue, in_jobs
 from hpt_spark.search.retries import Step, next_step
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Scheduler:
         A result is scikit-learn's, or the exception of a fit where ``error_score="raise"``.
         """
         groups = group_fits(self._evaluation, fits)
+        self._refuse_too_large_predictions(groups)
         ordered = [groups[at] for at in start_order(groups, self._runner.planned_slots)]
         left = {group.fits: group.cost for group in ordered}
         cost_done = seconds_done = 0.0
@@ -85,6 +87,15 @@ class Scheduler:
                     yield [pair for _, result in ended for pair in result.results]
                     estimate = seconds_left(cost_done, seconds_done, list(left.values()), self._runner.slots)
                     progress.advance(sum(len(group.fits) for group, _ in ended), left=estimate)
+
+    def _refuse_too_large_predictions(self, groups: Sequence[FitGroup]) -> None:
+        largest = max(map(self._evaluation.prediction_bytes, groups), default=0)
+        if largest >= self._runner.most_result_bytes:
+            raise InputError(
+                f"the out-of-fold predictions of one training have {largest:,} bytes, but no task may bring more than "
+                f"{self._runner.most_result_bytes:,.0f} to the driver: raise spark.driver.maxResultSize, or leave "
+                "keep_oof out."
+            )
 
     def _log_forecast(self, groups: Sequence[FitGroup], shared: SharedEvaluation) -> None:
         runner = self._runner
@@ -133,14 +144,18 @@ class Scheduler:
         """
         queue = TaskQueue(groups, self._runner.planned_slots, self._runner.reuses_workers)
         with self._runner.tasks(shared, self._deadline, step) as stream:
-            stream.submit(queue.next_tasks())
+            self._submit(stream, queue)
             for ended in stream:
                 results, deaths = _split_by_outcome(ended)
                 dead += deaths
                 queue.ended((group, getattr(outcome, "seconds", None)) for group, outcome in ended)
-                stream.submit(queue.next_tasks())
+                self._submit(stream, queue)
                 if results:
                     yield self._counted(results)
+
+    def _submit(self, stream: TaskStream, queue: TaskQueue) -> None:
+        for tasks in in_jobs(queue.next_tasks(), self._evaluation.prediction_bytes, self._runner.result_bytes):
+            stream.submit(tasks)
 
     def _given_up(self, group: FitGroup, death: Death) -> list[Result]:
         """Return the results of a group of one fit that has killed its process twice."""

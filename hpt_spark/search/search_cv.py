@@ -37,12 +37,14 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
+    keep_oof : {"none", "best", "all"}, default="none"
+        Whose out-of-fold predictions ``oof_predictions_`` is to have: the best candidate's, or all candidates'.
     estimator, and all others
         As in scikit-learn's ``GridSearchCV``.
 
     Attributes
     ----------
-    fit_counts_, incomplete_
+    fit_counts_, incomplete_, oof_predictions_
         See `SparkSearchMixin`.
     cv_results_, and all others
         As in scikit-learn's ``GridSearchCV``.
@@ -65,6 +67,7 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         journal: str | None = None,
         max_time: float | None = None,
         refit_on: str = "executor",
+        keep_oof: str = "none",
     ) -> None:
         super().__init__(
             estimator,
@@ -82,6 +85,7 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         self.journal = journal
         self.max_time = max_time
         self.refit_on = refit_on
+        self.keep_oof = keep_oof
 
 
 class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
@@ -102,12 +106,14 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
+    keep_oof : {"none", "best", "all"}, default="none"
+        Whose out-of-fold predictions ``oof_predictions_`` is to have: the best candidate's, or all candidates'.
     estimator, and all others
         As in scikit-learn's ``RandomizedSearchCV``.
 
     Attributes
     ----------
-    fit_counts_, incomplete_
+    fit_counts_, incomplete_, oof_predictions_
         See `SparkSearchMixin`.
     cv_results_, and all others
         As in scikit-learn's ``RandomizedSearchCV``.
@@ -132,6 +138,7 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         journal: str | None = None,
         max_time: float | None = None,
         refit_on: str = "executor",
+        keep_oof: str = "none",
     ) -> None:
         super().__init__(
             estimator,
@@ -151,6 +158,7 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         self.journal = journal
         self.max_time = max_time
         self.refit_on = refit_on
+        self.keep_oof = keep_oof
 
 
 class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV):
@@ -171,12 +179,14 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
+    keep_oof : {"none", "best", "all"}, default="none"
+        Whose out-of-fold predictions ``oof_predictions_`` is to have: the best candidate's, or all candidates'.
     estimator, and all others
         As in scikit-learn's ``HalvingGridSearchCV``.
 
     Attributes
     ----------
-    fit_counts_, incomplete_
+    fit_counts_, incomplete_, oof_predictions_
         See `SparkSearchMixin`.
     cv_results_, and all others
         As in scikit-learn's ``HalvingGridSearchCV``.
@@ -204,6 +214,7 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         journal: str | None = None,
         max_time: float | None = None,
         refit_on: str = "executor",
+        keep_oof: str = "none",
     ) -> None:
         super().__init__(
             estimator,
@@ -226,6 +237,7 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         self.journal = journal
         self.max_time = max_time
         self.refit_on = refit_on
+        self.keep_oof = keep_oof
 
 
 class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearchCV):
@@ -246,12 +258,14 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
+    keep_oof : {"none", "best", "all"}, default="none"
+        Whose out-of-fold predictions ``oof_predictions_`` is to have: the best candidate's, or all candidates'.
     estimator, and all others
         As in scikit-learn's ``HalvingRandomSearchCV``.
 
     Attributes
     ----------
-    fit_counts_, incomplete_
+    fit_counts_, incomplete_, oof_predictions_
         See `SparkSearchMixin`.
     cv_results_, and all others
         As in scikit-learn's ``HalvingRandomSearchCV``.
@@ -280,6 +294,7 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         journal: str | None = None,
         max_time: float | None = None,
         refit_on: str = "executor",
+        keep_oof: str = "none",
     ) -> None:
         super().__init__(
             estimator,
@@ -303,3 +318,4 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         self.journal = journal
         self.max_time = max_time
         self.refit_on = refit_on
+        self.keep_oof = keep_oof

@@ -15,11 +15,13 @@ from contextvars import ContextVar
 from math import floor, log
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 from sklearn.base import clone
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.best_estimator import BestEstimator, refitting
 from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
+from hpt_spark.search.out_of_fold import KEEP
 from hpt_spark.search.sklearn_compat import STATE_OF_A_FIT, HandsFitsOver
 
 if TYPE_CHECKING:
@@ -54,12 +56,18 @@ class SparkSearchMixin(HandsFitsOver):
         fits taken from the journal, of fits ``continued`` from where an earlier rung of halving had
         stopped, and how often a fold's rows were cut (``fold_slices``) and a training matrix
         was built (``matrices``) for the shared trainings.
+    oof_predictions_ : ndarray
+        With ``keep_oof``, the predictions of the very fits that were scored, as ``cross_val_predict`` gives them: by
+        ``predict_proba``, else ``decision_function``, else ``predict``, one row for each row of ``X``; of ``"all"``
+        candidates one after another, as in ``cv_results_``. A row is NaN where no fit has predicted it, and the mean
+        where several folds have.
     """
 
     sc: SparkContext | SparkSession | None
     journal: str | None
     max_time: float | None
     refit_on: str = "executor"
+    keep_oof: str = "none"
     # scikit-learn's, which has no types of its own.
     cv_results_: dict[str, Any]
     best_params_: dict[str, Any]
@@ -68,29 +76,42 @@ class SparkSearchMixin(HandsFitsOver):
     best_estimator_ = BestEstimator()
     fit_counts_: dict[str, int]
     incomplete_: bool
+    oof_predictions_: np.ndarray
     journal_lock: FolderLock | None = None  # where who calls `fit` has the journal locked already
     _is_clone_with_journal = False
 
     def fit(self: Search, X: Any, y: Any = None, **params: Any) -> Search:
         """Run fit with all sets of parameters; scikit-learn's ``fit``, with the fits on Spark."""
-        if self.refit_on not in REFITS_ON:
-            raise InputError(
-                f"refit_on={self.refit_on!r} is not known; it must be {' or '.join(map(repr, REFITS_ON))}."
-            )
+        for name, known in {"refit_on": REFITS_ON, "keep_oof": KEEP}.items():
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"{name}={getattr(self, name)!r} is not known; it must be {' or '.join(map(repr, known))}."
+                )
+        vars(self).pop("oof_predictions_", None)  # of an earlier fit
+        several = isinstance(getattr(self, "scoring", None), (list, tuple, set, dict))
+        if self.keep_oof == "best" and several and not self.refit:  # type: ignore[attr-defined]
+            raise InputError("keep_oof='best' with several metrics needs refit= to name the one that chooses the best.")
         _refuse_searches_within(self.estimator)  # type: ignore[attr-defined]
         resource = getattr(self, "resource", None)  # of halving
         is_one_of_many = self._is_clone_with_journal and self.journal_lock is None
         lock, self.journal_lock = self.journal_lock, None
-        with Evaluator(self.sc, self.journal, self.max_time, resource, lock, is_one_of_many) as run:
+        with Evaluator(self.sc, self.journal, self.max_time, resource, lock, is_one_of_many, self.keep_oof) as run:
             before, before_refit = _running.set(run), refitting.set(None)
             try:
                 super().fit(X, y, **params)  # type: ignore[misc]
             finally:
                 _running.reset(before)
                 refitting.reset(before_refit)
+            self._keep_predictions(run)
         self.incomplete_ = run.incomplete
         self.fit_counts_ = dict(run.fit_counts)
         return self
+
+    def _keep_predictions(self, run: Evaluator) -> None:
+        if self.keep_oof == "all":
+            self.oof_predictions_ = run.out_of_fold.predictions(range(len(self.cv_results_["params"])))
+        elif self.keep_oof == "best":
+            self.oof_predictions_ = run.out_of_fold.predictions([self.best_index_])[0]
 
     @property
     def reuse(self) -> dict[str, int]:

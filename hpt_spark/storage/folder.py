@@ -57,6 +57,10 @@ class Folder(ABC):
         """Return the names in this folder, sorted, without unfinished ones."""
 
     @abstractmethod
+    def sizes(self, *names: str) -> dict[str, int]:
+        """Return the size of each file of `names`, and of each below a folder of `names`, by its name here."""
+
+    @abstractmethod
     def digests(self, *names: str) -> dict[str, str]:
         """Return the SHA-256 of each file of `names`, and of each below a folder of `names`, by its name here."""
 

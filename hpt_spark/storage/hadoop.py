@@ -80,7 +80,14 @@ class HadoopFolder(Folder):
     def digests(self, *names: str) -> dict[str, str]:
         """Return the SHA-256 of each file of `names`, and of each below a folder of `names`, by its name here."""
         return {
-            path.removeprefix(f"{self._path}/"): digest_of(cast(BinaryIO, HadoopStream(self._files, path, size)))
+            name: digest_of(cast(BinaryIO, HadoopStream(self._files, self._at(name), size)))
+            for name, size in self.sizes(*names).items()
+        }
+
+    def sizes(self, *names: str) -> dict[str, int]:
+        """Return the size of each file of `names`, and of each below a folder of `names`, by its name here."""
+        return {
+            path.removeprefix(f"{self._path}/"): size
             for name in names
             if self._put_back(self._at(name))
             for path, size in self._files.sizes_below(self._at(name)).items()

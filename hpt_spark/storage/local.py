@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -68,14 +68,22 @@ class LocalFolder(Folder):
     def digests(self, *names: str) -> dict[str, str]:
         """Return the SHA-256 of each file of `names`, and of each below a folder of `names`, by its name here."""
         found = {}
+        for name, file in self._files(names):
+            with file.open("rb") as stream:
+                found[name] = digest_of(stream)
+        return found
+
+    def sizes(self, *names: str) -> dict[str, int]:
+        """Return the size of each file of `names`, and of each below a folder of `names`, by its name here."""
+        return {name: file.stat().st_size for name, file in self._files(names)}
+
+    def _files(self, names: Iterable[str]) -> Iterator[tuple[str, Path]]:
         for name in names:
             path = self.path / name
             _put_back(path)
             for file in [path] if path.is_file() else sorted(path.rglob("*")):
                 if file.is_file():
-                    with file.open("rb") as stream:
-                        found[file.relative_to(self.path).as_posix()] = digest_of(stream)
-        return found
+                    yield file.relative_to(self.path).as_posix(), file
 
     def delete(self, name: str) -> None:
         """Delete the file or the folder `name`, if there is one."""

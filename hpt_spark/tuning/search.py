@@ -91,6 +91,7 @@ def run_search(
             journal=journal,
             max_time=settings.max_time,
             refit_on=settings.refit_on,
+            keep_oof=settings.keep_oof,
             **search_arguments(settings),
         )
         search.journal_lock = lock

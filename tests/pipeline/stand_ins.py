@@ -95,10 +95,12 @@ class StandIns:
         manifest = run.finished_manifest()
         with run.folder.atomic_write("submission.csv") as path:
             path.write_text(f"{manifest['best']['score']} {len(DesignMatrix.load(run.folder.path / 'design').columns)}")
+        run.record("submission.csv")
 
     def report(self, config):
         run = RunDirectory(config.run.dir)
         _page(run, run.finished_manifest())
+        run.record("report.html")
 
     def _search(self, settings, spark, X, y, journal, lock, begin):
         begin()

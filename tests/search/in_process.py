@@ -14,6 +14,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from hpt_spark.search.evaluation import evaluation_of
 from hpt_spark.search.execution.worker import WorkerCache
 from hpt_spark.search.fit_groups import group_fits
+from hpt_spark.search.out_of_fold import OutOfFold
 from hpt_spark.search.planning.cost import start_order
 from hpt_spark.search.sklearn_compat import HandsFitsOver
 from hpt_spark.search.warm_start import WarmStarts
@@ -44,6 +45,7 @@ class InProcess(HandsFitsOver):
     """A scikit-learn search whose fits run as a worker runs them."""
 
     threads = None
+    keep_oof = "none"
 
     def fit(self, X, y=None, **params):
         self.warm_starts, self.cache, self.starts, self.built = (
@@ -54,6 +56,7 @@ class InProcess(HandsFitsOver):
         )
         self.groups = self.fold_slices = 0
         self.kept = KeptHere()
+        self.out_of_fold = OutOfFold(self.keep_oof)
         return super().fit(X, y, **params)
 
     def _handed_to(self):
@@ -62,6 +65,7 @@ class InProcess(HandsFitsOver):
     def _run_fits(self, delayed_fits):
         evaluation, _ = evaluation_of(delayed_fits)
         evaluation = self.warm_starts.continued_by(dataclasses.replace(evaluation, threads=self.threads), self.kept)
+        evaluation = self.out_of_fold.begin(evaluation)
         self.starts += len(evaluation.checkpoints)
         found = {}
         groups = group_fits(evaluation, evaluation.fits)
@@ -75,6 +79,7 @@ class InProcess(HandsFitsOver):
                 if isinstance(scores, BaseException):
                     raise scores
                 found[fit] = scores
+        self.out_of_fold.take(found.items())
         if evaluation.checkpoint_file:
             os.unlink(evaluation.checkpoint_file)
         return [found[fit] for fit in evaluation.fits]

@@ -41,6 +41,8 @@ def test_digests_are_of_the_contents_of_files_and_of_all_files_below_folders(pla
     assert folder.digests("one", "design", "none") == expected
     assert folder.digests("two") == {"two": digest("2" * 3_000_000)}
     assert folder.digests() == {}
+    assert folder.sizes("one", "design", "none").keys() == expected.keys()
+    assert folder.sizes("two") == {"two": 3_000_000}
     assert place.open("nowhere").digests("one") == {}
 
 

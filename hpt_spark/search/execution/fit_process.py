@@ -11,15 +11,13 @@ modules as they were.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
-import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,18 +27,15 @@ import cloudpickle
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution.driver_imports import DriverImports
-from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation, forget, run_groups
+from hpt_spark.search.execution.fit_child import CHECKPOINT, ERROR, serve
+from hpt_spark.search.execution.worker import SharedEvaluation, run_groups
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.retries import Ending
 
 # Faults of native code: no other fit on the node has a part in them, as it may have in a lack of memory.
 OWN_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
 SECONDS_BETWEEN_LOOKS = 1.0
-SECONDS_BETWEEN_LOOKS_AT_FILE = 0.2
-PR_SET_PDEATHSIG = 1
 JEMALLOC = "jemalloc_bg_thd"
-ERROR = b"error "  # no pickle begins so
-CHECKPOINT = b"checkpoint "  # of the group whose result comes next
 
 
 @dataclass(frozen=True)
@@ -167,79 +162,10 @@ class FitProcess:
         start: Any = multiprocessing.get_context("fork" if _is_single_threaded() and not is_stale else "spawn")
         requests, self._to_child = start.Pipe(duplex=False)
         self._from_child, answers = start.Pipe(duplex=False)
-        self._process = start.Process(target=_serve, args=(requests, answers, self._to_child, os.getpid(), imports))
+        self._process = start.Process(target=serve, args=(requests, answers, self._to_child, os.getpid(), imports))
         self._process.start()
         requests.close()
         answers.close()
-
-
-def _serve(
-    requests: Connection, answers: Connection, other_end: Connection, parent: int, imports: DriverImports | None
-) -> None:
-    """Answer the parent's requests until it is gone; what the child does."""
-    other_end.close()
-    if imports is not None:
-        imports.take_effect()
-    _end_with(parent)
-    _leave_sockets_to_the_parent()
-    files: Sequence[str] = ()
-    while True:
-        _wait_for_request(requests, files)
-        try:
-            work, files = cloudpickle.loads(requests.recv_bytes())
-        except EOFError:
-            return
-        try:
-            for result in work():
-                if isinstance(result, GroupResult) and result.checkpoint is not None:
-                    answers.send_bytes(CHECKPOINT + result.checkpoint)
-                    result = replace(result, checkpoint=None)
-                answers.send_bytes(_pickled(result))
-        except Exception as error:  # not of a fit: the data cannot be loaded, say
-            answers.send_bytes(ERROR + f"{type(error).__name__}: {error}".encode())
-
-
-def _wait_for_request(requests: Connection, files: Sequence[str]) -> None:
-    """Wait for a request, or the parent's end; what was built of data whose file is gone serves nothing any more.
-
-    The end of a search deletes the file, and need not find this process in a task for that.
-    """
-    if files:
-        while not requests.poll(SECONDS_BETWEEN_LOOKS_AT_FILE):
-            if not os.path.exists(files[0]):
-                forget()
-                break
-    requests.poll(None)
-
-
-def _pickled(result: GroupResult) -> bytes:
-    """Return `result` so that it can be read on the driver; an exception that cannot travel goes as its text."""
-    try:
-        pickled = cloudpickle.dumps(result)
-        cloudpickle.loads(pickled)
-    except Exception:
-        results = [
-            (fit, RuntimeError(f"{type(found).__name__}: {found}") if isinstance(found, Exception) else found)
-            for fit, found in result.results
-        ]
-        pickled = cloudpickle.dumps(GroupResult(**{**vars(result), "results": results}))
-    return bytes(pickled)
-
-
-def _end_with(parent: int) -> None:
-    """Let the system end this process with its parent: Spark kills workers without a word."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _leave_sockets_to_the_parent() -> None:
-    """Close the connections to Spark that a fork has copied: open here, they would outlive a dead worker."""
-    for name in os.listdir("/dev/fd"):
-        with suppress(OSError):
-            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
-                os.close(int(name))
 
 
 def _is_single_threaded() -> bool:

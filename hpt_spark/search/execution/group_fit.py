@@ -73,6 +73,9 @@ def fit_group(
             if evaluation.common.get("return_train_score"):
                 train_rows = _train_rows_to_score(rows, train, ensemble, nothing_writes, is_last)
                 scored["train_scores"] = _score_on(evaluation, model, train_rows)["test_scores"]
+            if evaluation.predictor is not None:
+                test = rows.test if nothing_writes else rows.own_test()
+                scored.update(evaluation.predictor.results_of(model, test.X))
         if not is_last and state is not None and ensemble.state() != state:
             raise ChangedByScoringError
         results.append((fit, _result(evaluation, fit, scored, seconds * own_rounds / rounds)))

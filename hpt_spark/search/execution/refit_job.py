@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import uuid
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ from hpt_spark.search.execution.spark_runner import Shipped, SparkRunner
 from hpt_spark.search.execution.spark_task import Pieces
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.failures import advice
-from hpt_spark.search.planning.memory_limit import in_bytes
+from hpt_spark.search.planning.result_size import bytes_per_job
 from hpt_spark.streams import show
 
 log = logging.getLogger(__name__)
@@ -40,8 +40,6 @@ ATTEMPTS = 2  # of a refit that kills its process or its executor
 TRANSFERS = 4  # of a model whose executor is lost while it is fetched, which says nothing against the refit
 LOST_TWICE = "its executor was lost twice"
 PIECE_BYTES = 4 << 20
-BYTES_PER_JOB = 64 << 20  # of the driver's memory
-MAX_RESULT_SIZE = "1g"  # Spark's own default
 SECONDS_BETWEEN_LOOKS = 0.1
 
 
@@ -131,7 +129,7 @@ class _Model:
     def __init__(self, shipped: Shipped) -> None:
         self._shipped = shipped
         self.token = uuid.uuid4().hex
-        limit = _bytes_per_job(shipped.conf)
+        limit = bytes_per_job(shipped.conf)
         piece_bytes = min(PIECE_BYTES, limit)
         self._pieces_per_job = limit // piece_bytes
         task = _RefitTask(shipped.shared, shipped.pieces, piece_bytes, shipped.imports)
@@ -215,12 +213,6 @@ class _Model:
 
 def _between(pieces: Iterable[_Piece], start: int, stop: int) -> Iterator[_Piece]:
     return islice(pieces, start, stop)
-
-
-def _bytes_per_job(conf: Mapping[str, str]) -> int:
-    """Return how much of a model one job brings to the driver."""
-    most = in_bytes(conf.get("spark.driver.maxResultSize", MAX_RESULT_SIZE), unit="b")
-    return max(1, min(BYTES_PER_JOB, most // 4)) if most else BYTES_PER_JOB
 
 
 class _CollectingJob(SparkJob):

@@ -28,6 +28,7 @@ from hpt_spark.search.execution.task_stream import Arrived, ArrivingResults, Tas
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
+from hpt_spark.search.planning.result_size import bytes_per_job, most_of_a_job
 from hpt_spark.search.planning.slots import cores_of_task, is_true, planned_slots, slots_of_executor, workers_are_reused
 from hpt_spark.search.retries import Step
 from hpt_spark.spark.interpreter import use_this_python
@@ -87,6 +88,16 @@ class SparkRunner:
     def reuses_workers(self) -> bool:
         """Whether a Python worker, and what it has prepared, serves one task after another."""
         return workers_are_reused(self._conf)
+
+    @property
+    def most_result_bytes(self) -> float:
+        """What the tasks of a job may bring to the driver at the most, by Spark's settings."""
+        return most_of_a_job(self._conf)
+
+    @property
+    def result_bytes(self) -> int:
+        """What the tasks of a job are to bring to the driver together."""
+        return bytes_per_job(self._conf)
 
     def memory_limit(self) -> MemoryLimit | None:
         """Return what an executor's Python processes may take, where that is limited."""

@@ -188,6 +188,10 @@ def _printed_result(evaluation: Evaluation, fit: Fit, data: Dataset) -> Any:
             result = evaluation.run(fit, data)
     except Exception as error:
         return error
+    if evaluation.predictor is not None:
+        estimator = result.pop("estimator")
+        if result["fit_error"] is None:
+            result.update(evaluation.predictor.results_of(estimator, FoldRows(evaluation, fit.fold).own_test().X))
     return {**result, "printed": printed.getvalue()} if printed.tell() else result
 
 

@@ -2,7 +2,9 @@
 
 A journal is a folder. For each evaluation (a search has one, halving one per rung) there is the
 fingerprint of what it evaluates, ``evaluation-K.json``, and files ``evaluation-K-NNNNNN.jsonl`` with
-one line per fit: those of the trainings that ended together. Each file is written under another
+one line per fit: those of the trainings that ended together. Where out-of-fold predictions are kept,
+``evaluation-K-NNNNNN.npz`` holds those of the same fits, an array for each, under the fit's number. It is
+there before the lines, so that a result in the journal has its predictions. Each file is written under another
 name and renamed, so that a killed driver leaves whole files; nothing is ever appended to, which
 object stores and some Hadoop file systems cannot do.
 """
@@ -12,7 +14,8 @@ from __future__ import annotations
 import json
 import numbers
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,9 @@ from hpt_spark.search.evaluation import Fit
 from hpt_spark.storage import Folder
 
 MOST_NAMED = 8  # differences that a message lists
+NONE_PREDICTED = "unpredicted"  # in a record: why a fit that was scored has no predictions
+
+KeepPredictions = Callable[[Fit, np.ndarray], None]
 
 
 class Journal:
@@ -36,8 +42,17 @@ class Journal:
         self.folder = folder
         self._evaluations = 0
 
-    def next_evaluation(self, fingerprint: dict[str, str], fits: Sequence[Fit]) -> JournalledEvaluation:
+    def next_evaluation(
+        self, fingerprint: dict[str, str], fits: Sequence[Fit], keep: KeepPredictions | None = None
+    ) -> JournalledEvaluation:
         """Return the record of the search's next evaluation, with what an earlier run has left of it.
+
+        Parameters
+        ----------
+        fingerprint : dict of str to str
+        fits : sequence of Fit
+        keep : callable, optional
+            Is given each fit's predictions; a result without them is then none.
 
         Raises
         ------
@@ -47,7 +62,7 @@ class Journal:
         """
         name = f"evaluation-{self._evaluations}"
         self._evaluations += 1
-        return JournalledEvaluation(self.folder, name, fingerprint, fits)
+        return JournalledEvaluation(self.folder, name, fingerprint, fits, keep)
 
 
 class JournalledEvaluation:
@@ -59,21 +74,43 @@ class JournalledEvaluation:
         What an earlier run has finished.
     """
 
-    def __init__(self, folder: Folder, name: str, fingerprint: dict[str, str], fits: Sequence[Fit]) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        name: str,
+        fingerprint: dict[str, str],
+        fits: Sequence[Fit],
+        keep: KeepPredictions | None = None,
+    ) -> None:
         self._folder = folder
         self._name = name
+        self._keep = keep
         self.results: dict[Fit, dict[str, Any]] = {}
         self._written = 0
         self._begin(fingerprint)
         self._replay(set(fits))
 
-    def add(self, results: Sequence[tuple[Fit, dict[str, Any]]]) -> None:
-        """Write the results of some fits as one file."""
+    def describe(self, candidates: Sequence[Mapping[str, Any]], folds: int) -> None:
+        """Write what is evaluated beside the fingerprint, which has digests alone, for those who read the journal."""
+        name = f"{self._name}-candidates.json"
+        if not self._folder.exists(name):
+            content = {"folds": folds, "candidates": [dict(candidate) for candidate in candidates]}
+            self._write(name, json.dumps(content, default=_readable) + "\n")
+
+    def add(
+        self, results: Sequence[tuple[Fit, dict[str, Any]]], predictions: Mapping[Fit, np.ndarray] | None = None
+    ) -> None:
+        """Write the results of some fits as one file, and before it their predictions, if any, as another one."""
         if not results:
             return
         records = [{"fit": [fit.number, fit.candidate, fit.fold], **_plain(result)} for fit, result in results]
         self._written += 1
-        self._write(f"{self._name}-{self._written:06d}.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+        name = f"{self._name}-{self._written:06d}"
+        if predictions:
+            with self._folder.atomic_write(f"{name}.npz") as path:
+                arrays: dict[str, Any] = {str(fit.number): array for fit, array in predictions.items()}
+                np.savez(path, **arrays)
+        self._write(f"{name}.jsonl", "".join(json.dumps(record) + "\n" for record in records))
 
     def _write(self, name: str, text: str) -> None:
         with self._folder.atomic_write(name) as path:
@@ -107,8 +144,9 @@ class JournalledEvaluation:
 
     def _forget_records(self) -> None:
         """Delete records without a fingerprint, which may be any search's: someone's deleting was cut short."""
-        for name in self._records():
-            self._folder.delete(name)
+        for name in self._folder.list():
+            if re.fullmatch(rf"{self._name}-\d{{6,}}\.(jsonl|npz)", name):
+                self._folder.delete(name)
 
     def _records(self) -> list[str]:
         names = [name for name in self._folder.list() if re.fullmatch(rf"{self._name}-\d{{6,}}\.jsonl", name)]
@@ -116,36 +154,67 @@ class JournalledEvaluation:
 
     def _replay(self, known: set[Fit]) -> None:
         names = self._records()
-        for name, text in self._texts(names):
-            # A whole file has a line at least and ends with a newline, so that its last piece is empty.
-            *whole, torn = text.split("\n")
-            for number, line in enumerate(whole, 1):
-                try:
-                    fit, result = _parsed(line)
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    raise self._damaged(name, number) from None
-                if fit not in known:
-                    raise self._damaged(name, number)
-                self.results.setdefault(fit, result)
-            if torn or not whole:
-                # The line that was being written when the machine went down. It is taken out, because
-                # the file will not be the last one any longer.
-                if name != names[-1]:
-                    raise self._damaged(name, len(whole) + 1)
-                self._write(name, "".join(f"{line}\n" for line in whole)) if whole else self._folder.delete(name)
-            self._written = _number_of(name)
-
-    def _texts(self, names: Sequence[str]) -> list[tuple[str, str]]:
         if not names:
-            return []
+            return
         with self._folder.reading(".") as folder:  # all at once: where they are far, one by one takes long
-            return [(name, (folder / name).read_text(encoding="utf-8", errors="replace")) for name in names]
+            for name in names:
+                text = (folder / name).read_text(encoding="utf-8", errors="replace")
+                # A whole file has a line at least and ends with a newline, so that its last piece is empty.
+                *whole, torn = text.split("\n")
+                self._take(whole, name, known, folder)
+                if torn or not whole:
+                    # The line that was being written when the machine went down. It is taken out, because
+                    # the file will not be the last one any longer.
+                    if name != names[-1]:
+                        raise self._damaged(name, len(whole) + 1)
+                    self._write(name, "".join(f"{line}\n" for line in whole)) if whole else self._folder.delete(name)
+                self._written = _number_of(name)
+
+    def _take(self, lines: Sequence[str], name: str, known: set[Fit], folder: Path) -> None:
+        """Take the results of one file, and those predictions that are wanted."""
+        found = {}
+        for number, line in enumerate(lines, 1):
+            try:
+                fit, result = _parsed(line)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise self._damaged(name, number) from None
+            if fit not in known:
+                raise self._damaged(name, number)
+            found[fit] = result
+        if self._keep is not None:
+            predicted = set()
+            for fit, predictions in _predictions((folder / name).with_suffix(".npz"), found):
+                self._keep(fit, predictions)
+                predicted.add(fit)
+            found = {fit: result for fit, result in found.items() if fit in predicted or _needs_none(result)}
+        # A fit has a second result where its first one had no predictions when they were wanted.
+        self.results.update(found)
 
     def _damaged(self, name: str, line: int) -> JournalError:
         return JournalError(
             f"the journal's file {self._folder.location(name)} is damaged in line {line}; restore it, or remove the "
             "journal to start anew (tune: --overwrite)."
         )
+
+
+def _predictions(path: Path, fits: Iterable[Fit]) -> Iterator[tuple[Fit, np.ndarray]]:
+    """Yield the predictions of those fits that have some in a file; what is lacking or damaged is fitted again."""
+    try:
+        arrays = np.load(path)
+    except Exception:  # of many kinds, as what is damaged may look like anything
+        return
+    with arrays:
+        for fit in fits:
+            try:
+                predictions = arrays[str(fit.number)]
+            except Exception:
+                continue
+            yield fit, predictions
+
+
+def _needs_none(result: dict[str, Any]) -> bool:
+    """Return whether a fit has no predictions: it has failed, or they have."""
+    return bool(result.get("fit_error")) or NONE_PREDICTED in result
 
 
 def _number_of(name: str) -> int:
@@ -158,6 +227,10 @@ def _parsed(line: str) -> tuple[Fit, dict[str, Any]]:
     if "test_scores" not in record or "fit_time" not in record:
         raise ValueError("not a result")
     return Fit(number, candidate, fold), record
+
+
+def _readable(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else repr(value)
 
 
 def _plain(value: Any) -> Any:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
+
+import numpy as np
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.failures import has_died
 from hpt_spark.search.journal.fingerprint import fingerprint
-from hpt_spark.search.journal.journal import Journal, JournalledEvaluation
+from hpt_spark.search.journal.journal import Journal, JournalledEvaluation, KeepPredictions
 from hpt_spark.storage import FolderLock, open_folder
 
 
@@ -48,8 +50,14 @@ class SearchJournal:
         """Let others have the folder."""
         self._held.close()
 
-    def begin(self, evaluation: Evaluation) -> dict[Fit, dict[str, Any]] | None:
+    def begin(self, evaluation: Evaluation, keep: KeepPredictions) -> dict[Fit, dict[str, Any]] | None:
         """Begin the record of the next evaluation, and return what an earlier run has left of it.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+        keep : callable
+            Is given what is left of each fit's predictions, where the evaluation wants them.
 
         Returns
         -------
@@ -63,17 +71,21 @@ class SearchJournal:
         if journal is None:
             name = hashlib.sha1(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
             journal = self._opened(f"{str(self._uri).rstrip('/')}/search-{name}")
-        self._record = journal.next_evaluation(depends_on, evaluation.fits)
+        wanted = keep if evaluation.predictor is not None else None
+        self._record = journal.next_evaluation(depends_on, evaluation.fits, wanted)
+        self._record.describe(evaluation.candidates, len(evaluation.folds))
         return self._record.results
 
-    def add(self, results: Sequence[tuple[Fit, dict[str, Any]]]) -> None:
-        """Record results, if there is a journal.
+    def add(
+        self, results: Sequence[tuple[Fit, dict[str, Any]]], predictions: Mapping[Fit, np.ndarray] | None = None
+    ) -> None:
+        """Record results with their predictions, if there is a journal.
 
         A fit that died, perhaps for lack of memory, is tried again when the search is resumed.
         """
         if self._record is not None and self._lock is not None:
             self._lock.check()
-            self._record.add([(fit, result) for fit, result in results if not has_died(result)])
+            self._record.add([(fit, result) for fit, result in results if not has_died(result)], predictions)
 
     def settled(self, name: str, value: int) -> int:
         """Return what an earlier run of the search has settled on under `name`, else `value`, which later ones get."""

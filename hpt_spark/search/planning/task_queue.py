@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from hpt_spark.search.fit_groups import FitGroup
@@ -132,3 +132,32 @@ def in_tasks(groups: Sequence[FitGroup], costs: Sequence[float]) -> list[list[Fi
         tasks[-1].append(group)
         cost += group.cost
     return tasks
+
+
+def in_jobs(
+    tasks: Iterable[Sequence[FitGroup]], size_of: Callable[[FitGroup], float], most: float
+) -> Iterator[list[list[FitGroup]]]:
+    """Yield the tasks of one Spark job after another; a task that is too large is cut.
+
+    Parameters
+    ----------
+    tasks : iterable of sequence of FitGroup
+    size_of : callable
+        Returns what a group brings to the driver.
+    most : float
+        What the tasks of a job may bring together; a larger group has a job of its own.
+    """
+    job: list[list[FitGroup]] = []
+    left = most
+    for task in tasks:
+        part: list[FitGroup] = []
+        for group in task:
+            size = size_of(group)
+            if size > left and (job or part):
+                yield [*job, part] if part else job
+                job, part, left = [], [], most
+            part.append(group)
+            left -= size
+        job.append(part)
+    if job:
+        yield job

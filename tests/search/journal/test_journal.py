@@ -239,3 +239,63 @@ def test_a_full_disk_is_told_and_what_was_written_stays(tmp_path):
     copy = tmp_path / "disk.copy"
     assert not [name for name in os.listdir(copy) if name.startswith(("lock", ".writing"))]
     assert_results(opened(copy), FITS)
+
+
+# --- predictions ---
+
+
+def predictions_of(fit):
+    return np.full((2, 3), fit.number, np.float32)
+
+
+def kept_in(folder):
+    """Return the results of a journal whose predictions are wanted, and these."""
+    kept = {}
+    return Journal(open_folder(folder)).next_evaluation(FINGERPRINT, FITS, kept.__setitem__).results, kept
+
+
+def test_predictions_come_back_with_their_results_and_failures_have_none(tmp_path):
+    journal = opened(tmp_path)
+    failed = {**result_of(FITS[2]), "fit_error": "ValueError: no"}
+    unpredicted = {**result_of(FITS[3]), "unpredicted": "ValueError: no"}
+    journal.add([(fit, result_of(fit)) for fit in FITS[:2]], {fit: predictions_of(fit) for fit in FITS[:2]})
+    journal.add([(FITS[2], failed), (FITS[3], unpredicted)], {})
+    journal.add([(FITS[4], result_of(FITS[4]))])
+    results, kept = kept_in(tmp_path)
+    assert list(results) == FITS[:4]
+    assert list(kept) == FITS[:2]
+    for fit, predictions in kept.items():
+        np.testing.assert_array_equal(predictions, predictions_of(fit))
+    assert list(opened(tmp_path).results) == FITS[:5]
+
+
+def test_a_result_without_wanted_predictions_gives_way_to_the_next(tmp_path):
+    opened(tmp_path).add([(FITS[0], {**result_of(FITS[0]), "fit_time": 1.0})])
+    journal = Journal(open_folder(tmp_path)).next_evaluation(FINGERPRINT, FITS, lambda *_: None)
+    assert journal.results == {}
+    journal.add([(FITS[0], {**result_of(FITS[0]), "fit_time": 2.0})], {FITS[0]: predictions_of(FITS[0])})
+    assert kept_in(tmp_path)[0][FITS[0]]["fit_time"] == 2.0
+    assert opened(tmp_path).results[FITS[0]]["fit_time"] == 2.0
+
+
+def test_predictions_cut_or_changed_at_any_byte_are_never_taken_for_others(tmp_path):
+    opened(tmp_path).add([(fit, result_of(fit)) for fit in FITS[:2]], {fit: predictions_of(fit) for fit in FITS[:2]})
+    file = tmp_path / "evaluation-0-000001.npz"
+    content = file.read_bytes()
+    spoilt = [content[:at] for at in range(0, len(content), 7)]
+    spoilt += [content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :] for at in range(0, len(content), 3)]
+    for one in spoilt:
+        file.write_bytes(one)
+        results, kept = kept_in(tmp_path)
+        assert set(results) == set(kept)
+        for fit, predictions in kept.items():
+            np.testing.assert_array_equal(predictions, predictions_of(fit))
+
+
+def test_predictions_without_a_record_are_written_over(tmp_path):
+    """Their driver was killed between the two files."""
+    opened(tmp_path).add([(FITS[0], result_of(FITS[0]))], {FITS[0]: predictions_of(FITS[5])})
+    (tmp_path / "evaluation-0-000001.jsonl").unlink()
+    assert kept_in(tmp_path) == ({}, {})
+    opened(tmp_path).add([(FITS[0], result_of(FITS[0]))], {FITS[0]: predictions_of(FITS[0])})
+    np.testing.assert_array_equal(kept_in(tmp_path)[1][FITS[0]], predictions_of(FITS[0]))

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.fit_groups import FitGroup
-from hpt_spark.search.planning.task_queue import TASKS_PER_SLOT, TASKS_PER_SLOT_WITHOUT_REUSE, TaskQueue, in_tasks
+from hpt_spark.search.planning.task_queue import (
+    TASKS_PER_SLOT,
+    TASKS_PER_SLOT_WITHOUT_REUSE,
+    TaskQueue,
+    in_jobs,
+    in_tasks,
+)
 
 
 def groups(costs):
@@ -43,6 +49,21 @@ def test_each_group_starts_once_and_in_order(costs, slots, reuses, seconds_per_c
     started, _ = played(TaskQueue(given_groups, slots, reuses), slots, seconds_per_cost, first_takes)
     assert [group for task in started for group in task] == given_groups
     assert all(started)
+
+
+@given(st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=6), max_size=20), st.integers(1, 30))
+def test_jobs_have_all_groups_in_order_and_bring_no_more_than_they_may(sizes, most):
+    given_groups = groups([float(size) for task in sizes for size in task])
+    left = iter(given_groups)
+    tasks = [[next(left) for _ in task] for task in sizes]
+    jobs = list(in_jobs(tasks, lambda group: group.cost, most))
+    assert [group for job in jobs for task in job for group in task] == given_groups
+    assert all(task for job in jobs for task in job)
+    for job in jobs:
+        job_groups = [group for task in job for group in task]
+        assert len(job_groups) == 1 or sum(group.cost for group in job_groups) <= most
+    if sum(map(sum, sizes)) <= most:
+        assert jobs == ([tasks] if tasks else [])
 
 
 @given(costs, st.lists(st.floats(0, 100), min_size=1, max_size=50))

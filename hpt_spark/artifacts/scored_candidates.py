@@ -1,0 +1,136 @@
+"""The candidates of a finished or a running search with their scores, evaluation by evaluation."""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hpt_spark.artifacts.candidates import RESOURCES, RUNG, read_candidates
+from hpt_spark.artifacts.run_directory import JOURNAL, RunDirectory
+from hpt_spark.errors import InputError
+
+TOLD = re.compile(r"(mean|std|rank)_\w+")  # columns of cv_results that are no parameter and no fold
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate in one evaluation.
+
+    Parameters
+    ----------
+    params : mapping
+    folds : sequence of float or None
+        Its scores; None for a fit that has not ended.
+    facts : mapping
+        What else is known of it.
+    """
+
+    params: Mapping[str, Any]
+    folds: Sequence[float | None]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether all its fits have ended."""
+        return None not in self.folds
+
+    @property
+    def mean(self) -> float:
+        """The mean score as scikit-learn gives it; NaN where a fit has failed."""
+        told = self.facts.get("mean_test_score")
+        return float(told) if told is not None else sum(score or 0.0 for score in self.folds) / len(self.folds)
+
+
+def scored_candidates(run: RunDirectory) -> list[list[Scored]]:
+    """Return the candidates of each evaluation of a run: a search has one, halving one for each rung.
+
+    Raises
+    ------
+    InputError
+        When there is neither a finished search nor the journal of one that runs.
+    """
+    if run.manifest() is not None:
+        rungs: dict[str, list[Scored]] = {}
+        for row in read_candidates(run):
+            rungs.setdefault(row.get(RUNG, ""), []).append(_of_row(row))
+        return list(rungs.values())
+    found = _of_journal(run)
+    if not found:
+        raise InputError(
+            f"run.dir={run.uri} has neither a finished search nor the journal of one that runs (the joblib backend "
+            "keeps none); run `hpt-spark tune` with the same run.dir."
+        )
+    return found
+
+
+def _of_row(row: Mapping[str, str]) -> Scored:
+    cells = {name: row[name] for name in row if re.fullmatch(r"split\d+_test_score", name)}
+    told = {name: _value(row[name]) for name in row if TOLD.fullmatch(name) or name == RESOURCES}
+    return Scored(_params(row), [float(cell or "nan") for cell in cells.values()], told)
+
+
+def _params(row: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        return dict(ast.literal_eval(row["params"]))
+    except (ValueError, SyntaxError, TypeError):  # nan, or the repr of an estimator
+        cells = {name.removeprefix("param_"): cell for name, cell in row.items() if name.startswith("param_")}
+        return {name: _value(cell) for name, cell in cells.items() if cell}
+
+
+def _value(cell: str) -> Any:
+    for read in (ast.literal_eval, float):
+        try:
+            return read(cell)
+        except (ValueError, SyntaxError):
+            continue
+    return cell
+
+
+def _of_journal(run: RunDirectory) -> list[list[Scored]]:
+    if not run.folder.exists(JOURNAL):
+        return []
+    with run.folder.reading(JOURNAL) as folder:
+        paths = [folder / f"evaluation-{number}-candidates.json" for number in range(len(list(folder.iterdir())))]
+        return [_evaluation(path) for path in paths if path.exists()]
+
+
+def _evaluation(path: Path) -> list[Scored]:
+    described = json.loads(path.read_text(encoding="utf-8"))
+    candidates, folds = described["candidates"], described["folds"]
+    scores: list[list[float | None]] = [[None] * folds for _ in candidates]
+    times: list[list[float]] = [[] for _ in candidates]
+    reasons: list[str | None] = [None] * len(candidates)
+    for record in _records(path):
+        _, candidate, fold = record["fit"]
+        scores[candidate][fold] = float(record["test_scores"])
+        times[candidate].append(float(record["fit_time"]))
+        if record["fit_error"]:
+            reasons[candidate] = str(record["fit_error"]).strip().splitlines()[-1]
+    return [
+        Scored(
+            params,
+            scores[number],
+            {
+                **({"mean_fit_time": math.fsum(times[number]) / len(times[number])} if times[number] else {}),
+                **({"fit_error": reasons[number]} if reasons[number] else {}),
+            },
+        )
+        for number, params in enumerate(candidates)
+    ]
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of an evaluation; its last line may be being written."""
+    name = path.name.removesuffix("-candidates.json")
+    for file in sorted(path.parent.glob(f"{name}-*.jsonl"), key=lambda file: (len(file.name), file.name)):
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue

@@ -1,0 +1,217 @@
+"""A search as a study of Optuna, read back with Optuna itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from hpt_spark.artifacts.finished_search import finish_search
+from hpt_spark.artifacts.optuna_study import export_study
+from hpt_spark.artifacts.plan import plan_of
+from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.config.sections import SearchSection
+from hpt_spark.errors import InputError, MissingDependencyError
+from hpt_spark.search.evaluation import Fit
+from hpt_spark.search.journal.journal import Journal
+from hpt_spark.storage import open_folder
+from tests.artifacts.searches import SETTINGS, finished, halved, searched
+
+
+def read(path):
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    (name,) = optuna.get_all_study_names(storage)
+    return optuna.load_study(study_name=name, storage=storage)
+
+
+@pytest.fixture
+def exported(run, tmp_path):
+    """Export the run, and read it back."""
+
+    def to_file(name="study.log"):
+        states = export_study(run, tmp_path / name)
+        study = read(tmp_path / name)
+        assert sum(states.values()) == len(study.trials)
+        assert not list(tmp_path.glob("*.lock"))
+        return study
+
+    return to_file
+
+
+def test_a_grid_search_is_a_study_with_the_same_best_trial(run, exported):
+    search = finished(run)
+    study = exported()
+    assert study.study_name == f"hpt_spark {run.uri}"
+    assert study.direction.name == "MAXIMIZE"
+    assert study.metric_names == ["neg_log_loss"]
+    assert study.user_attrs["is_finished"]
+    assert study.best_trial.number == search.best_index_
+    assert [trial.params for trial in study.trials] == search.cv_results_["params"]
+    np.testing.assert_array_equal([trial.value for trial in study.trials], search.cv_results_["mean_test_score"])
+    for number, trial in enumerate(study.trials):
+        assert trial.state is TrialState.COMPLETE
+        assert trial.intermediate_values == {
+            fold: search.cv_results_[f"split{fold}_test_score"][number] for fold in range(2)
+        }
+        assert trial.user_attrs["rank_test_score"] == search.cv_results_["rank_test_score"][number]
+        assert trial.user_attrs["std_test_score"] == search.cv_results_["std_test_score"][number]
+    distributions = {name: one for trial in study.trials for name, one in trial.distributions.items()}
+    assert distributions["C"] == optuna.distributions.FloatDistribution(0.1, 10.0, log=True)
+    assert distributions["fit_intercept"] == optuna.distributions.CategoricalDistribution((False,))
+
+
+def test_halvings_rungs_are_intermediate_values_and_who_is_dropped_is_pruned(run, exported):
+    search = halved(run)
+    study, results = exported(), search.cv_results_
+    assert len(study.trials) == search.n_candidates_[0]
+    assert study.best_trial.params == search.best_params_
+    assert study.best_value == search.best_score_
+    for trial in study.trials:
+        rows = [row for row, params in enumerate(results["params"]) if params == trial.params]
+        assert list(trial.intermediate_values.values()) == [results["mean_test_score"][row] for row in rows]
+        assert trial.user_attrs["n_resources"] == results["n_resources"][rows[-1]]
+        assert (trial.state is TrialState.COMPLETE) == (len(rows) == search.n_iterations_)
+        assert trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def test_a_candidate_that_failed_is_failed(run, exported):
+    settings = SearchSection(
+        estimator="sklearn.linear_model.LogisticRegression",
+        param_grid={"C": [0.5, -1.0], "solver": ["lbfgs"]},
+        scoring="neg_log_loss",
+        cv=2,
+    )
+    finished(run, settings)
+    study = exported()
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.FAIL]
+    assert study.trials[1].intermediate_values == {}
+    # Nothing that JSON does not know: the dashboard would show nothing.
+    assert "NaN" not in (Path(run.uri).parent / "study.log").read_text()
+
+
+def test_values_of_every_kind_come_back(run, exported):
+    values = {
+        "whole": [1, 2, 30],
+        "wide": [1, 1000],
+        "number": [0, 0.5],
+        "mixed": [None, 1, 1.0, True, "1"],
+        "text": ["a", "it's"],
+        "list": [[1, 2], [3]],
+        "not_finite": [1.5, float("inf")],
+    }
+    search = searched()
+    for name in list(search.cv_results_):
+        if name.startswith("param"):
+            del search.cv_results_[name]
+    most = max(map(len, values.values()))
+    rows = [{name: listed[number % len(listed)] for name, listed in values.items()} for number in range(most)]
+    for name, column in search.cv_results_.items():
+        search.cv_results_[name] = np.resize(column, most)
+    for name in values:
+        search.cv_results_[f"param_{name}"] = [row[name] for row in rows]
+    search.cv_results_["params"] = rows
+    design = run.load_design()
+    finish_search(run, plan_of(SETTINGS, design), search, 1.0, design)
+    study = exported()
+    assert len(study.trials) == most
+    distributions = study.trials[0].distributions
+    assert distributions["whole"] == optuna.distributions.IntDistribution(1, 30)
+    assert distributions["wide"] == optuna.distributions.IntDistribution(1, 1000, log=True)
+    assert distributions["number"] == optuna.distributions.FloatDistribution(0.0, 0.5)
+    for row, trial in zip(rows, study.trials):
+        assert {name: trial.params[name] for name in ("whole", "wide", "number", "text")} == {
+            name: row[name] for name in ("whole", "wide", "number", "text")
+        }
+        assert str(trial.params["mixed"]).strip("'") == str(row["mixed"])
+        assert trial.params["list"] == str(row["list"])
+        assert float(trial.params["not_finite"]) == row["not_finite"]
+
+
+# --- a search that runs ---
+
+
+def test_a_running_search_has_trials_that_run_and_that_wait(run, tmp_path):
+    candidates = [{"C": 0.1, "class_weight": np.float64(2)}, {"C": 1.0}, {"C": 5.0}, {"C": 7.0}]
+    fits = [Fit(number, number // 2, number % 2) for number in range(8)]
+    record = Journal(open_folder(run.journal)).next_evaluation({"X": "1"}, fits)
+    record.describe(candidates, 2)
+    scores = [-0.5, -0.25, -1.0, float("nan")]
+    errors = [None, None, None, "Traceback\n\nValueError: no"]
+    results = [
+        (fit, {"test_scores": score, "fit_time": 0.5, "fit_error": error})
+        for fit, score, error in zip(fits, scores, errors)
+    ]
+    record.add(results[:3])
+    (run.folder.path / "journal" / "evaluation-0-000002.jsonl").write_text('{"fit": [3, 1')
+    assert export_study(run, tmp_path / "study.log") == {"complete": 1, "running": 1, "waiting": 2}
+    study = read(tmp_path / "study.log")
+    assert not study.user_attrs["is_finished"]
+    assert study.trials[0].params == {"C": 0.1, "class_weight": 2.0}
+    assert study.trials[0].value == -0.375
+    assert study.trials[0].intermediate_values == {0: -0.5, 1: -0.25}
+    assert study.trials[1].intermediate_values == {0: -1.0}
+    (run.folder.path / "journal" / "evaluation-0-000002.jsonl").unlink()
+    record.add(results[3:])
+    assert export_study(run, tmp_path / "study.log") == {"complete": 1, "fail": 1, "waiting": 2}
+    assert read(tmp_path / "study.log").trials[1].user_attrs["fit_error"] == "ValueError: no"
+
+
+def test_rungs_of_a_running_halving_search_are_told_apart_by_their_resource(run, tmp_path):
+    journal = Journal(open_folder(run.journal))
+    for rung, candidates in enumerate([[1, 2, 3], [2]]):
+        fits = [Fit(number, number, 0) for number in range(len(candidates))]
+        record = journal.next_evaluation({"X": str(rung)}, fits)
+        record.describe([{"depth": depth, "rounds": 10 * (rung + 1)} for depth in candidates], 1)
+        record.add([(fit, {"test_scores": rung + 0.5, "fit_time": 1.0, "fit_error": None}) for fit in fits])
+    assert export_study(run, tmp_path / "study.log") == {"complete": 1, "pruned": 2}
+    best = read(tmp_path / "study.log").best_trial
+    assert (best.params, best.intermediate_values) == ({"depth": 2, "rounds": 20}, {0: 0.5, 1: 1.5})
+
+
+# --- what is refused ---
+
+
+def test_a_run_without_a_search_is_refused(run, tmp_path):
+    with pytest.raises(InputError, match="has neither a finished search nor the journal of one that runs"):
+        export_study(run, tmp_path / "study.log")
+    assert not (tmp_path / "study.log").exists()
+
+
+@pytest.mark.parametrize("content", ["", "mine", "{}", '{"study_name": "another"}\n'])
+def test_only_a_study_of_ours_is_replaced(content, run, tmp_path, exported):
+    finished(run)
+    exported()
+    exported()
+    (tmp_path / "notes").write_text(content)
+    with pytest.raises(InputError, match="is there already and is no study that `hpt-spark export` has written"):
+        export_study(run, tmp_path / "notes")
+    assert (tmp_path / "notes").read_text() == content
+
+
+def test_without_optuna_the_extra_is_named(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'hpt-spark\[optuna\]'"):
+        export_study(run, tmp_path / "study.log")
+
+
+def test_thousands_of_candidates_are_written_at_once(run, tmp_path, monkeypatch):
+    record = Journal(open_folder(run.journal)).next_evaluation({"X": "1"}, [])
+    record.describe([{"C": number} for number in range(1000)], 1)
+    written = []
+    append = JournalFileBackend.append_logs
+
+    def counted(backend, logs):
+        written.append(len(logs))
+        append(backend, logs)
+
+    monkeypatch.setattr(JournalFileBackend, "append_logs", counted)
+    assert export_study(RunDirectory(run.uri), tmp_path / "study.log") == {"waiting": 1000}
+    assert len(written) == 1
+    assert len(json.loads((tmp_path / "study.log").read_text().splitlines()[-1])) > 1
