@@ -6,7 +6,7 @@ usage: spark-submit jobs/report.py --conf FILE [--set key=value ...]
 
 import sys
 
-from hpt_spark.artifacts.report import write_report
+from hpt_spark.artifacts.report.page import write_report
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config

@@ -21,9 +21,10 @@ JOURNAL = "journal"
 MANIFEST = "manifest.json"
 OVERWRITE = "overwrite.json"  # in the journal: the plan that replaces an earlier one
 REPORT = "report.html"
+TIMELINE = "timeline.json"  # when and where the fits ran
 SUBMISSION = "submission.csv"
 RESULTS = (
-    *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", REPORT),
+    *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", TIMELINE, REPORT),
     SUBMISSION,  # of the model beside it; `predict` makes the next one
 )
 

@@ -49,6 +49,9 @@ class SparkSearchMixin(HandsFitsOver):
         fits taken from the journal, of fits ``continued`` from where an earlier rung of halving had
         stopped, and how often a fold's rows were cut (``fold_slices``) and a training matrix
         was built (``matrices``) for the shared trainings.
+    timeline_ : dict
+        ``trainings``: when and where each ran, for which fits, and how earlier tries of it ended; ``forecast``:
+        the memory of a process, as it was said before.
     """
 
     sc: SparkContext | SparkSession | None
@@ -63,6 +66,7 @@ class SparkSearchMixin(HandsFitsOver):
     best_estimator_ = BestEstimator()
     fit_counts_: dict[str, int]
     incomplete_: bool
+    timeline_: dict[str, Any]
     journal_lock: FolderLock | None = None  # where who calls `fit` has the journal locked already
     _is_clone_with_journal = False
 
@@ -85,6 +89,7 @@ class SparkSearchMixin(HandsFitsOver):
                 refitting.reset(before_refit)
         self.incomplete_ = run.incomplete
         self.fit_counts_ = dict(run.fit_counts)
+        self.timeline_ = run.timeline.as_json()
         return self
 
     @property
