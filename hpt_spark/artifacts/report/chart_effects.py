@@ -25,7 +25,7 @@ from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter, Value
 MOST_DOTS = 400
 MOST_LINES = 24
 LONG_CURVE = 5  # numbers of rounds that deserve a chart of their own
-MOST_LEVELS = 12  # of texts on one axis
+MOST_LEVELS = 12  # that an axis tells one by one
 
 Slice = list[Candidate]
 
@@ -82,7 +82,7 @@ def _curve(
     def place(one: Candidate) -> tuple[float, float]:
         return x[one.params[parameter.name]], y_scale.at(float(one.mean or 0))
 
-    parts = [vertical_axis(y_scale, left, width - 12, 4), _levels(parameter, x_scale, height - 30, width)]
+    parts = [vertical_axis(y_scale, left, width - 12, 5), _levels(parameter, x_scale, height - 30, width)]
     if len(own) > 1:
         parts.append(tag("polygon", points=points(_fold_band(own, x, parameter.name, y_scale)), class_="fold-band"))
     parts += [
@@ -122,7 +122,7 @@ def _levels(parameter: Parameter, scale: Axis, y: float, width: float) -> Html:
         return tag(
             "g", *[text(x, y + 16, cut(name, letters), "middle") for x, name in scale.ticks(most)], class_="axis"
         )
-    if len(parameter.levels) > room:
+    if len(parameter.levels) > MOST_LEVELS:
         return horizontal_axis(scale, y, 8, max(2, int(room)), grid=False)
     shown: list[Html] = []
     last = -100.0

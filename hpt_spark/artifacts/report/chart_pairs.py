@@ -28,6 +28,7 @@ MOST_CELLS = 12  # values on one side of the heat map; more are joined
 BINS = 8
 MOST_LINES = 300
 MOST_AXES = 9
+MOST_LEVELS = 6  # values that an axis tells one by one
 
 Bins = list[tuple[str, frozenset[Value]]]
 
@@ -108,7 +109,7 @@ def _map(
     columns, rows = _bins(across), _bins(down)
     letters = 12 if width > NARROW else 8
     left = 16 + LETTER * min(letters, max(len(name) for name, _ in rows))
-    cell = min(110.0, (width - left - 8) / len(columns))
+    cell = min(150.0, (width - left - 8) / len(columns))
     tall = 34.0 if width > NARROW else 30.0
     means = [float(one.mean or 0) for one in cells.values()]
     low, high = min(means), max(means)
@@ -139,9 +140,7 @@ def _map(
         parts.append(tag("g", shape, told, data_tip=tip(one, names)))
     height = 40 + tall * len(rows) + 8
     label = f"Best mean {scoring} by {across.name} and {down.name}, from {low:.5f} to {high:.5f}"
-    return chart(
-        label, max(width if width <= NARROW else 0, left + cell * len(columns) + 8), height, *parts, class_="heat"
-    )
+    return chart(label, width, height, *parts, class_="heat")
 
 
 def _lines(
@@ -180,15 +179,10 @@ def _lines(
                 data_tip=tip(one, names),
             )
         )
-    for place, scale, name in zip(places, axes, [*(one.name for one in shown), scoring]):
-        parts.append(
-            _axis_line(
-                scale,
-                place,
-                cut(name.rpartition("__")[2], 40 if is_narrow else int((width - 120) / (count - 1) / LETTER)),
-                is_narrow,
-            )
-        )
+    letters = 40 if is_narrow else int((width - 120) / (count - 1) / LETTER)
+    told: list[tuple[str, tuple[Value, ...]]] = [(one.name.rpartition("__")[2], one.levels) for one in shown]
+    for place, scale, (name, levels) in zip(places, axes, [*told, (scoring, ())]):
+        parts.append(_axis_line(scale, levels, place, cut(name, letters), is_narrow))
     label = f"{len(some)} candidates as lines through {', '.join(one.name for one in shown)} and their mean {scoring}"
     return chart(label, width, height, *parts, class_="parallel")
 
@@ -199,10 +193,11 @@ def _axis_of(parameter: Parameter, start: float, end: float) -> Axis:
     return axis([float(level or 0) for level in parameter.levels], start, end, 0.02, parameter.is_log)
 
 
-def _axis_line(scale: Axis, place: float, name: str, is_narrow: bool) -> Html:
+def _axis_line(scale: Axis, levels: tuple[Value, ...], place: float, name: str, is_narrow: bool) -> Html:
     parts: list[Html] = []
-    few = [(scale.at(level), show(level)) for level in scale.levels][:: max(1, len(scale.levels) // 5)]
-    ticks = few or scale.ticks(4)
+    few = levels if len(levels) <= MOST_LEVELS or scale.levels else ()
+    few = few[:: max(1, len(few) // MOST_LEVELS)]
+    ticks = [(scale.at(level), show(level)) for level in few] or scale.ticks(4)
     if is_narrow:
         parts.append(tag("line", x1=scale.start, x2=scale.end, y1=place, y2=place, class_="rule"))
         parts.append(text(scale.start, place - 8, name, class_="label strong"))

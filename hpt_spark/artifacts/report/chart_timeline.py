@@ -72,9 +72,10 @@ def _bar(one: Training, at: Callable[[float], float], y: float, height: float) -
         [one.label, duration(one.ended - one.began), *(f"tried before, {retry}" for retry in one.retries), one.failed]
     ).strip()
     width = max(1.5, at(one.ended) - x - 0.6)
-    return tag(
-        "rect", x=x, y=y, width=width, height=height, rx=min(2.0, width / 2), class_=kind, data_tip=cut(told, 400)
-    )
+    shape = tag("rect", x=x, y=y, width=width, height=height, rx=min(2.0, width / 2), class_=kind)
+    has_room = width > LETTER * len(one.name) + 8
+    name = text(x + width / 2, y + height / 2 + 4, one.name, "middle", "inside") if has_room else None
+    return tag("g", shape, name, data_tip=cut(told, 400))
 
 
 def _joined(timeline: Timeline, units_a_second: float) -> list[Training]:
@@ -87,7 +88,7 @@ def _joined(timeline: Timeline, units_a_second: float) -> list[Training]:
         is_short = is_plain and (one.ended - one.began) * units_a_second < 1.5
         if is_short and count and (one.began - found[at].ended) * units_a_second < 1.0:
             before = found[at]
-            found[at] = Training(one.lane, before.began, one.ended, f"{count + 1} trainings", "", ())
+            found[at] = Training(one.lane, before.began, one.ended, "", f"{count + 1} trainings", "", ())
             joined[one.lane] = (at, count + 1)
             continue
         found.append(one)

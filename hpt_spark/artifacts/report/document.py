@@ -13,9 +13,10 @@ from hpt_spark.artifacts.report.markup import Html, join, tag
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a document with a heading."""
+    """A part of a document with a heading, and what the list of the sections calls it."""
 
     name: str
+    link: str
     title: str
     body: Html
 
@@ -38,7 +39,7 @@ def document(title: str, where: str, summary: str, notice: str, sections: Sequen
         tag("title", f"{title}: {where}"),
         Html(f"<style>{style}</style>"),
     )
-    links = [tag("li", tag("a", one.title, href=f"#{one.name}")) for one in sections]
+    links = [tag("li", tag("a", one.link, href=f"#{one.name}")) for one in sections]
     body = tag(
         "body",
         tag("a", "Skip to the content", href="#content", class_="skip"),

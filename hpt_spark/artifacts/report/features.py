@@ -9,7 +9,7 @@ import numpy as np
 
 from hpt_spark.artifacts.report.tree import Feature, Features
 
-MOST = 30
+MOST = 20
 
 
 def features_of(model: Any, columns: Sequence[tuple[str, str]]) -> Features | None:

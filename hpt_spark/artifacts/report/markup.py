@@ -85,5 +85,7 @@ def _child(child: Any) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, float):
-        return str(int(value)) if math.isfinite(value) and value == int(value) else f"{value:.2f}".rstrip("0").rstrip(".")
+        return (
+            str(int(value)) if math.isfinite(value) and value == int(value) else f"{value:.2f}".rstrip("0").rstrip(".")
+        )
     return str(value)

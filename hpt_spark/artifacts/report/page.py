@@ -51,14 +51,14 @@ def render(report: Report) -> str:
     )
     notice = PARTIAL if report.is_partial else ""
     sections = [
-        Section("best", "The best candidate", _best(report)),
-        Section("candidates", "All candidates", _candidates(report)),
-        Section("effects", "What each hyperparameter does", _effects(report)),
-        Section("model", "What the model uses", _model(report)),
-        Section("predictions", "Out-of-fold predictions", _predictions(report)),
-        Section("time", "Time and memory", _time(report)),
-        Section("data", "The data", _data(report)),
-        Section("settings", "Configuration and versions", _settings(report)),
+        Section("best", "Best candidate", "The best candidate", _best(report)),
+        Section("candidates", "Candidates", "All candidates", _candidates(report)),
+        Section("effects", "Hyperparameters", "What each hyperparameter does", _effects(report)),
+        Section("model", "Model", "What the model uses", _model(report)),
+        Section("predictions", "Predictions", "Out-of-fold predictions", _predictions(report)),
+        Section("time", "Time and memory", "Time and memory", _time(report)),
+        Section("data", "Data", "The data", _data(report)),
+        Section("settings", "Configuration", "Configuration and versions", _settings(report)),
     ]
     return document(report.title, report.run, summary, notice, [one for one in sections if one.body])
 
@@ -269,7 +269,7 @@ def _memory(report: Report) -> Html | None:
         [name, bar(size / most, "bar quiet" if at == 0 else "bar"), as_size(size)]
         for at, (name, size) in enumerate(told)
     ]
-    return table("Memory of a training process, shared data included", ["", "", "memory"], rows, [2])
+    return table("Memory of one training process, without what processes share", ["", "", "memory"], rows, [2])
 
 
 def _data(report: Report) -> Html:

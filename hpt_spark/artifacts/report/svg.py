@@ -10,7 +10,7 @@ from hpt_spark.artifacts.report.markup import Html, compact, join, tag
 from hpt_spark.artifacts.report.tree import Value
 
 WIDE, NARROW = 1000.0, 340.0  # units of a chart's width on a desk and on a phone
-LETTER = 6.2  # the mean width of a letter of an axis
+LETTER = 7.0  # the mean width of a letter of an axis
 STEPS = 9  # of the colours for a quantity
 
 
@@ -60,7 +60,7 @@ def axis(values: Sequence[float], start: float, end: float, margin: float = 0.05
     if is_log:
         spread = (high / low) ** margin
         return Axis(low / spread, high * spread, start, end, True)
-    room = margin * (high - low) or abs(high) * 0.1 or 1.0
+    room = margin * (high - low) if high > low else abs(high) * 0.1 or 1.0
     return Axis(low - room, high + room, start, end)
 
 

@@ -83,10 +83,10 @@ def _placed(one: Mapping[str, Any], clock: _Clock, lanes: list[tuple[str, float]
     return Training(lane, began, ended, *_words(one))
 
 
-def _words(one: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...]]:
+def _words(one: Mapping[str, Any]) -> tuple[str, str, str, tuple[str, ...]]:
     fits = one["fits"]
     candidates = sorted({candidate for _, candidate, _ in fits})
     many = ", ".join(map(str, candidates[:6])) + (", …" if len(candidates) > 6 else "")
     rung = f"rung {fits[0][0]}, " if fits[0][0] else ""
     label = f"{rung}fold {fits[0][2]}, candidate{'s' if len(candidates) > 1 else ''} {many}"
-    return label, str(one.get("failed", "")), tuple(one.get("retries", ()))
+    return f"fold {fits[0][2]}", label, str(one.get("failed", "")), tuple(one.get("retries", ()))

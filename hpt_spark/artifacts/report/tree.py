@@ -153,7 +153,8 @@ class Training:
     lane : int
     began, ended : float
         Seconds from the beginning of the search.
-    label : str
+    name, label : str
+        Which fold, and which of its fits.
     failed : str
         Why its fits failed; empty where they did not.
     retries : tuple of str
@@ -163,6 +164,7 @@ class Training:
     lane: int
     began: float
     ended: float
+    name: str
     label: str
     failed: str
     retries: tuple[str, ...]

@@ -47,7 +47,7 @@ class GroupResult:
     began : float
         When, in seconds since 1970 by the clock of the node.
     peak_bytes : int
-        The most memory that the process has had until then.
+        The most memory of its own that the process has had until then.
     """
 
     results: list[tuple[Fit, Any]]
@@ -167,9 +167,18 @@ class WorkerCache:
 
 
 def peak_bytes() -> int:
-    """Return the most memory that this process has had, files that it maps included."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    """Return the most memory that this process has had; the data and the libraries that it maps are left out.
+
+    Where the system does not tell these apart, they are in it.
+    """
+    try:
+        with open("/proc/self/status", encoding="utf-8") as file:
+            told = dict(line.split(":", 1) for line in file)
+        peak, *mapped = (int(told[name].split()[0]) for name in ("VmHWM", "RssFile", "RssShmem"))
+        return (peak - sum(mapped)) * 1024
+    except (OSError, KeyError, ValueError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
 
 
 def hold_to_threads(threads: int | None) -> None:

@@ -63,7 +63,7 @@ class Forecast:
     planned_slots : int
         How many trainings run at the same time when all executors have come.
     process_bytes : int
-        Of one process that trains, what it shares with the others included.
+        Of one process that trains, what it shares with the others left out.
     """
 
     fits: int
@@ -130,7 +130,7 @@ def forecast(
         executor_bytes=int(shared_bytes + workers * WORKER_BYTES + max(workers * of_a_training, arriving_bytes)),
         seconds=_seconds(evaluation, groups, shape, max(slots, planned_slots)),
         planned_slots=planned_slots,
-        process_bytes=int(shared_bytes + WORKER_BYTES + of_a_training),
+        process_bytes=int(WORKER_BYTES + of_a_training),
     )
 
 
