@@ -48,7 +48,7 @@ def heat_map(candidates: Sequence[Candidate], best: Best, parameters: Sequence[P
     if len(cells) < 2:
         return join()
     drawing = both(partial(_map, cells, best, across, down, [one.name for one in parameters], scoring))
-    caption = "Each cell is the best mean there, whatever the others are; darker is better in light, brighter in dark."
+    caption = "Each cell is the best mean there, whatever the other hyperparameters are."
     return figure(f"{across.name} × {down.name}", join(drawing), caption)
 
 
@@ -72,7 +72,11 @@ def parallel_coordinates(
         if len(some) < len(scored)
         else ""
     )
-    return figure("All together", drawing, f"{told}The best candidate is drawn thick.")
+    return figure(
+        "All together",
+        drawing,
+        f"{told}The stronger a line's colour, the better its mean; the thick line is the best candidate.",
+    )
 
 
 def _bins(parameter: Parameter) -> Bins:

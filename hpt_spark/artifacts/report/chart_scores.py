@@ -52,7 +52,7 @@ def tip(candidate: Candidate, names: Sequence[str]) -> str:
 def _named(scored: Sequence[Candidate], best: Best, names: Sequence[str], scoring: str, width: float) -> Html:
     values = [score for one in scored for score in (one.mean, *one.folds) if score is not None]
     is_narrow = width <= NARROW
-    left = 8.0 if is_narrow else min(430.0, 24 + LETTER * max(len(describe(one, names)) for one in scored))
+    left = 8.0 if is_narrow else min(440.0, 32 + LETTER * 1.06 * max(len(describe(one, names)) for one in scored))
     row = ROW + 18 if is_narrow else ROW
     top, bottom = 8.0, 8.0 + row * len(scored)
     scale = axis(values, left + 8, width - 14)

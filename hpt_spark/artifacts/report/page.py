@@ -269,7 +269,7 @@ def _memory(report: Report) -> Html | None:
         [name, bar(size / most, "bar quiet" if at == 0 else "bar"), as_size(size)]
         for at, (name, size) in enumerate(told)
     ]
-    return table("Memory of one training process, without what processes share", ["", "", "memory"], rows, [2])
+    return table("Memory of one training process, without what processes share", ["what", "", "memory"], rows, [2])
 
 
 def _data(report: Report) -> Html:

@@ -60,7 +60,8 @@ def axis(values: Sequence[float], start: float, end: float, margin: float = 0.05
     if is_log:
         spread = (high / low) ** margin
         return Axis(low / spread, high * spread, start, end, True)
-    room = margin * (high - low) if high > low else abs(high) * 0.1 or 1.0
+    is_one_value = high - low <= 1e-9 * max(abs(low), abs(high))
+    room = abs(high) * 0.1 or 1.0 if is_one_value else margin * (high - low)
     return Axis(low - room, high + room, start, end)
 
 
@@ -145,4 +146,4 @@ def _round_values(low: float, high: float, most: int, is_log: bool) -> list[floa
     power = 10.0 ** math.floor(math.log10(raw)) if raw > 0 else 1.0
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)
-    return [round(at * step, 12) for at in range(first, math.floor(high / step + 1e-9) + 1)]
+    return [float(f"{at * step:.12g}") for at in range(first, math.floor(high / step + 1e-9) + 1)]

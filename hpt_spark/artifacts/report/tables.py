@@ -42,7 +42,10 @@ def table(
     caption: str, heads: Sequence[str], rows: Sequence[Sequence[Html | str]], numbers: Sequence[int] = ()
 ) -> Html:
     """Return a table; `numbers` names the columns that are read from the right."""
-    head = [tag("th", name, scope="col", class_="number" if at in numbers else None) for at, name in enumerate(heads)]
+    head = [
+        tag("th", name, scope="col", class_="number" if at in numbers else None) if name else tag("td")
+        for at, name in enumerate(heads)
+    ]
     body = [
         tag(
             "tr",
