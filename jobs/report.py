@@ -1,7 +1,8 @@
 """Write RUN/report.html again from the results of a finished search, or compare several runs in one page.
 
-usage: spark-submit jobs/report.py --conf FILE [--set key=value ...] [RUN ...]
-   or: hpt-spark report --conf FILE [--set key=value ...] [RUN ...]
+usage: spark-submit jobs/report.py --conf FILE [--set key=value ...]
+   or: hpt-spark report --conf FILE [--set key=value ...]
+   or: hpt-spark report RUN [RUN ...] [--out FILE]
 """
 
 import argparse

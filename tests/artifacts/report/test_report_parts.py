@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -103,9 +103,8 @@ def test_the_standard_error_is_that_of_the_folds():
 def test_the_simplest_of_those_within_one_standard_error_is_named():
     params = [{"n_estimators": rounds, "max_depth": depth} for rounds in (100, 200, 400) for depth in (3, 6)]
     # The folds differ by 0.1 each, so that all but the first pair lie within one standard error.
-    rows = rows_of(
-        params, lambda one, fold: 0.1 * fold + (0.05 if one["n_estimators"] > 100 else -1) + 1e-5 * one["max_depth"]
-    )
+    means = [-1.0 if one["n_estimators"] == 100 else 1e-5 * one["max_depth"] for one in params]
+    rows = rows_of(params, lambda one, fold: 0.1 * fold + means[params.index(one)])
     candidates = candidates_of(rows)
     best = best_of(candidates, max(range(6), key=lambda at: candidates[at].mean), varying(candidates)[0])
     assert best.within == (2, 3, 4, 5)
@@ -156,7 +155,7 @@ def test_trainings_of_a_lane_never_overlap_and_a_lane_is_of_one_machine(given_tr
     for lane, name in enumerate(found.lanes):
         own = sorted((one.began, one.ended) for one in found.trainings if one.lane == lane)
         assert own
-        assert all(began >= ended - 0.02 for (_, ended), (began, _) in zip(own, own[1:]))
+        assert all(began >= ended - 0.02 for (_, ended), (began, _) in pairwise(own))
         assert name[0] in "ab"
     assert 0 < found.fit_share <= 1
 
