@@ -121,13 +121,15 @@ test-blob: java azurite ## Run the tests against a blob server
 AXE := 4.11.0
 
 .browser/.ready:
-	@command -v npm >/dev/null || { echo "The tests in a browser need Node.js 20 or newer with npm; install it, then: make $(MAKECMDGOALS)" >&2; exit 1; }
 	npm install --prefix .browser --no-audit --no-fund --loglevel=error axe-core@$(AXE)
 	@touch $@
 
+.PHONY: find-browser
+find-browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null && command -v npm >/dev/null || { echo "The tests in a browser need Chromium and npm; install them (Debian: apt-get install chromium npm), then: make $(MAKECMDGOALS)" >&2; exit 1; }
+
 .PHONY: test-browser
-test-browser: setup .browser/.ready ## Open the report in headless Chromium, with the network off
-	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "The tests in a browser need Chromium; install it (Debian: apt-get install chromium), then: make $(MAKECMDGOALS)" >&2; exit 1; }
+test-browser: find-browser setup .browser/.ready ## Open the report in headless Chromium, with the network off
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check playwright==1.58.0
 	$(BIN)/python -m pytest -m browser
 
@@ -231,6 +233,11 @@ bench-blob: setup azurite ## Compare the download of a blob with the SDK's own
 bench-search: java ## Compare our search with scikit-learn's, joblib-spark and spark-sklearn's mechanism
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt joblibspark
 	$(BIN)/python bench/search.py --out docs/benchmarks.md
+
+.PHONY: bench-report
+bench-report: find-browser setup .browser/.ready ## Measure the report of 16 and of 5,000 candidates in headless Chromium
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check playwright==1.58.0
+	$(BIN)/python bench/report.py --candidates 16 5000 --out docs/benchmarks.md
 
 .PHONY: constraints
 constraints: setup ## Resolve the constraints files again to the newest releases

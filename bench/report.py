@@ -48,8 +48,8 @@ def main() -> None:
         [
             "## The report",
             "",
-            f"Made-up searches of seven hyperparameters, 5 folds. {setting_of_the_run(['hpt-spark', 'numpy'])}, headless "
-            f"Chromium, from a file. Medians of {options.repeat}.",
+            "Made-up searches of seven hyperparameters, 5 folds, in headless Chromium, from a file. "
+            f"{setting_of_the_run(['hpt-spark', 'numpy'])}. Medians of {options.repeat}.",
             "",
             *table(COLUMNS, rows),
         ]

@@ -40,11 +40,11 @@ def heat_map(candidates: Sequence[Candidate], best: Best, parameters: Sequence[P
     if len(shown) < 2:
         return join()
     across, down = sorted(shown, key=lambda one: -len(_bins(one)))
+    x_of, y_of = _bin_numbers(across), _bin_numbers(down)
     cells: dict[tuple[int, int], Candidate] = {}
     for one in sorted(scored, key=lambda one: float(one.mean or 0)):  # the best one last, which stays
-        x_at, y_at = _bin_of(one, across), _bin_of(one, down)
-        if x_at is not None and y_at is not None:
-            cells[x_at, y_at] = one
+        if across.name in one.params and down.name in one.params:
+            cells[x_of[one.params[across.name]], y_of[one.params[down.name]]] = one
     if len(cells) < 2:
         return join()
     drawing = both(partial(_map, cells, best, across, down, [one.name for one in parameters], scoring))
@@ -94,11 +94,9 @@ def _bins(parameter: Parameter) -> Bins:
     return [(f"{float(part[0] or 0):.3g}–{float(part[-1] or 0):.3g}", frozenset(part)) for part in parts]
 
 
-def _bin_of(one: Candidate, parameter: Parameter) -> int | None:
-    if parameter.name not in one.params:
-        return None
-    value = one.params[parameter.name]
-    return next(at for at, (_, part) in enumerate(_bins(parameter)) if value in part)
+def _bin_numbers(parameter: Parameter) -> dict[Value, int]:
+    """Return the number of the bin that each value is in."""
+    return {value: at for at, (_, part) in enumerate(_bins(parameter)) for value in part}
 
 
 def _map(

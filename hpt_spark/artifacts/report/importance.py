@@ -17,6 +17,7 @@ from sklearn.ensemble import RandomForestRegressor
 from hpt_spark.artifacts.report.tree import Candidate, Importance, Parameter
 
 TREES = 64
+MOST_LEAVES = 500  # of a tree
 FEWEST = 4  # candidates of which variances say anything
 
 
@@ -58,7 +59,10 @@ def functional_anova(places: np.ndarray, sizes: np.ndarray, scores: np.ndarray) 
     every_point_once = len(np.unique(places, axis=0)) == int(np.prod(sizes.astype(float)))
     # Where the grid is complete each tree is to know all of it, and all trees are the same.
     forest = RandomForestRegressor(
-        n_estimators=1 if every_point_once else TREES, bootstrap=not every_point_once, random_state=0
+        n_estimators=1 if every_point_once else TREES,
+        bootstrap=not every_point_once,
+        min_samples_leaf=1 if every_point_once else max(1, len(scores) // MOST_LEAVES),
+        random_state=0,
     )
     forest.fit(places, scores)
     shares = [share for share in (_of_tree(tree.tree_, sizes) for tree in forest.estimators_) if share is not None]
@@ -104,7 +108,8 @@ def _boxes(tree: Any, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 def _places(candidates: Sequence[Candidate], parameter: Parameter) -> np.ndarray:
     """Return the place of each candidate's value among those that occur; to be without the parameter is one, too."""
     present = [one.params.get(parameter.name, _ABSENT) for one in candidates]
-    levels = [level for level in (_ABSENT, *parameter.levels) if level in set(present)]
+    occurring = set(present)
+    levels = [level for level in (_ABSENT, *parameter.levels) if level in occurring]
     number = {level: at for at, level in enumerate(levels)}
     return np.array([number[value] for value in present])
 
