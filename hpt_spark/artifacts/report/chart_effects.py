@@ -33,7 +33,7 @@ Slice = list[Candidate]
 def effect_charts(candidates: Sequence[Candidate], best: Best, parameters: Sequence[Parameter], scoring: str) -> Html:
     """Return a chart for each hyperparameter that takes several values."""
     scored = [one for one in candidates if one.mean is not None and one.rung in (None, 0)]
-    shown = [one for one in parameters if len(one.levels) > 1]
+    shown = [one for one in parameters if len(one.levels) > 1 and any(one.name in some.params for some in scored)]
     long = [one for one in shown if one.is_rounds and len(one.levels) >= LONG_CURVE]
     charts = [_figure(one, scored, best, parameters, scoring, is_long=True) for one in long]
     small = [_figure(one, scored, best, parameters, scoring) for one in shown if one not in long]
@@ -49,6 +49,11 @@ def slices(scored: Sequence[Candidate], parameter: Parameter) -> list[Slice]:
             found.setdefault(rest, []).append(one)
     order = {level: at for at, level in enumerate(parameter.levels)}
     return [sorted(some, key=lambda one: order[one.params[parameter.name]]) for some in found.values() if len(some) > 1]
+
+
+def one_in(candidates: int) -> int:
+    """Return of how many candidates one is drawn as a dot."""
+    return max(1, -(-candidates // MOST_DOTS))
 
 
 def _figure(
@@ -70,8 +75,8 @@ def _curve(
     height, left = (320.0, 66.0) if width > NARROW else (230.0, 58.0)
     having = [one for one in scored if parameter.name in one.params]
     lines = sorted(slices(having, parameter), key=lambda some: -max(float(one.mean or 0) for one in some))
-    own = _slice_of(best, having, parameter)
-    dots = having[:: max(1, len(having) // MOST_DOTS)] if len(having) > MOST_DOTS else having
+    own = slice_of(best, having, parameter)
+    dots = having[:: one_in(len(having))]
     values = [float(one.mean or 0) for one in having] + [
         score for one in own for score in one.folds if score is not None
     ]
@@ -134,7 +139,8 @@ def _levels(parameter: Parameter, scale: Axis, y: float, width: float) -> Html:
     return tag("g", *shown, class_="axis")
 
 
-def _slice_of(best: Best, having: Sequence[Candidate], parameter: Parameter) -> Slice:
+def slice_of(best: Best, having: Sequence[Candidate], parameter: Parameter) -> Slice:
+    """Return the candidates that differ from the best one in `parameter` alone, and the best one, along it."""
     rest = {name: value for name, value in best.candidate.params.items() if name != parameter.name}
     own = [
         one for one in having if {name: value for name, value in one.params.items() if name != parameter.name} == rest

@@ -26,7 +26,9 @@ from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter, Value
 
 MOST_CELLS = 12  # values on one side of the heat map; more are joined
 BINS = 8
-MOST_LINES = 300
+MOST_LINES = 240
+BEST_LINES = 60  # of these, where there are more candidates
+DENSE = 60
 MOST_AXES = 9
 MOST_LEVELS = 6  # values that an axis tells one by one
 
@@ -42,7 +44,7 @@ def heat_map(candidates: Sequence[Candidate], best: Best, parameters: Sequence[P
     across, down = sorted(shown, key=lambda one: -len(_bins(one)))
     x_of, y_of = _bin_numbers(across), _bin_numbers(down)
     cells: dict[tuple[int, int], Candidate] = {}
-    for one in sorted(scored, key=lambda one: float(one.mean or 0)):  # the best one last, which stays
+    for one in _worst_first(scored, best):  # the best one stays
         if across.name in one.params and down.name in one.params:
             cells[x_of[one.params[across.name]], y_of[one.params[down.name]]] = one
     if len(cells) < 2:
@@ -61,14 +63,12 @@ def parallel_coordinates(
     if len(shown) < 3 or len(scored) < 2:
         return join()
     ranked = sorted(scored, key=lambda one: -float(one.mean or 0))
-    some = (
-        ranked[:100] + ranked[100 :: max(1, (len(ranked) - 100) // (MOST_LINES - 100))]
-        if len(ranked) > MOST_LINES
-        else ranked
-    )
+    some = ranked
+    if len(ranked) > MOST_LINES:
+        some = ranked[:BEST_LINES] + ranked[BEST_LINES :: -(-(len(ranked) - BEST_LINES) // (MOST_LINES - BEST_LINES))]
     drawing = both(partial(_lines, some, best, shown, [one.name for one in parameters], scoring))
     told = (
-        f"{len(some)} of {len(scored):,} candidates: the best 100 and some of the others. "
+        f"{len(some)} of {len(scored):,} candidates: the best {BEST_LINES} and some of the others. "
         if len(some) < len(scored)
         else ""
     )
@@ -91,7 +91,12 @@ def _bins(parameter: Parameter) -> Bins:
         ]
     ends = [round(at * len(levels) / BINS) for at in range(BINS + 1)]
     parts = [levels[first:last] for first, last in pairwise(ends)]
-    return [(f"{float(part[0] or 0):.3g}–{float(part[-1] or 0):.3g}", frozenset(part)) for part in parts]
+    return [(f"{float(part[0] or 0):.2g}–{float(part[-1] or 0):.2g}", frozenset(part)) for part in parts]
+
+
+def _worst_first(some: Sequence[Candidate], best: Best) -> list[Candidate]:
+    """Return candidates by their mean, and the best one last, whatever others have the same mean."""
+    return sorted(some, key=lambda one: (float(one.mean or 0), one.params == best.candidate.params))
 
 
 def _bin_numbers(parameter: Parameter) -> dict[Value, int]:
@@ -162,7 +167,7 @@ def _lines(
     axes = [_axis_of(one, *ends) for one in shown] + [axis(scores, *ends, 0.02)]
     low, high = min(scores), max(scores)
     parts: list[Html] = []
-    for one in sorted(some, key=lambda one: float(one.mean or 0)):
+    for one in _worst_first(some, best):
         values = [
             *(one.params.get(parameter.name) if parameter.name in one.params else _NONE for parameter in shown),
             one.mean,
@@ -186,7 +191,7 @@ def _lines(
     for place, scale, (name, levels) in zip(places, axes, [*told, (scoring, ())]):
         parts.append(_axis_line(scale, levels, place, cut(name, letters), is_narrow))
     label = f"{len(some)} candidates as lines through {', '.join(one.name for one in shown)} and their mean {scoring}"
-    return chart(label, width, height, *parts, class_="parallel")
+    return chart(label, width, height, *parts, class_="parallel dense" if len(some) > DENSE else "parallel")
 
 
 def _axis_of(parameter: Parameter, start: float, end: float) -> Axis:

@@ -60,9 +60,9 @@ def _named(scored: Sequence[Candidate], best: Best, names: Sequence[str], scorin
     parts = [horizontal_axis(scale, bottom, top, 4 if is_narrow else 7), _band(best, scale.at, top, bottom)]
     for at, one in enumerate(scored):
         y = top + row * at + row / 2 + (9 if is_narrow else 0)
-        label = cut(describe(one, names), letters)
-        place = (left, y - 14, "start") if is_narrow else (left - 8, y + 4, "end")
         is_best = one.row == best.candidate.row
+        label = cut(describe(one, names), int(0.92 * letters) if is_best else letters)
+        place = (left, y - 14, "start") if is_narrow else (left - 8, y + 4, "end")
         parts.append(text(*place[:2], label, place[2], "label strong" if is_best else "label"))
         parts.append(_line_of(one, scale.at, y, is_best, tip(one, names)))
     label = (

@@ -61,7 +61,8 @@
   const said = (value, column) => {
     if (value === null) return "–";
     if (column.kind !== "number") return value;
-    return column.name === "mean" || column.name === "std" ? value.toFixed(5) : String(value);
+    if (column.name === "mean" || column.name === "std") return value.toFixed(5);
+    return String(Number.isInteger(value) ? value : Number(value.toPrecision(6)));
   };
   const rowOf = (at) => {
     const line = make("tr");
@@ -111,10 +112,11 @@
     return (at) => {
       const value = rows[at][which];
       const both = typeof value === "number" && wanted !== "" && !Number.isNaN(number);
-      const [a, b] = both ? [value, number] : [String(said(value, columns[which])).toLowerCase(), wanted];
+      const text = String(said(value, columns[which])).toLowerCase();
+      const [a, b] = both ? [value, number] : [text, wanted];
       switch (parts[2]) {
-        case "=": return a === b;
-        case "!=": return a !== b;
+        case "=": return a === b || text === wanted; // a number as it is shown, too
+        case "!=": return a !== b && text !== wanted;
         case "<": return both && a < b;
         case ">": return both && a > b;
         case "<=": return both && a <= b;

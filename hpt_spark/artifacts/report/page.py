@@ -7,7 +7,7 @@ from typing import Any
 
 from hpt_spark.artifacts.candidates import counted
 from hpt_spark.artifacts.report.candidate_table import candidate_table
-from hpt_spark.artifacts.report.chart_effects import effect_charts
+from hpt_spark.artifacts.report.chart_effects import effect_charts, one_in, slice_of
 from hpt_spark.artifacts.report.chart_pairs import heat_map, parallel_coordinates
 from hpt_spark.artifacts.report.chart_predictions import reliability
 from hpt_spark.artifacts.report.chart_scores import describe, score_chart
@@ -140,14 +140,23 @@ def _effects(report: Report) -> Html:
         first if report.rungs else None,
         _importance(report),
         tag("h3", "Validation curves"),
-        tag(
-            "p",
-            "Each dot is a candidate. The thick line goes through the best one while all else stays as it is, with the "
-            "range of its folds; thin lines are the same for others.",
-        ),
+        tag("p", _how_to_read(report)),
         effect_charts(report.candidates, report.best, ordered, report.scoring),
         heat_map(report.candidates, report.best, ordered, report.scoring),
         parallel_coordinates(report.candidates, report.best, ordered, report.scoring),
+    )
+
+
+def _how_to_read(report: Report) -> str:
+    """Return what dots and lines of the validation curves are."""
+    first = [one for one in report.candidates if one.mean is not None and one.rung in (None, 0)]
+    every = one_in(len(first))
+    dots = "Each dot is a candidate" + (f"; one in {every} is drawn." if every > 1 else ".")
+    if not any(len(slice_of(report.best, first, one)) > 1 for one in report.parameters):
+        return f"{dots} The large one is the best."
+    return (
+        f"{dots} The thick line goes through the best one while all else stays as it is, with the range of its folds; "
+        "thin lines are the same for others."
     )
 
 

@@ -178,6 +178,14 @@ def test_candidates_without_a_score_are_shown_as_such(run):
     assert sum(row[4] is None for row in table_of(page_of(run))["rows"]) == 8
 
 
+def test_a_hyperparameter_all_of_whose_candidates_failed_has_no_curve(run):
+    params = [*grid(max_depth=[2, 3]), *grid(max_depth=[2, 3], gamma=[1.0, 2.0])]
+    sample(run, params, lambda one, fold: float("nan") if "gamma" in one else sweep_score(one, fold))
+    text = Outline(page_of(run)).lines
+    assert any("over max_depth" in line for line in text)
+    assert not any("over gamma" in line for line in text)
+
+
 def test_a_single_candidate_makes_a_report(run):
     sample(run, grid(max_depth=[3]), with_timeline=False)
     text = Outline(page_of(run)).text
