@@ -42,12 +42,10 @@ def _weights(model: Any, columns: int) -> tuple[str, Any]:
             return "total gain of the splits on a column", weights
     importances = _told(model, "feature_importances_")
     if importances is not None:
-        return "feature_importances_ of the model", np.asarray(importances, float)
+        return "feature_importances_ of the model", importances
     coefficients = _told(model, "coef_")
-    if coefficients is not None and not hasattr(coefficients, "tocsr"):
-        return "mean size of a column's coefficients", np.atleast_2d(np.abs(np.asarray(coefficients, float))).mean(
-            axis=0
-        )
+    if coefficients is not None:
+        return "mean size of a column's coefficients", np.atleast_2d(np.abs(coefficients)).mean(axis=0)
     return "", None
 
 
@@ -56,7 +54,9 @@ def _has_trees(model: Any) -> bool:
 
 
 def _told(model: Any, name: str) -> Any:
+    """Return an attribute as an array of numbers; None where there is none."""
     try:
-        return getattr(model, name, None)
-    except Exception:  # of any kind: some estimators raise where they cannot tell
+        told = getattr(model, name, None)
+        return None if told is None else np.asarray(told, float)
+    except Exception:  # of any kind: some estimators raise where they cannot tell, or tell no numbers
         return None

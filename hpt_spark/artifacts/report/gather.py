@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -100,16 +99,6 @@ def _data(run: RunDirectory, manifest: Mapping[str, Any]) -> Data:
 def _targets(run: RunDirectory, manifest: Mapping[str, Any]) -> np.ndarray | None:
     y: np.ndarray | None = _read(run, f"{DESIGN}/y_train.npy", lambda path: np.load(path, allow_pickle=False))
     return y if y is not None and len(y) == manifest["design"]["train_devices"] else None
-
-
-def read_columns(run: RunDirectory) -> list[tuple[str, str]]:
-    """Return block and term of each column of the run's design; empty where it is gone."""
-
-    def rows(path: Any) -> list[tuple[str, str]]:
-        with path.open(encoding="utf-8", newline="") as file:
-            return [(row["block"], row["term"]) for row in csv.DictReader(file)]
-
-    return _read(run, f"{DESIGN}/columns.csv", rows) or []
 
 
 def _read(run: RunDirectory, name: str, read: Callable[[Any], Read]) -> Read | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -184,6 +185,11 @@ def test_a_hyperparameter_all_of_whose_candidates_failed_has_no_curve(run):
     text = Outline(page_of(run)).lines
     assert any("over max_depth" in line for line in text)
     assert not any("over gamma" in line for line in text)
+
+
+def test_all_that_a_report_tells_is_json(run):
+    sample(run, [*sixteen(), *many(3), *hostile()])
+    json.dumps(asdict(gather(run, run.finished_manifest())), allow_nan=False)
 
 
 def test_a_single_candidate_makes_a_report(run):

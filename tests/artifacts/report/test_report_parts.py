@@ -137,6 +137,8 @@ def test_a_linear_model_tells_its_coefficients_and_one_of_other_columns_nothing(
     assert features_of(model, columns).measure == "mean size of a column's coefficients"
     assert features_of(model, columns[:3]) is None
     assert features_of(object(), columns) is None
+    model.coef_ = np.array([["no", "number"]])
+    assert features_of(model, columns) is None
 
 
 # --- the time ---
