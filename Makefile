@@ -12,7 +12,7 @@ BIN_NEWEST := .venv-newest/bin
 # Two processes of pytest, each with a Spark of its own: much of a test waits. For one: make test SIDE_BY_SIDE=
 SIDE_BY_SIDE ?= -n 2 --dist loadfile
 # A target's -m takes the place of that of `pytest` alone, which runs the quick tests (pyproject.toml).
-SERVERS := not hdfs and not blob and not cluster and not yarn and not livy and not oozie and not azureml
+SERVERS := not hdfs and not blob and not cluster and not yarn and not livy and not oozie and not azureml and not browser
 SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving
 # The first one that runs: pyenv leaves a python3.10 on the PATH that only says which version to choose.
 PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do "$$python" -c '' 2>/dev/null && command -v "$$python" && break; done)
@@ -118,6 +118,21 @@ azurite: .azurite/.ready ## Install Azurite, a blob server for tests, into .azur
 test-blob: java azurite ## Run the tests against a blob server
 	$(BIN)/python -m pytest -m blob
 
+AXE := 4.11.0
+
+.browser/.ready:
+	npm install --prefix .browser --no-audit --no-fund --loglevel=error axe-core@$(AXE)
+	@touch $@
+
+.PHONY: find-browser
+find-browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null && command -v npm >/dev/null || { echo "The tests in a browser need Chromium and npm; install them (Debian: apt-get install chromium npm), then: make $(MAKECMDGOALS)" >&2; exit 1; }
+
+.PHONY: test-browser
+test-browser: find-browser setup .browser/.ready ## Open the report in headless Chromium, with the network off
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check playwright==1.58.0
+	$(BIN)/python -m pytest -m browser
+
 .PHONY: test-sklearn
 test-sklearn: setup java ## Run scikit-learn's own tests of its search classes against ours
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_TESTS)
@@ -219,6 +234,11 @@ bench-search: java ## Compare our search with scikit-learn's, joblib-spark and s
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt joblibspark
 	$(BIN)/python bench/search.py --out docs/benchmarks.md
 
+.PHONY: bench-report
+bench-report: find-browser setup .browser/.ready ## Measure the report of 16 and of 5,000 candidates in headless Chromium
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check playwright==1.58.0
+	$(BIN)/python bench/report.py --candidates 16 5000 --out docs/benchmarks.md
+
 .PHONY: constraints
 constraints: setup ## Resolve the constraints files again to the newest releases
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --extra docs --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
@@ -229,4 +249,4 @@ constraints: setup ## Resolve the constraints files again to the newest releases
 
 .PHONY: clean
 clean: ## Remove what the targets made
-	rm -rf .venv .venv-spark33 .venv-oldest .venv-newest .venv-azureml .azurite .hdfs .livy .oozie data/demo runs/demo build dist *.egg-info
+	rm -rf .venv .venv-spark33 .venv-oldest .venv-newest .venv-azureml .azurite .browser .hdfs .livy .oozie data/demo runs/demo build dist *.egg-info

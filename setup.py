@@ -52,14 +52,16 @@ setup(
     packages=[*find_packages(include=["hpt_spark", "hpt_spark.*"]), "hpt_spark_jobs", "hpt_spark_conf"],
     package_dir={"hpt_spark_jobs": "jobs", "hpt_spark_conf": "conf"},
     # The folders in conf/ are followed in a checkout: they name its files, so that they are no part of a wheel.
-    package_data={"hpt_spark": ["spark/*.properties", "py.typed"], "hpt_spark_conf": ["*.yaml"]},
+    package_data={
+        "hpt_spark": ["spark/*.properties", "artifacts/report/page.css", "artifacts/report/page.js", "py.typed"],
+        "hpt_spark_conf": ["*.yaml"],
+    },
     install_requires=[
         "cloudpickle>=2.2",
         "filelock>=3.30",  # the first with lock_descriptor
         "joblib>=1.3",
         "numpy>=1.23",
         "pandas>=1.5",  # PySpark asks for it wherever a query goes through Arrow
-        "plotly>=5.18",
         "pyarrow>=15",
         "pydantic>=2.5,<3",
         "PyYAML>=6",

@@ -11,6 +11,7 @@ from typing import Any
 
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of
+from hpt_spark.artifacts.provenance import provenance_of
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
@@ -54,7 +55,7 @@ def search_and_keep(config: Config, run: RunDirectory, design: DesignMatrix, loc
         _log.warning("%s begins anew, as --overwrite says: %s", run.uri, error)
         search, seconds = searched(config, run, design, lock, plan)
     lock.check()
-    finish_search(run, plan, search, seconds, design)
+    finish_search(run, plan, search, seconds, design, provenance_of(config))
 
 
 def searched(

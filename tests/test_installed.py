@@ -59,7 +59,8 @@ def test_a_wheel_holds_the_jobs_the_presets_and_the_mark_of_its_types(wheel):
     presets = {f"hpt_spark_conf/{path.name}" for path in (ROOT / "conf").glob("*.yaml")}
     assert jobs
     assert presets
-    assert jobs | presets | {"hpt_spark/py.typed", "hpt_spark/spark/log4j2.properties"} <= names
+    page = {"hpt_spark/artifacts/report/page.css", "hpt_spark/artifacts/report/page.js"}
+    assert jobs | presets | page | {"hpt_spark/py.typed", "hpt_spark/spark/log4j2.properties"} <= names
     assert not [name for name in names if name.startswith(("tests", "bench", "docs"))]
 
 

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from hpt_spark.artifacts.attempt import Attempt
 from hpt_spark.artifacts.candidates import RUNG, count, counted
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.plan import versions
-from hpt_spark.artifacts.report import PARTIAL, write_page
-from hpt_spark.artifacts.run_directory import REPORT, STATUS, RunDirectory
+from hpt_spark.artifacts.report.features import features_of
+from hpt_spark.artifacts.report.page import PARTIAL, write_page
+from hpt_spark.artifacts.run_directory import REPORT, STATUS, TIMELINE, RunDirectory
 from hpt_spark.artifacts.search_results import save_results
-from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.matrix.design import DesignMatrix, write_json
 from hpt_spark.storage.lock import is_lock
 
 
-def finish_search(run: RunDirectory, plan: dict[str, Any], search: Any, seconds: float, design: DesignMatrix) -> None:
-    """Keep the results of `search`; the manifest comes last and makes them count."""
+def finish_search(
+    run: RunDirectory,
+    plan: dict[str, Any],
+    search: Any,
+    seconds: float,
+    design: DesignMatrix,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Keep the results of `search`, and their `provenance`; the manifest comes last and makes them count."""
     run.clear_results()
     attempt = Attempt.current()
     save_results(run, search, plan["search"]["scoring"])
+    _save_timeline(run, search)
+    features = features_of(search.best_estimator_, design.columns) if search.refit else None
     candidates, rungs = count(len(search.cv_results_["params"]), list(search.cv_results_.get(RUNG, ())))
     manifest = json_safe(
         {
@@ -45,10 +58,24 @@ def finish_search(run: RunDirectory, plan: dict[str, Any], search: Any, seconds:
                 "blocks": design.facts["blocks"],
             },
             "versions": versions(),
+            **({"features": asdict(features)} if features else {}),
+            **(provenance or {}),
         }
     )
     write_page(run, manifest)
     run.finish(manifest)
+
+
+def _save_timeline(run: RunDirectory, search: Any) -> None:
+    """Write when and where the fits and the refit ran, where the search tells it."""
+    timeline = getattr(search, "timeline_", None)
+    if not timeline:
+        return
+    # The refit is the last thing that a search does.
+    seconds = float(getattr(search, "refit_time_", 0.0))
+    refit = {"refit": {"began": time.time() - seconds, "seconds": seconds}} if search.refit else {}
+    with run.folder.atomic_write(TIMELINE) as path:
+        write_json(path, json_safe({**timeline, **refit}))
 
 
 def announce(run: RunDirectory) -> None:

@@ -28,6 +28,7 @@ from hpt_spark.search.journal.search_journal import SearchJournal
 from hpt_spark.search.out_of_fold import OutOfFold
 from hpt_spark.search.planning.threads import uncapped, warnings_of
 from hpt_spark.search.scheduler import Scheduler
+from hpt_spark.search.timeline import Timeline
 from hpt_spark.search.warm_start import WarmStarts
 from hpt_spark.signals import answer_signals
 from hpt_spark.storage import FolderLock
@@ -82,6 +83,7 @@ class Evaluator:
         Whether it was ended early.
     fit_counts : Counter
         ``fits``, ``trainings``, ``resumed``, ``continued``, ``fold_slices``, ``matrices``.
+    timeline : Timeline
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Evaluator:
         self._has_logged_threads = False
         self._score_params: Mapping[str, Any] = {}
         self.incomplete = False
+        self.timeline = Timeline()
         self.fit_counts: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, fold_slices=0, matrices=0)
 
     def __enter__(self) -> Evaluator:
@@ -144,17 +147,19 @@ class Evaluator:
                     if isinstance(result, BaseException):
                         raise result
                     show(result.pop("printed", ""))
+                    self.timeline.take(self._finished_evaluations, fit, result)
                     callbacks.ended(evaluation, fit)
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM where a job turns it into this
             self._begin_to_end_early()
         missing = [fit for fit in evaluation.fits if fit not in found]
         if missing:
             self._end_early(evaluation, missing, found)
-        self._finished_evaluations += 1
         self.out_of_fold.take(found.items())  # Ctrl-C came before it was taken, and before what follows was printed
         self.out_of_fold.warn_of_missing(found)
-        for result in found.values():
+        for fit, result in found.items():
             result.pop("printed", None)
+            self.timeline.take(self._finished_evaluations, fit, result)
+        self._finished_evaluations += 1
         return [found[fit] for fit in evaluation.fits]
 
     def _ended(
@@ -205,6 +210,7 @@ class Evaluator:
                 self._journal.add(scored, self.out_of_fold.take(scored))
                 yield results
         finally:
+            self.timeline.expect(scheduler.forecast)
             self.fit_counts.update(
                 trainings=scheduler.trainings, fold_slices=scheduler.fold_slices, matrices=scheduler.matrices
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -18,9 +19,10 @@ from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation
 from hpt_spark.search.failures import killed_worker
 from hpt_spark.search.fit_groups import FitGroup, group_fits
 from hpt_spark.search.planning.cost import seconds_left, start_order
-from hpt_spark.search.planning.forecast import forecast
+from hpt_spark.search.planning.forecast import Forecast, forecast
 from hpt_spark.search.planning.task_queue import TaskQueue, in_jobs
 from hpt_spark.search.retries import Step, next_step
+from hpt_spark.search.timeline import ORIGIN, origin
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ class Scheduler:
     trainings, fold_slices, matrices : int
         How many trainings have run, how often a fold was cut for them, and how many training
         matrices were built.
+    forecast : Forecast or None
+        What was said before the first fit.
     """
 
     def __init__(
@@ -64,7 +68,9 @@ class Scheduler:
         self._deadline = deadline
         self._began = began
         self.trainings = self.fold_slices = self.matrices = 0
+        self.forecast: Forecast | None = None
         self._has_logged_not_shared = False
+        self._retries: dict[Fit, list[str]] = {}
 
     def run(self, fits: Sequence[Fit]) -> Iterator[list[tuple[Fit, Any]]]:
         """Yield fits with their results, as their groups end; those of groups that ended together at once.
@@ -84,7 +90,7 @@ class Scheduler:
                         left.pop(group.fits, None)
                         cost_done += group.cost
                         seconds_done += result.seconds
-                    yield [pair for _, result in ended for pair in result.results]
+                    yield [pair for _, result in ended for pair in self._with_origin(result)]
                     estimate = seconds_left(cost_done, seconds_done, list(left.values()), self._runner.slots)
                     progress.advance(sum(len(group.fits) for group, _ in ended), left=estimate)
 
@@ -108,6 +114,7 @@ class Scheduler:
             planned_slots=runner.planned_slots,
             arriving_bytes=runner.arriving_bytes(shared),
         )
+        self.forecast = needed
         log.info("%s", needed.describe())
         too_much = needed.warning(runner.memory_limit())
         if too_much:
@@ -126,6 +133,8 @@ class Scheduler:
                 if together and step is not Step.FAILED:
                     yield from self._tried(shared, step, together, dead)
             for group, death in dead:
+                for fit in group.fits:
+                    self._retries.setdefault(fit, []).append(f"{step.title}: {death.reason}")
                 following = next_step(step, death.ending, len(group.fits))
                 if following is Step.FAILED:
                     for one in group.one_by_one():
@@ -157,10 +166,17 @@ class Scheduler:
         for tasks in in_jobs(queue.next_tasks(), self._evaluation.prediction_bytes, self._runner.result_bytes):
             stream.submit(tasks)
 
+    def _with_origin(self, result: GroupResult) -> list[tuple[Fit, Any]]:
+        """Return the results of a group, each with what there is to tell of its training."""
+        for fit, one in result.results:
+            if isinstance(one, dict):
+                one[ORIGIN] = origin(result, self._retries.get(fit, ()))
+        return result.results
+
     def _given_up(self, group: FitGroup, death: Death) -> list[Result]:
         """Return the results of a group of one fit that has killed its process twice."""
         outcome = killed_worker(self._evaluation, group.fits[0], death.reason)
-        return [(group, GroupResult([(group.fits[0], outcome)], 0.0, "", 0, 0))]
+        return [(group, GroupResult([(group.fits[0], outcome)], 0.0, "", 0, 0, began=time.time()))]
 
     def _counted(self, results: list[Result]) -> list[Result]:
         for _, result in results:

@@ -61,6 +61,9 @@ class SparkSearchMixin(HandsFitsOver):
         ``predict_proba``, else ``decision_function``, else ``predict``, one row for each row of ``X``; of ``"all"``
         candidates one after another, as in ``cv_results_``. A row is NaN where no fit has predicted it, and the mean
         where several folds have.
+    timeline_ : dict
+        ``trainings``: when and where each ran, for which fits, and how earlier tries of it ended; ``forecast``:
+        the memory of a process, as it was said before.
     """
 
     sc: SparkContext | SparkSession | None
@@ -77,6 +80,7 @@ class SparkSearchMixin(HandsFitsOver):
     fit_counts_: dict[str, int]
     incomplete_: bool
     oof_predictions_: np.ndarray
+    timeline_: dict[str, Any]
     journal_lock: FolderLock | None = None  # where who calls `fit` has the journal locked already
     _is_clone_with_journal = False
 
@@ -105,6 +109,7 @@ class SparkSearchMixin(HandsFitsOver):
             self._keep_predictions(run)
         self.incomplete_ = run.incomplete
         self.fit_counts_ = dict(run.fit_counts)
+        self.timeline_ = run.timeline.as_json()
         return self
 
     def _keep_predictions(self, run: Evaluator) -> None:

@@ -72,7 +72,7 @@ def _files_of(package: str) -> Iterator[tuple[str, Path]]:
     (root,) = map(Path, (spec and spec.submodule_search_locations) or [])
     is_flat = package != "hpt_spark"  # the folders in conf/ are for people, not for the package
     for file in sorted(root.glob("*") if is_flat else root.rglob("*")):
-        if file.suffix in (".py", ".yaml", ".properties", ".typed"):
+        if file.suffix in (".py", ".yaml", ".properties", ".typed", ".css", ".js"):
             yield file.relative_to(root).as_posix(), file
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of
-from hpt_spark.artifacts.report import write_report
+from hpt_spark.artifacts.report.page import write_report
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import write_json
 from tests.artifacts.searches import SETTINGS, finished, halved, searched

@@ -55,6 +55,7 @@ def test_the_zip_holds_what_a_wheel_holds_and_nothing_else(packed):
     names = set(zipfile.ZipFile(packed / ZIP).namelist())
     files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hpt_spark").rglob("*.py")}
     files |= {"hpt_spark/spark/log4j2.properties", "hpt_spark/py.typed"}
+    files |= {"hpt_spark/artifacts/report/page.css", "hpt_spark/artifacts/report/page.js"}
     files |= {f"hpt_spark_jobs/{path.name}" for path in (ROOT / "jobs").glob("*.py")}
     files |= {f"hpt_spark_conf/{path.name}" for path in [*(ROOT / "conf").glob("*.yaml"), ROOT / "conf/__init__.py"]}
     assert names == files

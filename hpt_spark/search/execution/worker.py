@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 import socket
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
@@ -42,6 +44,10 @@ class GroupResult:
         From which a later evaluation can go on with the training.
     not_shared : str
         Why a shared training was given up, so that its fits are trainings of their own; else empty.
+    began : float
+        When, in seconds since 1970 by the clock of the node.
+    peak_bytes : int
+        The most memory of its own that the process has had until then.
     """
 
     results: list[tuple[Fit, Any]]
@@ -51,6 +57,8 @@ class GroupResult:
     matrices: int
     checkpoint: bytes | None = None
     not_shared: str = ""
+    began: float = 0.0
+    peak_bytes: int = 0
 
     @property
     def trainings(self) -> int:
@@ -122,7 +130,7 @@ class WorkerCache:
 
     def run(self, evaluation: Evaluation, group: FitGroup) -> GroupResult:
         """Run one group of fits."""
-        started = time.perf_counter()
+        began, started = time.time(), time.perf_counter()
         fold_slices = matrices = 0
         checkpoint = None
         not_shared = ""
@@ -147,7 +155,7 @@ class WorkerCache:
                 results = [(fit, _result_or_error(evaluation, fit)) for fit in group.fits]
         worker = f"{socket.gethostname()}:{os.getpid()}"
         seconds = time.perf_counter() - started
-        return GroupResult(results, seconds, worker, fold_slices, matrices, checkpoint, not_shared)
+        return GroupResult(results, seconds, worker, fold_slices, matrices, checkpoint, not_shared, began, peak_bytes())
 
     def _rows_of(self, evaluation: Evaluation, fold: int) -> FoldRows:
         if self._rows is not None and self._rows.fits(evaluation, fold):
@@ -156,6 +164,21 @@ class WorkerCache:
             self._rows = None  # before the next one is cut, or two would be held
             self._rows = FoldRows(evaluation, fold)
         return self._rows
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has had; the data and the libraries that it maps are left out.
+
+    Where the system does not tell these apart, they are in it.
+    """
+    try:
+        with open("/proc/self/status", encoding="utf-8") as file:
+            told = dict(line.split(":", 1) for line in file)
+        peak, *mapped = (int(told[name].split()[0]) for name in ("VmHWM", "RssFile", "RssShmem"))
+        return (peak - sum(mapped)) * 1024
+    except (OSError, KeyError, ValueError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
 
 
 def hold_to_threads(threads: int | None) -> None:

@@ -62,6 +62,8 @@ class Forecast:
         Roughly, where it can be guessed before a fit has been timed.
     planned_slots : int
         How many trainings run at the same time when all executors have come.
+    process_bytes : int
+        Of one process that trains, what it shares with the others left out.
     """
 
     fits: int
@@ -71,6 +73,7 @@ class Forecast:
     executor_bytes: int
     seconds: float | None
     planned_slots: int = 0
+    process_bytes: int = 0
 
     def describe(self) -> str:
         """Return the forecast as one line."""
@@ -127,6 +130,7 @@ def forecast(
         executor_bytes=int(shared_bytes + workers * WORKER_BYTES + max(workers * of_a_training, arriving_bytes)),
         seconds=_seconds(evaluation, groups, shape, max(slots, planned_slots)),
         planned_slots=planned_slots,
+        process_bytes=int(WORKER_BYTES + of_a_training),
     )
 
 

@@ -1,0 +1,108 @@
+"""The table of all candidates: its head as HTML, its rows as data that the page's script shows as they are needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpt_spark.artifacts.report.markup import Html, join, json_block, tag
+from hpt_spark.artifacts.report.svg import show
+from hpt_spark.artifacts.report.tree import Candidate, Report
+
+Column = tuple[str, str, bool]  # the name, what it is ("number", "text" or "folds"), whether it is a hyperparameter
+
+
+def candidate_table(report: Report) -> Html:
+    """Return the table with its filter."""
+    columns = _columns(report)
+    heads = [
+        tag(
+            "th",
+            tag("button", name, type="button") if kind != "folds" else name,
+            scope="col",
+            aria_sort=("ascending" if at == 0 else "none") if kind != "folds" else None,
+            class_="number" if kind == "number" else None,
+        )
+        for at, (name, kind, _) in enumerate(columns)
+    ]
+    constants = [f"{name} = {show(value)}" for name, value in report.constants.items()]
+    hidden = (
+        tag("p", f"Not in the table, being the same for all candidates: {', '.join(constants)}.", class_="note")
+        if constants
+        else None
+    )
+    return join(
+        tag("h3", "Table"),
+        tag(
+            "div",
+            tag("label", "Filter ", tag("input", type="search", id="filter", autocomplete="off", spellcheck="false")),
+            tag("output", f"{len(report.candidates):,} rows", id="shown", for_="filter"),
+            tag("p", "Words, or conditions such as ", tag("code", _example(report)), ".", class_="note"),
+            class_="filter",
+        ),
+        tag(
+            "div",
+            tag(
+                "table",
+                tag("caption", "All candidates; a press on a head sorts"),
+                tag("thead", tag("tr", *heads)),
+                tag("tbody", id="rows"),
+            ),
+            class_="scroll tall",
+            role="region",
+            tabindex=0,
+            aria_label="Table of all candidates",
+        ),
+        tag("noscript", tag("p", "The table needs JavaScript; cv_results.csv beside this page has the same rows.")),
+        hidden,
+        json_block("candidates-data", _data(report, columns)),
+    )
+
+
+def _columns(report: Report) -> list[Column]:
+    rungs: list[Column] = [("rung", "number", False), ("resources", "number", False)] if report.rungs else []
+    own: list[Column] = [(one.name, "number" if one.is_number else "text", True) for one in report.parameters]
+    scores: list[Column] = [("mean", "number", False), ("std", "number", False), ("folds", "folds", False)]
+    return [("rank", "number", False), *rungs, *own, *scores, ("fit seconds", "number", False)]
+
+
+def _data(report: Report, columns: list[Column]) -> dict[str, Any]:
+    scores = [score for one in report.candidates for score in (*one.folds, one.mean) if score is not None]
+    best = report.best
+    return {
+        "columns": [{"name": name, "kind": kind} for name, kind, _ in columns],
+        "rows": [_row(one, report, columns) for one in sorted(report.candidates, key=_order)],
+        "numbers": [one.row for one in sorted(report.candidates, key=_order)],
+        "best": best.candidate.row,
+        "within": list(best.within),
+        "range": [min(scores), max(scores)] if scores else [0, 1],
+    }
+
+
+def _row(one: Candidate, report: Report, columns: list[Column]) -> list[Any]:
+    given = {
+        "rank": one.rank,
+        "rung": one.rung,
+        "resources": one.resources,
+        "mean": None if one.mean is None else round(one.mean, 6),
+        "std": None if one.std is None else round(one.std, 6),
+        "folds": [None if score is None else round(score, 5) for score in one.folds],
+        "fit seconds": float(f"{one.fit_seconds:.3g}"),
+    }
+    cells: list[Any] = []
+    for name, kind, is_own in columns:
+        if not is_own:
+            cells.append(given[name])
+        elif name not in one.params:
+            cells.append(None)
+        else:
+            cells.append(one.params[name] if kind == "number" else show(one.params[name]))
+    return cells
+
+
+def _order(one: Candidate) -> tuple[int, int]:
+    return (-(one.rung or 0), one.rank)
+
+
+def _example(report: Report) -> str:
+    numbers = [one for one in report.parameters if one.is_number]
+    return f"{numbers[0].name}>={show(numbers[0].levels[-1])}" if numbers else "rank<=10"

@@ -1,0 +1,156 @@
+"""Validation curves: the score over each hyperparameter, with the slice through the best candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from hpt_spark.artifacts.report.chart_scores import tip
+from hpt_spark.artifacts.report.markup import Html, join, tag
+from hpt_spark.artifacts.report.svg import (
+    NARROW,
+    Axis,
+    axis,
+    both,
+    chart,
+    cut,
+    figure,
+    horizontal_axis,
+    points,
+    text,
+    vertical_axis,
+)
+from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter, Value
+
+MOST_DOTS = 400
+MOST_LINES = 24
+LONG_CURVE = 5  # numbers of rounds that deserve a chart of their own
+MOST_LEVELS = 12  # that an axis tells one by one
+
+Slice = list[Candidate]
+
+
+def effect_charts(candidates: Sequence[Candidate], best: Best, parameters: Sequence[Parameter], scoring: str) -> Html:
+    """Return a chart for each hyperparameter that takes several values."""
+    scored = [one for one in candidates if one.mean is not None and one.rung in (None, 0)]
+    shown = [one for one in parameters if len(one.levels) > 1 and any(one.name in some.params for some in scored)]
+    long = [one for one in shown if one.is_rounds and len(one.levels) >= LONG_CURVE]
+    charts = [_figure(one, scored, best, parameters, scoring, is_long=True) for one in long]
+    small = [_figure(one, scored, best, parameters, scoring) for one in shown if one not in long]
+    return join(*charts, tag("div", *small, class_="panels") if small else None)
+
+
+def slices(scored: Sequence[Candidate], parameter: Parameter) -> list[Slice]:
+    """Return the candidates that differ in one hyperparameter alone, each list along it; lists of one are left out."""
+    found: dict[tuple[object, ...], Slice] = {}
+    for one in scored:
+        if parameter.name in one.params:
+            rest = tuple(sorted((name, repr(value)) for name, value in one.params.items() if name != parameter.name))
+            found.setdefault(rest, []).append(one)
+    order = {level: at for at, level in enumerate(parameter.levels)}
+    return [sorted(some, key=lambda one: order[one.params[parameter.name]]) for some in found.values() if len(some) > 1]
+
+
+def one_in(candidates: int) -> int:
+    """Return of how many candidates one is drawn as a dot."""
+    return max(1, -(-candidates // MOST_DOTS))
+
+
+def _figure(
+    parameter: Parameter,
+    scored: Sequence[Candidate],
+    best: Best,
+    parameters: Sequence[Parameter],
+    scoring: str,
+    is_long: bool = False,
+) -> Html:
+    draw = partial(_curve, parameter, scored, best, [one.name for one in parameters], scoring)
+    drawing = both(draw) if is_long else draw(NARROW)
+    return figure(parameter.name, drawing)
+
+
+def _curve(
+    parameter: Parameter, scored: Sequence[Candidate], best: Best, names: Sequence[str], scoring: str, width: float
+) -> Html:
+    height, left = (320.0, 66.0) if width > NARROW else (230.0, 58.0)
+    having = [one for one in scored if parameter.name in one.params]
+    lines = sorted(slices(having, parameter), key=lambda some: -max(float(one.mean or 0) for one in some))
+    own = slice_of(best, having, parameter)
+    dots = having[:: one_in(len(having))]
+    values = [float(one.mean or 0) for one in having] + [
+        score for one in own for score in one.folds if score is not None
+    ]
+    x_scale = _axis_of(parameter, left, width - 12)
+    y_scale = axis(values, height - 30, 8)
+    x = {level: x_scale.at(level) for level in parameter.levels}
+
+    def place(one: Candidate) -> tuple[float, float]:
+        return x[one.params[parameter.name]], y_scale.at(float(one.mean or 0))
+
+    parts = [vertical_axis(y_scale, left, width - 12, 5), _levels(parameter, x_scale, height - 30, width)]
+    if len(own) > 1:
+        parts.append(tag("polygon", points=points(_fold_band(own, x, parameter.name, y_scale)), class_="fold-band"))
+    parts += [
+        tag("polyline", points=points([place(one) for one in some]), class_="slice")
+        for some in lines[:MOST_LINES]
+        if some is not own
+    ]
+    parts += [
+        tag("circle", cx=place(one)[0], cy=place(one)[1], r=3, class_="dot", data_tip=tip(one, names)) for one in dots
+    ]
+    if len(own) > 1:
+        parts.append(tag("polyline", points=points([place(one) for one in own]), class_="curve"))
+        parts += [
+            tag("circle", cx=place(one)[0], cy=place(one)[1], r=4, class_="mean", data_tip=tip(one, names))
+            for one in own
+        ]
+    chosen = next((one for one in having if one.params == best.candidate.params), None)
+    if chosen is not None:
+        at = place(chosen)
+        parts.append(tag("circle", cx=at[0], cy=at[1], r=6, class_="best", data_tip=tip(chosen, names)))
+    label = f"Mean {scoring} over {parameter.name}, {len(having)} candidates"
+    return chart(label, width, height, *parts)
+
+
+def _axis_of(parameter: Parameter, start: float, end: float) -> Axis:
+    if not parameter.is_number:
+        return Axis(0, 1, start, end, levels=parameter.levels)
+    return axis([float(level or 0) for level in parameter.levels], start, end, 0.06, parameter.is_log)
+
+
+def _levels(parameter: Parameter, scale: Axis, y: float, width: float) -> Html:
+    """Return the ticks; few levels are told each, as round numbers between them mean nothing."""
+    room = (scale.end - scale.start) / 52
+    if not parameter.is_number:
+        most = min(MOST_LEVELS, max(2, int(room * 1.2)))
+        letters = int((scale.end - scale.start) / min(len(scale.levels), most) / 6.4)
+        return tag(
+            "g", *[text(x, y + 16, cut(name, letters), "middle") for x, name in scale.ticks(most)], class_="axis"
+        )
+    if len(parameter.levels) > MOST_LEVELS:
+        return horizontal_axis(scale, y, 8, max(2, int(room)), grid=False)
+    shown: list[Html] = []
+    last = -100.0
+    for level in parameter.levels:
+        x = scale.at(level)
+        if x - last > 34:  # else its text would run into that of the one before
+            shown.append(text(x, y + 16, f"{level:.6g}" if isinstance(level, float) else str(level), "middle"))
+            last = x
+    return tag("g", *shown, class_="axis")
+
+
+def slice_of(best: Best, having: Sequence[Candidate], parameter: Parameter) -> Slice:
+    """Return the candidates that differ from the best one in `parameter` alone, and the best one, along it."""
+    rest = {name: value for name, value in best.candidate.params.items() if name != parameter.name}
+    own = [
+        one for one in having if {name: value for name, value in one.params.items() if name != parameter.name} == rest
+    ]
+    order = {level: at for at, level in enumerate(parameter.levels)}
+    return sorted(own, key=lambda one: order[one.params[parameter.name]])
+
+
+def _fold_band(own: Slice, x: dict[Value, float], name: str, y_scale: Axis) -> list[tuple[float, float]]:
+    """Return the outline of the range of the folds along a slice."""
+    ranges = [(x[one.params[name]], [score for score in (*one.folds, one.mean) if score is not None]) for one in own]
+    upper = [(at, y_scale.at(max(scores))) for at, scores in ranges]
+    return upper + [(at, y_scale.at(min(scores))) for at, scores in reversed(ranges)]

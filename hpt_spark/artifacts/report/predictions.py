@@ -1,0 +1,60 @@
+"""What out-of-fold predictions show of each class: RUN/oof.npz, where a search has kept it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hpt_spark.artifacts.report.tree import CalibrationBin, ClassQuality, Predictions
+
+OOF = "oof.npz"
+BINS = 10
+LEAST = 1e-15
+
+
+def read_predictions(path: Path, row: int) -> np.ndarray | None:
+    """Return the predicted probabilities of the candidate in `row` of the table; None where they are not kept."""
+    with np.load(path, allow_pickle=False) as kept:
+        at = np.flatnonzero(kept["candidates"] == row)
+        found = kept["predictions"]
+        return np.asarray(found[at[0]], float) if len(at) and found.ndim == 3 else None
+
+
+def quality_of(probabilities: np.ndarray, y: np.ndarray, classes: Sequence[str]) -> Predictions | None:
+    """Return the log loss of each class, and how well the probabilities are calibrated.
+
+    Calibration is by bins of equal width over all probabilities of all rows; its error is the mean distance between
+    a bin's probability and how often it came true, weighted by the bins' sizes.
+    """
+    if probabilities.shape != (len(y), len(classes)):
+        return None
+    known = np.isfinite(probabilities).all(axis=1)
+    probabilities, y = probabilities[known], y[known]
+    if not len(y):
+        return None
+    of_truth = probabilities[np.arange(len(y)), y]
+    losses = -np.log(np.clip(of_truth, LEAST, 1.0))
+    guesses = probabilities.argmax(axis=1)
+    qualities = [
+        ClassQuality(
+            name=name,
+            rows=int((y == at).sum()),
+            log_loss=float(losses[y == at].mean()),
+            predicted_share=float(probabilities[:, at].mean()),
+            recall=float((guesses[y == at] == at).mean()),
+        )
+        for at, name in enumerate(classes)
+        if (y == at).any()
+    ]
+    hits = (y[:, None] == np.arange(len(classes))).ravel()
+    flat = probabilities.ravel()
+    places = np.minimum((flat * BINS).astype(int), BINS - 1)
+    bins = [
+        CalibrationBin(float(flat[places == at].mean()), float(hits[places == at].mean()), int((places == at).sum()))
+        for at in range(BINS)
+        if (places == at).any()
+    ]
+    error = sum(one.count * abs(one.predicted - one.observed) for one in bins) / len(flat)
+    return Predictions(tuple(qualities), tuple(bins), float(error), float(losses.mean()))
