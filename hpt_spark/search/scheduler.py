@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hpt_spark.progress import Progress
 from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.spark_runner import SparkRunner
 from hpt_spark.search.execution.task_stream import Ended
@@ -41,14 +41,18 @@ class Scheduler:
     evaluation : Evaluation
     deadline : float
         When to stop, on the clock of `time.monotonic`; infinity for never.
-    began : callable, optional
-        Is given each fit that is seen to begin.
+    watcher : FitWatcher, optional
+        Is told what is being trained.
+    description : str
+        What Spark's UI calls the jobs.
 
     Attributes
     ----------
     trainings, fold_slices, matrices : int
         How many trainings have run, how often a fold was cut for them, and how many training
         matrices were built.
+    seconds_left : float or None
+        An estimate of how long the rest takes; None before the first result.
     """
 
     def __init__(
@@ -56,12 +60,15 @@ class Scheduler:
         runner: SparkRunner,
         evaluation: Evaluation,
         deadline: float = math.inf,
-        began: Callable[[Fit], None] | None = None,
+        watcher: FitWatcher | None = None,
+        description: str = "sweep",
     ) -> None:
         self._runner = runner
         self._evaluation = evaluation
         self._deadline = deadline
-        self._began = began
+        self._watcher = watcher
+        self._description = description
+        self.seconds_left: float | None = None
         self.trainings = self.fold_slices = self.matrices = 0
         self._has_logged_not_shared = False
 
@@ -74,17 +81,15 @@ class Scheduler:
         ordered = [groups[at] for at in start_order(groups, self._runner.planned_slots)]
         left = {group.fits: group.cost for group in ordered}
         cost_done = seconds_done = 0.0
-        with self._runner.shared(self._evaluation, self._began) as shared:
+        with self._runner.shared(self._evaluation, self._watcher) as shared:
             self._log_forecast(ordered, shared)
-            with Progress("tune", len(fits), "fits") as progress:
-                for ended in self._results(shared, ordered):
-                    for group, result in ended:
-                        left.pop(group.fits, None)
-                        cost_done += group.cost
-                        seconds_done += result.seconds
-                    yield [pair for _, result in ended for pair in result.results]
-                    estimate = seconds_left(cost_done, seconds_done, list(left.values()), self._runner.slots)
-                    progress.advance(sum(len(group.fits) for group, _ in ended), left=estimate)
+            for ended in self._results(shared, ordered):
+                for group, result in ended:
+                    left.pop(group.fits, None)
+                    cost_done += group.cost
+                    seconds_done += result.seconds
+                self.seconds_left = seconds_left(cost_done, seconds_done, list(left.values()), self._runner.slots)
+                yield [pair for _, result in ended for pair in result.results]
 
     def _log_forecast(self, groups: Sequence[FitGroup], shared: SharedEvaluation) -> None:
         runner = self._runner
@@ -132,7 +137,8 @@ class Scheduler:
         How long a training takes is known when the first have ended, and the rest is cut into tasks by it.
         """
         queue = TaskQueue(groups, self._runner.planned_slots, self._runner.reuses_workers)
-        with self._runner.tasks(shared, self._deadline, step) as stream:
+        again = "" if step is Step.TOGETHER else f", tried again {step.title}"
+        with self._runner.tasks(shared, self._deadline, step, f"{self._description}{again}") as stream:
             stream.submit(queue.next_tasks())
             for ended in stream:
                 results, deaths = _split_by_outcome(ended)

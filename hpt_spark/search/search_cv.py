@@ -37,6 +37,11 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
+    progress : bool, default=False
+        Whether to show fits done, the best candidate so far, failures and the time left: as a bar on a
+        terminal and in a notebook, elsewhere as lines of the log.
+    tracking : Tracking, default=None
+        What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
     estimator, and all others
         As in scikit-learn's ``GridSearchCV``.
 
@@ -65,6 +70,8 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         journal: str | None = None,
         max_time: float | None = None,
         refit_on: str = "executor",
+        progress: bool = False,
+        tracking: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -82,6 +89,8 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         self.journal = journal
         self.max_time = max_time
         self.refit_on = refit_on
+        self.progress = progress
+        self.tracking = tracking
 
 
 class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
@@ -102,6 +111,11 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
+    progress : bool, default=False
+        Whether to show fits done, the best candidate so far, failures and the time left: as a bar on a
+        terminal and in a notebook, elsewhere as lines of the log.
+    tracking : Tracking, default=None
+        What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
     estimator, and all others
         As in scikit-learn's ``RandomizedSearchCV``.
 
@@ -132,6 +146,8 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         journal: str | None = None,
         max_time: float | None = None,
         refit_on: str = "executor",
+        progress: bool = False,
+        tracking: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -151,6 +167,8 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         self.journal = journal
         self.max_time = max_time
         self.refit_on = refit_on
+        self.progress = progress
+        self.tracking = tracking
 
 
 class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV):
@@ -171,6 +189,11 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
+    progress : bool, default=False
+        Whether to show fits done, the best candidate so far, failures and the time left: as a bar on a
+        terminal and in a notebook, elsewhere as lines of the log.
+    tracking : Tracking, default=None
+        What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
     estimator, and all others
         As in scikit-learn's ``HalvingGridSearchCV``.
 
@@ -204,6 +227,8 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         journal: str | None = None,
         max_time: float | None = None,
         refit_on: str = "executor",
+        progress: bool = False,
+        tracking: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -226,6 +251,8 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         self.journal = journal
         self.max_time = max_time
         self.refit_on = refit_on
+        self.progress = progress
+        self.tracking = tracking
 
 
 class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearchCV):
@@ -246,6 +273,11 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
+    progress : bool, default=False
+        Whether to show fits done, the best candidate so far, failures and the time left: as a bar on a
+        terminal and in a notebook, elsewhere as lines of the log.
+    tracking : Tracking, default=None
+        What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
     estimator, and all others
         As in scikit-learn's ``HalvingRandomSearchCV``.
 
@@ -280,6 +312,8 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         journal: str | None = None,
         max_time: float | None = None,
         refit_on: str = "executor",
+        progress: bool = False,
+        tracking: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -303,3 +337,5 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         self.journal = journal
         self.max_time = max_time
         self.refit_on = refit_on
+        self.progress = progress
+        self.tracking = tracking

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 import hpt_spark
 
 NAMES = ["GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"]
-OURS = {"sc": None, "journal": None, "max_time": None, "refit_on": "executor"}
+OURS = {"sc": None, "journal": None, "max_time": None, "refit_on": "executor", "progress": False, "tracking": None}
 
 
 def parameters(search_class):
