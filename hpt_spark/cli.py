@@ -28,6 +28,7 @@ from hpt_spark.streams import make_streams_safe, say_what_was_lost
 JOBS = (
     *("generate", "upload", "ingest", "build_features", "tune", "predict", "report"),
     *("pipeline", "plan", "bundle", "submit"),
+    *("runs", "watch", "track"),
 )
 JOBS_PACKAGE = "hpt_spark_jobs"
 

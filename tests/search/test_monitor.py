@@ -65,9 +65,7 @@ def test_followers_are_told_every_result_and_the_end(spark):
     assert_it_is_the_table(notes, search)
     assert notes.search is search
     assert [begun.describe() for begun in notes.begun] == ["2 candidates x 2 folds"]
-    assert [stage for stage in dict.fromkeys(state.stage for state in notes.states)] == [
-        *("searching", "refitting", "ended")
-    ]
+    assert list(dict.fromkeys(state.stage for state in notes.states)) == ["searching", "refitting", "ended"]
     last = [state for state in notes.states if state.stage == "searching"][-1]
     assert (last.fits_done, last.fits, last.fits_failed, last.failures) == (4, 4, 0, {})
     assert (last.best.row, last.best.score) == (search.best_index_, search.best_score_)
@@ -77,7 +75,7 @@ def test_followers_are_told_every_result_and_the_end(spark):
 
 
 def test_rungs_are_told_one_by_one(spark):
-    X, y = make_classification(200, 5, random_state=0)  # noqa: N806
+    X, y = make_classification(200, 5, random_state=0)
     search = HalvingGridSearchCV(
         XGBClassifier(n_jobs=1), {"max_depth": [1, 2, 3, 4]}, resource="n_estimators", max_resources=8, factor=2, cv=2
     )
