@@ -234,7 +234,9 @@ class History:
         for row in ranked:
             known = row.summary()
             late = {name: value for name, value in row.columns.items() if row not in new and known.get(name) != value}
-            metrics += [Metric(_name(name), value, row.ended, row.step) for name, value in late.items()]
+            metrics += [
+                Metric(_name(name), value, row.ended + 1, row.step) for name, value in late.items()
+            ]  # the latest
         reasons = [row.failure for row in new if row.failure]
         failures = {"failure": reasons[-1]} if reasons else {}
         params = self._child_params(candidate, sweep) if number not in self._rows else {}
