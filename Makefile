@@ -12,7 +12,7 @@ BIN_NEWEST := .venv-newest/bin
 # Two processes of pytest, each with a Spark of its own: much of a test waits. For one: make test SIDE_BY_SIDE=
 SIDE_BY_SIDE ?= -n 2 --dist loadfile
 # A target's -m takes the place of that of `pytest` alone, which runs the quick tests (pyproject.toml).
-SERVERS := not hdfs and not blob and not cluster and not yarn and not livy and not oozie and not azureml and not browser
+SERVERS := not hdfs and not blob and not cluster and not yarn and not livy and not oozie and not azureml and not browser and not mlflow
 SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving
 # The first one that runs: pyenv leaves a python3.10 on the PATH that only says which version to choose.
 PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do "$$python" -c '' 2>/dev/null && command -v "$$python" && break; done)
@@ -30,7 +30,7 @@ setup: .venv/.ready ## Create the virtual environment .venv with everything in i
 .venv/.ready: setup.py constraints/spark4.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "hpt-spark needs Python 3.10 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); name another one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt --editable '.[spark,azure,dev,docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt --editable '.[spark,azure,mlflow,dev,docs]'
 	@touch $@
 
 .PHONY: java
@@ -41,6 +41,16 @@ java: setup
 demo: setup java ## Run the main job on generated data: generate, then ingest, features, tune, predict, report
 	$(BIN)/hpt-spark generate --out data/demo/raw --scale 0.02 --seed 0
 	$(BIN)/hpt-spark pipeline --conf conf/demo.yaml --overwrite
+	@echo "the report: runs/demo/report.html"
+	@echo "the history of all runs: make ui, or hpt-spark runs runs"
+
+RUNS ?= runs
+PORT ?= 5000
+
+.PHONY: ui
+ui: setup ## Show the history of the runs in RUNS (default: runs) in MLflow's pages, on this machine
+	@test -e $(RUNS)/mlflow.db || { echo "$(RUNS)/mlflow.db does not exist yet: a search writes it, make demo for one" >&2; exit 1; }
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(RUNS)/mlflow.db --host 127.0.0.1 --port $(PORT)
 
 BUNDLE_ENVIRONMENT ?= venv-pack
 BUNDLE_CONSTRAINTS ?= constraints/spark4.txt
@@ -62,6 +72,10 @@ test-long: java ## Run the tests that take several seconds each
 .PHONY: test-process
 test-process: java ## Run the tests that start, signal and kill processes, and whole jobs with a Java of their own
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'process and not slow and $(SERVERS)'
+
+.PHONY: test-mlflow
+test-mlflow: java ## Run the tests of the history of runs on real stores and servers of MLflow
+	$(BIN)/python -m pytest -m 'mlflow and not slow'
 
 .PHONY: test-hdfs
 test-hdfs: java ## Run the tests on a real HDFS, fetched from Maven Central (40 MB)
@@ -147,7 +161,7 @@ find-python310:
 
 .venv-spark33/.ready: setup.py constraints/spark33.txt | .venv/.ready
 	$(PYTHON310) -m venv --clear --without-pip .venv-spark33
-	$(BIN)/uv pip install --quiet --python $(BIN33)/python --constraint constraints/spark33.txt --editable '.[spark,azure,dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN33)/python --constraint constraints/spark33.txt --editable '.[spark,azure,mlflow,dev]'
 	@touch $@
 
 .PHONY: test-spark33
@@ -239,10 +253,14 @@ bench-report: find-browser setup .browser/.ready ## Measure the report of 16 and
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check playwright==1.58.0
 	$(BIN)/python bench/report.py --candidates 16 5000 --out docs/benchmarks.md
 
+.PHONY: bench-tracking
+bench-tracking: java ## Measure what a history in MLflow costs a search of 1,000 tiny candidates
+	$(BIN)/python bench/tracking.py --out docs/benchmarks.md
+
 .PHONY: constraints
 constraints: setup ## Resolve the constraints files again to the newest releases
-	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --extra docs --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
-	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/spark33.in setup.py -o constraints/spark33.txt
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --extra docs --extra mlflow --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
+	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --extra mlflow --constraint constraints/spark33.in setup.py -o constraints/spark33.txt
 	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --constraint constraints/oldest.in setup.py -o constraints/oldest.txt
 	$(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.13 --extra spark --extra azure --extra dev --constraint constraints/newest.in setup.py -o constraints/newest.txt
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 constraints/azureml.in -o constraints/azureml.txt

@@ -13,8 +13,8 @@ EXTRAS = {
     "spark": ["pyspark>=3.3,<5"],
     "azure": ["azure-storage-blob>=12.20", "azure-identity>=1.15"],
     "fast": ["isal>=1.7"],  # inflates zips in a third of the time; zlib does otherwise
-    "mlflow": ["mlflow>=2.9,<4"],
-    "optuna": ["optuna>=4.0"],
+    "mlflow": ["mlflow>=3.1,<4"],
+    "optuna": ["optuna>=4.8,<6"],
 }
 DEV = [
     "catboost>=1.2.8",

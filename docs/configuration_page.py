@@ -14,6 +14,7 @@ import annotated_types
 from pydantic.fields import FieldInfo
 
 from hpt_spark.config.layers import Config
+from hpt_spark.config.sections import Section
 from hpt_spark.config.yaml_text import as_yaml
 
 PAGE = Path(__file__).with_name("configuration.md")
@@ -55,7 +56,15 @@ def page() -> str:
 def _section(name: str, model: Any) -> str:
     lines = [f"## `{name}`", "", model.__doc__.strip().replace("``", "`"), ""]
     lines += ["| key | default | allowed | meaning |", "|---|---|---|---|"]
-    return "\n".join([*lines, *(_row(name, key, field) for key, field in model.model_fields.items()), ""])
+    return "\n".join([*lines, *_rows(name, model), ""])
+
+
+def _rows(name: str, model: Any) -> Iterator[str]:
+    for key, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from _rows(f"{name}.{key}", field.annotation)
+        else:
+            yield _row(name, key, field)
 
 
 def _row(section: str, key: str, field: FieldInfo) -> str:
@@ -89,6 +98,8 @@ def _bounds(field: FieldInfo) -> Iterator[str]:
             yield f"above {bound.gt}"
         elif isinstance(bound, annotated_types.Le):
             yield f"at most {bound.le:,.0f}"
+        elif isinstance(bound, annotated_types.MaxLen):
+            yield f"at most {bound.max_length:,} letters"
         elif isinstance(bound, annotated_types.MinLen):
             yield "not empty"
 

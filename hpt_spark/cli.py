@@ -29,6 +29,7 @@ JOBS = (
     *("generate", "upload", "ingest", "build_features", "tune", "predict", "report"),
     *("pipeline", "plan", "bundle", "submit"),
     *("export", "fetch"),
+    *("runs", "watch", "track"),
 )
 JOBS_PACKAGE = "hpt_spark_jobs"
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import sys
 import time
+import warnings
 from contextlib import suppress
 from typing import Any
 
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 10.0
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{unit} [{elapsed}, about LEFT left{postfix}]"
 
 
 class Progress:
     """Counts finished work and shows it while it goes on.
 
-    On a terminal this is a tqdm bar on stderr. Elsewhere (cron, YARN's log files, a pipe) a bar
+    On a terminal and in a notebook this is a bar of tqdm. Elsewhere (cron, YARN's log files, a pipe) a bar
     would fill the log with control characters, so that a line is logged at most every ten
     seconds, and one at the end.
 
@@ -38,11 +40,12 @@ class Progress:
         self.unit = unit
         self.done = self._done_before = done
         self._left: float | None = None
+        self._note = ""
         self._log = logging.getLogger("hpt_spark.progress")
         self._started = self._last_line = time.monotonic()
-        self._bar = _bar(label, total, unit, done) if _is_terminal(sys.stderr) else None
+        self._bar = _bar(label, total, unit, done) if _is_terminal(sys.stderr) or _is_notebook() else None
 
-    def advance(self, amount: float = 1, note: str = "", left: float | None = None) -> None:
+    def advance(self, amount: float = 1, note: str = "", left: float | None = None, without_rate: float = 0) -> None:
         """Add `amount` of finished work.
 
         Parameters
@@ -52,13 +55,19 @@ class Progress:
             What was finished last.
         left : float, optional
             A better estimate of the seconds left than the share of work that is done.
+        without_rate : float
+            How much of `amount` was done by an earlier run.
         """
         self.done += amount
+        self._done_before += without_rate
         self._left = left
+        self._note = note
         if self._bar is not None:
             try:
                 if note:
                     self._bar.set_postfix_str(note, refresh=False)
+                if left is not None:
+                    self._bar.bar_format = BAR.replace("LEFT", tqdm.format_interval(left))
                 self._bar.update(amount)
             except (OSError, ValueError):  # the terminal has gone; the work has not
                 self._give_bar_up()
@@ -98,7 +107,7 @@ class Progress:
             with suppress(OSError, ValueError):
                 self._bar.close()
         elif error_type is None:
-            self._log.info("%s", self.line())
+            self._log.info("%s", self.line(self._note))
 
 
 def _is_terminal(stream: Any) -> bool:
@@ -108,9 +117,18 @@ def _is_terminal(stream: Any) -> bool:
     return False
 
 
+def _is_notebook() -> bool:
+    """Return whether this is the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return "IPKernelApp" in getattr(shell, "config", ())
+
+
 def _bar(label: str, total: float | None, unit: str, done: float) -> tqdm:
     in_bytes = unit == "B"
-    return tqdm(
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a notebook lacks the widgets of a better bar
+        from tqdm.auto import tqdm as bar_of_this_place
+    return bar_of_this_place(
         desc=label,
         total=total,
         initial=done,

@@ -13,6 +13,8 @@ from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.provenance import provenance_of
 from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.artifacts.run_history import RunHistory, store_of
+from hpt_spark.artifacts.status import StatusFile
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.errors import JournalError
@@ -28,50 +30,75 @@ _log = logging.getLogger("hpt_spark.tune")
 def main(config: Config, when_kept: Callable[[], None] = lambda: None) -> None:
     """Check everything, search, keep the results; call `when_kept` before an overwrite counts as ended."""
     checked_estimator(config.search)
+    store = store_of(config.tracking.mlflow, config.run.dir)
     with spark_if_needed("tune", config.spark, config.run.dir):
         run = RunDirectory(config.run.dir)
         design = run.load_design()
         check_class_sizes(design.y_train, design.classes, config.search.cv)
-        with run.locked() as lock:
-            search_and_keep(config, run, design, lock)
+        plan = plan_of(config.search, design)
+        with run.locked() as lock, RunHistory(run, config.tracking.mlflow, store, plan, design) as history:
+            search_and_keep(config, run, design, lock, history)
             announce(run)
             when_kept()
             run.end_overwrite()
 
 
-def search_and_keep(config: Config, run: RunDirectory, design: DesignMatrix, lock: FolderLock) -> None:
+def search_and_keep(
+    config: Config, run: RunDirectory, design: DesignMatrix, lock: FolderLock, history: RunHistory
+) -> None:
     """Search, unless this very search is finished already."""
-    plan = plan_of(config.search, design)
+    plan = history.plan
     overwrite = config.run.overwrite
     goes_on = overwrite and run.is_being_overwritten(plan)
     if run.is_finished(plan, overwrite and not goes_on, config.search.keep_oof):
         print(f"{run.uri}: this search is finished already; --overwrite runs it again")
         return
-    try:
-        search, seconds = searched(config, run, design, lock, plan if overwrite and not goes_on else None)
-    except JournalError as error:
-        if not goes_on:
-            raise
-        _log.warning("%s begins anew, as --overwrite says: %s", run.uri, error)
-        search, seconds = searched(config, run, design, lock, plan)
-    lock.check()
-    finish_search(run, plan, search, seconds, design, provenance_of(config))
+    with StatusFile(run, config.search.scoring) as status:
+        try:
+            search, seconds = searched(
+                config, run, design, lock, plan if overwrite and not goes_on else None, status, history
+            )
+        except JournalError as error:
+            if not goes_on:
+                raise
+            _log.warning("%s begins anew, as --overwrite says: %s", run.uri, error)
+            search, seconds = searched(config, run, design, lock, plan, status, history)
+        lock.check()
+        finish_search(run, plan, search, seconds, design, provenance_of(config))
+        history.keep(search.best_estimator_ if search.refit else None)
 
 
 def searched(
-    config: Config, run: RunDirectory, design: DesignMatrix, lock: FolderLock, overwriting: dict[str, Any] | None
+    config: Config,
+    run: RunDirectory,
+    design: DesignMatrix,
+    lock: FolderLock,
+    overwriting: dict[str, Any] | None,
+    status: StatusFile,
+    history: RunHistory,
 ) -> tuple[Any, float]:
     """Run the search and return it with its seconds; where a plan is `overwriting`, what lies in `run` goes first."""
 
     def begin() -> None:
+        status.begin()
         if overwriting is not None:
+            history.begin_anew()
             run.begin_overwrite(overwriting, keeps_journal=config.search.backend == "spark")
         elif config.run.overwrite:
             _log.info("%s: this --overwrite has begun before and was cut short; it goes on", run.uri)
             if run.manifest() is None:
                 run.clear_results()  # what that one had not removed yet
 
-    return run_search(config.search, config.spark, design.X_train, design.y_train, run.journal, lock, begin)
+    return run_search(
+        config.search,
+        config.spark,
+        design.X_train,
+        design.y_train,
+        run.journal,
+        lock,
+        begin,
+        [status, *history.followers],
+    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ for name in ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS", "PYSPARK_PYT
     os.environ.pop(name, None)
 # A thread of OpenMP that spins while it waits takes the core from the other process of pytest, and from the workers.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ["MLFLOW_TRACKING_URI"] = "none"  # but where the history itself is tested
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 sys.path.append(str(ROOT / "bench"))  # whose scripts import their neighbours by name

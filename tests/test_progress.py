@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -146,3 +148,13 @@ def test_a_terminal_that_goes_away_ends_no_work(monkeypatch, lines, last):
             progress.advance(note="more")
             progress.advance(note="more")
     assert progress.done == (3 if last == "advance" else 1)
+
+
+def test_a_notebook_has_a_bar_though_its_streams_are_no_terminals(monkeypatch, capsys):
+    shell = SimpleNamespace(config={"IPKernelApp": {}})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    with Progress("tune", 4, "fits") as progress:
+        progress.advance(2, note="best 0.5", left=61)
+        assert progress._bar.n == 2
+        assert "about 01:01 left" in str(progress._bar)
+        assert "best 0.5" in str(progress._bar)

@@ -30,6 +30,7 @@ from hpt_spark.config.sections import (
     UploadSection,
 )
 from hpt_spark.config.submit_section import SubmitSection
+from hpt_spark.config.tracking_section import TrackingSection
 from hpt_spark.config.yaml_text import UNFIT, EndlessError, as_yaml, read_yaml, write_yaml
 from hpt_spark.errors import ConfigError
 
@@ -71,6 +72,7 @@ class Config(Section):
     run: RunSection = RunSection()
     spark: SparkSection = SparkSection()
     submit: SubmitSection = SubmitSection()
+    tracking: TrackingSection = TrackingSection()
 
 
 def load_config(files: Sequence[str] = (), settings: Sequence[str] = ()) -> Config:

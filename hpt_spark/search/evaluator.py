@@ -10,7 +10,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from types import TracebackType
@@ -22,9 +22,11 @@ from hpt_spark.errors import NO_PYSPARK, HptSparkError, MissingDependencyError, 
 from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
+from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.failures import without_score
 from hpt_spark.search.journal.search_journal import SearchJournal
+from hpt_spark.search.monitor import SearchMonitor
 from hpt_spark.search.out_of_fold import OutOfFold
 from hpt_spark.search.planning.threads import uncapped, warnings_of
 from hpt_spark.search.scheduler import Scheduler
@@ -74,6 +76,8 @@ class Evaluator:
         and each has a folder of its own in it.
     keep_oof : {"none", "best", "all"}
         Whose out-of-fold predictions are wanted.
+    monitor : SearchMonitor, optional
+        Is told what goes on.
 
     Attributes
     ----------
@@ -95,8 +99,11 @@ class Evaluator:
         lock: FolderLock | None = None,
         is_one_of_many: bool = False,
         keep_oof: str = "none",
+        monitor: SearchMonitor | None = None,
     ) -> None:
         self._given = context
+        self._monitor = monitor or SearchMonitor()
+        self._resource = resource
         self._journal = SearchJournal(journal, lock, is_one_of_many)
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._warm_starts = WarmStarts(resource, self._deadline)
@@ -190,8 +197,11 @@ class Evaluator:
         evaluation = dataclasses.replace(evaluation, threads=runner.threads)
         evaluation = self.out_of_fold.begin(evaluation)
         journalled = self._journal.begin(evaluation, self.out_of_fold.put)
+        rung = None if self._resource is None else self._finished_evaluations + 1
+        begun = self._monitor.begin(evaluation.candidates, len(evaluation.folds), rung, self._resource)
         if journalled is not None:
             found.update(journalled)
+            self._monitor.end(journalled.items(), is_resumed=True)
             yield list(journalled.items())
             self.fit_counts["resumed"] += len(journalled)
             fits = [fit for fit in fits if fit not in journalled]
@@ -200,14 +210,14 @@ class Evaluator:
         self._warn_of_threads(evaluation, runner.threads)
         evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints)
         self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
-        scheduler = Scheduler(
-            runner, evaluation, self._deadline, partial(callbacks.began, evaluation) if callbacks else None
-        )
+        watcher = self._watcher(evaluation, callbacks)
+        scheduler = Scheduler(runner, evaluation, self._deadline, watcher, f"sweep: {begun.describe()}")
         try:
             for results in scheduler.run(fits):
                 scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
                 found.update(scored)  # at once, as Ctrl-C may come at any time
                 self._journal.add(scored, self.out_of_fold.take(scored))
+                self._monitor.end(scored, scheduler.seconds_left)
                 yield results
         finally:
             self.timeline.expect(scheduler.forecast)
@@ -219,6 +229,13 @@ class Evaluator:
         """Return for how many candidates each slot has two fits; a resumed search has the number of its first run."""
         slots = self._spark_runner().planned_slots
         return self._journal.settled("batch_size", max(2, math.ceil(2 * slots / folds)))
+
+    def _watcher(self, evaluation: Evaluation, callbacks: Callbacks) -> FitWatcher | None:
+        """Return what is told of the fits that begin; None where nobody asks."""
+        told: list[Callable[[Fit], None]] = [self._monitor.fit_began] if self._monitor.is_followed else []
+        if callbacks:
+            told.append(partial(callbacks.began, evaluation))
+        return FitWatcher(told, self._monitor.tasks_run) if told else None
 
     def _spark_runner(self) -> SparkRunner:
         """Return the runner of all evaluations of this search."""
@@ -235,6 +252,7 @@ class Evaluator:
 
         data = Dataset(X, y, fit_params, self._score_params)  # the same as that of the fits is there already
         runner = self._spark_runner()
+        self._monitor.refit()
         refit = Refit(estimator, data, sklearn.get_config(), list(warnings.filters), runner.threads)
         with self._with_resume_hint(), translate_stop(self._context):
             return refit_on_executor(runner, refit)

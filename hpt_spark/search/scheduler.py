@@ -6,12 +6,12 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hpt_spark.errors import InputError
-from hpt_spark.progress import Progress
 from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.spark_runner import SparkRunner
 from hpt_spark.search.execution.task_stream import Ended, TaskStream
@@ -44,8 +44,10 @@ class Scheduler:
     evaluation : Evaluation
     deadline : float
         When to stop, on the clock of `time.monotonic`; infinity for never.
-    began : callable, optional
-        Is given each fit that is seen to begin.
+    watcher : FitWatcher, optional
+        Is told what is being trained.
+    description : str
+        What Spark's UI calls the jobs.
 
     Attributes
     ----------
@@ -54,6 +56,8 @@ class Scheduler:
         matrices were built.
     forecast : Forecast or None
         What was said before the first fit.
+    seconds_left : float or None
+        An estimate of how long the rest takes; None before the first result.
     """
 
     def __init__(
@@ -61,12 +65,15 @@ class Scheduler:
         runner: SparkRunner,
         evaluation: Evaluation,
         deadline: float = math.inf,
-        began: Callable[[Fit], None] | None = None,
+        watcher: FitWatcher | None = None,
+        description: str = "sweep",
     ) -> None:
         self._runner = runner
         self._evaluation = evaluation
         self._deadline = deadline
-        self._began = began
+        self._watcher = watcher
+        self._description = description
+        self.seconds_left: float | None = None
         self.trainings = self.fold_slices = self.matrices = 0
         self.forecast: Forecast | None = None
         self._has_logged_not_shared = False
@@ -82,17 +89,15 @@ class Scheduler:
         ordered = [groups[at] for at in start_order(groups, self._runner.planned_slots)]
         left = {group.fits: group.cost for group in ordered}
         cost_done = seconds_done = 0.0
-        with self._runner.shared(self._evaluation, self._began) as shared:
+        with self._runner.shared(self._evaluation, self._watcher) as shared:
             self._log_forecast(ordered, shared)
-            with Progress("tune", len(fits), "fits") as progress:
-                for ended in self._results(shared, ordered):
-                    for group, result in ended:
-                        left.pop(group.fits, None)
-                        cost_done += group.cost
-                        seconds_done += result.seconds
-                    yield [pair for _, result in ended for pair in self._with_origin(result)]
-                    estimate = seconds_left(cost_done, seconds_done, list(left.values()), self._runner.slots)
-                    progress.advance(sum(len(group.fits) for group, _ in ended), left=estimate)
+            for ended in self._results(shared, ordered):
+                for group, result in ended:
+                    left.pop(group.fits, None)
+                    cost_done += group.cost
+                    seconds_done += result.seconds
+                self.seconds_left = seconds_left(cost_done, seconds_done, list(left.values()), self._runner.slots)
+                yield [pair for _, result in ended for pair in self._with_origin(result)]
 
     def _refuse_too_large_predictions(self, groups: Sequence[FitGroup]) -> None:
         largest = max(map(self._evaluation.prediction_bytes, groups), default=0)
@@ -152,7 +157,8 @@ class Scheduler:
         How long a training takes is known when the first have ended, and the rest is cut into tasks by it.
         """
         queue = TaskQueue(groups, self._runner.planned_slots, self._runner.reuses_workers)
-        with self._runner.tasks(shared, self._deadline, step) as stream:
+        again = "" if step is Step.TOGETHER else f", tried again {step.title}"
+        with self._runner.tasks(shared, self._deadline, step, f"{self._description}{again}") as stream:
             self._submit(stream, queue)
             for ended in stream:
                 results, deaths = _split_by_outcome(ended)

@@ -39,6 +39,11 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         the driver's process, with as many as the estimator takes there.
     keep_oof : {"none", "best", "all"}, default="none"
         Whose out-of-fold predictions ``oof_predictions_`` is to have: the best candidate's, or all candidates'.
+    progress : bool, default=False
+        Whether to show fits done, the best candidate so far, failures and the time left: as a bar on a
+        terminal and in a notebook, elsewhere as lines of the log.
+    tracking : Tracking, default=None
+        What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
     estimator, and all others
         As in scikit-learn's ``GridSearchCV``.
 
@@ -68,6 +73,8 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         max_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
+        progress: bool = False,
+        tracking: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -86,6 +93,8 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         self.max_time = max_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
+        self.progress = progress
+        self.tracking = tracking
 
 
 class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
@@ -108,6 +117,11 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         the driver's process, with as many as the estimator takes there.
     keep_oof : {"none", "best", "all"}, default="none"
         Whose out-of-fold predictions ``oof_predictions_`` is to have: the best candidate's, or all candidates'.
+    progress : bool, default=False
+        Whether to show fits done, the best candidate so far, failures and the time left: as a bar on a
+        terminal and in a notebook, elsewhere as lines of the log.
+    tracking : Tracking, default=None
+        What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
     estimator, and all others
         As in scikit-learn's ``RandomizedSearchCV``.
 
@@ -139,6 +153,8 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         max_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
+        progress: bool = False,
+        tracking: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -159,6 +175,8 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         self.max_time = max_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
+        self.progress = progress
+        self.tracking = tracking
 
 
 class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV):
@@ -181,6 +199,11 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         the driver's process, with as many as the estimator takes there.
     keep_oof : {"none", "best", "all"}, default="none"
         Whose out-of-fold predictions ``oof_predictions_`` is to have: the best candidate's, or all candidates'.
+    progress : bool, default=False
+        Whether to show fits done, the best candidate so far, failures and the time left: as a bar on a
+        terminal and in a notebook, elsewhere as lines of the log.
+    tracking : Tracking, default=None
+        What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
     estimator, and all others
         As in scikit-learn's ``HalvingGridSearchCV``.
 
@@ -215,6 +238,8 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         max_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
+        progress: bool = False,
+        tracking: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -238,6 +263,8 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         self.max_time = max_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
+        self.progress = progress
+        self.tracking = tracking
 
 
 class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearchCV):
@@ -260,6 +287,11 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         the driver's process, with as many as the estimator takes there.
     keep_oof : {"none", "best", "all"}, default="none"
         Whose out-of-fold predictions ``oof_predictions_`` is to have: the best candidate's, or all candidates'.
+    progress : bool, default=False
+        Whether to show fits done, the best candidate so far, failures and the time left: as a bar on a
+        terminal and in a notebook, elsewhere as lines of the log.
+    tracking : Tracking, default=None
+        What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
     estimator, and all others
         As in scikit-learn's ``HalvingRandomSearchCV``.
 
@@ -295,6 +327,8 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         max_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
+        progress: bool = False,
+        tracking: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -319,3 +353,5 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         self.max_time = max_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
+        self.progress = progress
+        self.tracking = tracking

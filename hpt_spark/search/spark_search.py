@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from math import floor, log
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +21,8 @@ from sklearn.base import clone
 from hpt_spark.errors import InputError
 from hpt_spark.search.best_estimator import BestEstimator, refitting
 from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
+from hpt_spark.search.following import Tracking, followers_of, metric_of_search
+from hpt_spark.search.monitor import SearchFollower, SearchMonitor
 from hpt_spark.search.out_of_fold import KEEP
 from hpt_spark.search.sklearn_compat import STATE_OF_A_FIT, HandsFitsOver
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 Search = TypeVar("Search", bound="SparkSearchMixin")
 
-OF_A_FIT = ("journal_lock", *STATE_OF_A_FIT)
+OF_A_FIT = ("journal_lock", "followers", *STATE_OF_A_FIT)
 
 # Not an attribute of the search, which anybody may pickle or copy while it is fitted: it holds Spark and a lock.
 _running: ContextVar[Evaluator] = ContextVar("_running")
@@ -71,6 +73,8 @@ class SparkSearchMixin(HandsFitsOver):
     max_time: float | None
     refit_on: str = "executor"
     keep_oof: str = "none"
+    progress: bool = False
+    tracking: Tracking | None = None
     # scikit-learn's, which has no types of its own.
     cv_results_: dict[str, Any]
     best_params_: dict[str, Any]
@@ -82,6 +86,7 @@ class SparkSearchMixin(HandsFitsOver):
     oof_predictions_: np.ndarray
     timeline_: dict[str, Any]
     journal_lock: FolderLock | None = None  # where who calls `fit` has the journal locked already
+    followers: Sequence[SearchFollower] = ()  # of the caller of `fit`, beside those that the arguments name
     _is_clone_with_journal = False
 
     def fit(self: Search, X: Any, y: Any = None, **params: Any) -> Search:
@@ -99,17 +104,24 @@ class SparkSearchMixin(HandsFitsOver):
         resource = getattr(self, "resource", None)  # of halving
         is_one_of_many = self._is_clone_with_journal and self.journal_lock is None
         lock, self.journal_lock = self.journal_lock, None
-        with Evaluator(self.sc, self.journal, self.max_time, resource, lock, is_one_of_many, self.keep_oof) as run:
-            before, before_refit = _running.set(run), refitting.set(None)
-            try:
-                super().fit(X, y, **params)  # type: ignore[misc]
-            finally:
-                _running.reset(before)
-                refitting.reset(before_refit)
-            self._keep_predictions(run)
-        self.incomplete_ = run.incomplete
-        self.fit_counts_ = dict(run.fit_counts)
-        self.timeline_ = run.timeline.as_json()
+        with ExitStack() as following:
+            followers = [*self.followers, *followers_of(self, following, X, y, is_one_of_many)]
+            self.followers = ()
+            monitor = SearchMonitor(followers, metric_of_search(self))
+            with Evaluator(
+                self.sc, self.journal, self.max_time, resource, lock, is_one_of_many, self.keep_oof, monitor
+            ) as run:
+                before, before_refit = _running.set(run), refitting.set(None)
+                try:
+                    super().fit(X, y, **params)  # type: ignore[misc]
+                finally:
+                    _running.reset(before)
+                    refitting.reset(before_refit)
+                self._keep_predictions(run)
+            self.incomplete_ = run.incomplete
+            self.fit_counts_ = dict(run.fit_counts)
+            self.timeline_ = run.timeline.as_json()
+            monitor.finish(self)
         return self
 
     def _keep_predictions(self, run: Evaluator) -> None:

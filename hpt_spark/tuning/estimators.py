@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 
 from hpt_spark.errors import ConfigError, InputError
-from hpt_spark.tuning.reasons import reason_of
+from hpt_spark.search.reasons import reason_of
 
 
 def build_estimator(name: str, params: Mapping[str, Any]) -> Any:

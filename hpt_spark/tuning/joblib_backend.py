@@ -1,9 +1,9 @@
-"""scikit-learn's own search on the processes of one machine, with progress shown."""
+"""scikit-learn's own search on the processes of one machine, which others can follow."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,31 +12,57 @@ from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
 from sklearn.utils.parallel import Parallel
 
-from hpt_spark.progress import Progress
+from hpt_spark.search.evaluation import Fit
+from hpt_spark.search.following import metric_of_search
+from hpt_spark.search.monitor import SearchFollower, SearchMonitor
 from hpt_spark.search.planning.threads import CappedCandidate, capped_candidate, uncapped
 from hpt_spark.search.sklearn_compat import HandsFitsOver
 
 
-class ProgressMixin(HandsFitsOver):
-    """The mixin that shows the progress of a scikit-learn search, and gives each of its fits one thread."""
+class FollowedMixin(HandsFitsOver):
+    """The mixin that lets others follow a scikit-learn search, and gives each of its fits one thread."""
 
     n_jobs: int | None
     pre_dispatch: Any
+    followers: Sequence[SearchFollower] = ()
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
+        """Run fit with all sets of parameters; scikit-learn's ``fit``."""
+        self._monitor = SearchMonitor(self.followers, metric_of_search(self))
+        super().fit(X, y, **params)  # type: ignore[misc]
+        self._monitor.finish(self)
+        return self
 
     @contextmanager
     def _handed_to(self) -> Iterator[Callable[..., Any]]:
         yield self._run_fits
+        if self.refit:  # type: ignore[attr-defined]
+            self._monitor.refit()
 
     def _run_fits(self, delayed_fits: Iterable[Any]) -> list[dict[str, Any]]:
-        fits = _with_one_thread(list(delayed_fits))
+        laid_out = list(delayed_fits)
+        fits = _with_one_thread(laid_out)
         self._warn_of_threads(fits)
+        places = [(one["candidate_progress"][0], one["split_progress"][0]) for _, _, one in laid_out]
+        candidates = {place[0]: one["parameters"] for place, (_, _, one) in zip(places, laid_out)}
+        rungs = len(getattr(self, "n_resources_", ())) or None
+        self._monitor.begin(
+            [candidates[number] for number in sorted(candidates)],
+            len({fold for _, fold in places}),
+            rungs,
+            getattr(self, "resource", None),
+        )
         parallel = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch, return_as="generator")
-        results = []
-        with Progress("tune", len(fits), "fits") as progress:
-            for result in parallel(fits):
-                results.append(result)
-                progress.advance()
+        results: list[dict[str, Any]] = []
+        for (candidate, fold), result in zip(places, parallel(fits)):
+            self._monitor.end([(Fit(len(results), candidate, fold), result)])
+            results.append(result)
         return results
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Workers and copies have nobody to tell.
+        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
+        return {name: value for name, value in state.items() if name not in ("_monitor", "followers")}
 
     def _warn_of_threads(self, fits: list[Any]) -> None:
         """Say once of which numbers of threads all fits together would take more cores than there are."""
@@ -66,17 +92,17 @@ def _with_one_thread(delayed_fits: list[Any]) -> list[Any]:
     return fits
 
 
-class GridSearchCV(ProgressMixin, model_selection.GridSearchCV):
-    """scikit-learn's ``GridSearchCV``; its fits are counted as they are done."""
+class GridSearchCV(FollowedMixin, model_selection.GridSearchCV):
+    """scikit-learn's ``GridSearchCV``; it can be followed."""
 
 
-class RandomizedSearchCV(ProgressMixin, model_selection.RandomizedSearchCV):
-    """scikit-learn's ``RandomizedSearchCV``; its fits are counted as they are done."""
+class RandomizedSearchCV(FollowedMixin, model_selection.RandomizedSearchCV):
+    """scikit-learn's ``RandomizedSearchCV``; it can be followed."""
 
 
-class HalvingGridSearchCV(ProgressMixin, model_selection.HalvingGridSearchCV):
-    """scikit-learn's ``HalvingGridSearchCV``; its fits are counted as they are done."""
+class HalvingGridSearchCV(FollowedMixin, model_selection.HalvingGridSearchCV):
+    """scikit-learn's ``HalvingGridSearchCV``; it can be followed."""
 
 
-class HalvingRandomSearchCV(ProgressMixin, model_selection.HalvingRandomSearchCV):
-    """scikit-learn's ``HalvingRandomSearchCV``; its fits are counted as they are done."""
+class HalvingRandomSearchCV(FollowedMixin, model_selection.HalvingRandomSearchCV):
+    """scikit-learn's ``HalvingRandomSearchCV``; it can be followed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from traceback import format_exception_only
 from typing import Any
 
@@ -12,10 +12,12 @@ import numpy as np
 
 from hpt_spark.config.sections import HALVING, SearchSection, SparkSection
 from hpt_spark.errors import ConfigError, HptSparkError
+from hpt_spark.search.live_view import LiveView
+from hpt_spark.search.monitor import SearchFollower
+from hpt_spark.search.reasons import reason_of, reason_of_most
 from hpt_spark.spark.session import spark_session
 from hpt_spark.storage import FolderLock
 from hpt_spark.tuning.estimators import build_estimator, check_grids, check_resource, check_scoring
-from hpt_spark.tuning.reasons import reason_of, reason_of_most
 from hpt_spark.tuning.strategies import CLASS_NAMES, check_resources, search_arguments
 
 
@@ -37,6 +39,7 @@ def run_search(
     journal: str,
     lock: FolderLock | None = None,
     begin: Callable[[], None] = lambda: None,
+    followers: Sequence[SearchFollower] = (),
 ) -> tuple[Any, float]:
     """Run the search that `settings` describe.
 
@@ -52,6 +55,8 @@ def run_search(
     begin : callable, optional
         Is called when all is ready for the first fit, Spark too: what it takes away is not lost for
         a wrong setting.
+    followers : sequence of SearchFollower
+        Are told what goes on, beside the live view.
 
     Returns
     -------
@@ -79,7 +84,10 @@ def run_search(
 
         search_class = getattr(joblib_backend, CLASS_NAMES[settings.strategy])
         begin()
-        return _timed_fit(search_class(estimator, n_jobs=settings.n_jobs, **search_arguments(settings)), X, y)
+        search = search_class(estimator, n_jobs=settings.n_jobs, **search_arguments(settings))
+        with LiveView() as view:
+            search.followers = [view, *followers]
+            return _timed_fit(search, X, y)
 
     import hpt_spark
 
@@ -92,9 +100,11 @@ def run_search(
             max_time=settings.max_time,
             refit_on=settings.refit_on,
             keep_oof=settings.keep_oof,
+            progress=True,
             **search_arguments(settings),
         )
         search.journal_lock = lock
+        search.followers = followers
         begin()
         return _timed_fit(search, X, y)
 

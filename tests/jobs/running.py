@@ -22,7 +22,11 @@ from typing import Any
 
 import pytest
 
+from hpt_spark.artifacts.plan import plan_of
+from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.artifacts.run_history import RunHistory
 from hpt_spark.cli import run_job
+from hpt_spark.config.layers import Config
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.spark import session
 
@@ -88,6 +92,12 @@ def done_here(name: str, *argv: str | Path, spark: Any = None) -> str:
     code, out, err = run_here(name, *argv, spark=spark)
     assert code == 0, out + err
     return out
+
+
+def no_history(config: Config, run: RunDirectory) -> RunHistory:
+    """Return the history of a search that keeps none."""
+    design = run.load_design()
+    return RunHistory(run, config.tracking.mlflow, None, plan_of(config.search, design), design)
 
 
 def settings(run_dir: Path, *more: str) -> list[str]:
@@ -163,11 +173,11 @@ def fetched(uri: str, target: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, object]:
-    """Return all that a run leaves but its times and attempts; journal and lock, only on the way, are left out."""
+    """Return all that a run leaves but its times and attempts; journal, lock and status are left out."""
     found: dict[str, object] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = str(path.relative_to(folder))
-        if name.startswith(("raw/", "run/journal/")):
+        if name.startswith(("raw/", "run/journal/")) or name == "run/status.json":
             continue
         if name == "run/cv_results.csv":
             with path.open(newline="") as file:

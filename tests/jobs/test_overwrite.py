@@ -22,7 +22,7 @@ from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.journal.journal import Journal
 from hpt_spark.storage import open_folder
 from tests.artifacts.searches import a_design
-from tests.jobs.running import rows_of
+from tests.jobs.running import no_history, rows_of
 from tests.killed import KILLED, run_until
 
 FITS = [Fit(number, number // 2, number % 2) for number in range(4)]
@@ -38,7 +38,7 @@ def config_of(run_dir: Path, grid: dict[str, object], *more: str) -> Config:
 def searching(generation: float, trained: list[int], partial: bool = False, dies_after: int | None = None):
     """Return what stands for `run_search`: its fits all have the score `generation`; what is journalled is kept."""
 
-    def run_search(settings, spark, X, y, journal, lock, begin):
+    def run_search(settings, spark, X, y, journal, lock, begin, followers=()):
         begin()
         found, missing, add = {}, list(FITS), lambda results: None
         if settings.backend == "spark":
@@ -78,7 +78,7 @@ def started(config: Config, generation: float, *, dies_at: int | None = None, **
         tune.run_search = searching(generation, trained, **how)
         finished_search.write_page = quick_page
         run = RunDirectory(config.run.dir)
-        tune.search_and_keep(config, run, run.load_design(), LOCK)
+        tune.search_and_keep(config, run, run.load_design(), LOCK, no_history(config, run))
         run.end_overwrite()
 
     return run_until(dies_at, work)

@@ -18,6 +18,7 @@ from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.journal.journal import Journal
 from hpt_spark.storage import open_folder
 from tests.artifacts.searches import a_design
+from tests.jobs.running import no_history
 
 LOCK = SimpleNamespace(check=lambda: None)
 FITS = [Fit(number, number // 2, number % 2) for number in range(4)]
@@ -86,7 +87,7 @@ class StandIns:
     def tune(self, config, when_kept=lambda: None):
         run = RunDirectory(config.run.dir)
         with run.locked():
-            tune.search_and_keep(config, run, run.load_design(), LOCK)
+            tune.search_and_keep(config, run, run.load_design(), LOCK, no_history(config, run))
             when_kept()
             run.end_overwrite()
 
@@ -102,7 +103,7 @@ class StandIns:
         _page(run, run.finished_manifest())
         run.record("report.html")
 
-    def _search(self, settings, spark, X, y, journal, lock, begin):
+    def _search(self, settings, spark, X, y, journal, lock, begin, followers=()):
         begin()
         kept = Journal(open_folder(journal)).next_evaluation({"candidates": str(settings.param_grid)}, FITS)
         found = dict(kept.results)

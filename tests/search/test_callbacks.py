@@ -98,7 +98,7 @@ def test_the_begin_comes_once_and_before_the_end_also_of_a_short_fit(spark, reco
 
 def test_a_begin_that_nobody_saw_is_left_out(spark, recorded, tmp_path, monkeypatch):
     """As on a cluster, whose workers cannot write into the driver's folder."""
-    monkeypatch.setattr("hpt_spark.search.execution.spark_runner.BegunFits", lambda path, told: None)
+    monkeypatch.setattr(BegunFits, "tell", lambda self: None)
     told = searched(spark, recorded, [0.0, 0.01], tmp_path)
     assert [what for what, _, _ in told] == ["end"] * 4
 

@@ -12,7 +12,10 @@ from sklearn.linear_model import LogisticRegression
 import hpt_spark
 
 NAMES = ["GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"]
-OURS = {"sc": None, "journal": None, "max_time": None, "refit_on": "executor", "keep_oof": "none"}
+OURS = {
+    **{"sc": None, "journal": None, "max_time": None, "refit_on": "executor", "keep_oof": "none"},
+    **{"progress": False, "tracking": None},
+}
 
 
 def parameters(search_class):

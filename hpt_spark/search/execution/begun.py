@@ -5,9 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from hpt_spark.search.evaluation import Fit
+
+
+@dataclass(frozen=True)
+class FitWatcher:
+    """Who wants to know what is being trained.
+
+    Parameters
+    ----------
+    told : sequence of callable
+        Each is given every fit that is seen to begin, which is so with a local master.
+    counted : callable
+        Is given the number of running tasks from time to time, elsewhere.
+    """
+
+    told: Sequence[Callable[[Fit], None]]
+    counted: Callable[[int], None]
+
+    def began(self, fit: Fit) -> None:
+        """Tell of a fit that has begun."""
+        for tell in self.told:
+            tell(fit)
 
 
 def note_begun(path: str, fits: Sequence[Fit]) -> None:

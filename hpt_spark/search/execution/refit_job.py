@@ -134,7 +134,7 @@ class _Model:
         self._pieces_per_job = limit // piece_bytes
         task = _RefitTask(shipped.shared, shipped.pieces, piece_bytes, shipped.imports)
         # All of it goes to the disk at first, or the worker that trains would need another one to hand it over to.
-        self._training = SparkJob(shipped.context, [self.token], task, keeps=True)
+        self._training = SparkJob(shipped.context, [self.token], task, "sweep: refit of the best candidate", keeps=True)
         self._first: list[_Piece] = []
 
     def __enter__(self) -> _Model:
@@ -219,7 +219,7 @@ class _CollectingJob(SparkJob):
     """A Spark job that brings the elements of an RDD to the driver."""
 
     def __init__(self, context: SparkContext, rdd: RDD[Any]) -> None:
-        super().__init__(context, (), lambda _: None)
+        super().__init__(context, (), lambda _: None, "sweep: the refitted model, to the driver")
         self._rdd = rdd
         self.collected: list[Any] = []
 

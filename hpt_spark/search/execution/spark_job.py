@@ -29,6 +29,7 @@ OTHER_VERSION = re.compile(r"(?:Can't get attribute|cannot import name) '([\w.]+
 NO_ROOM = re.compile(r"java\.io\.IOException: ((?:No space left on device|Disk quota exceeded|File too large).*)")
 REASON = re.compile(r"(?:: )?(?:Caused by: )?([\w.$]*(?:Error|Exception)\b.*)")
 
+STAGE_NAME = "callSite.short"  # Spark's own property of a thread
 FETCH = "hpt_spark.fetch"  # a property of the thread of a `FetchJob`, which its tasks see
 
 
@@ -63,16 +64,24 @@ class SparkJob(InheritableThread):
         Each is a partition.
     work : callable
         Called with an iterator over a partition's task.
+    description : str
+        What Spark's UI calls the job and its stage.
     keeps : bool
         Whether what `work` yields stays on the executors' disks, as the RDD `kept`.
     """
 
     def __init__(
-        self, context: SparkContext, tasks: Sequence[Any], work: Callable[..., Any], keeps: bool = False
+        self,
+        context: SparkContext,
+        tasks: Sequence[Any],
+        work: Callable[..., Any],
+        description: str,
+        keeps: bool = False,
     ) -> None:
         self.error: Exception | None = None
         self.kept: RDD[Any] | None = None
         self._keeps = keeps
+        self._description = description
         self._spark_context = context
         self._group = f"hpt_spark-{uuid.uuid4().hex}"
         self._tasks = tasks
@@ -81,19 +90,19 @@ class SparkJob(InheritableThread):
 
     def _run_job(self) -> None:
         try:
-            self._spark_context.setJobGroup(self._group, "hpt_spark: fits", interruptOnCancel=True)
+            self._spark_context.setJobGroup(self._group, self._description, interruptOnCancel=True)
+            self._spark_context.setLocalProperty(STAGE_NAME, self._description)
             self._act()
         except Exception as error:
             self.error = error
 
     def _act(self) -> None:
-        rdd = self._spark_context.parallelize(self._tasks, max(1, len(self._tasks)))
-        if not self._keeps:
-            rdd.foreachPartition(self._work)
-            return
-        self.kept = rdd.mapPartitions(self._work)
-        self.kept.persist(StorageLevel.DISK_ONLY)
-        self.kept._jrdd.count()  # Java's: PySpark's own would send all that is kept through Python once more
+        done = self._spark_context.parallelize(self._tasks, max(1, len(self._tasks))).mapPartitions(self._work)
+        if self._keeps:
+            self.kept = done
+            done.persist(StorageLevel.DISK_ONLY)
+        # Java's: PySpark's own would send what is kept through Python once more, and name the stage by a line of code.
+        done._jrdd.count()
 
     def unpersist(self) -> None:
         """Let the executors delete what they keep."""
@@ -136,7 +145,7 @@ class FetchJob(SparkJob):
     def __init__(
         self, context: SparkContext, token: str, tasks: Sequence[tuple[SparkJob, int]], numbers: Set[int]
     ) -> None:
-        super().__init__(context, tasks, _Among(numbers))
+        super().__init__(context, tasks, _Among(numbers), "sweep: checkpoints of an earlier rung")
         self._token = token
         self._found: list[tuple[int, bytes]] = []
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -15,8 +16,8 @@ from typing import Any
 from pyspark import Broadcast, SparkContext
 
 from hpt_spark.search.dataset import NO_DATA, Dataset
-from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.execution.begun import BegunFits
+from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.execution.begun import BegunFits, FitWatcher
 from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.node_share import PIECE_BYTES, SharedObject, read_in_pieces, share, whole_file
@@ -26,6 +27,7 @@ from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_task import Piece, Pieces, RunTask, TidyUp
 from hpt_spark.search.execution.task_stream import Arrived, ArrivingResults, Tasks, TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
+from hpt_spark.search.monitor import Occasionally
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
 from hpt_spark.search.planning.result_size import bytes_per_job, most_of_a_job
@@ -34,6 +36,11 @@ from hpt_spark.search.retries import Step
 from hpt_spark.spark.interpreter import use_this_python
 
 SECONDS_TO_TIDY_UP = 20.0
+SECONDS_BETWEEN_COUNTS = 2.0
+
+
+def _nobody_asks() -> None:
+    """Look for nothing."""
 
 
 class SparkRunner:
@@ -61,7 +68,7 @@ class SparkRunner:
         self._used: set[str] = set()
         self._gone: list[str] = []  # files of earlier evaluations' checkpoints, which may be large
         self._has_cancelled = False
-        self._begun: BegunFits | None = None
+        self._look: Callable[[], None] = _nobody_asks
         self._imports = DriverImports.of_now(self._is_local)
 
     @property
@@ -104,27 +111,31 @@ class SparkRunner:
         return memory_limit(str(self._context.master), self._conf)
 
     @contextmanager
-    def shared(self, evaluation: Evaluation, began: Callable[[Fit], None] | None = None) -> Iterator[SharedEvaluation]:
+    def shared(self, evaluation: Evaluation, watcher: FitWatcher | None = None) -> Iterator[SharedEvaluation]:
         """Write an evaluation where workers map it, for the time of a ``with``; its data stay for the next one.
 
         Parameters
         ----------
         evaluation : Evaluation
-        began : callable, optional
-            Is given each fit that is seen to begin, which is so with a local master.
+        watcher : FitWatcher, optional
+            Is told what is being trained.
         """
         data = self._shared_data(evaluation.data)
         rest = share(replace(evaluation, data=NO_DATA), self._folder)
         checkpoints = whole_file(evaluation.checkpoint_file) if evaluation.checkpoint_file else None
-        self._begun = BegunFits(self._folder / f"{rest.token}.begun", began) if began and self._is_local else None
-        begun = self._begun.path if self._begun else ""
+        begun = ""
+        if watcher and self._is_local:
+            fits = BegunFits(self._folder / f"{rest.token}.begun", watcher.began)
+            begun, self._look = fits.path, fits.tell
+        elif watcher:
+            self._look = partial(self._count_running, watcher, Occasionally(SECONDS_BETWEEN_COUNTS))
         shared = SharedEvaluation(data, rest, checkpoints, evaluation.keep_checkpoints, begun)
         try:
             yield shared
         finally:
-            if self._begun is not None:
-                Path(self._begun.path).unlink(missing_ok=True)
-                self._begun = None
+            if begun:
+                Path(begun).unlink(missing_ok=True)
+            self._look = _nobody_asks
             if shared.keep_checkpoints:  # their RDDs refer to the broadcasts, also when they are only fetched
                 for part in shared.parts[1:]:
                     self.checkpoints.hold(self._pieces.pop(part.token, ()))
@@ -170,7 +181,9 @@ class SparkRunner:
         return readers * min(PIECE_BYTES, shared.data.size)
 
     @contextmanager
-    def tasks(self, shared: SharedEvaluation, deadline: float, step: Step = Step.TOGETHER) -> Iterator[TaskStream]:
+    def tasks(
+        self, shared: SharedEvaluation, deadline: float, step: Step = Step.TOGETHER, description: str = "sweep"
+    ) -> Iterator[TaskStream]:
         """Give a stream of tasks, whose jobs are stopped at the end of the ``with``."""
         arrived: SimpleQueue[Arrived] = SimpleQueue()
         results = self._context.accumulator([], ArrivingResults(arrived))
@@ -180,14 +193,13 @@ class SparkRunner:
             keeps = shared.keep_checkpoints and self.checkpoints.are_kept
             kept_as = (self.checkpoints.token, self.checkpoints.jobs) if keeps else None
             work = RunTask(shared, pieces, results, step, self._imports, kept_as, tuple(self._gone))
-            job = SparkJob(self._context, tasks, work, keeps)
+            job = SparkJob(self._context, tasks, work, description, keeps)
             if keeps:
                 self.checkpoints.add_job(job)
             job.start()
             return job
 
-        look = self._begun.tell if self._begun else lambda: None
-        stream = TaskStream(start, arrived, self._is_local, deadline, self.checkpoints, look)
+        stream = TaskStream(start, arrived, self._is_local, deadline, self.checkpoints, self._look)
         try:
             yield stream
         finally:
@@ -216,19 +228,27 @@ class SparkRunner:
         with suppress(Exception):  # of several kinds, where Spark was stopped: all that is on the nodes goes with it
             if self._has_cancelled:
                 self._wait_for_tasks_that_were_killed()
-            job = SparkJob(self._context, range(self.slots), TidyUp(files))
+            job = SparkJob(self._context, range(self.slots), TidyUp(files), "sweep: tidying up")
             job.start()
             job.join(SECONDS_TO_TIDY_UP)
             job.cancel()
 
     def _wait_for_tasks_that_were_killed(self) -> None:
         """Wait for free slots on each node: where a cancelled job's task has not let go yet, no other would tidy up."""
-        scala: Any = self._context._jsc
         started = time.monotonic()
         while time.monotonic() < started + SECONDS_TO_TIDY_UP:
-            if not any(info.numRunningTasks() for info in scala.sc().statusTracker().getExecutorInfos()):
+            if not self._running_tasks():
                 return
             time.sleep(0.1)
+
+    def _count_running(self, watcher: FitWatcher, is_time: Occasionally) -> None:
+        if is_time():
+            watcher.counted(self._running_tasks())
+
+    def _running_tasks(self) -> int:
+        """Return how many tasks of the application run now."""
+        scala: Any = self._context._jsc
+        return sum(info.numRunningTasks() for info in scala.sc().statusTracker().getExecutorInfos())
 
     @property
     def _is_local(self) -> bool:

@@ -211,7 +211,7 @@ def kept(spark, tmp_path):
     marks.mkdir()
     tasks = [[(number, 1000 + number) for number in (2 * task, 2 * task + 1)] for task in range(3)]
     for of_job, started in enumerate((tasks[:2], tasks[2:])):
-        job = SparkJob(spark.sparkContext, started, Works(store.token, marks), keeps=True)
+        job = SparkJob(spark.sparkContext, started, Works(store.token, marks), "test", keeps=True)
         job.start()
         job.join()
         assert job.failure(is_local=True) is None

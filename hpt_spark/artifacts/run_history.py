@@ -1,0 +1,249 @@
+"""The history of a run in MLflow: written while the search goes on, or afterwards from what lies in the run."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from hpt_spark.artifacts.candidates import RESOURCES, RUNG, TABLE, read_candidates
+from hpt_spark.artifacts.run_directory import REPORT, RunDirectory
+from hpt_spark.artifacts.search_results import load_model
+from hpt_spark.config.secrets import mask_secrets
+from hpt_spark.config.sections import HALVING
+from hpt_spark.config.tracking_section import MlflowSection
+from hpt_spark.errors import HptSparkError, InputError
+from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.progress import Progress
+from hpt_spark.search.monitor import SearchFollower
+from hpt_spark.storage import without_secrets
+from hpt_spark.tracking import MlflowTracking, facts
+from hpt_spark.tracking.mlflow_tracking import (
+    IDENTITY,
+    SpoolFollower,
+    check_mlflow,
+    identity_in,
+    noted_identity,
+    pickled_model,
+)
+from hpt_spark.tracking.recorder import PATIENCE
+from hpt_spark.tracking.spool import Event
+from hpt_spark.tracking.store_uri import NO_TRACKING, artifacts_beside, checked_uri, store_beside
+from hpt_spark.tracking.sweep import Sweep
+from hpt_spark.tuning.estimators import build_estimator
+
+KEPT = (TABLE, "sweeping_results.txt", "best_params.json", REPORT)
+
+log = logging.getLogger(__name__)
+
+
+def store_of(settings: MlflowSection, run_dir: str) -> str | None:
+    """Return the address of the store, checked; None where there is to be no history.
+
+    Raises
+    ------
+    InputError
+        When MLflow knows no such store.
+    MissingDependencyError
+        When a store is named and MLflow is not installed.
+    """
+    named = settings.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if named == NO_TRACKING:
+        return None
+    if named is not None:
+        check_mlflow()
+        return checked_uri(named)
+    return store_beside(run_dir) if importlib.util.find_spec("mlflow") is not None else None
+
+
+class RunHistory:
+    """The history of the search in one run directory, for the time of a ``with``.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    settings : MlflowSection
+    store : str or None
+        Where it is written; None for nowhere.
+    plan : dict
+        Of the search.
+    design : DesignMatrix
+    """
+
+    def __init__(
+        self, run: RunDirectory, settings: MlflowSection, store: str | None, plan: dict[str, Any], design: DesignMatrix
+    ) -> None:
+        self._run = run
+        self._settings = settings
+        self._store = store
+        self.plan = plan
+        self._design = design
+        self._following = ExitStack()
+        self._follower: SpoolFollower | None = None
+
+    def __enter__(self) -> RunHistory:
+        if self._store is not None:
+            tracking = MlflowTracking(self._store, self._settings.experiment, self._settings.max_children)
+            described = partial(
+                described_run, self._run, self.plan, self._design, self._store, self._settings.experiment
+            )
+            remedy = f"Its results are in {self._run.uri}; `hpt-spark track {self._run.uri}` writes its history again."
+            self._follower = self._following.enter_context(tracking.following(self._store, described, remedy=remedy))
+        return self
+
+    def __exit__(self, *error: Any) -> Any:
+        return self._following.__exit__(*error)
+
+    @property
+    def followers(self) -> list[SearchFollower]:
+        """Who follows the search."""
+        return [] if self._follower is None else [self._follower]
+
+    def begin_anew(self) -> None:
+        """Forget an earlier search of this run: the next one has a run of its own in the store."""
+        self._run.folder.delete(IDENTITY)
+
+    def keep(self, model: Any) -> None:
+        """Keep the files that the search has left, and its model."""
+        if self._follower is not None:
+            with files_of(self._run) as files:
+                self._follower.keep(files, model, self._design.X_train)
+
+
+def described_run(
+    run: RunDirectory, plan: Mapping[str, Any], design: DesignMatrix, store: str, experiment: str
+) -> dict[str, Any]:
+    """Return what a history says of the search of a run, and note in the run where that history is."""
+    searched, digest = plan["search"], plan["design"]["X_train.npz"]
+    estimator = build_estimator(searched["estimator"], searched["estimator_params"])
+    digest_of_plan = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+    noted = {"plan": digest_of_plan, "uri": store if mask_secrets(store) == store else None, "experiment": experiment}
+    return {
+        "id": identity_in(run.folder, **noted),
+        "name": run.uri,
+        "metric": searched["scoring"],
+        "params": facts.as_texts({name: value for name, value in searched.items() if name != "param_grid"}),
+        "estimator_params": facts.as_texts(searched["estimator_params"]),
+        "tags": {**facts.tags_of(estimator), "design_digest": digest, "hpt_spark.run_dir": run.uri},
+        "dataset": facts.dataset_facts("design", digest, f"{run.uri}/design", *design.X_train.shape),
+    }
+
+
+@contextmanager
+def files_of(run: RunDirectory) -> Iterator[list[Path]]:
+    """Give local paths of the files that a history keeps."""
+    with ExitStack() as reading:
+        yield [reading.enter_context(run.folder.reading(name)) for name in KEPT if run.folder.exists(name)]
+
+
+def track_finished(run: RunDirectory, settings: MlflowSection, run_dir: str) -> tuple[str, str]:
+    """Write the history of a finished search from its files; return the store and the id of its run there.
+
+    Raises
+    ------
+    InputError
+        When there is no finished search, or no store is known.
+    HptSparkError
+        When the store cannot be written.
+    """
+    manifest = run.finished_manifest()
+    noted = noted_identity(run.folder) or {}
+    named = settings.uri or os.environ.get("MLFLOW_TRACKING_URI") or noted.get("uri")
+    store = store_of(settings.model_copy(update={"uri": named}), run_dir)
+    if store is None:
+        check_mlflow()
+        raise InputError(
+            f"there is no store for the history of {run.uri}; name one with --set tracking.mlflow.uri=URI."
+        )
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+    from hpt_spark.tracking.history import History, is_about_the_store
+
+    design, plan = run.load_design(), manifest["plan"]
+    with tempfile.TemporaryDirectory() as scratch, files_of(run) as files:
+        kept = [path for path in files if path.name in KEPT]
+        model = load_model(run, plan["search"]) if plan["search"]["refit"] else None
+        events = [
+            {"kind": "search", **described_run(run, plan, design, store, settings.experiment)},
+            *_events_of_table(read_candidates(run), plan["search"]),
+            {"kind": "results", **_results_of(manifest, read_candidates(run))},
+            {
+                "kind": "files",
+                "files": list(map(str, kept)),
+                "model": model and pickled_model(Path(scratch), model, design.X_train),
+            },
+            {"kind": "end", "status": "FINISHED"},
+        ]
+        events[0].update(
+            halves=plan["search"]["strategy"] in HALVING, artifacts=artifacts_beside(store), started=facts.now()
+        )
+        sweep = Sweep(events)
+        history = History(store, settings.experiment, settings.max_children)
+        try:
+            with Progress("track", len(sweep.candidates), "candidates") as progress:
+                for candidates in history.steps(sweep):
+                    progress.advance(candidates)
+        except Exception as error:
+            if not is_about_the_store(error):
+                raise
+            reason = mask_secrets(str(error)).partition("\n")[0].rstrip(".")
+            raise HptSparkError(f"{without_secrets(store)} cannot be written: {reason}.") from None
+    for problem in history.problems:
+        log.warning("%s: %s", run.uri, mask_secrets(problem))
+    return without_secrets(store), str(history.run_id)
+
+
+def _events_of_table(rows: Sequence[Mapping[str, str]], searched: Mapping[str, Any]) -> Iterator[Event]:
+    """Yield the evaluations and their fits, as ``cv_results.csv`` has them."""
+    halves = RUNG in rows[0]
+    folds = sum(bool(re.fullmatch(r"split\d+_test_score", name)) for name in rows[0])
+    for rung, members in groupby(enumerate(rows), key=lambda pair: int(pair[1][RUNG]) if halves else None):
+        together = list(members)
+        yield {
+            "kind": "evaluation",
+            "first_row": together[0][0],
+            "folds": folds,
+            "rung": None if rung is None else rung + 1,
+            "resource": searched["resource"] if halves else None,
+            "candidates": [_params_in(row) for _, row in together],
+        }
+        fits = [
+            [
+                number,
+                fold,
+                {"score": float(row[f"split{fold}_test_score"])},
+                float(row["mean_fit_time"]),
+                float(row["mean_score_time"]),
+                None,
+            ]
+            for number, row in together
+            for fold in range(folds)
+        ]
+        yield {"kind": "fits", "time": facts.now(), "fits": fits}
+
+
+def _params_in(row: Mapping[str, str]) -> dict[str, str]:
+    return {name.removeprefix("param_"): text for name, text in row.items() if name.startswith("param_") and text}
+
+
+def _results_of(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    best, score = manifest["best"], float(manifest["best"]["score"])
+    numeric = [name for name in rows[0] if name.startswith(("mean_", "std_", "rank_")) or name in (RUNG, RESOURCES)]
+    counts = {f"fit_counts.{name}": float(count) for name, count in manifest.get("reuse", {}).items()}
+    return {
+        "time": facts.now(),
+        "best_params": facts.as_texts(best["params"]),
+        "metrics": {manifest["plan"]["search"]["scoring"]: score, "best_cv_score": score, **counts},
+        "tags": {"hpt_spark.incomplete": str(bool(manifest.get("partial")))},
+        "rows": [{name: float(row[name] or "nan") for name in numeric} for row in rows],
+    }

@@ -1,0 +1,123 @@
+"""The runs below a folder, each in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tqdm import tqdm
+
+from hpt_spark.artifacts.candidates import TABLE
+from hpt_spark.artifacts.run_directory import DESIGN, JOURNAL, MANIFEST, RunDirectory
+from hpt_spark.artifacts.status import RUNNING, STATUS, read_status
+from hpt_spark.errors import InputError
+from hpt_spark.storage import Folder, open_folder
+
+DEEPEST = 3  # folders below the one that is listed
+SIGNS_OF_A_RUN = ({DESIGN}, {JOURNAL}, {STATUS}, {MANIFEST, TABLE})  # tables have a manifest, too
+HEADINGS = ("run", "state", "metric", "best", "std", "candidates", "time", "last sign")
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What is said of a run.
+
+    Parameters
+    ----------
+    run : str
+        Its path below the folder that is listed.
+    state : str
+        ``finished``, ``partial``, ``starting``, ``searching``, ``refitting``, ``failed``, ``interrupted``,
+        ``cut short``, ``no search`` or ``damaged``.
+    metric, score, std, candidates, seconds, updated
+        As far as they are known; of a search that runs, the best so far.
+    """
+
+    run: str
+    state: str
+    metric: str | None = None
+    score: float | None = None
+    std: float | None = None
+    candidates: int | None = None
+    seconds: float | None = None
+    updated: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for a machine."""
+        return asdict(self)
+
+    def cells(self) -> tuple[str, ...]:
+        """Return it for a person, by `HEADINGS`."""
+        numbers = ["" if number is None else f"{number:.5f}" for number in (self.score, self.std)]
+        took = "" if self.seconds is None else tqdm.format_interval(self.seconds)
+        candidates = "" if self.candidates is None else str(self.candidates)
+        return (self.run, self.state, self.metric or "", *numbers, candidates, took, self.updated or "")
+
+
+def find_runs(uri: str) -> list[RunSummary]:
+    """Return the runs in the folder `uri` and below it, by name.
+
+    Raises
+    ------
+    InputError
+        When there is no such folder.
+    """
+    folder = open_folder(uri)
+    if not folder.list() and not folder.exists("."):
+        raise InputError(f"{folder} does not exist; name the folder in which runs lie, such as runs.")
+    return list(_below(folder, uri.rstrip("/"), "", DEEPEST))
+
+
+def as_table(runs: list[RunSummary]) -> str:
+    """Return runs as a table of text."""
+    rows = [HEADINGS, *(run.cells() for run in runs)]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def _below(folder: Folder, uri: str, name: str, depth: int) -> Iterator[RunSummary]:
+    names = folder.list()
+    if any(sign.issubset(names) for sign in SIGNS_OF_A_RUN):
+        yield summary_of(uri, name or ".")
+        return
+    for below in names if depth else ():
+        try:
+            inner = open_folder(f"{uri}/{below}")
+        except InputError:
+            continue  # a file
+        yield from _below(inner, f"{uri}/{below}", f"{name}/{below}".lstrip("/"), depth - 1)
+
+
+def summary_of(uri: str, name: str) -> RunSummary:
+    """Return what is to be said of the run at `uri`."""
+    run = RunDirectory(uri)
+    status = read_status(run.folder)
+    try:
+        manifest = run.manifest()
+    except InputError:
+        return RunSummary(name, "damaged")
+    if manifest is not None and not (status and status["state"] in RUNNING):
+        return RunSummary(
+            run=name,
+            state="partial" if manifest.get("partial") else "finished",
+            metric=manifest["plan"]["search"]["scoring"],
+            score=float(manifest["best"]["score"]),
+            std=float(manifest["best"]["std"]),
+            candidates=manifest["candidates"],
+            seconds=float(manifest["seconds"]),
+            updated=(status or {}).get("updated"),
+        )
+    if status is None:
+        return RunSummary(name, "cut short" if run.folder.exists(JOURNAL) else "no search")
+    best = status.get("best") or {}
+    return RunSummary(
+        run=name,
+        state=str(status["state"]),
+        metric=status.get("metric"),
+        score=float(best["score"]) if best else None,
+        std=float(best["std"]) if best else None,
+        candidates=status.get("candidates"),
+        seconds=status.get("seconds"),
+        updated=status.get("updated"),
+    )

@@ -1,0 +1,183 @@
+"""``RUN/status.json``: where a search stands, rewritten while it goes on, for whoever looks from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from tqdm import tqdm
+
+from hpt_spark.artifacts.json_values import json_safe
+from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.config.secrets import mask_secrets, masked
+from hpt_spark.errors import HptSparkError
+from hpt_spark.matrix.design import write_json
+from hpt_spark.search.live_view import in_words
+from hpt_spark.search.monitor import Best, SearchFollower, SearchState
+from hpt_spark.storage import Folder
+from hpt_spark.storage.local import LocalFolder
+
+STATUS = "status.json"
+SECONDS_LOCAL, SECONDS_HADOOP = 1.0, 5.0  # between two writes
+SECONDS_BETWEEN_SIGNS = 15.0  # of life, where nothing changes
+SECONDS_OF_SILENCE = 90.0  # after which whoever writes is taken for dead
+
+RUNNING = ("starting", "searching", "refitting")
+ENDED_WELL = ("finished", "partial")
+
+log = logging.getLogger(__name__)
+
+
+class StatusFile(SearchFollower):
+    """Writes where a search stands into a run, in a thread of its own, from `begin` to the end of a ``with``.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    metric : str
+        The scorer's name.
+    """
+
+    def __init__(self, run: RunDirectory, metric: str) -> None:
+        self._folder = run.folder
+        self._metric = metric
+        self._state = SearchState()
+        self._is_partial = False
+        self._started: float | None = None
+        self._ended = threading.Event()
+        self._writing = threading.Thread(target=self._write_changes, name="hpt-spark-status", daemon=True)
+
+    def __enter__(self) -> StatusFile:
+        return self
+
+    def begin(self) -> None:
+        """Write for the first time: the search has what it needs."""
+        if self._started is None:
+            self._started = time.time()
+            self._writing.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: Any) -> None:
+        if self._started is None:
+            return
+        self._ended.set()
+        self._writing.join()
+        if error is None:
+            self._write("partial" if self._is_partial else "finished")
+        elif isinstance(error, Exception):
+            reason = mask_secrets(str(error)).strip().partition("\n")[0]
+            self._write("failed", f"{type(error).__name__}: {reason}")
+        else:
+            self._write("interrupted")
+
+    def state_changed(self, state: SearchState) -> None:
+        """Let the next write have it."""
+        self._state = state
+
+    def search_ended(self, search: Any) -> None:
+        """Take note of whether fits are missing."""
+        self._is_partial = bool(getattr(search, "incomplete_", False))
+
+    def _write_changes(self) -> None:
+        written, seconds = None, SECONDS_LOCAL if isinstance(self._folder, LocalFolder) else SECONDS_HADOOP
+        due = 0.0
+        while True:
+            state = self._state
+            if state is not written or time.monotonic() >= due:
+                stage = "refitting" if state.stage == "ended" else state.stage  # its files are not there yet
+                if not self._write(stage):
+                    return
+                written, due = state, time.monotonic() + SECONDS_BETWEEN_SIGNS
+            if self._ended.wait(seconds):
+                return
+
+    def _write(self, state: str, reason: str | None = None) -> bool:
+        now = time.time()
+        started: float = self._started  # type: ignore[assignment]
+        found = self._state
+        status = {
+            "state": state,
+            "reason": reason,
+            "metric": self._metric,
+            "started": _as_text(started),
+            "updated": _as_text(now),
+            "seconds": round(now - started, 3),
+            "rung": found.rung,
+            "candidates": found.candidates,
+            "folds": found.folds,
+            "fits": found.fits,
+            "fits_done": found.fits_done,
+            "fits_resumed": found.fits_resumed,
+            "fits_failed": found.fits_failed,
+            "fits_in_flight": found.fits_in_flight,
+            "failures": {mask_secrets(name): count for name, count in found.failures.items()},
+            "seconds_left": None if found.seconds_left is None else round(found.seconds_left, 1),
+            "best": _best_as_json(found.best),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
+        try:
+            with self._folder.atomic_write(STATUS) as path:
+                write_json(path, json_safe(status))
+        except Exception as error:  # of several kinds on a Hadoop file system
+            log.warning("%s cannot be written: %s", self._folder.location(STATUS), mask_secrets(str(error)))
+            return False
+        return True
+
+
+def read_status(folder: Folder) -> dict[str, Any] | None:
+    """Return the status that lies in a run; None where there is none, or none that can be read."""
+    if not folder.exists(STATUS):
+        return None
+    try:
+        with folder.reading(STATUS) as path:
+            status = json.loads(path.read_text(encoding="utf-8"))
+        age = (datetime.now(timezone.utc) - datetime.fromisoformat(status["updated"])).total_seconds()
+    except (OSError, ValueError, KeyError, TypeError, HptSparkError):
+        return None
+    if status.get("state") in RUNNING and age > SECONDS_OF_SILENCE:
+        status["state"] = "cut short"
+        status["reason"] = f"no sign of life since {status['updated']}"
+    return status
+
+
+def describe(status: Mapping[str, Any]) -> str:
+    """Return a status as one line."""
+    rung = f", rung {status['rung']}" if status.get("rung") else ""
+    text = f"{status.get('state')}{rung}"
+    if status.get("reason"):
+        text += f" ({status['reason']})"
+    if status.get("fits"):
+        text += f": {status.get('fits_done')} of {status['fits']} fits in {_interval(status.get('seconds'))}"
+    if status.get("state") in RUNNING and status.get("seconds_left") is not None:
+        text += f", about {_interval(status['seconds_left'])} left"
+    best = status.get("best")
+    known = in_words(
+        SearchState(
+            best=best and Best(0, best["params"], float(best["score"]), float(best["std"])),
+            fits_failed=status.get("fits_failed", 0),
+            failures=status.get("failures", {}),
+            fits_in_flight=status.get("fits_in_flight") if status.get("state") in RUNNING else 0,
+        )
+    )
+    return f"{text}; {known}" if known else text
+
+
+def _best_as_json(best: Best | None) -> dict[str, Any] | None:
+    if best is None:
+        return None
+    return {"params": masked(json_safe(best.params)), "score": best.score, "std": best.std}
+
+
+def _as_text(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
+
+
+def _interval(seconds: Any) -> str:
+    return tqdm.format_interval(float(seconds or 0))

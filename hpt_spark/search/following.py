@@ -1,0 +1,51 @@
+"""Who follows a search of the Python classes: what ``progress=`` and ``tracking=`` ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, Protocol, runtime_checkable
+
+from hpt_spark.errors import InputError
+from hpt_spark.search.live_view import LiveView
+from hpt_spark.search.monitor import SearchFollower
+
+
+@runtime_checkable
+class Tracking(Protocol):
+    """What keeps searches in a history of runs."""
+
+    def follow(self, search: Any, X: Any, y: Any, journal: str | None) -> AbstractContextManager[SearchFollower]:
+        """Return what follows one `fit` of `search`, for the time of a ``with``.
+
+        Parameters
+        ----------
+        search : search
+            Before its fit.
+        X, y : array-like
+        journal : str or None
+            Where the search resumes from, if it is the only one there.
+        """
+
+
+def followers_of(
+    search: Any, following: ExitStack, X: Any, y: Any, is_one_of_many: bool = False
+) -> Iterator[SearchFollower]:
+    """Yield what the arguments of `search` ask for; `following` ends them."""
+    if not isinstance(search.progress, bool):
+        raise InputError(f"progress={search.progress!r} is not known; it must be True or False.")
+    if search.tracking is not None and not isinstance(search.tracking, Tracking):
+        raise InputError(
+            f"tracking={search.tracking!r} is not known; it must be None or what keeps a history of runs, such as "
+            "hpt_spark.tracking.MlflowTracking()."
+        )
+    if search.progress:
+        yield following.enter_context(LiveView())
+    if search.tracking is not None:
+        journal = None if is_one_of_many else search.journal
+        yield following.enter_context(search.tracking.follow(search, X, y, journal))
+
+
+def metric_of_search(search: Any) -> str:
+    """Return the scorer by which a search compares its candidates; ``score`` where it has only one."""
+    return search.refit if isinstance(search.refit, str) else "score"

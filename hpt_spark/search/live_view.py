@@ -1,0 +1,63 @@
+"""The live view of a search: fits done, the best so far, failures by reason, fits in flight, the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hpt_spark.progress import Progress
+from hpt_spark.search.monitor import Begun, FitEnded, SearchFollower, SearchState
+
+MOST_LETTERS = 60  # of the best parameters, and of a reason
+
+
+class LiveView(SearchFollower):
+    """A bar on a terminal and in a notebook, lines of the log elsewhere; one for each evaluation."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> LiveView:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: Any) -> None:
+        self._close(kind)
+
+    def evaluation_began(self, begun: Begun, state: SearchState) -> None:
+        """Begin a bar."""
+        self._close(None)
+        label = "tune" if begun.rung is None else f"tune, rung {begun.rung}"
+        self._progress = Progress(label, state.fits, "fits").__enter__()
+
+    def fits_ended(self, fits: Sequence[FitEnded], state: SearchState) -> None:
+        """Move the bar on."""
+        if self._progress is not None:
+            resumed = sum(fit.is_resumed for fit in fits)
+            self._progress.advance(len(fits), in_words(state), left=state.seconds_left, without_rate=resumed)
+
+    def state_changed(self, state: SearchState) -> None:
+        """End the bar when the fits are done, which the refit is no part of."""
+        if state.stage in ("refitting", "ended"):
+            self._close(None)
+
+    def _close(self, kind: type[BaseException] | None) -> None:
+        if self._progress is not None:
+            self._progress.__exit__(kind, None, None)
+            self._progress = None
+
+
+def in_words(state: SearchState) -> str:
+    """Return what is known beside the number of fits."""
+    parts = []
+    if state.best is not None:
+        parts.append(f"best {state.best.score:.5g} {_cut(str(dict(state.best.params)))}")
+    if state.fits_failed:
+        reasons = sorted(state.failures.items(), key=lambda pair: -pair[1])
+        parts.append(f"{state.fits_failed} failed: " + ", ".join(f"{count} x {_cut(name)}" for name, count in reasons))
+    if state.fits_in_flight:
+        parts.append(f"{state.fits_in_flight} in flight")
+    return "; ".join(parts)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."

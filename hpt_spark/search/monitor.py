@@ -1,0 +1,308 @@
+"""What goes on in a search, for those who follow it: a live view, a status file, a run history.
+
+The search tells a `SearchMonitor`, on the driver and in its own thread; the monitor keeps the state and tells its
+followers. A follower that fails is left out from then on: the search itself is never harmed.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from hpt_spark.search.evaluation import Fit
+from hpt_spark.search.reasons import reason_of
+
+log = logging.getLogger(__name__)
+
+MOST_REASONS = 20  # of failures that are told apart
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An evaluation: of halving one rung, of any other search all fits.
+
+    Parameters
+    ----------
+    first_row : int
+        The row of ``cv_results_`` that its first candidate will have.
+    candidates : sequence of mapping
+        The parameters of each candidate.
+    folds : int
+    rung : int or None
+        Counted from 1; None where the search has no rungs.
+    resource : str or None
+        The parameter of which each rung gives its candidates more.
+    """
+
+    first_row: int
+    candidates: Sequence[Mapping[str, Any]]
+    folds: int
+    rung: int | None = None
+    resource: str | None = None
+
+    def describe(self) -> str:
+        """Return it in words, as Spark's UI and the live view have them."""
+        rung = f", rung {self.rung}" if self.rung is not None else ""
+        return f"{len(self.candidates)} candidates x {self.folds} folds{rung}"
+
+
+@dataclass(frozen=True)
+class FitEnded:
+    """A fit that has its result.
+
+    Parameters
+    ----------
+    row : int
+        Of its candidate in ``cv_results_``.
+    fold : int
+    scores : mapping of str to float
+        By the name of the scorer; ``score`` is that of a search with one scorer.
+    fit_time, score_time : float
+        Seconds.
+    failure : str or None
+        Why it failed, in one line.
+    is_resumed : bool
+        Whether the result is an earlier start's, out of the journal.
+    """
+
+    row: int
+    fold: int
+    scores: Mapping[str, float]
+    fit_time: float
+    score_time: float
+    failure: str | None
+    is_resumed: bool
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best candidate so far, of those that have all their folds."""
+
+    row: int
+    params: Mapping[str, Any]
+    score: float
+    std: float
+
+
+@dataclass(frozen=True)
+class SearchState:
+    """Where a search stands.
+
+    Parameters
+    ----------
+    stage : str
+        ``starting``, ``searching``, ``refitting`` or ``ended``.
+    candidates, folds, rung
+        Of the evaluation that runs; None for `rung` where the search has none.
+    fits, fits_done : int
+        Of that evaluation.
+    fits_resumed, fits_failed : int
+        Of the whole search.
+    fits_in_flight : int or None
+        How many are being trained now: exact with a local master, the running tasks on a cluster.
+    seconds_left : float or None
+        Until the end of the evaluation that runs.
+    best : Best or None
+    failures : mapping of str to int
+        How many fits have failed for each reason.
+    """
+
+    stage: str = "starting"
+    candidates: int = 0
+    folds: int = 0
+    rung: int | None = None
+    fits: int = 0
+    fits_done: int = 0
+    fits_resumed: int = 0
+    fits_failed: int = 0
+    fits_in_flight: int | None = None
+    seconds_left: float | None = None
+    best: Best | None = None
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+
+class SearchFollower:
+    """Follows a search; every method is called in the search's own thread and must return at once."""
+
+    def evaluation_began(self, begun: Begun, state: SearchState) -> None:
+        """Take note of an evaluation whose fits follow."""
+
+    def fits_ended(self, fits: Sequence[FitEnded], state: SearchState) -> None:
+        """Take note of results, in the order in which they came."""
+
+    def state_changed(self, state: SearchState) -> None:
+        """Take note of where the search stands; is called after each of the others as well."""
+
+    def search_ended(self, search: Any) -> None:
+        """Take note of the fitted search."""
+
+
+class SearchMonitor:
+    """Keeps the state of a search and tells its followers.
+
+    Parameters
+    ----------
+    followers : iterable of SearchFollower
+    metric : str
+        The scorer by which candidates are compared, as `FitEnded.scores` has it.
+    """
+
+    def __init__(self, followers: Iterable[SearchFollower] = (), metric: str = "score") -> None:
+        self._followers = list(followers)
+        self._metric = metric
+        self._rows = 0
+        self._begun: Begun | None = None
+        self._scores: dict[int, dict[int, float]] = {}
+        self._in_flight: set[Fit] = set()
+        self._failures: Counter[str] = Counter()
+        self.state = SearchState()
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether anybody follows: else nobody need look for what fits do."""
+        return bool(self._followers)
+
+    def begin(
+        self,
+        candidates: Sequence[Mapping[str, Any]],
+        folds: int,
+        rung: int | None = None,
+        resource: str | None = None,
+    ) -> Begun:
+        """Begin an evaluation, and return it."""
+        self._begun = begun = Begun(self._rows, candidates, folds, rung, resource)
+        self._rows += len(candidates)
+        self._scores = defaultdict(dict)
+        self._in_flight = set()
+        self.state = replace(
+            self.state,
+            stage="searching",
+            candidates=len(candidates),
+            folds=folds,
+            rung=rung,
+            fits=len(candidates) * folds,
+            fits_done=0,
+            fits_in_flight=None,
+            seconds_left=None,
+            best=None,  # halving compares the candidates of one rung
+        )
+        self._tell(lambda follower: follower.evaluation_began(begun, self.state))
+        return begun
+
+    def fit_began(self, fit: Fit) -> None:
+        """Take note of a fit that is seen to begin."""
+        self._in_flight.add(fit)
+        self.tasks_run(len(self._in_flight))
+
+    def tasks_run(self, count: int) -> None:
+        """Take note of how many fits are in flight."""
+        if count != self.state.fits_in_flight:
+            self.state = replace(self.state, fits_in_flight=count)
+            self._tell(lambda _: None)
+
+    def end(
+        self,
+        results: Iterable[tuple[Fit, Mapping[str, Any]]],
+        seconds_left: float | None = None,
+        is_resumed: bool = False,
+    ) -> None:
+        """Take note of scikit-learn's results of fits."""
+        if not self._followers or self._begun is None:
+            return
+        ended = [self._ended(fit, result, is_resumed) for fit, result in results]
+        in_flight = self.state.fits_in_flight
+        self.state = replace(
+            self.state,
+            fits_done=self.state.fits_done + len(ended),
+            fits_resumed=self.state.fits_resumed + len(ended) * is_resumed,
+            fits_failed=sum(self._failures.values()),
+            fits_in_flight=len(self._in_flight) if self._in_flight else in_flight and max(0, in_flight - len(ended)),
+            seconds_left=seconds_left,
+            best=self._best(),
+            failures=dict(self._failures),
+        )
+        self._tell(lambda follower: follower.fits_ended(ended, self.state))
+
+    def refit(self) -> None:
+        """Take note that the best candidate is being trained on all rows."""
+        self.state = replace(self.state, stage="refitting", fits_in_flight=0, seconds_left=None)
+        self._tell(lambda _: None)
+
+    def finish(self, search: Any) -> None:
+        """Take note of the fitted search."""
+        self.state = replace(self.state, stage="ended", fits_in_flight=0, seconds_left=None)
+        self._tell(lambda follower: follower.search_ended(search))
+
+    def _ended(self, fit: Fit, result: Mapping[str, Any], is_resumed: bool) -> FitEnded:
+        begun: Begun = self._begun  # type: ignore[assignment]
+        self._in_flight.discard(fit)
+        scores = result["test_scores"]
+        scores = dict(scores) if isinstance(scores, Mapping) else {"score": scores}
+        failure = reason_of(result["fit_error"]) if result.get("fit_error") else None
+        if failure is not None:
+            known = failure in self._failures or len(self._failures) < MOST_REASONS
+            self._failures[failure if known else "other reasons"] += 1
+        row = begun.first_row + fit.candidate
+        by = self._metric if self._metric in scores else next(iter(scores), None)
+        self._scores[row][fit.fold] = _as_float(scores[by]) if by is not None else math.nan
+        return FitEnded(
+            row=row,
+            fold=fit.fold,
+            scores={name: _as_float(score) for name, score in scores.items()},
+            fit_time=float(result["fit_time"]),
+            score_time=float(result["score_time"]),
+            failure=failure,
+            is_resumed=is_resumed,
+        )
+
+    def _best(self) -> Best | None:
+        begun: Begun = self._begun  # type: ignore[assignment]
+        best = self.state.best
+        for row, folds in list(self._scores.items()):
+            if len(folds) < begun.folds:
+                continue
+            scores = [folds[fold] for fold in sorted(folds)]
+            del self._scores[row]  # is compared once
+            mean = float(np.mean(scores))
+            if not math.isnan(mean) and (best is None or (mean, -row) > (best.score, -best.row)):
+                best = Best(row, begun.candidates[row - begun.first_row], mean, float(np.std(scores)))
+        return best
+
+    def _tell(self, tell: Callable[[SearchFollower], None]) -> None:
+        for follower in list(self._followers):
+            try:
+                tell(follower)
+                follower.state_changed(self.state)
+            except Exception as error:
+                self._followers.remove(follower)
+                log.warning("%s no longer follows the search: %s: %s", follower, type(error).__name__, error)
+
+
+class Occasionally:
+    """Says yes at most once in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last = -math.inf
+
+    def __call__(self) -> bool:
+        """Return whether it is time again."""
+        now = time.monotonic()
+        if now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
+
+
+def _as_float(score: Any) -> float:
+    try:
+        return float(score)
+    except (TypeError, ValueError):
+        return math.nan

@@ -1,0 +1,146 @@
+"""What a history says of a search, as texts: nothing in it needs the search, and none holds a secret."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import importlib.metadata
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from hpt_spark.config.secrets import mask_secrets, masked
+from hpt_spark.errors import InputError
+from hpt_spark.search.journal.digests import Digester
+from hpt_spark.search.sklearn_compat import num_samples
+
+# Of a search: what is no setting of it, and what the children say.
+NOT_PARAMS = ("sc", "tracking", "progress", "param_grid", "param_distributions")
+PACKAGES = ("hpt-spark", "scikit-learn", "xgboost", "lightgbm", "numpy", "scipy", "pyspark")
+LONGEST_TEXT = 6000
+
+
+def as_text(value: Any, name: str = "") -> str:
+    """Return a parameter's value as a history shows it; `name` tells whether it is a secret."""
+    value = value.item() if isinstance(value, np.generic) else value
+    shown = masked(value, name)
+    return mask_secrets(str(shown))[:LONGEST_TEXT]
+
+
+def as_texts(params: Mapping[str, Any]) -> dict[str, str]:
+    """Return parameters as a history shows them."""
+    return {str(name): as_text(value, str(name)) for name, value in params.items()}
+
+
+def metric_name(search: Any) -> str:
+    """Return the name of the metric by which a search chooses."""
+    scoring = search.scoring
+    if isinstance(search.refit, str):
+        return search.refit
+    return scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
+
+
+def params_of(search: Any) -> dict[str, str]:
+    """Return the settings of a search."""
+    return as_texts({n: value for n, value in search.get_params(deep=False).items() if n not in NOT_PARAMS})
+
+
+def changed_params(estimator: Any) -> dict[str, str]:
+    """Return the parameters of an estimator that are not its class's defaults."""
+    params = estimator.get_params(deep=False)
+    defaults: dict[str, Any] = {}
+    with suppress(Exception):  # some classes cannot be made without arguments
+        defaults = type(estimator)().get_params(deep=False)
+    texts = as_texts(params)
+    return {name: texts[name] for name in params if name not in defaults or repr(defaults[name]) != repr(params[name])}
+
+
+def tags_of(estimator: Any) -> dict[str, str]:
+    """Return what is worth knowing beside the settings: the estimator, the code, the releases, the application."""
+    kind = type(estimator)
+    tags = {
+        "estimator_name": kind.__name__,
+        "estimator_class": f"{kind.__module__}.{kind.__name__}",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": mask_secrets(sys.argv[0] or "python"),
+        "version.python": platform.python_version(),
+    }
+    for package in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            tags[f"version.{package}"] = importlib.metadata.version(package)
+    with suppress(Exception):  # of several kinds, where a user has no name
+        tags["mlflow.user"] = getpass.getuser()
+    with suppress(OSError, subprocess.SubprocessError):
+        asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
+        tags["mlflow.source.git.commit"] = asked.stdout.strip()
+    context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
+    application = getattr(getattr(context, "_active_spark_context", None), "applicationId", None)
+    return {**tags, "spark.application_id": application} if application else tags
+
+
+def dataset_of(X: Any, y: Any) -> dict[str, Any]:
+    """Return what a history says of the data that a search is given."""
+    try:
+        digest = hashlib.sha256("".join(Digester().digest(*pair) for pair in (("X", X), ("y", y))).encode()).hexdigest()
+    except InputError:  # holds what has no digest
+        digest = "unknown"
+    return dataset_facts("training data", digest, "memory", num_samples(X), np.shape(X)[1] if np.ndim(X) > 1 else 1)
+
+
+def dataset_facts(name: str, digest: str, source: str, rows: int, columns: int) -> dict[str, Any]:
+    """Return what a history says of training data."""
+    # MLflow takes 36 letters of a digest at most.
+    return {"name": name, "digest": digest[:32], "source": source, "rows": int(rows), "columns": int(columns)}
+
+
+def results_of(search: Any, metric: str) -> dict[str, Any]:
+    """Return the best candidate of a fitted search, the metrics of the whole, and the columns of its rows."""
+    metrics = {}
+    if hasattr(search, "best_score_"):
+        metrics = {metric: float(search.best_score_), "best_cv_score": float(search.best_score_)}
+    counts = {f"fit_counts.{name}": float(count) for name, count in getattr(search, "fit_counts_", {}).items()}
+    tags = {"hpt_spark.incomplete": str(bool(getattr(search, "incomplete_", False)))}
+    return {
+        "time": now(),
+        "best_params": as_texts(getattr(search, "best_params_", {})),
+        "metrics": {**metrics, **counts},
+        "tags": tags,
+        "rows": columns_of(search.cv_results_),
+    }
+
+
+def columns_of(table: Mapping[str, Any]) -> list[dict[str, float]]:
+    """Return the numbers of each row of ``cv_results_``, without the folds' own."""
+    names = [name for name in table if name != "params" and not name.startswith(("param_", "split"))]
+    numbers = {name: np.asarray(table[name], dtype=float).tolist() for name in names if _is_numeric(table[name])}
+    return [dict(zip(numbers, values)) for values in zip(*numbers.values())]
+
+
+def requirements_of(model: Any) -> dict[str, str]:
+    """Return the releases that a model needs to be loaded."""
+    found = {}
+    for package in ("scikit-learn", "cloudpickle", "numpy", "scipy", "pandas", *_packages_within(model)):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def _packages_within(model: Any) -> set[str]:
+    """Return the packages of an estimator and of those in it."""
+    parts = [model, *(model.get_params(deep=True).values() if hasattr(model, "get_params") else ())]
+    return {type(part).__module__.partition(".")[0] for part in parts} & {"xgboost", "lightgbm", "catboost"}
+
+
+def now() -> int:
+    """Return the time in MLflow's milliseconds."""
+    return int(time.time() * 1000)
+
+
+def _is_numeric(column: Any) -> bool:
+    return np.asarray(column).dtype.kind in "fiub"

@@ -1,0 +1,264 @@
+"""Tracking of searches by MLflow: what a user names, and the follower of a search that adds to the spool."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from hpt_spark.errors import HptSparkError, MissingDependencyError
+from hpt_spark.search.monitor import Begun, FitEnded, SearchFollower, SearchState
+from hpt_spark.storage import Folder, open_folder
+from hpt_spark.tracking import facts
+from hpt_spark.tracking.recorder_process import RecorderProcess
+from hpt_spark.tracking.spool import SpoolWriter
+from hpt_spark.tracking.store_uri import NO_TRACKING, STORE, artifacts_beside, checked_uri
+
+NO_MLFLOW = "MLflow is not installed: pip install 'hpt-spark[mlflow]'."
+IDENTITY = "tracking.json"
+ROWS_OF_EXAMPLE = 5
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MlflowTracking:
+    """Keeps searches in MLflow: a parent run for each, and a child run for each candidate, live.
+
+    Another process does it, so that a search is neither slower nor in danger for it: a store that cannot be reached
+    costs a warning. ``GridSearchCV(..., tracking=MlflowTracking())``; MLflow's own autologging is off meanwhile.
+
+    Parameters
+    ----------
+    uri : str, optional
+        MLflow's tracking URI; by default that of the variable ``MLFLOW_TRACKING_URI``, else the SQLite file
+        ``mlflow.db`` in the working directory.
+    experiment : str
+    max_children : int, optional
+        How many candidates get a run of their own, the best ones; by default all.
+    wait : float, optional
+        How many seconds `fit` waits at its end for the history; by default 30 for the search's own run and 10 for
+        its candidates'. What is not written then is written afterwards.
+    """
+
+    uri: str | None = None
+    experiment: str = "hpt-spark"
+    max_children: int | None = None
+    wait: float | None = None
+
+    def follow(self, search: Any, X: Any, y: Any, journal: str | None) -> AbstractContextManager[SearchFollower]:
+        """Follow one `fit` of `search`; with a journal, the same search continues its run."""
+        named = self.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{STORE}"
+        if named == NO_TRACKING:
+            return nullcontext(SearchFollower())
+        check_mlflow()
+        uri = checked_uri(named)
+        return self.following(uri, _Described(search, X, y, journal), keeps_model=True, X=X)
+
+    @contextmanager
+    def following(
+        self, uri: str, described: Any, keeps_model: bool = False, X: Any = None, remedy: str = ""
+    ) -> Iterator[SpoolFollower]:
+        """Follow a search that `described` tells of, when its first evaluation begins.
+
+        Parameters
+        ----------
+        uri : str
+            Where MLflow keeps runs.
+        described : callable
+            Returns the content of the spool's first event.
+        keeps_model : bool
+            Whether the best estimator is kept as soon as it is there; else who calls does.
+        X : array-like
+            The data, for an example of the model's input.
+        remedy : str
+            What a user can do where the history stays unfinished.
+        """
+        settings = {"uri": uri, "experiment": self.experiment, "max_children": self.max_children}
+        follower = SpoolFollower(settings, described, keeps_model, X, remedy, self.wait)
+        with _without_autologging():
+            try:
+                yield follower
+            except BaseException as error:
+                follower.end("FAILED" if isinstance(error, Exception) else "KILLED")
+                raise
+            follower.end("FINISHED")
+
+
+class SpoolFollower(SearchFollower):
+    """Adds what goes on in a search to a spool, from which another process writes the history."""
+
+    def __init__(
+        self, settings: dict[str, Any], described: Any, keeps_model: bool, X: Any, remedy: str, wait: float | None
+    ) -> None:
+        self._settings = settings
+        self._described = described
+        self._keeps_model = keeps_model
+        self._X = X
+        self._remedy = remedy or "Its results are not affected."
+        self._wait = wait
+        self._metric = "score"
+        self._spool: SpoolWriter | None = None
+        self._process: RecorderProcess | None = None
+
+    def __repr__(self) -> str:
+        return "the history of MLflow"
+
+    def evaluation_began(self, begun: Begun, state: SearchState) -> None:
+        """Begin the history with the first evaluation: a search that is refused leaves none."""
+        if self._spool is None:
+            self._begin(begun)
+        self._write(
+            "evaluation",
+            first_row=begun.first_row,
+            folds=begun.folds,
+            rung=begun.rung,
+            resource=begun.resource,
+            candidates=[facts.as_texts(params) for params in begun.candidates],
+        )
+
+    def _begin(self, begun: Begun) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="hpt-spark-history-"))
+        self._spool = SpoolWriter(folder)
+        content = self._described()
+        self._metric = content.pop("metric")
+        artifacts = artifacts_beside(self._settings["uri"])
+        self._write("search", **content, halves=begun.rung is not None, artifacts=artifacts, started=facts.now())
+        self._process = RecorderProcess(folder, self._settings, self._remedy, self._wait)
+
+    def fits_ended(self, fits: Sequence[FitEnded], state: SearchState) -> None:
+        """Add results."""
+        rows = [[fit.row, fit.fold, dict(fit.scores), fit.fit_time, fit.score_time, fit.failure] for fit in fits]
+        self._write("fits", time=facts.now(), fits=rows)
+
+    def search_ended(self, search: Any) -> None:
+        """Add the best candidate, and the model where it is kept by itself."""
+        self._write("results", **facts.results_of(search, self._metric))
+        if self._keeps_model:
+            self.keep([], getattr(search, "best_estimator_", None), self._X)
+
+    def keep(self, files: Sequence[Path], model: Any, X: Any) -> None:
+        """Add files, which are copied, and the fitted model with an example of its input."""
+        if self._spool is None:
+            return
+        kept = self._spool.folder / "files"
+        kept.mkdir()
+        copies = [str(shutil.copy(file, kept / file.name)) for file in files]
+        self._write("files", files=copies, model=None if model is None else pickled_model(kept, model, X))
+
+    def end(self, status: str) -> None:
+        """Add how the search ended, in MLflow's words, and wait for the history within limits."""
+        spool, self._spool = self._spool, None
+        if spool is None:
+            return
+        may_go = self._process is None
+        try:
+            with suppress(OSError):
+                spool.write("end", status=status)
+            if self._process is not None:
+                may_go = self._process.wait()
+        finally:
+            spool.close()
+            if may_go:
+                shutil.rmtree(spool.folder, ignore_errors=True)
+
+    def _write(self, kind: str, **content: Any) -> None:
+        if self._spool is not None:
+            self._spool.write(kind, **content)
+
+
+class _Described:
+    """Tells of a search of the Python classes."""
+
+    def __init__(self, search: Any, X: Any, y: Any, journal: str | None) -> None:
+        self._search, self._X, self._y, self._journal = search, X, y, journal
+
+    def __call__(self) -> dict[str, Any]:
+        search = self._search
+        return {
+            "id": identity_in(None if self._journal is None else open_folder(self._journal)),
+            "name": f"{type(search).__name__} of {type(search.estimator).__name__}",
+            "metric": facts.metric_name(search),
+            "params": facts.params_of(search),
+            "estimator_params": facts.changed_params(search.estimator),
+            "tags": facts.tags_of(search.estimator),
+            "dataset": facts.dataset_of(self._X, self._y),
+        }
+
+
+def identity_in(folder: Folder | None, **about: str | None) -> str:
+    """Return the name by which a history knows the search in a folder, where the same one finds it again.
+
+    Parameters
+    ----------
+    folder : Folder or None
+        Without one, it is a new name.
+    about
+        What is noted beside the name; of another `plan`, the name is a new one.
+    """
+    new = uuid.uuid4().hex
+    if folder is None:
+        return new
+    known = noted_identity(folder)
+    if known is not None and known.get("plan") == about.get("plan"):
+        return str(known["id"])
+    try:
+        with folder.atomic_write(IDENTITY) as path:
+            path.write_text(json.dumps({"id": new, **about}) + "\n", encoding="utf-8")
+    except (OSError, HptSparkError) as error:
+        log.warning("this search cannot be found again by its history: %s", error)
+    return new
+
+
+def noted_identity(folder: Folder) -> dict[str, Any] | None:
+    """Return what `identity_in` has noted; None where nothing is noted that can be read."""
+    if not folder.exists(IDENTITY):
+        return None
+    try:
+        with folder.reading(IDENTITY) as path:
+            known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return known if isinstance(known["id"], str) else None
+    except (OSError, ValueError, KeyError, TypeError, HptSparkError):
+        return None
+
+
+def pickled_model(folder: Path, model: Any, X: Any) -> dict[str, Any] | None:
+    """Write a fitted model with an example of its input into `folder`; return what the spool says of it."""
+    path = folder / "model.pickle"
+    try:
+        content = cloudpickle.dumps((model, X[:ROWS_OF_EXAMPLE]))
+    except Exception as error:
+        log.warning("the model is not kept in the history: %s: %s", type(error).__name__, error)
+        return None
+    path.write_bytes(content)
+    requirements = [f"{name}=={version}" for name, version in facts.requirements_of(model).items()]
+    return {"path": str(path), "digest": hashlib.sha256(content).hexdigest(), "requirements": requirements}
+
+
+def check_mlflow() -> None:
+    """Raise MissingDependencyError where MLflow is not installed."""
+    if importlib.util.find_spec("mlflow") is None:
+        raise MissingDependencyError(NO_MLFLOW)
+
+
+def _without_autologging() -> AbstractContextManager[None]:
+    """Keep MLflow's own autologging, where it is on, from logging the search a second time."""
+    if "mlflow" not in sys.modules:
+        return nullcontext()
+    from mlflow.utils.autologging_utils import disable_autologging
+
+    found: AbstractContextManager[None] = disable_autologging()
+    return found

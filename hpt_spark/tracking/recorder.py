@@ -1,0 +1,136 @@
+"""The process that writes the history of a search into MLflow while the search goes on.
+
+It reads the spool and works at the lowest cost for the search: while that still runs, it works for a sixtieth of
+the time. It ends with the search's last event, or with the driver.
+
+usage: python -m hpt_spark.tracking.recorder SPOOL
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hpt_spark.config.secrets import mask_secrets
+from hpt_spark.tracking.spool import LEFT, SpoolReader, write_answer
+from hpt_spark.tracking.sweep import Sweep
+
+SETTINGS = "HPT_SPARK_TRACKING"  # a variable: where to write, with its secrets, which no list of processes shows
+SHARE = 1 / 60
+SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_BETWEEN_TRIES = 15.0
+# Unless the user has set them: a store that does not answer is not waited for for minutes.
+PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+
+
+class Recorder:
+    """Brings the history up to what the spool says, again and again.
+
+    Parameters
+    ----------
+    folder : Path
+        The spool.
+    settings : dict
+        The arguments of `History`.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._reader = SpoolReader(folder)
+        self._sweep = Sweep()
+        self._driver = os.getppid()
+        self._history: Any = None
+        self._answer: dict[str, Any] = {"state": "starting", "beats": 0, "candidates": 0, "problems": []}
+
+    def run(self) -> None:
+        """Write the history until the search or its driver has ended."""
+        self._tell("starting")
+        while True:
+            self._look()
+            is_last = self._sweep.status is not None
+            try:
+                self._write_all_that_is_new()
+            except Exception as error:
+                self._answer["error"] = mask_secrets(f"{type(error).__name__}: {error}").partition("\n")[0]
+                self._tell("failed" if is_last else "troubled")
+                if is_last:
+                    return
+                if self._history is not None:
+                    self._history.reopen()
+                self._sleep(SECONDS_BETWEEN_TRIES)
+                continue
+            self._answer.pop("error", None)
+            self._tell("done" if is_last else "working")
+            if is_last:
+                return
+            self._sleep(SECONDS_BETWEEN_LOOKS)
+
+    def _look(self) -> None:
+        self._sweep.add(self._reader.new())
+        if os.getppid() != self._driver and self._sweep.status is None and not (self._folder / LEFT).exists():
+            self._sweep.status = "KILLED"  # by whom ended the driver, which could not say so
+
+    def _write_all_that_is_new(self) -> None:
+        from hpt_spark.tracking.history import History
+
+        if self._history is None:
+            self._history = History(**self._settings)
+        began, had_results = time.process_time(), self._sweep.results is not None
+        for candidates in self._history.steps(self._sweep):
+            self._answer["candidates"] += candidates
+            self._tell("working")
+            worked = time.process_time() - began
+            if self._sweep.results is None and self._sweep.status is None:
+                self._sleep(worked * (1 / SHARE - 1) if candidates else 0)
+            began = time.process_time()
+            if self._sweep.status is None:
+                self._look()
+            if self._sweep.results is not None and not had_results:
+                return  # the parent comes first now
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep, until there is something that cannot wait."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self._sweep.results is None and self._sweep.status is None:
+            time.sleep(min(SECONDS_BETWEEN_LOOKS, max(0.0, until - time.monotonic())))
+            self._look()
+
+    def _tell(self, state: str) -> None:
+        history = self._history
+        self._answer.update(state=state, beats=self._answer["beats"] + 1)
+        if history is not None:
+            self._answer.update(
+                run_id=history.run_id,
+                parent_is_done=history.parent_is_done,
+                problems=[mask_secrets(problem) for problem in history.problems],
+            )
+        with suppress(OSError):  # the driver may have deleted the spool
+            write_answer(self._folder, self._answer)
+
+
+def main() -> None:
+    """Write the history of one search."""
+    folder = Path(sys.argv[1])
+    settings = json.loads(os.environ.pop(SETTINGS))
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+    recorder = Recorder(folder, settings)
+    driver = os.getppid()
+    with suppress(OSError):
+        os.nice(5)
+    try:
+        recorder.run()
+    finally:
+        if (folder / LEFT).exists() or os.getppid() != driver:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

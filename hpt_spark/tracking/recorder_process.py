@@ -1,0 +1,109 @@
+"""The driver's side of the process that writes the history."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from hpt_spark.tracking.recorder import SETTINGS
+from hpt_spark.tracking.spool import LEFT, read_answer
+
+SECONDS_FOR_PARENT, SECONDS_FOR_CHILDREN = 30.0, 10.0  # waited for at the end of a search
+SECONDS_OF_STALL = 20.0
+SECONDS_TO_START = 60.0
+
+log = logging.getLogger(__name__)
+
+_left: list[subprocess.Popen[bytes]] = []  # processes that still write, so that nobody takes them for forgotten
+
+
+class RecorderProcess:
+    """Starts the process, and waits for its end within limits.
+
+    Parameters
+    ----------
+    spool : Path
+    settings : dict
+        The arguments of `hpt_spark.tracking.history.History`.
+    remedy : str
+        What a user can do about a history that is not whole.
+    wait : float or None
+        How long to wait at the end for the parent and, after it, for the children; None for the usual limits.
+    """
+
+    def __init__(self, spool: Path, settings: dict[str, Any], remedy: str, wait: float | None = None) -> None:
+        self._spool = spool
+        self._remedy = remedy
+        self._beats = (0, 0.0)
+        self._for_parent = SECONDS_FOR_PARENT if wait is None else wait
+        self._for_children = SECONDS_FOR_CHILDREN if wait is None else wait
+        environment = {
+            **os.environ,
+            SETTINGS: json.dumps(settings),
+            # Where the package is imported from a zip, as on a cluster.
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        }
+        with (spool / "log").open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "hpt_spark.tracking.recorder", str(spool)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                cwd=spool,  # MLflow makes folders where it runs
+                start_new_session=True,  # Ctrl-C is the search's
+            )
+
+    def wait(self) -> bool:
+        """Wait for the end of the process within the limits; return whether it has ended, and the spool may go."""
+        began = time.monotonic()
+        self._beats = (0, began)
+        try:
+            while self._process.poll() is None:
+                answer = read_answer(self._spool)
+                waited = time.monotonic() - began
+                if self._has_stalled(answer):
+                    self._process.kill()
+                    self._process.wait()
+                    self._warn(answer.get("error") or "the store does not answer")
+                    return True
+                is_parent_done = answer.get("parent_is_done")
+                if waited > (self._for_children if is_parent_done else self._for_parent):
+                    return self._leave()
+                time.sleep(0.02)
+        except BaseException:  # Ctrl-C: nobody waits any longer
+            self._leave()
+            raise
+        self._judge(read_answer(self._spool))
+        return True
+
+    def _has_stalled(self, answer: dict[str, Any]) -> bool:
+        now = time.monotonic()
+        beats = answer.get("beats", 0)
+        if beats != self._beats[0]:
+            self._beats = (beats, now)
+        limit = SECONDS_TO_START if answer.get("state") in (None, "starting") else SECONDS_OF_STALL
+        return now - self._beats[1] > limit
+
+    def _leave(self) -> bool:
+        (self._spool / LEFT).touch()
+        _left.append(self._process)
+        log.info("the history of this search is still being written, by process %d", self._process.pid)
+        return False
+
+    def _judge(self, answer: dict[str, Any]) -> None:
+        if answer.get("state") != "done":
+            said = (self._spool / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            self._warn(answer.get("error") or f"its process has ended: {said[-1] if said else 'it said nothing'}")
+            return
+        for problem in answer.get("problems", ()):
+            log.warning("the history of this search: %s", problem)
+
+    def _warn(self, reason: str) -> None:
+        log.warning("the history of this search is not whole: %s. %s", reason.rstrip("."), self._remedy)

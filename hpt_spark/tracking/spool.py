@@ -1,0 +1,80 @@
+"""The spool: a file to which a search adds what goes on, and from which its history is written.
+
+The driver only ever appends a line to a local file, so that no store, however slow, is waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+EVENTS = "events.jsonl"
+ANSWER = "answer.json"
+LEFT = "left"  # the driver no longer looks at the spool, and whoever writes the history deletes it
+
+Event = dict[str, Any]
+
+
+class SpoolWriter:
+    """Appends events.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file = (folder / EVENTS).open("a", encoding="utf-8")
+
+    def write(self, kind: str, **content: Any) -> None:
+        """Append an event, whole."""
+        self._file.write(json.dumps({"kind": kind, **content}) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Append no more."""
+        self._file.close()
+
+
+class SpoolReader:
+    """Reads events as they are appended.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / EVENTS
+        self._read = 0
+
+    def new(self) -> Iterator[Event]:
+        """Yield the events that have come since the last call."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            whole, newline, _ = file.read().rpartition(b"\n")
+        self._read += len(whole) + len(newline)
+        for line in whole.splitlines():
+            yield json.loads(line)
+
+
+def write_answer(folder: Path, answer: dict[str, Any]) -> None:
+    """Let the driver know how far the history is."""
+    temporary = folder / f"{ANSWER}.new"
+    temporary.write_text(json.dumps(answer), encoding="utf-8")
+    os.replace(temporary, folder / ANSWER)
+
+
+def read_answer(folder: Path) -> dict[str, Any]:
+    """Return how far the history is; nothing before the first answer."""
+    try:
+        answer: dict[str, Any] = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return answer

@@ -1,0 +1,128 @@
+"""A sweep as its events tell it: the state is their replay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hpt_spark.tracking.spool import Event
+
+
+@dataclass
+class Row:
+    """A row of ``cv_results_``: a candidate, of halving on one rung.
+
+    Parameters
+    ----------
+    number : int
+    step : int
+        The rung, counted from 0; 0 where the search has none.
+    folds : int
+    """
+
+    number: int
+    step: int
+    folds: int
+    scores: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    times: dict[int, tuple[float, float]] = field(default_factory=dict)
+    began: int = 0
+    ended: int = 0
+    failure: str | None = None
+    columns: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether each fold has its result."""
+        return len(self.scores) == self.folds
+
+    def summary(self) -> dict[str, float]:
+        """Return the means and standard deviations over the folds, by scikit-learn's names."""
+        of_folds = [self.scores[fold] for fold in sorted(self.scores)]
+        values = {f"test_{name}": [scores[name] for scores in of_folds] for name in of_folds[0]}
+        for place, name in enumerate(("fit_time", "score_time")):
+            values[name] = [times[place] for times in self.times.values()]
+        means = {f"mean_{name}": float(np.mean(each)) for name, each in values.items()}
+        return {**means, **{f"std_{name}": float(np.std(each)) for name, each in values.items()}}
+
+
+@dataclass
+class Candidate:
+    """A candidate: a child run. Its rows are those of halving's rungs, or the only one."""
+
+    number: int
+    params: Mapping[str, str]
+    rows: list[Row] = field(default_factory=list)
+
+
+class Sweep:
+    """What is known of a search.
+
+    Attributes
+    ----------
+    facts : Event or None
+        Of the search: its id, name, parameters, tags, dataset.
+    results : Event or None
+        The best candidate and the metrics of the whole.
+    files : Event or None
+        What lies where that is to be kept with the run, and the model.
+    status : str or None
+        How it ended, in MLflow's words.
+    """
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self.facts: Event | None = None
+        self.results: Event | None = None
+        self.files: Event | None = None
+        self.status: str | None = None
+        self.candidates: dict[str, Candidate] = {}
+        self._rows: dict[int, Row] = {}
+        self.add(events)
+
+    @property
+    def halves(self) -> bool:
+        """Whether candidates may have several rows."""
+        return any(row.step for row in self._rows.values()) or bool((self.facts or {}).get("halves"))
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Take note of more events."""
+        for event in events:
+            getattr(self, f"_{event['kind']}")(event)
+
+    def _search(self, event: Event) -> None:
+        self.facts = event
+
+    def _evaluation(self, event: Event) -> None:
+        step = (event["rung"] or 1) - 1
+        for at, params in enumerate(event["candidates"]):
+            row = Row(event["first_row"] + at, step, event["folds"])
+            self._rows[row.number] = row
+            known = {name: text for name, text in params.items() if name != event["resource"]}
+            # Halving tries a candidate again on each rung; elsewhere two equal ones are two.
+            key = json.dumps(known, sort_keys=True) if event["rung"] else str(row.number)
+            candidate = self.candidates.setdefault(key, Candidate(len(self.candidates), known))
+            candidate.rows.append(row)
+
+    def _fits(self, event: Event) -> None:
+        for number, fold, scores, fit_time, score_time, failure in event["fits"]:
+            row = self._rows[number]
+            row.scores[fold] = scores
+            row.times[fold] = (fit_time, score_time)
+            began = event["time"] - int(1000 * (fit_time + score_time))
+            row.began = min(row.began or began, began)
+            row.ended = max(row.ended, event["time"])
+            row.failure = failure or row.failure
+
+    def _results(self, event: Event) -> None:
+        self.results = event
+        for number, columns in enumerate(event["rows"]):
+            if number in self._rows:
+                self._rows[number].columns = columns
+
+    def _files(self, event: Event) -> None:
+        self.files = event
+
+    def _end(self, event: Event) -> None:
+        self.status = event["status"]

@@ -1,0 +1,141 @@
+"""The status of a search in its run, and the list of runs."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from hpt_spark.artifacts import status as module
+from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.artifacts.run_list import HEADINGS, as_table, find_runs
+from hpt_spark.artifacts.status import STATUS, StatusFile, describe, read_status
+from hpt_spark.errors import InputError
+from hpt_spark.search.evaluation import Fit
+from hpt_spark.search.monitor import SearchMonitor
+from tests.artifacts.searches import a_design, finished
+from tests.waiting import wait_until
+
+
+def result(score, failure=None):
+    return {"test_scores": score, "fit_error": failure, "fit_time": 0.5, "score_time": 0.25}
+
+
+def status_in(run):
+    return json.loads((run.folder.path / STATUS).read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def quickly(monkeypatch):
+    monkeypatch.setattr(module, "SECONDS_LOCAL", 0.01)
+
+
+def test_the_status_is_rewritten_while_the_search_goes_on(run, quickly):
+    with StatusFile(run, "neg_log_loss") as status:
+        status.begin()
+        wait_until(lambda: run.folder.exists(STATUS) and status_in(run)["state"] == "starting")
+        monitor = SearchMonitor([status])
+        monitor.begin([{"C": 0.1}, {"C": 1.0}], 2, rung=1)
+        monitor.end([(Fit(0, 0, 0), result(-2.0)), (Fit(1, 0, 1), result(-3.0))], seconds_left=61)
+        monitor.end([(Fit(2, 1, 0), result(float("nan"), "ValueError: it is odd\n"))], seconds_left=30)
+        wait_until(lambda: status_in(run)["fits_done"] == 3)
+        found = status_in(run)
+        assert (found["state"], found["metric"], found["rung"]) == ("searching", "neg_log_loss", 1)
+        assert (found["candidates"], found["folds"], found["fits"], found["fits_failed"]) == (2, 2, 4, 1)
+        assert found["best"] == {"params": {"C": 0.1}, "score": -2.5, "std": 0.5}
+        assert found["failures"] == {"ValueError: it is odd": 1}
+        assert found["seconds_left"] == 30
+        line = describe(read_status(run.folder))
+        assert line.startswith("searching, rung 1: 3 of 4 fits in 00:0")
+        assert line.endswith("about 00:30 left; best -2.5 {'C': 0.1}; 1 failed: 1 x ValueError: it is odd")
+        monitor.refit()
+        wait_until(lambda: status_in(run)["state"] == "refitting")
+        monitor.finish(object())
+    assert status_in(run)["state"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason"),
+    [
+        (ValueError("password=hunter2 was\nwrong"), "failed", "ValueError: password=*** was"),
+        (KeyboardInterrupt(), "interrupted", None),
+        (SystemExit(143), "interrupted", None),
+    ],
+)
+def test_how_the_search_ended_is_the_last_status(run, error, state, reason):
+    with pytest.raises(type(error)), StatusFile(run, "accuracy") as status:
+        status.begin()
+        raise error
+    found = status_in(run)
+    assert (found["state"], found["reason"]) == (state, reason)
+
+
+def test_nothing_is_written_before_the_search_begins(run):
+    before = run.folder.list()
+    with pytest.raises(InputError), StatusFile(run, "accuracy"):
+        raise InputError("the grid is wrong")
+    assert run.folder.list() == before
+
+
+def test_a_folder_that_takes_no_status_costs_one_warning(run, quickly, caplog, monkeypatch):
+    def refuse(name):
+        raise OSError("no space is left")
+
+    monkeypatch.setattr(run.folder, "atomic_write", refuse)
+    with StatusFile(run, "accuracy") as status:
+        status.begin()
+        status._writing.join()  # it has given up
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages[0].endswith("status.json cannot be written: no space is left")
+
+
+def test_silence_means_that_the_search_was_cut_short(run):
+    with StatusFile(run, "accuracy") as status:
+        status.begin()
+    found = status_in(run)
+    long_ago = datetime.now(timezone.utc) - timedelta(seconds=module.SECONDS_OF_SILENCE + 1)
+    found.update(state="searching", updated=long_ago.isoformat(timespec="seconds"))
+    (run.folder.path / STATUS).write_text(json.dumps(found))
+    assert read_status(run.folder)["state"] == "cut short"
+    assert "no sign of life since" in describe(read_status(run.folder))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"updated": 3}'])
+def test_a_damaged_status_is_none(run, text):
+    (run.folder.path / STATUS).write_text(text)
+    assert read_status(run.folder) is None
+
+
+def test_runs_are_listed_with_their_state(tmp_path):
+    for name in ("done", "deep/er/new", "running"):
+        RunDirectory(str(tmp_path / name)).save_design(a_design())
+    search = finished(RunDirectory(str(tmp_path / "done")))
+    with StatusFile(RunDirectory(str(tmp_path / "running")), "accuracy") as status:
+        status.begin()
+        wait_until(lambda: (tmp_path / "running" / STATUS).exists())
+        runs = {run.run: run for run in find_runs(str(tmp_path))}
+    (tmp_path / "done" / "manifest.json").write_text("{")
+    (tmp_path / "a file").write_text("")
+    assert {name: run.state for name, run in runs.items()} == {
+        "deep/er/new": "no search",
+        "done": "finished",
+        "running": "starting",
+    }
+    assert runs["done"].score == search.best_score_
+    assert runs["done"].metric == "neg_log_loss"
+    table = as_table(list(runs.values())).splitlines()
+    assert table[0].split() == " ".join(HEADINGS).split()
+    assert any(line.startswith("done ") and f"{runs['done'].score:.5f}" in line for line in table)
+    assert [run.state for run in find_runs(str(tmp_path)) if run.run == "done"] == ["damaged"]
+
+
+def test_a_run_is_listed_by_itself(run):
+    finished(run)
+    (only,) = find_runs(str(run.folder.path))
+    assert (only.run, only.state) == (".", "finished")
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        find_runs(str(tmp_path / "nowhere"))

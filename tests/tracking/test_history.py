@@ -1,0 +1,157 @@
+"""The history of a sweep in a real SQLite store of MLflow, read back by its client."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hpt_spark.tracking.sweep import Sweep
+from tests.tracking.events import METRIC, end, evaluation, fits, grid, results, score, search, whole
+
+pytestmark = pytest.mark.mlflow
+
+
+def written(store, *events, history=None, **settings):
+    from hpt_spark.tracking.history import History
+
+    history = history or History(store.uri, "hpt-spark", **settings)
+    for _ in history.steps(Sweep(events)):
+        pass
+    return history
+
+
+def points(store, run, name):
+    return [(one.step, one.value) for one in store.client.get_metric_history(run.info.run_id, name)]
+
+
+def test_a_whole_sweep_is_a_parent_and_its_children(store):
+    written(store, *whole())
+    (parent,), children = store.runs()
+    assert (parent.info.status, parent.info.run_name) == ("FINISHED", "runs/small")
+    assert parent.data.metrics[METRIC] == parent.data.metrics["best_cv_score"] == -1.005
+    assert parent.data.params == {"cv": "2", "scoring": METRIC, "max_depth": "0", "best_max_depth": "0"}
+    assert parent.data.tags["estimator_class"] == "xgboost.sklearn.XGBClassifier"
+    (data,) = parent.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("design", "d" * 32)
+    assert {tag.key: tag.value for tag in data.tags} == {"mlflow.data.context": "train"}
+    assert sorted(children) == ["0", "1", "2"]
+    for number, child in children.items():
+        row = int(number)
+        assert child.info.status == "FINISHED"
+        assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert child.data.tags["estimator_name"] == "XGBClassifier"
+        assert child.data.params == {"seed": "0", "max_depth": number}
+        assert child.data.metrics["rank_test_score"] == row + 1
+        assert child.data.metrics["mean_test_score"] == (score(row, 0) + score(row, 1)) / 2
+        assert child.data.metrics["mean_fit_time"] == 1.0
+        assert points(store, child, "split_test_score") == [(fold, score(row, fold)) for fold in range(2)]
+
+
+def test_it_is_there_while_the_sweep_goes_on(store):
+    written(store, search(), evaluation(grid(3)), fits(0), fits(2))
+    (parent,), children = store.runs()
+    assert parent.info.status == "RUNNING"
+    assert sorted(children) == ["0", "2"]
+    assert "rank_test_score" not in children["0"].data.metrics
+
+
+def test_the_rungs_of_halving_are_steps_of_one_child(store):
+    first = [{**params, "n_estimators": "5"} for params in grid(4)]
+    second = [{**params, "n_estimators": "10"} for params in grid(2)]
+    written(
+        store,
+        search(halves=True),
+        evaluation(first, rung=1, resource="n_estimators"),
+        fits(0, 1, 2, 3),
+        evaluation(second, first_row=4, rung=2, resource="n_estimators"),
+        fits(4, 5),
+        results(6, {"max_depth": "0"}),
+        end(),
+    )
+    _, children = store.runs()
+    assert sorted(children) == ["0", "1", "2", "3"]
+    means = [(score(row, 0) + score(row, 1)) / 2 for row in range(6)]
+    assert points(store, children["0"], "mean_test_score") == [(0, means[0]), (1, means[4])]
+    assert points(store, children["3"], "mean_test_score") == [(0, means[3])]
+    assert points(store, children["1"], "rung_2_split_test_score") == [(fold, score(5, fold)) for fold in range(2)]
+    assert {child.info.status for child in children.values()} == {"FINISHED"}
+
+
+def test_a_sweep_that_resumes_goes_on_in_its_run_and_writes_nothing_twice(store):
+    written(store, search(), evaluation(grid(3)), fits(0))
+    written(store, search(), evaluation(grid(3)), fits(0, time=9_000_000), fits(1, 2), *whole()[3:])
+    (parent,), children = store.runs()
+    assert parent.info.status == "FINISHED"
+    assert sorted(children) == ["0", "1", "2"]
+    assert points(store, children["0"], "split_test_score") == [(fold, score(0, fold)) for fold in range(2)]
+
+
+def test_another_best_candidate_after_an_early_end_is_told_by_a_tag(store):
+    written(store, *whole())
+    written(store, *whole()[:3], results(3, {"max_depth": "2"}), end())
+    (parent,), _ = store.runs()
+    assert parent.data.params["best_max_depth"] == "0"  # MLflow lets no parameter be changed
+    assert json.loads(parent.data.tags["best_params"]) == {"max_depth": "2"}
+
+
+def test_how_the_search_ended_is_the_state_of_its_run(store):
+    written(store, search(halves=True), evaluation(grid(2), rung=1), fits(0), end("FAILED"))
+    (parent,), children = store.runs()
+    assert parent.info.status == "FAILED"
+    assert children["0"].info.status == "FINISHED"
+
+
+def test_fits_without_a_score_are_told_with_their_reason(store):
+    failed = fits(0)
+    failed["fits"] = [[0, fold, {"score": float("nan")}, 0.1, 0.1, "ValueError: no"] for fold in range(2)]
+    written(store, search(), evaluation(grid(1)), failed)
+    _, children = store.runs()
+    assert (children["0"].info.status, children["0"].data.tags["failure"]) == ("FAILED", "ValueError: no")
+
+
+@pytest.mark.parametrize("most", [0, 2])
+def test_only_the_best_get_a_run_where_that_is_asked_for(store, most):
+    history = written(store, search(), evaluation(grid(4)), fits(0, 1), max_children=most)
+    assert store.runs()[1] == {}
+    events = [search(), evaluation(grid(4)), fits(0, 1, 2, 3), results(4, {"max_depth": "0"}), end()]
+    written(store, *events, history=history)
+    assert sorted(store.runs()[1]) == ["0", "1"][:most]
+
+
+def test_names_values_and_numbers_stay_within_mlflows_limits(store):
+    many = {f"step__{number}": "x" for number in range(250)}
+    candidate = {**many, "naïve?*name": "y" * 10_000, "z" * 300: "1"}
+    folds = 1200
+    written(
+        store,
+        search(params={**many, "long": "v" * 10_000}, tags={**search()["tags"], "t": "w" * 20_000}),
+        evaluation([candidate], folds=folds),
+        fits(0, folds=folds),
+        results(1, candidate),
+        end(),
+    )
+    (parent,), children = store.runs()
+    params = children["0"].data.params
+    assert len(params) == 253
+    assert params["naïve__name"].endswith("y...")
+    assert max(map(len, params.values())) == 6000
+    assert len(points(store, children["0"], "split_test_score")) == folds
+    assert parent.data.params["best_step__249"] == "x"
+
+
+def test_another_sweep_has_a_run_of_its_own(store):
+    written(store, *whole())
+    written(store, search(id="b2"), *whole()[1:])
+    experiment = store.client.get_experiment_by_name("hpt-spark")
+    found = store.client.search_runs([experiment.experiment_id])
+    assert len([run for run in found if "mlflow.parentRunId" not in run.data.tags]) == 2
+
+
+@pytest.mark.slow
+def test_five_thousand_candidates(store):
+    number = 5000
+    written(store, *whole(number))
+    (parent,), children = store.runs()
+    assert parent.info.status == "FINISHED"
+    assert len(children) == number

@@ -1,0 +1,124 @@
+"""A real server of MLflow that is killed, or no longer answers, in the middle of a search."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import cloudpickle
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import GridSearchCV as SklearnGridSearchCV
+
+from hpt_spark import GridSearchCV
+from hpt_spark.tracking import MlflowTracking, recorder_process
+from tests.search.small_search import X, y
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.mlflow
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+PATIENT = 250.0
+
+
+class WaitsForWord(ClassifierMixin, BaseEstimator):
+    """Its fits from the second candidate on wait until there is a file."""
+
+    def __init__(self, number=0, word=""):
+        self.number = number
+        self.word = word
+
+    def fit(self, X, y):
+        deadline = time.monotonic() + PATIENT
+        while self.number and not Path(self.word).exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[self.number % 2])
+
+
+@pytest.fixture
+def server(store):
+    """A server over `store`, and its address with a password, which it does not ask for."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["server", "--backend-store-uri", store.uri, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", *words],
+        cwd=store.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    process.address = f"http://user:hunter2@127.0.0.1:{port}"
+
+    def listens():
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        wait_until(listens, PATIENT, process=process)
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def search_of(tmp_path, search_class, **arguments):
+    grid = {"number": [0, 1, 2], "word": [str(tmp_path / "go")]}
+    return search_class(WaitsForWord(), grid, cv=2, refit=False, **arguments)
+
+
+def searched_while(tmp_path, spark, server, store, break_it):
+    """Search, and break the server when the first candidate is in the store; return the search."""
+    search = search_of(tmp_path, GridSearchCV, sc=spark, tracking=MlflowTracking(server.address, wait=PATIENT))
+    failures = []
+
+    def fit():
+        try:
+            search.fit(X, y)
+        except BaseException as error:
+            failures.append(error)
+
+    fitting = threading.Thread(target=fit)
+    fitting.start()
+    try:
+        wait_until(lambda: store.client.get_experiment_by_name("hpt-spark") and "0" in store.runs()[1], PATIENT)
+        break_it()
+    finally:
+        (tmp_path / "go").touch()
+        fitting.join(PATIENT)
+    assert failures == []
+    return search
+
+
+def test_a_server_keeps_the_search(spark, server, store, tmp_path, caplog):
+    search = searched_while(tmp_path, spark, server, store, lambda: None)
+    (parent,), children = store.runs()
+    assert (parent.info.status, sorted(children)) == ("FINISHED", ["0", "1", "2"])
+    assert parent.data.metrics["best_cv_score"] == search.best_score_
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_server_that_breaks_off_harms_no_search(spark, server, store, tmp_path, how, caplog, monkeypatch):
+    monkeypatch.setattr(recorder_process, "SECONDS_OF_STALL", 5.0)
+    search = searched_while(tmp_path, spark, server, store, lambda: os.killpg(server.pid, how))
+    expected = search_of(tmp_path, SklearnGridSearchCV).fit(X, y)
+    for name in ("split0_test_score", "split1_test_score", "rank_test_score"):
+        np.testing.assert_array_equal(search.cv_results_[name], expected.cv_results_[name])
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warning.startswith("the history of this search is not whole: ")
+    assert "hunter2" not in warning
+    (parent,), children = store.runs()
+    assert (parent.info.status, sorted(children)) == ("RUNNING", ["0"])

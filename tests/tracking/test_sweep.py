@@ -1,0 +1,153 @@
+"""A sweep as the replay of its events, the spool that carries them, and what they say of a search."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from xgboost import XGBClassifier
+
+from hpt_spark.errors import InputError
+from hpt_spark.tracking import MlflowTracking, facts
+from hpt_spark.tracking.spool import EVENTS, SpoolReader, SpoolWriter
+from hpt_spark.tracking.store_uri import artifacts_beside, checked_uri, store_beside
+from hpt_spark.tracking.sweep import Sweep
+from tests.search.small_search import GRID, X, search_of, y
+from tests.tracking.events import evaluation, fits, grid, search, whole
+
+
+def test_a_row_is_summed_up_as_scikit_learn_does():
+    table = GridSearchCV(LogisticRegression(), GRID, cv=3, return_train_score=False).fit(X, y).cv_results_
+    rows = [
+        [number, fold, {"score": table[f"split{fold}_test_score"][number]}, 1.0, 0.5, None]
+        for number in range(2)
+        for fold in range(3)
+    ]
+    sweep = Sweep([search(), evaluation(grid(2), folds=3), {"kind": "fits", "time": 9, "fits": rows}])
+    for number, candidate in enumerate(sweep.candidates.values()):
+        found = candidate.rows[0].summary()
+        assert found["mean_test_score"] == table["mean_test_score"][number]
+        assert found["std_test_score"] == table["std_test_score"][number]
+        assert (found["mean_fit_time"], found["std_fit_time"], found["mean_score_time"]) == (1.0, 0.0, 0.5)
+
+
+@given(st.randoms())
+def test_the_order_in_which_fits_end_does_not_matter(random):
+    pairs = [fits(row) for row in range(4)]
+    random.shuffle(pairs)
+    sweep = Sweep([search(), evaluation(grid(4)), *pairs])
+    assert [candidate.rows[0].summary()["mean_test_score"] for candidate in sweep.candidates.values()] == [
+        pytest.approx(-(row + 1) - 0.005) for row in range(4)
+    ]
+
+
+def test_halving_gives_a_candidate_a_row_for_each_rung():
+    first = [{**params, "n_estimators": "5"} for params in grid(4)]
+    second = [{**params, "n_estimators": "10"} for params in grid(2)]
+    sweep = Sweep(
+        [
+            search(halves=True),
+            evaluation(first, rung=1, resource="n_estimators"),
+            evaluation(second, first_row=4, rung=2, resource="n_estimators"),
+        ]
+    )
+    found = list(sweep.candidates.values())
+    assert [candidate.params for candidate in found] == grid(4)
+    assert [[(row.number, row.step) for row in candidate.rows] for candidate in found] == [
+        [(0, 0), (4, 1)],
+        [(1, 0), (5, 1)],
+        [(2, 0)],
+        [(3, 0)],
+    ]
+
+
+def test_two_equal_candidates_of_a_grid_are_two():
+    sweep = Sweep([search(), evaluation([{"C": "1"}, {"C": "1"}])])
+    assert [candidate.number for candidate in sweep.candidates.values()] == [0, 1]
+
+
+def test_the_spool_gives_whole_events_as_they_come(tmp_path):
+    reader = SpoolReader(tmp_path)
+    assert list(reader.new()) == []
+    writer = SpoolWriter(tmp_path)
+    for event in whole()[:2]:
+        writer.write(**event)
+    assert list(reader.new()) == whole()[:2]
+    line = json.dumps(whole()[2]) + "\n"
+    with (tmp_path / EVENTS).open("a") as file:
+        file.write(line[:10])
+        file.flush()
+        assert list(reader.new()) == []
+        file.write(line[10:])
+    assert list(reader.new()) == [whole()[2]]
+    writer.close()
+
+
+def test_numbers_that_json_lacks_pass_through_the_spool(tmp_path):
+    writer = SpoolWriter(tmp_path)
+    writer.write("fits", time=1, fits=[[0, 0, {"score": math.nan}, 0.1, 0.1, "ValueError: no"]])
+    writer.close()
+    (event,) = SpoolReader(tmp_path).new()
+    assert math.isnan(event["fits"][0][2]["score"])
+
+
+def test_parameters_are_texts_without_secrets_and_without_defaults():
+    estimator = XGBClassifier(max_depth=3, n_jobs=1)
+    assert facts.changed_params(estimator) == {"max_depth": "3", "n_jobs": "1"}
+    found = facts.params_of(search_of(journal="abfss://c@a.dfs.core.windows.net/j?sig=hidden"))
+    assert found["journal"] == "abfss://c@a.dfs.core.windows.net/j?***"
+    assert not {"sc", "tracking", "progress", "param_grid"} & set(found)
+    assert facts.as_text(np.float32(0.5)) == "0.5"
+    assert facts.as_text("hunter2", "model__password") == "***"
+
+
+def test_the_data_have_a_digest_of_their_values():
+    one, same, other = facts.dataset_of(X, y), facts.dataset_of(X.copy(), y), facts.dataset_of(X + 1, y)
+    assert one == same
+    assert (one["rows"], one["columns"]) == X.shape
+    assert one["digest"] != other["digest"]
+    assert len(one["digest"]) <= 36
+
+
+def test_the_columns_of_rows_are_the_tables_numbers():
+    X, y = make_classification(60, random_state=0)
+    table = GridSearchCV(LogisticRegression(), GRID, cv=2).fit(X, y).cv_results_
+    rows = facts.columns_of(table)
+    assert [row["mean_test_score"] for row in rows] == table["mean_test_score"].tolist()
+    assert set(rows[0]) == {
+        *("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time"),
+        *("mean_test_score", "std_test_score", "rank_test_score"),
+    }
+
+
+@pytest.mark.parametrize("uri", ["ftp://host", "runs", "sqlite:/x", "http://", "hdfs://nn/x?sig=hidden"])
+def test_addresses_that_mlflow_does_not_know_are_refused_without_their_secrets(uri):
+    with pytest.raises(InputError, match="is not known; it must be sqlite") as refusal:
+        checked_uri(uri)
+    assert "hidden" not in str(refusal.value)
+
+
+def test_the_folder_of_a_sqlite_store_must_be_there(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        checked_uri(f"sqlite:///{tmp_path}/nowhere/mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    assert checked_uri("sqlite:///mlflow.db") == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_the_store_beside_a_run(tmp_path):
+    assert store_beside(f"{tmp_path}/runs/demo") == f"sqlite:///{tmp_path}/runs/mlflow.db"
+    assert store_beside("hdfs://host/runs/demo") is None
+    assert artifacts_beside(f"sqlite:///{tmp_path}/mlflow.db") == (tmp_path / "mlartifacts").as_uri()
+    assert artifacts_beside("http://host") is None
+
+
+def test_none_switches_tracking_off(spark):
+    search = search_of(sc=spark, tracking=MlflowTracking("none")).fit(X, y)
+    assert search.fit_counts_["fits"] == 4
