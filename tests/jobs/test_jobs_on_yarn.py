@@ -6,30 +6,21 @@ The containers have a HOME that is not there, and a PATH whose Python is not to 
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import psutil
-import pyspark
 import pytest
 import yaml
 
-from hpt_spark.storage import open_folder
-from hpt_spark.storage.hadoop_files import HadoopFiles
-from hpt_spark.submit.bundle import pack_code
-from tests.jobs.running import BIN, GRID, SPARK, contents, done_here, environment, fetched, one_sentence
+from tests.jobs.running import GRID, SPARK, contents, done_here, fetched, one_sentence, split_scores
+from tests.jobs.submitted import FEATURES, SECONDS_OF_A_JOB, Submitted, ended
 from tests.waiting import wait_until
-from tests.yarn import Yarn, running_yarn
+from tests.yarn import running_yarn
 
 pytestmark = [pytest.mark.yarn, pytest.mark.timeout(3600)]
-MINUTES = 60
-SECONDS_OF_A_JOB = 20 * MINUTES  # on a machine that is busy with other things
-FEATURES = {"sets": ["brand_model", "weekday", "category"]}
 QUICK = {"cv": 2, "param_grid": GRID}
 # As many trainings as fits, so that a kill comes between two of them; and two closing braces in a row, which YARN would
 # take out of a command.
@@ -38,16 +29,6 @@ SLOW = {
     "strategy": "random",
     "n_iter": 6,
     "param_grid": {"n_estimators": [60], "learning_rate": {"uniform": [0.05, 0.3]}},
-}
-# Of one and of two GB heap and overhead: with the driver, a node of 6 GB has room for one.
-ON_YARN = {
-    "spark.yarn.jars": f"local:{Path(pyspark.__file__).parent}/jars/*",  # or 300 MB are uploaded each time
-    "spark.driver.memory": "512m",
-    "spark.executor.memory": "512m",
-    "spark.executor.memoryOverhead": "2600m",
-    "spark.executor.instances": 2,
-    "spark.sql.shuffle.partitions": 2,
-    "spark.ui.enabled": False,
 }
 DRIVER, EXECUTOR = (
     "org.apache.spark.deploy.yarn.ApplicationMaster",
@@ -66,85 +47,6 @@ class Hungry(LogisticRegression):
             time.sleep(0.1)
         return super().fit(X, y, sample_weight)
 """
-
-
-class Submitted:
-    """Submits jobs from a bundle on HDFS, as docs/clusters.md says.
-
-    Parameters
-    ----------
-    yarn : Yarn
-    folder : Path
-        For the bundle and the configuration.
-    """
-
-    def __init__(self, yarn: Yarn, folder: Path) -> None:
-        self.yarn, self._folder, self.files = yarn, folder, HadoopFiles(yarn.hdfs)
-        packed = os.environ.get("HPT_SPARK_TEST_ENVIRONMENT")
-        assert packed, (
-            "HPT_SPARK_TEST_ENVIRONMENT names the environment of a bundle; `make test-yarn` makes and names it"
-        )
-        pack_code(open_folder(folder / "dist"))
-        shutil.copy(packed, folder / "dist" / "env.tar.gz")
-        self.upload(folder / "dist", "hpt_spark")
-        conf = {
-            "source": {"uri": f"{yarn.hdfs}/raw", "via": "hadoop"},
-            "features": FEATURES,
-            "spark": {"master": "yarn", "conf": ON_YARN},
-            "submit": {
-                "deploy_mode": "cluster",
-                "bundle": f"{yarn.hdfs}/hpt_spark",
-                "environment": f"{yarn.hdfs}/hpt_spark/env.tar.gz",
-            },
-        }
-        (folder / "conf.yaml").write_text(yaml.safe_dump(conf))
-
-    def upload(self, folder: Path, name: str) -> None:
-        for file in [path for path in folder.rglob("*") if path.is_file()]:
-            self.files.upload(file, f"{self.yarn.hdfs}/{name}/{file.relative_to(folder)}")
-
-    def start(self, words: Sequence[str | Path]) -> subprocess.Popen[str]:
-        """Start a command of the machine that jobs are submitted on; a Python that no node has must not reach one."""
-        variables = {"HADOOP_CONF_DIR": str(self.yarn.conf), "PYSPARK_DRIVER_PYTHON": "/no/such/python"}
-        return subprocess.Popen(
-            list(map(str, words)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**environment(), **variables},
-            cwd=self._folder,
-        )
-
-    def command(self, job: str, place: str, search: Mapping[str, Any], *options: str) -> list[str | Path]:
-        """Return the command that submits a job whose tables and run are in a folder of HDFS."""
-        settings = [f"{name}.{key}={self.yarn.hdfs}/{place}/{end}" for name, key, end in (PLACES)]
-        settings += [f"search.{name}={json.dumps(value)}" for name, value in search.items()]
-        words: list[str | Path] = [BIN / "hpt-spark", "submit", job, "--conf", self._folder / "conf.yaml"]
-        return [*words, *(word for setting in settings for word in ("--set", setting)), *options]
-
-    def run(self, *arguments: Any) -> str:
-        """Submit a job that must succeed; return what was said."""
-        with self.start(self.command(*arguments)) as process:
-            return ended(process)
-
-    def left_in(self, place: str, tmp_path: Path) -> dict[str, object]:
-        """Return what lies in a folder of HDFS, but how much of the search was resumed."""
-        found = contents(fetched(f"{self.yarn.hdfs}/{place}", tmp_path / place))
-        return without_counts(found)
-
-    def manifest(self, place: str) -> dict[str, Any]:
-        with open_folder(f"{self.yarn.hdfs}/{place}/run").reading("manifest.json") as path:
-            manifest: dict[str, Any] = json.loads(path.read_text())
-        return manifest
-
-
-PLACES = (("tables", "uri", "tables"), ("run", "dir", "run"))
-
-
-def ended(process: subprocess.Popen[str], code: int = 0) -> str:
-    out, _ = process.communicate(timeout=SECONDS_OF_A_JOB)
-    assert process.returncode == code, out[-6000:]
-    return out
 
 
 def without_counts(found: dict[str, object]) -> dict[str, object]:
@@ -198,7 +100,7 @@ def quick(submitted):
 
 
 def test_the_pipeline_leaves_on_yarn_what_it_leaves_on_a_disk(submitted, quick, on_disk, tmp_path):
-    assert submitted.left_in(quick, tmp_path) == on_disk(QUICK)
+    assert without_counts(submitted.left_in(quick, tmp_path)) == on_disk(QUICK)
 
 
 # --- what is killed in the middle ---
@@ -267,7 +169,7 @@ def test_a_pipeline_that_loses_a_container_or_a_node_ends_as_if_it_had_not(
     assert manifest["reuse"]["fits"] == 12
     assert manifest["attempt"]["number"] == (2 if loses_driver else 1)
     assert bool(manifest["reuse"]["resumed"]) == loses_driver, "the second attempt went on where the first one was"
-    assert cluster.left_in(place, tmp_path) == slow_on_disk
+    assert without_counts(cluster.left_in(place, tmp_path)) == slow_on_disk
 
 
 def test_a_driver_killed_when_it_has_finished_with_overwrite_has_finished(cluster, quick, slow_on_disk, tmp_path):
@@ -291,7 +193,7 @@ def test_a_driver_killed_when_it_has_finished_with_overwrite_has_finished(cluste
     assert cluster.manifest(place) == finished, "the second attempt has changed nothing"
     assert finished["attempt"]["number"] == 1
     of_the_search = ("run/cv_results.csv", "run/best_params.json", "run/model.ubj", "run/manifest.json")
-    found = cluster.left_in(place, tmp_path)
+    found = without_counts(cluster.left_in(place, tmp_path))
     assert {name: found[name] for name in of_the_search} == {name: slow_on_disk[name] for name in of_the_search}
 
 
@@ -318,7 +220,7 @@ def test_the_last_words_of_a_driver_reach_who_has_submitted_it(submitted):
     assert not [name for name in names if "failure" in name], "they have been taken"
 
 
-def test_a_fit_that_yarn_kills_for_its_memory_is_a_failed_fit_and_the_report_says_why(cluster, quick, tmp_path):
+def test_a_fit_that_yarn_kills_for_its_memory_is_a_failed_fit_that_says_so(cluster, quick, tmp_path):
     cluster.upload(fetched(f"{cluster.yarn.hdfs}/{quick}/run/design", tmp_path / "design"), "hungry/run/design")
     (tmp_path / "hungry.py").write_text(HUNGRY)
     search = {
@@ -330,12 +232,12 @@ def test_a_fit_that_yarn_kills_for_its_memory_is_a_failed_fit_and_the_report_say
     }
     module = ("--set", f"submit.py_files=[{tmp_path}/hungry.py]")
     cluster.run("tune", "hungry", search, *module)
-    report = cluster.run("report", "hungry", search, *module)
-    assert report
-    failures = cluster.manifest("hungry")["failures"]
-    assert len(failures) == 2
-    for failure in map(str, failures):
+    run = fetched(f"{cluster.yarn.hdfs}/hungry/run", tmp_path / "hungry-run")
+    results = [json.loads(line) for file in (run / "journal").glob("evaluation-0-*") for line in file.open()]
+    failures = [text for text in map(json.dumps, results) if "WorkerDiedError" in text]
+    assert len(failures) == 2, "a fit on each fold"
+    for failure in failures:
         assert "exceeding physical memory limits" in failure
-        assert "spark.executor.memoryOverhead" in failure
-    left = fetched(f"{cluster.yarn.hdfs}/hungry/run", tmp_path / "hungry-run")
-    assert "exceeding physical memory limits" in (left / "report.html").read_text()
+        assert "on YARN raise spark.executor.memoryOverhead" in failure
+    scores = [[row[f"split{fold}_test_score"] for fold in range(2)] for row in split_scores(run)]
+    assert [["nan" in score for score in of_one] for of_one in scores] == [[False] * 2, [True] * 2, [False] * 2]
