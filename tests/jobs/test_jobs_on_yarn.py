@@ -28,7 +28,7 @@ SLOW = {
     "cv": 2,
     "strategy": "random",
     "n_iter": 6,
-    "param_grid": {"n_estimators": [60], "learning_rate": {"uniform": [0.05, 0.3]}},
+    "param_grid": {"n_estimators": [120], "learning_rate": {"uniform": [0.05, 0.3]}},
 }
 DRIVER, EXECUTOR = (
     "org.apache.spark.deploy.yarn.ApplicationMaster",
@@ -230,8 +230,9 @@ def test_a_fit_that_yarn_kills_for_its_memory_is_a_failed_fit_that_says_so(clust
         "param_grid": {"C": [1, 2, 3]},
         "refit_on": "executor",
     }
-    module = ("--set", f"submit.py_files=[{tmp_path}/hungry.py]")
-    cluster.run("tune", "hungry", search, *module)
+    # Without a second try of Spark's own, which costs a minute and an executor each time.
+    options = (f"submit.py_files=[{tmp_path}/hungry.py]", "spark.conf.spark.task.maxFailures=1")
+    cluster.run("tune", "hungry", search, *(word for option in options for word in ("--set", option)))
     run = fetched(f"{cluster.yarn.hdfs}/hungry/run", tmp_path / "hungry-run")
     results = [json.loads(line) for file in (run / "journal").glob("evaluation-0-*") for line in file.open()]
     failures = [text for text in map(json.dumps, results) if "WorkerDiedError" in text]
