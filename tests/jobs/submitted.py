@@ -19,7 +19,7 @@ from hpt_spark.submit.bundle import pack_code
 from tests.jobs.running import BIN, contents, environment, fetched
 from tests.yarn import Yarn
 
-SECONDS_OF_A_JOB = 1200.0  # on a machine that is busy with other things
+SECONDS_OF_A_JOB = 3000.0  # on a machine that is busy with other things
 FEATURES = {"sets": ["brand_model", "weekday", "category"]}
 # A node of 6 GB has room for one executor, with the driver and without it.
 ON_YARN = {

@@ -20,7 +20,7 @@ from tests.jobs.submitted import FEATURES, SECONDS_OF_A_JOB, Submitted, ended
 from tests.waiting import wait_until
 from tests.yarn import running_yarn
 
-pytestmark = [pytest.mark.yarn, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.yarn, pytest.mark.timeout(7200)]
 QUICK = {"cv": 2, "param_grid": GRID}
 # As many trainings as fits, so that a kill comes between two of them; and two closing braces in a row, which YARN would
 # take out of a command.
