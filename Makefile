@@ -82,10 +82,15 @@ test-hdfs: java ## Run the tests on a real HDFS, fetched from Maven Central (40 
 	$(BIN)/python -m tests.hdfs
 	$(BIN)/python -m pytest -m hdfs
 
+# The environment that the tests on YARN and Oozie send along, as `make bundle` makes it.
+.bundle/env.tar.gz: setup.py constraints/spark4.txt | .venv/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check venv-pack==0.2.0
+	$(BIN)/hpt-spark bundle --out .bundle --constraints constraints/spark4.txt --environment venv-pack --xgboost xgboost-cpu
+
 .PHONY: test-yarn
-test-yarn: java ## Run the jobs in cluster mode on a real YARN, fetched from Maven Central (50 MB)
+test-yarn: java .bundle/env.tar.gz ## Run the jobs in cluster mode on a real YARN of two nodes, fetched from Maven Central (50 MB)
 	$(BIN)/python -m tests.yarn
-	$(BIN)/python -m pytest -m yarn
+	HPT_SPARK_TEST_ENVIRONMENT=$(CURDIR)/.bundle/env.tar.gz $(BIN)/python -m pytest -m yarn
 
 .PHONY: test-livy
 test-livy: java ## Run jobs on a real Livy 0.5, fetched from Maven Central (73 MB)
@@ -93,10 +98,10 @@ test-livy: java ## Run jobs on a real Livy 0.5, fetched from Maven Central (73 M
 	$(BIN)/python -m pytest -m livy
 
 .PHONY: test-oozie
-test-oozie: java ## Run the workflows on a real Oozie with a real YARN, fetched from Maven Central (130 MB)
+test-oozie: java .bundle/env.tar.gz ## Run the workflows on a real Oozie with a real YARN, fetched from Maven Central (130 MB)
 	$(BIN)/python -m tests.yarn
 	$(BIN)/python -m tests.oozie.jars
-	$(BIN)/python -m pytest -m oozie
+	HPT_SPARK_TEST_ENVIRONMENT=$(CURDIR)/.bundle/env.tar.gz $(BIN)/python -m pytest -m oozie
 
 .venv-azureml/.ready: constraints/azureml.txt
 	$(PYTHON) -m venv .venv-azureml
@@ -178,6 +183,16 @@ test-process-spark33: find-python310 .venv-spark33/.ready ## Run the tests of pr
 test-hdfs-spark33: find-python310 .venv-spark33/.ready ## Run the tests on a real HDFS of the release that PySpark 3.3 has
 	$(BIN33)/python -m tests.hdfs
 	$(BIN33)/python -m pytest -m hdfs
+
+.bundle-spark33/env.tar.gz: setup.py constraints/spark33.txt | .venv-spark33/.ready
+	$(BIN)/uv pip install --quiet --python $(BIN33)/python venv-pack==0.2.0
+	$(BIN33)/hpt-spark bundle --out .bundle-spark33 --constraints constraints/spark33.txt --environment venv-pack --xgboost xgboost-cpu
+
+.PHONY: test-yarn-spark33
+test-yarn-spark33: find-python310 .venv-spark33/.ready .bundle-spark33/env.tar.gz ## Run the jobs on a YARN of the release that PySpark 3.3 has
+	@$(BIN33)/python -m hpt_spark.spark.java
+	$(BIN33)/python -m tests.yarn
+	HPT_SPARK_TEST_ENVIRONMENT=$(CURDIR)/.bundle-spark33/env.tar.gz $(BIN33)/python -m pytest -m yarn
 
 .venv-oldest/.ready: setup.py constraints/oldest.txt | .venv/.ready
 	$(PYTHON310) -m venv --clear --without-pip .venv-oldest

@@ -20,7 +20,7 @@ from importlib.resources import files
 from hpt_spark import __version__
 from hpt_spark.config.layers import dump_config, load_config
 from hpt_spark.errors import NO_PYSPARK, ConfigError, HptSparkError, MissingDependencyError
-from hpt_spark.failure_file import keep_failure
+from hpt_spark.failure_file import forget_failure, keep_failure
 from hpt_spark.signals import unwind_on_signals
 from hpt_spark.spark.preflight import check_arguments
 from hpt_spark.streams import make_streams_safe, say_what_was_lost
@@ -96,6 +96,7 @@ def _run(main: Callable[..., None], arguments: argparse.Namespace, has_options: 
     handler.setFormatter(LineFormatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(handlers=[handler])
     logging.getLogger("hpt_spark").setLevel(logging.INFO)
+    forget_failure()
     if has_options:
         main(arguments)
         return

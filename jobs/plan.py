@@ -12,9 +12,17 @@ from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.config.sections import HALVING
 from hpt_spark.errors import ConfigError
-from hpt_spark.search.planning.cluster import Executors, Property, plan_cluster, size_of, without_allocation
+from hpt_spark.search.planning.cluster import (
+    LOST_EXECUTORS,
+    Executors,
+    Property,
+    plan_cluster,
+    size_of,
+    without_allocation,
+)
 from hpt_spark.search.planning.memory_limit import in_bytes
 from hpt_spark.spark.session import spark_if_needed
+from hpt_spark.submit.properties import read_properties
 from hpt_spark.tuning.outlook import first_evaluation, number_of_fits
 from hpt_spark.tuning.search import checked_estimator
 
@@ -30,6 +38,13 @@ def more_options(parser: argparse.ArgumentParser) -> None:
 def main(config: Config, arguments: argparse.Namespace) -> None:
     """Print the forecast as comments, and the properties as a file for `spark-submit --properties-file`."""
     executors = _executors(arguments)
+    if config.search.backend != "spark":
+        raise ConfigError(
+            f"search.backend={config.search.backend} runs all fits on one machine, where there are no executors to "
+            "plan for; plan with search.backend=spark."
+        )
+    given = read_properties(config.submit.properties) if config.submit.properties else {}
+    conf = given | config.spark.conf_as_text  # as `submit` gives them to Spark
     checked_estimator(config.search)
     with spark_if_needed("plan", config.spark, config.run.dir):
         run = RunDirectory(config.run.dir)
@@ -38,7 +53,7 @@ def main(config: Config, arguments: argparse.Namespace) -> None:
             return
         design = run.load_design()
     evaluation = first_evaluation(config.search, design.X_train, design.y_train)
-    plan = plan_cluster(evaluation, executors, config.spark.conf_as_text, config.search.refit_on)
+    plan = plan_cluster(evaluation, executors, conf, config.search.refit_on)
     _comment(f"{run.uri}/{DESIGN}: {design.describe()}")
     _comment(f"{_of_what(config, ', as if it had all rows')}{plan.forecast.describe()}")
     for one in plan.properties():
@@ -64,7 +79,7 @@ def _print_without_design(config: Config, executors: Executors, run: RunDirector
         f"run.dir={run.uri} has no design yet; how many trainings the fits are, their time and their memory depend on "
         "it. Run `hpt-spark build_features` with the same run.dir, and then plan again."
     )
-    for one in (*size_of(executors), *without_allocation()):
+    for one in (*size_of(executors), *without_allocation(), LOST_EXECUTORS):
         _print(one)
 
 

@@ -54,6 +54,20 @@ def test_a_job_that_succeeds_writes_nothing(file):
     assert not file.exists()
 
 
+def test_what_an_earlier_attempt_has_left_goes_when_a_job_begins(file):
+    file.write_text("why the first attempt failed")
+    assert cli.run_job(lambda _: None, "x", lambda parser: None, []) == 0
+    assert not file.exists()
+
+
+def test_a_file_that_cannot_be_removed_is_said_and_the_job_runs(file, capsys):
+    file.mkdir()
+    assert cli.run_job(lambda _: print("done"), "x", lambda parser: None, []) == 0
+    out, err = capsys.readouterr()
+    assert out == "done\n"
+    assert err.startswith(f"hpt-spark: {VARIABLE}={file} cannot be written: ")
+
+
 def test_it_holds_no_secret_and_has_an_end(file):
     cli.run_job(ending(InputError("https://x.net/c?sig=abcdef" + " long" * 1000)), "x", None, [])
     text = file.read_text()

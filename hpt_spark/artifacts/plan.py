@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import sys
+from contextlib import suppress
 from typing import Any
 
 from hpt_spark.artifacts.json_values import json_safe
@@ -33,10 +35,13 @@ def searched_settings(settings: SearchSection) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Return the releases of the libraries that computed the results."""
     packages = ("hpt-spark", "scikit-learn", "xgboost", "numpy", "scipy", "pyspark")
-    found = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # a cluster's own PySpark, or the package shipped as a zip
-    return found
+    found = {package: _version(package) for package in packages}
+    return {"python": platform.python_version(), **{name: one for name, one in found.items() if one}}
+
+
+def _version(package: str) -> str:
+    """Return the release of an installed package, or of one that a cluster has from a zip or as another build."""
+    for name in (package, f"{package}-cpu"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name)
+    return str(getattr(sys.modules.get(package.replace("-", "_")), "__version__", ""))

@@ -11,12 +11,13 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 from hpt_spark.config.layers import Config
 from hpt_spark.errors import ConfigError, InputError, JobEndedError, MissingDependencyError
-from hpt_spark.spark.preflight import check_spark_home, utf8_locale_for_java
+from hpt_spark.spark.preflight import utf8_locale_for_java
+from hpt_spark.submit.installation import command_of_spark, spark_home
+from hpt_spark.submit.last_words import taken_from, with_failure_file
 from hpt_spark.submit.properties import write_properties
 from hpt_spark.submit.submission import PYTHON, Submission
 
@@ -24,16 +25,6 @@ SECONDS_TO_END = 30.0
 # Spark's own lacks Azure's account keys; what it matches is not shown on Spark's pages and in its event log.
 REDACTED = r"(?i)secret|passw|token|[.]sas[.]|credential|connection_?string|(access|account|storage)[._]?key"
 SHOWN_FOR_SECRETS = "FILE-OF-SUBMIT.SECRETS"
-
-
-def spark_home() -> Path | None:
-    """Return the folder of the Spark whose spark-submit is to run; None for one that is on PATH."""
-    check_spark_home()
-    if os.environ.get("SPARK_HOME"):
-        return Path(os.environ["SPARK_HOME"])
-    package = find_spec("pyspark")
-    home = Path(package.origin).parent if package and package.origin else None
-    return home if home and os.access(home / "bin" / "spark-submit", os.X_OK) else None
 
 
 def command_of(submission: Submission, config: Config, properties_file: str | None = None) -> list[str]:
@@ -49,8 +40,7 @@ def command_of(submission: Submission, config: Config, properties_file: str | No
             f"submit.environment={config.submit.environment}: with spark.master={master} there is no container to "
             "unpack it; unpack it yourself and let PYSPARK_PYTHON name its bin/python."
         )
-    home = spark_home()
-    words = [str(home / "bin" / "spark-submit") if home else "spark-submit"]
+    words = [command_of_spark("spark-submit")]
     single = {
         "--master": master,
         "--deploy-mode": mode,
@@ -88,6 +78,7 @@ def run_with_spark_submit(submission: Submission, config: Config) -> None:
     JobEndedError
         With spark-submit's exit code, unless that is 0.
     """
+    submission, failure_file = with_failure_file(submission, config)
     with _file_of_secrets(config.submit.secrets) as file:
         command = command_of(submission, config, file)
         try:
@@ -103,7 +94,11 @@ def run_with_spark_submit(submission: Submission, config: Config) -> None:
         name = signal.Signals(-code).name
         raise JobEndedError(f"{submission.name}: spark-submit was ended by {name}.", 128 - code)
     if code > 0:
-        raise JobEndedError(f"{submission.name}: spark-submit ended with exit code {code}; above it says why.", code)
+        ended = f"{submission.name}: spark-submit ended with exit code {code}"
+        said = taken_from(failure_file) if failure_file else ""
+        if said:
+            raise JobEndedError(f"{ended}; the driver's last words:\n{said}", code)
+        raise JobEndedError(f"{ended}; above it says why.", code)
 
 
 def _end_of(process: subprocess.Popen[bytes]) -> int:

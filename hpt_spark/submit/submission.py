@@ -11,6 +11,7 @@ from pathlib import Path
 from hpt_spark.config.layers import Config
 from hpt_spark.config.secrets import mask_secrets, secret_keys
 from hpt_spark.errors import ConfigError, InputError
+from hpt_spark.search.planning.cluster import LOST_EXECUTORS
 from hpt_spark.storage import is_local, local_path
 from hpt_spark.submit.arguments import job_arguments
 from hpt_spark.submit.properties import read_properties
@@ -64,6 +65,9 @@ def submission_of(job: str, config: Config, extra: Sequence[str] = ()) -> Submis
     """
     submit = config.submit
     conf = _conf_of_environment(submit.environment)
+    if config.spark.master == "yarn" or (submit.target == "livy" and config.spark.master is None):
+        name, value, _ = LOST_EXECUTORS
+        conf[name] = value
     if submit.properties is not None:
         conf |= read_properties(submit.properties)
     conf |= config.spark.conf_as_text

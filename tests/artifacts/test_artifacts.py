@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import importlib.metadata
 import io
 import json
 
 import numpy as np
 import pandas as pd
+import pyspark  # noqa: F401, as in every driver
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -15,7 +17,7 @@ from sklearn.svm import LinearSVC
 from xgboost import XGBClassifier
 
 from hpt_spark.artifacts.finished_search import announce, finish_search
-from hpt_spark.artifacts.plan import plan_of
+from hpt_spark.artifacts.plan import plan_of, versions
 from hpt_spark.artifacts.run_directory import RESULTS, differing_keys
 from hpt_spark.artifacts.search_results import json_safe, load_model, model_file, sweeping_results, write_cv_results
 from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_submission
@@ -148,6 +150,19 @@ def test_differing_keys(one, other, expected):
 
 
 # --- the files ---
+
+
+def test_the_releases_are_known_where_packages_came_as_zips_or_as_another_build(monkeypatch):
+    everywhere, original = versions(), importlib.metadata.version
+
+    def on_a_cluster(name):
+        if name in ("hpt-spark", "pyspark", "xgboost"):
+            raise importlib.metadata.PackageNotFoundError(name)
+        return original(name.removesuffix("-cpu"))
+
+    monkeypatch.setattr(importlib.metadata, "version", on_a_cluster)
+    assert versions() == everywhere
+    assert {"python", "hpt-spark", "xgboost", "pyspark"} <= set(everywhere)
 
 
 def test_a_finished_search_leaves_its_files_and_says_where_they_are(run, capsys):

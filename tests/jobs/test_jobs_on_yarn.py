@@ -1,170 +1,109 @@
-"""The jobs in cluster mode on a real YARN, where all that lives in between is the HDFS."""
+"""The jobs in cluster mode on a real YARN of two nodes, from the bundle; all that they share is an HDFS.
+
+The containers have a HOME that is not there, and a PATH whose Python is not to be started.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
+import shlex
 import subprocess
-import sys
-import tarfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import psutil
-import pyspark
 import pytest
 import yaml
 
-from hpt_spark.storage import open_folder
-from hpt_spark.storage.hadoop_files import HadoopFiles
-from tests.jobs.running import BIN, GRID, ROOT, SLOW_GRID, contents, fetched
+from tests.jobs.running import GRID, SPARK, contents, done_here, fetched, one_sentence, split_scores
+from tests.jobs.submitted import FEATURES, SECONDS_OF_A_JOB, Submitted, ended
 from tests.waiting import wait_until
+from tests.yarn import running_yarn
 
-pytestmark = [pytest.mark.yarn, pytest.mark.timeout(1800)]
-JOBS = ("ingest", "build_features", "tune", "predict", "report")
-SETTINGS = {
-    "features": {"sets": ["brand_model", "weekday", "category"]},
-    "search": {"cv": 2, "param_grid": GRID},
+pytestmark = [pytest.mark.yarn, pytest.mark.timeout(7200)]
+QUICK = {"cv": 2, "param_grid": GRID}
+# As many trainings as fits, so that a kill comes between two of them; and two closing braces in a row, which YARN would
+# take out of a command.
+SLOW = {
+    "cv": 2,
+    "strategy": "random",
+    "n_iter": 6,
+    "param_grid": {"n_estimators": [120], "learning_rate": {"uniform": [0.05, 0.3]}},
 }
+DRIVER, EXECUTOR = (
+    "org.apache.spark.deploy.yarn.ApplicationMaster",
+    "org.apache.spark.executor.YarnCoarseGrainedExecutorBackend",
+)
+# A user's own estimator, in a module that only travels with the job.
+HUNGRY = """
+import time
+from sklearn.linear_model import LogisticRegression
+
+class Hungry(LogisticRegression):
+    def fit(self, X, y, sample_weight=None):
+        taken = []
+        while self.C == 2 and len(taken) < 60:
+            taken.append(bytearray(100 << 20))  # 6 GB in all
+            time.sleep(0.1)
+        return super().fit(X, y, sample_weight)
+"""
 
 
-class Submitted:
-    """Submits jobs as the README says: a configuration file, and an environment that travels as an archive.
-
-    Parameters
-    ----------
-    place : str
-        The URI of a folder with ``raw``.
-    hadoop_conf : Path
-        What HADOOP_CONF_DIR is to be.
-    folder : Path
-        For the two files.
-    """
-
-    def __init__(self, place: str, hadoop_conf: Path, folder: Path) -> None:
-        self.place, self._folder, self._servers = place, folder, hadoop_conf.parent
-        uris = {"source": {"uri": f"{place}/raw", "via": "hadoop"}, "tables": {"uri": f"{place}/tables"}}
-        conf = {**uris, **SETTINGS, "run": {"dir": f"{place}/run"}}
-        (folder / "sweep.yaml").write_text(yaml.safe_dump(conf))
-        python = folder / "python"
-        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')  # the whole environment would be a gigabyte
-        python.chmod(0o755)
-        with tarfile.open(folder / "env.tar.gz", "w:gz") as archive:
-            archive.add(python, "bin/python")
-        self._environment = {
-            **{name: value for name, value in os.environ.items() if name != "SPARK_HOME"},
-            "HADOOP_CONF_DIR": str(hadoop_conf),
-            "PYSPARK_PYTHON": sys.executable,  # spark-submit itself looks for Spark with it
-        }
-
-    def start(self, job: str, *settings: str, options: Sequence[str] = ()) -> subprocess.Popen[str]:
-        """Submit a job, with `options` of its own, and return the process that waits for it."""
-        spark = {
-            "spark.yarn.appMasterEnv.PYSPARK_PYTHON": "./env/bin/python",
-            "spark.executorEnv.PYSPARK_PYTHON": "./env/bin/python",
-            "spark.yarn.jars": f"local:{Path(pyspark.__file__).parent}/jars/*",  # or 300 MB are uploaded each time
-            "spark.driver.memory": "512m",
-            "spark.executor.memory": "512m",
-            "spark.executor.instances": "2",
-            "spark.sql.shuffle.partitions": "2",
-            "spark.ui.enabled": "false",
-        }
-        words = [BIN / "spark-submit", "--master", "yarn", "--deploy-mode", "cluster"]
-        words += [word for name, value in spark.items() for word in ("--conf", f"{name}={value}")]
-        words += ["--archives", f"{self._folder}/env.tar.gz#env", "--files", f"{self._folder}/sweep.yaml"]
-        words += [ROOT / "jobs" / f"{job}.py", "--conf", "sweep.yaml"]
-        words += [*options, *(word for setting in settings for word in ("--set", setting))]
-        return subprocess.Popen(
-            list(map(str, words)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=self._environment,
-            cwd=self._folder,
-        )
-
-    def attempts_of(self, application: str) -> set[str]:
-        """Return the numbers of the attempts of which YARN keeps logs."""
-        logs = self._servers.rglob(f"{application}/container_*")
-        return {folder.name.split("_")[-2] for folder in logs}
-
-    def run(self, job: str, *settings: str) -> None:
-        """Submit a job that must succeed."""
-        with self.start(job, *settings) as process:
-            out, _ = process.communicate(timeout=600)
-        assert process.returncode == 0, out[-4000:]
+def without_counts(found: dict[str, object]) -> dict[str, object]:
+    """Return all of a run but how much of it was resumed, and the digests of files that have times in them."""
+    found["run/manifest.json"].pop("reuse")
+    return {name: content for name, content in found.items() if not name.endswith("pipeline.json")}
 
 
 @pytest.fixture(scope="module")
-def yarn(raw, spark, tmp_path_factory):
-    """The jobs on a YARN; all have run."""
-    from tests.yarn import running_yarn
-
-    folder = tmp_path_factory.mktemp("yarn")
-    with running_yarn(folder) as hdfs:
-        files = HadoopFiles(hdfs)
-        for path in raw.iterdir():
-            files.upload(path, f"{hdfs}/jobs/raw/{path.name}")
-        jobs = Submitted(f"{hdfs}/jobs", folder / "conf", tmp_path_factory.mktemp("submitted"))
-        for job in JOBS:
-            jobs.run(job)
+def submitted(raw, spark, tmp_path_factory):
+    """A YARN with the bundle and the raw files on its HDFS."""
+    with running_yarn(tmp_path_factory.mktemp("yarn")) as yarn:
+        jobs = Submitted(yarn, tmp_path_factory.mktemp("submitted"))
+        jobs.upload(raw, "raw")
         yield jobs
 
 
-@pytest.fixture(scope="module")
-def on_disk(raw, tmp_path_factory):
-    """What the jobs leave on a local disk."""
-    place = tmp_path_factory.mktemp("local")
-    (place / "raw").symlink_to(raw)
-    local = {"master": "local[2]", "conf": {"spark.sql.shuffle.partitions": 2}}
-    conf = {"source": {"uri": f"{place}/raw"}, "tables": {"uri": f"{place}/tables"}, "run": {"dir": f"{place}/run"}}
-    (place / "conf.yaml").write_text(yaml.safe_dump({**conf, **SETTINGS, "spark": local}))
-    for job in JOBS:
-        subprocess.run([BIN / "hpt-spark", job, "--conf", place / "conf.yaml"], check=True, cwd=place, timeout=300)
-    (place / "conf.yaml").unlink()
-    return contents(place)
-
-
-def slow_tune(yarn: Submitted, run: str, tmp_path: Path, *options: str) -> subprocess.Popen[str]:
-    """Start a search that takes a while, on a copy of the design; with `options`, beside the results of another one."""
-    whole = fetched(f"{yarn.place}/run", tmp_path / f"copy-for-{run.rpartition('/')[2]}")
-    for folder in ("design", "journal") if options else ("design",):
-        with open_folder(run).atomic_dir(folder) as path:
-            for file in (whole / folder).iterdir():
-                file.rename(path / file.name)
-    for file in [file for file in whole.iterdir() if options and file.is_file()]:
-        with open_folder(run).atomic_write(file.name) as path:
-            path.write_bytes(file.read_bytes())
-    return yarn.start("tune", f"run.dir={run}", f"search.param_grid={json.dumps(SLOW_GRID)}", options=options)
-
-
-def slow_contents(run: str, tmp_path: Path) -> dict[str, object]:
-    """Return what a slow search has left, but how much of it was resumed."""
-    found = contents(fetched(run, tmp_path / run.rpartition("/")[2] / "run").parent)
-    found["run/manifest.json"].pop("reuse")
-    return found
+@pytest.fixture
+def cluster(submitted):
+    """The same with both nodes, whatever the test before has killed."""
+    submitted.yarn.start_nodes()
+    return submitted
 
 
 @pytest.fixture(scope="module")
-def unbroken(yarn, tmp_path_factory):
-    """What a search leaves that has lost nothing."""
-    run, folder = f"{yarn.place}/unbroken", tmp_path_factory.mktemp("unbroken")
-    with slow_tune(yarn, run, folder) as process:
-        out, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, out[-4000:]
-    return slow_contents(run, folder)
+def on_disk(raw, spark, tmp_path_factory):
+    """What a pipeline leaves on a local disk with local[2]: return it by the settings of its search."""
+
+    def left(search: Mapping[str, Any]) -> dict[str, object]:
+        place = tmp_path_factory.mktemp("local")
+        where = {"source": {"uri": str(raw)}, "tables": {"uri": f"{place}/tables"}, "run": {"dir": f"{place}/run"}}
+        conf = {**where, "features": FEATURES, "search": search, "spark": SPARK}
+        (place / "conf.yaml").write_text(yaml.safe_dump(conf))
+        done_here("pipeline", "--conf", place / "conf.yaml", spark=spark)
+        (place / "conf.yaml").unlink()
+        return without_counts(contents(place))
+
+    return left
 
 
-def wait_for_results(files: HadoopFiles, run: str, process: subprocess.Popen[str], overwritten: bool = False) -> None:
-    def are_there() -> bool:
-        names = files.names(f"{run}/journal")
-        return any(name.startswith("evaluation-0-") for name in names) and (
-            not overwritten or "overwrite.json" in names
-        )
+@pytest.fixture(scope="module")
+def slow_on_disk(on_disk):
+    return on_disk(SLOW)
 
-    wait_until(are_there, 300, process=process, said=lambda: process.communicate(timeout=1)[0][-4000:])
+
+@pytest.fixture(scope="module")
+def quick(submitted):
+    """The folder of a pipeline that has run undisturbed."""
+    submitted.run("pipeline", "quick", QUICK)
+    return "quick"
+
+
+def test_the_pipeline_leaves_on_yarn_what_it_leaves_on_a_disk(submitted, quick, on_disk, tmp_path):
+    assert without_counts(submitted.left_in(quick, tmp_path)) == on_disk(QUICK)
+
+
+# --- what is killed in the middle ---
 
 
 def containers_of(main_class: str, run: str) -> list[psutil.Process]:
@@ -181,67 +120,125 @@ def containers_of(main_class: str, run: str) -> list[psutil.Process]:
     return [process for process, words in javas.items() if main_class in words and application in words]
 
 
-def test_the_jobs_leave_on_yarn_what_they_leave_on_a_disk(yarn, on_disk, tmp_path):
-    assert contents(fetched(yarn.place, tmp_path / "all")) == on_disk
+def wait_for_results(cluster: Submitted, place: str, process: subprocess.Popen[str], overwritten: bool = False) -> None:
+    def are_there() -> bool:
+        names = cluster.files.names(f"{cluster.yarn.hdfs}/{place}/run/journal")
+        return any(name.startswith("evaluation-0-") for name in names) and (
+            not overwritten or "overwrite.json" in names
+        )
+
+    wait_until(are_there, SECONDS_OF_A_JOB, process=process, said=lambda: process.communicate(timeout=5)[0][-6000:])
 
 
-DRIVER, EXECUTOR = (
-    "org.apache.spark.deploy.yarn.ApplicationMaster",
-    "org.apache.spark.executor.YarnCoarseGrainedExecutorBackend",
-)
+def kill(cluster: Submitted, victim: str, place: str) -> None:
+    run = f"{cluster.yarn.hdfs}/{place}/run"
+    (driver,) = containers_of(DRIVER, run)
+    if victim == "driver":
+        driver.kill()
+        return
+    executors = containers_of(EXECUTOR, run)
+    nodes = {cluster.yarn.node_of(executor): executor for executor in executors}
+    assert len(nodes) == 2, "an executor on each node"
+    if victim == "executor":
+        executors[0].kill()
+    elif victim == "node":
+        (other,) = nodes.keys() - {cluster.yarn.node_of(driver)}
+        cluster.yarn.kill_node(other)
+    else:
+        cluster.yarn.kill_node(cluster.yarn.node_of(driver))
 
 
 @pytest.mark.parametrize(
-    ("victim", "main_class", "options"),
-    [("driver", DRIVER, ()), ("driver", DRIVER, ("--overwrite",)), ("executor", EXECUTOR, ())],
+    ("victim", "options"),
+    [("driver", ()), ("driver", ("--overwrite",)), ("executor", ()), ("node", ()), ("node of the driver", ())],
 )
-def test_a_search_that_loses_a_container_ends_as_if_it_had_not(yarn, unbroken, tmp_path, victim, main_class, options):
+def test_a_pipeline_that_loses_a_container_or_a_node_ends_as_if_it_had_not(
+    cluster, slow_on_disk, tmp_path, request, victim, options
+):
     """With --overwrite too, which the second attempt of the driver gets again, beside the results of another search."""
-    files, run = HadoopFiles(yarn.place), f"{yarn.place}/lost-{victim}{len(options)}"
-    with slow_tune(yarn, run, tmp_path, *options) as process:
-        wait_for_results(files, run, process, bool(options))
-        containers = containers_of(main_class, run)
-        containers[0].send_signal(signal.SIGKILL)
-        out, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, out[-4000:]
-    manifest = manifest_of(run)
-    assert len(containers) == (1 if victim == "driver" else 2)
+    place = f"lost-{victim.replace(' ', '-')}{len(options)}"
+    if options:
+        copy = fetched(f"{cluster.yarn.hdfs}/{request.getfixturevalue('quick')}", tmp_path / "copy")
+        cluster.upload(copy, place)
+    with cluster.start(cluster.command("pipeline", place, SLOW, *options)) as process:
+        wait_for_results(cluster, place, process, bool(options))
+        kill(cluster, victim, place)
+        ended(process)
+    manifest = cluster.manifest(place)
+    loses_driver = "driver" in victim
     assert manifest["reuse"]["fits"] == 12
-    assert manifest["attempt"]["number"] == (2 if victim == "driver" else 1)
-    if victim == "driver":
-        assert 0 < manifest["reuse"]["resumed"] < 12, "the second attempt went on where the first one was"
-    assert slow_contents(run, tmp_path) == unbroken
+    assert manifest["attempt"]["number"] == (2 if loses_driver else 1)
+    assert bool(manifest["reuse"]["resumed"]) == loses_driver, "the second attempt went on where the first one was"
+    assert without_counts(cluster.left_in(place, tmp_path)) == slow_on_disk
 
 
-def test_a_driver_killed_when_it_has_finished_with_overwrite_has_finished(yarn, unbroken, tmp_path):
-    files, run = HadoopFiles(yarn.place), f"{yarn.place}/finished"
-    with slow_tune(yarn, run, tmp_path, "--overwrite") as process:
-        wait_for_results(files, run, process, overwritten=True)
+def test_a_driver_killed_when_it_has_finished_with_overwrite_has_finished(cluster, quick, slow_on_disk, tmp_path):
+    place = "finished"
+    cluster.upload(fetched(f"{cluster.yarn.hdfs}/{quick}", tmp_path / "copy"), place)
+    run = f"{cluster.yarn.hdfs}/{place}/run"
+    with cluster.start(cluster.command("tune", place, SLOW, "--overwrite")) as process:
+        wait_for_results(cluster, place, process, overwritten=True)
         (container,) = containers_of(DRIVER, run)
         (driver,) = [child for child in container.children() if "python" in child.name()]
         # The old one went before the first result.
-        wait_until(lambda: "manifest.json" in files.names(run), 300, process=process)
+        wait_until(lambda: "manifest.json" in cluster.files.names(run), SECONDS_OF_A_JOB, process=process)
         driver.suspend()  # it ends soon
-        finished = manifest_of(run)
-        container.send_signal(signal.SIGKILL)
+        finished = cluster.manifest(place)
+        container.kill()
         driver.kill()
-        out, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, out[-4000:]
-    attempts = yarn.attempts_of(finished["attempt"]["application"])
+        ended(process)
+    logs = cluster.yarn.folder.rglob(f"{finished['attempt']['application']}/container_*")
+    attempts = {folder.name.split("_")[-2] for folder in logs}
     assert attempts == {"01", "02"}, "the kill came too late to say anything"
-    assert manifest_of(run) == finished, "the second attempt has changed nothing"
+    assert cluster.manifest(place) == finished, "the second attempt has changed nothing"
     assert finished["attempt"]["number"] == 1
-    assert slow_contents(run, tmp_path) == unbroken
+    of_the_search = ("run/cv_results.csv", "run/best_params.json", "run/model.ubj", "run/manifest.json")
+    found = without_counts(cluster.left_in(place, tmp_path))
+    assert {name: found[name] for name in of_the_search} == {name: slow_on_disk[name] for name in of_the_search}
 
 
-def manifest_of(run: str) -> dict[str, Any]:
-    with open_folder(run).reading("manifest.json") as path:
-        manifest: dict[str, Any] = json.loads(path.read_text())
-    return manifest
+# --- what fails ---
 
 
-def test_a_mistake_in_the_configuration_fails_the_application(yarn):
-    with yarn.start("report", "search.cv=1") as process:
-        out, _ = process.communicate(timeout=600)
-    assert process.returncode == 1
-    assert "User application exited with 2" in out
+def test_what_is_wrong_with_a_configuration_is_in_yarns_diagnostics(submitted):
+    """Told to spark-submit itself, as `hpt-spark submit` refuses it before anything starts."""
+    with submitted.start([*submitted.command("report", "wrong", QUICK), "--dry-run"]) as process:
+        words = shlex.split(ended(process).replace("\\\n", ""))
+    with submitted.start([*words, "--set", "search.cv=1"]) as process:
+        out = ended(process, code=1)
+    diagnostics = out.rpartition("diagnostics: ")[2]
+    assert "hpt-spark: the configuration is wrong:\n`search.cv`=1 in --set search.cv=1: must be" in diagnostics
+
+
+def test_the_last_words_of_a_driver_reach_who_has_submitted_it(submitted):
+    with submitted.start(submitted.command("report", "nothing", QUICK)) as process:
+        out = ended(process, code=1)
+    heading, *words = out.splitlines()[-2:]
+    assert heading == "hpt-spark: hpt-spark report: spark-submit ended with exit code 1; the driver's last words:"
+    assert "nothing/run" in one_sentence("\n".join(words)), "which has no results"
+    names = submitted.files.names(f"{submitted.yarn.hdfs}/nothing")
+    assert not [name for name in names if "failure" in name], "they have been taken"
+
+
+def test_a_fit_that_yarn_kills_for_its_memory_is_a_failed_fit_that_says_so(cluster, quick, tmp_path):
+    cluster.upload(fetched(f"{cluster.yarn.hdfs}/{quick}/run/design", tmp_path / "design"), "hungry/run/design")
+    (tmp_path / "hungry.py").write_text(HUNGRY)
+    search = {
+        "cv": 2,
+        "estimator": "hungry.Hungry",
+        "estimator_params": {"max_iter": 5},
+        "param_grid": {"C": [1, 2, 3]},
+        "refit_on": "executor",
+    }
+    # Without a second try of Spark's own, which costs a minute and an executor each time.
+    options = (f"submit.py_files=[{tmp_path}/hungry.py]", "spark.conf.spark.task.maxFailures=1")
+    cluster.run("tune", "hungry", search, *(word for option in options for word in ("--set", option)))
+    run = fetched(f"{cluster.yarn.hdfs}/hungry/run", tmp_path / "hungry-run")
+    results = [json.loads(line) for file in (run / "journal").glob("evaluation-0-*") for line in file.open()]
+    failures = [text for text in map(json.dumps, results) if "WorkerDiedError" in text]
+    assert len(failures) == 2, "a fit on each fold"
+    for failure in failures:
+        assert "exceeding physical memory limits" in failure
+        assert "on YARN raise spark.executor.memoryOverhead" in failure
+    scores = [[row[f"split{fold}_test_score"] for fold in range(2)] for row in split_scores(run)]
+    assert [["nan" in score for score in of_one] for of_one in scores] == [[False] * 2, [True] * 2, [False] * 2]

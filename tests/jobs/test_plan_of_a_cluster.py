@@ -98,6 +98,8 @@ def test_the_number_of_fits_needs_no_design(job, tmp_path, strategy, fits):
         ("--cores 0", "--cores 0 must be 1 or more."),
         ("--executors -1", "--executors -1 must be 1 or more."),
         ("--set spark.conf={spark.task.cpus:\\ 9}", "spark.task.cpus=9 is more than --cores 8: no task would start."),
+        ("--set search.backend=joblib", "search.backend=joblib runs all fits on one machine, where there are no"),
+        ("--set submit.properties=/no/such", "submit.properties=/no/such cannot be read (No such file or directory)"),
     ],
 )
 def test_what_cannot_be_planned_is_said(job, run_dir, changed, said):
@@ -105,6 +107,17 @@ def test_what_cannot_be_planned_is_said(job, run_dir, changed, said):
     assert (code, out) == (2, "")
     assert said in err
     assert "Traceback" not in err
+
+
+def test_the_properties_that_submit_gives_are_planned_with(job, run_dir, tmp_path):
+    (tmp_path / "spark.properties").write_text("spark.task.cpus 4\n")
+    properties_file = ("--set", f"submit.properties={tmp_path}/spark.properties", "--set", f"run.dir={run_dir}")
+    code, out, err = job("plan", *words(SCENARIO), *properties_file)
+    assert (code, err) == (0, "")
+    check_golden("given_threads", out.replace(str(run_dir), "RUN"))
+    code, out, err = job("plan", *words(SCENARIO), *properties_file, "--set", "spark.conf={spark.task.cpus: 2}")
+    assert (code, err) == (0, "")
+    assert properties(out)["spark.task.cpus"] == "2", "spark.conf wins, as in a submission"
 
 
 def test_the_memory_that_it_asks_for_is_enough(job, run_dir):

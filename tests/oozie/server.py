@@ -104,7 +104,8 @@ def running_oozie(folder: Path) -> Iterator[Oozie]:
     path = os.environ["PATH"]
     os.environ["PATH"] = f"{folder / 'bin'}{os.pathsep}{path}"  # which YARN's containers have as well
     try:
-        with running_yarn(folder) as hdfs:
+        with running_yarn(folder) as yarn:
+            hdfs = yarn.hdfs
             site = (folder / "conf" / "yarn-site.xml").read_text()
             address = _setting(site, "yarn.resourcemanager.address")
             _make_commands(folder)

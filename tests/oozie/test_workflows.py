@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import re
 import shutil
-import sys
-import tarfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +14,8 @@ import pytest
 import yaml
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 
-from tests.artifacts.searches import a_design
+from hpt_spark.storage import open_folder
+from hpt_spark.submit.bundle import pack_code
 from tests.conf.bundled import bash_blocks, properties
 from tests.hdfs import SPARK_JARS
 from tests.jobs.running import BIN, GRID, ROOT, SPARK, done, split_scores
@@ -26,31 +25,29 @@ from tests.oozie.server import Oozie, running_oozie
 pytestmark = [pytest.mark.oozie, pytest.mark.timeout(1800)]
 OOZIE_FILES = ROOT / "conf" / "oozie"
 INSTALL, CHECK, START = range(3)  # the README's blocks
-SEARCH = {"search": {"cv": 2, "param_grid": GRID}, "spark": {"conf": {"spark.ui.enabled": False}}}
-MEMORY = "--driver-memory 512m --executor-memory 512m --num-executors 1 --executor-cores 1"
+SETTINGS = {
+    "features": {"sets": ["brand_model", "weekday"]},
+    "search": {"cv": 2, "param_grid": GRID},
+    "spark": {"conf": {"spark.ui.enabled": False, "spark.sql.shuffle.partitions": 2}},
+}
+MEMORY = "--driver-memory 512m --executor-memory 512m --num-executors 1 --executor-cores 1 " + " ".join(
+    f"--conf spark.{of}.memoryOverhead=1g" for of in ("driver", "executor")
+)
 WORKFLOWS = ("workflow.xml", "workflow-shell.xml")
 
 
 def bundle(folder: Path) -> None:
-    """Make what `make bundle` makes, but for the environment: its Python is this one, which would be a gigabyte."""
-    folder.mkdir()
-    with zipfile.ZipFile(folder / "hpt_spark.zip", "w") as archive:
-        for source, name in (("hpt_spark", "hpt_spark"), ("jobs", "hpt_spark_jobs"), ("conf", "hpt_spark_conf")):
-            for file in (ROOT / source).rglob("*"):
-                if file.suffix in (".py", ".yaml", ".properties"):
-                    archive.write(file, Path(name) / file.relative_to(ROOT / source))
-    python = folder / "python"
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    python.chmod(0o755)
-    with tarfile.open(folder / "env.tar.gz", "w:gz") as archive:
-        archive.add(python, "bin/python")
-    python.unlink()
+    """Make what `make bundle` makes; its environment is made once."""
+    packed = os.environ.get("HPT_SPARK_TEST_ENVIRONMENT")
+    assert packed, "HPT_SPARK_TEST_ENVIRONMENT names a bundle's environment; `make test-oozie` makes and names it"
+    pack_code(open_folder(folder))
+    shutil.copy(packed, folder / "env.tar.gz")
 
 
 class Installed:
     """The application in HDFS, installed from a checkout by the README's own lines."""
 
-    def __init__(self, oozie: Oozie, checkout: Path) -> None:
+    def __init__(self, oozie: Oozie, checkout: Path, raw: Path) -> None:
         self.oozie, self.checkout = oozie, checkout
         for name in ("jobs", "conf/oozie"):
             shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -64,19 +61,16 @@ class Installed:
             runsDir=f"{oozie.hdfs}/runs",
             sourceUri=f"{oozie.hdfs}/raw",
             tablesUri=f"{oozie.hdfs}/tables",
-            job="tune",
             configuration="small.yaml",
             sparkOptions=f"{MEMORY} --files {app}/small.yaml --conf spark.yarn.jars=local:{SPARK_JARS}/*",
             retries="0",
         )
         lines = "".join(f"{name}={value}\n" for name, value in self.properties.items())
         (checkout / "conf/oozie/job.properties").write_text(lines)
-        (checkout / "small.yaml").write_text(yaml.safe_dump(SEARCH))
-        (checkout / "wrong.yaml").write_text(yaml.safe_dump({**SEARCH, "search": {"cv": 1}}))
-        (checkout / "design").mkdir()
-        a_design().save(checkout / "design")
+        (checkout / "small.yaml").write_text(yaml.safe_dump(SETTINGS))
+        (checkout / "wrong.yaml").write_text(yaml.safe_dump({**SETTINGS, "search": {"cv": 1}}))
         self.said = self.readme(INSTALL) + self.readme(CHECK)
-        self.shell(f"hdfs dfs -put small.yaml wrong.yaml {app}/")
+        self.shell(f"hdfs dfs -put small.yaml wrong.yaml {app}/; hdfs dfs -put {raw} {oozie.hdfs}/raw")
 
     def readme(self, block: int) -> str:
         """Run one block of the README, after the line that sets APP."""
@@ -85,9 +79,6 @@ class Installed:
 
     def shell(self, script: str) -> str:
         return self.oozie.shell(script, self.checkout)
-
-    def place_design(self, run: str) -> None:
-        self.shell(f"hdfs dfs -mkdir -p {run} && hdfs dfs -put design {run}/")
 
     def start(self, workflow: str, run: str, **more: str) -> str:
         path = f"oozie.wf.application.path={self.properties['appDir']}/{workflow}"
@@ -104,20 +95,20 @@ class Installed:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Iterator[Installed]:
+def installed(raw, tmp_path_factory) -> Iterator[Installed]:
     with running_oozie(tmp_path_factory.mktemp("oozie")) as oozie:
-        yield Installed(oozie, tmp_path_factory.mktemp("checkout"))
+        yield Installed(oozie, tmp_path_factory.mktemp("checkout"), raw)
 
 
 @pytest.fixture(scope="module")
-def local_scores(tmp_path_factory) -> list[dict[str, str]]:
-    """The oracle: the same search as a process of this machine with local[2]."""
-    run = tmp_path_factory.mktemp("local")
-    (run / "design").mkdir()
-    a_design().save(run / "design")
-    (run / "small.yaml").write_text(yaml.safe_dump({**SEARCH, "spark": SPARK}))
-    done(BIN / "hpt-spark", "tune", "--conf", run / "small.yaml", "--set", f"run.dir={run}")
-    return split_scores(run)
+def local_scores(raw, tmp_path_factory) -> list[dict[str, str]]:
+    """The oracle: the same pipeline as a process of this machine with local[2]."""
+    place = tmp_path_factory.mktemp("local")
+    (place / "small.yaml").write_text(yaml.safe_dump({**SETTINGS, "spark": SPARK}))
+    where = (f"source.uri={raw}", f"tables.uri={place}/tables", f"run.dir={place}/run")
+    settings = [word for setting in where for word in ("--set", setting)]
+    done(BIN / "hpt-spark", "pipeline", "--conf", place / "small.yaml", *settings)
+    return split_scores(place / "run")
 
 
 def message_of(info: dict) -> str:
@@ -130,12 +121,11 @@ def test_the_server_finds_the_files_valid(installed):
     assert installed.said.count("Valid") == 3, installed.said
 
 
-def test_both_workflows_give_the_scores_of_a_local_search(installed, local_scores, tmp_path):
+def test_both_workflows_give_the_scores_of_a_local_pipeline(installed, local_scores, tmp_path):
     runs = {workflow: f"{installed.oozie.hdfs}/runs/{workflow}" for workflow in WORKFLOWS}
     jobs = {}
     for workflow, run in runs.items():
-        installed.place_design(run)
-        jobs[workflow] = installed.start(workflow, run)
+        jobs[workflow] = installed.start(workflow, run, tablesUri=f"{run}.tables")
     for workflow, run in runs.items():
         info = installed.ended(jobs[workflow], "SUCCEEDED")
         assert [action["name"] for action in info["actions"]] == [":start:", "job", "end"]
@@ -159,7 +149,6 @@ def test_a_failing_job_ends_killed_with_its_own_sentence(installed):
 def test_the_coordinator_makes_a_run_of_its_minute(installed, local_scores, tmp_path):
     now = datetime.datetime.now(datetime.timezone.utc).replace(second=0, microsecond=0)
     run = f"{installed.properties['runsDir']}/{now:%Y-%m-%d_%H%M}"
-    installed.place_design(run)
     minutes = {name: f"{now + datetime.timedelta(minutes=n):%Y-%m-%dT%H:%MZ}" for name, n in (("start", 0), ("end", 1))}
     schedule = {**installed.properties, "frequency": "* * * * *", **minutes}
     path = f"oozie.coord.application.path={installed.properties['appDir']}/coordinator.xml"

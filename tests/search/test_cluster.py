@@ -24,6 +24,7 @@ from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution import refit_job
 from hpt_spark.search.execution.checkpoints import Checkpoints
+from hpt_spark.search.execution.spark_runner import SparkRunner
 from hpt_spark.search.planning import result_size
 from hpt_spark.spark.session import spark_session
 from tests.search import misbehaving, searching, standalone
@@ -125,6 +126,16 @@ def test_the_file_is_written_once_per_node_and_gone_at_the_end(cluster, context,
     assert len(set(mapped)) == 2, "one file for each node"
     assert [sum(str(cluster.node(number)) in file for file in set(mapped)) for number in range(2)] == [1, 1]
     assert len({path.name.split("-")[1] for path in marks.glob("maps-*")}) > 2, "more processes than nodes"
+    assert_nothing_is_left(cluster, context, before)
+
+
+def test_what_a_node_could_not_delete_goes_with_the_next_search(cluster, context, marks, monkeypatch):
+    before = bytes_in_use(context)
+    with monkeypatch.context() as patch:  # as where a node has lost its executor at the end of a search
+        patch.setattr(SparkRunner, "_tidy_up", lambda runner, work: None)
+        searched(context, [{"number": [1]}], marks)
+    assert files_on_nodes(cluster)
+    searched(context, [{"number": [2]}], marks)
     assert_nothing_is_left(cluster, context, before)
 
 

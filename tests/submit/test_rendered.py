@@ -76,7 +76,7 @@ def shown(bundle, capsys):
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_rendered_is_the_golden_one(case, shown, bundle, monkeypatch):
     monkeypatch.setenv("SPARK_HOME", str(ROOT / "tests" / "no"))
-    monkeypatch.setattr("hpt_spark.submit.spark_submit.spark_home", lambda: None)
+    monkeypatch.setattr("hpt_spark.submit.installation.spark_home", lambda: None)
     code, out, err = shown(*CASES[case])
     assert (code, err) == (0, "")
     text = out.replace(str(bundle), "BUNDLE").replace(str(ROOT), "CHECKOUT")

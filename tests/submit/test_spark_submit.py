@@ -114,6 +114,84 @@ def test_java_reads_the_very_value(spark, tmp_path, value):
     assert read.apply("spark.c") == "d"
 
 
+# --- the last words of a driver elsewhere ---
+
+ON_YARN = ("spark.master=yarn", "submit.deploy_mode=cluster", "run.dir=hdfs:///runs/a")
+PROPERTY = "spark.yarn.appMasterEnv.HPT_SPARK_FAILURE_FILE"
+
+
+@pytest.fixture
+def hadoops_shell(fake, tmp_path):
+    """Let SPARK_HOME have a shell of Hadoop that writes down what it gets, and answers as it is told to."""
+    calls = tmp_path / "calls"
+
+    def answering(code: str) -> Path:
+        script = fake.home / "bin" / "spark-class"
+        script.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n{code}\n')
+        script.chmod(0o755)
+        return calls
+
+    return answering
+
+
+def failure_files(fake) -> list[str]:
+    return [word.partition("=")[2] for word in got(fake)["words"] if word.startswith(f"{PROPERTY}=")]
+
+
+def test_the_last_words_of_a_driver_on_yarn_are_read_and_taken_away(fake, hadoops_shell, capsys):
+    calls = hadoops_shell("echo hpt-spark: there are no results")
+    fake("sys.exit(1)")
+    assert submitted(*ON_YARN) == 1
+    err = capsys.readouterr().err
+    assert err.endswith("exit code 1; the driver's last words:\nhpt-spark: there are no results\n")
+    fake("sys.exit(1)")
+    (file,) = failure_files(fake)
+    assert file.startswith("hdfs:///runs/a.failure-")
+    shell = "org.apache.hadoop.fs.FsShell"
+    assert calls.read_text().splitlines() == [f"{shell} -cat {file}", f"{shell} -rm -f -skipTrash {file}"]
+
+
+@pytest.mark.parametrize("code", ["exit 1", "true"], ids=["no file", "an empty one"])
+def test_a_driver_that_left_no_words_is_said_as_one_on_this_machine(fake, hadoops_shell, capsys, code):
+    calls = hadoops_shell(code)
+    fake("sys.exit(1)")
+    assert submitted(*ON_YARN) == 1
+    assert capsys.readouterr().err.endswith("exit code 1; above it says why.\n")
+    assert len(calls.read_text().splitlines()) == 1
+
+
+def test_no_shell_of_hadoop_changes_nothing(fake, capsys):
+    fake("sys.exit(1)")
+    assert submitted(*ON_YARN) == 1
+    assert capsys.readouterr().err.endswith("exit code 1; above it says why.\n")
+
+
+def test_a_job_that_succeeds_has_no_last_words(fake, hadoops_shell):
+    calls = hadoops_shell("true")
+    assert submitted(*ON_YARN) == 0
+    assert not calls.exists()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    ["submit.deploy_mode=client", "run.dir=/runs/a", f"spark.conf={{{PROPERTY}: hdfs:///mine}}"],
+    ids=["a driver here", "a folder of its own machine", "another file"],
+)
+def test_no_file_of_ours_where_it_could_not_be_read_or_there_is_another(fake, hadoops_shell, changed):
+    calls = hadoops_shell("true")
+    fake("sys.exit(1)")
+    assert submitted(*ON_YARN, changed) == 1
+    assert [file for file in failure_files(fake) if "failure-" in file] == []
+    assert not calls.exists()
+
+
+def test_each_submission_has_a_file_of_its_own(fake):
+    submitted(*ON_YARN)
+    first = failure_files(fake)
+    submitted(*ON_YARN)
+    assert first != failure_files(fake)
+
+
 def test_a_secret_that_is_not_set_is_said_before_anything_starts(fake, monkeypatch, capsys):
     monkeypatch.delenv("MY_KEY", raising=False)
     assert submitted("submit.secrets={spark.a.password: MY_KEY}") == 2
@@ -137,7 +215,7 @@ def test_the_exit_code_is_spark_submits(fake, capsys, then, code):
 
 def test_no_spark_submit_is_said(monkeypatch, capsys):
     monkeypatch.delenv("SPARK_HOME", raising=False)
-    monkeypatch.setattr("hpt_spark.submit.spark_submit.find_spec", lambda name: None)
+    monkeypatch.setattr("hpt_spark.submit.installation.find_spec", lambda name: None)
     monkeypatch.setenv("PATH", "/nowhere")
     assert submitted() == 1
     assert "There is no spark-submit to run: let SPARK_HOME name the folder of a Spark" in capsys.readouterr().err

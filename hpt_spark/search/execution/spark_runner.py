@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pyspark import Broadcast, SparkContext
 
@@ -37,6 +39,9 @@ from hpt_spark.spark.interpreter import use_this_python
 
 SECONDS_TO_TIDY_UP = 20.0
 SECONDS_BETWEEN_COUNTS = 2.0
+MOST_ENDED = 1000
+# What the searches of an application have shared, as tokens, so far as they have ended.
+ENDED: WeakKeyDictionary[SparkContext, deque[str]] = WeakKeyDictionary()
 
 
 def _nobody_asks() -> None:
@@ -217,18 +222,21 @@ class SparkRunner:
             self._data = None
         self._held.close()
         if self._used and not self._is_local:
-            files = [f"{token}*" for token in self._used]
-            tidying = threading.Thread(target=self._tidy_up, args=(files,), name="hpt-spark-tidy-up", daemon=True)
+            # Those of earlier searches, too: a node that has lost its executor just then has kept their files.
+            ended = ENDED.setdefault(self._context, deque(maxlen=MOST_ENDED))
+            ended.extend(self._used)
+            work = TidyUp(frozenset(ended))
+            tidying = threading.Thread(target=self._tidy_up, args=(work,), name="hpt-spark-tidy-up", daemon=True)
             tidying.start()
             if not self._has_cancelled:
                 tidying.join()
         self._used = set()
 
-    def _tidy_up(self, files: Sequence[str]) -> None:
+    def _tidy_up(self, work: TidyUp) -> None:
         with suppress(Exception):  # of several kinds, where Spark was stopped: all that is on the nodes goes with it
             if self._has_cancelled:
                 self._wait_for_tasks_that_were_killed()
-            job = SparkJob(self._context, range(self.slots), TidyUp(files), "sweep: tidying up")
+            job = SparkJob(self._context, range(self.slots), work, "sweep: tidying up")
             job.start()
             job.join(SECONDS_TO_TIDY_UP)
             job.cancel()

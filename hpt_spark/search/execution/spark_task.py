@@ -141,15 +141,21 @@ fit_process = FitProcess()
 
 
 class TidyUp:
-    """What a task does at the end of a search: it deletes the files of its node, which its processes then forget."""
+    """What a task does at the end of a search: it deletes the files of its node, which its processes then forget.
 
-    def __init__(self, files: Sequence[str]) -> None:
-        self._files = files
+    Parameters
+    ----------
+    tokens : frozenset of str
+        Of what was shared.
+    """
+
+    def __init__(self, tokens: frozenset[str]) -> None:
+        self._tokens = tokens
 
     def __call__(self, _: Iterable[int]) -> None:
         """Delete them."""
-        for pattern in self._files:
-            for file in folder_of_this_node().glob(pattern):
+        for file in folder_of_this_node().iterdir():
+            if file.stem in self._tokens:
                 file.unlink(missing_ok=True)
         time.sleep(SECONDS_TO_SPREAD)
 

@@ -23,6 +23,13 @@ COPIES_ON_THE_DRIVER = 3  # the design, what is shipped of it, and its predictio
 
 Property = tuple[str, str, str]  # its name, its value, and why it has that
 
+# Spark's own limit is two per executor, and at least 3, after which it ends the application.
+LOST_EXECUTORS: Property = (
+    "spark.yarn.max.executor.failures",
+    "100",
+    "a fit that YARN kills for its memory costs several executors before it counts as failed",
+)
+
 
 @dataclass(frozen=True)
 class Executors:
@@ -80,6 +87,7 @@ class ClusterPlan:
         )
         yield "spark.task.cpus", str(self.threads), reason
         yield from without_allocation()
+        yield LOST_EXECUTORS
         yield "spark.driver.memory", in_mebibytes(HEAP_BYTES), "the driver's JVM schedules, and holds no data"
         yield (
             "spark.driver.memoryOverhead",
