@@ -56,7 +56,11 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
         best_params=best["params"],
         importance=importance_of(candidates, parameters),
         features=_features(manifest.get("features")),
-        timeline=_read(run, TIMELINE, lambda path: timeline_of(json.loads(path.read_text(encoding="utf-8")))),
+        timeline=_read(
+            run,
+            TIMELINE,
+            lambda path: timeline_of(json.loads(path.read_text(encoding="utf-8")), "rung" if rungs else "batch"),
+        ),
         predictions=_predictions(run, manifest, best["candidate"]),
         data=_data(run, manifest),
         counts={name: manifest.get("reuse", {})[name] for name in COUNTS if name in manifest.get("reuse", {})},
