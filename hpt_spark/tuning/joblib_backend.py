@@ -79,7 +79,7 @@ class FollowedMixin(HandsFitsOver):
     def __getstate__(self) -> dict[str, Any]:
         # Workers and copies have nobody to tell.
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
-        return {name: value for name, value in state.items() if name not in ("_monitor", "followers")}
+        return {name: value for name, value in state.items() if name not in ("_monitor", "_timeline", "followers")}
 
     def _warn_of_threads(self, fits: list[Any]) -> None:
         """Say once of which numbers of threads all fits together would take more cores than there are."""
