@@ -30,8 +30,8 @@ def finish_search(
     """Keep the results of `search`, and their `provenance`; the manifest comes last and makes them count."""
     run.clear_results()
     attempt = Attempt.current()
+    _save_timeline(run, search)  # at once: its end is that of the refit
     save_results(run, search, plan["search"]["scoring"])
-    _save_timeline(run, search)
     features = features_of(search.best_estimator_, design.columns) if search.refit else None
     candidates, rungs = count(len(search.cv_results_["params"]), list(search.cv_results_.get(RUNG, ())))
     manifest = json_safe(

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from joblib import cpu_count, effective_n_jobs
 from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
-from sklearn.utils.parallel import Parallel
+from sklearn.utils.parallel import Parallel, delayed
 
 from hpt_spark.search.evaluation import Fit
+from hpt_spark.search.execution.worker import GroupResult, peak_bytes
 from hpt_spark.search.following import metric_of_search
 from hpt_spark.search.monitor import SearchFollower, SearchMonitor
 from hpt_spark.search.planning.threads import CappedCandidate, capped_candidate, uncapped
 from hpt_spark.search.sklearn_compat import HandsFitsOver
+from hpt_spark.search.timeline import ORIGIN, Timeline, origin
 
 
 class FollowedMixin(HandsFitsOver):
-    """The mixin that lets others follow a scikit-learn search, and gives each of its fits one thread."""
+    """The mixin that lets others follow a scikit-learn search, and gives each of its fits one thread.
+
+    Attributes
+    ----------
+    timeline_ : dict
+        When and where each fit ran, as a search on Spark has it.
+    """
 
     n_jobs: int | None
     pre_dispatch: Any
     followers: Sequence[SearchFollower] = ()
+    timeline_: dict[str, Any]
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Run fit with all sets of parameters; scikit-learn's ``fit``."""
         self._monitor = SearchMonitor(self.followers, metric_of_search(self))
+        self._timeline = Timeline()
         super().fit(X, y, **params)  # type: ignore[misc]
+        self.timeline_ = self._timeline.as_json()
         self._monitor.finish(self)
         return self
 
@@ -54,15 +69,17 @@ class FollowedMixin(HandsFitsOver):
         )
         parallel = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch, return_as="generator")
         results: list[dict[str, Any]] = []
-        for (candidate, fold), result in zip(places, parallel(fits)):
-            self._monitor.end([(Fit(len(results), candidate, fold), result)])
+        for (candidate, fold), result in zip(places, parallel(_timed(fits))):
+            fit = Fit(len(results), candidate, fold)
+            self._timeline.take((rungs or 1) - 1, fit, result)
+            self._monitor.end([(fit, result)])
             results.append(result)
         return results
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers and copies have nobody to tell.
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
-        return {name: value for name, value in state.items() if name not in ("_monitor", "followers")}
+        return {name: value for name, value in state.items() if name not in ("_monitor", "_timeline", "followers")}
 
     def _warn_of_threads(self, fits: list[Any]) -> None:
         """Say once of which numbers of threads all fits together would take more cores than there are."""
@@ -79,6 +96,21 @@ class FollowedMixin(HandsFitsOver):
                 UserWarning,
                 stacklevel=2,
             )
+
+
+def _timed(fits: Iterable[Any]) -> Iterator[Any]:
+    """Yield the same calls, whose results tell when and where they ran."""
+    for function, data, arguments in fits:
+        # scikit-learn's `delayed` wraps the function for its own Parallel, which binds the settings.
+        yield delayed(partial(_run_timed, getattr(function, "function", function)))(*data, **arguments)
+
+
+def _run_timed(function: Callable[..., dict[str, Any]], *data: Any, **arguments: Any) -> dict[str, Any]:
+    began, started = time.time(), time.perf_counter()
+    result = function(*data, **arguments)
+    seconds, worker = time.perf_counter() - started, f"{socket.gethostname()}:{os.getpid()}"
+    result[ORIGIN] = origin(GroupResult([], seconds, worker, 0, 0, began=began, peak_bytes=peak_bytes()), ())
+    return result
 
 
 def _with_one_thread(delayed_fits: list[Any]) -> list[Any]:

@@ -123,7 +123,9 @@ def test_manifest_and_parameters_are_strict_json(run, capsys):
     assert run.is_finished(plan, overwrite=False)
     announce(run)
     assert "neg_log_loss: -inf (standard deviation over the folds nan)" in capsys.readouterr().out
-    assert "<td>mean neg_log_loss</td><td>-inf</td>" in (run.folder.path / "report.html").read_text(encoding="utf-8")
+    page = (run.folder.path / "report.html").read_text(encoding="utf-8")
+    assert "<dt>C</dt><dd><code>inf</code></dd>" in page
+    assert "<dt>missing</dt><dd><code>nan</code></dd>" in page
 
 
 def test_an_earlier_manifest_with_nan_and_without_its_files_is_read(run):

@@ -144,3 +144,23 @@ def test_halving_without_room_is_refused_before_it_begins_where_scikit_learn_ref
         begun = []
         run_search(halving, SPARK, X, y, "", begin=lambda: begun.append(True))
         assert begun
+
+
+def test_a_search_on_processes_tells_when_and_where_each_fit_ran():
+    given = {
+        "backend": "joblib",
+        "n_jobs": 1,
+        "estimator": "sklearn.tree.DecisionTreeClassifier",
+        "estimator_params": {},
+    }
+    search, _ = run_search(settings(strategy="halving", min_resources=60, factor=2, **given), SPARK, X, y, "")
+    trainings = search.timeline_["trainings"]
+    fits = [tuple(fit) for training in trainings for fit in training["fits"]]
+    assert sorted(fits) == [
+        *((0, candidate, fold) for candidate in range(4) for fold in range(3)),
+        *((1, candidate, fold) for candidate in range(2) for fold in range(3)),
+    ]
+    assert all(training["seconds"] >= training["fit_seconds"] > 0 for training in trainings)
+    assert "mean_origin" not in search.cv_results_
+    again, _ = run_search(settings(**given), SPARK, X, y, "")
+    assert {fit[0] for training in again.timeline_["trainings"] for fit in training["fits"]} == {0}

@@ -24,6 +24,7 @@ from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter
 
 MOST_NAMED = 24  # candidates with a line and a name each
 ROW = 24.0
+BOLD = 1.06  # the width of a bold letter, to that of another
 
 
 def score_chart(candidates: Sequence[Candidate], best: Best, parameters: Sequence[Parameter], scoring: str) -> Html:
@@ -52,16 +53,16 @@ def tip(candidate: Candidate, names: Sequence[str]) -> str:
 def _named(scored: Sequence[Candidate], best: Best, names: Sequence[str], scoring: str, width: float) -> Html:
     values = [score for one in scored for score in (one.mean, *one.folds) if score is not None]
     is_narrow = width <= NARROW
-    left = 8.0 if is_narrow else min(440.0, 32 + LETTER * 1.06 * max(len(describe(one, names)) for one in scored))
+    left = 8.0 if is_narrow else min(440.0, 32 + LETTER * BOLD * max(len(describe(one, names)) for one in scored))
     row = ROW + 18 if is_narrow else ROW
     top, bottom = 8.0, 8.0 + row * len(scored)
     scale = axis(values, left + 8, width - 14)
-    letters = int((width - 40 if is_narrow else left - 24) / LETTER)
+    room = width - 40 if is_narrow else left - 24
     parts = [horizontal_axis(scale, bottom, top, 4 if is_narrow else 7), _band(best, scale.at, top, bottom)]
     for at, one in enumerate(scored):
         y = top + row * at + row / 2 + (9 if is_narrow else 0)
         is_best = one.row == best.candidate.row
-        label = cut(describe(one, names), int(0.92 * letters) if is_best else letters)
+        label = cut(describe(one, names), int(room / (LETTER * (BOLD if is_best else 1))))
         place = (left, y - 14, "start") if is_narrow else (left - 8, y + 4, "end")
         parts.append(text(*place[:2], label, place[2], "label strong" if is_best else "label"))
         parts.append(_line_of(one, scale.at, y, is_best, tip(one, names)))

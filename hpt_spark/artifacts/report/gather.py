@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -12,10 +13,10 @@ from hpt_spark.artifacts.candidates import read_candidates
 from hpt_spark.artifacts.report.certainty import best_of
 from hpt_spark.artifacts.report.importance import importance_of
 from hpt_spark.artifacts.report.parameters import candidates_of, varying
-from hpt_spark.artifacts.report.predictions import OOF, quality_of, read_predictions
+from hpt_spark.artifacts.report.predictions import quality_of, read_predictions
 from hpt_spark.artifacts.report.timeline import timeline_of
 from hpt_spark.artifacts.report.tree import Data, Feature, Features, Predictions, Report
-from hpt_spark.artifacts.run_directory import DESIGN, TIMELINE, RunDirectory
+from hpt_spark.artifacts.run_directory import DESIGN, OOF, TIMELINE, RunDirectory
 from hpt_spark.errors import InputError
 
 Read = TypeVar("Read")
@@ -55,7 +56,11 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
         best_params=best["params"],
         importance=importance_of(candidates, parameters),
         features=_features(manifest.get("features")),
-        timeline=_read(run, TIMELINE, lambda path: timeline_of(json.loads(path.read_text(encoding="utf-8")))),
+        timeline=_read(
+            run,
+            TIMELINE,
+            lambda path: timeline_of(json.loads(path.read_text(encoding="utf-8")), "rung" if rungs else "batch"),
+        ),
         predictions=_predictions(run, manifest, best["candidate"]),
         data=_data(run, manifest),
         counts={name: manifest.get("reuse", {})[name] for name in COUNTS if name in manifest.get("reuse", {})},
@@ -108,7 +113,7 @@ def _read(run: RunDirectory, name: str, read: Callable[[Any], Read]) -> Read | N
     try:
         with run.folder.reading(name) as path:
             return read(path)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise InputError(
             f"{run.folder.location(name)} cannot be read ({type(error).__name__}: {error}); remove it, then run "
             "`hpt-spark report` again: the page is written without it."

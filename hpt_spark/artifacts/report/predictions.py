@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,17 +10,27 @@ import numpy as np
 
 from hpt_spark.artifacts.report.tree import CalibrationBin, ClassQuality, Predictions
 
-OOF = "oof.npz"
 BINS = 10
 LEAST = 1e-15
 
 
 def read_predictions(path: Path, row: int) -> np.ndarray | None:
-    """Return the predicted probabilities of the candidate in `row` of the table; None where they are not kept."""
-    with np.load(path, allow_pickle=False) as kept:
-        at = np.flatnonzero(kept["candidates"] == row)
-        found = kept["predictions"]
-        return np.asarray(found[at[0]], float) if len(at) and found.ndim == 3 else None
+    """Return the predicted probabilities of the candidate in `row` of the table; None where they are not kept.
+
+    Those of the others, which may be gigabytes, are passed over.
+    """
+    with zipfile.ZipFile(path) as archive:
+        with archive.open("candidates.npy") as file:
+            at = np.flatnonzero(np.lib.format.read_array(file, allow_pickle=False) == row)
+        with archive.open("predictions.npy") as file:
+            major, _ = np.lib.format.read_magic(file)
+            read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+            shape, is_by_columns, dtype = read_header(file)
+            if not len(at) or len(shape) != 3 or is_by_columns or dtype.hasobject:
+                return None
+            size = dtype.itemsize * shape[1] * shape[2]
+            file.seek(file.tell() + int(at[0]) * size)
+            return np.frombuffer(file.read(size), dtype).reshape(shape[1:]).astype(float)
 
 
 def quality_of(probabilities: np.ndarray, y: np.ndarray, classes: Sequence[str]) -> Predictions | None:

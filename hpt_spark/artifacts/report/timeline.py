@@ -10,13 +10,15 @@ from hpt_spark.artifacts.report.tree import Timeline, Training
 GAP = 60.0  # seconds without a training, and longer than the longest one: a driver was cut short and resumed
 
 
-def timeline_of(recorded: Mapping[str, Any]) -> Timeline | None:
+def timeline_of(recorded: Mapping[str, Any], evaluations: str = "batch") -> Timeline | None:
     """Return the lanes of what ``timeline.json`` has recorded; None where no training is known.
 
     Parameters
     ----------
     recorded : mapping
         ``trainings``, ``forecast``, and ``refit``: its begin and seconds, if there was one.
+    evaluations : str
+        What an evaluation is called, where there are several: a rung of halving, a batch of another search.
     """
     trainings = sorted((one for one in recorded["trainings"] if one["worker"]), key=lambda one: one["began"])
     given_up = [one for one in recorded["trainings"] if not one["worker"]]
@@ -24,7 +26,7 @@ def timeline_of(recorded: Mapping[str, Any]) -> Timeline | None:
         return None
     clock = _Clock(trainings + given_up, recorded.get("refit"))
     lanes: list[tuple[str, float]] = []  # the machine, and when its lane is free
-    placed = [_placed(one, clock, lanes) for one in trainings]
+    placed = [_placed(one, clock, lanes, evaluations) for one in trainings]
     of_host = [host for host, _ in lanes]
     names = [
         f"{host} · {of_host[:at].count(host) + 1}" if of_host.count(host) > 1 else host
@@ -33,7 +35,8 @@ def timeline_of(recorded: Mapping[str, Any]) -> Timeline | None:
     if given_up:
         names.append("given up")
         placed += [
-            Training(len(lanes), clock.at(one["began"]), clock.at(one["began"]), *_words(one)) for one in given_up
+            Training(len(lanes), clock.at(one["began"]), clock.at(one["began"]), *_words(one, evaluations))
+            for one in given_up
         ]
     refit = recorded.get("refit")
     shown_refit = (clock.at(refit["began"]), clock.at(refit["began"]) + refit["seconds"]) if refit else None
@@ -72,7 +75,7 @@ class _Clock:
         return time - self._start - sum(length for end, length in self.pauses if end <= time)
 
 
-def _placed(one: Mapping[str, Any], clock: _Clock, lanes: list[tuple[str, float]]) -> Training:
+def _placed(one: Mapping[str, Any], clock: _Clock, lanes: list[tuple[str, float]], evaluations: str) -> Training:
     host = str(one["worker"]).rpartition(":")[0]
     began = clock.at(one["began"])
     ended = began + one["seconds"]
@@ -80,13 +83,13 @@ def _placed(one: Mapping[str, Any], clock: _Clock, lanes: list[tuple[str, float]
     free = [at for at, (name, until) in enumerate(lanes) if name == host and until <= began + 0.01]
     lane = max(free, key=lambda at: lanes[at][1], default=len(lanes))
     lanes[lane : lane + 1] = [(host, ended)]
-    return Training(lane, began, ended, *_words(one))
+    return Training(lane, began, ended, *_words(one, evaluations))
 
 
-def _words(one: Mapping[str, Any]) -> tuple[str, str, str, tuple[str, ...]]:
+def _words(one: Mapping[str, Any], evaluations: str) -> tuple[str, str, str, tuple[str, ...]]:
     fits = one["fits"]
     candidates = sorted({candidate for _, candidate, _ in fits})
     many = ", ".join(map(str, candidates[:6])) + (", …" if len(candidates) > 6 else "")
-    rung = f"rung {fits[0][0]}, " if fits[0][0] else ""
-    label = f"{rung}fold {fits[0][2]}, candidate{'s' if len(candidates) > 1 else ''} {many}"
+    evaluation = f"{evaluations} {fits[0][0]}, " if fits[0][0] else ""
+    label = f"{evaluation}fold {fits[0][2]}, candidate{'s' if len(candidates) > 1 else ''} {many}"
     return f"fold {fits[0][2]}", label, str(one.get("failed", "")), tuple(one.get("retries", ()))

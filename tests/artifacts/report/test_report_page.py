@@ -252,7 +252,13 @@ def test_a_table_that_lost_the_best_row_is_told(run):
         write_report(run)
 
 
-@pytest.mark.parametrize(("name", "content"), [("timeline.json", b"{"), ("timeline.json", b"[]"), ("oof.npz", b"PK")])
+ZIP_WITHOUT_MEMBERS = b"PK\x05\x06" + 18 * b"\0"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("timeline.json", b"{"), ("timeline.json", b"[]"), ("oof.npz", b"PK"), ("oof.npz", ZIP_WITHOUT_MEMBERS)],
+)
 def test_a_damaged_file_that_a_run_need_not_have_is_named(run, name, content):
     sample(run, sixteen())
     (run.folder.path / name).write_bytes(content)
