@@ -35,9 +35,8 @@ from hpt_spark.tracking.mlflow_tracking import (
     noted_identity,
     pickled_model,
 )
-from hpt_spark.tracking.recorder import PATIENCE
 from hpt_spark.tracking.spool import Event
-from hpt_spark.tracking.store_uri import NO_TRACKING, artifacts_beside, checked_uri, store_beside
+from hpt_spark.tracking.store_uri import NO_TRACKING, PATIENCE, artifacts_beside, checked_uri, store_beside
 from hpt_spark.tracking.sweep import Sweep
 from hpt_spark.tuning.estimators import build_estimator
 
