@@ -33,7 +33,8 @@ RESULTS = (
     *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", OOF, TIMELINE, REPORT),
     SUBMISSION,  # of the model beside it; `predict` makes the next one
 )
-LATER = (REPORT, SUBMISSION, PIPELINE, STATUS)  # which are made when the search has ended
+HISTORY = "tracking.json"  # by what name a history of runs knows the search
+LATER = (REPORT, SUBMISSION, PIPELINE, STATUS, HISTORY)  # which are made when the search has ended
 
 
 class RunDirectory:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hpt_spark.artifacts.candidates import RESOURCES, RUNG, TABLE, read_candidates
-from hpt_spark.artifacts.run_directory import REPORT, RunDirectory
+from hpt_spark.artifacts.run_directory import HISTORY, REPORT, RunDirectory
 from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.config.sections import HALVING
@@ -29,16 +29,14 @@ from hpt_spark.search.monitor import SearchFollower
 from hpt_spark.storage import without_secrets
 from hpt_spark.tracking import MlflowTracking, facts
 from hpt_spark.tracking.mlflow_tracking import (
-    IDENTITY,
     SpoolFollower,
     check_mlflow,
     identity_in,
     noted_identity,
     pickled_model,
 )
-from hpt_spark.tracking.recorder import PATIENCE
 from hpt_spark.tracking.spool import Event
-from hpt_spark.tracking.store_uri import NO_TRACKING, artifacts_beside, checked_uri, store_beside
+from hpt_spark.tracking.store_uri import NO_TRACKING, PATIENCE, artifacts_beside, checked_uri, store_beside
 from hpt_spark.tracking.sweep import Sweep
 from hpt_spark.tuning.estimators import build_estimator
 
@@ -111,7 +109,7 @@ class RunHistory:
 
     def begin_anew(self) -> None:
         """Forget an earlier search of this run: the next one has a run of its own in the store."""
-        self._run.folder.delete(IDENTITY)
+        self._run.folder.delete(HISTORY)
 
     def keep(self, model: Any) -> None:
         """Keep the files that the search has left, and its model."""
@@ -187,6 +185,7 @@ def track_finished(run: RunDirectory, settings: MlflowSection, run_dir: str) -> 
         events[0].update(
             halves=plan["search"]["strategy"] in HALVING, artifacts=artifacts_beside(store), started=facts.now()
         )
+        run.record(HISTORY)  # which may be new
         sweep = Sweep(events)
         history = History(store, settings.experiment, settings.max_children)
         try:

@@ -18,15 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from hpt_spark.config.secrets import mask_secrets
-from hpt_spark.tracking.spool import LEFT, SpoolReader, write_answer
+from hpt_spark.tracking.spool import LEFT, SETTINGS, SpoolReader, write_answer
+from hpt_spark.tracking.store_uri import PATIENCE
 from hpt_spark.tracking.sweep import Sweep
 
-SETTINGS = "HPT_SPARK_TRACKING"  # a variable: where to write, with its secrets, which no list of processes shows
 SHARE = 1 / 60
 SECONDS_BETWEEN_LOOKS = 0.1
 SECONDS_BETWEEN_TRIES = 15.0
-# Unless the user has set them: a store that does not answer is not waited for for minutes.
-PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 
 class Recorder:

@@ -8,15 +8,16 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.tracking.recorder import SETTINGS
-from hpt_spark.tracking.spool import LEFT, read_answer
+from hpt_spark.tracking.spool import LEFT, SETTINGS, read_answer
 
 SECONDS_FOR_PARENT, SECONDS_FOR_CHILDREN = 30.0, 10.0  # waited for at the end of a search
 SECONDS_OF_STALL = 20.0
 SECONDS_TO_START = 60.0
+SECONDS_TO_EXIT = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +94,13 @@ class RecorderProcess:
 
     def _leave(self) -> bool:
         (self._spool / LEFT).touch()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(SECONDS_TO_EXIT)
+            self._judge(read_answer(self._spool))  # it had looked for the word already, and was at its end
+            return True
         _left.append(self._process)
-        log.info("the history of this search is still being written, by process %d", self._process.pid)
+        level = logging.INFO if read_answer(self._spool).get("parent_is_done") else logging.WARNING
+        log.log(level, "the history of this search is still being written, by process %d", self._process.pid)
         return False
 
     def _judge(self, answer: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 EVENTS = "events.jsonl"
 ANSWER = "answer.json"
 LEFT = "left"  # the driver no longer looks at the spool, and whoever writes the history deletes it
+SETTINGS = "HPT_SPARK_TRACKING"  # a variable: where to write, with its secrets, which no list of processes shows
 
 Event = dict[str, Any]
 

@@ -11,6 +11,8 @@ from hpt_spark.storage import is_local, local_path
 
 NO_TRACKING = "none"
 KNOWN = r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://|https?://[^/]|databricks"
+# Unless the user has set them: a store that does not answer is not waited for for minutes.
+PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 STORE, ARTIFACTS = "mlflow.db", "mlartifacts"
 
 

@@ -114,8 +114,12 @@ def test_an_unknown_key_like_no_other_is_told_with_all_known_ones():
     assert said == "unknown key `run.zzz` in --set run.zzz=1; known keys: dir, overwrite."
 
 
-def test_tracking_is_no_key_before_it_does_anything():
-    assert problem("tracking.mlflow.uri=x").startswith("unknown key `tracking`")
+def test_tracking_keeps_the_keys_of_the_contract():
+    tracking = load_config(settings=["tracking.mlflow.uri=sqlite:///a.db", "tracking.mlflow.max_children=0"]).tracking
+    assert (tracking.mlflow.uri, tracking.mlflow.max_children) == ("sqlite:///a.db", 0)
+    assert Config().tracking.mlflow.model_dump() == {"uri": None, "experiment": "hpt-spark", "max_children": None}
+    assert "tracking.mlflow.max_children" in problem("tracking.mlflow.max_children=-1")
+    assert "tracking.mlflow.experiment" in problem("tracking.mlflow.experiment=''")
 
 
 @pytest.mark.parametrize(

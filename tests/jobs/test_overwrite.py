@@ -77,6 +77,7 @@ def started(config: Config, generation: float, *, dies_at: int | None = None, **
     def work(trained):
         tune.run_search = searching(generation, trained, **how)
         finished_search.write_page = quick_page
+        tune.StatusFile.begin = lambda status: None  # whose thread changes the disk at moments of its own
         run = RunDirectory(config.run.dir)
         tune.search_and_keep(config, run, run.load_design(), LOCK, no_history(config, run))
         run.end_overwrite()

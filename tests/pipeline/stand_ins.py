@@ -51,11 +51,13 @@ class StandIns:
         if monkeypatch is not None:
             monkeypatch.setattr(tune, "run_search", self._search)
             monkeypatch.setattr(finished_search, "write_page", _page)
+            monkeypatch.setattr(tune.StatusFile, "begin", _without_status)
 
     def patch(self) -> None:
         """Take the place of the search in this process, for good."""
         tune.run_search = self._search
         finished_search.write_page = _page
+        tune.StatusFile.begin = _without_status
 
     @property
     def jobs(self):
@@ -122,6 +124,10 @@ class StandIns:
         best = {"best_index_": 0, "best_params_": results["params"][0], "best_score_": self._generation}
         search = SimpleNamespace(cv_results_=results, refit=False, incomplete_=self.partial, **best)
         return search, 1.0
+
+
+def _without_status(status):
+    """Write no status: its thread would change the disk at moments of its own."""
 
 
 def _page(run, manifest):

@@ -8,6 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def _none_by_itself(monkeypatch):
+    """MLflow writes the address that it is given into the environment."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "none")
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """A SQLite store with MLflow's tables and nothing in them: to make it takes seconds."""

@@ -22,7 +22,7 @@ def written(store, *events, history=None, **settings):
 
 
 def points(store, run, name):
-    return [(one.step, one.value) for one in store.client.get_metric_history(run.info.run_id, name)]
+    return sorted((one.step, one.value) for one in store.client.get_metric_history(run.info.run_id, name))
 
 
 def test_a_whole_sweep_is_a_parent_and_its_children(store):

@@ -14,8 +14,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from xgboost import XGBClassifier
 
+from hpt_spark.artifacts.run_directory import HISTORY
 from hpt_spark.errors import InputError
 from hpt_spark.tracking import MlflowTracking, facts
+from hpt_spark.tracking.mlflow_tracking import IDENTITY
 from hpt_spark.tracking.spool import EVENTS, SpoolReader, SpoolWriter
 from hpt_spark.tracking.store_uri import artifacts_beside, checked_uri, store_beside
 from hpt_spark.tracking.sweep import Sweep
@@ -151,3 +153,7 @@ def test_the_store_beside_a_run(tmp_path):
 def test_none_switches_tracking_off(spark):
     search = search_of(sc=spark, tracking=MlflowTracking("none")).fit(X, y)
     assert search.fit_counts_["fits"] == 4
+
+
+def test_a_run_knows_the_file_that_its_history_notes():
+    assert HISTORY == IDENTITY
