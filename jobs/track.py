@@ -6,7 +6,7 @@ usage: hpt-spark track RUN [--conf FILE] [--set tracking.mlflow.uri=URI]
 import argparse
 import sys
 
-from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.artifacts.run_directory import TRACKING, RunDirectory
 from hpt_spark.artifacts.run_history import track_finished
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
@@ -23,6 +23,7 @@ def main(config: Config, arguments: argparse.Namespace) -> None:
     with spark_if_needed("track", config.spark, arguments.run):
         run = RunDirectory(arguments.run)
         store, run_id = track_finished(run, config.tracking.mlflow, arguments.run)
+        run.record(TRACKING)
     print(f"{run.uri}: run {run_id} of {store}")
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from tqdm import tqdm
 
 from hpt_spark.artifacts.candidates import TABLE
-from hpt_spark.artifacts.run_directory import DESIGN, JOURNAL, MANIFEST, RunDirectory
-from hpt_spark.artifacts.status import RUNNING, STATUS, read_status
+from hpt_spark.artifacts.run_directory import DESIGN, JOURNAL, MANIFEST, STATUS, RunDirectory
+from hpt_spark.artifacts.status import RUNNING, read_status
 from hpt_spark.errors import InputError
 from hpt_spark.storage import Folder, open_folder
 

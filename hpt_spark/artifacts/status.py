@@ -15,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from hpt_spark.artifacts.json_values import json_safe
-from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.artifacts.run_directory import STATUS, RunDirectory
 from hpt_spark.config.secrets import mask_secrets, masked
 from hpt_spark.errors import HptSparkError
 from hpt_spark.matrix.design import write_json
@@ -24,7 +24,6 @@ from hpt_spark.search.monitor import Best, SearchFollower, SearchState
 from hpt_spark.storage import Folder
 from hpt_spark.storage.local import LocalFolder
 
-STATUS = "status.json"
 SECONDS_LOCAL, SECONDS_HADOOP = 1.0, 5.0  # between two writes
 SECONDS_BETWEEN_SIGNS = 15.0  # of life, where nothing changes
 SECONDS_OF_SILENCE = 90.0  # after which whoever writes is taken for dead

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from hpt_spark.artifacts import status as module
-from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.artifacts.run_directory import STATUS, RunDirectory
 from hpt_spark.artifacts.run_list import HEADINGS, as_table, find_runs
-from hpt_spark.artifacts.status import STATUS, StatusFile, describe, read_status
+from hpt_spark.artifacts.status import StatusFile, describe, read_status
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.monitor import SearchMonitor

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from hpt_spark.artifacts.status import STATUS
+from hpt_spark.artifacts.run_directory import STATUS
 from tests.jobs.running import BIN, SLOW_GRID, done, environment, grid, one_sentence, settings
 from tests.waiting import wait_until
 
