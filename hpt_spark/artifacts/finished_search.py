@@ -13,7 +13,7 @@ from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.plan import versions
 from hpt_spark.artifacts.report.features import features_of
 from hpt_spark.artifacts.report.page import PARTIAL, write_page
-from hpt_spark.artifacts.run_directory import REPORT, STATUS, TIMELINE, RunDirectory
+from hpt_spark.artifacts.run_directory import HISTORY, REPORT, STATUS, TIMELINE, RunDirectory
 from hpt_spark.artifacts.search_results import save_results
 from hpt_spark.matrix.design import DesignMatrix, write_json
 from hpt_spark.storage.lock import is_lock
@@ -84,7 +84,7 @@ def announce(run: RunDirectory) -> None:
     if not run.folder.exists(REPORT):
         write_page(run, manifest)
         run.record(REPORT)
-    run.record(STATUS)
+    run.record(STATUS, HISTORY)
     best, scoring = manifest["best"], manifest["plan"]["search"]["scoring"]
     score, std = float(best["score"]), float(best["std"])
     print(f"best of {counted(manifest['candidates'], manifest.get('rungs', 0))}: {best['params']}")

@@ -8,6 +8,7 @@ import numbers
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,11 +110,13 @@ def _grids(searched: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _trials(optuna: Any, evaluations: Sequence[Sequence[Scored]], grids: Sequence[Mapping[str, Any]]) -> list[Any]:
     resource = _resource(evaluations)
+    if not _are_rungs(evaluations, resource):  # but batches, each of other candidates
+        evaluations, resource = [[one for evaluation in evaluations for one in evaluation]], set()
     histories: dict[tuple[str, int], list[Scored]] = {}
     for evaluation in evaluations:
         seen: dict[str, int] = {}
         for one in evaluation:
-            key = json.dumps({name: repr(value) for name, value in sorted(one.params.items()) if name not in resource})
+            key = _key(one, resource)
             seen[key] = seen.get(key, 0) + 1  # a grid may have a candidate twice
             histories.setdefault((key, seen[key]), []).append(one)
     values: dict[str, list[Any]] = {}
@@ -138,6 +141,19 @@ def _resource(evaluations: Sequence[Sequence[Scored]]) -> set[str]:
         if all(len({repr(one.params.get(name)) for one in evaluation}) == 1 for evaluation in evaluations)
         and len({repr(evaluation[0].params.get(name)) for evaluation in evaluations}) == len(evaluations)
     }
+
+
+def _are_rungs(evaluations: Sequence[Sequence[Scored]], resource: set[str]) -> bool:
+    """Return whether each evaluation has some of the candidates of the one before, and fewer."""
+    keys = [{_key(one, resource) for one in evaluation} for evaluation in evaluations]
+    return all(
+        later <= earlier and len(evaluations[at + 1]) < len(evaluations[at])
+        for at, (earlier, later) in enumerate(pairwise(keys))
+    )
+
+
+def _key(one: Scored, resource: set[str]) -> str:
+    return json.dumps({name: repr(value) for name, value in sorted(one.params.items()) if name not in resource})
 
 
 def _trial(optuna: Any, history: Sequence[Scored], evaluations: int, scales: Mapping[str, _Scale]) -> Any:

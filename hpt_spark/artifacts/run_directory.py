@@ -26,6 +26,7 @@ OVERWRITE = "overwrite.json"  # in the journal: the plan that replaces an earlie
 OOF = "oof.npz"
 REPORT = "report.html"
 STATUS = "status.json"  # where a search stands, rewritten until it has ended
+HISTORY = "tracking.json"  # by which name a history of runs knows the search
 TIMELINE = "timeline.json"  # when and where the fits ran
 SUBMISSION = "submission.csv"
 KEPT = ("none", "best", "all")  # whose out-of-fold predictions, each more than the one before
@@ -33,7 +34,6 @@ RESULTS = (
     *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", OOF, TIMELINE, REPORT),
     SUBMISSION,  # of the model beside it; `predict` makes the next one
 )
-HISTORY = "tracking.json"  # by what name a history of runs knows the search
 LATER = (REPORT, SUBMISSION, PIPELINE, STATUS, HISTORY)  # which are made when the search has ended
 
 

@@ -175,6 +175,19 @@ def test_rungs_of_a_running_halving_search_are_told_apart_by_their_resource(run,
     assert (best.params, best.intermediate_values) == ({"depth": 2, "rounds": 20}, {0: 0.5, 1: 1.5})
 
 
+@pytest.mark.parametrize("batches", [[[1, 2], [3, 4]], [[1], [2], [3]], [[1, 2, 3], [4]]])
+def test_batches_of_other_candidates_are_no_rungs(batches, run, tmp_path):
+    journal = Journal(open_folder(run.journal))
+    for number, candidates in enumerate(batches):
+        fits = [Fit(at, at, 0) for at in range(len(candidates))]
+        record = journal.next_evaluation({"X": str(number)}, fits)
+        record.describe([{"depth": depth} for depth in candidates], 1)
+        record.add([(fit, {"test_scores": 0.5, "fit_time": 1.0, "fit_error": None}) for fit in fits])
+    candidates = [depth for batch in batches for depth in batch]
+    assert export_study(run, tmp_path / "study.log") == {"complete": len(candidates)}
+    assert [trial.params["depth"] for trial in read(tmp_path / "study.log").trials] == candidates
+
+
 # --- what is refused ---
 
 

@@ -47,3 +47,10 @@ def test_former_names_are_told_and_still_there():
         assert search.reuse == {"fits": 3, "cuts": 1}
     with pytest.warns(FutureWarning, match="`partial` is `incomplete_` now"):
         assert search.partial
+
+
+@pytest.mark.parametrize("name", hpt_spark.__all__)
+def test_every_search_takes_our_arguments(name):
+    """The job `tune` gives them to whichever class it uses."""
+    taken = {one.name: one.default for one in parameters(getattr(hpt_spark, name))}
+    assert {argument: taken[argument] for argument in OURS} == OURS
