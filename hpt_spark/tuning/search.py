@@ -121,10 +121,11 @@ def _run(
             search.followers = [view, *followers]
             return _timed_fit(search, settings.metric, *data)
 
-    import hpt_spark
+    from hpt_spark.search import optuna_search, search_cv
 
     with spark_session("tune", spark) as session:
-        search_class = getattr(hpt_spark, CLASS_NAMES[settings.strategy])
+        module = optuna_search if settings.strategy == "optuna" else search_cv
+        search_class = getattr(module, CLASS_NAMES[settings.strategy])
         search = search_class(
             estimator,
             sc=session.sparkContext,
