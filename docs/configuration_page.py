@@ -14,7 +14,7 @@ import annotated_types
 from pydantic.fields import FieldInfo
 
 from hpt_spark.config.layers import Config
-from hpt_spark.config.sections import Section
+from hpt_spark.config.section import Section
 from hpt_spark.config.yaml_text import as_yaml
 
 PAGE = Path(__file__).with_name("configuration.md")
@@ -24,7 +24,8 @@ HEAD = """# Configuration
 `docs/configuration_page.py` writes this page from the code; `make docs` runs it.
 
 `conf/default.yaml` holds every key. Each `--conf FILE` is laid over it, left to right, then each `--set key=value`.
-Sections merge key by key; `search.param_grid` and `search.estimator_params` of a file replace those below whole.
+Sections merge key by key; `search.param_grid`, `search.estimator_params` and `search.cv` of a file replace those
+below whole.
 
 ```bash
 .venv/bin/hpt-spark tune --conf conf/demo.yaml --set search.cv=3 --dry-run
@@ -56,15 +57,14 @@ def page() -> str:
 def _section(name: str, model: Any) -> str:
     lines = [f"## `{name}`", "", model.__doc__.strip().replace("``", "`"), ""]
     lines += ["| key | default | allowed | meaning |", "|---|---|---|---|"]
-    return "\n".join([*lines, *_rows(name, model), ""])
+    within = {key: field.annotation for key, field in model.model_fields.items() if _is_section(field.annotation)}
+    lines += [_row(name, key, field) for key, field in model.model_fields.items() if key not in within]
+    sections = (_section(f"{name}.{key}", inner) for key, inner in within.items())
+    return "\n".join([*lines, "", *sections])
 
 
-def _rows(name: str, model: Any) -> Iterator[str]:
-    for key, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            yield from _rows(f"{name}.{key}", field.annotation)
-        else:
-            yield _row(name, key, field)
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
 def _row(section: str, key: str, field: FieldInfo) -> str:

@@ -5,20 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpt_spark.artifacts.table_model import load_model
     from hpt_spark.search.optuna_search import OptunaSearchCV
     from hpt_spark.search.search_cv import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
+    from hpt_spark.tables.notebook import design_from_table
 
 __version__ = "0.1.0"
 
-__all__ = ["GridSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV", "OptunaSearchCV", "RandomizedSearchCV"]
+_SEARCHES = ["GridSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV", "OptunaSearchCV", "RandomizedSearchCV"]
+__all__ = [
+    "GridSearchCV",
+    "HalvingGridSearchCV",
+    "HalvingRandomSearchCV",
+    "OptunaSearchCV",
+    "RandomizedSearchCV",
+    "design_from_table",
+    "load_model",
+]
 
 
 if not TYPE_CHECKING:  # to a type checker any name would seem to be here
 
     def __getattr__(name: str) -> Any:
         # Only when asked for: the jobs that do not search start without scikit-learn.
-        if name in __all__:
+        if name in _SEARCHES:
             from hpt_spark.search import optuna_search, search_cv
 
             return getattr(optuna_search if name == "OptunaSearchCV" else search_cv, name)
+        if name == "design_from_table":
+            from hpt_spark.tables.notebook import design_from_table
+
+            return design_from_table
+        if name == "load_model":
+            from hpt_spark.artifacts.table_model import load_model
+
+            return load_model
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Compute the features of all devices and save the design matrix in RUN/design.
+"""Compute the features of all devices, or of a table's rows, and save the design matrix in RUN/design.
 
 usage: spark-submit jobs/build_features.py --conf FILE [--set key=value ...]
    or: hpt-spark build_features --conf FILE [--set key=value ...]
@@ -12,6 +12,7 @@ from hpt_spark.config.layers import Config
 from hpt_spark.data.tables import Tables
 from hpt_spark.matrix.collect import collect_blocks
 from hpt_spark.spark.session import spark_if_needed, spark_session, stop_jvm
+from hpt_spark.tables.design import build_table_design
 
 
 def main(config: Config) -> None:
@@ -20,10 +21,16 @@ def main(config: Config) -> None:
         run, features = RunDirectory(config.run.dir), config.features
         run.folder.check_writable()  # before the work, which would be lost
         with spark_session("build_features", config.spark) as spark:
-            tables = Tables(spark, config.tables.uri)
-            collected = collect_blocks(tables, features.sets, features.encoding, features.min_devices)
+            if features.is_from_table:
+                design = build_table_design(spark, features)
+            else:
+                tables = Tables(spark, config.tables.uri)
+                collected = collect_blocks(
+                    tables, features.sets, features.encoding, features.min_devices, features.blocks
+                )
         stop_jvm()
-        design = collected.design()
+        if not features.is_from_table:
+            design = collected.design()
         run.save_design(design, config.run.overwrite)
     empty = [name for name, facts in design.facts["blocks"].items() if not facts["columns"]]
     without = f"; without a column: {', '.join(empty)}" if empty else ""

@@ -24,7 +24,9 @@ from hpt_spark.search.planning.memory_limit import in_bytes
 from hpt_spark.spark.session import spark_if_needed
 from hpt_spark.submit.properties import read_properties
 from hpt_spark.tuning.outlook import first_evaluation, number_of_fits
+from hpt_spark.tuning.roles import RowRoles
 from hpt_spark.tuning.search import checked_estimator
+from hpt_spark.tuning.tasks import for_task
 
 
 def more_options(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +54,9 @@ def main(config: Config, arguments: argparse.Namespace) -> None:
             _print_without_design(config, executors, run)
             return
         design = run.load_design()
-    evaluation = first_evaluation(config.search, design.X_train, design.y_train)
+    config = config.model_copy(update={"search": for_task(config.search, design.task)})
+    roles = RowRoles(design.task, design.weights, design.groups)
+    evaluation = first_evaluation(config.search, design.X_train, design.y_train, roles)
     plan = plan_cluster(evaluation, executors, conf, config.search.refit_on)
     _comment(f"{run.uri}/{DESIGN}: {design.describe()}")
     _comment(f"{_of_what(config, ', as if it had all rows')}{plan.forecast.describe()}")

@@ -17,12 +17,16 @@ from hpt_spark.artifacts.run_history import RunHistory, store_of
 from hpt_spark.artifacts.status import StatusFile
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
+from hpt_spark.config.sections import SearchSection
 from hpt_spark.errors import JournalError
-from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.matrix.design import DEVICES, DesignMatrix
 from hpt_spark.spark.session import spark_if_needed
 from hpt_spark.storage import FolderLock
 from hpt_spark.tuning.estimators import check_class_sizes
+from hpt_spark.tuning.roles import RowRoles
 from hpt_spark.tuning.search import checked_estimator, run_search
+from hpt_spark.tuning.splitters import folds_of_each_class, splitter_of
+from hpt_spark.tuning.tasks import for_task
 
 _log = logging.getLogger("hpt_spark.tune")
 
@@ -34,13 +38,26 @@ def main(config: Config, when_kept: Callable[[], None] = lambda: None) -> None:
     with spark_if_needed("tune", config.spark, config.run.dir):
         run = RunDirectory(config.run.dir)
         design = run.load_design()
-        check_class_sizes(design.y_train, design.classes, config.search.cv)
+        config = config.model_copy(update={"search": for_task(config.search, design.task)})
+        check_folds(config.search, design)
         plan = plan_of(config.search, design)
         with run.locked() as lock, RunHistory(run, config.tracking.mlflow, store, plan, design) as history:
             search_and_keep(config, run, design, lock, history)
             announce(run)
             when_kept()
             run.end_overwrite()
+
+
+def check_folds(settings: SearchSection, design: DesignMatrix) -> None:
+    """Refuse classes that are too small for the folds."""
+    if design.task == "classification":
+        folds = folds_of_each_class(splitter_of(settings, roles_of(design)))
+        check_class_sizes(design.y_train, design.classes, folds, of_table=design.rows_are != DEVICES)
+
+
+def roles_of(design: DesignMatrix) -> RowRoles:
+    """Return the task, and what the training rows weigh and belong to."""
+    return RowRoles(design.task, design.weights, design.groups)
 
 
 def search_and_keep(
@@ -98,6 +115,7 @@ def searched(
         lock,
         begin,
         [status, *history.followers],
+        roles_of(design),
     )
 
 

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.errors import InputError
 
 TABLE = "cv_results.csv"
+_MEAN = "mean_test_"
 RUNG, RESOURCES = "iter", "n_resources"  # columns of a halving search, which has one row per candidate and rung
+
+
+def deciding_metric(searched: Mapping[str, Any]) -> str:
+    """Return the scoring by which a search ranked its candidates, from the settings that its plan has."""
+    scoring, refit = searched["scoring"], searched["refit"]
+    if isinstance(scoring, str):
+        return scoring
+    return str(refit if refit in scoring else scoring[0])
 
 
 def read_candidates(run: RunDirectory) -> list[dict[str, str]]:
     """Return the rows of ``cv_results.csv``.
+
+    Of several scorings the one that decides, which is the first in the table, is there as the ``score``, too.
 
     Raises
     ------
@@ -25,7 +36,7 @@ def read_candidates(run: RunDirectory) -> list[dict[str, str]]:
         raise InputError(f"run.dir={run.uri} has no {TABLE}; run `hpt-spark tune --overwrite` to make it anew.")
     try:
         with run.folder.reading(TABLE) as path, path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
+            rows = [_with_the_score(row) for row in csv.DictReader(file, strict=True)]
         _check(rows)
     except (ValueError, csv.Error) as error:
         raise InputError(
@@ -57,6 +68,16 @@ def counted(candidates: int, rungs: int) -> str:
 def ranked(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     """Return the rows from the best on: the last rung first, for there the search chose, and each rung by rank."""
     return sorted(rows, key=lambda row: (-int(row.get(RUNG, 0)), int(row["rank_test_score"])))
+
+
+def _with_the_score(row: dict[str, str]) -> dict[str, str]:
+    if "mean_test_score" in row:
+        return row
+    name = next((name for name in row if name and name.startswith(_MEAN)), None)
+    if name is None:
+        return row
+    metric = name.removeprefix(_MEAN)
+    return row | {f"{what}_test_score": row[f"{what}_test_{metric}"] for what in ("mean", "std", "rank")}
 
 
 def _check(rows: Sequence[dict[str, str]]) -> None:

@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from hpt_spark.artifacts.attempt import Attempt
-from hpt_spark.artifacts.candidates import RUNG, count, counted
+from hpt_spark.artifacts.candidates import RUNG, count, counted, deciding_metric
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.plan import versions
 from hpt_spark.artifacts.report.features import features_of
 from hpt_spark.artifacts.report.page import PARTIAL, write_page
-from hpt_spark.artifacts.run_directory import HISTORY, REPORT, STATUS, TIMELINE, RunDirectory
-from hpt_spark.artifacts.search_results import save_results
-from hpt_spark.matrix.design import DesignMatrix, write_json
+from hpt_spark.artifacts.run_directory import HISTORY, REPORT, STATUS, TIMELINE, VOCABULARY, RunDirectory
+from hpt_spark.artifacts.search_results import column_of, save_results
+from hpt_spark.artifacts.table_model import vocabulary_of
+from hpt_spark.matrix.design import DEVICES, DesignMatrix, write_json
 from hpt_spark.storage.lock import is_lock
 
 
@@ -31,29 +34,41 @@ def finish_search(
     run.clear_results()
     attempt = Attempt.current()
     _save_timeline(run, search)  # at once: its end is that of the refit
-    save_results(run, search, plan["search"]["scoring"])
+    searched, results = plan["search"], search.cv_results_
+    metric = deciding_metric(searched)
+    # Without a refit scikit-learn names no best candidate of several scores.
+    ranks = results[column_of("rank", metric, results)]
+    best = int(search.best_index_) if hasattr(search, "best_index_") else int(np.argmin(ranks))
+    metrics = [searched["scoring"]] if isinstance(searched["scoring"], str) else searched["scoring"]
+    params = getattr(search, "best_params_", results["params"][best])
+    save_results(run, search, metrics, params)
+    if design.encoding is not None:
+        with run.folder.atomic_write(VOCABULARY) as path:
+            write_json(path, vocabulary_of(design))
     features = features_of(search.best_estimator_, design.columns) if search.refit else None
     candidates, rungs = count(len(search.cv_results_["params"]), list(search.cv_results_.get(RUNG, ())))
     manifest = json_safe(
         {
             "plan": plan,
             "best": {
-                "candidate": int(search.best_index_),
-                "params": search.best_params_,
-                "score": float(search.best_score_),
-                "std": float(search.cv_results_["std_test_score"][search.best_index_]),
+                "candidate": best,
+                "params": params,
+                "score": float(getattr(search, "best_score_", results[column_of("mean", metric, results)][best])),
+                "std": float(results[column_of("std", metric, results)][best]),
             },
             "partial": bool(getattr(search, "incomplete_", False)),
             "reuse": dict(getattr(search, "fit_counts_", {})),
             "keep_oof": getattr(search, "keep_oof", "none"),
             "candidates": candidates,
             "rungs": rungs,
+            **({} if isinstance(searched["cv"], int) else {"folds": int(search.n_splits_)}),
             "seconds": round(seconds, 3),
             **({"attempt": attempt.as_json()} if attempt else {}),
             "columns_digest": design.columns_digest,
             "classes": list(design.classes),
             "design": {
                 "train_devices": design.X_train.shape[0],
+                **({} if design.rows_are == DEVICES else {"rows_are": design.rows_are, "task": design.task}),
                 "columns": design.X_train.shape[1],
                 "blocks": design.facts["blocks"],
             },
@@ -85,7 +100,7 @@ def announce(run: RunDirectory) -> None:
         write_page(run, manifest)
         run.record(REPORT)
     run.record(STATUS, HISTORY)
-    best, scoring = manifest["best"], manifest["plan"]["search"]["scoring"]
+    best, scoring = manifest["best"], deciding_metric(manifest["plan"]["search"])
     score, std = float(best["score"]), float(best["std"])
     print(f"best of {counted(manifest['candidates'], manifest.get('rungs', 0))}: {best['params']}")
     print(f"{scoring}: {score:.5f} (standard deviation over the folds {std:.5f})")

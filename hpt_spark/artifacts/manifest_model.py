@@ -16,9 +16,9 @@ class _Strict(BaseModel):
 
 class _Search(_Strict):
     estimator: str
-    scoring: str
-    cv: int
-    refit: bool
+    scoring: Union[str, list[str]]
+    cv: Union[int, dict[str, Any]]
+    refit: Union[bool, str]
 
 
 class _Plan(_Strict):
@@ -72,5 +72,6 @@ def first_mismatch(value: Any) -> str | None:
     except ValidationError as error:
         # A place in a list, or the branch of a union, is no key of the manifest.
         keys = [part for part in error.errors()[0]["loc"] if isinstance(part, str)]
-        return ".".join(key for key in keys if not key.startswith(("int", "float", "literal[", "dict[", "list[")))
+        unions = ("int", "float", "literal[", "bool", "str", "list[", "dict[")
+        return ".".join(key for key in keys if not key.startswith(unions))
     return None

@@ -10,7 +10,7 @@ from typing import Any
 
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.config.sections import SearchSection
-from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.matrix.design import DesignMatrix, searched_files
 from hpt_spark.tuning.strategies import unused_settings
 
 
@@ -20,7 +20,7 @@ def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:
     Where the fits run and how long they may take does not matter, nor what the strategy does not use: the scores
     are the same.
     """
-    data = {name: design.facts["files"][name] for name in ("X_train.npz", "y_train.npy", "columns.csv", "classes.json")}
+    data = {name: design.facts["files"][name] for name in searched_files(design.facts["files"])}
     return {"search": json_safe(searched_settings(settings)), "design": data}
 
 

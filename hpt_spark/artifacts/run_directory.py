@@ -29,9 +29,11 @@ STATUS = "status.json"  # where a search stands, rewritten until it has ended
 HISTORY = "tracking.json"  # by which name a history of runs knows the search
 TIMELINE = "timeline.json"  # when and where the fits ran
 SUBMISSION = "submission.csv"
+VOCABULARY = "vocabulary.json"  # of a table: what the model's columns mean
 KEPT = ("none", "best", "all")  # whose out-of-fold predictions, each more than the one before
 RESULTS = (
-    *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", OOF, TIMELINE, REPORT),
+    *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", OOF),
+    *(VOCABULARY, TIMELINE, REPORT),
     SUBMISSION,  # of the model beside it; `predict` makes the next one
 )
 LATER = (REPORT, SUBMISSION, PIPELINE, STATUS, HISTORY)  # which are made when the search has ended
@@ -81,7 +83,7 @@ class RunDirectory:
     def _check_no_results_on_design(self, folder: Path) -> None:
         manifest = self.manifest()
         files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        if manifest and any(files[name] != digest for name, digest in manifest["plan"]["design"].items()):
+        if manifest and any(files.get(name) != digest for name, digest in manifest["plan"]["design"].items()):
             raise InputError(
                 f"run.dir={self.uri} holds the results of a search on another design; name another run.dir, or replace "
                 "the design with --overwrite and search again."

@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.artifacts.candidates import RESOURCES, RUNG, TABLE, read_candidates
+from hpt_spark.artifacts.candidates import RESOURCES, RUNG, TABLE, deciding_metric, read_candidates
 from hpt_spark.artifacts.run_directory import HISTORY, REPORT, RunDirectory
 from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.config.secrets import mask_secrets
@@ -129,7 +129,7 @@ def described_run(
     return {
         "id": identity_in(run.folder, **noted),
         "name": run.uri,
-        "metric": searched["scoring"],
+        "metric": deciding_metric(searched),
         "params": facts.as_texts({name: value for name, value in searched.items() if name != "param_grid"}),
         "estimator_params": facts.as_texts(searched["estimator_params"]),
         "tags": {**facts.tags_of(estimator), "design_digest": digest, "hpt_spark.run_dir": run.uri},
@@ -242,7 +242,7 @@ def _results_of(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) 
     return {
         "time": facts.now(),
         "best_params": facts.as_texts(best["params"]),
-        "metrics": {manifest["plan"]["search"]["scoring"]: score, "best_cv_score": score, **counts},
+        "metrics": {deciding_metric(manifest["plan"]["search"]): score, "best_cv_score": score, **counts},
         "tags": {"hpt_spark.incomplete": str(bool(manifest.get("partial")))},
         "rows": [{name: float(row[name] or "nan") for name in numeric} for row in rows],
     }

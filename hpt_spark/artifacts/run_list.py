@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hpt_spark.artifacts.candidates import TABLE
+from hpt_spark.artifacts.candidates import TABLE, deciding_metric
 from hpt_spark.artifacts.run_directory import DESIGN, JOURNAL, MANIFEST, STATUS, RunDirectory
 from hpt_spark.artifacts.status import RUNNING, read_status
 from hpt_spark.errors import InputError
@@ -101,7 +101,7 @@ def summary_of(uri: str, name: str) -> RunSummary:
         return RunSummary(
             run=name,
             state="partial" if manifest.get("partial") else "finished",
-            metric=manifest["plan"]["search"]["scoring"],
+            metric=deciding_metric(manifest["plan"]["search"]),
             score=float(manifest["best"]["score"]),
             std=float(manifest["best"]["std"]),
             candidates=manifest["candidates"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,15 @@ from hpt_spark.matrix.design import write_json
 from hpt_spark.tuning.estimators import find_estimator_class
 
 
-def save_results(run: RunDirectory, search: Any, scoring: str) -> None:
+def save_results(run: RunDirectory, search: Any, metrics: Sequence[str], best_params: Any) -> None:
     """Write the results of a fitted search, and its refitted model and its out-of-fold predictions, if any."""
     with run.folder.atomic_write("cv_results.csv") as path:
         write_cv_results(path, search.cv_results_)
     with run.folder.atomic_write("sweeping_results.txt") as path:
-        path.write_text(sweeping_results(search.cv_results_, scoring), encoding="utf-8")
+        texts = (sweeping_results(search.cv_results_, metric) for metric in metrics)
+        path.write_text("".join(texts), encoding="utf-8")
     with run.folder.atomic_write("best_params.json") as path:
-        write_json(path, json_safe(search.best_params_))
+        write_json(path, json_safe(best_params))
     if search.refit:
         with run.folder.atomic_write(model_file(search.best_estimator_)) as path:
             save_model(path, search.best_estimator_)
@@ -47,10 +48,17 @@ def sweeping_results(cv_results: Mapping[str, Any], scoring: str) -> str:
     lines = [
         f"mean: {mean:.5f}, std: {std:.5f}, params: {to_python(params)}"
         for mean, std, params in zip(
-            cv_results["mean_test_score"], cv_results["std_test_score"], cv_results["params"], strict=True
+            *(cv_results[column_of(what, scoring, cv_results)] for what in ("mean", "std")),
+            cv_results["params"],
+            strict=True,
         )
     ]
     return "\n".join([f"metric =  {scoring}", *lines]) + "\n"
+
+
+def column_of(what: str, metric: str, cv_results: Mapping[str, Any]) -> str:
+    """Return the name of the column of ``mean``, ``std`` or ``rank`` of a metric, ``score`` where it is alone."""
+    return f"{what}_test_{metric if f'mean_test_{metric}' in cv_results else 'score'}"
 
 
 def is_xgboost(estimator: Any) -> bool:

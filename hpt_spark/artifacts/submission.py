@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix
@@ -49,6 +50,16 @@ def class_probabilities(model: Any, design: DesignMatrix) -> np.ndarray:
         )
     in_order = probabilities[:, np.argsort(known)]
     return in_order / in_order.sum(axis=1, keepdims=True)
+
+
+def write_predictions(path: Path, id_name: str, ids: np.ndarray, predicted: pa.Table) -> None:
+    """Write the ids of a table's rows, and what is predicted of them: probabilities by class, or a value."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([id_name, *predicted.column_names])
+        columns = (column.to_pylist() for column in predicted.columns)
+        for row_id, *row in zip(ids.tolist(), *columns):
+            writer.writerow([row_id, *(f"{value:.9g}" if isinstance(value, float) else value for value in row)])
 
 
 def write_submission(path: Path, device_ids: np.ndarray, classes: Sequence[str], probabilities: np.ndarray) -> None:

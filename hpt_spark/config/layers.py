@@ -19,11 +19,11 @@ from pydantic import BaseModel, ValidationError
 
 from hpt_spark.config.presets import presets
 from hpt_spark.config.secrets import masked
+from hpt_spark.config.section import Section
 from hpt_spark.config.sections import (
     FeaturesSection,
     RunSection,
     SearchSection,
-    Section,
     SourceSection,
     SparkSection,
     TablesSection,
@@ -41,7 +41,7 @@ GRID = "search.param_grid"
 
 # These mappings belong to the estimator, not to this schema: a layer that gives one replaces it
 # whole, or the parameters of one estimator would leak into another's.
-WHOLE_KEYS = {"search.estimator_params", GRID}
+WHOLE_KEYS = {"search.estimator_params", "search.cv", GRID}
 
 
 # What a wrong value should have been, where pydantic's own words are for programmers.

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
-from hpt_spark.config.yaml_text import UNFIT, as_yaml
+from hpt_spark.config.section import Section
+from hpt_spark.config.table_section import TableSection
+from hpt_spark.config.yaml_text import as_yaml
 
 FeatureSet = Literal["brand_model", "weekday", "hour", "weekday_hour", "app", "label", "category", "category_word"]
 FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
@@ -21,26 +23,9 @@ DRAWING = ("random", "halving_random", "optuna")
 HALVING = ("halving", "halving_random")
 DISTRIBUTIONS = ("uniform", "loguniform", "randint")  # of scipy.stats; randint leaves out its upper bound
 
+ONE_STD_ERR = "one_std_err"
+
 LONGEST = 10 * 366 * 86_400.0  # seconds; what waits for longer overflows somewhere
-
-
-class Section(BaseModel):
-    """A part of the configuration; an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _texts_that_can_be_passed_on(cls, value: Any, info: ValidationInfo) -> Any:
-        # Neither a path nor Java can hold them: each place that uses a text would fail in its own way.
-        annotation = cls.model_fields[str(info.field_name)].annotation
-        is_section = isinstance(annotation, type) and issubclass(annotation, Section)  # which looks itself
-        if not is_section and any(map(UNFIT.search, _texts_in(value))):
-            raise ValueError(
-                "holds a character that no path and no setting can have (NUL, or a byte that is not UTF-8): leave it "
-                "out; for a file with such a name, rename it, or set LC_ALL=C.UTF-8"
-            )
-        return value
 
 
 class SourceSection(Section):
@@ -117,9 +102,29 @@ class TablesSection(Section):
     )
 
 
-class FeaturesSection(Section):
+# The key is a word of Python's, which no class body can declare.
+_FROM: Any = {
+    "from": (
+        Literal["talkingdata", "table"],
+        Field(
+            "talkingdata",
+            description="`talkingdata`: the scenario's tables. `table`: the one table that `features.table` names.",
+        ),
+    )
+}
+_From: Any = create_model("_From", __base__=Section, **_FROM)
+
+
+class FeaturesSection(_From):
     """Which features to build, and how."""
 
+    table: TableSection = Field(TableSection(), description="See below.")
+    blocks: list[str] = Field(
+        [],
+        description=(
+            "Blocks of your own: dotted paths of functions `(tables) -> DataFrame(device_id, block, term, value)`."
+        ),
+    )
     sets: list[FeatureSet] = Field(
         list(FEATURE_SETS),
         min_length=1,
@@ -141,6 +146,19 @@ class FeaturesSection(Section):
         if repeated:
             raise ValueError(f"names {', '.join(repeated)} more than once; name each set once")
         return sets
+
+    @property
+    def is_from_table(self) -> bool:
+        """Whether the features are those of a table of the user's own."""
+        return bool(getattr(self, "from") == "table")
+
+    @model_validator(mode="after")
+    def _a_table_where_there_is_one(self) -> FeaturesSection:
+        if self.is_from_table:
+            self.table.refuse_without_table()
+        elif self.table.is_given():
+            raise ValueError("has a table, which from: talkingdata does not read; write from: table, or leave it out")
+        return self
 
 
 class SearchSection(Section):
@@ -222,12 +240,27 @@ class SearchSection(Section):
         "auto",
         description="The resource of the last rung; `auto` is all rows, a parameter needs a number.",
     )
-    scoring: str = Field("neg_log_loss", description="The name of a scorer of scikit-learn.")
-    cv: int = Field(5, ge=2, strict=True, description="The number of folds, stratified for a classifier.")
-    refit: bool = Field(
+    scoring: Union[str, list[str]] = Field(
+        "neg_log_loss",
+        description=(
+            "The name of a scorer of scikit-learn, or a list of several. A regression and a ranking, which "
+            "`neg_log_loss` does not suit, have `neg_root_mean_squared_error` and `ndcg` in its place."
+        ),
+    )
+    cv: Union[int, dict[str, Any]] = Field(
+        5,
+        description=(
+            "The number of folds, at least 2, stratified for a classifier; or any splitter of scikit-learn: "
+            "`{splitter: StratifiedKFold, n_splits: 5, shuffle: true, random_state: 0}`."
+        ),
+    )
+    refit: Union[bool, str] = Field(
         True,
-        strict=True,
-        description="Whether the best candidate is trained on all training devices; `predict` needs it.",
+        description=(
+            "Whether the best candidate is trained on all training rows; `predict` needs it. Of several scorings, the "
+            "name of the one that decides. `one_std_err`: the simplest candidate within one standard error of the "
+            "best. Or the dotted path of a function of `cv_results_` that returns the number of a candidate."
+        ),
     )
     refit_on: Literal["executor", "driver"] = Field(
         "executor",
@@ -297,6 +330,70 @@ class SearchSection(Section):
         if self.keep_oof != "none" and self.backend != "spark":
             raise ValueError(f"keep_oof={self.keep_oof} needs backend: spark; the joblib backend keeps no predictions")
         return self
+
+    @field_validator("scoring", mode="before")
+    @classmethod
+    def _a_name_or_several(cls, scoring: Any) -> Any:
+        if not isinstance(scoring, list):
+            if not isinstance(scoring, str):
+                raise ValueError("must be a text, the name of a scorer, or a list of such names")
+            return scoring
+        if not scoring or not all(isinstance(name, str) for name in scoring):
+            raise ValueError("must be the name of a scorer, or a list of such names")
+        repeated = sorted({name for name in scoring if scoring.count(name) > 1})
+        if repeated:
+            raise ValueError(f"names {', '.join(repeated)} more than once; name each scorer once")
+        return scoring
+
+    @field_validator("cv", mode="before")
+    @classmethod
+    def _folds_or_a_splitter(cls, cv: Any) -> Any:
+        if isinstance(cv, dict):
+            if not isinstance(cv.get("splitter"), str):
+                raise ValueError("needs a splitter, e.g. {splitter: StratifiedKFold, n_splits: 5}")
+            return cv
+        if isinstance(cv, bool) or not isinstance(cv, int):
+            raise ValueError("must be a whole number, or a mapping such as {splitter: KFold, n_splits: 5}")
+        if cv < 2:
+            raise ValueError("must be greater than or equal to 2")
+        return cv
+
+    @field_validator("refit", mode="before")
+    @classmethod
+    def _whether_or_by_what(cls, refit: Any) -> Any:
+        if not isinstance(refit, (bool, str)):
+            raise ValueError(f"must be true or false, the name of a metric, {ONE_STD_ERR}, or the path of a function")
+        return refit
+
+    @model_validator(mode="after")
+    def _one_metric_decides(self) -> SearchSection:
+        choice = self.refit
+        if self.strategy in HALVING and (len(self.metrics) > 1 or isinstance(choice, str)):
+            raise ValueError(
+                f"strategy: {self.strategy} compares candidates by one score from rung to rung: give one scoring, and "
+                "refit: true or false"
+            )
+        if isinstance(choice, str) and choice != ONE_STD_ERR and "." not in choice and choice not in self.metrics:
+            raise ValueError(
+                f"refit: {choice} is none of the scorings ({', '.join(self.metrics)}); name one of these, "
+                f"{ONE_STD_ERR}, or the dotted path of a function"
+            )
+        if choice is True and len(self.metrics) > 1:
+            raise ValueError(
+                f"scoring names {len(self.metrics)} metrics; let refit name the one that decides, e.g. refit: "
+                f"{self.metrics[0]}"
+            )
+        return self
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of all scorings."""
+        return [self.scoring] if isinstance(self.scoring, str) else self.scoring
+
+    @property
+    def metric(self) -> str:
+        """The scoring that candidates are ranked by: the one that `refit` names, or the first."""
+        return self.refit if isinstance(self.refit, str) and self.refit in self.metrics else self.metrics[0]
 
     @field_validator("error_score", mode="before")
     @classmethod
@@ -390,17 +487,6 @@ class SparkSection(Section):
                 "one key, e.g. spark.driver.memory: 4g"
             )
         return conf
-
-
-def _texts_in(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in (*value, *value.values()):
-            yield from _texts_in(item)
-    elif isinstance(value, (list, tuple, set)):
-        for item in value:
-            yield from _texts_in(item)
 
 
 def _grid_problems(grid: dict[Any, Any]) -> Iterator[str]:

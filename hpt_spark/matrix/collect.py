@@ -13,13 +13,16 @@ from hpt_spark.data.arrow import arrow_of, give_memory_back
 from hpt_spark.data.tables import Tables
 from hpt_spark.features.blocks import Block, blocks_of, built_together, long_table
 from hpt_spark.features.inputs import Inputs
+from hpt_spark.features.own_blocks import own_blocks
 from hpt_spark.features.packed import tallies_in
 from hpt_spark.matrix.assemble import CollectedBlock, CollectedBlocks
 from hpt_spark.progress import Progress
 
 
-def collect_blocks(tables: Tables, feature_sets: Sequence[str], encoding: str, min_devices: int) -> CollectedBlocks:
-    """Build the features of all devices and bring them to the driver.
+def collect_blocks(
+    tables: Tables, feature_sets: Sequence[str], encoding: str, min_devices: int, own: Sequence[str] = ()
+) -> CollectedBlocks:
+    """Build the features of all devices, and those of the user's `own` functions, and bring them to the driver.
 
     They are made a design later, when Spark has given its memory back.
 
@@ -41,7 +44,7 @@ def collect_blocks(tables: Tables, feature_sets: Sequence[str], encoding: str, m
 
     tables["gender_age_train"]  # a folder without tables is refused before several threads find that out
     with Inputs(tables) as given:
-        together = built_together(blocks_of(feature_sets))
+        together = built_together([*blocks_of(feature_sets), *own_blocks(own, tables)])
         blocks = _collected_together(together, collected, tables.spark.sparkContext.cancelAllJobs)
         for name in tables.opened:
             rows = given.tallies.get(f"{name}.rows")
@@ -51,7 +54,12 @@ def collect_blocks(tables: Tables, feature_sets: Sequence[str], encoding: str, m
             groups=given.train.column("group").to_pylist(),
             train_ids=given.train_ids,
             test_ids=given.test_ids,
-            settings={"feature_sets": list(feature_sets), "encoding": encoding, "min_devices": min_devices},
+            settings={
+                "feature_sets": list(feature_sets),
+                **({"own_blocks": list(own)} if own else {}),
+                "encoding": encoding,
+                "min_devices": min_devices,
+            },
             tallies=given.tallies,
         )
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,13 @@ from scipy import sparse
 
 from hpt_spark.errors import InputError
 
-FILES = (
-    "X_train.npz",
-    "X_test.npz",
-    "y_train.npy",
-    "train_device_ids.npy",
-    "test_device_ids.npy",
-    "columns.csv",
-    "classes.json",
+DEVICES, ROWS = "devices", "rows"  # what the rows of a design are: the scenario's, and those of any other table
+COLUMNS, CLASSES = "columns.csv", "classes.json"
+FILES = (  # of the scenario's design
+    *("X_train.npz", "X_test.npz", "y_train.npy", "train_device_ids.npy", "test_device_ids.npy"),
+    *(COLUMNS, CLASSES),
 )
+ENCODING = "encoding.json"  # of a table: how its columns become those of the design
 
 
 @dataclass(frozen=True)
@@ -35,66 +32,100 @@ class DesignMatrix:
     Parameters
     ----------
     X_train, X_test : scipy.sparse.csr_matrix of float32, shape (n_devices, n_columns)
+        Of any other table of float64, and an ndarray where most cells hold a value; ``X_test`` may have no row.
     y_train : ndarray of int32, shape (n_train,)
-        The number of each training device's class.
+        The number of each training device's class; of a regression or a ranking, float64.
     train_device_ids, test_device_ids : ndarray of int64
-        In the order of the rows.
+        In the order of the rows; of any other table the rows' ids, which may be texts.
     columns : sequence of (block, term)
         What each column means.
     classes : sequence of str
-        Sorted; ``y_train`` counts into it.
+        Sorted; ``y_train`` counts into it. Of any other table they are of the label's type.
     facts : dict
         What the manifest tells beside the shapes: the settings and the terms left out.
+    weights, groups : ndarray of float64, of int64, optional
+        Of each training row.
+    encoding : dict, optional
+        How the columns of a table become those of the design, as JSON.
     """
 
-    X_train: sparse.csr_matrix
-    X_test: sparse.csr_matrix
+    X_train: Any
+    X_test: Any
     y_train: np.ndarray
     train_device_ids: np.ndarray
     test_device_ids: np.ndarray
     columns: Sequence[tuple[str, str]]
-    classes: Sequence[str]
+    classes: Sequence[Any]
     facts: dict[str, Any] = field(default_factory=dict)
+    weights: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    encoding: dict[str, Any] | None = None
+
+    @property
+    def task(self) -> str:
+        """What is learned: ``classification``, ``regression`` or ``ranking``."""
+        return str(self.facts.get("task", "classification"))
+
+    @property
+    def rows_are(self) -> str:
+        """What messages call the rows."""
+        return str(self.facts.get("rows_are", DEVICES))
 
     @property
     def columns_digest(self) -> str:
         """A digest of what columns and their values mean, and of the classes: what a model and a design must share."""
         meanings = [list(map(list, self.columns)), self.facts.get("encoding"), list(self.classes)]
+        if self.encoding is not None:
+            meanings.append(self.encoding)
         meaning = json.dumps(meanings, ensure_ascii=False)
         return hashlib.sha256(meaning.encode()).hexdigest()
 
     def describe(self) -> str:
         """Return the shape of the design as a few words."""
         train, test, columns = self.X_train.shape[0], self.X_test.shape[0], self.X_train.shape[1]
-        return f"{train:,} training and {test:,} test devices, {columns:,} columns, {len(self.classes)} classes"
+        target = f"{len(self.classes)} classes" if self.task == "classification" else self.task
+        return f"{train:,} training and {test:,} test {self.rows_are}, {columns:,} columns, {target}"
 
     def save(self, folder: Path) -> None:
         """Write the design's files into the existing `folder`."""
+        files = self._files()
         with ThreadPoolExecutor(2) as pool:
-            files, matrices = (folder / "X_train.npz", folder / "X_test.npz"), (self.X_train, self.X_test)
-            list(pool.map(partial(sparse.save_npz, compressed=False), files, matrices))
-        np.save(folder / "y_train.npy", self.y_train)
-        np.save(folder / "train_device_ids.npy", self.train_device_ids)
-        np.save(folder / "test_device_ids.npy", self.test_device_ids)
-        with (folder / "columns.csv").open("w", encoding="utf-8", newline="") as file:
+            list(pool.map(_save_array, (folder / name for name in files), files.values()))
+        with (folder / COLUMNS).open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["column", "block", "term"])
             writer.writerows((number, block, term) for number, (block, term) in enumerate(self.columns))
-        write_json(folder / "classes.json", list(self.classes))
+        write_json(folder / CLASSES, list(self.classes))
+        if self.encoding is not None:
+            write_json(folder / ENCODING, self.encoding)
         write_json(folder / "manifest.json", self.manifest(folder))
+
+    def _files(self) -> dict[str, Any]:
+        """Return the arrays by the names of their files, in the order of the manifest."""
+        ids = "device_ids" if self.rows_are == DEVICES else "ids"
+        ending = "npz" if sparse.issparse(self.X_train) else "npy"
+        optional = {"weights_train.npy": self.weights, "groups_train.npy": self.groups}
+        return {
+            f"X_train.{ending}": self.X_train,
+            f"X_test.{ending}": self.X_test,
+            "y_train.npy": self.y_train,
+            f"train_{ids}.npy": self.train_device_ids,
+            f"test_{ids}.npy": self.test_device_ids,
+            **{name: values for name, values in optional.items() if values is not None},
+        }
 
     def manifest(self, folder: Path) -> dict[str, Any]:
         """Return what the saved design is: shapes, settings, and the digest of every file."""
         return {
-            "train_devices": self.X_train.shape[0],
-            "test_devices": self.X_test.shape[0],
+            f"train_{self.rows_are}": self.X_train.shape[0],
+            f"test_{self.rows_are}": self.X_test.shape[0],
             "columns": self.X_train.shape[1],
-            "train_nonzeros": int(self.X_train.nnz),
-            "test_nonzeros": int(self.X_test.nnz),
+            "train_nonzeros": _nonzeros(self.X_train),
+            "test_nonzeros": _nonzeros(self.X_test),
             "classes": len(self.classes),
             "columns_digest": self.columns_digest,
             **self.facts,
-            "files": _digests(folder),
+            "files": _digests(folder, [*self._files(), COLUMNS, CLASSES, *([ENCODING] if self.encoding else [])]),
         }
 
     @classmethod
@@ -113,11 +144,14 @@ class DesignMatrix:
             When a file is missing or the parts do not belong together.
         """
         location = location or str(folder)
-        missing = [name for name in (*FILES, "manifest.json") if not (folder / name).is_file()]
-        if missing:
-            raise InputError(f"the design {location} lacks {', '.join(missing)}; run `hpt-spark build_features` again.")
         try:
-            design = cls._read(folder)
+            facts = _manifest_in(folder)
+            missing = [name for name in (*facts["files"], "manifest.json") if not (folder / name).is_file()]
+            if missing:
+                raise InputError(
+                    f"the design {location} lacks {', '.join(missing)}; run `hpt-spark build_features` again."
+                )
+            design = cls._read(folder, facts)
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise InputError(
                 f"the design {location} cannot be read ({error}); run `hpt-spark build_features` again."
@@ -140,23 +174,37 @@ class DesignMatrix:
         return design
 
     @classmethod
-    def _read(cls, folder: Path) -> DesignMatrix:
-        facts = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        changed = [name for name, digest in _digests(folder).items() if digest != facts["files"][name]]
+    def _read(cls, folder: Path, facts: dict[str, Any]) -> DesignMatrix:
+        changed = [name for name, digest in _digests(folder, facts["files"]).items() if digest != facts["files"][name]]
         if changed:
             raise ValueError(f"{', '.join(changed)} changed since manifest.json was written")
         with (folder / "columns.csv").open(encoding="utf-8", newline="") as file:
             columns = [(row["block"], row["term"]) for row in csv.DictReader(file)]
+        arrays = {
+            name.partition(".")[0]: _load_array(folder / name)
+            for name in facts["files"]
+            if name.endswith((".npz", ".npy"))
+        }
+        ids = "device_ids" if facts.get("rows_are", DEVICES) == DEVICES else "ids"
+        encoding = _json_in(folder / ENCODING) if ENCODING in facts["files"] else None
         return cls(
-            X_train=sparse.load_npz(folder / "X_train.npz"),
-            X_test=sparse.load_npz(folder / "X_test.npz"),
-            y_train=np.load(folder / "y_train.npy"),
-            train_device_ids=np.load(folder / "train_device_ids.npy"),
-            test_device_ids=np.load(folder / "test_device_ids.npy"),
+            X_train=arrays["X_train"],
+            X_test=arrays["X_test"],
+            y_train=arrays["y_train"],
+            train_device_ids=arrays[f"train_{ids}"],
+            test_device_ids=arrays[f"test_{ids}"],
             columns=columns,
-            classes=json.loads((folder / "classes.json").read_text(encoding="utf-8")),
+            classes=_json_in(folder / CLASSES),
             facts=facts,
+            weights=arrays.get("weights_train"),
+            groups=arrays.get("groups_train"),
+            encoding=encoding,
         )
+
+
+def searched_files(names: Iterable[str]) -> list[str]:
+    """Return which of a design's files the results of a search depend on."""
+    return [name for name in names if not name.startswith(("X_test", "train_", "test_"))]
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -165,9 +213,38 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _digests(folder: Path) -> dict[str, str]:
+def _manifest_in(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    if not path.is_file():
+        return {"files": dict.fromkeys(FILES, "")}
+    facts = _json_in(path)
+    facts["files"] = dict(facts["files"])
+    return facts
+
+
+def _json_in(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _save_array(path: Path, values: Any) -> None:
+    if sparse.issparse(values):
+        sparse.save_npz(path, values, compressed=False)
+    else:
+        np.save(path, values)
+
+
+def _load_array(path: Path) -> Any:
+    return sparse.load_npz(path) if path.suffix == ".npz" else np.load(path)
+
+
+def _nonzeros(matrix: Any) -> int:
+    return int(matrix.nnz) if sparse.issparse(matrix) else int(np.count_nonzero(matrix))
+
+
+def _digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    names = list(names)
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(FILES, pool.map(_digest, (folder / name for name in FILES))))
+        return dict(zip(names, pool.map(_digest, (folder / name for name in names))))
 
 
 def _digest(path: Path) -> str:

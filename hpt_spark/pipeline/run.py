@@ -13,7 +13,7 @@ from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.config.layers import Config
 from hpt_spark.data.ingest import PIPELINE
 from hpt_spark.errors import ConfigError
-from hpt_spark.pipeline.steps import STEPS, Steps, needs_spark, reaches_hadoop, settings_of
+from hpt_spark.pipeline.steps import STEPS, Steps, needs_spark, reaches_hadoop, settings_of, steps_of
 from hpt_spark.signals import signal_has_come
 from hpt_spark.spark.session import spark_if_needed, started_by_spark_submit
 from hpt_spark.storage import without_secrets
@@ -34,7 +34,7 @@ def run_pipeline(config: Config, jobs: Mapping[str, Callable[..., None]], first:
         when its results are whole, before an ``--overwrite`` counts as ended.
     first, last : str
     """
-    steps = _between(first, last)
+    steps = tuple(step for step in _between(first, last) if step in steps_of(config))
     with ExitStack() as held:
         has_spark = started_by_spark_submit() or reaches_hadoop(config)
         if has_spark:  # before anything slow: a cluster waits for it

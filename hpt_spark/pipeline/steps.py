@@ -10,6 +10,7 @@ from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.plan import searched_settings
 from hpt_spark.artifacts.run_directory import DESIGN, REPORT, RESULTS, SUBMISSION, RunDirectory
 from hpt_spark.config.layers import Config
+from hpt_spark.config.secrets import masked
 from hpt_spark.data import ingest
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.data.sources.base import find_files
@@ -17,9 +18,15 @@ from hpt_spark.data.sources.opening import is_read_by_hadoop, open_source
 from hpt_spark.pipeline.records import Record, Records
 from hpt_spark.storage import is_local, open_folder
 from hpt_spark.storage.folder import digest_of
+from hpt_spark.tables.digests import digests_of_table
 
 SEARCHED = tuple(name for name in RESULTS if name not in (REPORT, SUBMISSION))
 STEPS = ("ingest", "build_features", "tune", "predict", "report")
+
+
+def steps_of(config: Config) -> tuple[str, ...]:
+    """Return the steps that a configuration has; a table of the user's own is read where it lies."""
+    return STEPS[1:] if config.features.is_from_table else STEPS
 
 
 def needs_spark(step: str, config: Config) -> bool:
@@ -29,7 +36,9 @@ def needs_spark(step: str, config: Config) -> bool:
 
 def reaches_hadoop(config: Config) -> bool:
     """Return whether anything lies where only the JVM of Spark can reach it."""
-    source = config.source
+    source, table = config.source, config.features.table
+    if config.features.is_from_table:
+        return not all(map(is_local, filter(None, (table.uri, table.test_uri, config.run.dir))))
     return is_read_by_hadoop(source.uri, source.via) or not all(map(is_local, (config.tables.uri, config.run.dir)))
 
 
@@ -38,7 +47,14 @@ def settings_of(step: str, config: Config) -> dict[str, Any]:
     if step == "ingest":
         return {"source.max_bad_rows": config.source.max_bad_rows}
     if step == "build_features":
-        return {f"features.{name}": value for name, value in config.features.model_dump().items()}
+        features = config.features
+        of_table = {"from", "table"}
+        chosen = (
+            features.model_dump(include={*of_table, "blocks"})
+            if features.is_from_table
+            else features.model_dump(exclude=of_table if features.blocks else {*of_table, "blocks"})
+        )
+        return {f"features.{name}": value for name, value in masked(json_safe(chosen)).items()}
     if step == "tune":
         return {f"search.{name}": value for name, value in json_safe(searched_settings(config.search)).items()}
     return {}
@@ -88,6 +104,8 @@ class Steps:
         """Return the digests of the files that a step reads."""
         if step == "ingest":
             return self._kept("source", self._of_the_source)
+        if step == "build_features" and self._config.features.is_from_table:
+            return self._kept("table", lambda: digests_of_table(self._config.features.table))
         if step == "build_features":
             return self._outputs("ingest")
         if step == "tune":

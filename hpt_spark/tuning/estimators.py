@@ -12,7 +12,6 @@ from traceback import extract_tb, format_exception_only
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import get_scorer, get_scorer_names
 
 from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.search.reasons import reason_of
@@ -98,22 +97,17 @@ def check_grids(estimator: Any, name: str, grids: Sequence[Mapping[str, Sequence
         _refuse_unknown(grid, estimator, "search.param_grid", name)
 
 
-def check_scoring(scoring: str) -> None:
-    """Raise ConfigError when scikit-learn has no such scorer."""
-    try:
-        get_scorer(scoring)
-    except (ValueError, KeyError):
-        near = difflib.get_close_matches(scoring, get_scorer_names(), n=1)
-        hint = f"did you mean `{near[0]}`?" if near else "see sklearn.metrics.get_scorer_names()."
-        raise ConfigError(f"search.scoring={scoring} is not a scorer of scikit-learn; {hint}") from None
-
-
-def check_class_sizes(y: np.ndarray, classes: Sequence[str], folds: int) -> None:
+def check_class_sizes(y: np.ndarray, classes: Sequence[Any], folds: int, of_table: bool = False) -> None:
     """Raise InputError when there is one class only, or a class has fewer rows than there are folds.
 
     Such a class is absent from a fold's training rows, and the estimators of different folds
-    would know different classes.
+    would know different classes. With `of_table` the rows are of a table of the user's own.
     """
+    if len(classes) == 1 and of_table:
+        raise InputError(
+            f"all training rows have the label {classes[0]}, but a search needs at least two classes; name another "
+            "table or another features.table.label, then run `hpt-spark build_features` again."
+        )
     if len(classes) == 1:
         raise InputError(
             f"all training devices are of one group, {classes[0]}, but a search needs at least two; correct the file "
@@ -121,6 +115,13 @@ def check_class_sizes(y: np.ndarray, classes: Sequence[str], folds: int) -> None
         )
     sizes = np.bincount(y, minlength=len(classes))
     small = [f"{name} ({size})" for name, size in zip(classes, sizes) if size < folds]
+    if small and of_table:
+        more = f" and {len(small) - 10:,} more" if len(small) > 10 else ""
+        raise InputError(
+            f"too few training rows for the {folds} folds of search.cv in the classes {', '.join(small[:10])}{more}; "
+            f"each needs at least {folds}: lower search.cv, leave these rows out, or write features.table.task: "
+            "regression where the label is a number."
+        )
     if small:
         raise InputError(
             f"too few training devices for search.cv={folds} in group {', '.join(small)}; each group needs at least "

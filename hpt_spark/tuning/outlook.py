@@ -13,24 +13,28 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes t
 from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
 
 from hpt_spark.config.sections import DRAWING, HALVING, SearchSection
-from hpt_spark.errors import HptSparkError
+from hpt_spark.errors import ConfigError, HptSparkError
 from hpt_spark.search.evaluation import Evaluation, evaluation_of
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.sklearn_compat import replace_parallel
+from hpt_spark.tuning.roles import NO_ROLES, RowRoles
 from hpt_spark.tuning.search import checked_estimator
+from hpt_spark.tuning.splitters import build_splitter, check_splitter, number_of_folds, takes_groups
 from hpt_spark.tuning.strategies import CLASS_NAMES, check_resources, search_arguments
+from hpt_spark.tuning.tasks import check_task, fit_arguments, requesting, routing
 
 
 class _FirstEvaluationError(Exception):
     """The search has laid out its first fits."""
 
 
-def first_evaluation(settings: SearchSection, X: Any, y: Any) -> Evaluation:
+def first_evaluation(settings: SearchSection, X: Any, y: Any, roles: RowRoles = NO_ROLES) -> Evaluation:
     """Return all fits of a search, of halving those of its first rung, on all rows, as the last one's; none runs."""
     settings = _all_at_once(settings)
     estimator = checked_estimator(settings)
+    check_task(estimator, settings.estimator, roles)
     if settings.strategy in HALVING:
-        check_resources(settings, estimator, y)
+        check_resources(settings, estimator, y, roles)
     found: list[Evaluation] = []
 
     class FirstEvaluationSearch(getattr(model_selection, CLASS_NAMES[settings.strategy])):  # type: ignore[misc]
@@ -45,12 +49,15 @@ def first_evaluation(settings: SearchSection, X: Any, y: Any) -> Evaluation:
             more = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
             super()._run_search(evaluate_candidates, **more)
 
-    with suppress(_FirstEvaluationError):
-        FirstEvaluationSearch(estimator, **search_arguments(settings)).fit(X, y)
+    with suppress(_FirstEvaluationError), routing(roles):
+        arguments = search_arguments(settings, roles)
+        check_splitter(arguments["cv"], X, y, roles)
+        more = fit_arguments(roles, takes_groups(arguments["cv"]))
+        FirstEvaluationSearch(requesting(estimator, roles), **arguments).fit(X, y, **more)
     if not found:
         raise HptSparkError("the search has no fit.")
     if settings.strategy in HALVING and settings.resource == "n_samples":
-        folds = check_cv(settings.cv, y, classifier=is_classifier(estimator)).split(X, y)
+        folds = check_cv(arguments["cv"], y, classifier=is_classifier(estimator)).split(X, y, roles.groups)
         return replace(found[0], folds=Folds.of(folds, len(y)))
     return found[0]
 
@@ -58,10 +65,23 @@ def first_evaluation(settings: SearchSection, X: Any, y: Any) -> Evaluation:
 def number_of_fits(settings: SearchSection) -> int:
     """Return how many fits a search has, of halving those of its first rung, going by the settings alone."""
     settings = _all_at_once(settings)
+    folds = _folds_by_settings(settings)
     if settings.strategy in DRAWING:
         drawn = search_arguments(settings)["param_distributions"]
-        return settings.cv * len(ParameterSampler(drawn, settings.n_iter, random_state=0))
-    return settings.cv * len(ParameterGrid(settings.grids))
+        return folds * len(ParameterSampler(drawn, settings.n_iter, random_state=0))
+    return folds * len(ParameterGrid(settings.grids))
+
+
+def _folds_by_settings(settings: SearchSection) -> int:
+    if isinstance(settings.cv, int):
+        return settings.cv
+    try:
+        return number_of_folds(build_splitter(settings.cv))
+    except (TypeError, ValueError, AttributeError):
+        raise ConfigError(
+            f"how many folds search.cv={settings.cv['splitter']} makes depends on the rows: run `hpt-spark "
+            "build_features` with the same run.dir first."
+        ) from None
 
 
 def _all_at_once(settings: SearchSection) -> SearchSection:

@@ -17,15 +17,24 @@ from hpt_spark.search.monitor import SearchFollower
 from hpt_spark.search.reasons import reason_of, reason_of_most
 from hpt_spark.spark.session import spark_session
 from hpt_spark.storage import FolderLock
-from hpt_spark.tuning.estimators import build_estimator, check_grids, check_resource, check_scoring
+from hpt_spark.tuning.best import refit_argument
+from hpt_spark.tuning.estimators import build_estimator, check_grids, check_resource
+from hpt_spark.tuning.roles import NO_ROLES, RowRoles
+from hpt_spark.tuning.scoring import check_scoring
+from hpt_spark.tuning.splitters import build_splitter, check_splitter, takes_groups
 from hpt_spark.tuning.strategies import CLASS_NAMES, check_resources, search_arguments
+from hpt_spark.tuning.tasks import check_task, fit_arguments, requesting, routing
 
 
 def checked_estimator(settings: SearchSection) -> Any:
     """Return the estimator to be tuned, after everything about it that can be checked beforehand was checked."""
     estimator = build_estimator(settings.estimator, settings.estimator_params)
     check_grids(estimator, settings.estimator, settings.grids)
-    check_scoring(settings.scoring)
+    for name in settings.metrics:
+        check_scoring(name)
+    if isinstance(settings.cv, dict):
+        build_splitter(settings.cv)
+    refit_argument(settings)
     if settings.strategy in HALVING:
         check_resource(estimator, settings.estimator, settings.resource)
     return estimator
@@ -40,6 +49,7 @@ def run_search(
     lock: FolderLock | None = None,
     begin: Callable[[], None] = lambda: None,
     followers: Sequence[SearchFollower] = (),
+    roles: RowRoles = NO_ROLES,
 ) -> tuple[Any, float]:
     """Run the search that `settings` describe.
 
@@ -57,6 +67,8 @@ def run_search(
         a wrong setting.
     followers : sequence of SearchFollower
         Are told what goes on, beside the live view.
+    roles : RowRoles, optional
+        The task, and what the rows weigh and belong to.
 
     Returns
     -------
@@ -77,22 +89,43 @@ def run_search(
     refit on the driver, which runs alone there, gets what the estimator takes by itself.
     """
     estimator = checked_estimator(settings)
+    check_task(estimator, settings.estimator, roles)
     if settings.strategy in HALVING:
-        check_resources(settings, estimator, y)
+        check_resources(settings, estimator, y, roles)
+    with routing(roles):
+        arguments = search_arguments(settings, roles)
+        check_splitter(arguments["cv"], X, y, roles)
+        estimator = requesting(estimator, roles)
+        more = fit_arguments(roles, takes_groups(arguments["cv"]))
+        return _run(settings, spark, estimator, arguments, (X, y, more), journal, lock, begin, followers)
+
+
+def _run(
+    settings: SearchSection,
+    spark: SparkSection,
+    estimator: Any,
+    arguments: dict[str, Any],
+    data: tuple[Any, Any, dict[str, Any]],
+    journal: str,
+    lock: FolderLock | None,
+    begin: Callable[[], None],
+    followers: Sequence[SearchFollower],
+) -> tuple[Any, float]:
     if settings.backend == "joblib":
         from hpt_spark.tuning import joblib_backend
 
         search_class = getattr(joblib_backend, CLASS_NAMES[settings.strategy])
         begin()
-        search = search_class(estimator, n_jobs=settings.n_jobs, **search_arguments(settings))
+        search = search_class(estimator, n_jobs=settings.n_jobs, **arguments)
         with LiveView() as view:
             search.followers = [view, *followers]
-            return _timed_fit(search, X, y)
+            return _timed_fit(search, settings.metric, *data)
 
-    import hpt_spark
+    from hpt_spark.search import optuna_search, search_cv
 
     with spark_session("tune", spark) as session:
-        search_class = getattr(hpt_spark, CLASS_NAMES[settings.strategy])
+        module = optuna_search if settings.strategy == "optuna" else search_cv
+        search_class = getattr(module, CLASS_NAMES[settings.strategy])
         search = search_class(
             estimator,
             sc=session.sparkContext,
@@ -101,18 +134,18 @@ def run_search(
             refit_on=settings.refit_on,
             keep_oof=settings.keep_oof,
             progress=True,
-            **search_arguments(settings),
+            **arguments,
         )
         search.journal_lock = lock
         search.followers = followers
         begin()
-        return _timed_fit(search, X, y)
+        return _timed_fit(search, settings.metric, *data)
 
 
-def _timed_fit(search: Any, X: Any, y: Any) -> tuple[Any, float]:
+def _timed_fit(search: Any, metric: str, X: Any, y: Any, more: dict[str, Any]) -> tuple[Any, float]:
     started = time.monotonic()
     try:
-        search.fit(X, y)
+        search.fit(X, y, **more)
     except HptSparkError:
         raise
     except Exception as error:
@@ -126,9 +159,10 @@ def _timed_fit(search: Any, X: Any, y: Any) -> tuple[Any, float]:
         remedy = "correct search.param_grid or search.estimator_params."
         raise ConfigError(f"{failed} with: {reason.rstrip('.')}; {remedy}") from error
     out_of_time = getattr(search, "incomplete_", False)
-    if not out_of_time and np.isnan(search.cv_results_["mean_test_score"]).all():
+    means = search.cv_results_.get("mean_test_score", search.cv_results_.get(f"mean_test_{metric}"))
+    if not out_of_time and np.isnan(means).all():
         raise ConfigError(
-            f"search.scoring={search.scoring} gives no candidate a score (above it says why); choose one that suits "
+            f"search.scoring={metric} gives no candidate a score (above it says why); choose one that suits "
             "the target and the estimator, such as neg_log_loss."
         )
     return search, time.monotonic() - started

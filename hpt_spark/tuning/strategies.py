@@ -9,6 +9,10 @@ from sklearn.base import is_classifier
 
 from hpt_spark.config.sections import DRAWING, HALVING, SearchSection
 from hpt_spark.errors import ConfigError
+from hpt_spark.tuning.best import refit_argument
+from hpt_spark.tuning.roles import NO_ROLES, RowRoles
+from hpt_spark.tuning.scoring import scoring_argument
+from hpt_spark.tuning.splitters import number_of_folds, splitter_of
 
 CLASS_NAMES = {
     "grid": "GridSearchCV",
@@ -20,16 +24,16 @@ CLASS_NAMES = {
 OF_OPTUNA = {"batch_size", "n_startup_trials", "no_improvement"}
 
 
-def search_arguments(settings: SearchSection) -> dict[str, Any]:
+def search_arguments(settings: SearchSection, roles: RowRoles = NO_ROLES) -> dict[str, Any]:
     """Return the arguments of the search class that `settings` name, without the estimator.
 
     A random state is always given: a search that draws other candidates each time could not be
     resumed.
     """
     common = {
-        "scoring": settings.scoring,
-        "cv": settings.cv,
-        "refit": settings.refit,
+        "scoring": scoring_argument(settings, roles),
+        "cv": splitter_of(settings, roles),
+        "refit": refit_argument(settings),
         "error_score": settings.error_score,
     }
     halving = {
@@ -68,7 +72,7 @@ def unused_settings(settings: SearchSection) -> set[str]:
     return unused
 
 
-def check_resources(settings: SearchSection, estimator: Any, y: Any) -> None:
+def check_resources(settings: SearchSection, estimator: Any, y: Any, roles: RowRoles = NO_ROLES) -> None:
     """Raise ConfigError when halving has no room between its least and its most resources.
 
     scikit-learn finds out as well, but only when the search has begun. The least is its rule: two
@@ -82,7 +86,8 @@ def check_resources(settings: SearchSection, estimator: Any, y: Any) -> None:
         least = settings.min_resources
     else:
         classes = len(np.unique(y)) if is_classifier(estimator) else 1
-        least = 2 * settings.cv * classes if by_rows else 1
+        folds = number_of_folds(splitter_of(settings, roles), y, y, roles)
+        least = 2 * folds * classes if by_rows else 1
     if least > most:
         raise ConfigError(
             f"halving would begin with {least:,} of {settings.resource} (search.min_resources="

@@ -55,7 +55,7 @@ def test_a_damaged_manifest_is_told(run, text, damage):
     [
         (("plan",), GONE),
         (("plan", "search", "scoring"), GONE),
-        (("plan", "search", "refit"), "yes"),
+        (("plan", "search", "refit"), 1),
         (("best", "candidate"), GONE),
         (("best", "candidate"), "0"),
         (("best", "params"), []),

@@ -59,7 +59,7 @@ def test_notebooks_are_kept_without_their_outputs():
 
 
 def test_each_example_is_tested_and_short():
-    tested = {"sklearn_pipeline.py", "halving_resume.py", "first_search.ipynb"}
+    tested = {"sklearn_pipeline.py", "halving_resume.py", "first_search.ipynb", "own_table"}
     assert {path.name for path in EXAMPLES.iterdir() if not path.name.startswith(("_", "."))} == tested
     for path in EXAMPLES.glob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) < 60, path

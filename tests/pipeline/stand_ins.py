@@ -105,7 +105,7 @@ class StandIns:
         _page(run, run.finished_manifest())
         run.record("report.html")
 
-    def _search(self, settings, spark, X, y, journal, lock, begin, followers=()):
+    def _search(self, settings, spark, X, y, journal, lock, begin, followers=(), roles=None):
         begin()
         kept = Journal(open_folder(journal)).next_evaluation({"candidates": str(settings.param_grid)}, FITS)
         found = dict(kept.results)

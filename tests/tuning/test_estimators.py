@@ -112,6 +112,15 @@ def test_a_single_class_is_refused_whatever_its_size():
     check_class_sizes(np.array([0, 1, 0, 1]), ["F23-", "M22-"], 2)
 
 
+def test_of_a_table_labels_are_named_as_they_are():
+    with pytest.raises(InputError, match=r"all training rows have the label False, but a search needs at least two"):
+        check_class_sizes(np.zeros(9, np.int32), [False], 2, of_table=True)
+    with pytest.raises(
+        InputError, match=r"too few training rows for the 3 folds of search.cv in the classes 7 \(1\); each"
+    ):
+        check_class_sizes(np.array([0, 0, 0, 1]), [5, 7], 3, of_table=True)
+
+
 CATBOOST = "catboost.CatBoostClassifier"
 
 

@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from hpt_spark.artifacts.candidates import read_candidates
+from hpt_spark.artifacts.candidates import deciding_metric, read_candidates
 from hpt_spark.artifacts.report.certainty import best_of
 from hpt_spark.artifacts.report.importance import importance_of
 from hpt_spark.artifacts.report.parameters import candidates_of, varying
@@ -42,10 +42,10 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
     parameters, constants = varying(candidates)
     rungs = {one.rung for one in candidates} - {None}
     return Report(
-        title=f"{search['estimator'].rpartition('.')[2]}, {search['scoring']}",
+        title=f"{search['estimator'].rpartition('.')[2]}, {deciding_metric(search)}",
         run=run.uri,
-        scoring=search["scoring"],
-        folds=search["cv"],
+        scoring=deciding_metric(search),
+        folds=manifest.get("folds", search["cv"]),
         seconds=float(manifest["seconds"]),
         is_partial=bool(manifest.get("partial")),
         candidates=candidates,
@@ -88,12 +88,13 @@ def _data(run: RunDirectory, manifest: Mapping[str, Any]) -> Data:
     if kept.get("columns_digest") != manifest["columns_digest"]:
         kept = {}  # of a later design
     y = _targets(run, manifest)
-    classes: Sequence[str] = manifest.get("classes") or []
+    classes: Sequence[str] = [str(name) for name in manifest.get("classes") or []]
     sizes = [] if y is None or not classes else np.bincount(y, minlength=len(classes)).tolist()
     return Data(
         train_rows=design["train_devices"],
         columns=design["columns"],
-        test_rows=kept.get("test_devices"),
+        test_rows=kept.get(f"test_{design.get('rows_are', 'devices')}"),
+        rows_are=design.get("rows_are", "devices"),
         nonzeros=kept.get("train_nonzeros"),
         blocks=design["blocks"],
         class_sizes=dict(zip(classes, sizes)),

@@ -46,7 +46,7 @@ def render(report: Report) -> str:
     first = [one for one in report.candidates if one.rung in (None, 0)]
     summary = (
         f"{counted(len(first), report.rungs)} on {report.folds} folds each, "
-        f"{report.data.train_rows:,} training devices with {report.data.columns:,} columns; "
+        f"{report.data.train_rows:,} training {report.data.rows_are} with {report.data.columns:,} columns; "
         f"finished in {duration(report.seconds)}."
     )
     notice = PARTIAL if report.is_partial else ""
@@ -285,11 +285,11 @@ def _data(report: Report) -> Html:
     data = report.data
     cells = data.train_rows * data.columns
     facts = [
-        ("training devices", f"{data.train_rows:,}", ""),
+        (f"training {data.rows_are}", f"{data.train_rows:,}", ""),
         ("columns", f"{data.columns:,}", f"{len(data.blocks)} blocks"),
     ]
     if data.test_rows is not None:
-        facts.append(("test devices", f"{data.test_rows:,}", ""))
+        facts.append((f"test {data.rows_are}", f"{data.test_rows:,}", ""))
     if data.nonzeros is not None and cells:
         facts.append(("stored values", f"{data.nonzeros:,}", f"{100 * data.nonzeros / cells:.2g} % of the matrix"))
     blocks = [
@@ -307,11 +307,11 @@ def _data(report: Report) -> Html:
         [name, bar(size / largest), f"{size:,}", percent(size / data.train_rows)]
         for name, size in data.class_sizes.items()
     ]
-    heads = ["block", "columns", "devices with it", "rare terms dropped", "test-only terms dropped"]
+    heads = ["block", "columns", f"{data.rows_are} with it", "rare terms dropped", "test-only terms dropped"]
     return join(
         tiles(*facts),
         table("Blocks of columns", heads, blocks, [1, 2, 3, 4]),
-        table("Classes of the training devices", ["class", "", "devices", "share"], classes, [2, 3])
+        table(f"Classes of the training {data.rows_are}", ["class", "", data.rows_are, "share"], classes, [2, 3])
         if classes
         else None,
         _matches(report),
@@ -319,7 +319,8 @@ def _data(report: Report) -> Html:
 
 
 def _filled(block: Mapping[str, Any], rows: int) -> list[str]:
-    return [percent(block["training_devices"] / rows) if "training_devices" in block and rows else "not known"]
+    filled = block.get("training_devices", block.get("training_rows"))
+    return [percent(filled / rows) if filled is not None and rows else "not known"]
 
 
 def _matches(report: Report) -> Html | None:

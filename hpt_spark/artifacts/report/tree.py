@@ -244,6 +244,8 @@ class Data:
     class_sizes : dict of str to int
     matches : dict of str to Any
         Which rows found their partner.
+    rows_are : str
+        What the page calls them: ``devices`` or ``rows``.
     """
 
     train_rows: int
@@ -253,6 +255,7 @@ class Data:
     blocks: dict[str, dict[str, Any]]
     class_sizes: dict[str, int]
     matches: dict[str, Any]
+    rows_are: str = "devices"
 
 
 @dataclass(frozen=True)

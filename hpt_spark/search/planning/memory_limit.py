@@ -34,7 +34,7 @@ def memory_limit(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:
             _overhead(master, conf), "raise spark.executor.memoryOverhead, or lower spark.executor.cores"
         )
     if _is_local(master):
-        free = _free_memory()
+        free = free_memory()
         return None if free is None else MemoryLimit(free, "run fewer fits at a time with spark.master: local[N]")
     return None
 
@@ -60,7 +60,8 @@ def _is_local(master: str) -> bool:
     return master.startswith("local") and not master.startswith("local-cluster")
 
 
-def _free_memory() -> int | None:
+def free_memory() -> int | None:
+    """Return how many bytes of memory this machine has left; None where it does not tell."""
     try:
         text = Path("/proc/meminfo").read_text(encoding="utf-8")
     except OSError:

@@ -1,0 +1,140 @@
+"""A model with its vocabulary, as a run keeps them: it predicts rows of a table, with or without Spark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from hpt_spark.artifacts.run_directory import VOCABULARY, RunDirectory
+from hpt_spark.artifacts.search_results import load_model as load_estimator
+from hpt_spark.errors import InputError
+from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.tables.arrow_rows import canonical_table
+from hpt_spark.tables.encoding import TableEncoding
+
+
+def vocabulary_of(design: DesignMatrix) -> dict[str, Any]:
+    """Return what a model needs to know of a table beside itself, as JSON."""
+    return {
+        "task": design.task,
+        "classes": list(design.classes),
+        "table": design.facts["table"],
+        "own_blocks": design.facts["own_blocks"],
+        "encoding": design.encoding,
+    }
+
+
+class TableModel:
+    """A fitted model that predicts rows of a table.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted to the design.
+    task : str
+    classes : list
+        Labels, in the order of the probabilities; none of a regression.
+    encoding : TableEncoding, optional
+        How a table becomes rows of the design; without it, `predict` takes such rows.
+    own_blocks : list of str
+        The dotted paths of the user's own blocks.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        task: str,
+        classes: list[Any],
+        encoding: TableEncoding | None = None,
+        own_blocks: list[str] | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.task = task
+        self.classes = classes
+        self.encoding = encoding
+        self.own_blocks = own_blocks or []
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of what is predicted: the classes with probabilities, or ``prediction``."""
+        if self.task == "classification" and hasattr(self.estimator, "predict_proba"):
+            return [class_name(label) for label in self.classes]
+        return ["prediction"]
+
+    def transform(self, data: Any) -> Any:
+        """Return the rows of the design that a table in memory is.
+
+        Parameters
+        ----------
+        data : pandas.DataFrame, pyarrow.Table, or mapping of names to lists
+        """
+        if self.encoding is None:
+            return data
+        matrix, _ = self.encoding.transform(canonical_table(data, self.encoding))
+        return matrix
+
+    def predict(self, data: Any) -> np.ndarray:
+        """Return the label or the value of each row."""
+        return self._labels(self.estimator.predict(self.transform(data)))
+
+    def predict_proba(self, data: Any) -> np.ndarray:
+        """Return the probability of each of `classes` for each row."""
+        return self._probabilities(self.transform(data))
+
+    def outputs_of(self, X: Any) -> pa.Table:
+        """Return the columns `outputs` of rows of the design."""
+        if self.outputs != ["prediction"] or len(self.classes) == 1:
+            return pa.table(dict(zip(self.outputs, self._probabilities(X).T)))
+        return pa.table({"prediction": pa.array(self._labels(self.estimator.predict(X)).tolist())})
+
+    def _probabilities(self, X: Any) -> np.ndarray:
+        if self.task != "classification" or not hasattr(self.estimator, "predict_proba"):
+            raise InputError(f"{type(self.estimator).__name__} on a {self.task} gives no probabilities; use predict.")
+        found = np.asarray(self.estimator.predict_proba(X), dtype=np.float64)
+        found = found[:, np.argsort(self.estimator.classes_)]
+        return found / found.sum(axis=1, keepdims=True)
+
+    def _labels(self, predicted: Any) -> np.ndarray:
+        if self.task != "classification":
+            return np.asarray(predicted, dtype=np.float64).reshape(len(predicted))
+        return np.array(self.classes)[np.asarray(predicted, dtype=int)]
+
+
+def class_name(label: Any) -> str:
+    """Return the name of a class as the column of its probabilities."""
+    if isinstance(label, bool):
+        return str(label).lower()
+    return f"{label:.15g}" if isinstance(label, float) else str(label)
+
+
+def open_model(run: RunDirectory) -> TableModel:
+    """Return the model of a run with its vocabulary.
+
+    Raises
+    ------
+    InputError
+        When the run has none.
+    """
+    manifest = run.finished_manifest()
+    estimator = load_estimator(run, manifest["plan"]["search"])
+    if not run.folder.exists(VOCABULARY):
+        return TableModel(estimator, "classification", list(manifest.get("classes", ())))
+    try:
+        with run.folder.reading(VOCABULARY) as path:
+            found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        encoding = TableEncoding.of_json(found["encoding"])
+        return TableModel(estimator, found["task"], found["classes"], encoding, found["own_blocks"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{run.folder.location(VOCABULARY)} cannot be read ({type(error).__name__}); run `hpt-spark tune "
+            "--overwrite` to make it anew."
+        ) from None
+
+
+def load_model(run_dir: str) -> TableModel:
+    """Return the model of the run in the folder `run_dir`; a local one needs no Spark."""
+    return open_model(RunDirectory(run_dir))

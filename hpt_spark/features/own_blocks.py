@@ -1,0 +1,75 @@
+"""Blocks of the user's own: functions that the configuration names by their dotted paths."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hpt_spark.config.functions import find_function
+from hpt_spark.errors import ConfigError
+from hpt_spark.features.blocks import BLOCKS, Block, LongTable
+from hpt_spark.features.packed import pack
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from hpt_spark.data.tables import Tables
+    from hpt_spark.features.inputs import Inputs
+
+COLUMNS = ("device_id", "block", "term", "value")
+
+
+def call_block(path: str, tables: Any) -> DataFrame:
+    """Return the long rows that the function `path` makes of `tables`.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such function, or it does not return the four columns.
+    """
+    frame = find_function(path, "features.blocks")(tables)
+    columns = getattr(frame, "columns", None)
+    if columns is None or set(columns) != set(COLUMNS):
+        got = f"the columns {', '.join(columns)}" if columns else type(frame).__name__
+        raise ConfigError(f"features.blocks={path} returns {got}; it must return a DataFrame of {', '.join(COLUMNS)}.")
+    return frame
+
+
+def own_blocks(paths: Sequence[str], tables: Tables) -> list[Block]:
+    """Return the blocks that the functions make of the scenario's tables: those of a function sorted by name.
+
+    Raises
+    ------
+    ConfigError
+        When a block has the name of another one.
+    """
+    found: list[Block] = []
+    for path in paths:
+        frame = call_block(path, tables)
+        is_numeric = dict(frame.dtypes)["term"] == "bigint"
+        builder = _Builder(frame if is_numeric else frame.withColumn("term", frame["term"].cast("string")))
+        names = sorted(one["block"] for one in frame.select("block").distinct().collect() if one["block"] is not None)
+        for name in names:
+            if name in {block.name for block in (*BLOCKS, *found)}:
+                raise ConfigError(
+                    f"features.blocks={path} gives a block {name}, of which there is one already; rename it."
+                )
+            found.append(Block(name, path, builder, numeric=is_numeric))
+    return found
+
+
+class _Builder:
+    """What builds the blocks of one function together."""
+
+    def __init__(self, frame: DataFrame) -> None:
+        self._frame = frame
+
+    def __call__(self, has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
+        from pyspark.sql import functions as F
+
+        value = F.when(F.col("block").isin(*indicators), F.lit(1.0)).otherwise(F.col("value"))
+        rows = self._frame.select(
+            "device_id", "block", "term", (value if indicators else F.col("value")).alias("value")
+        )
+        names: Mapping[str, Any] = {}
+        return LongTable(pack(rows.where(F.col("block").isin(*blocks))), names)

@@ -1,0 +1,118 @@
+"""Canonical rows without Spark: what `canonical_columns` does in a query, done to a table in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hpt_spark.errors import InputError
+from hpt_spark.tables.encoding import ColumnCode, TableEncoding
+from hpt_spark.tables.roles import refuse_missing
+
+PARTS = {"year": pc.year, "month": pc.month, "weekday": pc.day_of_week, "hour": pc.hour}
+
+
+def canonical_table(data: Any, encoding: TableEncoding) -> pa.Table:
+    """Return ``x0``, ``x1`` ... of a table in memory.
+
+    Parameters
+    ----------
+    data : pyarrow.Table, pandas.DataFrame, or mapping of names to lists
+    encoding : TableEncoding
+
+    Raises
+    ------
+    InputError
+        When a column is missing or cannot be read as what it was in training.
+    """
+    table = _as_arrow(data)
+    refuse_missing(
+        [code.name for code in encoding.codes if code.kind != "block"], table.column_names, "the model", "the table"
+    )
+    columns = {}
+    for number, code in enumerate(encoding.codes):
+        if code.kind == "block":
+            raise InputError(
+                f"the block {code.name} is made of a whole table by Spark: run `hpt-spark predict --input`."
+            )
+        column = table.column(code.name).combine_chunks()
+        try:
+            columns[f"x{number}"] = _canonical(column, code, encoding)
+        except (pa.ArrowException, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"the column {code.name} is {column.type}, which cannot be read as the {code.kind} that it was in "
+                f"training ({reason}); correct it."
+            ) from None
+    return pa.table(columns)
+
+
+def _as_arrow(data: Any) -> pa.Table:
+    if isinstance(data, (pa.Table, pa.RecordBatch)):
+        return pa.table(data) if isinstance(data, pa.Table) else pa.Table.from_batches([data])
+    if hasattr(data, "columns") and hasattr(data, "iloc"):
+        return pa.Table.from_pandas(data, preserve_index=False)
+    return pa.table(dict(data))
+
+
+def _canonical(column: pa.Array, code: ColumnCode, encoding: TableEncoding) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if code.kind == "number":
+        return _numbers(column)
+    if code.kind == "categorical":
+        numbers = _numbers(column)
+        return pa.array([_number_as_text(number) for number in numbers.to_pylist()], pa.string())
+    if code.kind == "boolean":
+        return pc.utf8_lower(pc.utf8_trim_whitespace(column.cast(pa.string())))
+    if code.kind == "text":
+        return column.cast(pa.string())
+    if code.kind == "texts":
+        lists = (
+            None if one is None else list(dict.fromkeys(t for t in one if t is not None)) for one in column.to_pylist()
+        )
+        return pa.array(list(lists), pa.list_(pa.string()))
+    if code.kind in ("numbers", "vector"):
+        return column.cast(pa.list_(pa.float64()))
+    return _parts_of(column, code)
+
+
+def _numbers(column: pa.Array) -> pa.Array:
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = pc.utf8_trim_whitespace(column)
+        column = pc.if_else(pc.equal(column, ""), None, column)
+    if pa.types.is_boolean(column.type):
+        raise TypeError("true and false are no numbers")
+    if pa.types.is_decimal(column.type):
+        return pa.array([None if one is None else float(one) for one in column.to_pylist()], pa.float64())
+    return column.cast(pa.float64(), safe=False) if pa.types.is_integer(column.type) else column.cast(pa.float64())
+
+
+def _number_as_text(number: float | None) -> str | None:
+    if number is None or np.isnan(number):
+        return None
+    return str(int(number)) if number == np.floor(number) and abs(number) < 9e15 else _as_java(number)
+
+
+def _as_java(number: float) -> str:
+    """Return a number as Spark writes it: beyond ten millions and below a thousandth with an exponent."""
+    if 1e-3 <= abs(number) < 1e7:
+        return repr(float(number))
+    mantissa, _, power = np.format_float_scientific(number, trim="0").partition("e")
+    return f"{mantissa}E{int(power)}"
+
+
+def _parts_of(column: pa.Array, code: ColumnCode) -> pa.Array:
+    if not (pa.types.is_date(column.type) or pa.types.is_timestamp(column.type)):
+        column = column.cast(pa.timestamp("us"))
+    if pa.types.is_timestamp(column.type) and column.type.tz:
+        column = column.cast(pa.timestamp(column.type.unit))  # the same moment in UTC
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.timestamp("s"))
+    parts = [PARTS[part](column).cast(pa.float64()).to_pylist() for part in code.terms]
+    there = column.is_valid().to_pylist()
+    rows = [list(row) if valid else None for valid, row in zip(there, zip(*parts))]
+    return pa.array(rows, pa.list_(pa.float64()))

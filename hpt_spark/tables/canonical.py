@@ -1,0 +1,123 @@
+"""The columns of a table in few types, by transforms of Spark: what the profile counts and the encoding reads.
+
+Columns are called by their place (``x0``, ``x1`` ...), because names of other people's tables hold dots and quotes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hpt_spark.tables.encoding import PROBLEM
+from hpt_spark.tables.roles import FLOATS, INTEGERS, NO_FEATURE, Feature, kind_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+WHAT = {"number": "a number", "categorical": "a number", "date": "a date", "timestamp": "a time"}
+SAME_KIND = {  # what is read alike
+    "number": ("number", "boolean_as_none"),
+    "categorical": ("number",),
+    "boolean": ("boolean",),
+    "text": ("text",),
+    "date": ("date", "timestamp"),
+    "timestamp": ("date", "timestamp"),
+    "numbers": ("numbers", "vector"),
+    "vector": ("numbers", "vector"),
+    "texts": ("texts",),
+}
+
+
+def quoted(name: str) -> str:
+    """Return the name of a column as SQL has it."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def canonical_columns(frame: DataFrame, features: Sequence[Feature], dates: Sequence[str]) -> list[Column]:
+    """Return the columns ``x0``, ``x1`` ... and `PROBLEM` of a table.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Has every column of `features`, of the same kind or as text.
+    features : sequence of Feature
+    dates : sequence of str
+        What to take of dates.
+    """
+    from pyspark.sql import functions as F
+
+    types = {field.name: field.dataType.simpleString() for field in frame.schema}
+    columns, problems = [], []
+    for number, feature in enumerate(features):
+        sql = _as(feature.kind, quoted(feature.name), types[feature.name], dates)
+        columns.append(sql.alias(f"x{number}"))
+        if kind_of(types[feature.name]) == "text" and feature.kind in WHAT:
+            read = _from_text(feature.kind, quoted(feature.name))
+            cell = F.col(quoted(feature.name))
+            unread = cell.isNotNull() & (F.trim(cell) != "") & F.expr(read).isNull()
+            said = F.concat(
+                F.lit(f"the column {feature.name} holds '"),
+                F.substring(cell, 1, 80),
+                F.lit(f"' where {WHAT[feature.kind]} is needed"),
+            )
+            problems.append(F.when(unread, said))
+    problem = F.coalesce(*problems) if problems else F.lit(None).cast("string")
+    return [*columns, problem.alias(PROBLEM)]
+
+
+def key_column(name: str | None, spark_type: str, alias: str) -> Column:
+    """Return an id, a label or a group: whole numbers as bigint, truth values as they are, all else as text."""
+    from pyspark.sql import functions as F
+
+    if name is None:
+        return F.lit(None).cast("bigint").alias(alias)
+    return F.col(quoted(name)).cast(key_type(spark_type)).alias(alias)
+
+
+def key_type(spark_type: str) -> str:
+    """Return the type in which `key_column` gives a column."""
+    if spark_type in INTEGERS:
+        return "bigint"
+    if spark_type == "boolean":
+        return "boolean"
+    return "double" if spark_type in FLOATS else "string"
+
+
+def _as(kind: str, name: str, spark_type: str, dates: Sequence[str]) -> Column:
+    from pyspark.sql import functions as F
+
+    is_text = kind_of(spark_type) == "text"
+    if kind == NO_FEATURE:
+        return F.lit(None).cast("double")
+    if kind == "number":
+        return F.expr(_from_text(kind, name) if is_text else f"CAST({name} AS DOUBLE)")
+    if kind == "categorical":
+        return F.expr(_number_as_text(_from_text(kind, name) if is_text else name, spark_type))
+    if kind == "boolean":
+        return F.lower(F.trim(F.col(name))) if is_text else F.col(name).cast("string")
+    if kind == "text":
+        return F.col(name).cast("string")
+    if kind == "texts":
+        return F.expr(f"array_distinct(filter({name}, cell -> cell IS NOT NULL))")
+    if kind == "vector" and spark_type == "vector":
+        from pyspark.ml.functions import vector_to_array
+
+        return vector_to_array(F.col(name))
+    if kind in ("numbers", "vector"):
+        return F.col(name).cast("array<double>")
+    moment = _from_text(kind, name) if is_text else name
+    parts = ", ".join(f"CAST({part}({moment}) AS DOUBLE)" for part in dates if part != "hour" or kind == "timestamp")
+    return F.expr(f"IF({moment} IS NULL, NULL, array({parts}))")
+
+
+def _from_text(kind: str, name: str) -> str:
+    return f"try_cast(trim({name}) AS {({'date': 'DATE', 'timestamp': 'TIMESTAMP'}).get(kind, 'DOUBLE')})"
+
+
+def _number_as_text(name: str, spark_type: str) -> str:
+    """Return SQL for a number as a name: whole ones without a point, whatever type they are of."""
+    if spark_type in INTEGERS:
+        return f"CAST({name} AS STRING)"
+    number = f"CAST({name} AS DOUBLE)"
+    whole = f"{number} = floor({number}) AND abs({number}) < 9e15"
+    return f"IF(isnan({number}), NULL, IF({whole}, CAST(CAST({number} AS BIGINT) AS STRING), CAST({number} AS STRING)))"

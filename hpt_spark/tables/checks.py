@@ -1,0 +1,161 @@
+"""What a table must not hold, each in one sentence; and what its owner should know of its columns."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hpt_spark.config.table_section import TableSection
+from hpt_spark.errors import InputError
+from hpt_spark.tables.profile import ColumnFacts, Profile
+from hpt_spark.tables.roles import Feature
+
+_log = logging.getLogger(__name__)
+
+EXACT = 2.0**53  # the last whole number that a float has, and all before it
+ALMOST_EACH_ROW = 0.5
+
+
+def refuse_empty(rows: int, place: str) -> None:
+    """Raise InputError where a table has no rows."""
+    if not rows:
+        raise InputError(f"{place} has no rows; name a table that has some.")
+
+
+def check_labels(profile: Profile, drop: bool, label: str, place: str) -> None:
+    """Say how many rows have no label.
+
+    Raises
+    ------
+    InputError
+        When these are not to be dropped, or none has one, or there are no rows.
+    """
+    rows, missing = profile.rows, profile.unlabelled
+    refuse_empty(rows, place)
+    if missing == rows:
+        raise InputError(
+            f"{place} has no row with a label in the column {label}; name another with features.table.label."
+        )
+    if missing and not drop:
+        raise InputError(
+            f"{place} has {missing:,} of {rows:,} rows without a label in the column {label}; correct them, or leave "
+            "them out with features.table.drop_unlabelled: true."
+        )
+    if missing:
+        _log.warning("%s: left out %s of %s rows, which have no label", place, f"{missing:,}", f"{rows:,}")
+
+
+def check_rows(profile: Profile, section: TableSection, place: str) -> None:
+    """Raise InputError where a row lacks its id, its weight or its group, or has one that cannot be."""
+    for role in ("id", "weight", "group"):
+        name, missing = getattr(section, role), profile.nulls[role]
+        if name and missing:
+            raise InputError(
+                f"{place} has {missing:,} of {profile.rows:,} rows without {_a(role)} in the column {name}; each row "
+                "needs one: correct them."
+            )
+    for kind, wrong in (("negative", "below zero"), ("infinite_weight", "infinite")):
+        if profile.nulls[kind]:
+            raise InputError(
+                f"{place} has {profile.nulls[kind]:,} weights {wrong} in the column {section.weight}; correct them."
+            )
+
+
+def refuse_repeated_ids(ids: pa.Array, name: str, place: str) -> None:
+    """Raise InputError where two rows have the same id."""
+    counts = ids.value_counts()
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(repeated):
+        first = repeated.field("values")[0].as_py()
+        raise InputError(
+            f"{place} has {len(repeated):,} ids in the column {name} on more than one row, first {first!r}; each row "
+            "needs an id of its own: remove the others, or name another column with features.table.id."
+        )
+
+
+def check_columns(profile: Profile, features: Sequence[Feature], section: TableSection, place: str) -> None:
+    """Say what is odd of the columns.
+
+    Raises
+    ------
+    InputError
+        When one has infinite values, or lists of different lengths.
+    """
+    pairs = list(zip(features, profile.columns))
+    infinite = [f"{feature.name} ({facts.infinite:,})" for feature, facts in pairs if facts.infinite]
+    if infinite:
+        raise InputError(
+            f"{place} has infinite values in {', '.join(infinite)}; replace them, or leave the columns out with "
+            "features.table.exclude."
+        )
+    for feature, facts in pairs:
+        shortest, longest = facts.sizes
+        if facts.filled and feature.kind in ("numbers", "vector") and (shortest != longest or not longest):
+            raise InputError(
+                f"the column {feature.name} of {place} has lists of {shortest:,} to {longest:,} numbers; give all the "
+                "same length, or leave it out with features.table.exclude."
+            )
+    empty = [feature.name for feature, facts in pairs if not facts.filled]
+    if empty:
+        _log.info("%s: left out columns in which no row has a value: %s", place, ", ".join(empty))
+    constant = [feature.name for feature, facts in pairs if facts.filled == profile.rows and facts.is_constant]
+    if constant:
+        _log.warning("%s: columns with one value throughout: %s", place, ", ".join(constant))
+    leaks = [feature.name for feature, facts in pairs if facts.gives_label]
+    if leaks and profile.rows >= 10:
+        _log.warning(
+            "%s: columns that alone give the label %s: %s; leave out with features.table.exclude what is not known "
+            "when a prediction is made",
+            place,
+            section.label,
+            ", ".join(leaks),
+        )
+    for feature, facts in pairs:
+        _say_terms(feature, facts, profile.rows, section, place)
+        _say_digits(feature, facts, place)
+
+
+def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSection, place: str) -> None:
+    if facts.rare:
+        _log.info(
+            "%s: %s: left out %s of %s terms, which fewer than features.table.min_rows=%s rows have",
+            place,
+            feature.name,
+            f"{facts.rare:,}",
+            f"{facts.distinct:,}",
+            section.min_rows,
+        )
+    beyond = facts.distinct - facts.rare - len(facts.terms)
+    if beyond > 0:
+        hint = "; it looks like an id" if facts.distinct > ALMOST_EACH_ROW * rows else ""
+        _log.warning(
+            "%s: %s has %s different terms: the %s most frequent ones are kept (features.table.max_terms=%s), %s are "
+            "left out%s",
+            place,
+            feature.name,
+            f"{facts.distinct:,}",
+            f"{len(facts.terms):,}",
+            section.max_terms,
+            f"{beyond:,}",
+            hint,
+        )
+
+
+def _say_digits(feature: Feature, facts: ColumnFacts, place: str) -> None:
+    if feature.kind == "number" and facts.least is not None and facts.most is not None:
+        largest = max(abs(facts.least), abs(facts.most))
+        if largest > EXACT:
+            _log.warning(
+                "%s: %s has numbers up to %.4g, of which a float keeps 15 to 17 digits; if they are names, write "
+                "features.table.categorical",
+                place,
+                feature.name,
+                largest,
+            )
+
+
+def _a(role: str) -> str:
+    return f"an {role}" if role[0] in "aeiou" else f"a {role}"

@@ -1,0 +1,176 @@
+"""A table as Spark reads it: by its address or by a query, with what goes wrong in one sentence."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpt_spark.config.secrets import mask_secrets, without_secrets
+from hpt_spark.errors import InputError
+from hpt_spark.storage.uris import hadoop_uri, is_local
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+ENDINGS = {"csv": "csv", "json": "json", "jsonl": "json", "orc": "orc", "libsvm": "libsvm", "svm": "libsvm"}
+DEFAULT_FORMAT = "parquet"
+UTC = {"spark.sql.session.timeZone": "UTC"}
+
+
+@contextmanager
+def in_utc(spark: SparkSession) -> Iterator[None]:
+    """Let dates and hours be those of UTC, wherever the job runs."""
+    before = {key: str(spark.conf.get(key)) for key in UTC}
+    for key, value in UTC.items():
+        spark.conf.set(key, value)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            spark.conf.set(key, value)
+
+
+def format_of(uri: str, given: str | None = None) -> str:
+    """Return the format of the table at `uri`: the `given` one, or what its name's ending says."""
+    if given:
+        return given.lower()
+    name = re.sub(r"\.(gz|bz2|zst|snappy|lz4)$", "", uri.rstrip("/").lower())
+    return ENDINGS.get(name.rpartition(".")[2], DEFAULT_FORMAT)
+
+
+def read_uri(
+    spark: SparkSession, uri: str, table_format: str, options: Mapping[str, Any], place: str, as_text: bool = False
+) -> DataFrame:
+    """Return the table at `uri`.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    uri : str
+        Any path that Spark reads.
+    table_format : str
+    options : mapping
+        Of Spark's reader.
+    place : str
+        The key or the option that names the table, for messages.
+    as_text : bool
+        Leave the cells of a CSV texts, because their types are known from another table.
+    """
+    chosen = {"timeZone": "UTC", **options} if table_format in ("csv", "json") else dict(options)
+    if table_format == "csv":
+        chosen = {"header": True, "inferSchema": True, **chosen}
+        if as_text:
+            chosen["inferSchema"] = False
+    with translate_reading(f"{place}={without_secrets(uri)}", table_format):
+        address = spark_address(uri)
+        frame = spark.read.format(table_format).options(**chosen).load(address)
+        if table_format == "csv" and _is_true(chosen["header"]):
+            _refuse_repeated(_header_of(spark, address, chosen), f"{place}={without_secrets(uri)}")
+    return checked_names(frame, f"{place}={without_secrets(uri)}")
+
+
+def read_sql(spark: SparkSession, query: str) -> DataFrame:
+    """Return the rows of a query over the tables of Spark's catalogue."""
+    with translate_reading("features.table.sql", "sql"):
+        return checked_names(spark.sql(query), "features.table.sql")
+
+
+def spark_address(uri: str) -> str:
+    """Return `uri` as Spark takes it: a plain path is one of this machine, whatever the cluster's default is."""
+    if not is_local(uri):
+        return hadoop_uri(uri)
+    if uri.startswith("file:"):
+        return uri
+    return f"file://{Path(uri).expanduser().absolute()}"  # not resolved and not quoted: it may be a pattern
+
+
+def checked_names(frame: DataFrame, place: str) -> DataFrame:
+    """Return `frame`, whose columns have each a name of their own."""
+    _refuse_repeated(frame.columns, place)
+    return frame
+
+
+@contextmanager
+def translate_reading(place: str, table_format: str = "") -> Iterator[None]:
+    """Say in one sentence why a table cannot be read, where Spark says so with its plans and its frames."""
+    from pyspark.sql.utils import AnalysisException, ParseException
+
+    try:
+        yield
+    except InputError:
+        raise
+    except (AnalysisException, ParseException) as error:
+        raise InputError(f"{place} cannot be read: {_first_words(str(error))}; {_remedy(str(error))}.") from None
+    except Exception as error:
+        told = re.search(r"hpt_spark\.errors\.InputError: ([^\n]+)", str(error))
+        if told:
+            raise InputError(f"{place}: {told[1]}") from None
+        if "Failed to find" in str(error) or "DATA_SOURCE_NOT_FOUND" in str(error):
+            raise InputError(
+                f"{place} has the format {table_format}, for which this Spark has no reader; write one of parquet, "
+                "csv, json, orc, libsvm, or give Spark the reader's package: spark.conf={spark.jars.packages: ...}."
+            ) from None
+        cause = _cause(error)
+        if cause and not isinstance(error, (KeyboardInterrupt, MemoryError)):
+            raise InputError(f"{place} cannot be read: {cause}; correct the file, or its format and options.") from None
+        raise
+
+
+def _refuse_repeated(names: list[str], place: str) -> None:
+    counts = Counter(name.lower() for name in names)
+    repeated = sorted({name for name in names if counts[name.lower()] > 1})
+    if repeated:
+        raise InputError(
+            f"{place} has more than one column named {', '.join(repeated)} (capitals do not count); rename all but one."
+        )
+
+
+def _header_of(spark: SparkSession, address: str, options: Mapping[str, Any]) -> list[str]:
+    # Spark itself numbers equal names, and the roles of the configuration would name none of them.
+    first = spark.read.format("csv").options(**{**options, "header": False, "inferSchema": False}).load(address).head()
+    return [name for name in first if name] if first else []
+
+
+def _is_true(value: Any) -> bool:
+    return str(value).lower() == "true"
+
+
+UNREADABLE = (
+    r"(?:SparkException|Exception): (\S+ is not a Parquet file)",
+    r"(Could not read footer for file:? \S+)",
+    r"(Malformed (?:CSV|records?)[^\n]{0,200})",
+    r"(MALFORMED_[A-Z_.]+[^\n]{0,200})",
+    r"(?:NumberFormatException|IllegalArgumentException): ([^\n]{0,200})",
+    r"(java\.io\.[A-Za-z]*Exception: [^\n]{0,200})",
+)
+
+
+def _cause(error: Exception) -> str:
+    text = str(error)
+    if "Exception" not in type(error).__name__ and "Py4J" not in type(error).__name__:
+        return ""
+    for pattern in UNREADABLE:
+        found = re.search(pattern, text)
+        if found:
+            return mask_secrets(found[1].rstrip(". "))
+    return ""
+
+
+def _first_words(text: str) -> str:
+    words = re.sub(r"^\[[A-Z_.]+\]\s*", "", text.strip()).splitlines()[0]
+    words = re.sub(r";.*$|\s*SQLSTATE.*$", "", words)
+    return mask_secrets(words[:300].rstrip(". ;"))
+
+
+def _remedy(text: str) -> str:
+    if "PATH_NOT_FOUND" in text or "Path does not exist" in text:
+        return "name a file or a folder that is there; a pattern must match one"
+    if "UNABLE_TO_INFER_SCHEMA" in text or "Unable to infer schema" in text:
+        return "the folder holds no file of that format: correct its name, or write features.table.format"
+    if "COLUMN_ALREADY_EXISTS" in text or "duplicate column" in text:
+        return "rename all but one of the columns of that name"
+    return "correct the query, or the name, the format and the options of the table"

@@ -1,0 +1,151 @@
+"""Which part each column of a table plays, and of what kind it is."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hpt_spark.config.table_section import TableSection
+from hpt_spark.errors import InputError
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
+
+INTEGERS = ("tinyint", "smallint", "int", "bigint")
+FLOATS = ("float", "double")
+FOR_NUMBERS = (*INTEGERS, *FLOATS)
+NO_FEATURE = "none"  # the kind of a column that Spark has no type for: all its cells are missing
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A column to learn from.
+
+    Parameters
+    ----------
+    name : str
+    kind : str
+        As `ColumnCode` has it, before anything is known of the values.
+    """
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns of a table by what they are for; a role that is not given is None.
+
+    Parameters
+    ----------
+    features : tuple of Feature
+        In the order of the table.
+    left_out : tuple of str
+        Dates that nothing was asked of.
+    label, id, weight, group : str, optional
+    label_type : str
+        Of Spark.
+    """
+
+    features: tuple[Feature, ...]
+    left_out: tuple[str, ...]
+    label: str | None
+    id: str | None
+    weight: str | None
+    group: str | None
+    label_type: str
+
+
+def roles_of(schema: StructType, section: TableSection, place: str, has_blocks: bool = False) -> Roles:
+    """Return the roles that the configuration gives the columns of a table.
+
+    There must be one to learn from, unless the table `has_blocks` of the user's own.
+
+    Raises
+    ------
+    InputError
+        When a name is not there, or a column has a type that no design can hold.
+    """
+    types = {field.name: field.dataType.simpleString() for field in schema}
+    given = {role: getattr(section, role) for role in ("label", "id", "weight", "group")}
+    for role, name in given.items():
+        if name:
+            refuse_missing([name], list(types), f"features.table.{role}", place)
+    for key in ("columns", "exclude", "categorical"):
+        refuse_missing(getattr(section, key), list(types), f"features.table.{key}", place)
+    apart = {*filter(None, given.values()), *section.exclude}
+    wanted = section.columns or [name for name in types if name not in apart]
+    names = [name for name in types if name in {*wanted, *(section.categorical if section.columns else ())}]
+    kinds = {name: kind_of(types[name]) for name in names}
+    odd = [f"{name} ({_short(types[name])})" for name, kind in kinds.items() if kind is None]
+    if odd:
+        raise InputError(
+            f"{place} has columns that no design can hold: {', '.join(odd)}; leave them out with "
+            "features.table.exclude, or select what is in them with features.table.sql."
+        )
+    for role in ("weight",):
+        _refuse_type(given[role], types, role, FOR_NUMBERS, "a number")
+    for role in ("label", "id", "group"):
+        _refuse_nested(given[role], types, role)
+    features = []
+    for name in section.categorical:
+        if kinds.get(name) not in ("number", "text", "boolean"):
+            raise InputError(
+                f"features.table.categorical names {name}, which is {_short(types[name])}; name columns of numbers."
+            )
+    for name, kind in kinds.items():
+        is_name = kind == "number" and name in section.categorical
+        features.append(Feature(name, "categorical" if is_name else str(kind)))
+    left_out = [one.name for one in features if one.kind in ("date", "timestamp") and not section.dates]
+    kept = tuple(one for one in features if one.name not in left_out)
+    if not kept and not has_blocks:
+        raise InputError(f"{place} has no column to learn from beside the label; compare features.table.columns.")
+    label_type = types[given["label"]] if given["label"] else ""
+    return Roles(kept, tuple(left_out), given["label"], given["id"], given["weight"], given["group"], label_type)
+
+
+def kind_of(spark_type: str) -> str | None:
+    """Return the kind of a column of a type of Spark; None where a design cannot hold it."""
+    if spark_type in FOR_NUMBERS or spark_type.startswith("decimal("):
+        return "number"
+    if spark_type == "string" or spark_type.startswith(("char(", "varchar(", "string ")):
+        return "text"
+    simple = {"boolean": "boolean", "date": "date", "timestamp": "timestamp", "timestamp_ntz": "timestamp"}
+    simple |= {"vector": "vector", "void": NO_FEATURE, "null": NO_FEATURE}
+    if spark_type in simple:
+        return simple[spark_type]
+    if spark_type.startswith("array<") and spark_type.endswith(">"):
+        return {"number": "numbers", "text": "texts"}.get(str(kind_of(spark_type[6:-1])))
+    return None
+
+
+def refuse_missing(names: Sequence[str], known: Sequence[str], key: str, place: str) -> None:
+    """Raise InputError where a table has no column of such a name; the nearest one is told."""
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"its columns: {_some(known)}."
+            raise InputError(f"{key} names {name}, but {place} has no such column; {hint}")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return ", ".join(names[:20]) + more
+
+
+def _refuse_type(name: Any, types: dict[str, str], role: str, allowed: Sequence[str], what: str) -> None:
+    if name and types[name] not in allowed and not types[name].startswith("decimal("):
+        raise InputError(f"features.table.{role} names {name}, which is {_short(types[name])}; it must be {what}.")
+
+
+def _refuse_nested(name: Any, types: dict[str, str], role: str) -> None:
+    if name and kind_of(types[name]) not in ("number", "text", "boolean", "date", "timestamp"):
+        raise InputError(
+            f"features.table.{role} names {name}, which is {_short(types[name])}; it must be a text or a number."
+        )
+
+
+def _short(spark_type: str) -> str:
+    return spark_type if len(spark_type) <= 60 else f"{spark_type[:60]}..."

@@ -1,0 +1,196 @@
+"""A table with its roles: its rows in canonical form, and the checks that each later table of its kind passes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hpt_spark.config.table_section import TableSection
+from hpt_spark.errors import ConfigError, InputError
+from hpt_spark.features.own_blocks import call_block
+from hpt_spark.tables.canonical import SAME_KIND, canonical_columns, key_column, key_type, quoted
+from hpt_spark.tables.profile import ROW_HASH
+from hpt_spark.tables.roles import FLOATS, INTEGERS, Feature, kind_of, refuse_missing
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+_log = logging.getLogger(__name__)
+
+BLOCK = "block"
+OwnBlock = Callable[[Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The columns that are no features, and how the label is read.
+
+    Parameters
+    ----------
+    label, id, weight, group : str, optional
+    label_as : str
+        The type of Spark that labels become.
+    """
+
+    label: str | None = None
+    id: str | None = None
+    weight: str | None = None
+    group: str | None = None
+    label_as: str = "double"
+
+
+def task_of(section: TableSection, label_type: str) -> str:
+    """Return the task, ``auto`` by the type of the label.
+
+    Raises
+    ------
+    InputError
+        When the label does not suit the task.
+    """
+    is_whole = label_type in INTEGERS or (label_type.startswith("decimal(") and label_type.endswith(",0)"))
+    is_number = kind_of(label_type) == "number"
+    if section.task == "auto":
+        task = "regression" if is_number and not is_whole else "classification"
+        _log.info("features.table.task=auto: the label %s is %s, so this is a %s", section.label, label_type, task)
+        return task
+    if section.task != "classification" and not is_number:
+        raise InputError(
+            f"features.table.task={section.task} needs numbers to predict, but the label {section.label} is "
+            f"{label_type}; write task: classification, or name another label."
+        )
+    return section.task
+
+
+def label_type_of(task: str, label_type: str) -> str:
+    """Return the type in which labels are read."""
+    if task != "classification" or label_type in FLOATS or label_type.startswith("decimal("):
+        return "double"
+    return key_type(label_type)
+
+
+def labels(keys: Keys) -> Column:
+    """Return the label, null where it is missing or no number."""
+    from pyspark.sql import functions as F
+
+    if keys.label is None:
+        return F.lit(None).cast("double")
+    label = F.col(quoted(keys.label)).cast(keys.label_as)
+    return F.when(~F.isnan(label), label) if keys.label_as == "double" else label
+
+
+def canonical_rows(
+    frame: DataFrame, features: Sequence[Feature], dates: Sequence[str], keys: Keys, blocks: Sequence[str] = ()
+) -> DataFrame:
+    """Return ``hash, id, label, weight, group, x0, x1 ..., problem`` of the rows of a table.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    features : sequence of Feature
+        Those of kind ``block`` come last.
+    dates : sequence of str
+        What to take of dates.
+    keys : Keys
+    blocks : sequence of str
+        Dotted paths of the functions that give the blocks.
+    """
+    from pyspark.sql import functions as F
+
+    types = {field.name: field.dataType.simpleString() for field in frame.schema}
+    plain = [feature for feature in features if feature.kind != BLOCK]
+    rows = frame.select(
+        key_column(keys.id, types.get(str(keys.id), ""), "id"),
+        labels(keys).alias("label"),
+        (F.col(quoted(keys.weight)).cast("double") if keys.weight else F.lit(1.0)).alias("weight"),
+        key_column(keys.group, types.get(str(keys.group), ""), "group") if keys.group else F.lit(0).alias("group"),
+        *canonical_columns(frame, plain, dates),
+    )
+    if len(plain) < len(features):
+        rows = _with_blocks(rows, long_rows(frame, blocks, str(keys.id)), features, len(plain))
+    hashed = [name for name in rows.columns if name != "problem"]
+    return rows.select(F.xxhash64(*map(_hashable(rows), hashed)).alias(ROW_HASH), "*")
+
+
+def _hashable(rows: DataFrame) -> Callable[[str], Any]:
+    types = dict(rows.dtypes)
+    # The entries of a block come in any order.
+    from pyspark.sql import functions as F
+
+    return lambda name: F.sort_array(name) if types[name].startswith("array<struct") else F.col(name)
+
+
+def long_rows(frame: DataFrame, paths: Sequence[str], id_column: str) -> DataFrame:
+    """Return the long rows ``device_id, block, term, value`` that the user's own functions make of a table."""
+    long = None
+    for path in paths:
+        found = call_block(path, {"rows": frame})
+        found = found.select(
+            key_column("device_id", dict(found.dtypes)["device_id"], "id"),
+            "block",
+            found["term"].cast("string"),
+            found["value"].cast("double"),
+        ).dropna()
+        long = found if long is None else long.unionByName(found)
+    assert long is not None
+    return long
+
+
+def block_features(frame: DataFrame, paths: Sequence[str], id_column: str | None) -> list[Feature]:
+    """Return the blocks that the user's own functions make of a table, sorted by name."""
+    if not paths:
+        return []
+    if id_column is None:
+        raise ConfigError("features.blocks needs features.table.id, by which their device_id finds its row.")
+    names = long_rows(frame, paths, id_column).select("block").distinct().collect()
+    return [Feature(name, BLOCK) for name in sorted(one["block"] for one in names)]
+
+
+def _with_blocks(rows: DataFrame, long: DataFrame, features: Sequence[Feature], first: int) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    entries = F.struct("term", "value")
+    blocks = [feature.name for feature in features[first:]]
+    # A map refuses a second entry of the same term, as `pack` does.
+    of_rows = [
+        F.map_entries(F.map_from_entries(F.collect_list(F.when(F.col("block") == name, entries)))).alias(
+            f"x{first + number}"
+        )
+        for number, name in enumerate(blocks)
+    ]
+    found = long.groupBy("id").agg(*of_rows)
+    order = [name for name in rows.columns if name != "problem"]
+    places = [f"x{first + number}" for number in range(len(blocks))]
+    return rows.join(found, "id", "left").select(*order, *places, "problem")
+
+
+def check_same_kinds(frame: DataFrame, features: Sequence[Feature], place: str, key: str, as_text: bool) -> None:
+    """Raise InputError where a table lacks a column of the training table, or has another type of values there."""
+    types = {field.name: field.dataType.simpleString() for field in frame.schema}
+    plain = [feature for feature in features if feature.kind != BLOCK]
+    for feature in plain:
+        if feature.name not in types:
+            refuse_missing([feature.name], list(types), f"{key}: the model", place)
+    for feature in plain:
+        kind = kind_of(types[feature.name])
+        if as_text and kind == "text":
+            continue
+        if kind not in (*SAME_KIND.get(feature.kind, ()), "none"):
+            raise InputError(
+                f"the column {feature.name} of {place} is {types[feature.name]}, but in the training table it is "
+                f"{KINDS[feature.kind]}; give it the same type."
+            )
+
+
+KINDS = {
+    "number": "a number",
+    "categorical": "a number",
+    "boolean": "true or false",
+    "text": "a text",
+    "date": "a date",
+    "timestamp": "a time",
+    "numbers": "a list of numbers",
+    "vector": "a vector",
+    "texts": "a list of texts",
+}

@@ -1,0 +1,99 @@
+"""Which candidate is the best: ``search.refit`` as the configuration has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hpt_spark.config.functions import find_function
+from hpt_spark.config.sections import ONE_STD_ERR, SearchSection
+from hpt_spark.errors import ConfigError
+
+ROUNDS = ("n_estimators", "max_iter", "iterations", "num_boost_round")
+
+
+def refit_argument(settings: SearchSection) -> Any:
+    """Return what a search of scikit-learn takes as its ``refit``."""
+    choice = settings.refit
+    if choice == ONE_STD_ERR:
+        return OneStandardError(settings.metric if len(settings.metrics) > 1 else "score", settings.grids)
+    if isinstance(choice, str) and choice not in settings.metrics:
+        return Chosen(choice)
+    if isinstance(choice, str):
+        return choice if len(settings.metrics) > 1 else True
+    return choice
+
+
+class Chosen:
+    """A function of the user's own that chooses a candidate; what it returns is checked.
+
+    Parameters
+    ----------
+    path : str
+        Its dotted path.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._choose = find_function(path, "search.refit")
+
+    def __call__(self, cv_results: Mapping[str, Any]) -> int:
+        """Return the number of the candidate."""
+        found = self._choose(cv_results)
+        candidates = len(cv_results["params"])
+        if isinstance(found, bool) or not isinstance(found, (int, np.integer)) or not 0 <= found < candidates:
+            raise ConfigError(
+                f"search.refit={self._path} returned {found!r}; it must return the number of one of the {candidates} "
+                f"candidates, 0 to {candidates - 1}."
+            )
+        return int(found)
+
+
+class OneStandardError:
+    """The simplest candidate whose mean score is within one standard error of the best one's.
+
+    Parameters
+    ----------
+    metric : str
+        As the columns of ``cv_results_`` end: ``score`` where there is one metric.
+    grids : sequence of mapping
+        What comes earlier in a list of values is simpler; the parameter that is written first counts first, then the
+        next. Where values are drawn, there is no list: fewer rounds are simpler.
+    """
+
+    def __init__(self, metric: str, grids: Sequence[Mapping[str, Any]]) -> None:
+        self._metric = metric
+        self._grids = grids
+
+    def __call__(self, cv_results: Mapping[str, Any]) -> int:
+        """Return the number of the candidate."""
+        mean = np.asarray(cv_results[f"mean_test_{self._metric}"], dtype=float)
+        if np.isnan(mean).all():
+            return 0
+        best = int(np.nanargmax(mean))
+        scores = [
+            float(column[best])
+            for name, column in cv_results.items()
+            if name.startswith("split") and name.endswith(f"_test_{self._metric}")
+        ]
+        error = float(np.std(scores)) / np.sqrt(len(scores))
+        near = np.flatnonzero(mean >= mean[best] - error)
+        return int(
+            min(near, key=lambda number: (self._complexity(cv_results["params"][number]), -mean[number], number))
+        )
+
+    def _complexity(self, params: Mapping[str, Any]) -> tuple[float, ...]:
+        for number, grid in enumerate(self._grids):
+            if set(grid) == set(params) and all(
+                isinstance(values, dict) or params[name] in values for name, values in grid.items()
+            ):
+                return (number, *(_place(params[name], name, values) for name, values in grid.items()))
+        return (len(self._grids),)
+
+
+def _place(value: Any, name: str, values: Any) -> float:
+    if isinstance(values, list):
+        return float(values.index(value))
+    return float(value) if name.rpartition("__")[2] in ROUNDS else 0.0

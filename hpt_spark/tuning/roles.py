@@ -1,0 +1,33 @@
+"""What a search knows of rows beside their features and targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class RowRoles:
+    """The task, and what the rows weigh and belong to.
+
+    Parameters
+    ----------
+    task : {"classification", "regression", "ranking"}
+    weights : ndarray of float64, optional
+        Of each row, in the fit and in the score.
+    groups : ndarray of int64, optional
+        Of each row; folds keep equal ones together. Of a ranking the query, sorted.
+    """
+
+    task: str = "classification"
+    weights: np.ndarray | None = None
+    groups: np.ndarray | None = None
+
+    @property
+    def are_routed(self) -> bool:
+        """Whether anything goes with the rows into fits, scores or folds."""
+        return self.weights is not None or self.groups is not None
+
+
+NO_ROLES = RowRoles()

@@ -1,0 +1,128 @@
+"""``search.cv`` as the configuration has it: a number of folds, or any of scikit-learn's splitters by its name."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import logging
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from sklearn import model_selection
+
+from hpt_spark.config.sections import SearchSection
+from hpt_spark.config.yaml_text import as_yaml
+from hpt_spark.errors import ConfigError
+from hpt_spark.tuning.roles import RowRoles
+
+_log = logging.getLogger(__name__)
+
+
+def splitter_of(settings: SearchSection, roles: RowRoles) -> Any:
+    """Return what a search of scikit-learn takes as its ``cv``.
+
+    A number means folds of classes' shares for a classifier, as in scikit-learn; with groups it means folds that keep
+    each group together.
+    """
+    if isinstance(settings.cv, dict):
+        return build_splitter(settings.cv)
+    if roles.groups is None:
+        return settings.cv
+    kind = "StratifiedGroupKFold" if roles.task == "classification" else "GroupKFold"
+    _log.info("search.cv=%s: %s, which keeps the rows of a group in one fold", settings.cv, kind)
+    return getattr(model_selection, kind)(settings.cv)
+
+
+def build_splitter(wanted: Mapping[str, Any]) -> Any:
+    """Return the splitter that a mapping of its name and its parameters describes.
+
+    What is drawn is drawn from a seed, 0 if none is given: a search with other folds could not be resumed.
+
+    Raises
+    ------
+    ConfigError
+        When scikit-learn has no such splitter, or it does not take the parameters.
+    """
+    name, given = wanted["splitter"], {key: value for key, value in wanted.items() if key != "splitter"}
+    known = splitters()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(sorted(known))}."
+        raise ConfigError(f"search.cv: {name} is not a splitter of scikit-learn; {hint}")
+    takes = list(inspect.signature(known[name]).parameters)
+    for key in given:
+        if key not in takes:
+            near = difflib.get_close_matches(str(key), takes, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"it takes {', '.join(takes) or 'nothing'}."
+            raise ConfigError(f"search.cv: {name} does not take {key}; {hint}")
+    if "random_state" in takes and given.get("random_state") is None and given.get("shuffle", "shuffle" not in takes):
+        given["random_state"] = 0
+    try:
+        return known[name](**given)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"search.cv={as_yaml(dict(wanted))} does not fit {name}: {error}") from None
+
+
+@cache
+def splitters() -> dict[str, type]:
+    """Return scikit-learn's splitters by name."""
+    # Halving, which is experimental, may be named there and not be importable.
+    found = ((name, getattr(model_selection, name, None)) for name in model_selection.__all__ if "Search" not in name)
+    return {
+        name: kind
+        for name, kind in found
+        if isinstance(kind, type) and hasattr(kind, "split") and not inspect.isabstract(kind)
+    }
+
+
+def takes_groups(splitter: Any) -> bool:
+    """Return whether a splitter goes by groups."""
+    return not isinstance(splitter, int) and isinstance(
+        splitter,
+        (
+            model_selection.GroupKFold,
+            model_selection.GroupShuffleSplit,
+            model_selection.LeaveOneGroupOut,
+            model_selection.LeavePGroupsOut,
+            model_selection.StratifiedGroupKFold,
+        ),
+    )
+
+
+def check_splitter(splitter: Any, X: Any, y: Any, roles: RowRoles) -> None:
+    """Raise ConfigError when the rows cannot be split so, which scikit-learn finds out only in the search."""
+    if isinstance(splitter, int):
+        return
+    if takes_groups(splitter) and roles.groups is None:
+        raise ConfigError(
+            f"search.cv: {type(splitter).__name__} needs groups; name their column with features.table.group, or "
+            "choose a splitter without them."
+        )
+    if roles.groups is not None and not takes_groups(splitter):
+        kind = type(splitter).__name__
+        if roles.task == "ranking":
+            raise ConfigError(f"search.cv: {kind} tears queries apart; choose GroupKFold or another that keeps groups.")
+        _log.warning("search.cv: %s pays no heed to the groups of features.table.group", kind)
+    try:
+        next(iter(splitter.split(X, y, roles.groups if takes_groups(splitter) else None)))
+    except (ValueError, StopIteration) as error:
+        raise ConfigError(f"search.cv: {type(splitter).__name__} cannot split these rows: {error}") from None
+
+
+def number_of_folds(splitter: Any, X: Any = None, y: Any = None, roles: RowRoles | None = None) -> int:
+    """Return how many folds there are; a splitter that goes by the rows needs these."""
+    if isinstance(splitter, int):
+        return splitter
+    return int(splitter.get_n_splits(X, y, None if roles is None else roles.groups))
+
+
+def folds_of_each_class(splitter: Any) -> int:
+    """Return how many rows of each class the folds need: 1 where they do not go by classes."""
+    if isinstance(splitter, int):
+        return splitter
+    if isinstance(splitter, (model_selection.StratifiedKFold, model_selection.StratifiedGroupKFold)):
+        return int(splitter.n_splits)
+    if isinstance(splitter, model_selection.RepeatedStratifiedKFold):
+        return int(splitter.cvargs["n_splits"])
+    return 2 if isinstance(splitter, model_selection.StratifiedShuffleSplit) else 1

@@ -1,0 +1,135 @@
+"""What is wrong with a table is told in one sentence, with the number of rows, the column and what to do."""
+
+from __future__ import annotations
+
+import logging
+from decimal import Decimal
+
+import pytest
+
+from hpt_spark import design_from_table
+from hpt_spark.errors import InputError
+from hpt_spark.tables import design as table_design
+from hpt_spark.tables.rows import collect_rows
+
+pytestmark = pytest.mark.long  # each is a query or two of Spark
+
+ROWS = "x double, name string, y string, nr int"
+
+
+def frame(spark, rows, schema=ROWS):
+    return spark.createDataFrame(rows, schema)
+
+
+def refusal(spark, table, **settings) -> str:
+    with pytest.raises(InputError) as refused:
+        design_from_table(spark, table, **{"label": "y", **settings})
+    said = str(refused.value)
+    assert "\n" not in said
+    return said
+
+
+GOOD = [(1.0, "a", "no", 1), (2.0, "b", "yes", 2), (3.0, "a", "no", 3)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "told"),
+    [
+        ([], {}, "the DataFrame has no rows"),
+        ([*GOOD, (4.0, "a", None, 4)], {}, "1 of 4 rows without a label in the column y"),
+        ([(1.0, "a", None, 1)], {"drop_unlabelled": True}, "has no row with a label in the column y"),
+        ([*GOOD, (4.0, "a", "no", 3)], {"id": "nr"}, "has 1 ids in the column nr on more than one row, first 3"),
+        ([*GOOD, (4.0, "a", "no", None)], {"id": "nr"}, "1 of 4 rows without an id in the column nr"),
+        ([*GOOD, (float("inf"), "a", "no", 4)], {}, "infinite values in x (1)"),
+        ([*GOOD, (-1.0, "a", "no", 4)], {"weight": "x"}, "1 weights below zero in the column x"),
+        ([*GOOD, (None, "a", "no", 4)], {"weight": "x"}, "1 of 4 rows without a weight in the column x"),
+        (GOOD, {"label": "z"}, "features.table.label names z, but the DataFrame has no such column"),
+        (
+            GOOD,
+            {"columns": ["nmae"]},
+            "features.table.columns names nmae, but the DataFrame has no such column; did you",
+        ),
+        (GOOD, {"task": "regression"}, "needs numbers to predict, but the label y is string"),
+        (GOOD, {"weight": "name"}, "features.table.weight names name, which is string; it must be a number"),
+        (GOOD, {"columns": ["name"], "min_rows": 9}, "features.table.min_rows=9 leaves none"),
+    ],
+)
+def test_what_is_wrong_is_told(spark, rows, settings, told):
+    assert told in refusal(spark, frame(spark, rows), **settings)
+
+
+def test_rows_without_a_label_are_left_out_where_that_is_wanted(spark, caplog):
+    design = design_from_table(spark, frame(spark, [*GOOD, (4.0, "a", None, 4)]), label="y", drop_unlabelled=True)
+    assert design.X.shape == (3, 4)
+    assert "left out 1 of 4 rows, which have no label" in caplog.text
+
+
+def test_nested_columns_are_refused_until_they_are_left_out(spark):
+    table = spark.sql("SELECT named_struct('a', 1) AS s, map('k', 2) AS m, 1.5D AS x, 'no' AS y")
+    said = refusal(spark, table)
+    assert "columns that no design can hold: s (struct<a:int>), m (map<string,int>); leave them out with" in said
+
+
+def test_a_column_name_that_comes_twice_is_refused(spark, tmp_path):
+    (tmp_path / "twice.csv").write_text("x,X,y\n1,2,no\n3,4,yes\n")
+    assert "has more than one column named X, x (capitals do not count)" in refusal(spark, str(tmp_path / "twice.csv"))
+
+
+def test_a_table_that_is_not_there_and_a_format_without_a_reader(spark, tmp_path):
+    said = refusal(spark, str(tmp_path / "none.csv"))
+    assert "none.csv cannot be read: Path does not exist" in said
+    said = refusal(spark, str(tmp_path), format="lotus")
+    assert "has the format lotus, for which this Spark has no reader; write one of parquet" in said
+
+
+def test_large_and_exact_numbers(spark, caplog):
+    schema = "big decimal(38,0), unsigned decimal(20,0), price decimal(9,2), y double"
+    rows = [(Decimal(10**30 + i), Decimal(2**64 - 1 - i), Decimal(i) / 4, float(i)) for i in range(3)]
+    design = design_from_table(spark, frame(spark, rows, schema), label="y", id="unsigned")
+    assert [list(row) for row in design.X] == [[float(10**30 + i), i / 4] for i in (2, 1, 0)]
+    assert list(design.ids) == [str(2**64 - 1 - i) for i in (2, 1, 0)]
+    assert "big has numbers up to 1e+30, of which a float keeps 15 to 17 digits" in caplog.text
+
+
+def test_what_an_owner_should_know_of_columns_is_told(spark, caplog):
+    caplog.set_level(logging.INFO, "hpt_spark")
+    rows = [(7.0, None, f"t{i}", i % 2 * 1.0, "ab"[i % 2], i) for i in range(30)]
+    table = frame(spark, rows, "same double, none double, name string, leak double, y string, nr int")
+    design = design_from_table(spark, table, label="y", id="nr", max_terms=10)
+    assert design.X.shape == (30, 12)
+    assert "left out columns in which no row has a value: none" in caplog.text
+    assert "columns with one value throughout: same" in caplog.text
+    assert "columns that alone give the label y: leak" in caplog.text
+    assert "name has 30 different terms: the 10 most frequent ones are kept" in caplog.text
+    assert "20 are left out; it looks like an id" in caplog.text
+
+
+def test_a_table_that_changes_while_it_is_read_is_refused(spark, monkeypatch):
+    def other(canonical, *rest, **more):
+        return collect_rows(canonical.where("x0 > 1"), *rest, **more)
+
+    monkeypatch.setattr(table_design, "collect_rows", other)
+    assert "has changed while it was read" in refusal(spark, frame(spark, GOOD))
+
+
+def test_a_design_beyond_memory_is_refused_before_anything_is_collected(spark, monkeypatch):
+    monkeypatch.setattr(table_design, "free_memory", lambda: 100)
+    monkeypatch.setattr(table_design, "collect_rows", None)
+    said = refusal(spark, frame(spark, GOOD))
+    assert (
+        "the design of the DataFrame would have 3 rows x 4 columns, 1 MiB, of which the driver needs 3 copies" in said
+    )
+
+
+def test_a_test_table_of_other_types_is_refused(spark, tmp_path):
+    (tmp_path / "train.csv").write_text("nr,x,name,y\n1,1.5,a,no\n2,2.5,b,yes\n")
+    cases = {
+        "nr,x,nme\n1,2,a\n": "such column",
+        "nr,x,name\n1,much,a\n": "the column x holds 'much' where a number is needed",
+        "nr,x,name\n1,2,a\n1,2,a\n": "has 1 ids in the column nr on more than one row",
+        "nr,x,name\n": "has no rows",
+    }
+    for text, told in cases.items():
+        (tmp_path / "test.csv").write_text(text)
+        settings = {"id": "nr", "test_uri": str(tmp_path / "test.csv")}
+        assert told in refusal(spark, str(tmp_path / "train.csv"), **settings)

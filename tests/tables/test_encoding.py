@@ -1,0 +1,109 @@
+"""Canonical rows become rows of a matrix: laws of the encoding, without Spark."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+from hpt_spark.errors import InputError
+from hpt_spark.tables.arrow_rows import canonical_table
+from hpt_spark.tables.encoding import ColumnCode, TableEncoding, lists_of_matrix, matrix_of_lists
+from hpt_spark.tables.rows import codes_of
+
+CODES = (
+    ColumnCode("n", "number", ("",)),
+    ColumnCode("c", "categorical", ("1", "2.5", "1.0E10")),
+    ColumnCode("b", "boolean", ("false", "true")),
+    ColumnCode("t", "text", ("a", "b")),
+    ColumnCode("m", "texts", ("x", "y")),
+    ColumnCode("v", "vector", ("0", "1")),
+)
+ROW = st.fixed_dictionaries(
+    {
+        "n": st.none() | st.floats(-1e9, 1e9),
+        "c": st.none() | st.sampled_from([1.0, 2.5, 7.0]),
+        "b": st.none() | st.booleans(),
+        "t": st.none() | st.sampled_from("abz"),
+        "m": st.none() | st.lists(st.sampled_from("xyz"), unique=True),
+        "v": st.none() | st.lists(st.floats(-2, 2), min_size=2, max_size=2),
+    }
+)
+SCHEMA = pa.schema(
+    {
+        **{"n": pa.float64(), "c": pa.float64(), "b": pa.bool_(), "t": pa.string()},
+        **{"m": pa.list_(pa.string()), "v": pa.list_(pa.float64())},
+    }
+)
+
+
+def encoding(is_sparse: bool, missing: str = "nan") -> TableEncoding:
+    return TableEncoding(CODES, missing, is_sparse)
+
+
+@given(st.lists(ROW, min_size=1, max_size=6))
+def test_a_sparse_and_a_dense_matrix_say_the_same_and_travel_as_lists(rows):
+    table = pa.Table.from_pylist(rows, SCHEMA)
+    matrices = []
+    for is_sparse in (True, False):
+        coded = encoding(is_sparse)
+        matrix, unseen = coded.transform(canonical_table(table, coded))
+        assert sparse.issparse(matrix) == is_sparse
+        assert list(unseen) == [
+            sum(row["c"] == 7 for row in rows),
+            0,
+            sum(row["t"] == "z" for row in rows),
+            sum("z" in (row["m"] or []) for row in rows),
+        ]
+        places, values = (pa.chunked_array([part]) for part in lists_of_matrix(matrix))
+        again = matrix_of_lists(places, values, coded)
+        matrices += [one.toarray() if is_sparse else one for one in (matrix, again)]
+    for other in matrices[1:]:
+        np.testing.assert_array_equal(matrices[0], other)
+
+
+@given(st.lists(ROW, min_size=2, max_size=6))
+def test_a_row_is_encoded_alike_whatever_lies_beside_it(rows):
+    coded = encoding(False)
+    table = canonical_table(pa.Table.from_pylist(rows, SCHEMA), coded)
+    whole, _ = coded.transform(table)
+    alone = [coded.transform(table.slice(at, 1).combine_chunks())[0] for at in range(len(rows))]
+    np.testing.assert_array_equal(whole, np.vstack(alone))
+
+
+def test_an_encoding_is_kept_as_json():
+    coded = encoding(True, "zero")
+    assert TableEncoding.of_json(coded.as_json()) == coded
+
+
+def test_a_missing_number_is_zero_where_that_is_wanted():
+    table = pa.Table.from_pylist([{"n": None, "v": None}], SCHEMA)
+    coded = encoding(False, "zero")
+    assert coded.transform(canonical_table(table, coded))[0].tolist() == [[0.0] * 12]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"n": ["much"]}, r"the column n is \w+, which cannot be read as the number that it was in training"),
+        ({"n": [float("inf")]}, "the column n has infinite values"),
+        ({"v": [[1.0, 2.0, 3.0]]}, "the column v has lists of 3 numbers where 2 are needed"),
+        ({"nn": [1.0], "n": None}, "the model names n, but the table has no such column; did you mean nn"),
+    ],
+)
+def test_what_cannot_be_read_is_told(changed, told):
+    cells = {"n": [1.0], "c": [1], "b": [True], "t": ["a"], "m": [["x"]], "v": [[1.0, 2.0]], **changed}
+    frame = pd.DataFrame({name: values for name, values in cells.items() if values is not None})
+    coded = encoding(False)
+    with pytest.raises(InputError, match=told):
+        coded.transform(canonical_table(frame, coded))
+
+
+@pytest.mark.parametrize("values", [[True, False, True], [3, -1, 3], [0.5, 0.0, 0.5], ["é", "b", "é"]])
+def test_labels_of_any_type_are_numbered_in_order(values):
+    codes, classes = codes_of(pa.array(values))
+    assert (list(codes), classes) == ([1, 0, 1], sorted(set(values)))

@@ -1,0 +1,104 @@
+"""A new table is predicted where it lies, as the model itself does, and what is wrong with it is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from hpt_spark import load_model
+from tests.jobs.running import done_here, run_here
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def place(spark, tmp_path_factory):
+    """A folder with a regression's table, its configuration and its finished run."""
+    folder = tmp_path_factory.mktemp("predicted")
+    draw = np.random.default_rng(1)
+    frame = pd.DataFrame(
+        {
+            "id": [f"r{n:03}" for n in range(120)],
+            "x": draw.normal(size=120),
+            "kind": draw.choice(["a", "b"], 120),
+            "on": pd.date_range("2024-01-01", periods=120, freq="D").strftime("%Y-%m-%d"),
+            "w": draw.integers(1, 4, 120),
+        }
+    )
+    frame["y"] = frame["x"] * 2 + (frame["kind"] == "a") + draw.normal(scale=0.1, size=120)
+    frame.to_csv(folder / "train.csv", index=False)
+    frame.drop(columns=["y", "w"]).to_csv(folder / "new.csv", index=False)
+    table = {"uri": str(folder / "train.csv"), "label": "y", "id": "id", "weight": "w", "dates": ["month"]}
+    conf = {
+        "features": {"from": "table", "table": {**table, "test_uri": str(folder / "new.csv")}},
+        "search": {"cv": 2, "param_grid": {"n_estimators": [5, 10]}, "backend": "joblib"},
+        "run": {"dir": str(folder / "run")},
+    }
+    (folder / "conf.yaml").write_text(yaml.safe_dump(conf))
+    done_here("build_features", "--conf", folder / "conf.yaml", spark=spark)
+    (folder / "tune.txt").write_text(done_here("tune", "--conf", folder / "conf.yaml"))
+    done_here("predict", "--conf", folder / "conf.yaml")
+    return folder
+
+
+def predicted(spark, place, source, *more):
+    words = ["--conf", place / "conf.yaml", "--input", source, "--output", place / "out", "--overwrite", *more]
+    code, out, err = run_here("predict", *words, spark=spark)
+    return code, out, err
+
+
+def test_a_regression_has_its_own_defaults(place):
+    assert "neg_root_mean_squared_error: -" in (place / "tune.txt").read_text()
+
+
+def test_the_test_table_and_a_new_table_get_the_same_values(spark, place):
+    code, out, _ = predicted(spark, place, place / "new.csv")
+    assert (code, out) == (0, f"{place / 'out'}: 120 rows\n")
+    rows = pd.read_parquet(place / "out").sort_values("id")
+    submission = pd.read_csv(place / "run" / "submission.csv")
+    assert list(rows.columns) == list(submission.columns) == ["id", "prediction"]
+    assert list(rows["id"]) == list(submission["id"])
+    model = load_model(str(place / "run"))
+    ours = model.predict(pd.read_csv(place / "new.csv"))
+    np.testing.assert_array_equal(rows["prediction"], ours)
+    np.testing.assert_allclose(submission["prediction"], ours, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("id,x,on\nr1,1,2024-01-01\n", "names kind, but --input="),
+        ("id,x,kind,on\nr1,many,a,2024-01-01\n", "the column x holds 'many' where a number is needed"),
+        ("id,x,kind,on\nr1,1,a,someday\n", "the column on holds 'someday' where a"),
+        ("id,x,kind,on\n,1,a,2024-01-01\n", "there are rows without an id"),
+        ("x,kind,on\n1,a,2024-01-01\n", "features.table.id names id, but --input="),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused_and_nothing_is_written(spark, place, text, told):
+    (place / "bad.csv").write_text(text)
+    words = ["--conf", place / "conf.yaml", "--input", place / "bad.csv", "--output", place / "none"]
+    code, out, err = run_here("predict", *words, spark=spark)
+    assert (code, out) == (2, "")
+    assert told in err
+    assert "Traceback" not in err.partition("hpt-spark: ")[2]
+    assert not (place / "none").exists()
+
+
+def test_unseen_terms_are_counted(spark, place):
+    (place / "odd.csv").write_text("id,x,kind,on\nr1,1,zz,2024-01-01\nr2,,a,\n")
+    code, out, err = predicted(spark, place, place / "odd.csv")
+    assert (code, out) == (0, f"{place / 'out'}: 2 rows\n")
+    assert "cells with terms that no training row has, which count for nothing: kind 1" in err
+
+
+def test_what_lies_at_the_output_is_not_replaced_unasked(spark, place):
+    (place / "there").mkdir()
+    (place / "there" / "mine.txt").write_text("mine")
+    words = ["--conf", place / "conf.yaml", "--input", place / "new.csv", "--output", place / "there"]
+    code, _, err = run_here("predict", *words, spark=spark)
+    assert (code, "is there already; name another folder, or replace it with --overwrite" in err) == (2, True)
+    assert (place / "there" / "mine.txt").read_text() == "mine"
+    code, _, err = run_here("predict", "--conf", place / "conf.yaml", "--input", "x")
+    assert (code, "--input and --output go together" in err) == (2, True)

@@ -1,0 +1,127 @@
+"""A table becomes the design that an independent reader makes of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hpt_spark import design_from_table
+from hpt_spark.errors import ConfigError
+from hpt_spark.tables.arrow_rows import canonical_table
+from hpt_spark.tables.canonical import canonical_columns
+from hpt_spark.tables.encoding import ColumnCode, TableEncoding
+from hpt_spark.tables.reading import format_of, in_utc
+from hpt_spark.tables.roles import Feature, kind_of
+from tests.tables import mixed
+
+SETTINGS = {
+    "id": "nr",
+    "weight": "weight",
+    "group": "shop",
+    "categorical": ["size"],
+    "dates": mixed.DATES,
+}
+
+
+@pytest.fixture(scope="module")
+def table():
+    return mixed.rows()
+
+
+def test_the_design_is_what_pandas_makes_of_the_table(spark, table):
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    try:
+        design = design_from_table(spark, mixed.in_spark(spark, table), label="label", **SETTINGS)
+    finally:
+        spark.conf.unset("spark.sql.session.timeZone")
+    names, columns = mixed.expected(table)
+    assert design.names == names
+    np.testing.assert_array_equal(design.X if isinstance(design.X, np.ndarray) else design.X.toarray(), columns)
+    ordered = table.sort_values("nr")
+    assert list(design.ids) == list(ordered["nr"])
+    assert list(design.y) == list(ordered["label"])
+    assert list(design.weights) == list(ordered["weight"])
+    assert [list("abc")[group] for group in design.groups] == list(ordered["shop"])
+    assert (design.classes, list(design.codes)) == (["no", "yes"], [["no", "yes"].index(one) for one in design.y])
+
+
+@pytest.mark.long
+def test_the_design_depends_neither_on_partitions_nor_on_the_time_zone(spark, table, tmp_path):
+    path = str(tmp_path / "table.parquet")
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    mixed.in_spark(spark, table.drop(columns=["empty"]).assign(empty=None)[table.columns]).write.parquet(path)
+    without_id = {**SETTINGS, "id": None, "exclude": ["nr"]}
+    designs = []
+    try:
+        for zone, shuffled in (("Asia/Tokyo", 1), ("America/New_York", 5)):
+            spark.conf.set("spark.sql.session.timeZone", zone)
+            frame = spark.read.parquet(path).repartition(shuffled)
+            designs.append(design_from_table(spark, frame, label="label", **without_id))
+            assert spark.conf.get("spark.sql.session.timeZone") == zone
+    finally:
+        spark.conf.unset("spark.sql.session.timeZone")
+    one, other = designs
+    np.testing.assert_array_equal(one.X, other.X)
+    assert (list(one.y), list(one.weights)) == (list(other.y), list(other.weights))
+
+
+@pytest.mark.long
+def test_spark_and_arrow_read_a_table_alike(spark, table):
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    frame = mixed.in_spark(spark, table)
+    kinds = {name: kind_of(kind) for name, kind in frame.dtypes}
+    kinds |= {"size": "categorical", "price": "number"}
+    names = [name for name in mixed.COLUMNS if name not in ("nr", "label", "weight", "shop", "empty")]
+    features = [Feature(name, kinds[name]) for name in names]
+    parts = {"seen": tuple(mixed.DATES), "born": tuple(mixed.DATES[:3])}
+    encoding = TableEncoding(
+        tuple(ColumnCode(name, kinds[name], parts.get(name, ("",))) for name in names), "nan", False, tuple(mixed.DATES)
+    )
+    with in_utc(spark):
+        by_spark = frame.select("nr", *canonical_columns(frame, features, mixed.DATES)).collect()
+    spark.conf.unset("spark.sql.session.timeZone")
+    by_arrow = canonical_table(table, encoding).to_pylist()
+    for theirs, ours in zip(
+        sorted(by_spark), [row for _, row in sorted(zip(table["nr"], by_arrow), key=lambda p: p[0])]
+    ):
+        theirs = {key: value for key, value in theirs.asDict().items() if key not in ("nr", "problem")}
+        assert {key: _sorted(value) for key, value in theirs.items()} == {k: _sorted(v) for k, v in ours.items()}
+
+
+def _sorted(value):
+    return sorted(value) if isinstance(value, list) and value and isinstance(value[0], str) else value
+
+
+@pytest.mark.long
+def test_a_sparse_design_stores_each_number_and_each_term(spark):
+    rows = [(i, float(i % 3), f"t{i}", "ab"[i % 2]) for i in range(40)]
+    frame = spark.createDataFrame(rows, "nr int, x double, name string, y string")
+    design = design_from_table(spark, frame, label="y", id="nr", max_terms=30)
+    assert design.X.format == "csr"
+    assert (design.X.shape, design.X.nnz) == ((40, 31), 40 + 30)  # the zeros of x are numbers, too
+    np.testing.assert_array_equal(design.X[:, 0].toarray().ravel(), [i % 3 for i in range(40)])
+    assert design.names[1:] == [f"name={term}" for term in sorted(f"t{i}" for i in range(40))[:30]]
+
+
+@pytest.mark.long
+def test_min_rows_leaves_out_rare_terms_and_missing_numbers_may_be_zero(spark):
+    rows = [(1.0, None, "often"), (2.0, 2.0, "often"), (3.0, float("nan"), "once"), (4.0, 1.0, None)]
+    frame = spark.createDataFrame(rows, "y double, x double, name string")
+    design = design_from_table(spark, frame, label="y", min_rows=2, missing=0)
+    order = np.argsort(design.y)
+    assert design.names == ["x", "name=often"]
+    np.testing.assert_array_equal(design.X[order], [[0, 1], [2, 1], [0, 0], [1, 0]])
+
+
+def test_the_format_goes_by_the_name():
+    assert [format_of(name) for name in ("a.csv", "a.csv.gz", "h/b.JSON", "c.svm", "d", "e.parquet/")] == [
+        *("csv", "csv", "json", "libsvm", "parquet", "parquet"),
+    ]
+    assert format_of("a.csv", "delta") == "delta"
+
+
+def test_a_setting_that_is_not_known_is_told(spark):
+    with pytest.raises(ConfigError, match="does not know lable; it takes uri, sql"):
+        design_from_table(spark, "here", label="y", lable="z")
+    with pytest.raises(ConfigError, match="gives the column y as label and as id"):
+        design_from_table(spark, "here", label="y", id="y")
