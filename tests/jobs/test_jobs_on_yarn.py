@@ -204,7 +204,8 @@ def test_what_is_wrong_with_a_configuration_is_in_yarns_diagnostics(submitted):
     """Told to spark-submit itself, as `hpt-spark submit` refuses it before anything starts."""
     with submitted.start([*submitted.command("report", "wrong", QUICK), "--dry-run"]) as process:
         words = shlex.split(ended(process).replace("\\\n", ""))
-    with submitted.start([*words, "--set", "search.cv=1"]) as process:
+    # Which spark-submit itself passes on.
+    with submitted.start([*words, "--set", "search.cv=1"], driver_python="./env/bin/python") as process:
         out = ended(process, code=1)
     diagnostics = out.rpartition("diagnostics: ")[2]
     assert "hpt-spark: the configuration is wrong:\n`search.cv`=1 in --set search.cv=1: must be" in diagnostics
