@@ -15,6 +15,8 @@ import psutil
 import pytest
 import yaml
 
+from hpt_spark.artifacts.run_directory import RunDirectory
+from tests.artifacts.searches import a_design
 from tests.jobs.running import GRID, SPARK, contents, done_here, fetched, one_sentence, split_scores
 from tests.jobs.submitted import FEATURES, SECONDS_OF_A_JOB, Submitted, ended
 from tests.waiting import wait_until
@@ -221,8 +223,8 @@ def test_the_last_words_of_a_driver_reach_who_has_submitted_it(submitted):
     assert not [name for name in names if "failure" in name], "they have been taken"
 
 
-def test_a_fit_that_yarn_kills_for_its_memory_is_a_failed_fit_that_says_so(cluster, quick, tmp_path):
-    cluster.upload(fetched(f"{cluster.yarn.hdfs}/{quick}/run/design", tmp_path / "design"), "hungry/run/design")
+def test_a_fit_that_yarn_kills_for_its_memory_is_a_failed_fit_that_says_so(cluster, tmp_path):
+    RunDirectory(f"{cluster.yarn.hdfs}/hungry/run").save_design(a_design())
     (tmp_path / "hungry.py").write_text(HUNGRY)
     search = {
         "cv": 2,
