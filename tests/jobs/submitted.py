@@ -69,9 +69,9 @@ class Submitted:
         for file in [path for path in folder.rglob("*") if path.is_file()]:
             self.files.upload(file, f"{self.yarn.hdfs}/{name}/{file.relative_to(folder)}")
 
-    def start(self, words: Sequence[str | Path]) -> subprocess.Popen[str]:
-        """Start a command of the machine that jobs are submitted on; a Python that no node has must not reach one."""
-        variables = {"HADOOP_CONF_DIR": str(self.yarn.conf), "PYSPARK_DRIVER_PYTHON": "/no/such/python"}
+    def start(self, words: Sequence[str | Path], driver_python: str = "/no/such/python") -> subprocess.Popen[str]:
+        """Start a command of the machine that jobs are submitted on, whose `driver_python` must not reach a node."""
+        variables = {"HADOOP_CONF_DIR": str(self.yarn.conf), "PYSPARK_DRIVER_PYTHON": driver_python}
         return subprocess.Popen(
             list(map(str, words)),
             stdout=subprocess.PIPE,

@@ -5,7 +5,6 @@ The containers have a HOME that is not there, and a PATH whose Python is not to 
 
 from __future__ import annotations
 
-import json
 import shlex
 import subprocess
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.jobs.running import GRID, SPARK, contents, done_here, fetched, one_sentence, split_scores
+from tests.jobs.running import GRID, SPARK, contents, done_here, fetched, one_sentence
 from tests.jobs.submitted import FEATURES, SECONDS_OF_A_JOB, Submitted, ended
 from tests.waiting import wait_until
 from tests.yarn import running_yarn
@@ -34,19 +33,6 @@ DRIVER, EXECUTOR = (
     "org.apache.spark.deploy.yarn.ApplicationMaster",
     "org.apache.spark.executor.YarnCoarseGrainedExecutorBackend",
 )
-# A user's own estimator, in a module that only travels with the job.
-HUNGRY = """
-import time
-from sklearn.linear_model import LogisticRegression
-
-class Hungry(LogisticRegression):
-    def fit(self, X, y, sample_weight=None):
-        taken = []
-        while self.C == 2 and len(taken) < 60:
-            taken.append(bytearray(100 << 20))  # 6 GB in all
-            time.sleep(0.1)
-        return super().fit(X, y, sample_weight)
-"""
 
 
 def without_counts(found: dict[str, object]) -> dict[str, object]:
@@ -204,7 +190,8 @@ def test_what_is_wrong_with_a_configuration_is_in_yarns_diagnostics(submitted):
     """Told to spark-submit itself, as `hpt-spark submit` refuses it before anything starts."""
     with submitted.start([*submitted.command("report", "wrong", QUICK), "--dry-run"]) as process:
         words = shlex.split(ended(process).replace("\\\n", ""))
-    with submitted.start([*words, "--set", "search.cv=1"]) as process:
+    # Which spark-submit itself passes on.
+    with submitted.start([*words, "--set", "search.cv=1"], driver_python="./env/bin/python") as process:
         out = ended(process, code=1)
     diagnostics = out.rpartition("diagnostics: ")[2]
     assert "hpt-spark: the configuration is wrong:\n`search.cv`=1 in --set search.cv=1: must be" in diagnostics
@@ -218,27 +205,3 @@ def test_the_last_words_of_a_driver_reach_who_has_submitted_it(submitted):
     assert "nothing/run" in one_sentence("\n".join(words)), "which has no results"
     names = submitted.files.names(f"{submitted.yarn.hdfs}/nothing")
     assert not [name for name in names if "failure" in name], "they have been taken"
-
-
-def test_a_fit_that_yarn_kills_for_its_memory_is_a_failed_fit_that_says_so(cluster, quick, tmp_path):
-    cluster.upload(fetched(f"{cluster.yarn.hdfs}/{quick}/run/design", tmp_path / "design"), "hungry/run/design")
-    (tmp_path / "hungry.py").write_text(HUNGRY)
-    search = {
-        "cv": 2,
-        "estimator": "hungry.Hungry",
-        "estimator_params": {"max_iter": 5},
-        "param_grid": {"C": [1, 2, 3]},
-        "refit_on": "executor",
-    }
-    # Without a second try of Spark's own, which costs a minute and an executor each time.
-    options = (f"submit.py_files=[{tmp_path}/hungry.py]", "spark.conf.spark.task.maxFailures=1")
-    cluster.run("tune", "hungry", search, *(word for option in options for word in ("--set", option)))
-    run = fetched(f"{cluster.yarn.hdfs}/hungry/run", tmp_path / "hungry-run")
-    results = [json.loads(line) for file in (run / "journal").glob("evaluation-0-*") for line in file.open()]
-    failures = [text for text in map(json.dumps, results) if "WorkerDiedError" in text]
-    assert len(failures) == 2, "a fit on each fold"
-    for failure in failures:
-        assert "exceeding physical memory limits" in failure
-        assert "on YARN raise spark.executor.memoryOverhead" in failure
-    scores = [[row[f"split{fold}_test_score"] for fold in range(2)] for row in split_scores(run)]
-    assert [["nan" in score for score in of_one] for of_one in scores] == [[False] * 2, [True] * 2, [False] * 2]
