@@ -59,6 +59,8 @@ def server(store):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        # Its job runner starts processes in sessions of their own, which would outlive it.
+        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
     )
     process.address = f"http://user:hunter2@127.0.0.1:{port}"
 
