@@ -27,9 +27,9 @@ def test_the_configuration_page_is_what_the_sections_give():
 def test_the_configuration_page_has_each_key_of_the_defaults():
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     defaults = yaml.safe_load((ROOT / "conf" / "default.yaml").read_text(encoding="utf-8"))
-    table = defaults["features"].pop("table")
+    table, mlflow = defaults["features"].pop("table"), defaults["tracking"].pop("mlflow")
     keys = {f"{section}.{key}" for section, content in defaults.items() for key in content}
-    keys |= {f"features.table.{key}" for key in table}
+    keys |= {f"features.table.{key}" for key in table} | {f"tracking.mlflow.{key}" for key in mlflow}
     assert set(re.findall(r"^\| `(\w+(?:\.\w+)+)` ", page, re.MULTILINE)) == keys
 
 
