@@ -36,9 +36,10 @@ def finish_search(
     _save_timeline(run, search)  # at once: its end is that of the refit
     searched, results = plan["search"], search.cv_results_
     metric = deciding_metric(searched)
-    # Without a refit scikit-learn names no best candidate of several scores.
-    ranks = results[column_of("rank", metric, results)]
-    best = int(search.best_index_) if hasattr(search, "best_index_") else int(np.argmin(ranks))
+    if hasattr(search, "best_index_"):
+        best = int(search.best_index_)
+    else:  # without a refit scikit-learn names no best candidate of several scores
+        best = int(np.argmin(results[column_of("rank", metric, results)]))
     metrics = [searched["scoring"]] if isinstance(searched["scoring"], str) else searched["scoring"]
     params = getattr(search, "best_params_", results["params"][best])
     save_results(run, search, metrics, params)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pydantic import BaseModel
+
 from hpt_spark.config.layers import Config, load_config
 from hpt_spark.config.yaml_text import as_ascii_yaml, read_yaml
 
@@ -21,11 +23,19 @@ def job_arguments(config: Config) -> list[str]:
     """Return the arguments by which a job resolves to `config`, but for what is said to Spark itself."""
     below, words = load_config(), []
     for section in (name for name in Config.model_fields if name not in SAID_TO_SPARK):
-        ours, theirs = getattr(config, section), getattr(below, section)
-        for key in type(ours).model_fields:
-            value = getattr(ours, key)
-            if not _same(value, getattr(theirs, key)):
-                words += ["--set", f"{section}.{key}={_plain(value) or _for_a_command_line(value)}"]
+        words += _differences(section, getattr(config, section), getattr(below, section))
+    return words
+
+
+def _differences(name: str, ours: BaseModel, theirs: BaseModel) -> list[str]:
+    """Return the arguments for the keys of a section, and of those within it, that are not as `theirs`."""
+    words: list[str] = []
+    for key in type(ours).model_fields:
+        value, other = getattr(ours, key), getattr(theirs, key)
+        if isinstance(value, BaseModel) and isinstance(other, BaseModel):
+            words += _differences(f"{name}.{key}", value, other)
+        elif not _same(value, other):
+            words += ["--set", f"{name}.{key}={_plain(value) or _for_a_command_line(value)}"]
     return words
 
 
