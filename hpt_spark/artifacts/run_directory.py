@@ -224,7 +224,7 @@ class RunDirectory:
         others = {name: file for name, file in before.items() if name not in names}
         files = dict(sorted({**others, **self._files(*names)}.items()))
         if files != before:
-            self._write_manifest({**manifest, "files": files})
+            self._write_manifest(json_safe({**manifest, "files": files}))  # an earlier release wrote NaN
 
     def manifest_digest(self) -> dict[str, str]:
         """Return a digest of the manifest without the files that other jobs make; nothing without one."""

@@ -49,7 +49,7 @@ def test_former_names_are_told_and_still_there():
         assert search.partial
 
 
-@pytest.mark.parametrize("name", hpt_spark.__all__)
+@pytest.mark.parametrize("name", [name for name in hpt_spark.__all__ if name.endswith("SearchCV")])
 def test_every_search_takes_our_arguments(name):
     """The job `tune` gives them to whichever class it uses."""
     taken = {one.name: one.default for one in parameters(getattr(hpt_spark, name))}
