@@ -38,7 +38,7 @@ def config_of(run_dir: Path, grid: dict[str, object], *more: str) -> Config:
 def searching(generation: float, trained: list[int], partial: bool = False, dies_after: int | None = None):
     """Return what stands for `run_search`: its fits all have the score `generation`; what is journalled is kept."""
 
-    def run_search(settings, spark, X, y, journal, lock, begin, followers=()):
+    def run_search(settings, spark, X, y, journal, lock, begin, followers=(), roles=None):
         begin()
         found, missing, add = {}, list(FITS), lambda results: None
         if settings.backend == "spark":
