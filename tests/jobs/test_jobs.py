@@ -69,7 +69,7 @@ def test_tune_leaves_the_files_of_the_contract(tuned):
     names = {path.name for path in (tuned / "run").iterdir()}
     assert names == {
         *("design", "journal", "cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj"),
-        *("report.html", "manifest.json", "submission.csv", "status.json"),
+        *("report.html", "manifest.json", "submission.csv", "status.json", "timeline.json"),
     }
     manifest = json.loads((tuned / "run" / "manifest.json").read_text())
     best = json.loads((tuned / "run" / "best_params.json").read_text())
