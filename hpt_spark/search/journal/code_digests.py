@@ -210,6 +210,18 @@ def _cells(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
 def found_in(module: str, name: str) -> Any:
     """Return what a module has under a dotted name, or None."""
     found: Any = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
+    try:
+        for part in name.split("."):
+            found = getattr(found, part, None)
+    except Exception:  # of a module's own ``__getattr__``, which may import what is not there
+        return None
     return found
+
+
+def module_of(value: Any, name: str) -> str:
+    """Return the module in which a global lies, as pickle looks for it; a module that raises does not have it."""
+    named = getattr(value, "__module__", None)
+    if named is not None:
+        return str(named)
+    modules = (module for module in sys.modules.copy() if module not in ("__main__", "__mp_main__"))
+    return next((module for module in modules if found_in(module, name) is value), "__main__")

@@ -7,7 +7,6 @@ release (`code_digests`), other objects by class and attributes.
 from __future__ import annotations
 
 import copyreg
-import pickle
 import sys
 import types
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.installed import is_library
 from hpt_spark.search.journal import data_digests
 from hpt_spark.search.journal.bytecode import behaviour
-from hpt_spark.search.journal.code_digests import CodeDigester, found_in
+from hpt_spark.search.journal.code_digests import CodeDigester, found_in, module_of
 from hpt_spark.search.journal.data_digests import PRIMITIVES, combine, primitives_digest
 
 
@@ -163,7 +162,7 @@ class Digester(CodeDigester):
         except Exception:  # whatever its own code raises
             raise self._without_digest(value) from None
         if isinstance(reduced, str):
-            module = pickle.whichmodule(value, reduced)  # type: ignore[attr-defined]
+            module = module_of(value, reduced)
             if found_in(module, reduced) is not value:
                 raise self._without_digest(value)
             self.note(module)

@@ -7,8 +7,10 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hpt_spark.errors import InputError
@@ -107,6 +109,19 @@ def test_what_cannot_be_compared_is_told(made, name):
     text, message = UNRECORDABLE[name]
     with pytest.raises(InputError, match=f"^the journal cannot record the scorer: {message}"):
         told(made(text))
+
+
+def test_a_module_that_fails_when_it_is_asked_has_no_part_in_it(made, monkeypatch):
+    def refuses(name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise ImportError(f"{name} needs more")
+
+    failing = types.ModuleType("failing")
+    failing.__getattr__ = refuses
+    monkeypatch.setitem(sys.modules, "failing", failing)
+    test_what_cannot_be_compared_is_told(made, "NumPy function of a function")
+    assert told(np.add) != told(np.subtract)
 
 
 PRINT = """
