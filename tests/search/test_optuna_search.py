@@ -10,6 +10,7 @@ from optuna.distributions import FloatDistribution
 from scipy import stats
 from sklearn.datasets import make_classification
 from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import KFold, ParameterGrid, cross_val_score
 from sklearn.tree import DecisionTreeClassifier
 
@@ -113,8 +114,8 @@ def test_a_killed_search_goes_on_to_the_same_candidates(spark, tmp_path, monkeyp
     whole = search(spark).fit(X, y)
     original, added = SearchJournal.add, []
 
-    def add(self, results):
-        original(self, results)
+    def add(self, results, *more):
+        original(self, results, *more)
         added.extend(results)
         if len(added) >= 2 * kept:
             raise KilledError
@@ -147,7 +148,7 @@ def test_a_batch_of_failures_does_not_end_the_search(spark):
     space = {"strategy": ["no such", "prior", "nor this", "uniform"]}
     found = search(spark, n_iter=4, batch_size=1)
     found.set_params(estimator=DummyClassifier(random_state=0), param_distributions=space)
-    with pytest.warns(UserWarning, match="All the 2 fits of a batch failed, the first with: "):
+    with pytest.warns(FitFailedWarning, match="All the 2 fits of a batch failed, the first with: "):
         found.fit(X, y)
     by_name = dict(zip((p["strategy"] for p in found.cv_results_["params"]), found.cv_results_["mean_test_score"]))
     assert np.isnan([by_name["no such"], by_name["nor this"]]).all()
