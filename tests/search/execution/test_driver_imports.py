@@ -7,6 +7,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
 import zipfile
 
 import numpy as np
@@ -148,10 +149,18 @@ def test_a_reloaded_module(spark, tmp_path, known_to_the_worker):
 
 
 def test_a_module_edited_but_not_loaded_anew_stays_as_the_driver_knows_it(spark, tmp_path):
+    """In each process that has loaded it before; one that starts later reads the new text."""
+
+    def takes_a_moment(estimator, X, y):
+        time.sleep(0.2)  # else one process may do all the fits, and another one load the module after the edit
+        return 0.0
+
     file = tmp_path / "late_unloaded.py"
     written(file, 0.2)
     sys.path.insert(0, str(tmp_path))
     module = importlib.import_module("late_unloaded")
+    # Eight tasks, because Spark takes its idle workers in turn, and earlier tests may have left more than two.
+    GridSearchCV(module.Ours(), {"c": [1, 2, 3, 4]}, cv=2, sc=spark, scoring=takes_a_moment, refit=False).fit(X, y)
     before = assert_as_scikit_learn(spark, module.Ours())
     written(file, 0.9)
     assert assert_as_scikit_learn(spark, module.Ours()) == before

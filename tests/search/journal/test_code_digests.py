@@ -111,7 +111,7 @@ def test_what_cannot_be_compared_is_told(made, name):
         told(made(text))
 
 
-def test_a_module_that_fails_when_it_is_asked_has_no_part_in_it(made, monkeypatch):
+def test_a_loaded_module_that_raises_is_passed_over(made, monkeypatch):
     def refuses(name):
         if name.startswith("__"):
             raise AttributeError(name)
