@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import py_compile
 import subprocess
 import sys
-import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,22 +149,36 @@ def test_a_reloaded_module(spark, tmp_path, known_to_the_worker):
         before = after
 
 
-def test_a_module_edited_but_not_loaded_anew_stays_as_the_driver_knows_it(spark, tmp_path):
-    """In each process that has loaded it before; one that starts later reads the new text."""
-
-    def takes_a_moment(estimator, X, y):
-        time.sleep(0.2)  # else one process may do all the fits, and another one load the module after the edit
-        return 0.0
-
+@pytest.mark.parametrize("searched_before", [False, True])
+def test_a_module_that_was_edited_but_not_loaded_anew_is_refused(spark, tmp_path, monkeypatch, searched_before):
+    """Nothing holds the text that the driver has, which is what the scores would be of."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", searched_before)  # before the first search, the bytecode tells
     file = tmp_path / "late_unloaded.py"
     written(file, 0.2)
     sys.path.insert(0, str(tmp_path))
     module = importlib.import_module("late_unloaded")
-    # Eight tasks, because Spark takes its idle workers in turn, and earlier tests may have left more than two.
-    GridSearchCV(module.Ours(), {"c": [1, 2, 3, 4]}, cv=2, sc=spark, scoring=takes_a_moment, refit=False).fit(X, y)
-    before = assert_as_scikit_learn(spark, module.Ours())
+    if searched_before:  # for something else, with the module loaded
+        GridSearchCV(DummyClassifier(), {}, cv=2, sc=spark).fit(X, y)
     written(file, 0.9)
-    assert assert_as_scikit_learn(spark, module.Ours()) == before
+    search = GridSearchCV(module.Ours(), {"c": [1]}, cv=2, sc=spark)
+    with pytest.raises(HptSparkError, match=r"the module late_unloaded was edited after the driver .*importlib.reload"):
+        search.fit(X, y)
+    importlib.reload(module)
+    assert_as_scikit_learn(spark, module.Ours())
+
+
+def test_old_bytecode_beside_a_module_says_nothing_of_it(spark, tmp_path, monkeypatch):
+    """Python reads the text then, and may be told not to write bytecode."""
+    file = tmp_path / "late_bytecode.py"
+    written(file, 0.2)
+    compiled = Path(py_compile.compile(str(file)))
+    os.utime(compiled, (0, 0))
+    written(file, 0.9)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    sys.path.insert(0, str(tmp_path))
+    module = importlib.import_module("late_bytecode")
+    assert module.SHARE == 0.9
+    assert_as_scikit_learn(spark, module.Ours())
 
 
 def test_what_no_file_holds_is_named(spark):
@@ -176,9 +191,9 @@ def test_what_no_file_holds_is_named(spark):
 
 
 def test_installed_modules_and_this_package_count_as_unchanged():
-    names = {name.partition(".")[0] for name, _, _ in DriverImports.of_now(True).loads}
+    names = {name.partition(".")[0] for name, *_ in DriverImports.of_now(True).loads}
     assert not names & {"numpy", "sklearn", "pyspark", "py4j", "json", "hpt_spark", "__main__", "pytest", "cloudpickle"}
-    assert __name__ in {name for name, _, _ in DriverImports.of_now(True).loads}
+    assert __name__ in {name for name, *_ in DriverImports.of_now(True).loads}
 
 
 def test_the_imports_are_equal_while_nothing_changes():
