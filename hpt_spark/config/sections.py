@@ -287,6 +287,16 @@ class SearchSection(Section):
         strict=True,
         description="Seconds after which a search on Spark ends with what it has.",
     )
+    max_fit_time: Union[float, None] = Field(
+        None,
+        gt=0,
+        le=LONGEST,
+        strict=True,
+        description=(
+            "Seconds after which a fit on Spark is stopped: it is a failed fit then, with that as its reason. A "
+            "training that several candidates share and that takes longer is done again, one by one."
+        ),
+    )
 
     @field_validator("param_grid", mode="before")
     @classmethod
@@ -326,9 +336,13 @@ class SearchSection(Section):
         return self
 
     @model_validator(mode="after")
-    def _predictions_of_fits_on_spark(self) -> SearchSection:
+    def _what_fits_on_spark_alone_can_do(self) -> SearchSection:
         if self.keep_oof != "none" and self.backend != "spark":
             raise ValueError(f"keep_oof={self.keep_oof} needs backend: spark; the joblib backend keeps no predictions")
+        if self.max_fit_time is not None and self.backend != "spark":
+            raise ValueError(
+                f"max_fit_time={self.max_fit_time:g} needs backend: spark; the joblib backend stops no fit"
+            )
         return self
 
     @field_validator("scoring", mode="before")

@@ -24,7 +24,7 @@ from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.refit import Refit
-from hpt_spark.search.failures import without_score
+from hpt_spark.search.failures import has_more_time, without_score
 from hpt_spark.search.journal.search_journal import SearchJournal
 from hpt_spark.search.monitor import SearchMonitor
 from hpt_spark.search.out_of_fold import OutOfFold
@@ -78,6 +78,8 @@ class Evaluator:
         Whose out-of-fold predictions are wanted.
     monitor : SearchMonitor, optional
         Is told what goes on.
+    max_fit_time : float or None
+        Seconds after which a fit is stopped.
 
     Attributes
     ----------
@@ -100,12 +102,14 @@ class Evaluator:
         is_one_of_many: bool = False,
         keep_oof: str = "none",
         monitor: SearchMonitor | None = None,
+        max_fit_time: float | None = None,
     ) -> None:
         self._given = context
         self._monitor = monitor or SearchMonitor()
         self._resource = resource
         self._journal = SearchJournal(journal, lock, is_one_of_many)
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
+        self._max_fit_time = max_fit_time
         self._warm_starts = WarmStarts(resource, self._deadline)
         self._ending = ExitStack()
         self.out_of_fold = OutOfFold(keep_oof)
@@ -194,12 +198,14 @@ class Evaluator:
         fits = evaluation.fits
         self.fit_counts["fits"] += len(fits)
         runner = self._spark_runner()
-        evaluation = dataclasses.replace(evaluation, threads=runner.threads)
+        evaluation = dataclasses.replace(evaluation, threads=runner.threads, max_fit_time=self._max_fit_time)
         evaluation = self.out_of_fold.begin(evaluation)
         journalled = self._journal.begin(evaluation, self.out_of_fold.put)
         rung = None if self._resource is None else self._finished_evaluations + 1
         begun = self._monitor.begin(evaluation.candidates, len(evaluation.folds), rung, self._resource)
         if journalled is not None:
+            limit = self._max_fit_time
+            journalled = {fit: one for fit, one in journalled.items() if not has_more_time(one, limit)}
             found.update(journalled)
             self._monitor.end(journalled.items(), is_resumed=True)
             yield list(journalled.items())

@@ -101,7 +101,7 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         How many scores are awaited before proposals are more than random.
     no_improvement : int, default=None
         The search ends after so many candidates in a row that are no better than the best before.
-    sc, journal, max_time, refit_on, keep_oof, progress, tracking
+    sc, journal, max_time, max_fit_time, refit_on, keep_oof, progress, tracking
         As in `GridSearchCV`.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
         As in scikit-learn's ``RandomizedSearchCV``. With several metrics, `refit` names the one that
@@ -136,6 +136,7 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
@@ -161,6 +162,7 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         self.sc = sc
         self.journal = journal
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress

@@ -34,6 +34,9 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    max_fit_time : float, default=None
+        Seconds after which a fit is stopped, in the process that runs it: it is a failed fit then, and
+        gets `error_score`. The refit has no limit.
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
@@ -71,6 +74,7 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
@@ -91,6 +95,7 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         self.sc = sc
         self.journal = journal
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress
@@ -112,6 +117,9 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    max_fit_time : float, default=None
+        Seconds after which a fit is stopped, in the process that runs it: it is a failed fit then, and
+        gets `error_score`. The refit has no limit.
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
@@ -151,6 +159,7 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
@@ -173,6 +182,7 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         self.sc = sc
         self.journal = journal
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress
@@ -194,6 +204,9 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    max_fit_time : float, default=None
+        Seconds after which a fit is stopped, in the process that runs it: it is a failed fit then, and
+        gets `error_score`. The refit has no limit.
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
@@ -236,6 +249,7 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
@@ -261,6 +275,7 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         self.sc = sc
         self.journal = journal
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress
@@ -282,6 +297,9 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    max_fit_time : float, default=None
+        Seconds after which a fit is stopped, in the process that runs it: it is a failed fit then, and
+        gets `error_score`. The refit has no limit.
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
@@ -325,6 +343,7 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
@@ -351,6 +370,7 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         self.sc = sc
         self.journal = journal
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress

@@ -8,11 +8,11 @@ list of fits to, and the ``fit`` of the best estimator.
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from math import floor, log
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -71,6 +71,7 @@ class SparkSearchMixin(HandsFitsOver):
     sc: SparkContext | SparkSession | None
     journal: str | None
     max_time: float | None
+    max_fit_time: float | None = None
     refit_on: str = "executor"
     keep_oof: str = "none"
     progress: bool = False
@@ -96,6 +97,7 @@ class SparkSearchMixin(HandsFitsOver):
                 raise InputError(
                     f"{name}={getattr(self, name)!r} is not known; it must be {' or '.join(map(repr, known))}."
                 )
+        _refuse_no_seconds(self.max_fit_time)
         vars(self).pop("oof_predictions_", None)  # of an earlier fit
         several = isinstance(getattr(self, "scoring", None), (list, tuple, set, dict))
         if self.keep_oof == "best" and several and not self.refit:  # type: ignore[attr-defined]
@@ -109,7 +111,15 @@ class SparkSearchMixin(HandsFitsOver):
             self.followers = ()
             monitor = SearchMonitor(followers, metric_of_search(self))
             with Evaluator(
-                self.sc, self.journal, self.max_time, resource, lock, is_one_of_many, self.keep_oof, monitor
+                self.sc,
+                self.journal,
+                self.max_time,
+                resource,
+                lock,
+                is_one_of_many,
+                self.keep_oof,
+                monitor,
+                self.max_fit_time,
             ) as run:
                 before, before_refit = _running.set(run), refitting.set(None)
                 try:
@@ -170,6 +180,12 @@ class SparkSearchMixin(HandsFitsOver):
         return {name: value for name, value in state.items() if name not in OF_A_FIT} | {"sc": None}
 
 
+def _refuse_no_seconds(max_fit_time: Any) -> None:
+    is_number = isinstance(max_fit_time, (int, float)) and not isinstance(max_fit_time, bool)
+    if max_fit_time is not None and not (is_number and 0 < max_fit_time < math.inf):
+        raise InputError(f"max_fit_time={max_fit_time!r} must be a number of seconds above 0, or None for no limit.")
+
+
 def _refuse_searches_within(estimator: Any) -> None:
     """Raise InputError when the fits of `estimator` are searches on Spark themselves."""
     if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
@@ -197,5 +213,7 @@ def _count_finished_rungs(search: Any) -> None:
     search.n_candidates_ = search.n_candidates_[:finished]
     search.n_iterations_ = finished
     search.n_remaining_candidates_ = last
-    search.n_required_iterations_ = 1 + floor(log(search.n_candidates_[0], search.factor))
-    search.n_possible_iterations_ = 1 + floor(log(search.max_resources_ // search.min_resources_, search.factor))
+    search.n_required_iterations_ = 1 + math.floor(math.log(search.n_candidates_[0], search.factor))
+    search.n_possible_iterations_ = 1 + math.floor(
+        math.log(search.max_resources_ // search.min_resources_, search.factor)
+    )

@@ -131,6 +131,7 @@ def _run(
             sc=session.sparkContext,
             journal=journal,
             max_time=settings.max_time,
+            max_fit_time=settings.max_fit_time,
             refit_on=settings.refit_on,
             keep_oof=settings.keep_oof,
             progress=True,

@@ -135,6 +135,8 @@ def test_tracking_keeps_the_keys_of_the_contract():
         ("search.refit=2", "must be true or false"),
         ("search.max_time=0", "greater than 0"),
         ("search.max_time=soon", "must be a number"),
+        ("search.max_fit_time=0", "greater than 0"),
+        ("search.max_fit_time=soon", "must be a number"),
         ("search.error_score=zero", "must be a number, nan or raise"),
         ("search.error_score=true", "must be a number, nan or raise"),
         ("search.scoring=3", "must be a text"),

@@ -13,7 +13,7 @@ import hpt_spark
 
 NAMES = ["GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"]
 OURS = {
-    **{"sc": None, "journal": None, "max_time": None, "refit_on": "executor", "keep_oof": "none"},
+    **{"sc": None, "journal": None, "max_time": None, "max_fit_time": None, "refit_on": "executor", "keep_oof": "none"},
     **{"progress": False, "tracking": None},
 }
 
