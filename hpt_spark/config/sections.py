@@ -9,6 +9,7 @@ from typing import Any, Literal, Union, get_args
 
 from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
+from hpt_spark.config.race import refuse_impossible_race, rules_of_race
 from hpt_spark.config.section import Section
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.config.yaml_text import as_yaml
@@ -298,6 +299,14 @@ class SearchSection(Section):
         ),
     )
 
+    race: Union[dict[str, Any], None] = Field(
+        None,
+        description=(
+            "`{burn_in: 3, alpha: 0.05}`: after so many folds a candidate that is worse than the best one, by the "
+            "corrected resampled t-test at that level, gets no more folds (`grid`, `random`, `optuna` on Spark)."
+        ),
+    )
+
     @field_validator("param_grid", mode="before")
     @classmethod
     def _lists_of_values(cls, grid: Any) -> Any:
@@ -333,6 +342,17 @@ class SearchSection(Section):
                 raise ValueError(f"resource={self.resource} needs max_resources, the most that a candidate may get")
             if any(self.resource in grid for grid in self.grids):
                 raise ValueError(f"resource={self.resource} is in param_grid too; leave it out there")
+        return self
+
+    @field_validator("race", mode="before")
+    @classmethod
+    def _rules_of_a_race(cls, race: Any) -> Any:
+        return None if race is None else rules_of_race(race)
+
+    @model_validator(mode="after")
+    def _who_can_race(self) -> SearchSection:
+        if self.race is not None:
+            refuse_impossible_race(self, self.strategy in HALVING)
         return self
 
     @model_validator(mode="after")

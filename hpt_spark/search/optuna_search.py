@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.proposals import Proposals
+from hpt_spark.search.race import DONE
 from hpt_spark.search.sklearn_compat import batch_context, search_context, yields_constant_splits
 from hpt_spark.search.spark_search import SparkSearchMixin, running
 
@@ -48,9 +49,11 @@ class _ProposedBatches(model_selection.RandomizedSearchCV):
                 with batch_context(self, context, len(candidates) * self.n_splits_) as more:
                     found = evaluate_candidates(candidates, more_results={"iter": [batch] * len(candidates)}, **more)
                 scores = found[f"mean_test_{metric}"][-len(candidates) :]
-                proposals.tell(scores)
+                folds = found.get(DONE, np.full(evaluated + len(candidates), self.n_splits_))[-len(candidates) :]
+                proposals.tell(scores, [int(done) if done < self.n_splits_ else None for done in folds])
                 evaluated, batch = evaluated + len(candidates), batch + 1
-                if (highest := max(filter(math.isfinite, scores), default=-math.inf)) > best:
+                whole = scores[np.isfinite(scores) & (folds == self.n_splits_)]
+                if (highest := max(whole, default=-math.inf)) > best:
                     best, best_at = highest, evaluated
                 if self.no_improvement is not None and evaluated - best_at >= self.no_improvement:
                     break
@@ -101,7 +104,7 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         How many scores are awaited before proposals are more than random.
     no_improvement : int, default=None
         The search ends after so many candidates in a row that are no better than the best before.
-    sc, journal, max_time, max_fit_time, refit_on, keep_oof, progress, tracking
+    sc, journal, max_time, max_fit_time, refit_on, keep_oof, progress, tracking, race
         As in `GridSearchCV`.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
         As in scikit-learn's ``RandomizedSearchCV``. With several metrics, `refit` names the one that
@@ -141,6 +144,7 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         keep_oof: str = "none",
         progress: bool = False,
         tracking: Any = None,
+        race: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -167,6 +171,7 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         self.keep_oof = keep_oof
         self.progress = progress
         self.tracking = tracking
+        self.race = race
 
     @contextmanager
     def _handed_to(self) -> Iterator[Callable[..., Any]]:

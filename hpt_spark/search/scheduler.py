@@ -90,7 +90,8 @@ class Scheduler:
         left = {group.fits: group.cost for group in ordered}
         cost_done = seconds_done = 0.0
         with self._runner.shared(self._evaluation, self._watcher) as shared:
-            self._log_forecast(ordered, shared)
+            if self.forecast is None:  # else of an earlier wave of a race
+                self._log_forecast(ordered, shared)
             for ended in self._results(shared, ordered):
                 for group, result in ended:
                     left.pop(group.fits, None)

@@ -47,6 +47,10 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         terminal and in a notebook, elsewhere as lines of the log.
     tracking : Tracking, default=None
         What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
+    race : dict, default=None
+        ``{"burn_in": 3, "alpha": 0.05}``: after `burn_in` folds a candidate that is worse than the best one, by the
+        corrected resampled t-test at the level `alpha`, gets no more folds. Its scores there are NaN, its mean is that
+        over ``cv_results_["n_splits_done"]`` folds, and it ranks behind all candidates that have all folds.
     estimator, and all others
         As in scikit-learn's ``GridSearchCV``.
 
@@ -79,6 +83,7 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         keep_oof: str = "none",
         progress: bool = False,
         tracking: Any = None,
+        race: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -100,6 +105,7 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         self.keep_oof = keep_oof
         self.progress = progress
         self.tracking = tracking
+        self.race = race
 
 
 class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
@@ -130,6 +136,10 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         terminal and in a notebook, elsewhere as lines of the log.
     tracking : Tracking, default=None
         What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
+    race : dict, default=None
+        ``{"burn_in": 3, "alpha": 0.05}``: after `burn_in` folds a candidate that is worse than the best one, by the
+        corrected resampled t-test at the level `alpha`, gets no more folds. Its scores there are NaN, its mean is that
+        over ``cv_results_["n_splits_done"]`` folds, and it ranks behind all candidates that have all folds.
     estimator, and all others
         As in scikit-learn's ``RandomizedSearchCV``.
 
@@ -164,6 +174,7 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         keep_oof: str = "none",
         progress: bool = False,
         tracking: Any = None,
+        race: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -187,6 +198,7 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         self.keep_oof = keep_oof
         self.progress = progress
         self.tracking = tracking
+        self.race = race
 
 
 class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV):

@@ -24,6 +24,7 @@ from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
 from hpt_spark.search.following import Tracking, followers_of, metric_of_search
 from hpt_spark.search.monitor import SearchFollower, SearchMonitor
 from hpt_spark.search.out_of_fold import KEEP
+from hpt_spark.search.race import note_skipped, race_of
 from hpt_spark.search.sklearn_compat import STATE_OF_A_FIT, HandsFitsOver
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class SparkSearchMixin(HandsFitsOver):
         What was shared: the number of ``fits``, of ``trainings`` that served them, of ``resumed``
         fits taken from the journal, of fits ``continued`` from where an earlier rung of halving had
         stopped, and how often a fold's rows were cut (``fold_slices``) and a training matrix
-        was built (``matrices``) for the shared trainings.
+        was built (``matrices``) for the shared trainings. Of a race also the number of fits that were
+        ``skipped``.
     oof_predictions_ : ndarray
         With ``keep_oof``, the predictions of the very fits that were scored, as ``cross_val_predict`` gives them: by
         ``predict_proba``, else ``decision_function``, else ``predict``, one row for each row of ``X``; of ``"all"``
@@ -76,6 +78,7 @@ class SparkSearchMixin(HandsFitsOver):
     keep_oof: str = "none"
     progress: bool = False
     tracking: Tracking | None = None
+    race: Any = None
     # scikit-learn's, which has no types of its own.
     cv_results_: dict[str, Any]
     best_params_: dict[str, Any]
@@ -103,6 +106,7 @@ class SparkSearchMixin(HandsFitsOver):
         if self.keep_oof == "best" and several and not self.refit:  # type: ignore[attr-defined]
             raise InputError("keep_oof='best' with several metrics needs refit= to name the one that chooses the best.")
         _refuse_searches_within(self.estimator)  # type: ignore[attr-defined]
+        race = race_of(self)
         resource = getattr(self, "resource", None)  # of halving
         is_one_of_many = self._is_clone_with_journal and self.journal_lock is None
         lock, self.journal_lock = self.journal_lock, None
@@ -120,6 +124,7 @@ class SparkSearchMixin(HandsFitsOver):
                 self.keep_oof,
                 monitor,
                 self.max_fit_time,
+                race,
             ) as run:
                 before, before_refit = _running.set(run), refitting.set(None)
                 try:
@@ -164,6 +169,11 @@ class SparkSearchMixin(HandsFitsOver):
             refitting.set((self, run.refit))
         else:
             run.release()  # before the refit, which may need the memory
+
+    def _completed(self, results: dict[str, Any], fits: Any) -> dict[str, Any]:
+        if self.race is not None:
+            note_skipped(results, fits)
+        return results
 
     def __sklearn_clone__(self) -> Any:
         # A SparkContext cannot be copied: the clone gets the same one. A copy is cloned, because another thread may
