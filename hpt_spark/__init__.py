@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hpt_spark.artifacts.table_model import load_model
+    from hpt_spark.search.nested import nested_cross_validate
     from hpt_spark.search.optuna_search import OptunaSearchCV
     from hpt_spark.search.search_cv import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
     from hpt_spark.tables.notebook import design_from_table
@@ -21,6 +22,7 @@ __all__ = [
     "RandomizedSearchCV",
     "design_from_table",
     "load_model",
+    "nested_cross_validate",
 ]
 
 
@@ -32,6 +34,10 @@ if not TYPE_CHECKING:  # to a type checker any name would seem to be here
             from hpt_spark.search import optuna_search, search_cv
 
             return getattr(optuna_search if name == "OptunaSearchCV" else search_cv, name)
+        if name == "nested_cross_validate":
+            from hpt_spark.search.nested import nested_cross_validate
+
+            return nested_cross_validate
         if name == "design_from_table":
             from hpt_spark.tables.notebook import design_from_table
 

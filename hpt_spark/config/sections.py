@@ -255,6 +255,14 @@ class SearchSection(Section):
             "`{splitter: StratifiedKFold, n_splits: 5, shuffle: true, random_state: 0}`."
         ),
     )
+    outer_cv: Union[int, dict[str, Any], None] = Field(
+        None,
+        description=(
+            "The outer folds of a nested cross-validation, as `cv` has them: after the search, the same search runs "
+            "once more on the training rows of each, and its best candidate is scored on the rest, which no choice has "
+            "seen. The mean and the deviation are in the results and the report."
+        ),
+    )
     refit: Union[bool, str] = Field(
         True,
         description=(
@@ -356,6 +364,12 @@ class SearchSection(Section):
         return self
 
     @model_validator(mode="after")
+    def _outer_folds_score_the_best(self) -> SearchSection:
+        if self.outer_cv is not None and self.refit is False:
+            raise ValueError("outer_cv scores the best candidate of each outer fold; it needs refit: true")
+        return self
+
+    @model_validator(mode="after")
     def _what_fits_on_spark_alone_can_do(self) -> SearchSection:
         if self.keep_oof != "none" and self.backend != "spark":
             raise ValueError(f"keep_oof={self.keep_oof} needs backend: spark; the joblib backend keeps no predictions")
@@ -379,9 +393,11 @@ class SearchSection(Section):
             raise ValueError(f"names {', '.join(repeated)} more than once; name each scorer once")
         return scoring
 
-    @field_validator("cv", mode="before")
+    @field_validator("cv", "outer_cv", mode="before")
     @classmethod
-    def _folds_or_a_splitter(cls, cv: Any) -> Any:
+    def _folds_or_a_splitter(cls, cv: Any, info: ValidationInfo) -> Any:
+        if cv is None and info.field_name == "outer_cv":
+            return None
         if isinstance(cv, dict):
             if not isinstance(cv.get("splitter"), str):
                 raise ValueError("needs a splitter, e.g. {splitter: StratifiedKFold, n_splits: 5}")
