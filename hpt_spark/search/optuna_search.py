@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.proposals import Proposals
+from hpt_spark.search.rounds import ChoosesRounds, Rounds, evaluate_curves, metric_name
 from hpt_spark.search.sklearn_compat import batch_context, search_context, yields_constant_splits
 from hpt_spark.search.spark_search import SparkSearchMixin, running
 
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-class _ProposedBatches(model_selection.RandomizedSearchCV):
+class _ProposedBatches(ChoosesRounds, model_selection.RandomizedSearchCV):
     """The loop over batches, below what hands their fits to Spark."""
 
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
-        run, size, metric = running(), self._checked_batch_size(), self._metric()
+        run, size, metric = running(), self._checked_batch_size(), metric_name(self)
+        rounds = None if self.rounds is None else Rounds.of(self.rounds, self.estimator)
         if size is None:
             size = run.batch_size(self.n_splits_)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -35,6 +37,12 @@ class _ProposedBatches(model_selection.RandomizedSearchCV):
         best, best_at, evaluated = -math.inf, 0, 0
         with search_context(self, callback_ctx) as context:
             batch = 0
+
+            def evaluate(candidates: list[dict[str, Any]]) -> Sequence[float]:
+                with batch_context(self, context, len(candidates) * self.n_splits_) as more:
+                    found = evaluate_candidates(candidates, more_results={"iter": [batch] * len(candidates)}, **more)
+                return list(found[f"mean_test_{metric}"][-len(candidates) :])
+
             while evaluated < self.n_iter and not run.incomplete:
                 candidates = proposals.ask(min(size, self.n_iter - evaluated))
                 if not candidates:
@@ -45,10 +53,11 @@ class _ProposedBatches(model_selection.RandomizedSearchCV):
                         stacklevel=2,
                     )
                     break
-                with batch_context(self, context, len(candidates) * self.n_splits_) as more:
-                    found = evaluate_candidates(candidates, more_results={"iter": [batch] * len(candidates)}, **more)
-                scores = found[f"mean_test_{metric}"][-len(candidates) :]
-                proposals.tell(scores)
+                if rounds is None:
+                    scores = evaluate(candidates)
+                else:  # a curve counts by its best point: its others are near copies of that
+                    scores = [one.best for one in evaluate_curves(self.estimator, rounds, candidates, evaluate, run)]
+                proposals.tell([score if math.isfinite(score) else math.nan for score in scores])
                 evaluated, batch = evaluated + len(candidates), batch + 1
                 if (highest := max(filter(math.isfinite, scores), default=-math.inf)) > best:
                     best, best_at = highest, evaluated
@@ -67,14 +76,6 @@ class _ProposedBatches(model_selection.RandomizedSearchCV):
         if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
             raise InputError(f"batch_size={self.batch_size!r} must be a number of candidates, 1 or more, or 'auto'.")
         return self.batch_size
-
-    def _metric(self) -> str:
-        """Return the name of the score that Optuna is told."""
-        if isinstance(self.refit, str):
-            return self.refit
-        if isinstance(self.scoring, (list, tuple, set, dict)):
-            raise InputError("with several metrics, Optuna needs to know which one counts: give refit= its name.")
-        return "score"
 
 
 class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
@@ -101,7 +102,9 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         How many scores are awaited before proposals are more than random.
     no_improvement : int, default=None
         The search ends after so many candidates in a row that are no better than the best before.
-    sc, journal, max_time, refit_on, keep_oof, progress, tracking
+    rounds : mapping, default=None
+        As in `GridSearchCV`. Optuna is told the best score of each curve.
+    sc, journal, warm_start, max_time, refit_on, keep_oof, progress, tracking
         As in `GridSearchCV`.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
         As in scikit-learn's ``RandomizedSearchCV``. With several metrics, `refit` names the one that
@@ -125,6 +128,7 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         batch_size: int | str = "auto",
         n_startup_trials: int = 10,
         no_improvement: int | None = None,
+        rounds: Mapping[str, Any] | None = None,
         scoring: Any = None,
         n_jobs: int | None = None,
         refit: Any = True,
@@ -135,6 +139,7 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         return_train_score: bool = False,
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
+        warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
@@ -158,8 +163,10 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         self.batch_size = batch_size
         self.n_startup_trials = n_startup_trials
         self.no_improvement = no_improvement
+        self.rounds = rounds
         self.sc = sc
         self.journal = journal
+        self.warm_start = warm_start
         self.max_time = max_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof

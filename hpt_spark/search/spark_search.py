@@ -70,6 +70,7 @@ class SparkSearchMixin(HandsFitsOver):
 
     sc: SparkContext | SparkSession | None
     journal: str | None
+    warm_start: Sequence[str] | None = None
     max_time: float | None
     refit_on: str = "executor"
     keep_oof: str = "none"
@@ -101,7 +102,8 @@ class SparkSearchMixin(HandsFitsOver):
         if self.keep_oof == "best" and several and not self.refit:  # type: ignore[attr-defined]
             raise InputError("keep_oof='best' with several metrics needs refit= to name the one that chooses the best.")
         _refuse_searches_within(self.estimator)  # type: ignore[attr-defined]
-        resource = getattr(self, "resource", None)  # of halving
+        # Of halving, and of a search that chooses the number of rounds.
+        resource = getattr(self, "resource", None) or getattr(self, "_continued_parameter", None)
         is_one_of_many = self._is_clone_with_journal and self.journal_lock is None
         lock, self.journal_lock = self.journal_lock, None
         with ExitStack() as following:
@@ -109,7 +111,15 @@ class SparkSearchMixin(HandsFitsOver):
             self.followers = ()
             monitor = SearchMonitor(followers, metric_of_search(self))
             with Evaluator(
-                self.sc, self.journal, self.max_time, resource, lock, is_one_of_many, self.keep_oof, monitor
+                self.sc,
+                self.journal,
+                self.max_time,
+                resource,
+                lock,
+                is_one_of_many,
+                self.keep_oof,
+                monitor,
+                self.warm_start,
             ) as run:
                 before, before_refit = _running.set(run), refitting.set(None)
                 try:
