@@ -15,7 +15,8 @@ from sklearn.utils import check_random_state
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.proposals import Proposals
-from hpt_spark.search.rounds import ChoosesRounds, Rounds, evaluate_curves, metric_name
+from hpt_spark.search.rounds import Rounds, evaluate_curves
+from hpt_spark.search.rounds_search import ChoosesRounds, metric_name
 from hpt_spark.search.sklearn_compat import batch_context, search_context, yields_constant_splits
 from hpt_spark.search.spark_search import SparkSearchMixin, running
 

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
 
-from hpt_spark.search.rounds import ChoosesRounds
+from hpt_spark.search.rounds_search import ChoosesRounds
 from hpt_spark.search.spark_search import SparkSearchMixin
 
 if TYPE_CHECKING:

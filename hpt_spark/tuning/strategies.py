@@ -66,6 +66,8 @@ def unused_settings(settings: SearchSection) -> set[str]:
         unused |= OF_OPTUNA
     if not halves:
         unused |= {"resource", "factor", "min_resources", "max_resources"}
+    if settings.rounds is None:  # as in runs of earlier releases
+        unused.add("rounds")
     # Halving draws the rows of each rung, where more rows are what the survivors get.
     if not draws and not (halves and settings.resource == "n_samples"):
         unused.add("random_state")
