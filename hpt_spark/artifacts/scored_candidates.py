@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.artifacts.candidates import RESOURCES, RUNG, read_candidates
+from hpt_spark.artifacts.candidates import DONE, RESOURCES, RUNG, read_candidates
 from hpt_spark.artifacts.run_directory import JOURNAL, RunDirectory
 from hpt_spark.errors import InputError
 
@@ -39,6 +39,11 @@ class Scored:
     def is_evaluated(self) -> bool:
         """Whether all its fits have ended."""
         return None not in self.folds
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether a race has dropped it before its last fold."""
+        return int(self.facts.get(DONE, len(self.folds))) < len(self.folds)
 
     @property
     def mean(self) -> float:
@@ -71,7 +76,7 @@ def scored_candidates(run: RunDirectory) -> list[list[Scored]]:
 
 def _of_row(row: Mapping[str, str]) -> Scored:
     cells = {name: row[name] for name in row if re.fullmatch(r"split\d+_test_score", name)}
-    told = {name: _value(row[name]) for name in row if TOLD.fullmatch(name) or name == RESOURCES}
+    told = {name: _value(row[name]) for name in row if TOLD.fullmatch(name) or name in (RESOURCES, DONE)}
     return Scored(_params(row), [float(cell or "nan") for cell in cells.values()], told)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Union, get_args
 
 from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
+from hpt_spark.config.race import refuse_impossible_race, rules_of_race
 from hpt_spark.config.section import Section
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.config.yaml_text import as_yaml
@@ -303,6 +304,24 @@ class SearchSection(Section):
         strict=True,
         description="Seconds after which a search on Spark ends with what it has.",
     )
+    max_fit_time: Union[float, None] = Field(
+        None,
+        gt=0,
+        le=LONGEST,
+        strict=True,
+        description=(
+            "Seconds after which a fit on Spark is stopped: it is a failed fit then, with that as its reason. A "
+            "training that several candidates share and that takes longer is done again, one by one."
+        ),
+    )
+
+    race: Union[dict[str, Any], None] = Field(
+        None,
+        description=(
+            "`{burn_in: 3, alpha: 0.05}`: after so many folds a candidate that is worse than the best one, by the "
+            "corrected resampled t-test at that level, gets no more folds (`grid`, `random`, `optuna` on Spark)."
+        ),
+    )
 
     @field_validator("param_grid", mode="before")
     @classmethod
@@ -356,10 +375,25 @@ class SearchSection(Section):
                 raise ValueError(f"resource={self.resource} is in param_grid too; leave it out there")
         return self
 
+    @field_validator("race", mode="before")
+    @classmethod
+    def _rules_of_a_race(cls, race: Any) -> Any:
+        return None if race is None else rules_of_race(race)
+
     @model_validator(mode="after")
-    def _predictions_of_fits_on_spark(self) -> SearchSection:
+    def _who_can_race(self) -> SearchSection:
+        if self.race is not None:
+            refuse_impossible_race(self, self.strategy in HALVING)
+        return self
+
+    @model_validator(mode="after")
+    def _what_fits_on_spark_alone_can_do(self) -> SearchSection:
         if self.keep_oof != "none" and self.backend != "spark":
             raise ValueError(f"keep_oof={self.keep_oof} needs backend: spark; the joblib backend keeps no predictions")
+        if self.max_fit_time is not None and self.backend != "spark":
+            raise ValueError(
+                f"max_fit_time={self.max_fit_time:g} needs backend: spark; the joblib backend stops no fit"
+            )
         return self
 
     @field_validator("scoring", mode="before")

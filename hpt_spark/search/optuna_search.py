@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.proposals import Proposals
+from hpt_spark.search.race import DONE
 from hpt_spark.search.rounds import Rounds, evaluate_curves
 from hpt_spark.search.rounds_search import ChoosesRounds, metric_name
 from hpt_spark.search.sklearn_compat import batch_context, search_context, yields_constant_splits
@@ -37,12 +38,13 @@ class _ProposedBatches(ChoosesRounds, model_selection.RandomizedSearchCV):
         proposals = Proposals(self.param_distributions, seed, self.n_startup_trials)
         best, best_at, evaluated = -math.inf, 0, 0
         with search_context(self, callback_ctx) as context:
-            batch = 0
+            batch, found = 0, {}
 
-            def evaluate(candidates: list[dict[str, Any]]) -> Sequence[float]:
+            def evaluate(candidates: list[dict[str, Any]]) -> np.ndarray:
+                nonlocal found
                 with batch_context(self, context, len(candidates) * self.n_splits_) as more:
                     found = evaluate_candidates(candidates, more_results={"iter": [batch] * len(candidates)}, **more)
-                return list(found[f"mean_test_{metric}"][-len(candidates) :])
+                return np.asarray(found[f"mean_test_{metric}"][-len(candidates) :])
 
             while evaluated < self.n_iter and not run.incomplete:
                 candidates = proposals.ask(min(size, self.n_iter - evaluated))
@@ -54,13 +56,17 @@ class _ProposedBatches(ChoosesRounds, model_selection.RandomizedSearchCV):
                         stacklevel=2,
                     )
                     break
+                folds = np.full(len(candidates), self.n_splits_)
                 if rounds is None:
                     scores = evaluate(candidates)
+                    folds = found.get(DONE, folds)[-len(candidates) :]
                 else:  # a curve counts by its best point: its others are near copies of that
-                    scores = [one.best for one in evaluate_curves(self.estimator, rounds, candidates, evaluate, run)]
-                proposals.tell([score if math.isfinite(score) else math.nan for score in scores])
+                    curves = evaluate_curves(self.estimator, rounds, candidates, evaluate, run)
+                    scores = np.array([curve.best for curve in curves])
+                proposals.tell(list(scores), [int(done) if done < self.n_splits_ else None for done in folds])
                 evaluated, batch = evaluated + len(candidates), batch + 1
-                if (highest := max(filter(math.isfinite, scores), default=-math.inf)) > best:
+                whole = scores[np.isfinite(scores) & (folds == self.n_splits_)]
+                if (highest := max(whole, default=-math.inf)) > best:
                     best, best_at = highest, evaluated
                 if self.no_improvement is not None and evaluated - best_at >= self.no_improvement:
                     break
@@ -105,7 +111,7 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         The search ends after so many candidates in a row that are no better than the best before.
     rounds : mapping, default=None
         As in `GridSearchCV`. Optuna is told the best score of each curve.
-    sc, journal, warm_start, max_time, refit_on, keep_oof, progress, tracking
+    sc, journal, warm_start, max_time, max_fit_time, refit_on, keep_oof, progress, tracking, race
         As in `GridSearchCV`.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
         As in scikit-learn's ``RandomizedSearchCV``. With several metrics, `refit` names the one that
@@ -142,10 +148,12 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         journal: str | None = None,
         warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
         tracking: Any = None,
+        race: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -169,10 +177,12 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         self.journal = journal
         self.warm_start = warm_start
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress
         self.tracking = tracking
+        self.race = race
 
     @contextmanager
     def _handed_to(self) -> Iterator[Callable[..., Any]]:

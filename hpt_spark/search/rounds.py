@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +120,7 @@ def evaluate_curves(
     estimator: Any,
     rounds: Rounds,
     settings: Iterable[Mapping[str, Any]],
-    evaluate: Callable[[list[dict[str, Any]]], Sequence[float]],
+    evaluate: Callable[[list[dict[str, Any]]], Iterable[float]],
     run: Evaluator,
 ) -> list[Curve]:
     """Evaluate settings at their checkpoints, rung by rung, until their curves have stopped.

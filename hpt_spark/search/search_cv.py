@@ -47,6 +47,9 @@ class GridSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.GridSearchCV
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    max_fit_time : float, default=None
+        Seconds after which a fit is stopped, in the process that runs it: it is a failed fit then, and
+        gets `error_score`. The refit has no limit.
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
@@ -57,6 +60,10 @@ class GridSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.GridSearchCV
         terminal and in a notebook, elsewhere as lines of the log.
     tracking : Tracking, default=None
         What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
+    race : dict, default=None
+        ``{"burn_in": 3, "alpha": 0.05}``: after `burn_in` folds a candidate that is worse than the best one, by the
+        corrected resampled t-test at the level `alpha`, gets no more folds. Its scores there are NaN, its mean is that
+        over ``cv_results_["n_splits_done"]`` folds, and it ranks behind all candidates that have all folds.
     estimator, and all others
         As in scikit-learn's ``GridSearchCV``.
 
@@ -86,10 +93,12 @@ class GridSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.GridSearchCV
         journal: str | None = None,
         warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
         tracking: Any = None,
+        race: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -108,10 +117,12 @@ class GridSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.GridSearchCV
         self.journal = journal
         self.warm_start = warm_start
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress
         self.tracking = tracking
+        self.race = race
 
 
 class RandomizedSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.RandomizedSearchCV):
@@ -140,6 +151,9 @@ class RandomizedSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.Random
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    max_fit_time : float, default=None
+        Seconds after which a fit is stopped, in the process that runs it: it is a failed fit then, and
+        gets `error_score`. The refit has no limit.
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
@@ -150,6 +164,10 @@ class RandomizedSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.Random
         terminal and in a notebook, elsewhere as lines of the log.
     tracking : Tracking, default=None
         What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
+    race : dict, default=None
+        ``{"burn_in": 3, "alpha": 0.05}``: after `burn_in` folds a candidate that is worse than the best one, by the
+        corrected resampled t-test at the level `alpha`, gets no more folds. Its scores there are NaN, its mean is that
+        over ``cv_results_["n_splits_done"]`` folds, and it ranks behind all candidates that have all folds.
     estimator, and all others
         As in scikit-learn's ``RandomizedSearchCV``.
 
@@ -181,10 +199,12 @@ class RandomizedSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.Random
         journal: str | None = None,
         warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
         tracking: Any = None,
+        race: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -205,10 +225,12 @@ class RandomizedSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.Random
         self.journal = journal
         self.warm_start = warm_start
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress
         self.tracking = tracking
+        self.race = race
 
 
 class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV):
@@ -230,6 +252,9 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    max_fit_time : float, default=None
+        Seconds after which a fit is stopped, in the process that runs it: it is a failed fit then, and
+        gets `error_score`. The refit has no limit.
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
@@ -273,6 +298,7 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         journal: str | None = None,
         warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
@@ -299,6 +325,7 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         self.journal = journal
         self.warm_start = warm_start
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress
@@ -324,6 +351,9 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    max_fit_time : float, default=None
+        Seconds after which a fit is stopped, in the process that runs it: it is a failed fit then, and
+        gets `error_score`. The refit has no limit.
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
@@ -368,6 +398,7 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         journal: str | None = None,
         warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
@@ -395,6 +426,7 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         self.journal = journal
         self.warm_start = warm_start
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress

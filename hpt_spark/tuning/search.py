@@ -131,17 +131,18 @@ def _run(
     with spark_session("tune", spark) as session:
         module = optuna_search if settings.strategy == "optuna" else search_cv
         search_class = getattr(module, CLASS_NAMES[settings.strategy])
-        rounds = {} if settings.strategy in HALVING else {"rounds": settings.rounds}
+        of_some = {} if settings.strategy in HALVING else {"rounds": settings.rounds, "race": settings.race}
         search = search_class(
             estimator,
             sc=session.sparkContext,
             journal=journal,
             warm_start=settings.warm_start,
             max_time=settings.max_time,
+            max_fit_time=settings.max_fit_time,
             refit_on=settings.refit_on,
             keep_oof=settings.keep_oof,
             progress=True,
-            **rounds,
+            **of_some,
             **arguments,
         )
         search.journal_lock = lock

@@ -81,6 +81,21 @@ def test_halvings_rungs_are_intermediate_values_and_who_is_dropped_is_pruned(run
         assert trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
 
 
+def test_who_is_dropped_in_a_race_is_pruned(run, exported):
+    search = searched()
+    results = search.cv_results_
+    dropped = next(row for row in range(len(results["params"])) if row != search.best_index_)
+    done = np.full(len(results["params"]), 2)
+    done[dropped], results["split1_test_score"][dropped] = 1, np.nan
+    results["n_splits_done"] = done
+    design = run.load_design()
+    finish_search(run, plan_of(SETTINGS, design), search, 1.0, design)
+    study = exported()
+    assert [trial.state is TrialState.PRUNED for trial in study.trials] == (done < 2).tolist()
+    assert study.trials[dropped].intermediate_values == {0: results["split0_test_score"][dropped]}
+    assert study.best_trial.number == search.best_index_
+
+
 def test_a_candidate_that_failed_is_failed(run, exported):
     settings = SearchSection(
         estimator="sklearn.linear_model.LogisticRegression",
