@@ -258,7 +258,7 @@ def test_whole_rows_come_first_and_a_failed_one_is_the_last_of_them():
         ({"race": {}, "refit": lambda results: 0}, "race= and a function as refit= do not go together"),
         ({"race": {}, "scoring": ["accuracy", "roc_auc"], "refit": False}, "needs refit= to name the one that decides"),
     ],
-    ids=str,
+    ids=lambda value: value[:20] if isinstance(value, str) else "",
 )
 def test_what_cannot_be_is_told_in_one_sentence(spark, changes, said):
     with pytest.raises(InputError, match=said):

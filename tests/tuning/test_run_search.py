@@ -86,9 +86,7 @@ def test_rounds_are_chosen_by_the_mean_curve_and_other_runs_are_read(spark, tmp_
 )
 def test_rounds_that_cannot_be_chosen_are_refused(given, said):
     with pytest.raises(InputError, match=said):
-        checked_estimator(
-            settings(rounds={"max": 9}, **({"estimator_params": {}} if "estimator" in given else {}), **given)
-        )
+        checked_estimator(settings(rounds={"max": 9}, **given))
 
 
 REASONS = [
