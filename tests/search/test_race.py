@@ -166,7 +166,7 @@ def test_the_search_is_scikit_learns_but_for_the_folds_that_are_skipped(spark, t
     assert search.fit_counts_["trainings"] == done.sum()
     assert np.isnan(search.cv_results_["split5_train_score"][done < 6]).all()
     # Some results of the journal are lost, as with a driver that is killed: the same decisions follow.
-    for path in sorted(tmp_path.glob("evaluation-0-*.jsonl"))[2:]:
+    for path in sorted(tmp_path.glob("fits-*.jsonl"))[2:]:
         path.unlink()
     again = GridSearchCV(
         TREE, GRID, cv=FOLDS, race=RULES, return_train_score=True, sc=spark, journal=str(tmp_path), refit=False
