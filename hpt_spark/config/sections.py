@@ -220,6 +220,15 @@ class SearchSection(Section):
         strict=True,
         description="`optuna` ends after so many candidates in a row that are no better than the best before.",
     )
+    rounds: Union[dict[str, Any], None] = Field(
+        None,
+        description=(
+            "`{max: 2000, step: 50, early_stopping_rounds: 100}`: the number of rounds of a boosting ensemble leaves "
+            "`param_grid` and is chosen by the mean curve over the folds. Each candidate is trained once per fold, a "
+            "score every `step` rounds (else a twentieth of `max`) is a row of its own, and a training stops when its "
+            "mean score has not improved for `early_stopping_rounds` (else never)."
+        ),
+    )
     random_state: int = Field(
         0,
         ge=0,
@@ -289,6 +298,13 @@ class SearchSection(Section):
         float("nan"),
         description="The score of a failed fit, or `raise`.",
     )
+    warm_start: list[str] = Field(
+        [],
+        description=(
+            "Other runs, or journals, whose results are taken where they are of the same fits: of the same data, "
+            "estimator and scoring, which else is refused."
+        ),
+    )
     max_time: Union[float, None] = Field(
         None,
         gt=0,
@@ -328,6 +344,19 @@ class SearchSection(Section):
             raise ValueError("; ".join(problems))
         return grid
 
+    @field_validator("rounds", mode="before")
+    @classmethod
+    def _numbers_of_rounds(cls, rounds: Any) -> Any:
+        if rounds is None:
+            return None
+        keys = ("max", "step", "early_stopping_rounds")
+        if not isinstance(rounds, dict) or "max" not in rounds or not set(rounds) <= set(keys):
+            raise ValueError(f"needs a mapping such as {{max: 2000, step: 50, early_stopping_rounds: 100}}, of {keys}")
+        for name, value in rounds.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a number of rounds, 1 or more")
+        return rounds
+
     @field_validator("batch_size", mode="before")
     @classmethod
     def _some_candidates(cls, size: Any) -> Any:
@@ -339,6 +368,8 @@ class SearchSection(Section):
     def _what_the_strategy_can_do(self) -> SearchSection:
         if self.strategy == "optuna" and self.backend == "joblib":
             raise ValueError("strategy=optuna runs on Spark, local[*] on one machine: set backend=spark")
+        if self.rounds is not None and (self.backend == "joblib" or self.strategy in HALVING):
+            raise ValueError("rounds needs backend: spark and the strategy grid, random or optuna")
         drawn = [name for grid in self.grids for name, values in grid.items() if isinstance(values, dict)]
         if drawn and self.strategy not in DRAWING:
             raise ValueError(

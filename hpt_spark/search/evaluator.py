@@ -79,6 +79,8 @@ class Evaluator:
         Whose out-of-fold predictions are wanted.
     monitor : SearchMonitor, optional
         Is told what goes on.
+    warm_start : sequence of str, optional
+        Journals of other searches, or runs, whose results are taken where they are of the same fits.
     max_fit_time : float or None
         Seconds after which a fit is stopped.
     race : Race or None
@@ -105,13 +107,14 @@ class Evaluator:
         is_one_of_many: bool = False,
         keep_oof: str = "none",
         monitor: SearchMonitor | None = None,
+        warm_start: Sequence[str] | None = None,
         max_fit_time: float | None = None,
         race: Race | None = None,
     ) -> None:
         self._given = context
         self._monitor = monitor or SearchMonitor()
         self._resource = resource
-        self._journal = SearchJournal(journal, lock, is_one_of_many)
+        self._journal = SearchJournal(journal, lock, is_one_of_many, warm_start)
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._max_fit_time = max_fit_time
         self._race = race

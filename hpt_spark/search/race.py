@@ -73,6 +73,12 @@ def race_of(search: Any) -> Race | None:
         )
     if isinstance(search.scoring, (list, tuple, set, dict)) and not isinstance(search.refit, str):
         raise InputError("a race of several metrics needs refit= to name the one that decides.")
+    rounds = search.rounds
+    if rounds is not None and (hasattr(search, "batch_size") or dict(rounds).get("early_stopping_rounds")):
+        raise InputError(
+            "race= goes together with rounds= only in a grid or a randomized search without early_stopping_rounds: a "
+            "mean curve over fewer folds is not compared with one over all."
+        )
     return Race(rules, metric_of_search(search))
 
 

@@ -6,12 +6,14 @@ the installed scikit-learn.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
 
+from hpt_spark.search.rounds_search import ChoosesRounds
 from hpt_spark.search.spark_search import SparkSearchMixin
 
 if TYPE_CHECKING:
@@ -19,18 +21,29 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
+class GridSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.GridSearchCV):
     """scikit-learn's ``GridSearchCV``, with its fits on Spark.
 
     Parameters
     ----------
+    rounds : mapping, default=None
+        ``{"max": 2000, "step": 50, "early_stopping_rounds": 100}``: the number of rounds of a boosting
+        ensemble or a forest leaves the grid and is chosen by the mean curve over the folds. Each candidate is
+        trained once per fold up to `max` rounds and scored every `step` (a twentieth of `max` where it is left out);
+        each of these is a row of ``cv_results_``, as scikit-learn would have it. With `early_stopping_rounds` a
+        training stops when its mean score has not improved for so many rounds; rows past that are left out.
+        A training that cannot go on exactly after a stop is trained to its end instead.
     sc : SparkContext or SparkSession, default=None
         Where the fits run; by default on the active one.
     journal : str, default=None
-        A folder, local or any Hadoop path, in which results are kept as they arrive. The same search
-        started again with the same folder runs only what is missing; another search is refused. A
-        clone of the search keeps each of its fits in a folder of its own in there, so that each outer
-        fold of ``cross_val_score`` has one.
+        A folder, local or any Hadoop path, in which results are kept as they arrive. A search started
+        again with the same folder runs only the fits that are missing, also with more candidates or as
+        another class; one of other data, another estimator or another scorer is refused. A clone of the
+        search keeps each of its fits in a folder of its own in there, so that each outer fold of
+        ``cross_val_score`` has one.
+    warm_start : list of str, default=None
+        Journals of other searches, or runs of ``tune``, whose results are taken where they are of the same
+        fits. They are only read; those of other data, another estimator or another scorer are refused.
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
@@ -75,8 +88,10 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         pre_dispatch: Any = "2*n_jobs",
         error_score: Any = np.nan,
         return_train_score: bool = False,
+        rounds: Mapping[str, Any] | None = None,
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
+        warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
         max_fit_time: float | None = None,
         refit_on: str = "executor",
@@ -97,8 +112,10 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
             error_score=error_score,
             return_train_score=return_train_score,
         )
+        self.rounds = rounds
         self.sc = sc
         self.journal = journal
+        self.warm_start = warm_start
         self.max_time = max_time
         self.max_fit_time = max_fit_time
         self.refit_on = refit_on
@@ -108,18 +125,29 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         self.race = race
 
 
-class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
+class RandomizedSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.RandomizedSearchCV):
     """scikit-learn's ``RandomizedSearchCV``, with its fits on Spark.
 
     Parameters
     ----------
+    rounds : mapping, default=None
+        ``{"max": 2000, "step": 50, "early_stopping_rounds": 100}``: the number of rounds of a boosting
+        ensemble or a forest leaves the grid and is chosen by the mean curve over the folds. Each candidate is
+        trained once per fold up to `max` rounds and scored every `step` (a twentieth of `max` where it is left out);
+        each of these is a row of ``cv_results_``, as scikit-learn would have it. With `early_stopping_rounds` a
+        training stops when its mean score has not improved for so many rounds; rows past that are left out.
+        A training that cannot go on exactly after a stop is trained to its end instead.
     sc : SparkContext or SparkSession, default=None
         Where the fits run; by default on the active one.
     journal : str, default=None
-        A folder, local or any Hadoop path, in which results are kept as they arrive. The same search
-        started again with the same folder runs only what is missing; another search is refused. A
-        clone of the search keeps each of its fits in a folder of its own in there, so that each outer
-        fold of ``cross_val_score`` has one.
+        A folder, local or any Hadoop path, in which results are kept as they arrive. A search started
+        again with the same folder runs only the fits that are missing, also with more candidates or as
+        another class; one of other data, another estimator or another scorer is refused. A clone of the
+        search keeps each of its fits in a folder of its own in there, so that each outer fold of
+        ``cross_val_score`` has one.
+    warm_start : list of str, default=None
+        Journals of other searches, or runs of ``tune``, whose results are taken where they are of the same
+        fits. They are only read; those of other data, another estimator or another scorer are refused.
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
@@ -166,8 +194,10 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         random_state: Any = None,
         error_score: Any = np.nan,
         return_train_score: bool = False,
+        rounds: Mapping[str, Any] | None = None,
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
+        warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
         max_fit_time: float | None = None,
         refit_on: str = "executor",
@@ -190,8 +220,10 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
             error_score=error_score,
             return_train_score=return_train_score,
         )
+        self.rounds = rounds
         self.sc = sc
         self.journal = journal
+        self.warm_start = warm_start
         self.max_time = max_time
         self.max_fit_time = max_fit_time
         self.refit_on = refit_on
@@ -209,10 +241,14 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
     sc : SparkContext or SparkSession, default=None
         Where the fits run; by default on the active one.
     journal : str, default=None
-        A folder, local or any Hadoop path, in which results are kept as they arrive. The same search
-        started again with the same folder runs only what is missing; another search is refused. A
-        clone of the search keeps each of its fits in a folder of its own in there, so that each outer
-        fold of ``cross_val_score`` has one.
+        A folder, local or any Hadoop path, in which results are kept as they arrive. A search started
+        again with the same folder runs only the fits that are missing, also with more candidates or as
+        another class; one of other data, another estimator or another scorer is refused. A clone of the
+        search keeps each of its fits in a folder of its own in there, so that each outer fold of
+        ``cross_val_score`` has one.
+    warm_start : list of str, default=None
+        Journals of other searches, or runs of ``tune``, whose results are taken where they are of the same
+        fits. They are only read; those of other data, another estimator or another scorer are refused.
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
@@ -260,6 +296,7 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         verbose: int = 0,
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
+        warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
         max_fit_time: float | None = None,
         refit_on: str = "executor",
@@ -286,6 +323,7 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         )
         self.sc = sc
         self.journal = journal
+        self.warm_start = warm_start
         self.max_time = max_time
         self.max_fit_time = max_fit_time
         self.refit_on = refit_on
@@ -302,10 +340,14 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
     sc : SparkContext or SparkSession, default=None
         Where the fits run; by default on the active one.
     journal : str, default=None
-        A folder, local or any Hadoop path, in which results are kept as they arrive. The same search
-        started again with the same folder runs only what is missing; another search is refused. A
-        clone of the search keeps each of its fits in a folder of its own in there, so that each outer
-        fold of ``cross_val_score`` has one.
+        A folder, local or any Hadoop path, in which results are kept as they arrive. A search started
+        again with the same folder runs only the fits that are missing, also with more candidates or as
+        another class; one of other data, another estimator or another scorer is refused. A clone of the
+        search keeps each of its fits in a folder of its own in there, so that each outer fold of
+        ``cross_val_score`` has one.
+    warm_start : list of str, default=None
+        Journals of other searches, or runs of ``tune``, whose results are taken where they are of the same
+        fits. They are only read; those of other data, another estimator or another scorer are refused.
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
@@ -354,6 +396,7 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         verbose: int = 0,
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
+        warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
         max_fit_time: float | None = None,
         refit_on: str = "executor",
@@ -381,6 +424,7 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         )
         self.sc = sc
         self.journal = journal
+        self.warm_start = warm_start
         self.max_time = max_time
         self.max_fit_time = max_fit_time
         self.refit_on = refit_on

@@ -72,6 +72,7 @@ class SparkSearchMixin(HandsFitsOver):
 
     sc: SparkContext | SparkSession | None
     journal: str | None
+    warm_start: Sequence[str] | None = None
     max_time: float | None
     max_fit_time: float | None = None
     refit_on: str = "executor"
@@ -107,7 +108,8 @@ class SparkSearchMixin(HandsFitsOver):
             raise InputError("keep_oof='best' with several metrics needs refit= to name the one that chooses the best.")
         _refuse_searches_within(self.estimator)  # type: ignore[attr-defined]
         race = race_of(self)
-        resource = getattr(self, "resource", None)  # of halving
+        # Of halving, and of a search that chooses the number of rounds.
+        resource = getattr(self, "resource", None) or getattr(self, "_continued_parameter", None)
         is_one_of_many = self._is_clone_with_journal and self.journal_lock is None
         lock, self.journal_lock = self.journal_lock, None
         with ExitStack() as following:
@@ -123,6 +125,7 @@ class SparkSearchMixin(HandsFitsOver):
                 is_one_of_many,
                 self.keep_oof,
                 monitor,
+                self.warm_start,
                 self.max_fit_time,
                 race,
             ) as run:

@@ -36,7 +36,6 @@ def search_arguments(settings: SearchSection, roles: RowRoles = NO_ROLES) -> dic
         "refit": refit_argument(settings),
         "error_score": settings.error_score,
     }
-    race = {} if settings.race is None else {"race": settings.race}
     halving = {
         "resource": settings.resource,
         "factor": settings.factor,
@@ -45,16 +44,16 @@ def search_arguments(settings: SearchSection, roles: RowRoles = NO_ROLES) -> dic
         "random_state": settings.random_state,
     }
     if settings.strategy == "grid":
-        return {**common, **race, "param_grid": settings.param_grid}
+        return {**common, "param_grid": settings.param_grid}
     if settings.strategy == "halving":
         return {**common, **halving, "param_grid": settings.param_grid}
     distributions = [{name: _drawn_from(values) for name, values in grid.items()} for grid in settings.grids]
     if settings.strategy == "random":
         drawn = {"n_iter": settings.n_iter, "random_state": settings.random_state}
-        return {**common, **race, **drawn, "param_distributions": distributions}
+        return {**common, **drawn, "param_distributions": distributions}
     if settings.strategy == "optuna":
         proposed = {name: getattr(settings, name) for name in ("n_iter", "random_state", *sorted(OF_OPTUNA))}
-        return {**common, **race, **proposed, "param_distributions": distributions}
+        return {**common, **proposed, "param_distributions": distributions}
     # The class refuses "exhaust" for both the candidates and the resources.
     return {**common, **halving, "param_distributions": distributions, "n_candidates": settings.n_iter}
 
@@ -68,6 +67,8 @@ def unused_settings(settings: SearchSection) -> set[str]:
         unused |= OF_OPTUNA
     if not halves:
         unused |= {"resource", "factor", "min_resources", "max_resources"}
+    if settings.rounds is None:  # as in runs of earlier releases
+        unused.add("rounds")
     # Halving draws the rows of each rung, where more rows are what the survivors get.
     if not draws and not (halves and settings.resource == "n_samples"):
         unused.add("random_state")

@@ -143,6 +143,10 @@ def test_tracking_keeps_the_keys_of_the_contract():
         ("search.scoring=3", "must be a text"),
         ("search.strategy=rando", "did you mean `random`?"),
         ("search.n_iter=0", "greater than or equal to 1"),
+        ("search.rounds=5", "needs a mapping such as {max: 2000"),
+        ("search.rounds={step: 5}", "needs a mapping such as {max: 2000"),
+        ("search.rounds={max: 0}", "max must be a number of rounds, 1 or more"),
+        ("search.warm_start=runs/a", "must be a list"),
         ("search.random_state=null", "must be a whole number"),
         ("search.factor=1", "greater than 1"),
         ("search.min_resources=few", "must be a whole number"),
@@ -186,6 +190,8 @@ def test_masters_of_every_kind(master):
     ("settings", "said"),
     [
         (["search.param_grid={a: {uniform: [0, 1]}}"], "a distribution for a, from which only strategy: random or"),
+        (["search.rounds={max: 9}", "search.strategy=halving"], "rounds needs backend: spark and the strategy grid"),
+        (["search.rounds={max: 9}", "search.backend=joblib"], "rounds needs backend: spark and the strategy grid"),
         (["search.strategy=halving", "search.resource=n_estimators"], "n_estimators needs max_resources"),
         (
             ["search.strategy=halving", "search.resource=max_depth", "search.max_resources=9"],

@@ -166,7 +166,7 @@ def test_the_search_is_scikit_learns_but_for_the_folds_that_are_skipped(spark, t
     assert search.fit_counts_["trainings"] == done.sum()
     assert np.isnan(search.cv_results_["split5_train_score"][done < 6]).all()
     # Some results of the journal are lost, as with a driver that is killed: the same decisions follow.
-    for path in sorted(tmp_path.glob("evaluation-0-*.jsonl"))[2:]:
+    for path in sorted(tmp_path.glob("fits-*.jsonl"))[2:]:
         path.unlink()
     again = GridSearchCV(
         TREE, GRID, cv=FOLDS, race=RULES, return_train_score=True, sc=spark, journal=str(tmp_path), refit=False
@@ -258,7 +258,7 @@ def test_whole_rows_come_first_and_a_failed_one_is_the_last_of_them():
         ({"race": {}, "refit": lambda results: 0}, "race= and a function as refit= do not go together"),
         ({"race": {}, "scoring": ["accuracy", "roc_auc"], "refit": False}, "needs refit= to name the one that decides"),
     ],
-    ids=str,
+    ids=lambda value: value[:20] if isinstance(value, str) else "",
 )
 def test_what_cannot_be_is_told_in_one_sentence(spark, changes, said):
     with pytest.raises(InputError, match=said):

@@ -13,16 +13,15 @@ import hpt_spark
 
 NAMES = ["GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"]
 OURS = {
-    **{"sc": None, "journal": None, "max_time": None, "max_fit_time": None, "refit_on": "executor", "keep_oof": "none"},
+    **{"sc": None, "journal": None, "warm_start": None, "max_time": None, "max_fit_time": None},
+    **{"refit_on": "executor", "keep_oof": "none"},
     **{"progress": False, "tracking": None},
 }
 
 
-RACING = {"GridSearchCV", "RandomizedSearchCV"}
-
-
 def ours_of(name):
-    return {**OURS, "race": None} if name in RACING else OURS
+    """Return our arguments; halving neither races nor chooses rounds, which it may give in a way of its own."""
+    return OURS if name.startswith("Halving") else {"rounds": None, **OURS, "race": None}
 
 
 def parameters(search_class):
