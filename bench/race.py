@@ -1,6 +1,6 @@
 """How often a race over folds drops the winner of the whole grid, and how many fits it saves.
 
-usage: python bench/race.py [--repeats 20]
+usage: python bench/race.py [--repeats 20] [--only WORD]
 
 Grids are fitted whole by scikit-learn, on repeated folds of many seeds; the race is then run on the recorded scores.
 """
@@ -78,11 +78,15 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=20, help="seeds of the folds")
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--only", default="", help="a word of the names of the grids to be counted")
+    asked = parser.parse_args()
+    repeats = asked.repeats
     heads = "".join(f" burn_in {one.burn_in}, alpha {one.alpha} |" for one in RULES)
     print(f"| grid | candidates |{heads}")
     print("|---|---|" + "---|" * len(RULES))
     for name, estimator, grid, scoring, (X, y) in problems():
+        if asked.only not in name:
+            continue
         splitter = RepeatedKFold if scoring == "r2" else RepeatedStratifiedKFold
         lost, saved, worse = np.zeros((3, len(RULES)))
         for seed in range(repeats):
