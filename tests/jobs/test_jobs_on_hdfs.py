@@ -159,7 +159,7 @@ def test_a_tune_killed_on_hdfs_goes_on_where_it_was(on_hdfs, tmp_path):
 
     with on_hdfs.start("tune", *settings) as process:
         wait_until(
-            lambda: any(name.startswith("evaluation-0-") for name in files.names(f"{run}/journal")),
+            lambda: any(name.endswith(".jsonl") for name in files.names(f"{run}/journal")),
             150,
             process=process,
             said=lambda: process.communicate(timeout=1),
