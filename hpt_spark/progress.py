@@ -75,6 +75,12 @@ class Progress:
             self._last_line = time.monotonic()
             self._log.info("%s", self.line(note))
 
+    def expect(self, total: float) -> None:
+        """Let so much be the amount of all work."""
+        self.total = total
+        if self._bar is not None:
+            self._bar.total = total
+
     def _give_bar_up(self) -> None:
         if self._bar is not None:
             self._bar.disable = True  # it would try to write once more when it is forgotten

@@ -11,6 +11,7 @@ from hpt_spark.errors import InputError
 
 TABLE = "cv_results.csv"
 _MEAN = "mean_test_"
+DONE = "n_splits_done"  # of a race: how many folds a candidate has got
 RUNG, RESOURCES = "iter", "n_resources"  # columns of a halving search, which has one row per candidate and rung
 
 

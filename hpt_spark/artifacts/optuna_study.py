@@ -25,8 +25,8 @@ LOG_SPAN = 100.0  # values that span so much are on a logarithmic scale
 def export_study(run: RunDirectory, path: Path) -> dict[str, int]:
     """Write the study of a run, whole or not at all, and return how many trials there are of each state.
 
-    A candidate is a trial, its mean score the value. Halving's rungs are its intermediate values, and who is dropped is
-    pruned; otherwise the scores of the folds are.
+    A candidate is a trial, its mean score the value. Halving's rungs are its intermediate values, otherwise the scores
+    of the folds are; who is dropped, by halving or in a race, is pruned.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def _trial(optuna: Any, history: Sequence[Scored], evaluations: int, scales: Map
     last = history[-1]
     steps = [one.mean if one.is_evaluated else None for one in history] if evaluations > 1 else last.folds
     params = {name: scales[name].of(value) for name, value in last.params.items()}
-    state = _state(optuna, last, is_dropped=len(history) < evaluations)
+    state = _state(optuna, last, is_dropped=len(history) < evaluations or last.is_dropped)
     # NaN is a fact that JSON cannot hold, and the dashboard then shows nothing at all.
     facts = {name: value for name, value in last.facts.items() if not _is_number(value) or math.isfinite(value)}
     return optuna.trial.create_trial(

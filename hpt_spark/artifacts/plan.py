@@ -26,7 +26,8 @@ def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:
 
 def searched_settings(settings: SearchSection) -> dict[str, Any]:
     """Return the settings that the scores of a search depend on."""
-    apart = {"backend", "n_jobs", "max_time", "refit_on", "keep_oof", *unused_settings(settings)}
+    of_the_run = {"backend", "n_jobs", "max_time", "max_fit_time", "refit_on", "keep_oof", "warm_start"}
+    apart = {*of_the_run, *unused_settings(settings)}
     searched = settings.model_dump(exclude=apart)
     searched["param_grid"] = settings.grids  # one grid, or a list of that one: the same search
     return searched

@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.artifacts.candidates import RESOURCES, RUNG, TABLE, deciding_metric, read_candidates
+from hpt_spark.artifacts.candidates import DONE, RESOURCES, RUNG, TABLE, deciding_metric, read_candidates
 from hpt_spark.artifacts.run_directory import HISTORY, REPORT, RunDirectory
 from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.config.secrets import mask_secrets
@@ -226,7 +226,7 @@ def _events_of_table(rows: Sequence[Mapping[str, str]], searched: Mapping[str, A
                 None,
             ]
             for number, row in together
-            for fold in range(folds)
+            for fold in range(int(row.get(DONE, folds)))
         ]
         yield {"kind": "fits", "time": facts.now(), "fits": fits}
 
@@ -237,7 +237,9 @@ def _params_in(row: Mapping[str, str]) -> dict[str, str]:
 
 def _results_of(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     best, score = manifest["best"], float(manifest["best"]["score"])
-    numeric = [name for name in rows[0] if name.startswith(("mean_", "std_", "rank_")) or name in (RUNG, RESOURCES)]
+    numeric = [
+        name for name in rows[0] if name.startswith(("mean_", "std_", "rank_")) or name in (DONE, RUNG, RESOURCES)
+    ]
     counts = {f"fit_counts.{name}": float(count) for name, count in manifest.get("reuse", {}).items()}
     return {
         "time": facts.now(),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.artifacts.candidates import RESOURCES, RUNG, read_candidates
+from hpt_spark.artifacts.candidates import DONE, RESOURCES, RUNG, read_candidates
 from hpt_spark.artifacts.run_directory import JOURNAL, RunDirectory
 from hpt_spark.errors import InputError
 
@@ -39,6 +39,11 @@ class Scored:
     def is_evaluated(self) -> bool:
         """Whether all its fits have ended."""
         return None not in self.folds
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether a race has dropped it before its last fold."""
+        return int(self.facts.get(DONE, len(self.folds))) < len(self.folds)
 
     @property
     def mean(self) -> float:
@@ -71,7 +76,7 @@ def scored_candidates(run: RunDirectory) -> list[list[Scored]]:
 
 def _of_row(row: Mapping[str, str]) -> Scored:
     cells = {name: row[name] for name in row if re.fullmatch(r"split\d+_test_score", name)}
-    told = {name: _value(row[name]) for name in row if TOLD.fullmatch(name) or name == RESOURCES}
+    told = {name: _value(row[name]) for name in row if TOLD.fullmatch(name) or name in (RESOURCES, DONE)}
     return Scored(_params(row), [float(cell or "nan") for cell in cells.values()], told)
 
 
@@ -96,39 +101,35 @@ def _of_journal(run: RunDirectory) -> list[list[Scored]]:
     if not run.folder.exists(JOURNAL):
         return []
     with run.folder.reading(JOURNAL) as folder:
-        paths = [folder / f"evaluation-{number}-candidates.json" for number in range(len(list(folder.iterdir())))]
-        return [_evaluation(path) for path in paths if path.exists()]
+        paths = [folder / f"candidates-{number}.json" for number in range(len(list(folder.iterdir())))]
+        paths = [path for path in paths if path.exists()]
+        records = {tuple(record["fit"]): record for record in _records(folder)} if paths else {}
+        return [_evaluation(path, records) for path in paths]
 
 
-def _evaluation(path: Path) -> list[Scored]:
+def _evaluation(path: Path, records: Mapping[tuple[str, ...], Mapping[str, Any]]) -> list[Scored]:
     described = json.loads(path.read_text(encoding="utf-8"))
-    candidates, folds = described["candidates"], described["folds"]
-    scores: list[list[float | None]] = [[None] * folds for _ in candidates]
-    times: list[list[float]] = [[] for _ in candidates]
-    reasons: list[str | None] = [None] * len(candidates)
-    for record in _records(path):
-        _, candidate, fold = record["fit"]
-        scores[candidate][fold] = float(record["test_scores"])
-        times[candidate].append(float(record["fit_time"]))
-        if record["fit_error"]:
-            reasons[candidate] = str(record["fit_error"]).strip().splitlines()[-1]
     return [
-        Scored(
-            params,
-            scores[number],
-            {
-                **({"mean_fit_time": math.fsum(times[number]) / len(times[number])} if times[number] else {}),
-                **({"fit_error": reasons[number]} if reasons[number] else {}),
-            },
-        )
-        for number, params in enumerate(candidates)
+        _of_records(params, [records.get((key, fold)) for fold in described["folds"]])
+        for key, params in zip(described["keys"], described["candidates"])
     ]
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of an evaluation; its last line may be being written."""
-    name = path.name.removesuffix("-candidates.json")
-    for file in sorted(path.parent.glob(f"{name}-*.jsonl"), key=lambda file: (len(file.name), file.name)):
+def _of_records(params: Mapping[str, Any], folds: Sequence[Mapping[str, Any] | None]) -> Scored:
+    """Return a candidate as its folds' records tell of it; None for a fit that has not ended."""
+    ended = [record for record in folds if record is not None]
+    facts: dict[str, Any] = {}
+    if ended:
+        facts["mean_fit_time"] = math.fsum(float(record["fit_time"]) for record in ended) / len(ended)
+    for record in ended:
+        if record["fit_error"]:
+            facts["fit_error"] = str(record["fit_error"]).strip().splitlines()[-1]
+    return Scored(params, [None if record is None else float(record["test_scores"]) for record in folds], facts)
+
+
+def _records(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a journal; its last line may be being written."""
+    for file in sorted(folder.glob("fits-*.jsonl"), key=lambda file: (len(file.name), file.name)):
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 yield json.loads(line)

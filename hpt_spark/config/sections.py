@@ -9,6 +9,7 @@ from typing import Any, Literal, Union, get_args
 
 from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
+from hpt_spark.config.race import refuse_impossible_race, rules_of_race
 from hpt_spark.config.section import Section
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.config.yaml_text import as_yaml
@@ -219,6 +220,15 @@ class SearchSection(Section):
         strict=True,
         description="`optuna` ends after so many candidates in a row that are no better than the best before.",
     )
+    rounds: Union[dict[str, Any], None] = Field(
+        None,
+        description=(
+            "`{max: 2000, step: 50, early_stopping_rounds: 100}`: the number of rounds of a boosting ensemble leaves "
+            "`param_grid` and is chosen by the mean curve over the folds. Each candidate is trained once per fold, a "
+            "score every `step` rounds (else a twentieth of `max`) is a row of its own, and a training stops when its "
+            "mean score has not improved for `early_stopping_rounds` (else never)."
+        ),
+    )
     random_state: int = Field(
         0,
         ge=0,
@@ -280,12 +290,37 @@ class SearchSection(Section):
         float("nan"),
         description="The score of a failed fit, or `raise`.",
     )
+    warm_start: list[str] = Field(
+        [],
+        description=(
+            "Other runs, or journals, whose results are taken where they are of the same fits: of the same data, "
+            "estimator and scoring, which else is refused."
+        ),
+    )
     max_time: Union[float, None] = Field(
         None,
         gt=0,
         le=LONGEST,
         strict=True,
         description="Seconds after which a search on Spark ends with what it has.",
+    )
+    max_fit_time: Union[float, None] = Field(
+        None,
+        gt=0,
+        le=LONGEST,
+        strict=True,
+        description=(
+            "Seconds after which a fit on Spark is stopped: it is a failed fit then, with that as its reason. A "
+            "training that several candidates share and that takes longer is done again, one by one."
+        ),
+    )
+
+    race: Union[dict[str, Any], None] = Field(
+        None,
+        description=(
+            "`{burn_in: 3, alpha: 0.05}`: after so many folds a candidate that is worse than the best one, by the "
+            "corrected resampled t-test at that level, gets no more folds (`grid`, `random`, `optuna` on Spark)."
+        ),
     )
 
     @field_validator("param_grid", mode="before")
@@ -301,6 +336,19 @@ class SearchSection(Section):
             raise ValueError("; ".join(problems))
         return grid
 
+    @field_validator("rounds", mode="before")
+    @classmethod
+    def _numbers_of_rounds(cls, rounds: Any) -> Any:
+        if rounds is None:
+            return None
+        keys = ("max", "step", "early_stopping_rounds")
+        if not isinstance(rounds, dict) or "max" not in rounds or not set(rounds) <= set(keys):
+            raise ValueError(f"needs a mapping such as {{max: 2000, step: 50, early_stopping_rounds: 100}}, of {keys}")
+        for name, value in rounds.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a number of rounds, 1 or more")
+        return rounds
+
     @field_validator("batch_size", mode="before")
     @classmethod
     def _some_candidates(cls, size: Any) -> Any:
@@ -312,6 +360,8 @@ class SearchSection(Section):
     def _what_the_strategy_can_do(self) -> SearchSection:
         if self.strategy == "optuna" and self.backend == "joblib":
             raise ValueError("strategy=optuna runs on Spark, local[*] on one machine: set backend=spark")
+        if self.rounds is not None and (self.backend == "joblib" or self.strategy in HALVING):
+            raise ValueError("rounds needs backend: spark and the strategy grid, random or optuna")
         drawn = [name for grid in self.grids for name, values in grid.items() if isinstance(values, dict)]
         if drawn and self.strategy not in DRAWING:
             raise ValueError(
@@ -325,10 +375,25 @@ class SearchSection(Section):
                 raise ValueError(f"resource={self.resource} is in param_grid too; leave it out there")
         return self
 
+    @field_validator("race", mode="before")
+    @classmethod
+    def _rules_of_a_race(cls, race: Any) -> Any:
+        return None if race is None else rules_of_race(race)
+
     @model_validator(mode="after")
-    def _predictions_of_fits_on_spark(self) -> SearchSection:
+    def _who_can_race(self) -> SearchSection:
+        if self.race is not None:
+            refuse_impossible_race(self, self.strategy in HALVING)
+        return self
+
+    @model_validator(mode="after")
+    def _what_fits_on_spark_alone_can_do(self) -> SearchSection:
         if self.keep_oof != "none" and self.backend != "spark":
             raise ValueError(f"keep_oof={self.keep_oof} needs backend: spark; the joblib backend keeps no predictions")
+        if self.max_fit_time is not None and self.backend != "spark":
+            raise ValueError(
+                f"max_fit_time={self.max_fit_time:g} needs backend: spark; the joblib backend stops no fit"
+            )
         return self
 
     @field_validator("scoring", mode="before")

@@ -90,6 +90,8 @@ class Evaluation:
         Whether a later evaluation may go on with these trainings, so that their checkpoints are wanted.
     predictor : Predictor, optional
         How each fitted estimator is to predict its test rows, where these predictions are wanted.
+    max_fit_time : float, optional
+        Seconds after which a fit is stopped.
     """
 
     fit_and_score: Callable[..., dict[str, Any]]
@@ -105,6 +107,7 @@ class Evaluation:
     checkpoint_file: str = ""
     keep_checkpoints: bool = False
     predictor: Predictor | None = None
+    max_fit_time: float | None = None
 
     @property
     def fits(self) -> list[Fit]:

@@ -24,11 +24,12 @@ from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.refit import Refit
-from hpt_spark.search.failures import without_score
+from hpt_spark.search.failures import has_more_time, without_score
 from hpt_spark.search.journal.search_journal import SearchJournal
 from hpt_spark.search.monitor import SearchMonitor
 from hpt_spark.search.out_of_fold import OutOfFold
 from hpt_spark.search.planning.threads import uncapped, warnings_of
+from hpt_spark.search.race import Race
 from hpt_spark.search.scheduler import Scheduler
 from hpt_spark.search.timeline import Timeline
 from hpt_spark.search.warm_start import WarmStarts
@@ -78,6 +79,12 @@ class Evaluator:
         Whose out-of-fold predictions are wanted.
     monitor : SearchMonitor, optional
         Is told what goes on.
+    warm_start : sequence of str, optional
+        Journals of other searches, or runs, whose results are taken where they are of the same fits.
+    max_fit_time : float or None
+        Seconds after which a fit is stopped.
+    race : Race or None
+        Which candidates get no more folds.
 
     Attributes
     ----------
@@ -100,12 +107,17 @@ class Evaluator:
         is_one_of_many: bool = False,
         keep_oof: str = "none",
         monitor: SearchMonitor | None = None,
+        warm_start: Sequence[str] | None = None,
+        max_fit_time: float | None = None,
+        race: Race | None = None,
     ) -> None:
         self._given = context
         self._monitor = monitor or SearchMonitor()
         self._resource = resource
-        self._journal = SearchJournal(journal, lock, is_one_of_many)
+        self._journal = SearchJournal(journal, lock, is_one_of_many, warm_start)
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
+        self._max_fit_time = max_fit_time
+        self._race = race
         self._warm_starts = WarmStarts(resource, self._deadline)
         self._ending = ExitStack()
         self.out_of_fold = OutOfFold(keep_oof)
@@ -158,14 +170,18 @@ class Evaluator:
                     callbacks.ended(evaluation, fit)
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM where a job turns it into this
             self._begin_to_end_early()
-        missing = [fit for fit in evaluation.fits if fit not in found]
+        skipped = self._race.skipped_fits(evaluation) if self._race else set()
+        missing = [fit for fit in evaluation.fits if fit not in found and fit not in skipped]
         if missing:
-            self._end_early(evaluation, missing, found)
+            self._end_early(evaluation, missing, found, {fit.candidate for fit in skipped})
         self.out_of_fold.take(found.items())  # Ctrl-C came before it was taken, and before what follows was printed
         self.out_of_fold.warn_of_missing(found)
         for fit, result in found.items():
             result.pop("printed", None)
             self.timeline.take(self._finished_evaluations, fit, result)
+        if self._race:
+            self._race.fill(evaluation, found)
+            self.fit_counts["skipped"] += len(skipped)
         self._finished_evaluations += 1
         return [found[fit] for fit in evaluation.fits]
 
@@ -194,18 +210,20 @@ class Evaluator:
         fits = evaluation.fits
         self.fit_counts["fits"] += len(fits)
         runner = self._spark_runner()
-        evaluation = dataclasses.replace(evaluation, threads=runner.threads)
+        evaluation = dataclasses.replace(evaluation, threads=runner.threads, max_fit_time=self._max_fit_time)
         evaluation = self.out_of_fold.begin(evaluation)
         journalled = self._journal.begin(evaluation, self.out_of_fold.put)
         rung = None if self._resource is None else self._finished_evaluations + 1
         begun = self._monitor.begin(evaluation.candidates, len(evaluation.folds), rung, self._resource)
         if journalled is not None:
+            limit = self._max_fit_time
+            journalled = {fit: one for fit, one in journalled.items() if not has_more_time(one, limit)}
             found.update(journalled)
             self._monitor.end(journalled.items(), is_resumed=True)
             yield list(journalled.items())
             self.fit_counts["resumed"] += len(journalled)
             fits = [fit for fit in fits if fit not in journalled]
-        if not fits:
+        if not fits and self._race is None:
             return
         self._warn_of_threads(evaluation, runner.threads)
         evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints)
@@ -213,12 +231,18 @@ class Evaluator:
         watcher = self._watcher(evaluation, callbacks)
         scheduler = Scheduler(runner, evaluation, self._deadline, watcher, f"sweep: {begun.describe()}")
         try:
-            for results in scheduler.run(fits):
-                scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
-                found.update(scored)  # at once, as Ctrl-C may come at any time
-                self._journal.add(scored, self.out_of_fold.take(scored))
-                self._monitor.end(scored, scheduler.seconds_left)
-                yield results
+            for wave in self._race.waves(evaluation, found) if self._race else [fits]:
+                fits = [fit for fit in wave if fit not in found]
+                if self._race:
+                    self._monitor.expect(len(evaluation.fits) - len(self._race.skipped_fits(evaluation)))
+                for results in scheduler.run(fits) if fits else ():
+                    scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
+                    found.update(scored)  # at once, as Ctrl-C may come at any time
+                    self._journal.add(scored, self.out_of_fold.take(scored))
+                    self._monitor.end(scored, scheduler.seconds_left)
+                    yield results
+                if not found.keys() >= set(wave):
+                    return  # the time was up
         finally:
             self.timeline.expect(scheduler.forecast)
             self.fit_counts.update(
@@ -288,10 +312,12 @@ class Evaluator:
             self._ending.enter_context(answer_signals(_say_that_it_ends))
         self.incomplete = True
 
-    def _end_early(self, evaluation: Evaluation, missing: list[Fit], found: dict[Fit, dict[str, Any]]) -> None:
+    def _end_early(
+        self, evaluation: Evaluation, missing: list[Fit], found: dict[Fit, dict[str, Any]], dropped: set[int]
+    ) -> None:
         """Let the missing fits count as failed, if there is a candidate to choose."""
         self._begin_to_end_early()
-        whole = set(range(len(evaluation.candidates))) - {fit.candidate for fit in missing}
+        whole = set(range(len(evaluation.candidates))) - {fit.candidate for fit in missing} - dropped
         if not whole and self._finished_evaluations:
             raise EndedEarlyError
         if not whole:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hpt_spark.errors import HptSparkError
@@ -9,6 +10,7 @@ from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.sklearn_compat import scorers_by_name
 
 DIED = "WorkerDiedError:"
+TIMED_OUT = "FitTimeout:"
 
 
 def killed_worker(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
@@ -24,8 +26,35 @@ def killed_worker(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
         f"{DIED} the fit of {parameters} on fold {fit.fold} killed its Python worker, also when it was tried "
         f"again ({reason}). {advice(reason)}"
     )
+    return _failed(evaluation, fit, text)
+
+
+def timed_out(evaluation: Evaluation, fit: Fit) -> Any:
+    """Return the result of a fit that was stopped at ``max_fit_time``, which counts as its time.
+
+    Returns
+    -------
+    dict or exception
+        The exception where ``error_score="raise"``.
+    """
+    limit = evaluation.max_fit_time
+    text = (
+        f"{TIMED_OUT} the fit of {dict(evaluation.candidates[fit.candidate])} on fold {fit.fold} took longer than "
+        f"max_fit_time={limit:g} seconds and was stopped."
+    )
+    failed = _failed(evaluation, fit, text)
+    return {**failed, "fit_time": limit} if isinstance(failed, dict) else failed
+
+
+def has_more_time(result: Mapping[str, Any], max_fit_time: float | None) -> bool:
+    """Return whether a result is that of `timed_out`, with a lower limit than now."""
+    is_timed_out = str(result["fit_error"]).startswith(TIMED_OUT)
+    return is_timed_out and (max_fit_time is None or bool(result["fit_time"] < max_fit_time))
+
+
+def _failed(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
     error_score = evaluation.common["error_score"]
-    return HptSparkError(text) if error_score == "raise" else without_score(evaluation, fit, text, error_score)
+    return HptSparkError(reason) if error_score == "raise" else without_score(evaluation, fit, reason, error_score)
 
 
 def has_died(result: dict[str, Any]) -> bool:

@@ -36,9 +36,11 @@ class LiveView(SearchFollower):
             self._progress.advance(len(fits), in_words(state), left=state.seconds_left, without_rate=resumed)
 
     def state_changed(self, state: SearchState) -> None:
-        """End the bar when the fits are done, which the refit is no part of."""
+        """End the bar when the fits are done, without the refit; those that a race leaves out never come."""
         if state.stage in ("refitting", "ended"):
             self._close(None)
+        elif self._progress is not None and self._progress.total != state.fits:
+            self._progress.expect(state.fits)
 
     def _close(self, kind: type[BaseException] | None) -> None:
         if self._progress is not None:

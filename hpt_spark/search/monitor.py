@@ -196,6 +196,12 @@ class SearchMonitor:
         self._tell(lambda follower: follower.evaluation_began(begun, self.state))
         return begun
 
+    def expect(self, fits: int) -> None:
+        """Take note that the evaluation has so many fits: a race leaves some out."""
+        if fits != self.state.fits:
+            self.state = replace(self.state, fits=fits)
+            self._tell(lambda _: None)
+
     def fit_began(self, fit: Fit) -> None:
         """Take note of a fit that is seen to begin."""
         self._in_flight.add(fit)

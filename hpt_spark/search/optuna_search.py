@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ from sklearn.utils import check_random_state
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.proposals import Proposals
+from hpt_spark.search.race import DONE
+from hpt_spark.search.rounds import Rounds, evaluate_curves
+from hpt_spark.search.rounds_search import ChoosesRounds, metric_name
 from hpt_spark.search.sklearn_compat import batch_context, search_context, yields_constant_splits
 from hpt_spark.search.spark_search import SparkSearchMixin, running
 
@@ -23,18 +26,26 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-class _ProposedBatches(model_selection.RandomizedSearchCV):
+class _ProposedBatches(ChoosesRounds, model_selection.RandomizedSearchCV):
     """The loop over batches, below what hands their fits to Spark."""
 
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
-        run, size, metric = running(), self._checked_batch_size(), self._metric()
+        run, size, metric = running(), self._checked_batch_size(), metric_name(self)
+        rounds = None if self.rounds is None else Rounds.of(self.rounds, self.estimator)
         if size is None:
             size = run.batch_size(self.n_splits_)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         proposals = Proposals(self.param_distributions, seed, self.n_startup_trials)
         best, best_at, evaluated = -math.inf, 0, 0
         with search_context(self, callback_ctx) as context:
-            batch = 0
+            batch, found = 0, {}
+
+            def evaluate(candidates: list[dict[str, Any]]) -> np.ndarray:
+                nonlocal found
+                with batch_context(self, context, len(candidates) * self.n_splits_) as more:
+                    found = evaluate_candidates(candidates, more_results={"iter": [batch] * len(candidates)}, **more)
+                return np.asarray(found[f"mean_test_{metric}"][-len(candidates) :])
+
             while evaluated < self.n_iter and not run.incomplete:
                 candidates = proposals.ask(min(size, self.n_iter - evaluated))
                 if not candidates:
@@ -45,12 +56,17 @@ class _ProposedBatches(model_selection.RandomizedSearchCV):
                         stacklevel=2,
                     )
                     break
-                with batch_context(self, context, len(candidates) * self.n_splits_) as more:
-                    found = evaluate_candidates(candidates, more_results={"iter": [batch] * len(candidates)}, **more)
-                scores = found[f"mean_test_{metric}"][-len(candidates) :]
-                proposals.tell(scores)
+                folds = np.full(len(candidates), self.n_splits_)
+                if rounds is None:
+                    scores = evaluate(candidates)
+                    folds = found.get(DONE, folds)[-len(candidates) :]
+                else:  # a curve counts by its best point: its others are near copies of that
+                    curves = evaluate_curves(self.estimator, rounds, candidates, evaluate, run)
+                    scores = np.array([curve.best for curve in curves])
+                proposals.tell(list(scores), [int(done) if done < self.n_splits_ else None for done in folds])
                 evaluated, batch = evaluated + len(candidates), batch + 1
-                if (highest := max(filter(math.isfinite, scores), default=-math.inf)) > best:
+                whole = scores[np.isfinite(scores) & (folds == self.n_splits_)]
+                if (highest := max(whole, default=-math.inf)) > best:
                     best, best_at = highest, evaluated
                 if self.no_improvement is not None and evaluated - best_at >= self.no_improvement:
                     break
@@ -67,14 +83,6 @@ class _ProposedBatches(model_selection.RandomizedSearchCV):
         if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
             raise InputError(f"batch_size={self.batch_size!r} must be a number of candidates, 1 or more, or 'auto'.")
         return self.batch_size
-
-    def _metric(self) -> str:
-        """Return the name of the score that Optuna is told."""
-        if isinstance(self.refit, str):
-            return self.refit
-        if isinstance(self.scoring, (list, tuple, set, dict)):
-            raise InputError("with several metrics, Optuna needs to know which one counts: give refit= its name.")
-        return "score"
 
 
 class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
@@ -101,7 +109,9 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         How many scores are awaited before proposals are more than random.
     no_improvement : int, default=None
         The search ends after so many candidates in a row that are no better than the best before.
-    sc, journal, max_time, refit_on, keep_oof, progress, tracking
+    rounds : mapping, default=None
+        As in `GridSearchCV`. Optuna is told the best score of each curve.
+    sc, journal, warm_start, max_time, max_fit_time, refit_on, keep_oof, progress, tracking, race
         As in `GridSearchCV`.
     scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
         As in scikit-learn's ``RandomizedSearchCV``. With several metrics, `refit` names the one that
@@ -125,6 +135,7 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         batch_size: int | str = "auto",
         n_startup_trials: int = 10,
         no_improvement: int | None = None,
+        rounds: Mapping[str, Any] | None = None,
         scoring: Any = None,
         n_jobs: int | None = None,
         refit: Any = True,
@@ -135,11 +146,14 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         return_train_score: bool = False,
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
+        warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
         tracking: Any = None,
+        race: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -158,13 +172,17 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         self.batch_size = batch_size
         self.n_startup_trials = n_startup_trials
         self.no_improvement = no_improvement
+        self.rounds = rounds
         self.sc = sc
         self.journal = journal
+        self.warm_start = warm_start
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress
         self.tracking = tracking
+        self.race = race
 
     @contextmanager
     def _handed_to(self) -> Iterator[Callable[..., Any]]:

@@ -13,7 +13,7 @@ from sklearn.base import is_classifier, is_regressor
 from hpt_spark.errors import InputError
 from hpt_spark.search.boosting.family import key_of
 from hpt_spark.search.evaluation import Evaluation
-from hpt_spark.search.journal.journal import NONE_PREDICTED
+from hpt_spark.search.journal.records import NONE_PREDICTED
 
 PREDICTIONS = "predictions"  # what a worker adds to the result of a fit, and the driver takes out of it
 

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,17 +102,28 @@ class Proposals:
                     self._asked.append((trial.params, trial.distributions))
         return candidates
 
-    def tell(self, scores: Sequence[float]) -> None:
-        """Note the scores of the last batch; one that is not finite is a failed candidate's."""
+    def tell(self, scores: Sequence[float], dropped_after: Sequence[int | None] | None = None) -> None:
+        """Note the scores of the last batch.
+
+        Parameters
+        ----------
+        scores : sequence of float
+            One that is not finite is a failed candidate's.
+        dropped_after : sequence of int or None, optional
+            After how many folds a race has dropped a candidate; None for one that has them all. The mean over a few
+            folds is not compared with that over all: the sampler takes such a candidate for a worse one.
+        """
         state = self._optuna.trial.TrialState
-        for (params, distributions), score in zip(self._asked, scores):
+        for (params, distributions), score, folds in zip(self._asked, scores, dropped_after or repeat(None)):
+            ended = state.COMPLETE if folds is None else state.PRUNED
             is_scored = math.isfinite(score)
             self._told.append(
                 self._optuna.trial.create_trial(
                     params=params,
                     distributions=distributions,
                     value=float(score) if is_scored else None,
-                    state=state.COMPLETE if is_scored else state.FAIL,
+                    intermediate_values={folds: float(score)} if is_scored and folds is not None else None,
+                    state=ended if is_scored else state.FAIL,
                 )
             )
         self._asked = []

@@ -13,6 +13,7 @@ class Ending(Enum):
 
     RAISED = "raised"  # an exception left the shared training
     FAULT = "fault"  # native code or an exit ended the process: no other fit had a part in it
+    TIMEOUT = "timeout"  # it took longer than ``max_fit_time`` allows
     KILLED = "killed"  # by SIGKILL, as for lack of memory, or with its worker or executor: others may have a part in it
 
 
@@ -52,18 +53,23 @@ class Step(Enum):
 NEXT = {
     (Step.TOGETHER, Ending.RAISED): Step.PLAIN,
     (Step.TOGETHER, Ending.FAULT): Step.EACH,
+    (Step.TOGETHER, Ending.TIMEOUT): Step.EACH,
     (Step.TOGETHER, Ending.KILLED): Step.ALONE,
     (Step.EACH, Ending.FAULT): Step.FAILED,
+    (Step.EACH, Ending.TIMEOUT): Step.FAILED,
     (Step.EACH, Ending.KILLED): Step.ALONE,
     (Step.ALONE, Ending.FAULT): Step.EACH_ALONE,
+    (Step.ALONE, Ending.TIMEOUT): Step.EACH_ALONE,
     (Step.ALONE, Ending.KILLED): Step.EACH_ALONE,
     (Step.EACH_ALONE, Ending.FAULT): Step.FAILED,
+    (Step.EACH_ALONE, Ending.TIMEOUT): Step.FAILED,
     (Step.EACH_ALONE, Ending.KILLED): Step.FAILED,
 }
 
 
 def next_step(step: Step, ending: Ending, fits: int) -> Step:
     """Return how a group of so many fits is tried next."""
-    following = NEXT[step, ending]
     # One fit cannot be taken apart: it would be tried a second time as it just was.
-    return Step.FAILED if step is Step.ALONE and fits == 1 else following
+    if fits == 1 and (step is Step.ALONE or ending is Ending.TIMEOUT):
+        return Step.FAILED
+    return NEXT[step, ending]

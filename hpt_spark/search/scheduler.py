@@ -16,12 +16,12 @@ from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.spark_runner import SparkRunner
 from hpt_spark.search.execution.task_stream import Ended, TaskStream
 from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation
-from hpt_spark.search.failures import killed_worker
+from hpt_spark.search.failures import killed_worker, timed_out
 from hpt_spark.search.fit_groups import FitGroup, group_fits
 from hpt_spark.search.planning.cost import seconds_left, start_order
 from hpt_spark.search.planning.forecast import Forecast, forecast
 from hpt_spark.search.planning.task_queue import TaskQueue, in_jobs
-from hpt_spark.search.retries import Step, next_step
+from hpt_spark.search.retries import Ending, Step, next_step
 from hpt_spark.search.timeline import ORIGIN, origin
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,8 @@ class Scheduler:
         left = {group.fits: group.cost for group in ordered}
         cost_done = seconds_done = 0.0
         with self._runner.shared(self._evaluation, self._watcher) as shared:
-            self._log_forecast(ordered, shared)
+            if self.forecast is None:  # else of an earlier wave of a race
+                self._log_forecast(ordered, shared)
             for ended in self._results(shared, ordered):
                 for group, result in ended:
                     left.pop(group.fits, None)
@@ -180,9 +181,13 @@ class Scheduler:
         return result.results
 
     def _given_up(self, group: FitGroup, death: Death) -> list[Result]:
-        """Return the results of a group of one fit that has killed its process twice."""
-        outcome = killed_worker(self._evaluation, group.fits[0], death.reason)
-        return [(group, GroupResult([(group.fits[0], outcome)], 0.0, "", 0, 0, began=time.time()))]
+        """Return the results of a group of one fit that has killed its process twice, or had no more time."""
+        (fit,) = group.fits
+        if death.ending is Ending.TIMEOUT:
+            outcome = timed_out(self._evaluation, fit)
+        else:
+            outcome = killed_worker(self._evaluation, fit, death.reason)
+        return [(group, GroupResult([(fit, outcome)], 0.0, "", 0, 0, began=time.time()))]
 
     def _counted(self, results: list[Result]) -> list[Result]:
         for _, result in results:

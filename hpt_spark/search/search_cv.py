@@ -6,12 +6,14 @@ the installed scikit-learn.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
 
+from hpt_spark.search.rounds_search import ChoosesRounds
 from hpt_spark.search.spark_search import SparkSearchMixin
 
 if TYPE_CHECKING:
@@ -19,21 +21,35 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
+class GridSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.GridSearchCV):
     """scikit-learn's ``GridSearchCV``, with its fits on Spark.
 
     Parameters
     ----------
+    rounds : mapping, default=None
+        ``{"max": 2000, "step": 50, "early_stopping_rounds": 100}``: the number of rounds of a boosting
+        ensemble or a forest leaves the grid and is chosen by the mean curve over the folds. Each candidate is
+        trained once per fold up to `max` rounds and scored every `step` (a twentieth of `max` where it is left out);
+        each of these is a row of ``cv_results_``, as scikit-learn would have it. With `early_stopping_rounds` a
+        training stops when its mean score has not improved for so many rounds; rows past that are left out.
+        A training that cannot go on exactly after a stop is trained to its end instead.
     sc : SparkContext or SparkSession, default=None
         Where the fits run; by default on the active one.
     journal : str, default=None
-        A folder, local or any Hadoop path, in which results are kept as they arrive. The same search
-        started again with the same folder runs only what is missing; another search is refused. A
-        clone of the search keeps each of its fits in a folder of its own in there, so that each outer
-        fold of ``cross_val_score`` has one.
+        A folder, local or any Hadoop path, in which results are kept as they arrive. A search started
+        again with the same folder runs only the fits that are missing, also with more candidates or as
+        another class; one of other data, another estimator or another scorer is refused. A clone of the
+        search keeps each of its fits in a folder of its own in there, so that each outer fold of
+        ``cross_val_score`` has one.
+    warm_start : list of str, default=None
+        Journals of other searches, or runs of ``tune``, whose results are taken where they are of the same
+        fits. They are only read; those of other data, another estimator or another scorer are refused.
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    max_fit_time : float, default=None
+        Seconds after which a fit is stopped, in the process that runs it: it is a failed fit then, and
+        gets `error_score`. The refit has no limit.
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
@@ -44,6 +60,10 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         terminal and in a notebook, elsewhere as lines of the log.
     tracking : Tracking, default=None
         What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
+    race : dict, default=None
+        ``{"burn_in": 3, "alpha": 0.05}``: after `burn_in` folds a candidate that is worse than the best one, by the
+        corrected resampled t-test at the level `alpha`, gets no more folds. Its scores there are NaN, its mean is that
+        over ``cv_results_["n_splits_done"]`` folds, and it ranks behind all candidates that have all folds.
     estimator, and all others
         As in scikit-learn's ``GridSearchCV``.
 
@@ -68,13 +88,17 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
         pre_dispatch: Any = "2*n_jobs",
         error_score: Any = np.nan,
         return_train_score: bool = False,
+        rounds: Mapping[str, Any] | None = None,
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
+        warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
         tracking: Any = None,
+        race: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -88,30 +112,48 @@ class GridSearchCV(SparkSearchMixin, model_selection.GridSearchCV):
             error_score=error_score,
             return_train_score=return_train_score,
         )
+        self.rounds = rounds
         self.sc = sc
         self.journal = journal
+        self.warm_start = warm_start
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress
         self.tracking = tracking
+        self.race = race
 
 
-class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
+class RandomizedSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.RandomizedSearchCV):
     """scikit-learn's ``RandomizedSearchCV``, with its fits on Spark.
 
     Parameters
     ----------
+    rounds : mapping, default=None
+        ``{"max": 2000, "step": 50, "early_stopping_rounds": 100}``: the number of rounds of a boosting
+        ensemble or a forest leaves the grid and is chosen by the mean curve over the folds. Each candidate is
+        trained once per fold up to `max` rounds and scored every `step` (a twentieth of `max` where it is left out);
+        each of these is a row of ``cv_results_``, as scikit-learn would have it. With `early_stopping_rounds` a
+        training stops when its mean score has not improved for so many rounds; rows past that are left out.
+        A training that cannot go on exactly after a stop is trained to its end instead.
     sc : SparkContext or SparkSession, default=None
         Where the fits run; by default on the active one.
     journal : str, default=None
-        A folder, local or any Hadoop path, in which results are kept as they arrive. The same search
-        started again with the same folder runs only what is missing; another search is refused. A
-        clone of the search keeps each of its fits in a folder of its own in there, so that each outer
-        fold of ``cross_val_score`` has one.
+        A folder, local or any Hadoop path, in which results are kept as they arrive. A search started
+        again with the same folder runs only the fits that are missing, also with more candidates or as
+        another class; one of other data, another estimator or another scorer is refused. A clone of the
+        search keeps each of its fits in a folder of its own in there, so that each outer fold of
+        ``cross_val_score`` has one.
+    warm_start : list of str, default=None
+        Journals of other searches, or runs of ``tune``, whose results are taken where they are of the same
+        fits. They are only read; those of other data, another estimator or another scorer are refused.
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    max_fit_time : float, default=None
+        Seconds after which a fit is stopped, in the process that runs it: it is a failed fit then, and
+        gets `error_score`. The refit has no limit.
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
@@ -122,6 +164,10 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         terminal and in a notebook, elsewhere as lines of the log.
     tracking : Tracking, default=None
         What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
+    race : dict, default=None
+        ``{"burn_in": 3, "alpha": 0.05}``: after `burn_in` folds a candidate that is worse than the best one, by the
+        corrected resampled t-test at the level `alpha`, gets no more folds. Its scores there are NaN, its mean is that
+        over ``cv_results_["n_splits_done"]`` folds, and it ranks behind all candidates that have all folds.
     estimator, and all others
         As in scikit-learn's ``RandomizedSearchCV``.
 
@@ -148,13 +194,17 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
         random_state: Any = None,
         error_score: Any = np.nan,
         return_train_score: bool = False,
+        rounds: Mapping[str, Any] | None = None,
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
+        warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
         tracking: Any = None,
+        race: Any = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -170,13 +220,17 @@ class RandomizedSearchCV(SparkSearchMixin, model_selection.RandomizedSearchCV):
             error_score=error_score,
             return_train_score=return_train_score,
         )
+        self.rounds = rounds
         self.sc = sc
         self.journal = journal
+        self.warm_start = warm_start
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress
         self.tracking = tracking
+        self.race = race
 
 
 class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV):
@@ -187,13 +241,20 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
     sc : SparkContext or SparkSession, default=None
         Where the fits run; by default on the active one.
     journal : str, default=None
-        A folder, local or any Hadoop path, in which results are kept as they arrive. The same search
-        started again with the same folder runs only what is missing; another search is refused. A
-        clone of the search keeps each of its fits in a folder of its own in there, so that each outer
-        fold of ``cross_val_score`` has one.
+        A folder, local or any Hadoop path, in which results are kept as they arrive. A search started
+        again with the same folder runs only the fits that are missing, also with more candidates or as
+        another class; one of other data, another estimator or another scorer is refused. A clone of the
+        search keeps each of its fits in a folder of its own in there, so that each outer fold of
+        ``cross_val_score`` has one.
+    warm_start : list of str, default=None
+        Journals of other searches, or runs of ``tune``, whose results are taken where they are of the same
+        fits. They are only read; those of other data, another estimator or another scorer are refused.
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    max_fit_time : float, default=None
+        Seconds after which a fit is stopped, in the process that runs it: it is a failed fit then, and
+        gets `error_score`. The refit has no limit.
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
@@ -235,7 +296,9 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         verbose: int = 0,
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
+        warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
@@ -260,7 +323,9 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         )
         self.sc = sc
         self.journal = journal
+        self.warm_start = warm_start
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress
@@ -275,13 +340,20 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
     sc : SparkContext or SparkSession, default=None
         Where the fits run; by default on the active one.
     journal : str, default=None
-        A folder, local or any Hadoop path, in which results are kept as they arrive. The same search
-        started again with the same folder runs only what is missing; another search is refused. A
-        clone of the search keeps each of its fits in a folder of its own in there, so that each outer
-        fold of ``cross_val_score`` has one.
+        A folder, local or any Hadoop path, in which results are kept as they arrive. A search started
+        again with the same folder runs only the fits that are missing, also with more candidates or as
+        another class; one of other data, another estimator or another scorer is refused. A clone of the
+        search keeps each of its fits in a folder of its own in there, so that each outer fold of
+        ``cross_val_score`` has one.
+    warm_start : list of str, default=None
+        Journals of other searches, or runs of ``tune``, whose results are taken where they are of the same
+        fits. They are only read; those of other data, another estimator or another scorer are refused.
     max_time : float, default=None
         Seconds after which no further fit is waited for. The search then ends with the results so
         far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
+    max_fit_time : float, default=None
+        Seconds after which a fit is stopped, in the process that runs it: it is a failed fit then, and
+        gets `error_score`. The refit has no limit.
     refit_on : {"executor", "driver"}, default="executor"
         Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
         the driver's process, with as many as the estimator takes there.
@@ -324,7 +396,9 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         verbose: int = 0,
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
+        warm_start: Sequence[str] | None = None,
         max_time: float | None = None,
+        max_fit_time: float | None = None,
         refit_on: str = "executor",
         keep_oof: str = "none",
         progress: bool = False,
@@ -350,7 +424,9 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         )
         self.sc = sc
         self.journal = journal
+        self.warm_start = warm_start
         self.max_time = max_time
+        self.max_fit_time = max_fit_time
         self.refit_on = refit_on
         self.keep_oof = keep_oof
         self.progress = progress

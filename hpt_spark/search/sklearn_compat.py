@@ -58,6 +58,14 @@ class HandsFitsOver(ABC):
     def _handed_to(self) -> AbstractContextManager[Callable[..., Any]]:
         """Give the function that runs them, for the time in which the search chooses and evaluates candidates."""
 
+    def _format_results(self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None) -> Any:
+        results = super()._format_results(candidate_params, n_splits, out, more_results)  # type: ignore[misc]
+        return self._completed(results, out)
+
+    def _completed(self, results: dict[str, Any], fits: Any) -> dict[str, Any]:
+        """Return ``cv_results_`` with what scikit-learn does not know, by the results of all fits."""
+        return results
+
     # scikit-learn looks for the name `callback_ctx` in this signature (from 1.9 on).
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         run_search = super()._run_search  # type: ignore[misc]

@@ -8,11 +8,11 @@ list of fits to, and the ``fit`` of the best estimator.
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from math import floor, log
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -24,6 +24,7 @@ from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
 from hpt_spark.search.following import Tracking, followers_of, metric_of_search
 from hpt_spark.search.monitor import SearchFollower, SearchMonitor
 from hpt_spark.search.out_of_fold import KEEP
+from hpt_spark.search.race import note_skipped, race_of
 from hpt_spark.search.sklearn_compat import STATE_OF_A_FIT, HandsFitsOver
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class SparkSearchMixin(HandsFitsOver):
         What was shared: the number of ``fits``, of ``trainings`` that served them, of ``resumed``
         fits taken from the journal, of fits ``continued`` from where an earlier rung of halving had
         stopped, and how often a fold's rows were cut (``fold_slices``) and a training matrix
-        was built (``matrices``) for the shared trainings.
+        was built (``matrices``) for the shared trainings. Of a race also the number of fits that were
+        ``skipped``.
     oof_predictions_ : ndarray
         With ``keep_oof``, the predictions of the very fits that were scored, as ``cross_val_predict`` gives them: by
         ``predict_proba``, else ``decision_function``, else ``predict``, one row for each row of ``X``; of ``"all"``
@@ -70,11 +72,14 @@ class SparkSearchMixin(HandsFitsOver):
 
     sc: SparkContext | SparkSession | None
     journal: str | None
+    warm_start: Sequence[str] | None = None
     max_time: float | None
+    max_fit_time: float | None = None
     refit_on: str = "executor"
     keep_oof: str = "none"
     progress: bool = False
     tracking: Tracking | None = None
+    race: Any = None
     # scikit-learn's, which has no types of its own.
     cv_results_: dict[str, Any]
     best_params_: dict[str, Any]
@@ -96,12 +101,15 @@ class SparkSearchMixin(HandsFitsOver):
                 raise InputError(
                     f"{name}={getattr(self, name)!r} is not known; it must be {' or '.join(map(repr, known))}."
                 )
+        _refuse_no_seconds(self.max_fit_time)
         vars(self).pop("oof_predictions_", None)  # of an earlier fit
         several = isinstance(getattr(self, "scoring", None), (list, tuple, set, dict))
         if self.keep_oof == "best" and several and not self.refit:  # type: ignore[attr-defined]
             raise InputError("keep_oof='best' with several metrics needs refit= to name the one that chooses the best.")
         _refuse_searches_within(self.estimator)  # type: ignore[attr-defined]
-        resource = getattr(self, "resource", None)  # of halving
+        race = race_of(self)
+        # Of halving, and of a search that chooses the number of rounds.
+        resource = getattr(self, "resource", None) or getattr(self, "_continued_parameter", None)
         is_one_of_many = self._is_clone_with_journal and self.journal_lock is None
         lock, self.journal_lock = self.journal_lock, None
         with ExitStack() as following:
@@ -109,7 +117,17 @@ class SparkSearchMixin(HandsFitsOver):
             self.followers = ()
             monitor = SearchMonitor(followers, metric_of_search(self))
             with Evaluator(
-                self.sc, self.journal, self.max_time, resource, lock, is_one_of_many, self.keep_oof, monitor
+                self.sc,
+                self.journal,
+                self.max_time,
+                resource,
+                lock,
+                is_one_of_many,
+                self.keep_oof,
+                monitor,
+                self.warm_start,
+                self.max_fit_time,
+                race,
             ) as run:
                 before, before_refit = _running.set(run), refitting.set(None)
                 try:
@@ -155,6 +173,11 @@ class SparkSearchMixin(HandsFitsOver):
         else:
             run.release()  # before the refit, which may need the memory
 
+    def _completed(self, results: dict[str, Any], fits: Any) -> dict[str, Any]:
+        if self.race is not None:
+            note_skipped(results, fits)
+        return results
+
     def __sklearn_clone__(self) -> Any:
         # A SparkContext cannot be copied: the clone gets the same one. A copy is cloned, because another thread may
         # read this search's own meanwhile.
@@ -168,6 +191,12 @@ class SparkSearchMixin(HandsFitsOver):
         # which another thread's fit adds to: hence the copy, which cannot be interrupted.
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
         return {name: value for name, value in state.items() if name not in OF_A_FIT} | {"sc": None}
+
+
+def _refuse_no_seconds(max_fit_time: Any) -> None:
+    is_number = isinstance(max_fit_time, (int, float)) and not isinstance(max_fit_time, bool)
+    if max_fit_time is not None and not (is_number and 0 < max_fit_time < math.inf):
+        raise InputError(f"max_fit_time={max_fit_time!r} must be a number of seconds above 0, or None for no limit.")
 
 
 def _refuse_searches_within(estimator: Any) -> None:
@@ -197,5 +226,7 @@ def _count_finished_rungs(search: Any) -> None:
     search.n_candidates_ = search.n_candidates_[:finished]
     search.n_iterations_ = finished
     search.n_remaining_candidates_ = last
-    search.n_required_iterations_ = 1 + floor(log(search.n_candidates_[0], search.factor))
-    search.n_possible_iterations_ = 1 + floor(log(search.max_resources_ // search.min_resources_, search.factor))
+    search.n_required_iterations_ = 1 + math.floor(math.log(search.n_candidates_[0], search.factor))
+    search.n_possible_iterations_ = 1 + math.floor(
+        math.log(search.max_resources_ // search.min_resources_, search.factor)
+    )

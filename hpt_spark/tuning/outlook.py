@@ -16,6 +16,7 @@ from hpt_spark.config.sections import DRAWING, HALVING, SearchSection
 from hpt_spark.errors import ConfigError, HptSparkError
 from hpt_spark.search.evaluation import Evaluation, evaluation_of
 from hpt_spark.search.folds import Folds
+from hpt_spark.search.rounds import Rounds
 from hpt_spark.search.sklearn_compat import replace_parallel
 from hpt_spark.tuning.roles import NO_ROLES, RowRoles
 from hpt_spark.tuning.search import checked_estimator
@@ -32,6 +33,9 @@ def first_evaluation(settings: SearchSection, X: Any, y: Any, roles: RowRoles = 
     """Return all fits of a search, of halving those of its first rung, on all rows, as the last one's; none runs."""
     settings = _all_at_once(settings)
     estimator = checked_estimator(settings)
+    if settings.rounds is not None:  # all that is scored on the way is of the longest training
+        rounds = Rounds.of(settings.rounds, estimator)
+        estimator.set_params(**{rounds.parameter: rounds.checkpoints[-1]})
     check_task(estimator, settings.estimator, roles)
     if settings.strategy in HALVING:
         check_resources(settings, estimator, y, roles)

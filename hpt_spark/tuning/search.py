@@ -15,6 +15,7 @@ from hpt_spark.errors import ConfigError, HptSparkError
 from hpt_spark.search.live_view import LiveView
 from hpt_spark.search.monitor import SearchFollower
 from hpt_spark.search.reasons import reason_of, reason_of_most
+from hpt_spark.search.rounds import Rounds
 from hpt_spark.spark.session import spark_session
 from hpt_spark.storage import FolderLock
 from hpt_spark.tuning.best import refit_argument
@@ -37,6 +38,10 @@ def checked_estimator(settings: SearchSection) -> Any:
     refit_argument(settings)
     if settings.strategy in HALVING:
         check_resource(estimator, settings.estimator, settings.resource)
+    if settings.rounds is not None:
+        parameter = Rounds.of(settings.rounds, estimator).parameter
+        if any(parameter in grid for grid in settings.grids):
+            raise ConfigError(f"{parameter} is in search.param_grid, and search.rounds chooses it: leave it out there.")
     return estimator
 
 
@@ -126,14 +131,18 @@ def _run(
     with spark_session("tune", spark) as session:
         module = optuna_search if settings.strategy == "optuna" else search_cv
         search_class = getattr(module, CLASS_NAMES[settings.strategy])
+        of_some = {} if settings.strategy in HALVING else {"rounds": settings.rounds, "race": settings.race}
         search = search_class(
             estimator,
             sc=session.sparkContext,
             journal=journal,
+            warm_start=settings.warm_start,
             max_time=settings.max_time,
+            max_fit_time=settings.max_fit_time,
             refit_on=settings.refit_on,
             keep_oof=settings.keep_oof,
             progress=True,
+            **of_some,
             **arguments,
         )
         search.journal_lock = lock

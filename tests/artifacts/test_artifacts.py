@@ -55,8 +55,9 @@ def test_another_plan_is_refused_by_name_unless_overwritten(run, change, named):
 
 def test_where_and_how_long_a_search_runs_is_no_part_of_its_plan(run):
     design = run.load_design()
-    elsewhere = SETTINGS.model_copy(update={"backend": "joblib", "n_jobs": 8, "max_time": 9.0})
+    elsewhere = SETTINGS.model_copy(update={"backend": "joblib", "n_jobs": 8, "max_time": 9.0, "max_fit_time": 9.0})
     assert plan_of(elsewhere, design) == plan_of(SETTINGS, design)
+    assert "race" not in plan_of(SETTINGS, design)["search"], "a run of an earlier release is still the same search"
 
 
 def test_another_design_is_another_plan(run):

@@ -21,7 +21,7 @@ from tests.artifacts.searches import finished
 def source(run):
     """A finished run with a journal."""
     (run.folder.path / "journal").mkdir()
-    (run.folder.path / "journal" / "evaluation-0.json").write_text("{}")
+    (run.folder.path / "journal" / "context.json").write_text("{}")
     finished(run)
     return run
 
@@ -42,7 +42,7 @@ def test_everything_in_a_run_is_in_its_manifest_with_size_and_digest(source):
     assert source.manifest()["files"] == {
         name: {"size": len(file), "sha256": hashlib.sha256(file).hexdigest()} for name, file in found.items()
     }
-    assert {"journal/evaluation-0.json", "design/X_train.npz", "report.html", "submission.csv"} <= set(found)
+    assert {"journal/context.json", "design/X_train.npz", "report.html", "submission.csv"} <= set(found)
 
 
 def test_a_manifest_without_digests_gets_them_by_the_next_record(source):

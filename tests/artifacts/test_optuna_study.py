@@ -20,9 +20,9 @@ from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.config.sections import SearchSection
 from hpt_spark.errors import InputError, MissingDependencyError
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.journal.journal import Journal
 from hpt_spark.storage import open_folder
 from tests.artifacts.searches import SETTINGS, finished, halved, searched
+from tests.search.journal.journalled import Journalled
 
 
 def read(path):
@@ -79,6 +79,21 @@ def test_halvings_rungs_are_intermediate_values_and_who_is_dropped_is_pruned(run
         assert trial.user_attrs["n_resources"] == results["n_resources"][rows[-1]]
         assert (trial.state is TrialState.COMPLETE) == (len(rows) == search.n_iterations_)
         assert trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def test_who_is_dropped_in_a_race_is_pruned(run, exported):
+    search = searched()
+    results = search.cv_results_
+    dropped = next(row for row in range(len(results["params"])) if row != search.best_index_)
+    done = np.full(len(results["params"]), 2)
+    done[dropped], results["split1_test_score"][dropped] = 1, np.nan
+    results["n_splits_done"] = done
+    design = run.load_design()
+    finish_search(run, plan_of(SETTINGS, design), search, 1.0, design)
+    study = exported()
+    assert [trial.state is TrialState.PRUNED for trial in study.trials] == (done < 2).tolist()
+    assert study.trials[dropped].intermediate_values == {0: results["split0_test_score"][dropped]}
+    assert study.best_trial.number == search.best_index_
 
 
 def test_a_candidate_that_failed_is_failed(run, exported):
@@ -140,8 +155,8 @@ def test_values_of_every_kind_come_back(run, exported):
 def test_a_running_search_has_trials_that_run_and_that_wait(run, tmp_path):
     candidates = [{"C": 0.1, "class_weight": np.float64(2)}, {"C": 1.0}, {"C": 5.0}, {"C": 7.0}]
     fits = [Fit(number, number // 2, number % 2) for number in range(8)]
-    record = Journal(open_folder(run.journal)).next_evaluation({"X": "1"}, fits)
-    record.describe(candidates, 2)
+    record = Journalled(open_folder(run.journal), {"X": "1"}, fits)
+    record.describe(candidates)
     scores = [-0.5, -0.25, -1.0, float("nan")]
     errors = [None, None, None, "Traceback\n\nValueError: no"]
     results = [
@@ -149,7 +164,7 @@ def test_a_running_search_has_trials_that_run_and_that_wait(run, tmp_path):
         for fit, score, error in zip(fits, scores, errors)
     ]
     record.add(results[:3])
-    (run.folder.path / "journal" / "evaluation-0-000002.jsonl").write_text('{"fit": [3, 1')
+    (run.folder.path / "journal" / "fits-000002.jsonl").write_text('{"fit": ["1", "1')
     assert export_study(run, tmp_path / "study.log") == {"complete": 1, "running": 1, "waiting": 2}
     study = read(tmp_path / "study.log")
     assert not study.user_attrs["is_finished"]
@@ -157,18 +172,17 @@ def test_a_running_search_has_trials_that_run_and_that_wait(run, tmp_path):
     assert study.trials[0].value == -0.375
     assert study.trials[0].intermediate_values == {0: -0.5, 1: -0.25}
     assert study.trials[1].intermediate_values == {0: -1.0}
-    (run.folder.path / "journal" / "evaluation-0-000002.jsonl").unlink()
+    (run.folder.path / "journal" / "fits-000002.jsonl").unlink()
     record.add(results[3:])
     assert export_study(run, tmp_path / "study.log") == {"complete": 1, "fail": 1, "waiting": 2}
     assert read(tmp_path / "study.log").trials[1].user_attrs["fit_error"] == "ValueError: no"
 
 
 def test_rungs_of_a_running_halving_search_are_told_apart_by_their_resource(run, tmp_path):
-    journal = Journal(open_folder(run.journal))
     for rung, candidates in enumerate([[1, 2, 3], [2]]):
         fits = [Fit(number, number, 0) for number in range(len(candidates))]
-        record = journal.next_evaluation({"X": str(rung)}, fits)
-        record.describe([{"depth": depth, "rounds": 10 * (rung + 1)} for depth in candidates], 1)
+        record = Journalled(open_folder(run.journal), {"X": "1"}, fits, number=rung, prefix=f"rung {rung}, ")
+        record.describe([{"depth": depth, "rounds": 10 * (rung + 1)} for depth in candidates])
         record.add([(fit, {"test_scores": rung + 0.5, "fit_time": 1.0, "fit_error": None}) for fit in fits])
     assert export_study(run, tmp_path / "study.log") == {"complete": 1, "pruned": 2}
     best = read(tmp_path / "study.log").best_trial
@@ -177,11 +191,10 @@ def test_rungs_of_a_running_halving_search_are_told_apart_by_their_resource(run,
 
 @pytest.mark.parametrize("batches", [[[1, 2], [3, 4]], [[1], [2], [3]], [[1, 2, 3], [4]]])
 def test_batches_of_other_candidates_are_no_rungs(batches, run, tmp_path):
-    journal = Journal(open_folder(run.journal))
     for number, candidates in enumerate(batches):
         fits = [Fit(at, at, 0) for at in range(len(candidates))]
-        record = journal.next_evaluation({"X": str(number)}, fits)
-        record.describe([{"depth": depth} for depth in candidates], 1)
+        record = Journalled(open_folder(run.journal), {"X": "1"}, fits, number=number, prefix=f"batch {number}, ")
+        record.describe([{"depth": depth} for depth in candidates])
         record.add([(fit, {"test_scores": 0.5, "fit_time": 1.0, "fit_error": None}) for fit in fits])
     candidates = [depth for batch in batches for depth in batch]
     assert export_study(run, tmp_path / "study.log") == {"complete": len(candidates)}
@@ -215,8 +228,8 @@ def test_without_optuna_the_extra_is_named(run, tmp_path, monkeypatch):
 
 
 def test_thousands_of_candidates_are_written_at_once(run, tmp_path, monkeypatch):
-    record = Journal(open_folder(run.journal)).next_evaluation({"X": "1"}, [])
-    record.describe([{"C": number} for number in range(1000)], 1)
+    record = Journalled(open_folder(run.journal), {"X": "1"}, [])
+    record.describe([{"C": number} for number in range(1000)])
     written = []
     append = JournalFileBackend.append_logs
 

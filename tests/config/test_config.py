@@ -135,11 +135,18 @@ def test_tracking_keeps_the_keys_of_the_contract():
         ("search.refit=2", "must be true or false"),
         ("search.max_time=0", "greater than 0"),
         ("search.max_time=soon", "must be a number"),
+        ("search.max_fit_time=0", "greater than 0"),
+        ("search.max_fit_time=soon", "must be a number"),
+        ("search.race=3", "must be a mapping of burn_in and alpha"),
         ("search.error_score=zero", "must be a number, nan or raise"),
         ("search.error_score=true", "must be a number, nan or raise"),
         ("search.scoring=3", "must be a text"),
         ("search.strategy=rando", "did you mean `random`?"),
         ("search.n_iter=0", "greater than or equal to 1"),
+        ("search.rounds=5", "needs a mapping such as {max: 2000"),
+        ("search.rounds={step: 5}", "needs a mapping such as {max: 2000"),
+        ("search.rounds={max: 0}", "max must be a number of rounds, 1 or more"),
+        ("search.warm_start=runs/a", "must be a list"),
         ("search.random_state=null", "must be a whole number"),
         ("search.factor=1", "greater than 1"),
         ("search.min_resources=few", "must be a whole number"),
@@ -183,6 +190,8 @@ def test_masters_of_every_kind(master):
     ("settings", "said"),
     [
         (["search.param_grid={a: {uniform: [0, 1]}}"], "a distribution for a, from which only strategy: random or"),
+        (["search.rounds={max: 9}", "search.strategy=halving"], "rounds needs backend: spark and the strategy grid"),
+        (["search.rounds={max: 9}", "search.backend=joblib"], "rounds needs backend: spark and the strategy grid"),
         (["search.strategy=halving", "search.resource=n_estimators"], "n_estimators needs max_resources"),
         (
             ["search.strategy=halving", "search.resource=max_depth", "search.max_resources=9"],
@@ -327,3 +336,28 @@ def test_what_is_no_secret_is_shown():
     shown = dump_config(load_config([], ["spark.conf.spark.driver.memory=4g", "source.uri=https://me.example/raw"]))
     assert "spark.driver.memory: 4g" in shown
     assert "https://me.example/raw" in shown
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (["search.race.burn=3"], "must be a mapping of burn_in and alpha"),
+        (["search.race.burn_in=1"], "burn_in is 1; it must be a whole number of folds, 2 or more"),
+        (["search.race.alpha=1.5"], "alpha is 1.5; it must be a number between 0 and 1"),
+        (["search.race.burn_in=5"], "leaves no fold to save; give it fewer, or cv more"),
+        (["search.strategy=halving"], "race and strategy: halving do not go together"),
+        (["search.backend=joblib"], "race needs backend: spark"),
+        (["search.refit=one_std_err"], "race and refit: one_std_err do not go together"),
+        (["search.refit=false", "search.scoring=[neg_log_loss, accuracy]"], "needs refit to name the one that decides"),
+    ],
+    ids=str,
+)
+def test_what_does_not_go_together_with_a_race_is_told(other, said):
+    told = problem("search.race.alpha=0.1", *other)
+    assert said in told
+    assert "search" in told
+
+
+def test_the_rules_of_a_race_are_given_in_part_and_are_whole_then():
+    assert load_config([], ["search.race.alpha=0.1"]).search.race == {"burn_in": 3, "alpha": 0.1}
+    assert load_config([], ["search.race={}"]).search.race == {"burn_in": 3, "alpha": 0.05}

@@ -66,12 +66,10 @@ def test_a_killed_tune_goes_on_where_it_was(place, design_only, tmp_path, job):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as process:
-        wait_until(lambda: list((design_only / "journal").glob("evaluation-0-*.jsonl")), 150, process=process)
+        wait_until(lambda: list((design_only / "journal").glob("fits-*.jsonl")), 150, process=process)
         os.killpg(process.pid, signal.SIGKILL)
     assert not (design_only / "manifest.json").exists()
-    finished = sum(
-        len(path.read_text().splitlines()) for path in (design_only / "journal").glob("evaluation-0-*.jsonl")
-    )
+    finished = sum(len(path.read_text().splitlines()) for path in (design_only / "journal").glob("fits-*.jsonl"))
     assert 0 < finished < 12
 
     done(*command)

@@ -67,7 +67,7 @@ def started(run_dir, log):
 
 
 def finished_fits(run_dir):
-    return sum(len(path.read_text().splitlines()) for path in (run_dir / "journal").glob("evaluation-0-*.jsonl"))
+    return sum(len(path.read_text().splitlines()) for path in (run_dir / "journal").glob("fits-*.jsonl"))
 
 
 def scores(run_dir):

@@ -159,7 +159,7 @@ def test_a_tune_killed_on_hdfs_goes_on_where_it_was(on_hdfs, tmp_path):
 
     with on_hdfs.start("tune", *settings) as process:
         wait_until(
-            lambda: any(name.endswith(".jsonl") for name in files.names(f"{run}/journal")),
+            lambda: any(name.startswith("fits-") for name in files.names(f"{run}/journal")),
             150,
             process=process,
             said=lambda: process.communicate(timeout=1),
@@ -168,7 +168,7 @@ def test_a_tune_killed_on_hdfs_goes_on_where_it_was(on_hdfs, tmp_path):
     assert locks() == 1
     assert not files.exists(f"{run}/manifest.json")
     journal = fetched(f"{run}/journal", tmp_path / "journal")
-    finished = sum(len(path.read_text().splitlines()) for path in journal.glob("evaluation-0-*.jsonl"))
+    finished = sum(len(path.read_text().splitlines()) for path in journal.glob("fits-*.jsonl"))
     assert 0 < finished < 12
 
     on_hdfs.run("tune", *settings)  # the lock of a process that is gone does not hold it up
@@ -204,7 +204,11 @@ def test_a_job_that_is_told_to_end_leaves_nothing_half_done(on_hdfs, tmp_path, j
     assert "Traceback" not in err
     assert files.names(place) == ["run"]
     assert [name for name in files.names(f"{place}/run") if name not in ("design", "journal")] == []
-    assert [name for name in files.names(f"{place}/run/journal") if not name.startswith("evaluation-0")] == []
+    assert [
+        name
+        for name in files.names(f"{place}/run/journal")
+        if not name.startswith(("context", "candidates-0", "fits-"))
+    ] == []
 
 
 @pytest.mark.parametrize(

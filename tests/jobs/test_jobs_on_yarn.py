@@ -109,7 +109,7 @@ def containers_of(main_class: str, run: str) -> list[psutil.Process]:
 def wait_for_results(cluster: Submitted, place: str, process: subprocess.Popen[str], overwritten: bool = False) -> None:
     def are_there() -> bool:
         names = cluster.files.names(f"{cluster.yarn.hdfs}/{place}/run/journal")
-        return any(name.endswith(".jsonl") for name in names) and (not overwritten or "overwrite.json" in names)
+        return any(name.startswith("fits-") for name in names) and (not overwritten or "overwrite.json" in names)
 
     wait_until(are_there, SECONDS_OF_A_JOB, process=process, said=lambda: process.communicate(timeout=5)[0][-6000:])
 

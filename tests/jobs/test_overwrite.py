@@ -19,11 +19,11 @@ from hpt_spark.artifacts.run_directory import JOURNAL, MANIFEST, OVERWRITE, RunD
 from hpt_spark.config.layers import Config, load_config
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.journal.journal import Journal
 from hpt_spark.storage import open_folder
 from tests.artifacts.searches import a_design
 from tests.jobs.running import no_history, rows_of
 from tests.killed import KILLED, run_until
+from tests.search.journal.journalled import Journalled
 
 FITS = [Fit(number, number // 2, number % 2) for number in range(4)]
 LOCK = SimpleNamespace(check=lambda: None)
@@ -42,7 +42,7 @@ def searching(generation: float, trained: list[int], partial: bool = False, dies
         begin()
         found, missing, add = {}, list(FITS), lambda results: None
         if settings.backend == "spark":
-            kept = Journal(open_folder(journal)).next_evaluation({"candidates": str(settings.param_grid)}, FITS)
+            kept = Journalled(open_folder(journal), {"candidates": str(settings.param_grid)}, FITS)
             found, missing, add = dict(kept.results), [fit for fit in FITS if fit not in kept.results], kept.add
         for fit in missing:
             if len(trained) == dies_after:
@@ -126,8 +126,10 @@ def generations(run_dir: Path) -> set[float]:
 
 
 def journalled(run_dir: Path) -> dict[int, float]:
-    lines = [line for path in run_dir.glob(f"{JOURNAL}/evaluation*.jsonl") for line in path.read_text().splitlines()]
-    return {json.loads(line)["fit"][0]: json.loads(line)["test_scores"] for line in lines}
+    lines = [line for path in run_dir.glob(f"{JOURNAL}/fits-*.jsonl") for line in path.read_text().splitlines()]
+    records = [json.loads(line) for line in lines]
+    numbers = [int(candidate) * 2 + int(fold) for candidate, fold in (record["fit"] for record in records)]
+    return {number: record["test_scores"] for number, record in zip(numbers, records)}
 
 
 def finished_plan(run_dir: Path) -> dict[str, object] | None:
@@ -206,7 +208,7 @@ def test_a_partial_overwrite_goes_on(design, tmp_path):
     run_dir = a_run(design, tmp_path / "run", "another finished")
     config = config_of(run_dir, OURS, "run.overwrite=true")
     started(config, 1.0, partial=True)
-    (run_dir / JOURNAL / "evaluation-0-000004.jsonl").unlink()
+    (run_dir / JOURNAL / "fits-000004.jsonl").unlink()
     assert started(config, 1.0)[0] == [3]
     assert not json.loads((run_dir / MANIFEST).read_text())["partial"]
     assert started(config, 2.0)[0] == [0, 1, 2, 3]
@@ -229,13 +231,13 @@ def test_a_journal_that_cannot_be_used_does_not_stand_in_the_way_of_overwrite(de
     config = config_of(run_dir, OURS, "run.overwrite=true")
     started(config, 0.0, dies_after=2)
     if damage == "damaged":
-        (run_dir / JOURNAL / "evaluation-0-000001.jsonl").write_text("{}\n")
+        (run_dir / JOURNAL / "fits-000001.jsonl").write_text("{}\n")
     else:
-        (run_dir / JOURNAL / "evaluation-0.json").write_text('{"candidates": "others"}')
+        (run_dir / JOURNAL / "context.json").write_text('{"candidates": "others"}')
     without = config_of(run_dir, OURS)
     run = RunDirectory(str(run_dir))
     with pytest.raises(InputError, match="tune: --overwrite"):
-        Journal(open_folder(run.journal)).next_evaluation({"candidates": str(without.search.param_grid)}, FITS)
+        Journalled(open_folder(run.journal), {"candidates": str(without.search.param_grid)}, FITS)
     assert started(config, 1.0)[0] == [0, 1, 2, 3]
     assert generations(run_dir) == {1.0}
 

@@ -15,10 +15,10 @@ from hpt_spark.config.layers import Config, load_config
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.journal.journal import Journal
 from hpt_spark.storage import open_folder
 from tests.artifacts.searches import a_design
 from tests.jobs.running import no_history
+from tests.search.journal.journalled import Journalled
 
 LOCK = SimpleNamespace(check=lambda: None)
 FITS = [Fit(number, number // 2, number % 2) for number in range(4)]
@@ -107,7 +107,7 @@ class StandIns:
 
     def _search(self, settings, spark, X, y, journal, lock, begin, followers=(), roles=None):
         begin()
-        kept = Journal(open_folder(journal)).next_evaluation({"candidates": str(settings.param_grid)}, FITS)
+        kept = Journalled(open_folder(journal), {"candidates": str(settings.param_grid)}, FITS)
         found = dict(kept.results)
         for fit in FITS[: len(FITS) - self.partial]:
             if fit not in found:

@@ -94,7 +94,7 @@ def started(plan, master="local[2]", conf=None):
 
 def records_in(journal):
     """Return how many fits are in the journal."""
-    return sum(len(path.read_text().splitlines()) for path in Path(journal).glob("evaluation-*-*.jsonl"))
+    return sum(len(path.read_text().splitlines()) for path in Path(journal).glob("fits-*.jsonl"))
 
 
 def wait_for_records(process, plan, at_least=1, seconds=200):

@@ -106,7 +106,7 @@ def test_halving_keeps_all_its_rungs_in_the_folder_of_the_outer_fold(spark, tmp_
     )
     search.journal = str(tmp_path)
     model_selection.cross_val_score(search, X, y, cv=2, error_score="raise")
-    assert [len(list(folder.glob("evaluation-?.json"))) for folder in sub_folders(tmp_path)] == [2, 2]
+    assert [len(list(folder.glob("candidates-?.json"))) for folder in sub_folders(tmp_path)] == [2, 2]
 
 
 def test_the_same_search_with_other_data_is_still_refused(spark, tmp_path):

@@ -248,7 +248,7 @@ def test_what_cannot_be_kept_is_refused_before_a_fit(estimator, arguments, targe
     search.set_params(journal=str(tmp_path / "journal"), cv=CV)
     with pytest.raises(InputError, match=said):
         search.fit(X, targets)
-    assert not list(tmp_path.glob("journal/evaluation*"))
+    assert not list(tmp_path.glob("journal/fits-*"))
 
 
 def test_more_than_a_task_may_bring_is_refused(spark, monkeypatch):

@@ -16,7 +16,7 @@ TRIED_AS_TASKS = (Step.TOGETHER, Step.EACH, Step.ALONE, Step.EACH_ALONE)
 
 def test_every_death_of_every_step_has_a_next_one_which_the_driver_has_yet_to_come_to():
     order = list(Step)
-    for step, ending in itertools.product(TRIED_AS_TASKS, DEATHS):
+    for step, ending in itertools.product(TRIED_AS_TASKS, (*DEATHS, Ending.TIMEOUT)):
         assert order.index(NEXT[step, ending]) > order.index(step)
     assert NEXT[Step.TOGETHER, Ending.RAISED] is Step.PLAIN
     assert {step for step, _ in NEXT} == set(TRIED_AS_TASKS)
@@ -38,6 +38,13 @@ def test_whatever_kills_a_fit_it_is_tried_twice_at_least_and_not_blamed_for_othe
     last, ending = tried[-1]
     assert last.one_by_one or fits == 1, "no fit fails with those of its group"
     assert last.alone or ending is Ending.FAULT, "what others may have a part in is tried alone"
+
+
+def test_a_group_that_had_no_more_time_is_taken_apart_and_a_fit_fails_at_once():
+    for step in TRIED_AS_TASKS:
+        assert next_step(step, Ending.TIMEOUT, 1) is Step.FAILED
+        if not step.one_by_one:
+            assert next_step(step, Ending.TIMEOUT, 3).one_by_one
 
 
 def test_the_documentation_draws_this_table():

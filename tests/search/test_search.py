@@ -209,8 +209,8 @@ def test_a_search_goes_on_from_its_journal(spark, tmp_path):
     assert_same_scores(search, theirs)
 
     other = {**arguments, "cv": 3}
-    with pytest.raises(InputError, match=r"is of another search, different in folds;"):
-        GridSearchCV(Misbehaving(), grid, **other).fit(X, y)
+    assert GridSearchCV(Misbehaving(), grid, **other).fit(X, y).fit_counts_["resumed"] == 0
+    assert GridSearchCV(Misbehaving(), grid, **arguments).fit(X, y).fit_counts_["resumed"] == 4
     with pytest.raises(InputError, match=r"different in X, y;"):
         GridSearchCV(Misbehaving(), grid, **arguments).fit(X + 1, (y + 1) % 3)
 

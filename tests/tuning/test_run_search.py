@@ -10,7 +10,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import HalvingGridSearchCV
 
 from hpt_spark.config.sections import SearchSection, SparkSection
-from hpt_spark.errors import ConfigError
+from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.tuning.search import checked_estimator, run_search
 from hpt_spark.tuning.strategies import search_arguments
 
@@ -60,6 +60,33 @@ def test_a_search_without_a_score_is_refused_in_one_sentence(spark, tmp_path, mo
     with pytest.raises(ConfigError, match=said) as refused:
         run_search(settings(backend=backend, n_jobs=1, **given), SPARK, X, three_classes, str(tmp_path / "journal"))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("strategy", ["grid", "random", "optuna"])
+def test_rounds_are_chosen_by_the_mean_curve_and_other_runs_are_read(spark, tmp_path, monkeypatch, strategy):
+    monkeypatch.setattr("hpt_spark.tuning.search.spark_session", lambda job, section: _Kept(spark))
+    rounds = {"max": 6, "step": 2, "early_stopping_rounds": 4}
+    chosen = settings(strategy=strategy, n_iter=4, rounds=rounds, param_grid={"max_depth": [1, 2, 3, 4]})
+    found, _ = run_search(chosen, SPARK, X, y, str(tmp_path / "first" / "journal"))
+    rows = found.cv_results_["params"]
+    assert {params["max_depth"] for params in rows} == {1, 2, 3, 4}
+    grid = [{name: [value] for name, value in params.items()} for params in rows]
+    plain = settings(param_grid=grid, warm_start=[str(tmp_path / "first")])
+    again, _ = run_search(plain, SPARK, X, y, str(tmp_path / "second" / "journal"))
+    assert again.fit_counts_["trainings"] == 0
+    np.testing.assert_array_equal(again.cv_results_["mean_test_score"], found.cv_results_["mean_test_score"])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"estimator": "sklearn.svm.SVC", "estimator_params": {}, "param_grid": {"C": [1.0]}}, "SVC trains no rounds"),
+        ({"param_grid": {"n_estimators": [3]}}, "n_estimators is in search.param_grid, and search.rounds chooses it"),
+    ],
+)
+def test_rounds_that_cannot_be_chosen_are_refused(given, said):
+    with pytest.raises(InputError, match=said):
+        checked_estimator(settings(rounds={"max": 9}, **given))
 
 
 REASONS = [

@@ -22,8 +22,8 @@ def best_of(candidates: Sequence[Candidate], row: int, parameters: Sequence[Para
     is a good choice.
     """
     best = candidates[row]
-    # In halving only its own rung was tried on equal resources.
-    others = [one for one in candidates if one.rung == best.rung and one.mean is not None]
+    # In halving only its own rung was tried on equal resources, and in a race only what was not dropped on all folds.
+    others = [one for one in candidates if one.rung == best.rung and one.mean is not None and not one.is_dropped]
     error = standard_error(best)
     within = [
         one

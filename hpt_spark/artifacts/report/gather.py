@@ -20,7 +20,7 @@ from hpt_spark.artifacts.run_directory import DESIGN, OOF, TIMELINE, RunDirector
 from hpt_spark.errors import InputError
 
 Read = TypeVar("Read")
-COUNTS = ("fits", "trainings", "resumed", "continued")
+COUNTS = ("fits", "trainings", "resumed", "continued", "skipped")
 
 
 def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:

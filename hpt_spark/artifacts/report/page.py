@@ -126,7 +126,16 @@ def _candidates(report: Report) -> Html:
         if len(report.candidates) <= 24
         else "The line is the mean, the shade the range of the folds; the band is one standard error below the best."
     )
-    return join(figure("Scores", drawing, caption) if drawing else None, candidate_table(report))
+    dropped = sum(one.is_dropped for one in report.candidates)
+    raced = (
+        f"The race has dropped {dropped:,} of {len(report.candidates):,} candidates before their last fold. Their "
+        "means are of fewer folds, and they rank behind all others."
+    )
+    return join(
+        tag("p", raced) if dropped else None,
+        figure("Scores", drawing, caption) if drawing else None,
+        candidate_table(report),
+    )
 
 
 def _effects(report: Report) -> Html:
@@ -227,6 +236,8 @@ def _time(report: Report) -> Html:
         facts.append(("fits", f"{counts['fits']:,}", f"{counts.get('trainings', shared):,} trainings"))
     if counts.get("resumed"):
         facts.append(("resumed", f"{counts['resumed']:,}", "fits from the journal"))
+    if counts.get("skipped"):
+        facts.append(("skipped", f"{counts['skipped']:,}", "fits of dropped candidates"))
     if found is None:
         spent = sum((one.fit_seconds + one.score_seconds) * report.folds for one in report.candidates)
         return tiles(*facts, ("fits and scores", duration(spent), "one after another"))

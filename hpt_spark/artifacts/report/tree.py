@@ -39,6 +39,11 @@ class Candidate:
     resources: int | None
     params: dict[str, Value]
 
+    @property
+    def is_dropped(self) -> bool:
+        """Whether a race has dropped it before its last fold; a failed fold leaves no mean."""
+        return self.mean is not None and None in self.folds
+
 
 @dataclass(frozen=True)
 class Parameter:

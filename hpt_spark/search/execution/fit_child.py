@@ -20,6 +20,7 @@ from hpt_spark.search.execution.worker import GroupResult, forget
 SECONDS_BETWEEN_LOOKS_AT_FILE = 0.2
 PR_SET_PDEATHSIG = 1
 ERROR = b"error "  # no pickle begins so
+BEGUN = b"begun "  # is the group whose result comes next
 CHECKPOINT = b"checkpoint "  # of the group whose result comes next
 
 
@@ -41,6 +42,9 @@ def serve(
             return
         try:
             for result in work():
+                if result is None:
+                    answers.send_bytes(BEGUN)
+                    continue
                 if isinstance(result, GroupResult) and result.checkpoint is not None:
                     answers.send_bytes(CHECKPOINT + result.checkpoint)
                     result = replace(result, checkpoint=None)

@@ -11,10 +11,12 @@ modules as they were.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -82,10 +84,8 @@ class FitProcess:
             while left:
                 self._ask(partial(run_groups, shared, files, list(left)), files)
                 while left:
-                    checkpoint, answer = None, self._answer()
-                    if isinstance(answer, bytes) and answer.startswith(CHECKPOINT):
-                        checkpoint, answer = answer[len(CHECKPOINT) :], self._answer()
-                    yield left.pop(0), answer, None if isinstance(answer, Death) else checkpoint
+                    answer, checkpoint = self._answer_of_group(shared.max_fit_time)
+                    yield left.pop(0), answer, checkpoint
                     if isinstance(answer, Death):
                         break
         finally:
@@ -126,13 +126,26 @@ class FitProcess:
         with suppress(BrokenPipeError):  # the answer is its death
             self._to_child.send_bytes(cloudpickle.dumps((work, files)))
 
-    def _answer(self) -> bytes | Death:
-        """Wait for the child's next answer or its end."""
+    def _answer_of_group(self, limit: float | None) -> tuple[bytes | Death, bytes | None]:
+        """Wait for the result of the next group, for so many seconds at most, and return it and its checkpoint."""
+        checkpoint, answer = None, self._answer()
+        if limit is not None and isinstance(answer, bytes):  # which said that the group has begun
+            answer = self._answer(limit)
+        if isinstance(answer, bytes) and answer.startswith(CHECKPOINT):
+            checkpoint, answer = answer[len(CHECKPOINT) :], self._answer()
+        return answer, None if isinstance(answer, Death) else checkpoint
+
+    def _answer(self, limit: float | None = None) -> bytes | Death:
+        """Wait for the child's next answer or its end; end it after so many seconds."""
+        until = math.inf if limit is None else time.monotonic() + limit
         with suppress(EOFError, ConnectionResetError):
             # Its end shows as the end of the pipe, unless a process that the fit started holds that open.
-            while not self._from_child.poll(SECONDS_BETWEEN_LOOKS):
+            while not self._from_child.poll(max(0.0, min(SECONDS_BETWEEN_LOOKS, until - time.monotonic()))):
                 if not self._process.is_alive() and not self._from_child.poll():
                     raise EOFError
+                if time.monotonic() >= until:
+                    self._end()
+                    return Death(f"it took longer than max_fit_time={limit:g} seconds", Ending.TIMEOUT)
             answer = self._from_child.recv_bytes()
             if answer.startswith(ERROR):
                 raise HptSparkError(answer[len(ERROR) :].decode())

@@ -134,7 +134,7 @@ class SparkRunner:
             begun, self._look = fits.path, fits.tell
         elif watcher:
             self._look = partial(self._count_running, watcher, Occasionally(SECONDS_BETWEEN_COUNTS))
-        shared = SharedEvaluation(data, rest, checkpoints, evaluation.keep_checkpoints, begun)
+        shared = SharedEvaluation(data, rest, checkpoints, evaluation.keep_checkpoints, begun, evaluation.max_fit_time)
         try:
             yield shared
         finally:

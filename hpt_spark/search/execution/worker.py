@@ -79,6 +79,8 @@ class SharedEvaluation:
         Whether those of its own trainings are wanted.
     begun : str
         The file in which the begin of each fit is noted, where somebody asks for it.
+    max_fit_time : float or None
+        Seconds after which the process of the fits is ended with the group that it runs.
     """
 
     data: SharedObject
@@ -86,6 +88,7 @@ class SharedEvaluation:
     checkpoints: SharedObject | None = None
     keep_checkpoints: bool = False
     begun: str = ""
+    max_fit_time: float | None = None
 
     @property
     def parts(self) -> tuple[SharedObject, ...]:
@@ -221,8 +224,12 @@ def _printed_result(evaluation: Evaluation, fit: Fit, data: Dataset) -> Any:
 _cache = WorkerCache()
 
 
-def run_groups(shared: SharedEvaluation, files: Sequence[str], groups: Iterable[FitGroup]) -> Iterator[GroupResult]:
+def run_groups(
+    shared: SharedEvaluation, files: Sequence[str], groups: Iterable[FitGroup]
+) -> Iterator[GroupResult | None]:
     """Yield the result of each group, one after another, with this process's cache.
+
+    Where its time is limited, None comes before: then its time begins, without that of the imports and the data.
 
     Parameters
     ----------
@@ -235,6 +242,8 @@ def run_groups(shared: SharedEvaluation, files: Sequence[str], groups: Iterable[
     for group in groups:
         if shared.begun:
             note_begun(shared.begun, group.fits)
+        if shared.max_fit_time is not None:
+            yield None
         yield _cache.run(evaluation, group)
 
 

@@ -1,4 +1,4 @@
-"""What the results of an evaluation depend on, told apart by name."""
+"""What the result of a fit depends on: what all fits of a search share, by name; its candidate; its fold."""
 
 from __future__ import annotations
 
@@ -11,29 +11,32 @@ from sklearn.base import clone
 from sklearn.metrics import check_scoring
 
 from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.journal.data_digests import PRIMITIVES, combine, primitives_digest
 from hpt_spark.search.journal.digests import Digester
 from hpt_spark.search.planning.threads import is_number_of_threads
 
 # Is raised when a fingerprint holds more than it did: what was recorded with less cannot be trusted.
-FORMAT = "2"
+FORMAT = "3"
 
 # They compute in every search; what else computes is met among the objects that are digested.
 PACKAGES = ("scikit-learn", "numpy", "scipy")
+
+KEY_LENGTH = 32
 
 # How scikit-learn shows an estimator, not what one computes.
 FOR_PEOPLE = frozenset({"display", "print_changed_only"})
 
 
 def fingerprint(evaluation: Evaluation) -> dict[str, str]:
-    """Return a digest of each thing that the scores of `evaluation` depend on.
+    """Return a digest of each thing that all scores of `evaluation` depend on, whatever the candidate and the fold.
 
     Returns
     -------
     dict of str to str
-        ``format``, ``X``, ``y``, ``folds``, ``candidates``, ``estimator``, ``threads`` (the last bits of
-        XGBoost's sums depend on them), each fit parameter, ``scorer``, ``settings``; the code of each function
-        and class of the user's own that one of them uses, and the values that this code uses;
-        the release of Python and of each installed package that was met.
+        ``format``, ``X``, ``y``, ``estimator``, ``threads`` (the last bits of XGBoost's sums depend on them),
+        each fit parameter, ``scorer``, ``settings``; the code of each function and class of the user's own
+        that one of them uses, and the values that this code uses; the release of Python and of each
+        installed package that was met.
 
     Raises
     ------
@@ -46,12 +49,8 @@ def fingerprint(evaluation: Evaluation) -> dict[str, str]:
         "format": FORMAT,
         "X": digester.digest("X", evaluation.X),
         "y": digester.digest("y", evaluation.y),
-        "folds": digester.digest("folds", [list(fold) for fold in evaluation.folds]),
         "estimator": digester.digest("estimator", evaluation.estimator, cloned=True),
-        "candidates": digester.digest(
-            "candidates", [dict(candidate) for candidate in evaluation.candidates], "use", cloned=True
-        ),
-        "threads": digester.digest("threads", _threads(evaluation)),
+        "threads": digester.digest("threads", _threads(evaluation.unfitted().get_params())),
     }
     for kind, given in (("fit", evaluation.data.fit_params), ("score", evaluation.data.score_params)):
         for name, value in sorted(given.items()):
@@ -72,11 +71,41 @@ def _scorer(scorer: Any, estimator: Any) -> Any:
     return scorer
 
 
-def _threads(evaluation: Evaluation) -> Mapping[str, Any]:
-    """Return the threads of the estimator, and those of a task where a candidate's value may be held to them."""
-    params = evaluation.unfitted().get_params()
-    found = {name: value for name, value in params.items() if is_number_of_threads(name)}
-    values = [pair for candidate in evaluation.candidates for pair in candidate.items()]
-    if any(is_number_of_threads(name) or hasattr(value, "get_params") for name, value in values):
-        found["of a task"] = evaluation.threads
-    return found
+def candidate_keys(evaluation: Evaluation) -> list[str]:
+    """Return a digest of each candidate: of its values, and of the code and the releases that these depend on.
+
+    Raises
+    ------
+    InputError
+        When a value cannot be compared with that of another run.
+    """
+    found: dict[tuple[str, int], tuple[Any, bytes]] = {}  # with each value, so that its id stays its own
+    keys = []
+    for candidate in evaluation.candidates:
+        parts = []
+        for name, value in sorted(candidate.items()):
+            if type(value) in PRIMITIVES:
+                parts.append(combine(name, primitives_digest([value])))
+                continue
+            if (name, id(value)) not in found:
+                found[name, id(value)] = (value, _value_digest(name, value))
+            parts.append(found[name, id(value)][1])
+        if any(is_number_of_threads(name) or hasattr(value, "get_params") for name, value in candidate.items()):
+            parts.append(primitives_digest([evaluation.threads]))  # to which the value may be held
+        keys.append(combine(*parts).hex()[:KEY_LENGTH])
+    return keys
+
+
+def fold_keys(evaluation: Evaluation) -> list[str]:
+    """Return a digest of the rows of each fold."""
+    return [evaluation.folds.key(fold).hex() for fold in range(len(evaluation.folds))]
+
+
+def _value_digest(name: str, value: Any) -> bytes:
+    digester = Digester()
+    digest = digester.digest("candidates", {name: value}, "use", cloned=True)
+    return primitives_digest([digest, *map(str, sorted([*digester.code.items(), *digester.releases.items()]))])
+
+
+def _threads(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in params.items() if is_number_of_threads(name)}

@@ -14,9 +14,12 @@ import numpy as np
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.failures import has_died
-from hpt_spark.search.journal.fingerprint import fingerprint
-from hpt_spark.search.journal.journal import Journal, JournalledEvaluation, KeepPredictions
+from hpt_spark.search.journal.fingerprint import candidate_keys, fingerprint, fold_keys
+from hpt_spark.search.journal.journal import CONTEXT, Journal, KeepPredictions
+from hpt_spark.search.journal.records import FitKeys
 from hpt_spark.storage import FolderLock, open_folder
+
+IN_A_RUN = "journal"
 
 
 class SearchJournal:
@@ -31,14 +34,25 @@ class SearchJournal:
     is_one_of_many : bool
         Whether the folder is shared with the same search on other data, or with other parameters,
         and each has a folder of its own in it.
+    warm_start : sequence of str
+        Journals of other searches, or the runs that these are in, whose results are taken where they are
+        of the same context.
     """
 
-    def __init__(self, uri: Any, lock: FolderLock | None = None, is_one_of_many: bool = False) -> None:
+    def __init__(
+        self,
+        uri: Any,
+        lock: FolderLock | None = None,
+        is_one_of_many: bool = False,
+        warm_start: Sequence[str] | None = None,
+    ) -> None:
         self._uri = None if uri is None else _named_folder(uri)
         self._lock = lock
         self._is_one_of_many = is_one_of_many
         self._journal: Journal | None = None
-        self._record: JournalledEvaluation | None = None
+        self._others = [_journal_to_read(other) for other in _named_folders(warm_start)]
+        self._keys: FitKeys | None = None  # of the evaluation that runs
+        self._evaluations = 0
         self._held = ExitStack()
 
     def open(self) -> None:
@@ -64,17 +78,35 @@ class SearchJournal:
         dict or None
             None without a journal.
         """
-        if self._uri is None:
+        if self._uri is None and not self._others:
             return None
-        depends_on = fingerprint(evaluation)
-        journal = self._journal
-        if journal is None:
-            name = hashlib.sha1(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
-            journal = self._opened(f"{str(self._uri).rstrip('/')}/search-{name}")
+        context = fingerprint(evaluation)
+        self._keys = keys = FitKeys(candidate_keys(evaluation), fold_keys(evaluation))
         wanted = keep if evaluation.predictor is not None else None
-        self._record = journal.next_evaluation(depends_on, evaluation.fits, wanted)
-        self._record.describe(evaluation.candidates, len(evaluation.folds))
-        return self._record.results
+        found: dict[Fit, dict[str, Any]] = {}
+        for journal in self._journals(context):
+            journal.begin(context)
+            kept: dict[Fit, np.ndarray] = {}
+            missing = [fit for fit in evaluation.fits if fit not in found]
+            found.update(new := journal.find(keys, missing, None if wanted is None else kept.__setitem__))
+            if journal is not self._journal:  # which is to be whole by itself
+                self.add(list(new.items()), kept)
+            for fit, predictions in kept.items():
+                keep(fit, predictions)
+        if self._journal is not None:
+            self._journal.describe(self._evaluations, keys, evaluation.candidates)
+        self._evaluations += 1
+        return found
+
+    def _journals(self, context: dict[str, str]) -> list[Journal]:
+        """Return the search's own journal, if it has one, and the others."""
+        if self._uri is None:
+            return self._others
+        if self._journal is None:
+            name = hashlib.sha1(json.dumps(context, sort_keys=True).encode()).hexdigest()[:16]
+            self._opened(f"{str(self._uri).rstrip('/')}/search-{name}")
+        assert self._journal is not None
+        return [self._journal, *self._others]
 
     def add(
         self, results: Sequence[tuple[Fit, dict[str, Any]]], predictions: Mapping[Fit, np.ndarray] | None = None
@@ -83,9 +115,9 @@ class SearchJournal:
 
         A fit that died, perhaps for lack of memory, is tried again when the search is resumed.
         """
-        if self._record is not None and self._lock is not None:
+        if self._journal is not None and self._lock is not None and self._keys is not None:
             self._lock.check()
-            self._record.add([(fit, result) for fit, result in results if not has_died(result)], predictions)
+            self._journal.add(self._keys, [(fit, one) for fit, one in results if not has_died(one)], predictions)
 
     def settled(self, name: str, value: int) -> int:
         """Return what an earlier run of the search has settled on under `name`, else `value`, which later ones get."""
@@ -112,6 +144,25 @@ class SearchJournal:
             folder = self._journal.folder
             self._lock = self._held.enter_context(FolderLock(folder, f"the journal {folder}"))
         return self._journal
+
+
+def _journal_to_read(uri: Any) -> Journal:
+    """Return the journal in a folder, or in that of a run."""
+    folder = open_folder(uri)
+    if not folder.exists(CONTEXT) and folder.exists(IN_A_RUN):
+        folder = open_folder(f"{str(uri).rstrip('/')}/{IN_A_RUN}")
+    return Journal(folder, read_only=True)
+
+
+def _named_folders(warm_start: Any) -> Sequence[Any]:
+    if warm_start is None:
+        return ()
+    if not isinstance(warm_start, (list, tuple)):
+        raise InputError(f"warm_start={warm_start!r} must be a list of folders: journals, or runs that have one.")
+    for folder in warm_start:
+        if not isinstance(folder, (str, os.PathLike)) or not str(os.fspath(folder)).strip():
+            raise InputError(f"warm_start={warm_start!r}: {folder!r} names no folder of a journal or a run.")
+    return warm_start
 
 
 def _named_folder(journal: Any) -> Any:

@@ -112,6 +112,17 @@ def test_the_simplest_of_those_within_one_standard_error_is_named():
     assert best.simplest_by == "the smallest ensemble, by n_estimators and max_depth"
 
 
+def test_a_candidate_that_a_race_has_dropped_is_compared_with_none():
+    params = [{"n_estimators": rounds} for rounds in (100, 200, 300)]
+    rows = rows_of(params, lambda one, fold: 0.1 * fold)
+    rows[1] |= {"split4_test_score": "nan", "split3_test_score": "nan", "rank_test_score": "3"}
+    candidates = candidates_of(rows)
+    assert [one.is_dropped for one in candidates] == [False, True, False]
+    best = best_of(candidates, 0, varying(candidates)[0])
+    assert best.within == (0, 2)
+    assert best.runner_up.row == 2
+
+
 def test_without_a_size_the_shortest_fit_is_the_simplest():
     candidates = candidates_of(rows_of([{"C": 1}, {"C": 2}], lambda one, fold: float(fold)))
     assert best_of(candidates, 0, varying(candidates)[0]).simplest_by == "the shortest fit"

@@ -22,7 +22,7 @@ import hpt_spark
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import evaluation_of
 from hpt_spark.search.journal import digest_ledger
-from hpt_spark.search.journal.fingerprint import fingerprint
+from hpt_spark.search.journal.fingerprint import candidate_keys, fingerprint, fold_keys
 from hpt_spark.search.sklearn_compat import replace_parallel
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -36,7 +36,9 @@ class Fingerprinted(model_selection.GridSearchCV):
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         def keep(delayed_fits):
-            self.found_ = fingerprint(evaluation_of(delayed_fits)[0])
+            evaluation = evaluation_of(delayed_fits)[0]
+            keys = {"candidates": candidate_keys(evaluation), "folds": fold_keys(evaluation)}
+            self.found_ = fingerprint(evaluation) | {name: " ".join(found) for name, found in keys.items()}
             raise KeyboardInterrupt
 
         replace_parallel(evaluate_candidates, keep)

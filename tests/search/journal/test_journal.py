@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.evaluator import Evaluator
-from hpt_spark.search.journal.journal import Journal
 from hpt_spark.storage import open_folder
 from tests.property_settings import examples
+from tests.search.journal.journalled import Journalled
 
 FITS = [Fit(number, number // 2, number % 2) for number in range(6)]
 FINGERPRINT = {"X": "1", "y": "2"}
-FILES = ["evaluation-0-000001.jsonl", "evaluation-0-000002.jsonl", "evaluation-0-000003.jsonl"]
+FILES = ["fits-000001.jsonl", "fits-000002.jsonl", "fits-000003.jsonl"]
 
 
 def result_of(fit):
@@ -32,7 +32,7 @@ def result_of(fit):
 
 
 def opened(folder):
-    return Journal(open_folder(folder)).next_evaluation(FINGERPRINT, FITS)
+    return Journalled(open_folder(folder), FINGERPRINT, FITS)
 
 
 def assert_results(journal, fits):
@@ -46,7 +46,7 @@ def write_three_files(folder: Path):
     for pair in (FITS[:2], FITS[2:4], FITS[4:]):
         journal.add([(fit, result_of(fit)) for fit in pair])
     journal.add([])
-    assert sorted(os.listdir(folder)) == [*FILES, "evaluation-0.json"]
+    assert sorted(os.listdir(folder)) == ["context.json", *FILES]
 
 
 def test_the_last_file_may_be_cut_at_any_byte(tmp_path):
@@ -63,7 +63,7 @@ def test_the_last_file_may_be_cut_at_any_byte(tmp_path):
         journal.add([(fit, result_of(fit)) for fit in missing])
         assert_results(opened(tmp_path), FITS)
         for name in os.listdir(tmp_path):
-            if name.startswith("evaluation-0-") and name not in FILES[:2]:
+            if name.startswith("fits-") and name not in FILES[:2]:
                 (tmp_path / name).unlink()
 
 
@@ -99,38 +99,37 @@ def test_a_changed_line_is_never_taken_for_another_result(tmp_path_factory, data
         opened(folder)
 
 
-def test_a_record_of_a_fit_that_the_search_has_not_is_damage(tmp_path):
+def test_a_record_of_a_fit_that_the_search_has_not_is_another_searchs(tmp_path):
     write_three_files(tmp_path)
-    record = {"fit": [99, 49, 1], **result_of(Fit(99, 49, 1))}
+    record = {"fit": ["another", "0"], **result_of(Fit(99, 49, 1))}
     (tmp_path / FILES[1]).write_text(json.dumps(record) + "\n")
-    with pytest.raises(InputError, match="is damaged in line 1"):
-        opened(tmp_path)
+    assert_results(opened(tmp_path), [*FITS[:2], *FITS[4:]])
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", "\x00\x00"])
 def test_a_damaged_fingerprint_is_named(tmp_path, content):
     write_three_files(tmp_path)
-    (tmp_path / "evaluation-0.json").write_text(content)
-    with pytest.raises(InputError, match=r"evaluation-0\.json is damaged in line 1"):
+    (tmp_path / "context.json").write_text(content)
+    with pytest.raises(InputError, match=r"context\.json is damaged in line 1"):
         opened(tmp_path)
 
 
 def test_foreign_files_are_left_alone(tmp_path):
     write_three_files(tmp_path)
-    foreign = ["notes.txt", ".DS_Store", "evaluation-0-notes.txt", "evaluation-0-000001.jsonl~", "evaluation-0-1.jsonl"]
+    foreign = ["notes.txt", ".DS_Store", "fits-notes.txt", "fits-000001.jsonl~", "fits-1.jsonl"]
     for name in foreign:
         (tmp_path / name).write_text("not mine")
-    (tmp_path / "evaluation-0-000009.d").mkdir()
+    (tmp_path / "fits-000009.d").mkdir()
     assert_results(opened(tmp_path), FITS)
     assert all((tmp_path / name).read_text() == "not mine" for name in foreign)
 
 
 def test_files_are_read_in_the_order_of_their_numbers(tmp_path):
     journal = opened(tmp_path)
-    journal._written = 999_998
+    journal.journal._written = 999_998
     for pair in (FITS[:2], FITS[2:4], FITS[4:]):
         journal.add([(fit, result_of(fit)) for fit in pair])
-    last = tmp_path / "evaluation-0-1000001.jsonl"
+    last = tmp_path / "fits-1000001.jsonl"
     last.write_bytes(last.read_bytes()[:-5])
     again = opened(tmp_path)
     assert_results(again, FITS[:5])
@@ -142,20 +141,20 @@ def test_every_difference_is_named(tmp_path):
     write_three_files(tmp_path)
     other = {"X": "1", "y": "3", "numpy release": "9"}
     with pytest.raises(InputError, match="is of another search, different in numpy release, y; name another folder"):
-        Journal(open_folder(tmp_path)).next_evaluation(other, FITS)
+        Journalled(open_folder(tmp_path), other, FITS)
 
 
 def test_many_differences_are_counted(tmp_path):
     write_three_files(tmp_path)
     other = {f"x{number}": "1" for number in range(9)}
     with pytest.raises(InputError, match="different in X, x0, x1, x2, x3, x4, x5, x6 and 3 more; name another folder"):
-        Journal(open_folder(tmp_path)).next_evaluation(other, FITS)
+        Journalled(open_folder(tmp_path), other, FITS)
 
 
 def test_a_journal_of_another_format_is_refused_whatever_it_holds(tmp_path):
     write_three_files(tmp_path)  # has no format, as before there were any
     with pytest.raises(InputError, match=r"was written by another release of hpt_spark, .*; name another folder, or"):
-        Journal(open_folder(tmp_path)).next_evaluation({**FINGERPRINT, "format": "2"}, FITS)
+        Journalled(open_folder(tmp_path), {**FINGERPRINT, "format": "2"}, FITS)
 
 
 SCORES = [Decimal("0.1"), Fraction(1, 3), np.longdouble("0.1"), np.float32(0.1), np.float64(0.1), np.int64(3), 7, True]
@@ -184,10 +183,17 @@ def test_a_journal_that_names_no_folder_is_refused(journal):
 
 def test_results_without_the_fingerprint_of_their_search_are_nobodys(tmp_path):
     opened(tmp_path).add([(fit, result_of(fit)) for fit in FITS])
-    (tmp_path / "evaluation-0.json").unlink()  # as a kill leaves it that comes while the journal is being deleted
-    (tmp_path / "evaluation-1-000001.jsonl").write_text("another rung's")
+    (tmp_path / "context.json").unlink()  # as a kill leaves it that comes while the journal is being deleted
+    (tmp_path / "notes-000001.jsonl").write_text("someone else's")
     assert opened(tmp_path).results == {}
-    assert sorted(os.listdir(tmp_path)) == ["evaluation-0.json", "evaluation-1-000001.jsonl"]
+    assert sorted(os.listdir(tmp_path)) == ["context.json", "notes-000001.jsonl"]
+
+
+def test_a_journal_of_an_earlier_release_is_refused(tmp_path):
+    (tmp_path / "evaluation-0.json").write_text('{"format": "2"}')
+    with pytest.raises(InputError, match="was written by another release of hpt_spark"):
+        opened(tmp_path)
+    assert os.listdir(tmp_path) == ["evaluation-0.json"]
 
 
 WRITE_ONE_RESULT = """
@@ -235,7 +241,7 @@ def test_a_full_disk_is_told_and_what_was_written_stays(tmp_path):
     mount = 'mount -t tmpfs -o size=64k none "$0" && "$@" && cp -r "$0" "$0.copy"'
     # A mount that only this command and its children see.
     message = said(disk, 200, within=["unshare", "--mount", "--map-root-user", "sh", "-c", mount, str(disk)])
-    assert message.startswith(f"the disk is full while writing {disk}/evaluation-0-")
+    assert message.startswith(f"the disk is full while writing {disk}/fits-")
     copy = tmp_path / "disk.copy"
     assert not [name for name in os.listdir(copy) if name.startswith(("lock", ".writing"))]
     assert_results(opened(copy), FITS)
@@ -251,7 +257,7 @@ def predictions_of(fit):
 def kept_in(folder):
     """Return the results of a journal whose predictions are wanted, and these."""
     kept = {}
-    return Journal(open_folder(folder)).next_evaluation(FINGERPRINT, FITS, kept.__setitem__).results, kept
+    return Journalled(open_folder(folder), FINGERPRINT, FITS, kept.__setitem__).results, kept
 
 
 def test_predictions_come_back_with_their_results_and_failures_have_none(tmp_path):
@@ -271,7 +277,7 @@ def test_predictions_come_back_with_their_results_and_failures_have_none(tmp_pat
 
 def test_a_result_without_wanted_predictions_gives_way_to_the_next(tmp_path):
     opened(tmp_path).add([(FITS[0], {**result_of(FITS[0]), "fit_time": 1.0})])
-    journal = Journal(open_folder(tmp_path)).next_evaluation(FINGERPRINT, FITS, lambda *_: None)
+    journal = Journalled(open_folder(tmp_path), FINGERPRINT, FITS, lambda *_: None)
     assert journal.results == {}
     journal.add([(FITS[0], {**result_of(FITS[0]), "fit_time": 2.0})], {FITS[0]: predictions_of(FITS[0])})
     assert kept_in(tmp_path)[0][FITS[0]]["fit_time"] == 2.0
@@ -280,7 +286,7 @@ def test_a_result_without_wanted_predictions_gives_way_to_the_next(tmp_path):
 
 def test_predictions_cut_or_changed_at_any_byte_are_never_taken_for_others(tmp_path):
     opened(tmp_path).add([(fit, result_of(fit)) for fit in FITS[:2]], {fit: predictions_of(fit) for fit in FITS[:2]})
-    file = tmp_path / "evaluation-0-000001.npz"
+    file = tmp_path / "fits-000001.npz"
     content = file.read_bytes()
     spoilt = [content[:at] for at in range(0, len(content), 7)]
     spoilt += [content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :] for at in range(0, len(content), 3)]
@@ -295,7 +301,7 @@ def test_predictions_cut_or_changed_at_any_byte_are_never_taken_for_others(tmp_p
 def test_predictions_without_a_record_are_written_over(tmp_path):
     """Their driver was killed between the two files."""
     opened(tmp_path).add([(FITS[0], result_of(FITS[0]))], {FITS[0]: predictions_of(FITS[5])})
-    (tmp_path / "evaluation-0-000001.jsonl").unlink()
+    (tmp_path / "fits-000001.jsonl").unlink()
     assert kept_in(tmp_path) == ({}, {})
     opened(tmp_path).add([(FITS[0], result_of(FITS[0]))], {FITS[0]: predictions_of(FITS[0])})
     np.testing.assert_array_equal(kept_in(tmp_path)[1][FITS[0]], predictions_of(FITS[0]))

@@ -8,10 +8,10 @@ import pytest
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.journal.journal import Journal
 from hpt_spark.storage import lock as folder_lock
 from hpt_spark.storage.hadoop import HadoopFolder
 from hpt_spark.storage.lock import FolderLock
+from tests.search.journal.journalled import Journalled
 
 FITS = [Fit(number, number // 2, number % 2) for number in range(6)]
 
@@ -31,20 +31,20 @@ def locks(folder) -> list[str]:
 
 
 def test_a_journal_is_read_back_to_the_last_bit(folder):
-    evaluation = Journal(folder).next_evaluation({"data": "a"}, FITS)
+    evaluation = Journalled(folder, {"data": "a"}, FITS)
     assert evaluation.results == {}
     evaluation.add([(fit, result(fit)) for fit in FITS[:2]])
     evaluation.add([(FITS[4], result(FITS[4]))])
-    again = Journal(HadoopFolder.open(folder.uri)).next_evaluation({"data": "a"}, FITS)
+    again = Journalled(HadoopFolder.open(folder.uri), {"data": "a"}, FITS)
     assert again.results == {fit: result(fit) for fit in (*FITS[:2], FITS[4])}
     again.add([(FITS[5], result(FITS[5]))])
-    assert len(Journal(folder).next_evaluation({"data": "a"}, FITS).results) == 4
+    assert len(Journalled(folder, {"data": "a"}, FITS).results) == 4
 
 
 def test_another_searchs_journal_is_refused(folder):
-    Journal(folder).next_evaluation({"data": "a", "cv": "b"}, FITS)
+    Journalled(folder, {"data": "a", "cv": "b"}, FITS)
     with pytest.raises(InputError, match=r"the journal file:.*/journal is of another search, different in data;"):
-        Journal(folder).next_evaluation({"data": "x", "cv": "b"}, FITS)
+        Journalled(folder, {"data": "x", "cv": "b"}, FITS)
 
 
 def test_the_second_driver_is_refused_until_the_first_ends(folder):
@@ -63,7 +63,7 @@ def test_the_lock_is_renewed_beside_what_the_main_thread_asks_of_the_jvm(folder,
     monkeypatch.setattr(FolderLock, "_write", lambda lock: (write(lock), renewals.append(lock)))
     with caplog.at_level(logging.WARNING), FolderLock(folder, "the journal") as lock:
         for number in range(10):
-            with folder.atomic_write(f"evaluation-0-{number}.jsonl") as path:
+            with folder.atomic_write(f"fits-{number}.jsonl") as path:
                 path.write_text(str(number))
             assert spark.range(1000).count() == 1000
         lock.check()

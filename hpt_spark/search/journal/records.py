@@ -1,0 +1,94 @@
+"""The records of a journal: a line for each fit, under the digests of its candidate and its fold."""
+
+from __future__ import annotations
+
+import json
+import numbers
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hpt_spark.search.evaluation import Fit
+
+NONE_PREDICTED = "unpredicted"  # in a record: why a fit that was scored has no predictions
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class FitKeys:
+    """By what the fits of an evaluation are found again.
+
+    Parameters
+    ----------
+    candidates, folds : sequence of str
+        A digest of each.
+    """
+
+    candidates: Sequence[str]
+    folds: Sequence[str]
+
+    def of(self, fit: Fit) -> Key:
+        """Return the key of a fit."""
+        return self.candidates[fit.candidate], self.folds[fit.fold]
+
+
+class Record(NamedTuple):
+    """A result as it lies in a journal: the line, its file, and its number in there."""
+
+    line: str
+    file: str
+    number: int
+
+
+def read_predictions(path: Path, numbers_of_fits: Mapping[Fit, int]) -> Iterator[tuple[Fit, np.ndarray]]:
+    """Yield the predictions of those fits that have some in a file; what is lacking or damaged is fitted again."""
+    try:
+        arrays = np.load(path)
+    except Exception:  # of many kinds, as what is damaged may look like anything
+        return
+    with arrays:
+        for fit, number in numbers_of_fits.items():
+            try:
+                predictions = arrays[str(number)]
+            except Exception:
+                continue
+            yield fit, predictions
+
+
+def needs_none(result: dict[str, Any]) -> bool:
+    """Return whether a fit has no predictions: it has failed, or they have."""
+    return bool(result.get("fit_error")) or NONE_PREDICTED in result
+
+
+def parsed(line: str) -> tuple[Key, dict[str, Any]]:
+    """Return what a line is of, and its result; ValueError, KeyError, TypeError or AttributeError for a damaged one."""
+    record = json.loads(line)
+    candidate, fold = record.pop("fit")
+    if "test_scores" not in record or "fit_time" not in record:
+        raise ValueError("not a result")
+    return (str(candidate), str(fold)), record
+
+
+def readable(value: Any) -> Any:
+    """Return what stands for a candidate's value where people read it."""
+    return value.item() if isinstance(value, np.generic) else repr(value)
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON holds it; Python writes and reads a float to the last bit.
+
+    Scores of another kind (Decimal, Fraction, long double) become the floats that scikit-learn makes
+    of them in ``cv_results_``.
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, complex):
+        return value.real
+    is_number = isinstance(value, numbers.Number) and not isinstance(value, (int, float))
+    return float(value) if is_number else value

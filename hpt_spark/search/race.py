@@ -1,0 +1,244 @@
+"""Racing over folds: a candidate that is clearly worse than the best one gets no more of them.
+
+All candidates get the first folds, then one fold after another. After each of them those are dropped that a paired
+test finds worse than the best. A decision waits for all results of the folds before, so that neither the order in
+which they come, nor the number of slots, nor a new start from a journal changes it.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from hpt_spark.errors import InputError
+from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.fit_groups import group_keys
+from hpt_spark.search.following import metric_of_search
+
+SKIPPED = "skipped"  # in the result of a fit that never ran
+DONE = "n_splits_done"  # the column of ``cv_results_``
+
+
+@dataclass(frozen=True)
+class RaceRules:
+    """When a candidate is dropped.
+
+    Parameters
+    ----------
+    burn_in : int
+        How many folds each candidate gets.
+    alpha : float
+        The level of the test.
+    """
+
+    burn_in: int = 3
+    alpha: float = 0.05
+
+    @classmethod
+    def of(cls, given: Any) -> RaceRules:
+        """Return what the argument ``race`` of a search says, or raise InputError."""
+        known = [one.name for one in fields(cls)]
+        if not isinstance(given, Mapping) or not set(given) <= set(known):
+            raise InputError(f"race={given!r} must be a mapping of {' and '.join(known)}, such as {asdict(cls())}.")
+        rules = cls(**given)
+        if not isinstance(rules.burn_in, int) or isinstance(rules.burn_in, bool) or rules.burn_in < 2:
+            raise InputError(f"race: burn_in={rules.burn_in!r} must be a whole number of folds, 2 or more.")
+        is_number = isinstance(rules.alpha, (int, float)) and not isinstance(rules.alpha, bool)
+        if not is_number or not 0 < rules.alpha < 1:
+            raise InputError(f"race: alpha={rules.alpha!r} must be a number between 0 and 1.")
+        return rules
+
+
+def race_of(search: Any) -> Race | None:
+    """Return the race that a search's argument ``race`` asks for; None for no race.
+
+    Raises
+    ------
+    InputError
+        When it is no race, or when nothing tells which candidate is the best one.
+    """
+    if search.race is None:
+        return None
+    rules = RaceRules.of(search.race)
+    if callable(search.refit):
+        raise InputError(
+            "race= and a function as refit= do not go together: it might choose a candidate that has not got all "
+            "folds. Let refit be True or the name of a metric."
+        )
+    if isinstance(search.scoring, (list, tuple, set, dict)) and not isinstance(search.refit, str):
+        raise InputError("a race of several metrics needs refit= to name the one that decides.")
+    rounds = search.rounds
+    if rounds is not None and (hasattr(search, "batch_size") or dict(rounds).get("early_stopping_rounds")):
+        raise InputError(
+            "race= goes together with rounds= only in a grid or a randomized search without early_stopping_rounds: a "
+            "mean curve over fewer folds is not compared with one over all."
+        )
+    return Race(rules, metric_of_search(search))
+
+
+def is_worse(scores: np.ndarray, best: np.ndarray, test_to_train: float, alpha: float) -> bool:
+    """Return whether a candidate is worse than another one, by the corrected resampled t-test, one-sided.
+
+    The scores of folds are no independent sample, as their training rows overlap: Nadeau and Bengio (Inference for
+    the generalization error, Machine Learning 52, 2003) correct the variance for that.
+
+    Parameters
+    ----------
+    scores, best : ndarray
+        Of the two candidates on the same folds, two at least.
+    test_to_train : float
+        The number of a fold's test rows to that of its training rows.
+    alpha : float
+    """
+    differences = best - scores
+    mean, n = float(differences.mean()), len(differences)
+    if mean <= 0:
+        return False
+    error = math.sqrt(float(differences.var(ddof=1)) * (1 / n + test_to_train))
+    return error == 0 or bool(stats.t.sf(mean / error, n - 1) < alpha)
+
+
+class Race:
+    """The race of one search; its evaluations (batches of proposals) race one after another.
+
+    Parameters
+    ----------
+    rules : RaceRules
+    metric : str
+        The scorer that decides; ``score`` where there is only one.
+    """
+
+    def __init__(self, rules: RaceRules, metric: str) -> None:
+        self._rules = rules
+        self._metric = metric
+        self._bests: list[np.ndarray] = []  # the scores of the best candidate of the evaluations before, if any
+        self._done: dict[int, int] = {}  # how many folds each dropped candidate of the present one has got
+
+    def waves(self, evaluation: Evaluation, found: Mapping[Fit, Mapping[str, Any]]) -> Iterator[list[Fit]]:
+        """Yield fits that are to run together; when the next ones are asked for, these are in `found`.
+
+        The candidates of one training are dropped together, when each of them is worse: a score costs next to
+        nothing there.
+        """
+        folds = len(evaluation.folds)
+        if self._rules.burn_in >= folds:
+            raise InputError(
+                f"race: burn_in={self._rules.burn_in} of {folds} folds leaves no fold to save: give it fewer, or the "
+                "search more (cv=RepeatedStratifiedKFold(...))."
+            )
+        self._done = {}
+        table = [evaluation.fits[at : at + folds] for at in range(0, len(evaluation.fits), folds)]
+        ratio = sum(len(test) for _, test in evaluation.folds) / sum(len(train) for train, _ in evaluation.folds)
+        left = _trainings(evaluation)
+        begun, end = 0, self._rules.burn_in
+        while left:
+            wave = range(begun, end)
+            yield [table[candidate][fold] for training in left for candidate in training for fold in wave]
+            scores = {
+                candidate: np.array([self._score(found[fit]) for fit in table[candidate][:end]])
+                for training in left
+                for candidate in training
+            }
+            if end == folds:
+                whole = filter(_is_whole, [*self._bests, *scores.values()])
+                self._bests = sorted(whole, key=np.mean)[-1:]
+                return
+            left, dropped = self._decide(left, scores, ratio)
+            self._done.update((candidate, end) for training in dropped for candidate in training)
+            begun, end = end, folds if len(left) == 1 and not self._bests else end + 1
+
+    def skipped_fits(self, evaluation: Evaluation) -> set[Fit]:
+        """Return the fits that are not to run."""
+        return {fit for fit in evaluation.fits if fit.fold >= self._done.get(fit.candidate, len(evaluation.folds))}
+
+    def fill(self, evaluation: Evaluation, found: MutableMapping[Fit, dict[str, Any]]) -> None:
+        """Give each fit that was skipped a result, which `note_skipped` takes out of ``cv_results_`` again.
+
+        It is another fit's of the candidate, so that scikit-learn has numbers of which it need not warn.
+        """
+        skipped = self.skipped_fits(evaluation)
+        donors: dict[int, dict[str, Any]] = {}
+        any_scored: dict[str, Any] = {}
+        for fit in evaluation.fits:
+            if fit not in skipped and not found[fit]["fit_error"]:
+                donors[fit.candidate] = any_scored = found[fit]
+        for fit in skipped:
+            found[fit] = {**donors.get(fit.candidate, any_scored), SKIPPED: True}
+
+    def _decide(
+        self, left: Sequence[list[int]], scores: Mapping[int, np.ndarray], ratio: float
+    ) -> tuple[list[list[int]], list[list[int]]]:
+        """Return the trainings that stay, and those of which each candidate is worse than the best one."""
+        end = len(next(iter(scores.values())))
+        whole = list(filter(_is_whole, [*(best[:end] for best in self._bests), *scores.values()]))
+        if not whole:
+            return list(left), []  # none is worse than another where all have failed
+        best = max(whole, key=np.mean)
+        out = {
+            candidate
+            for candidate, own in scores.items()
+            if not _is_whole(own) or is_worse(own, best, ratio, self._rules.alpha)
+        }
+        is_out = [out.issuperset(training) for training in left]
+        stay = [training for training, gone in zip(left, is_out) if not gone]
+        return stay, [training for training, gone in zip(left, is_out) if gone]
+
+    def _score(self, result: Mapping[str, Any]) -> float:
+        scores = result["test_scores"]
+        return float(scores[self._metric] if isinstance(scores, Mapping) else scores)
+
+
+def _is_whole(scores: np.ndarray) -> bool:
+    return bool(np.isfinite(scores).all())
+
+
+def _trainings(evaluation: Evaluation) -> list[list[int]]:
+    """Return the candidates, those of one training together."""
+    together: dict[Any, list[int]] = {}
+    for candidate, key in enumerate(group_keys(evaluation)):
+        together.setdefault(candidate if key.key is None else key.key, []).append(candidate)
+    return list(together.values())
+
+
+def note_skipped(results: dict[str, Any], fits: Sequence[Mapping[str, Any]]) -> None:
+    """Take out of ``cv_results_`` what stands for skipped fits.
+
+    Their scores are NaN. Means and deviations are those over the folds that a candidate has got, and their number is
+    in a column of its own. Such a candidate ranks behind all that have all folds, whatever its mean.
+
+    Parameters
+    ----------
+    results : dict
+        As scikit-learn has made them.
+    fits : sequence of mapping
+        The results of all fits, candidate by candidate.
+    """
+    skipped = np.array([bool(fit.get(SKIPPED)) for fit in fits]).reshape(len(results["params"]), -1)
+    folds = skipped.shape[1]
+    done = folds - skipped.sum(axis=1)
+    for what in [name.removeprefix("mean_") for name in results if name.startswith("mean_")]:
+        if f"split0_{what}" in results:
+            columns = [results[f"split{fold}_{what}"] for fold in range(folds)]
+            for fold, column in enumerate(columns):
+                column[skipped[:, fold]] = np.nan
+            table = np.column_stack(columns)
+        else:  # a time
+            table = np.array([fit[what] for fit in fits]).reshape(skipped.shape)
+        for row in np.flatnonzero(done < folds):
+            own = table[row, : done[row]]
+            results[f"mean_{what}"][row], results[f"std_{what}"][row] = own.mean(), own.std()
+        if f"rank_{what}" in results:
+            results[f"rank_{what}"] = _ranks(done, results[f"mean_{what}"])
+    results[DONE] = done
+
+
+def _ranks(done: np.ndarray, means: np.ndarray) -> np.ndarray:
+    keys = [(-int(count), math.isnan(mean), -mean if mean == mean else 0.0) for count, mean in zip(done, means)]
+    ordered = sorted(keys)
+    return np.array([1 + bisect_left(ordered, key) for key in keys], dtype=np.int32)

@@ -1,0 +1,157 @@
+"""The number of rounds chosen by the mean curve over the folds: each setting is trained once, and scored on the way."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sklearn.base import clone
+
+from hpt_spark.errors import InputError
+from hpt_spark.search.boosting.staged import ensemble_of, family_of
+
+if TYPE_CHECKING:
+    from hpt_spark.search.evaluator import Evaluator
+
+CHECKPOINTS = 20  # where no `step` is given
+KEYS = ("max", "step", "early_stopping_rounds")
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """At which numbers of rounds a training is scored, and when it stops.
+
+    Parameters
+    ----------
+    parameter : str
+        The candidates' name for the number of rounds.
+    checkpoints : tuple of int
+        In ascending order.
+    patience : int or None
+        After how many rounds without a better mean score a training stops.
+    """
+
+    parameter: str
+    checkpoints: tuple[int, ...]
+    patience: int | None
+
+    @classmethod
+    def of(cls, rounds: Any, estimator: Any) -> Rounds:
+        """Return what the argument ``rounds=`` of a search means for its estimator.
+
+        Raises
+        ------
+        InputError
+            When it is no such mapping, or the estimator trains no rounds.
+        """
+        if not isinstance(rounds, Mapping) or "max" not in rounds or not set(rounds) <= set(KEYS):
+            raise InputError(
+                f"rounds={rounds!r} must be a mapping with max, and perhaps step and early_stopping_rounds: "
+                "{'max': 2000, 'step': 50, 'early_stopping_rounds': 100}."
+            )
+        for name, value in rounds.items():
+            is_count = isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= 1
+            if not is_count and (name, value) != ("early_stopping_rounds", None):
+                raise InputError(f"rounds: {name}={value!r} must be a number of rounds, 1 or more.")
+        ensemble, prefix = ensemble_of(estimator)
+        family = family_of(ensemble)
+        if family is None:
+            raise InputError(
+                f"rounds= is for boosting of XGBoost, LightGBM or scikit-learn and for its forests, alone or as the "
+                f"last step of a pipeline; a {type(ensemble).__name__} trains no rounds."
+            )
+        most = int(rounds["max"])
+        step = int(rounds.get("step", max(1, most // CHECKPOINTS)))
+        return cls(prefix + family.rounds, (*range(step, most, step), most), rounds.get("early_stopping_rounds"))
+
+    @property
+    def rungs(self) -> list[tuple[int, ...]]:
+        """The checkpoints that are evaluated together: all, or so many that a stop shows in the next ones."""
+        if self.patience is None:
+            return [self.checkpoints]
+        found: list[list[int]] = [[]]
+        for checkpoint in self.checkpoints:
+            if found[-1] and checkpoint - (found[-2][-1] if len(found) > 1 else 0) > self.patience:
+                found.append([])
+            found[-1].append(checkpoint)
+        return [tuple(rung) for rung in found]
+
+    def goes_on_exactly(self, estimator: Any, setting: Mapping[str, Any]) -> bool:
+        """Return whether a training can stop at a checkpoint and go on as if it had not."""
+        try:
+            candidate = clone(estimator).set_params(**clone(dict(setting), safe=False))
+            ensemble, prefix = ensemble_of(candidate)
+            family = family_of(ensemble)
+            return not prefix and family is not None and family.may_continue(type(ensemble), family.params_of(ensemble))
+        except Exception:
+            # Whatever is wrong with the parameters, scikit-learn's own fit is to say so.
+            return False
+
+
+@dataclass
+class Curve:
+    """The mean scores of one setting so far.
+
+    Parameters
+    ----------
+    setting : mapping
+    scores : dict of int to float
+        By number of rounds.
+    """
+
+    setting: Mapping[str, Any]
+    scores: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def best(self) -> float:
+        """The best mean score; minus infinity where there is none."""
+        return max(filter(math.isfinite, self.scores.values()), default=-math.inf)
+
+    def has_stopped(self, patience: int) -> bool:
+        """Return whether so many rounds have brought nothing better."""
+        finite = [rounds for rounds, score in self.scores.items() if score == self.best]
+        return not finite or max(self.scores) - min(finite) >= patience
+
+
+def evaluate_curves(
+    estimator: Any,
+    rounds: Rounds,
+    settings: Iterable[Mapping[str, Any]],
+    evaluate: Callable[[list[dict[str, Any]]], Iterable[float]],
+    run: Evaluator,
+) -> list[Curve]:
+    """Evaluate settings at their checkpoints, rung by rung, until their curves have stopped.
+
+    Parameters
+    ----------
+    estimator : estimator
+    rounds : Rounds
+    settings : iterable of mapping
+        Candidates without their number of rounds.
+    evaluate : callable
+        Is given candidates, and returns their mean scores.
+    run : Evaluator
+        Of the search, which may be ended early.
+    """
+    curves = [Curve(dict(setting)) for setting in settings]
+    for curve in curves:
+        if rounds.parameter in curve.setting:
+            raise InputError(
+                f"{rounds.parameter} is among the candidates' parameters, and rounds= chooses it: leave it out there."
+            )
+    rungs = rounds.rungs
+    exact = {at for at, one in enumerate(curves) if len(rungs) == 1 or rounds.goes_on_exactly(estimator, one.setting)}
+    active = list(range(len(curves)))
+    for rung in rungs:
+        rows = [(at, checkpoint) for at in active for checkpoint in (rung if at in exact else rounds.checkpoints)]
+        candidates = [{**curves[at].setting, rounds.parameter: checkpoint} for at, checkpoint in rows]
+        for (at, checkpoint), score in zip(rows, evaluate(candidates)):
+            curves[at].scores[checkpoint] = float(score)
+        patience = rounds.patience or 0
+        active = [at for at in active if at in exact and not curves[at].has_stopped(patience)]
+        if not active or run.incomplete:
+            break
+    return curves

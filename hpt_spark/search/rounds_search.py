@@ -1,0 +1,63 @@
+"""The mixin of the searches whose number of rounds may be chosen by the mean curve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sklearn.model_selection import ParameterGrid, ParameterSampler
+
+from hpt_spark.errors import InputError
+from hpt_spark.search.rounds import Rounds, evaluate_curves
+from hpt_spark.search.sklearn_compat import batch_context, search_context
+from hpt_spark.search.spark_search import running
+
+
+class ChoosesRounds:
+    """The mixin of a grid or a randomized search that may choose the number of rounds by the mean curve."""
+
+    rounds: Mapping[str, Any] | None = None
+
+    @property
+    def _continued_parameter(self) -> str | None:
+        """The parameter of which one evaluation after another gives a training more."""
+        if self.rounds is None:
+            return None
+        rounds = Rounds.of(self.rounds, self.estimator)  # type: ignore[attr-defined]
+        return rounds.parameter if len(rounds.rungs) > 1 else None
+
+    # scikit-learn looks for the name `callback_ctx` in this signature (from 1.9 on).
+    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
+        if self.rounds is None:
+            run_search = super()._run_search  # type: ignore[misc]
+            run_search(evaluate_candidates, **({} if callback_ctx is None else {"callback_ctx": callback_ctx}))
+            return
+        run, rounds = running(), Rounds.of(self.rounds, self.estimator)  # type: ignore[attr-defined]
+        column = None if rounds.patience is None else f"mean_test_{metric_name(self)}"
+        with search_context(self, callback_ctx) as context:
+
+            def evaluate(candidates: list[dict[str, Any]]) -> Sequence[float]:
+                fits = len(candidates) * self.n_splits_  # type: ignore[attr-defined]
+                with batch_context(self, context, fits) as more:
+                    found = evaluate_candidates(candidates, **more)
+                return [math.nan] * len(candidates) if column is None else list(found[column][-len(candidates) :])
+
+            evaluate_curves(self.estimator, rounds, _settings_of(self), evaluate, run)  # type: ignore[attr-defined]
+
+
+def metric_name(search: Any) -> str:
+    """Return the name of the score by which candidates are compared while the search runs."""
+    if isinstance(search.refit, str):
+        return search.refit
+    if isinstance(search.scoring, (list, tuple, set, dict)):
+        raise InputError(
+            "with several metrics, the search needs to know which one counts while it runs: give refit= its name."
+        )
+    return "score"
+
+
+def _settings_of(search: Any) -> Iterable[Mapping[str, Any]]:
+    if hasattr(search, "param_grid"):
+        return ParameterGrid(search.param_grid)
+    return ParameterSampler(search.param_distributions, search.n_iter, random_state=search.random_state)
