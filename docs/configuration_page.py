@@ -24,8 +24,8 @@ HEAD = """# Configuration
 `docs/configuration_page.py` writes this page from the code; `make docs` runs it.
 
 `conf/default.yaml` holds every key. Each `--conf FILE` is laid over it, left to right, then each `--set key=value`.
-Sections merge key by key; `search.param_grid`, `search.estimator_params` and `search.cv` of a file replace those
-below whole.
+Sections merge key by key; `search.param_grid`, `search.estimator_params`, `search.cv` and `search.outer_cv` of a
+file replace those below whole.
 
 ```bash
 .venv/bin/hpt-spark tune --conf conf/demo.yaml --set search.cv=3 --dry-run

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hpt_spark.artifacts.table_model import load_model
     from hpt_spark.search.halving_cv import HalvingGridSearchCV, HalvingRandomSearchCV
+    from hpt_spark.search.nested import nested_cross_validate
     from hpt_spark.search.optuna_search import OptunaSearchCV
     from hpt_spark.search.search_cv import GridSearchCV, RandomizedSearchCV
     from hpt_spark.tables.notebook import design_from_table
@@ -22,6 +23,7 @@ _MODULES = {
     "RandomizedSearchCV": "search.search_cv",
     "design_from_table": "tables.notebook",
     "load_model": "artifacts.table_model",
+    "nested_cross_validate": "search.nested",
 }
 __all__ = [
     "GridSearchCV",
@@ -31,6 +33,7 @@ __all__ = [
     "RandomizedSearchCV",
     "design_from_table",
     "load_model",
+    "nested_cross_validate",
 ]
 
 

@@ -16,7 +16,7 @@ from hpt_spark.artifacts.plan import versions
 from hpt_spark.artifacts.report.features import features_of
 from hpt_spark.artifacts.report.page import PARTIAL, write_page
 from hpt_spark.artifacts.run_directory import HISTORY, REPORT, STATUS, TIMELINE, VOCABULARY, RunDirectory
-from hpt_spark.artifacts.search_results import column_of, save_results
+from hpt_spark.artifacts.search_results import column_of, outer_of, save_results
 from hpt_spark.artifacts.table_model import vocabulary_of
 from hpt_spark.matrix.design import DEVICES, DesignMatrix, write_json
 from hpt_spark.storage.lock import is_lock
@@ -57,6 +57,7 @@ def finish_search(
                 "score": float(getattr(search, "best_score_", results[column_of("mean", metric, results)][best])),
                 "std": float(results[column_of("std", metric, results)][best]),
             },
+            **({"outer": outer_of(search)} if hasattr(search, "outer_scores_") else {}),
             "partial": bool(getattr(search, "incomplete_", False)),
             "reuse": dict(getattr(search, "fit_counts_", {})),
             "keep_oof": getattr(search, "keep_oof", "none"),
@@ -105,6 +106,9 @@ def announce(run: RunDirectory) -> None:
     score, std = float(best["score"]), float(best["std"])
     print(f"best of {counted(manifest['candidates'], manifest.get('rungs', 0))}: {best['params']}")
     print(f"{scoring}: {score:.5f} (standard deviation over the folds {std:.5f})")
+    if outer := manifest.get("outer"):
+        mean, deviation = float(outer["mean"]), float(outer["std"])
+        print(f"on {len(outer['folds'])} outer folds: {mean:.5f} (standard deviation {deviation:.5f})")
     if manifest.get("partial"):
         print(PARTIAL)
     print(f"files: {run.uri}/: " + ", ".join(name for name in run.folder.list() if not is_lock(name)))

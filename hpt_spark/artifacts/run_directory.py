@@ -25,6 +25,7 @@ JOURNAL = "journal"
 MANIFEST = "manifest.json"
 OVERWRITE = "overwrite.json"  # in the journal: the plan that replaces an earlier one
 OOF = "oof.npz"
+OUTER = "outer_scores.json"  # of a nested cross-validation
 REPORT = "report.html"
 STATUS = "status.json"  # where a search stands, rewritten until it has ended
 HISTORY = "tracking.json"  # by which name a history of runs knows the search
@@ -34,7 +35,7 @@ VOCABULARY = "vocabulary.json"  # of a table: what the model's columns mean
 KEPT = ("none", "best", "all")  # whose out-of-fold predictions, each more than the one before
 RESULTS = (
     *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", OOF),
-    *(VOCABULARY, TIMELINE, REPORT),
+    *(OUTER, VOCABULARY, TIMELINE, REPORT),
     SUBMISSION,  # of the model beside it; `predict` makes the next one
 )
 LATER = (REPORT, SUBMISSION, PIPELINE, STATUS, HISTORY)  # which are made when the search has ended

@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 
 from hpt_spark.artifacts.json_values import json_safe, to_python
-from hpt_spark.artifacts.run_directory import OOF, RunDirectory
+from hpt_spark.artifacts.run_directory import OOF, OUTER, RunDirectory
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import write_json
 from hpt_spark.tuning.estimators import find_estimator_class
@@ -29,9 +29,22 @@ def save_results(run: RunDirectory, search: Any, metrics: Sequence[str], best_pa
     if search.refit:
         with run.folder.atomic_write(model_file(search.best_estimator_)) as path:
             save_model(path, search.best_estimator_)
+    outer = outer_of(search)
+    if outer is not None:
+        with run.folder.atomic_write(OUTER) as path:
+            write_json(path, json_safe(outer))
     if hasattr(search, "oof_predictions_"):
         with run.folder.atomic_write(OOF) as path:
             save_predictions(path, search)
+
+
+def outer_of(search: Any) -> dict[str, Any] | None:
+    """Return the scores of the outer folds, with their mean and standard deviation; None where there are none."""
+    folds = getattr(search, "outer_scores_", None)
+    if folds is None:
+        return None
+    scores = [one["score"] for one in folds]
+    return {"mean": float(np.mean(scores)), "std": float(np.std(scores)), "folds": folds}
 
 
 def write_cv_results(path: Path, cv_results: Mapping[str, Any]) -> None:

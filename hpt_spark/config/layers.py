@@ -41,7 +41,7 @@ GRID = "search.param_grid"
 
 # These mappings belong to the estimator, not to this schema: a layer that gives one replaces it
 # whole, or the parameters of one estimator would leak into another's.
-WHOLE_KEYS = {"search.estimator_params", "search.cv", GRID}
+WHOLE_KEYS = {"search.estimator_params", "search.cv", "search.outer_cv", GRID}
 
 
 # What a wrong value should have been, where pydantic's own words are for programmers.

@@ -64,6 +64,12 @@ def refuse_undecided(search: SearchSection) -> None:
         )
 
 
+def refuse_outer_folds_without_best(search: SearchSection) -> None:
+    """Raise ValueError where outer folds have no best candidate to score."""
+    if search.outer_cv is not None and search.refit is False:
+        raise ValueError("outer_cv scores the best candidate of each outer fold; it needs refit: true")
+
+
 def grid_problems(grid: dict[Any, Any]) -> Iterator[str]:
     """Yield what is wrong with a grid, a sentence each."""
     for name, values in grid.items():

@@ -11,6 +11,7 @@ from hpt_spark.config.search_rules import (
     HALVING,
     ONE_STD_ERR,
     grid_problems,
+    refuse_outer_folds_without_best,
     refuse_undecided,
     refuse_unknown_to_strategy,
     refuse_without_spark,
@@ -118,6 +119,14 @@ class SearchSection(Section):
         description=(
             "The number of folds, at least 2, stratified for a classifier; or any splitter of scikit-learn: "
             "`{splitter: StratifiedKFold, n_splits: 5, shuffle: true, random_state: 0}`."
+        ),
+    )
+    outer_cv: Union[int, dict[str, Any], None] = Field(
+        None,
+        description=(
+            "The outer folds of a nested cross-validation, as `cv` has them: after the search, the same search runs "
+            "once more on the training rows of each, and its best candidate is scored on the rest, which no choice has "
+            "seen. The mean and the deviation are in the results and the report."
         ),
     )
     refit: Union[bool, str] = Field(
@@ -231,9 +240,11 @@ class SearchSection(Section):
             raise ValueError(f"names {', '.join(repeated)} more than once; name each scorer once")
         return scoring
 
-    @field_validator("cv", mode="before")
+    @field_validator("cv", "outer_cv", mode="before")
     @classmethod
-    def _folds_or_a_splitter(cls, cv: Any) -> Any:
+    def _folds_or_a_splitter(cls, cv: Any, info: ValidationInfo) -> Any:
+        if cv is None and info.field_name == "outer_cv":
+            return None
         if isinstance(cv, dict):
             if not isinstance(cv.get("splitter"), str):
                 raise ValueError("needs a splitter, e.g. {splitter: StratifiedKFold, n_splits: 5}")
@@ -258,6 +269,7 @@ class SearchSection(Section):
             refuse_impossible_race(self, self.strategy in HALVING)
         refuse_without_spark(self)
         refuse_undecided(self)
+        refuse_outer_folds_without_best(self)
         return self
 
     @property

@@ -22,9 +22,10 @@ from hpt_spark.spark.session import spark_session
 from hpt_spark.storage import FolderLock
 from hpt_spark.tuning.best import refit_argument
 from hpt_spark.tuning.estimators import build_estimator, check_grids, check_resource
+from hpt_spark.tuning.outer_folds import score_outer_folds
 from hpt_spark.tuning.roles import NO_ROLES, RowRoles
 from hpt_spark.tuning.scoring import check_scoring
-from hpt_spark.tuning.splitters import build_splitter, check_splitter, takes_groups
+from hpt_spark.tuning.splitters import build_splitter, check_splitter, outer_splitter_of, takes_groups
 from hpt_spark.tuning.strategies import CLASS_NAMES, check_resources, search_arguments
 from hpt_spark.tuning.tasks import check_task, fit_arguments, requesting, routing
 
@@ -37,6 +38,8 @@ def checked_estimator(settings: SearchSection) -> Any:
         check_scoring(name)
     if isinstance(settings.cv, dict):
         build_splitter(settings.cv)
+    if isinstance(settings.outer_cv, dict):
+        build_splitter(settings.outer_cv, "search.outer_cv")
     refit_argument(settings)
     if settings.strategy in HALVING:
         check_resource(estimator, settings.estimator, settings.resource)
@@ -81,7 +84,7 @@ def run_search(
     -------
     search : fitted search
         scikit-learn's own over processes of this machine for ``backend: joblib``, ours for
-        ``backend: spark``.
+        ``backend: spark``; with ``outer_scores_``, if `settings` name outer folds.
     seconds : float
         How long it took, the refit included, the start of Spark not.
 
@@ -102,9 +105,14 @@ def run_search(
     with routing(roles):
         arguments = search_arguments(settings, roles)
         check_splitter(arguments["cv"], X, y, roles)
+        outer = outer_splitter_of(settings, roles)
+        if outer is not None:
+            check_splitter(outer, X, y, roles, "search.outer_cv")
         estimator = requesting(estimator, roles)
         more = fit_arguments(roles, takes_groups(arguments["cv"]))
-        return _run(settings, spark, estimator, arguments, (X, y, more), journal, lock, begin, followers)
+        return _run(
+            settings, spark, estimator, arguments, (X, y, more), journal, lock, begin, followers, (outer, roles)
+        )
 
 
 def _run(
@@ -117,6 +125,7 @@ def _run(
     lock: FolderLock | None,
     begin: Callable[[], None],
     followers: Sequence[SearchFollower],
+    nested: tuple[Any, RowRoles],
 ) -> tuple[Any, float]:
     if settings.backend == "joblib":
         from hpt_spark.tuning import joblib_backend
@@ -126,7 +135,8 @@ def _run(
         search = search_class(estimator, n_jobs=settings.n_jobs, **arguments)
         with LiveView() as view:
             search.followers = [view, *followers]
-            return _timed_fit(search, settings.metric, *data)
+            fitted, seconds = _timed_fit(search, settings.metric, *data)
+        return fitted, seconds + score_outer_folds(fitted, data, *nested)
 
     import hpt_spark
 
@@ -149,7 +159,8 @@ def _run(
         search.journal_lock = lock
         search.followers = followers
         begin()
-        return _timed_fit(search, settings.metric, *data)
+        fitted, seconds = _timed_fit(search, settings.metric, *data)
+        return fitted, seconds + score_outer_folds(fitted, data, *nested)
 
 
 def _timed_fit(search: Any, metric: str, X: Any, y: Any, more: dict[str, Any]) -> tuple[Any, float]:

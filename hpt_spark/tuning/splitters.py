@@ -20,21 +20,31 @@ _log = logging.getLogger(__name__)
 
 
 def splitter_of(settings: SearchSection, roles: RowRoles) -> Any:
-    """Return what a search of scikit-learn takes as its ``cv``.
+    """Return what a search of scikit-learn takes as its ``cv``."""
+    return _splitter(settings.cv, roles, "search.cv")
+
+
+def outer_splitter_of(settings: SearchSection, roles: RowRoles) -> Any:
+    """Return the outer folds of a nested cross-validation, as scikit-learn takes them; None for none."""
+    return None if settings.outer_cv is None else _splitter(settings.outer_cv, roles, "search.outer_cv")
+
+
+def _splitter(cv: int | dict[str, Any], roles: RowRoles, key: str) -> Any:
+    """Return a splitter, or a number of folds.
 
     A number means folds of classes' shares for a classifier, as in scikit-learn; with groups it means folds that keep
     each group together.
     """
-    if isinstance(settings.cv, dict):
-        return build_splitter(settings.cv)
+    if isinstance(cv, dict):
+        return build_splitter(cv, key)
     if roles.groups is None:
-        return settings.cv
+        return cv
     kind = "StratifiedGroupKFold" if roles.task == "classification" else "GroupKFold"
-    _log.info("search.cv=%s: %s, which keeps the rows of a group in one fold", settings.cv, kind)
-    return getattr(model_selection, kind)(settings.cv)
+    _log.info("%s=%s: %s, which keeps the rows of a group in one fold", key, cv, kind)
+    return getattr(model_selection, kind)(cv)
 
 
-def build_splitter(wanted: Mapping[str, Any]) -> Any:
+def build_splitter(wanted: Mapping[str, Any], key: str = "search.cv") -> Any:
     """Return the splitter that a mapping of its name and its parameters describes.
 
     What is drawn is drawn from a seed, 0 if none is given: a search with other folds could not be resumed.
@@ -49,19 +59,19 @@ def build_splitter(wanted: Mapping[str, Any]) -> Any:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(sorted(known))}."
-        raise ConfigError(f"search.cv: {name} is not a splitter of scikit-learn; {hint}")
+        raise ConfigError(f"{key}: {name} is not a splitter of scikit-learn; {hint}")
     takes = list(inspect.signature(known[name]).parameters)
-    for key in given:
-        if key not in takes:
-            near = difflib.get_close_matches(str(key), takes, n=1)
+    for parameter in given:
+        if parameter not in takes:
+            near = difflib.get_close_matches(str(parameter), takes, n=1)
             hint = f"did you mean `{near[0]}`?" if near else f"it takes {', '.join(takes) or 'nothing'}."
-            raise ConfigError(f"search.cv: {name} does not take {key}; {hint}")
+            raise ConfigError(f"{key}: {name} does not take {parameter}; {hint}")
     if "random_state" in takes and given.get("random_state") is None and given.get("shuffle", "shuffle" not in takes):
         given["random_state"] = 0
     try:
         return known[name](**given)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"search.cv={as_yaml(dict(wanted))} does not fit {name}: {error}") from None
+        raise ConfigError(f"{key}={as_yaml(dict(wanted))} does not fit {name}: {error}") from None
 
 
 @cache
@@ -90,24 +100,24 @@ def takes_groups(splitter: Any) -> bool:
     )
 
 
-def check_splitter(splitter: Any, X: Any, y: Any, roles: RowRoles) -> None:
+def check_splitter(splitter: Any, X: Any, y: Any, roles: RowRoles, key: str = "search.cv") -> None:
     """Raise ConfigError when the rows cannot be split so, which scikit-learn finds out only in the search."""
     if isinstance(splitter, int):
         return
     if takes_groups(splitter) and roles.groups is None:
         raise ConfigError(
-            f"search.cv: {type(splitter).__name__} needs groups; name their column with features.table.group, or "
+            f"{key}: {type(splitter).__name__} needs groups; name their column with features.table.group, or "
             "choose a splitter without them."
         )
     if roles.groups is not None and not takes_groups(splitter):
         kind = type(splitter).__name__
         if roles.task == "ranking":
-            raise ConfigError(f"search.cv: {kind} tears queries apart; choose GroupKFold or another that keeps groups.")
-        _log.warning("search.cv: %s pays no heed to the groups of features.table.group", kind)
+            raise ConfigError(f"{key}: {kind} tears queries apart; choose GroupKFold or another that keeps groups.")
+        _log.warning("%s: %s pays no heed to the groups of features.table.group", key, kind)
     try:
         next(iter(splitter.split(X, y, roles.groups if takes_groups(splitter) else None)))
     except (ValueError, StopIteration) as error:
-        raise ConfigError(f"search.cv: {type(splitter).__name__} cannot split these rows: {error}") from None
+        raise ConfigError(f"{key}: {type(splitter).__name__} cannot split these rows: {error}") from None
 
 
 def number_of_folds(splitter: Any, X: Any = None, y: Any = None, roles: RowRoles | None = None) -> int:

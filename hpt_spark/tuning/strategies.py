@@ -63,8 +63,7 @@ def unused_settings(settings: SearchSection) -> set[str]:
     """Return the names of the settings that the strategy does not use: whatever they are, the results are the same."""
     draws, halves = settings.strategy in DRAWING, settings.strategy in HALVING
     unused = set() if draws else {"n_iter"}
-    if settings.race is None:
-        unused.add("race")
+    unused |= {name for name in ("race", "outer_cv") if getattr(settings, name) is None}
     if settings.strategy != "optuna":
         unused |= OF_OPTUNA
     if not halves:

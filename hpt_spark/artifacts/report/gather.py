@@ -15,7 +15,7 @@ from hpt_spark.artifacts.report.importance import importance_of
 from hpt_spark.artifacts.report.parameters import candidates_of, varying
 from hpt_spark.artifacts.report.predictions import quality_of, read_predictions
 from hpt_spark.artifacts.report.timeline import timeline_of
-from hpt_spark.artifacts.report.tree import Data, Feature, Features, Predictions, Report
+from hpt_spark.artifacts.report.tree import Data, Feature, Features, Outer, Predictions, Report
 from hpt_spark.artifacts.run_directory import DESIGN, OOF, TIMELINE, RunDirectory
 from hpt_spark.errors import InputError
 
@@ -54,6 +54,7 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
         parameters=parameters,
         best=best_of(candidates, best["candidate"], parameters),
         best_params=best["params"],
+        outer=_outer(manifest.get("outer")),
         importance=importance_of(candidates, parameters),
         features=_features(manifest.get("features")),
         timeline=_read(
@@ -68,6 +69,17 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
         versions=manifest.get("versions", {}),
         command=manifest.get("command", ""),
     )
+
+
+def _outer(kept: Mapping[str, Any] | None) -> Outer | None:
+    """Return the scores of the outer folds, as the manifest has them."""
+    if kept is None:
+        return None
+    folds = [
+        (float(one["score"]), None if one["best_score"] is None else float(one["best_score"]), one["best_params"] or {})
+        for one in kept["folds"]
+    ]
+    return Outer(mean=float(kept["mean"]), std=float(kept["std"]), folds=tuple(folds))
 
 
 def _features(kept: Mapping[str, Any] | None) -> Features | None:

@@ -80,6 +80,32 @@ def _best(report: Report) -> Html:
         tag(
             "div", tag("h3", "How sure that is"), *(tag("p", said) for said in _certainty(report, names)), class_="half"
         ),
+        _outer(report),
+    )
+
+
+def _outer(report: Report) -> Html | None:
+    found = report.outer
+    if found is None:
+        return None
+    rows = [
+        [
+            str(number),
+            score_text(score),
+            score_text(best),
+            tag("code", ", ".join(f"{name}={show(value)}" for name, value in params.items())),
+        ]
+        for number, (score, best, params) in enumerate(found.folds, 1)
+    ]
+    return join(
+        tag("h3", "On rows that no choice has seen"),
+        tag(
+            "p",
+            "The mean of the best candidate flatters it a little, as the same folds have chosen it. The same search, "
+            f"run again within each of {len(found.folds)} outer folds, scores {score_text(found.mean)} on the rows "
+            f"that it was not given, with a standard deviation of {found.std:.5f}.",
+        ),
+        table("Outer folds", ["fold", "score", "inner mean", "chosen"], rows, [0, 1, 2]),
     )
 
 

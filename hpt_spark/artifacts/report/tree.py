@@ -100,6 +100,23 @@ class Best:
 
 
 @dataclass(frozen=True)
+class Outer:
+    """The scores of a nested cross-validation.
+
+    Parameters
+    ----------
+    mean, std : float
+        Of the outer folds.
+    folds : tuple of (float, float or None, dict)
+        Of each its score, and of its search's choice the mean score over the inner folds and the parameters.
+    """
+
+    mean: float
+    std: float
+    folds: tuple[tuple[float, float | None, dict[str, Value]], ...]
+
+
+@dataclass(frozen=True)
 class Importance:
     """The share of the variance of the scores that each hyperparameter explains by itself.
 
@@ -279,6 +296,7 @@ class Report:
     parameters: tuple[Parameter, ...]
     best: Best
     best_params: dict[str, Any]
+    outer: Outer | None
     importance: Importance | None
     features: Features | None
     timeline: Timeline | None

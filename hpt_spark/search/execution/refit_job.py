@@ -22,6 +22,7 @@ import cloudpickle
 from pyspark import RDD, SparkContext, TaskContext
 
 from hpt_spark.errors import HptSparkError
+from hpt_spark.search.abandoned import leave_if_abandoned
 from hpt_spark.search.execution import spark_task
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import Death
@@ -200,6 +201,7 @@ class _Model:
         try:
             while job.is_alive():
                 job.join(SECONDS_BETWEEN_LOOKS)  # Ctrl-C is answered in between
+                leave_if_abandoned()
         finally:
             job.cancel()
         failure = job.failure(self._shipped.is_local)

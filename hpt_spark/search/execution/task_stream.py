@@ -12,6 +12,7 @@ from typing import Optional, Union
 import cloudpickle
 from pyspark.accumulators import AccumulatorParam
 
+from hpt_spark.search.abandoned import leave_if_abandoned
 from hpt_spark.search.execution.checkpoints import CheckpointPlace, Checkpoints
 from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDiedError
@@ -77,6 +78,7 @@ class TaskStream:
     def __iter__(self) -> Iterator[list[Ended]]:
         """Yield what has arrived together, until all is done or the deadline has passed."""
         while (self._jobs or not self._arrived.empty()) and time.monotonic() < self._deadline:
+            leave_if_abandoned()
             ended = self._all_that_arrived()
             for job, tasks in [pair for pair in self._jobs if not pair[0].is_alive()]:
                 if self._arrived.empty():  # else some of its results are still to be taken

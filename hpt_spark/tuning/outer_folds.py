@@ -1,0 +1,60 @@
+"""``search.outer_cv``: the scores of a search on rows that no choice of it has seen."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from hpt_spark.search.nested import outer_scores, searches_at_once
+from hpt_spark.search.spark_search import SparkSearchMixin
+from hpt_spark.tuning.roles import RowRoles
+from hpt_spark.tuning.splitters import takes_groups
+
+_log = logging.getLogger(__name__)
+
+
+def score_outer_folds(search: Any, data: tuple[Any, Any, dict[str, Any]], outer: Any, roles: RowRoles) -> float:
+    """Search again for each outer fold, give a fitted search ``outer_scores_``, and return the seconds that it took.
+
+    They are a list of mappings: ``score`` of an outer fold, and of the search for it ``best_params`` and
+    ``best_score``. A search that was ended early has none yet: it goes on with what it lacks.
+    """
+    if outer is None or getattr(search, "incomplete_", False):
+        return 0.0
+    started = time.monotonic()
+    X, y, more = data
+    again = clone(search)
+    is_on_spark = isinstance(again, SparkSearchMixin)
+    if is_on_spark:
+        again.set_params(progress=False, tracking=None, keep_oof="none")
+    incomplete = []
+
+    def ended(fold: int, fitted: Any) -> None:
+        incomplete.append(getattr(fitted, "incomplete_", False))
+        best = getattr(fitted, "best_params_", {})
+        _log.info("outer fold %d: the search is done, its best candidate is %s", fold + 1, best)
+
+    found = outer_scores(
+        again,
+        X,
+        y,
+        outer,
+        groups=roles.groups if takes_groups(outer) else None,
+        fit_params=more,
+        at_once=searches_at_once(again, X, y) if is_on_spark else 1,
+        ended=ended,
+    )
+    if any(incomplete):
+        _log.warning("the time was up before the outer folds were searched: they are left out this time")
+        search.incomplete_ = True
+        return time.monotonic() - started
+    columns = (found["test_score"].tolist(), found["best_params"], found["best_score"])
+    search.outer_scores_ = [
+        {"score": score, "best_params": params, "best_score": best} for score, params, best in zip(*columns)
+    ]
+    _log.info("outer folds: %.5f (standard deviation %.5f)", np.mean(columns[0]), np.std(columns[0]))
+    return time.monotonic() - started
