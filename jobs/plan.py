@@ -10,7 +10,7 @@ import sys
 from hpt_spark.artifacts.run_directory import DESIGN, RunDirectory
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
-from hpt_spark.config.sections import HALVING
+from hpt_spark.config.search_rules import HALVING
 from hpt_spark.errors import ConfigError
 from hpt_spark.search.planning.cluster import (
     LOST_EXECUTORS,

@@ -17,7 +17,7 @@ from hpt_spark.artifacts.run_history import RunHistory, store_of
 from hpt_spark.artifacts.status import StatusFile
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
-from hpt_spark.config.sections import SearchSection
+from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import JournalError
 from hpt_spark.matrix.design import DEVICES, DesignMatrix
 from hpt_spark.spark.session import spark_if_needed

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from hpt_spark.artifacts.json_values import json_safe
-from hpt_spark.config.sections import SearchSection
+from hpt_spark.config.search_section import SearchSection
 from hpt_spark.matrix.design import DesignMatrix, searched_files
 from hpt_spark.tuning.strategies import unused_settings
 

@@ -15,6 +15,7 @@ from hpt_spark.data.ingest import PIPELINE
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix, write_json
 from hpt_spark.storage import FolderLock, open_folder, without_secrets
+from hpt_spark.storage.folder import digest_of
 from hpt_spark.storage.lock import is_lock
 
 _log = logging.getLogger(__name__)
@@ -214,8 +215,15 @@ class RunDirectory:
         """Write the manifest, with all files that lie here: from now on the results count."""
         self._write_manifest({**manifest, "files": self._files(*self._names())})
 
-    def record(self, *names: str) -> None:
-        """Let the manifest, if there is one, have the size and the digest of files that were made or deleted since."""
+    def record(self, *names: str, written: Path | None = None) -> None:
+        """Let the manifest, if there is one, have the size and the digest of files that were made or deleted since.
+
+        Parameters
+        ----------
+        *names : str
+        written : Path, optional
+            Where the one file lies that takes its name next.
+        """
         manifest = self.manifest()
         if manifest is None:
             return
@@ -223,7 +231,8 @@ class RunDirectory:
         if isinstance(before, list):  # of an earlier release
             before, names = {}, tuple(self._names())
         others = {name: file for name, file in before.items() if name not in names}
-        files = dict(sorted({**others, **self._files(*names)}.items()))
+        made = self._files(*names) if written is None else dict.fromkeys(names, _size_and_digest(written))
+        files = dict(sorted({**others, **made}.items()))
         if files != before:
             self._write_manifest(json_safe({**manifest, "files": files}))  # an earlier release wrote NaN
 
@@ -251,6 +260,11 @@ class RunDirectory:
     def _write_manifest(self, manifest: dict[str, Any]) -> None:
         with self.folder.atomic_write(MANIFEST) as path:
             write_json(path, manifest)
+
+
+def _size_and_digest(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"size": path.stat().st_size, "sha256": digest_of(file)}
 
 
 def differing_keys(one: Any, other: Any, at: str = "") -> list[str]:

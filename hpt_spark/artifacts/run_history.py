@@ -19,8 +19,8 @@ from typing import Any
 from hpt_spark.artifacts.candidates import DONE, RESOURCES, RUNG, TABLE, deciding_metric, read_candidates
 from hpt_spark.artifacts.run_directory import HISTORY, REPORT, RunDirectory
 from hpt_spark.artifacts.search_results import load_model
+from hpt_spark.config.search_rules import HALVING
 from hpt_spark.config.secrets import mask_secrets
-from hpt_spark.config.sections import HALVING
 from hpt_spark.config.tracking_section import MlflowSection
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.matrix.design import DesignMatrix

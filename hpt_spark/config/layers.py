@@ -18,12 +18,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from hpt_spark.config.presets import presets
+from hpt_spark.config.search_section import SearchSection
 from hpt_spark.config.secrets import masked
 from hpt_spark.config.section import Section
 from hpt_spark.config.sections import (
     FeaturesSection,
     RunSection,
-    SearchSection,
     SourceSection,
     SparkSection,
     TablesSection,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hpt_spark.config.sections import SearchSection
+    from hpt_spark.config.search_section import SearchSection
 
 DEFAULTS = {"burn_in": 3, "alpha": 0.05}
 

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from hpt_spark.config.yaml_text import UNFIT
 
+LONGEST = 10 * 366 * 86_400.0  # seconds; what waits for longer overflows somewhere
+
 
 class Section(BaseModel):
     """A part of the configuration; an unknown key is an error."""

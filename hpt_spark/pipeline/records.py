@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from hpt_spark.data.ingest import PIPELINE
@@ -91,10 +92,17 @@ class Records:
         if kept or more:
             self._write({**kept, "steps": left, **more})
 
-    def note(self, **more: Any) -> None:
-        """Note something beside the steps; None takes a note away."""
+    def note(self, when_written: Callable[[Path], None], **more: Any) -> None:
+        """Note something beside the steps; None takes a note away.
+
+        Parameters
+        ----------
+        when_written : callable
+            Called with the path of the file that counts when this returns.
+        **more
+        """
         kept = {**self._read(), **more}
-        self._write({name: value for name, value in kept.items() if value is not None})
+        self._write({name: value for name, value in kept.items() if value is not None}, when_written)
 
     def noted(self, name: str) -> Any:
         """Return what is noted under `name`, or None."""
@@ -113,9 +121,10 @@ class Records:
             return {}
         return found
 
-    def _write(self, value: Mapping[str, Any]) -> None:
+    def _write(self, value: Mapping[str, Any], when_written: Callable[[Path], None] = lambda path: None) -> None:
         with self._folder.atomic_write(PIPELINE) as path:
             write_json(path, value)
+            when_written(path)
 
 
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -144,4 +144,7 @@ class _Overwrite:
             self._run.end_overwrite()
         attempt = Attempt.current()
         finished = {"plan": self._plan, "attempt": attempt.as_json()} if attempt else None
-        self._notes.note(**{OVERWRITING: None, FINISHED: finished})
+        # The manifest comes first: nothing is left to do when this --overwrite has ended.
+        self._notes.note(
+            lambda path: self._run.record(PIPELINE, written=path), **{OVERWRITING: None, FINISHED: finished}
+        )

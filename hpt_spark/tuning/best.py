@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from hpt_spark.config.functions import find_function
-from hpt_spark.config.sections import ONE_STD_ERR, SearchSection
+from hpt_spark.config.search_rules import ONE_STD_ERR
+from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import ConfigError
 
 ROUNDS = ("n_estimators", "max_iter", "iterations", "num_boost_round")

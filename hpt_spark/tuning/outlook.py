@@ -12,7 +12,8 @@ from sklearn.base import is_classifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
 from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
 
-from hpt_spark.config.sections import DRAWING, HALVING, SearchSection
+from hpt_spark.config.search_rules import DRAWING, HALVING
+from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import ConfigError, HptSparkError
 from hpt_spark.search.evaluation import Evaluation, evaluation_of
 from hpt_spark.search.folds import Folds

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names, make_scorer, ndcg_score
 
-from hpt_spark.config.sections import SearchSection
+from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import ConfigError
 from hpt_spark.search.sklearn_compat import metric_of
 from hpt_spark.tuning.roles import RowRoles

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from hpt_spark.config.sections import HALVING, SearchSection, SparkSection
+from hpt_spark.config.search_rules import HALVING
+from hpt_spark.config.search_section import SearchSection
+from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import ConfigError, HptSparkError
 from hpt_spark.search.live_view import LiveView
 from hpt_spark.search.monitor import SearchFollower
@@ -136,11 +138,10 @@ def _run(
             fitted, seconds = _timed_fit(search, settings.metric, *data)
         return fitted, seconds + score_outer_folds(fitted, data, *nested)
 
-    from hpt_spark.search import optuna_search, search_cv
+    import hpt_spark
 
     with spark_session("tune", spark) as session:
-        module = optuna_search if settings.strategy == "optuna" else search_cv
-        search_class = getattr(module, CLASS_NAMES[settings.strategy])
+        search_class = getattr(hpt_spark, CLASS_NAMES[settings.strategy])
         of_some = {} if settings.strategy in HALVING else {"rounds": settings.rounds, "race": settings.race}
         search = search_class(
             estimator,

@@ -11,7 +11,7 @@ from typing import Any
 
 from sklearn import model_selection
 
-from hpt_spark.config.sections import SearchSection
+from hpt_spark.config.search_section import SearchSection
 from hpt_spark.config.yaml_text import as_yaml
 from hpt_spark.errors import ConfigError
 from hpt_spark.tuning.roles import RowRoles

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
-from hpt_spark.config.sections import DRAWING, HALVING, SearchSection
+from hpt_spark.config.search_rules import DRAWING, HALVING
+from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import ConfigError
 from hpt_spark.tuning.best import refit_argument
 from hpt_spark.tuning.roles import NO_ROLES, RowRoles

@@ -11,7 +11,7 @@ from typing import Any
 import sklearn
 from sklearn.base import is_classifier, is_regressor
 
-from hpt_spark.config.sections import SearchSection
+from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import ConfigError
 from hpt_spark.tuning.roles import RowRoles
 

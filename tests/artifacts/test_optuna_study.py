@@ -17,7 +17,7 @@ from hpt_spark.artifacts.finished_search import finish_search
 from hpt_spark.artifacts.optuna_study import export_study
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import RunDirectory
-from hpt_spark.config.sections import SearchSection
+from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import InputError, MissingDependencyError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.storage import open_folder

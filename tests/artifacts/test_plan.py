@@ -10,7 +10,7 @@ import pytest
 
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import differing_keys
-from hpt_spark.config.sections import SearchSection
+from hpt_spark.config.search_section import SearchSection
 
 DESIGN = SimpleNamespace(
     facts={"files": dict.fromkeys(("X_train.npz", "y_train.npy", "columns.csv", "classes.json"), "digest")}

@@ -35,7 +35,8 @@ BIN = Path(sys.executable).parent
 GRID = {"n_estimators": [3, 5], "max_depth": [2]}
 # As many trainings as fits, so that a kill comes between two of them.
 SLOW_GRID = {"n_estimators": [40], "max_depth": [2, 3], "learning_rate": [0.05, 0.1, 0.2]}
-ONCE = ("seconds", "attempt")  # of a manifest, what is not the same elsewhere
+ONCE = ("seconds", "attempt", "command")  # of a manifest, what is not the same elsewhere
+PLACES = ("source", "tables", "run", "spark", "submit")  # sections that tell where, not what
 TIMES = re.compile(r"(mean|std)_(fit|score)_time")
 SPARK = {"master": "local[2]", "conf": {"spark.ui.enabled": False, "spark.sql.shuffle.partitions": 2}}
 
@@ -172,8 +173,38 @@ def fetched(uri: str, target: Path) -> Path:
     return target
 
 
+def manifest_of(path: Path) -> dict[str, Any]:
+    """Return what a manifest says of the search, not of its place or pipeline; the files are compared themselves."""
+    told = {key: value for key, value in json.loads(path.read_text()).items() if key not in ONCE}
+    told["configuration"] = {key: value for key, value in told["configuration"].items() if key not in PLACES}
+    told["files"] = sorted(name for name in told["files"] if not name.startswith(("journal/", "pipeline.json")))
+    return told
+
+
+def fits_of(path: Path) -> dict[str, Any]:
+    """Return which fits a timeline tells of, without when and where they ran."""
+    told = json.loads(path.read_text())
+    return {"fits": sorted(fit for training in told["trainings"] for fit in training["fits"]), "refit": "refit" in told}
+
+
+def sections_of(path: Path) -> dict[str, str]:
+    """Return the sections of a report; those on time and on the configuration are empty, and times are cut out."""
+    sections = dict(re.findall(r'<section id="(\w+)"(.*?)</section>', path.read_text(), re.DOTALL))
+    assert {"best", "candidates", "time", "settings"} <= set(sections)
+    sections["best"] = re.sub(r"<dt>fit</dt><dd>.*?</dd>", "", sections["best"])
+
+    def without_seconds(found: re.Match[str]) -> str:
+        data = json.loads(found[1])
+        at = [column["name"] for column in data["columns"]].index("fit seconds")
+        return json.dumps({**data, "rows": [row[:at] + row[at + 1 :] for row in data["rows"]]})
+
+    table = r'(?<=id="candidates-data">)(.*?)(?=</script>)'
+    sections["candidates"] = re.sub(table, without_seconds, sections["candidates"], flags=re.DOTALL)
+    return {**sections, "time": "", "settings": ""}
+
+
 def contents(folder: Path) -> dict[str, object]:
-    """Return all that a run leaves but its times and attempts; journal, lock and status are left out."""
+    """Return all that a run leaves but its times, places and attempts; journal, lock and status are left out."""
     found: dict[str, object] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = str(path.relative_to(folder))
@@ -184,10 +215,11 @@ def contents(folder: Path) -> dict[str, object]:
                 rows = list(csv.DictReader(file))
             found[name] = [{key: row[key] for key in row if not TIMES.fullmatch(key)} for row in rows]
         elif name == "run/manifest.json":
-            found[name] = {key: value for key, value in json.loads(path.read_text()).items() if key not in ONCE}
+            found[name] = manifest_of(path)
+        elif name == "run/timeline.json":
+            found[name] = fits_of(path)
         elif name == "run/report.html":
-            # The seconds of the whole search, and those of each candidate's fits.
-            found[name] = re.sub(r"finished in [\d,]+ seconds|<td>\d\.\d{5}</td>", "", path.read_text())
+            found[name] = sections_of(path)
         else:
             found[name] = path.read_bytes()
     return found

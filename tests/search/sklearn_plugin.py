@@ -11,8 +11,8 @@ import pytest
 from sklearn import model_selection
 from sklearn.model_selection import _search, _search_successive_halving
 
+import hpt_spark
 from hpt_spark.config.sections import SparkSection
-from hpt_spark.search import search_cv
 from hpt_spark.spark.session import spark_session
 
 NAMES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
@@ -28,10 +28,11 @@ LEFT_OUT = {
     "test_search_callbacks_propagation": "callbacks of the inner estimators have no way from a worker to the driver",
 }
 
-for name in NAMES:
+OURS = {name: getattr(hpt_spark, name) for name in NAMES}  # all, before scikit-learn's are gone
+for name, search_class in OURS.items():
     for module in (model_selection, _search, _search_successive_halving):
         if hasattr(module, name):
-            setattr(module, name, getattr(search_cv, name))
+            setattr(module, name, search_class)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -86,11 +86,11 @@ def test_a_table_that_does_not_fit_is_refused_and_nothing_is_written(spark, plac
     assert not (place / "none").exists()
 
 
-def test_unseen_terms_are_counted(spark, place):
+def test_unseen_terms_are_counted(spark, place, caplog):
     (place / "odd.csv").write_text("id,x,kind,on\nr1,1,zz,2024-01-01\nr2,,a,\n")
-    code, out, err = predicted(spark, place, place / "odd.csv")
+    code, out, _ = predicted(spark, place, place / "odd.csv")
     assert (code, out) == (0, f"{place / 'out'}: 2 rows\n")
-    assert "cells with terms that no training row has, which count for nothing: kind 1" in err
+    assert "cells with terms that no training row has, which count for nothing: kind 1" in caplog.text
 
 
 def test_what_lies_at_the_output_is_not_replaced_unasked(spark, place):

@@ -13,7 +13,8 @@ from sklearn.ensemble import BaggingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
-from hpt_spark.config.sections import SearchSection, SparkSection
+from hpt_spark.config.search_section import SearchSection
+from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.tuning.estimators import (
     build_estimator,

@@ -10,7 +10,8 @@ from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold
 
-from hpt_spark.config.sections import SearchSection, SparkSection
+from hpt_spark.config.search_section import SearchSection
+from hpt_spark.config.sections import SparkSection
 from hpt_spark.tuning.roles import RowRoles
 from hpt_spark.tuning.search import run_search
 from tests.configuring import problem

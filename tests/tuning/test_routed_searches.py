@@ -10,7 +10,8 @@ from sklearn.metrics import get_scorer, make_scorer, ndcg_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold
 from xgboost import XGBRanker
 
-from hpt_spark.config.sections import SearchSection, SparkSection
+from hpt_spark.config.search_section import SearchSection
+from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import ConfigError
 from hpt_spark.tuning.roles import RowRoles
 from hpt_spark.tuning.scoring import ndcg

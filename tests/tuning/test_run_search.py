@@ -9,7 +9,8 @@ from sklearn.datasets import make_classification
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import HalvingGridSearchCV
 
-from hpt_spark.config.sections import SearchSection, SparkSection
+from hpt_spark.config.search_section import SearchSection
+from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.tuning.search import checked_estimator, run_search
 from hpt_spark.tuning.strategies import search_arguments

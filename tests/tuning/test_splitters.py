@@ -7,7 +7,7 @@ import pytest
 from sklearn import model_selection
 
 from hpt_spark.config.layers import load_config
-from hpt_spark.config.sections import SearchSection
+from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import ConfigError
 from hpt_spark.tuning.roles import RowRoles
 from hpt_spark.tuning.splitters import (

@@ -14,7 +14,7 @@ from sklearn.dummy import DummyClassifier
 from hpt_spark.artifacts.finished_search import finish_search
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import RunDirectory
-from hpt_spark.config.sections import SearchSection
+from hpt_spark.config.search_section import SearchSection
 from tests.artifacts.searches import a_design
 
 FOLDS = 5

@@ -13,7 +13,7 @@ from sklearn.datasets import make_classification
 from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV
-from hpt_spark.config.sections import SearchSection
+from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import HptSparkError, InputError
 from tests.search.misbehaving import Misbehaving, fits_marked
 from tests.search.scores import split_scores

@@ -1,0 +1,102 @@
+"""What the settings of a search may be together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from hpt_spark.config.yaml_text import as_yaml
+
+if TYPE_CHECKING:
+    from hpt_spark.config.search_section import SearchSection
+
+DRAWING = ("random", "halving_random", "optuna")
+HALVING = ("halving", "halving_random")
+DISTRIBUTIONS = ("uniform", "loguniform", "randint")  # of scipy.stats; randint leaves out its upper bound
+ONE_STD_ERR = "one_std_err"
+
+
+def refuse_unknown_to_strategy(search: SearchSection) -> None:
+    """Raise ValueError where the strategy cannot do what is wanted."""
+    if search.strategy == "optuna" and search.backend == "joblib":
+        raise ValueError("strategy=optuna runs on Spark, local[*] on one machine: set backend=spark")
+    if search.rounds is not None and (search.backend == "joblib" or search.strategy in HALVING):
+        raise ValueError("rounds needs backend: spark and the strategy grid, random or optuna")
+    drawn = [name for grid in search.grids for name, values in grid.items() if isinstance(values, dict)]
+    if drawn and search.strategy not in DRAWING:
+        raise ValueError(
+            f"param_grid gives a distribution for {', '.join(drawn)}, from which only strategy: "
+            f"{' or '.join(DRAWING)} can draw; list the values, or choose one of these"
+        )
+    if search.strategy in HALVING and search.resource != "n_samples":
+        if search.max_resources == "auto":
+            raise ValueError(f"resource={search.resource} needs max_resources, the most that a candidate may get")
+        if any(search.resource in grid for grid in search.grids):
+            raise ValueError(f"resource={search.resource} is in param_grid too; leave it out there")
+
+
+def refuse_without_spark(search: SearchSection) -> None:
+    """Raise ValueError where only the fits on Spark can do what is wanted."""
+    if search.keep_oof != "none" and search.backend != "spark":
+        raise ValueError(f"keep_oof={search.keep_oof} needs backend: spark; the joblib backend keeps no predictions")
+    if search.max_fit_time is not None and search.backend != "spark":
+        raise ValueError(f"max_fit_time={search.max_fit_time:g} needs backend: spark; the joblib backend stops no fit")
+
+
+def refuse_undecided(search: SearchSection) -> None:
+    """Raise ValueError where no metric decides, or one that is not scored."""
+    choice = search.refit
+    if search.strategy in HALVING and (len(search.metrics) > 1 or isinstance(choice, str)):
+        raise ValueError(
+            f"strategy: {search.strategy} compares candidates by one score from rung to rung: give one scoring, and "
+            "refit: true or false"
+        )
+    if isinstance(choice, str) and choice != ONE_STD_ERR and "." not in choice and choice not in search.metrics:
+        raise ValueError(
+            f"refit: {choice} is none of the scorings ({', '.join(search.metrics)}); name one of these, "
+            f"{ONE_STD_ERR}, or the dotted path of a function"
+        )
+    if choice is True and len(search.metrics) > 1:
+        raise ValueError(
+            f"scoring names {len(search.metrics)} metrics; let refit name the one that decides, e.g. refit: "
+            f"{search.metrics[0]}"
+        )
+
+
+def refuse_outer_folds_without_best(search: SearchSection) -> None:
+    """Raise ValueError where outer folds have no best candidate to score."""
+    if search.outer_cv is not None and search.refit is False:
+        raise ValueError("outer_cv scores the best candidate of each outer fold; it needs refit: true")
+
+
+def grid_problems(grid: dict[Any, Any]) -> Iterator[str]:
+    """Yield what is wrong with a grid, a sentence each."""
+    for name, values in grid.items():
+        if not isinstance(name, str):
+            yield f"has the name {as_yaml(name)}: put it in quotes"
+        elif isinstance(values, dict):
+            yield from _distribution_problems(name, values)
+        elif not isinstance(values, list):
+            yield f"has a single value for {name}: write {as_yaml([values])}"
+        elif not values:
+            yield f"has no value for {name}: name at least one or leave {name} out"
+
+
+def _distribution_problems(name: str, values: dict[Any, Any]) -> Iterator[str]:
+    (kind, bounds), *others = [*values.items(), (None, None)]
+    if len(others) > 1 or kind not in DISTRIBUTIONS:
+        yield f"has {as_yaml(values)} for {name}: write a list, or one of {', '.join(DISTRIBUTIONS)}: [low, high]"
+    elif not (isinstance(bounds, list) and len(bounds) == 2 and all(map(_is_finite_number, bounds))):
+        yield f"has {as_yaml(values)} for {name}: a distribution needs two numbers, {kind}: [low, high]"
+    elif kind == "randint" and not all(isinstance(bound, int) for bound in bounds):
+        yield (
+            f"has {as_yaml(values)} for {name}: randint needs two whole numbers, without a point or an exponent; "
+            "uniform draws what lies between"
+        )
+    elif not bounds[0] < bounds[1] or (kind == "loguniform" and bounds[0] <= 0):
+        yield f"has {as_yaml(values)} for {name}: the first number must be the smaller one, for loguniform above 0"
+
+
+def _is_finite_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
