@@ -46,7 +46,7 @@ SEARCHES = {
 OURS = {one.__name__: one for one in (GridSearchCV, HalvingRandomSearchCV)}
 
 
-@pytest.mark.parametrize("name", SEARCHES)
+@pytest.mark.parametrize("name", ["grid", pytest.param("halving", marks=pytest.mark.long)])
 def test_the_scores_are_scikit_learns(spark, tmp_path, name):
     kind, grid, arguments = SEARCHES[name]
     ours = OURS[kind](TREE, grid, sc=spark, journal=str(tmp_path), **arguments)
@@ -89,6 +89,7 @@ def test_groups_weights_several_scores_and_shared_trainings(spark):
     assert_same(found, expected)
 
 
+@pytest.mark.long
 def test_a_journal_serves_several_proposing_searches_at_once(spark, tmp_path):
     search = OptunaSearchCV(TREE, GRID, n_iter=2, batch_size=1, n_startup_trials=1, cv=2, sc=spark)
     alone = theirs(search, 2)

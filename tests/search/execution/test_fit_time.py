@@ -73,6 +73,7 @@ class SlowFor:
         return float(estimator.predict_proba(X)[:, 0].sum())
 
 
+@pytest.mark.long
 def test_of_a_shared_training_only_the_slow_candidate_is_lost(spark):
     grid = {"n_estimators": [2, 4, 6]}
     estimator = XGBClassifier(seed=0, n_jobs=1)
