@@ -107,19 +107,31 @@ def validate(spark):
         pytest.skip("Oozie's schemas are not here; python -m tests.oozie.jars schemas fetches them (300 KB)")
     jvm = spark._jvm
     assert jvm is not None
-    sources = spark.sparkContext._gateway.new_array(jvm.javax.xml.transform.Source, len(SCHEMAS))
+    gateway = spark.sparkContext._gateway
+
+    def call(owner: str, method: str, target, *arguments):
+        """Call a method as its public class has it: that of the JDK's own is closed to the Py4J of Spark 3.3."""
+        kinds, values = (gateway.new_array(of, len(arguments)) for of in (jvm.java.lang.Class, jvm.java.lang.Object))
+        for at, (kind, value) in enumerate(arguments):
+            kinds[at], values[at] = jvm.java.lang.Class.forName(kind), value
+        return (
+            jvm.java.lang.Class.forName(f"javax.xml.validation.{owner}").getMethod(method, kinds).invoke(target, values)
+        )
+
+    sources = gateway.new_array(jvm.javax.xml.transform.Source, len(SCHEMAS))
     for number, schema in enumerate(SCHEMAS):
         sources[number] = jvm.javax.xml.transform.stream.StreamSource(f"jar:file:{CLIENT_JAR}!/{schema}.xsd")
     factory = jvm.javax.xml.validation.SchemaFactory.newInstance("http://www.w3.org/2001/XMLSchema")
-    schema = factory.newSchema(sources)
+    schema = call("SchemaFactory", "newSchema", factory, ("[Ljavax.xml.transform.Source;", sources))
 
     def check(file: Path) -> str:
         from py4j.protocol import Py4JJavaError
 
         try:
-            schema.newValidator().validate(jvm.javax.xml.transform.stream.StreamSource(str(file)))
+            text = jvm.javax.xml.transform.stream.StreamSource(str(file))
+            call("Validator", "validate", call("Schema", "newValidator", schema), ("javax.xml.transform.Source", text))
         except Py4JJavaError as error:
-            return str(error.java_exception.getMessage())
+            return str(error.java_exception.getCause().getMessage())
         return ""
 
     return check
