@@ -218,7 +218,7 @@ except InputError as error:
 def said(*words: str | Path, within: list[str] = ()) -> str:
     command = [*within, sys.executable, "-c", WRITE_ONE_RESULT, *map(str, words)]
     root = Path(__file__).parent.parent.parent.parent
-    answer = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False, timeout=60)
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False, timeout=250)
     assert answer.returncode == 0, answer.stderr
     return answer.stdout
 
