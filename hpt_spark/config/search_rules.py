@@ -15,6 +15,7 @@ DRAWING = ("random", "halving_random", "optuna")
 HALVING = ("halving", "halving_random")
 DISTRIBUTIONS = ("uniform", "loguniform", "randint")  # of scipy.stats; randint leaves out its upper bound
 ONE_STD_ERR = "one_std_err"
+RACE_DEFAULTS = {"burn_in": 3, "alpha": 0.05}
 
 
 def refuse_unknown_to_strategy(search: SearchSection) -> None:
@@ -61,6 +62,45 @@ def refuse_undecided(search: SearchSection) -> None:
         raise ValueError(
             f"scoring names {len(search.metrics)} metrics; let refit name the one that decides, e.g. refit: "
             f"{search.metrics[0]}"
+        )
+
+
+def rules_of_race(given: Any) -> dict[str, Any]:
+    """Return all rules of a race, or raise ValueError."""
+    if not isinstance(given, dict) or not set(given) <= set(RACE_DEFAULTS):
+        raise ValueError("must be a mapping of burn_in and alpha, such as {burn_in: 3, alpha: 0.05}, or null")
+    rules = {**RACE_DEFAULTS, **given}
+    burn_in, alpha = rules["burn_in"], rules["alpha"]
+    if isinstance(burn_in, bool) or not isinstance(burn_in, int) or burn_in < 2:
+        raise ValueError(f"burn_in is {burn_in!r}; it must be a whole number of folds, 2 or more")
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 < alpha < 1:
+        raise ValueError(f"alpha is {alpha!r}; it must be a number between 0 and 1")
+    return rules
+
+
+def refuse_impossible_race(search: SearchSection) -> None:
+    """Raise ValueError where a race is wanted and a search cannot have one."""
+    if search.race is None:
+        return
+    burn_in = search.race["burn_in"]
+    if search.strategy in HALVING:
+        raise ValueError(
+            f"race and strategy: {search.strategy} do not go together, as each drops candidates in a way of its own; "
+            "leave race out, or choose grid, random or optuna"
+        )
+    if search.backend != "spark":
+        raise ValueError("race needs backend: spark; the joblib backend gives each candidate all folds")
+    if not isinstance(search.refit, bool) and search.refit not in search.metrics:
+        raise ValueError(
+            f"race and refit: {search.refit} do not go together, as it might choose a candidate that has not got all "
+            "folds; let refit be true, or the name of a metric"
+        )
+    if len(search.metrics) > 1 and search.refit is False:
+        raise ValueError("race with several scorings needs refit to name the one that decides")
+    if isinstance(search.cv, int) and burn_in >= search.cv:
+        raise ValueError(
+            f"race: burn_in={burn_in} of cv={search.cv} folds leaves no fold to save; give it fewer, or cv more, e.g. "
+            "{splitter: RepeatedStratifiedKFold, n_splits: 5, n_repeats: 4}"
         )
 
 

@@ -6,15 +6,15 @@ from typing import Any, Literal, Union
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from hpt_spark.config.race import refuse_impossible_race, rules_of_race
 from hpt_spark.config.search_rules import (
-    HALVING,
     ONE_STD_ERR,
     grid_problems,
+    refuse_impossible_race,
     refuse_outer_folds_without_best,
     refuse_undecided,
     refuse_unknown_to_strategy,
     refuse_without_spark,
+    rules_of_race,
 )
 from hpt_spark.config.section import LONGEST, Section
 
@@ -265,8 +265,7 @@ class SearchSection(Section):
     @model_validator(mode="after")
     def _what_goes_together(self) -> SearchSection:
         refuse_unknown_to_strategy(self)
-        if self.race is not None:
-            refuse_impossible_race(self, self.strategy in HALVING)
+        refuse_impossible_race(self)
         refuse_without_spark(self)
         refuse_undecided(self)
         refuse_outer_folds_without_best(self)

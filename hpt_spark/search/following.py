@@ -46,6 +46,21 @@ def followers_of(
         yield following.enter_context(search.tracking.follow(search, X, y, journal))
 
 
+def metric_that_decides(search: Any) -> str:
+    """Return the scorer by which a search that runs chooses what runs next.
+
+    Raises
+    ------
+    InputError
+        When it has several, and nothing names one.
+    """
+    if isinstance(search.scoring, (list, tuple, set, dict)) and not isinstance(search.refit, str):
+        raise InputError(
+            "with several metrics, the search needs to know which one counts while it runs: give refit= its name."
+        )
+    return metric_of_search(search)
+
+
 def metric_of_search(search: Any) -> str:
     """Return the scorer by which a search compares its candidates; ``score`` where it has only one."""
     return search.refit if isinstance(search.refit, str) else "score"

@@ -14,10 +14,11 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_random_state
 
 from hpt_spark.errors import InputError
+from hpt_spark.search.following import metric_that_decides
 from hpt_spark.search.proposals import Proposals
 from hpt_spark.search.race import DONE
 from hpt_spark.search.rounds import Rounds, evaluate_curves
-from hpt_spark.search.rounds_search import ChoosesRounds, metric_name
+from hpt_spark.search.rounds_search import ChoosesRounds
 from hpt_spark.search.sklearn_compat import batch_context, search_context, yields_constant_splits
 from hpt_spark.search.spark_search import SparkSearchMixin, running
 
@@ -30,7 +31,7 @@ class _ProposedBatches(ChoosesRounds, model_selection.RandomizedSearchCV):
     """The loop over batches, below what hands their fits to Spark."""
 
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
-        run, size, metric = running(), self._checked_batch_size(), metric_name(self)
+        run, size, metric = running(), self._checked_batch_size(), metric_that_decides(self)
         rounds = None if self.rounds is None else Rounds.of(self.rounds, self.estimator)
         if size is None:
             size = run.batch_size(self.n_splits_)

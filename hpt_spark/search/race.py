@@ -19,7 +19,7 @@ from scipy import stats
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.fit_groups import group_keys
-from hpt_spark.search.following import metric_of_search
+from hpt_spark.search.following import metric_that_decides
 
 SKIPPED = "skipped"  # in the result of a fit that never ran
 DONE = "n_splits_done"  # the column of ``cv_results_``
@@ -71,15 +71,14 @@ def race_of(search: Any) -> Race | None:
             "race= and a function as refit= do not go together: it might choose a candidate that has not got all "
             "folds. Let refit be True or the name of a metric."
         )
-    if isinstance(search.scoring, (list, tuple, set, dict)) and not isinstance(search.refit, str):
-        raise InputError("a race of several metrics needs refit= to name the one that decides.")
+    metric = metric_that_decides(search)
     rounds = search.rounds
     if rounds is not None and (hasattr(search, "batch_size") or dict(rounds).get("early_stopping_rounds")):
         raise InputError(
             "race= goes together with rounds= only in a grid or a randomized search without early_stopping_rounds: a "
             "mean curve over fewer folds is not compared with one over all."
         )
-    return Race(rules, metric_of_search(search))
+    return Race(rules, metric)
 
 
 def is_worse(scores: np.ndarray, best: np.ndarray, test_to_train: float, alpha: float) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import clone
 
 from hpt_spark.errors import InputError
-from hpt_spark.search.boosting.staged import ensemble_of, family_of
+from hpt_spark.search.boosting.staged import Staged, ensemble_of, family_of
 
 if TYPE_CHECKING:
     from hpt_spark.search.evaluator import Evaluator
@@ -83,9 +83,9 @@ class Rounds:
         """Return whether a training can stop at a checkpoint and go on as if it had not."""
         try:
             candidate = clone(estimator).set_params(**clone(dict(setting), safe=False))
-            ensemble, prefix = ensemble_of(candidate)
+            ensemble, _ = ensemble_of(candidate)
             family = family_of(ensemble)
-            return not prefix and family is not None and family.may_continue(type(ensemble), family.params_of(ensemble))
+            return family is not None and Staged(candidate, ensemble, family).may_continue
         except Exception:
             # Whatever is wrong with the parameters, scikit-learn's own fit is to say so.
             return False
@@ -112,8 +112,8 @@ class Curve:
 
     def has_stopped(self, patience: int) -> bool:
         """Return whether so many rounds have brought nothing better."""
-        finite = [rounds for rounds, score in self.scores.items() if score == self.best]
-        return not finite or max(self.scores) - min(finite) >= patience
+        best_at = [rounds for rounds, score in self.scores.items() if score == self.best]
+        return not best_at or max(self.scores) - min(best_at) >= patience
 
 
 def evaluate_curves(

@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
-from hpt_spark.errors import InputError
+from hpt_spark.search.following import metric_that_decides
 from hpt_spark.search.rounds import Rounds, evaluate_curves
 from hpt_spark.search.sklearn_compat import batch_context, search_context
 from hpt_spark.search.spark_search import running
@@ -34,7 +34,7 @@ class ChoosesRounds:
             run_search(evaluate_candidates, **({} if callback_ctx is None else {"callback_ctx": callback_ctx}))
             return
         run, rounds = running(), Rounds.of(self.rounds, self.estimator)  # type: ignore[attr-defined]
-        column = None if rounds.patience is None else f"mean_test_{metric_name(self)}"
+        column = None if rounds.patience is None else f"mean_test_{metric_that_decides(self)}"
         with search_context(self, callback_ctx) as context:
 
             def evaluate(candidates: list[dict[str, Any]]) -> Sequence[float]:
@@ -44,17 +44,6 @@ class ChoosesRounds:
                 return [math.nan] * len(candidates) if column is None else list(found[column][-len(candidates) :])
 
             evaluate_curves(self.estimator, rounds, _settings_of(self), evaluate, run)  # type: ignore[attr-defined]
-
-
-def metric_name(search: Any) -> str:
-    """Return the name of the score by which candidates are compared while the search runs."""
-    if isinstance(search.refit, str):
-        return search.refit
-    if isinstance(search.scoring, (list, tuple, set, dict)):
-        raise InputError(
-            "with several metrics, the search needs to know which one counts while it runs: give refit= its name."
-        )
-    return "score"
 
 
 def _settings_of(search: Any) -> Iterable[Mapping[str, Any]]:

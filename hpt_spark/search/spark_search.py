@@ -120,14 +120,14 @@ class SparkSearchMixin(HandsFitsOver):
                 self.sc,
                 self.journal,
                 self.max_time,
-                resource,
-                lock,
-                is_one_of_many,
-                self.keep_oof,
-                monitor,
-                self.warm_start,
-                self.max_fit_time,
-                race,
+                resource=resource,
+                lock=lock,
+                is_one_of_many=is_one_of_many,
+                keep_oof=self.keep_oof,
+                monitor=monitor,
+                warm_start=self.warm_start,
+                max_fit_time=self.max_fit_time,
+                race=race,
             ) as run:
                 before, before_refit = _running.set(run), refitting.set(None)
                 try:

@@ -63,13 +63,11 @@ def unused_settings(settings: SearchSection) -> set[str]:
     """Return the names of the settings that the strategy does not use: whatever they are, the results are the same."""
     draws, halves = settings.strategy in DRAWING, settings.strategy in HALVING
     unused = set() if draws else {"n_iter"}
-    unused |= {name for name in ("race", "outer_cv") if getattr(settings, name) is None}
+    unused |= {name for name in ("rounds", "race", "outer_cv") if getattr(settings, name) is None}
     if settings.strategy != "optuna":
         unused |= OF_OPTUNA
     if not halves:
         unused |= {"resource", "factor", "min_resources", "max_resources"}
-    if settings.rounds is None:  # as in runs of earlier releases
-        unused.add("rounds")
     # Halving draws the rows of each rung, where more rows are what the survivors get.
     if not draws and not (halves and settings.resource == "n_samples"):
         unused.add("random_state")

@@ -256,7 +256,10 @@ def test_whole_rows_come_first_and_a_failed_one_is_the_last_of_them():
         ({"race": {"alpha": "5 %"}}, "alpha='5 %' must be"),
         ({"race": {"burn_in": 6}}, "burn_in=6 of 6 folds leaves no fold to save"),
         ({"race": {}, "refit": lambda results: 0}, "race= and a function as refit= do not go together"),
-        ({"race": {}, "scoring": ["accuracy", "roc_auc"], "refit": False}, "needs refit= to name the one that decides"),
+        (
+            {"race": {}, "scoring": ["accuracy", "roc_auc"], "refit": False},
+            "which one counts while it runs: give refit= its name",
+        ),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else "",
 )

@@ -21,9 +21,8 @@ EDITED = (
     "the module {} was edited after the driver had loaded it ({}): load it anew in the driver, by importlib.reload, "
     "or start the driver anew."
 )
-State = tuple[
-    int, int
-]  # of a module's file: when it was written, in whole seconds, and its bytes, as Python notes them
+# When a module's file was written, in whole seconds, and how many bytes it has, as Python notes them.
+State = tuple[int, int]
 # Of each module the last specification, how often it came anew, and its file as it was loaded.
 _loads: dict[str, tuple[ModuleSpec, int, State | None]] = {}
 

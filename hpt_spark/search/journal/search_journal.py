@@ -82,13 +82,13 @@ class SearchJournal:
             return None
         context = fingerprint(evaluation)
         self._keys = keys = FitKeys(candidate_keys(evaluation), fold_keys(evaluation))
-        wanted = keep if evaluation.predictor is not None else None
         found: dict[Fit, dict[str, Any]] = {}
         for journal in self._journals(context):
             journal.begin(context)
             kept: dict[Fit, np.ndarray] = {}
+            wanted = None if evaluation.predictor is None else kept.__setitem__
             missing = [fit for fit in evaluation.fits if fit not in found]
-            found.update(new := journal.find(keys, missing, None if wanted is None else kept.__setitem__))
+            found.update(new := journal.find(keys, missing, wanted))
             if journal is not self._journal:  # which is to be whole by itself
                 self.add(list(new.items()), kept)
             for fit, predictions in kept.items():
