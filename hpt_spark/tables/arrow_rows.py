@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -63,11 +65,15 @@ def _canonical(column: pa.Array, code: ColumnCode, encoding: TableEncoding) -> p
         column = column.dictionary_decode()
     if code.kind == "number":
         return _numbers(column)
+    if code.kind == "categorical" and pa.types.is_integer(column.type):
+        return column.cast(pa.string())
     if code.kind == "categorical":
         numbers = _numbers(column)
         return pa.array([_number_as_text(number) for number in numbers.to_pylist()], pa.string())
     if code.kind == "boolean":
         return pc.utf8_lower(pc.utf8_trim_whitespace(column.cast(pa.string())))
+    if code.kind == "text" and (pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)):
+        raise TypeError("a fraction has no one text")
     if code.kind == "text":
         return column.cast(pa.string())
     if code.kind == "texts":
@@ -80,10 +86,34 @@ def _canonical(column: pa.Array, code: ColumnCode, encoding: TableEncoding) -> p
     return _parts_of(column, code)
 
 
+def _is_text(column: pa.Array) -> bool:
+    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+
+
+def _trimmed(column: pa.Array) -> pa.Array:
+    column = pc.utf8_trim_whitespace(column)
+    return pc.if_else(pc.equal(column, ""), None, column)
+
+
+def _moments(column: pa.Array) -> pa.Array:
+    """Return texts as moments of UTC; without a zone they are so already."""
+    column = _trimmed(column)
+    try:
+        return column.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        # Arrow reads texts of one form in one go: all with a zone or all without.
+        cells = (None if one is None else _moment(one) for one in column.to_pylist())
+        return pa.array(list(cells), pa.timestamp("us"))
+
+
+def _moment(text: str) -> Any:
+    moment = datetime.fromisoformat(re.sub(r"Z$", "+00:00", text))
+    return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment.tzinfo else moment
+
+
 def _numbers(column: pa.Array) -> pa.Array:
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        column = pc.utf8_trim_whitespace(column)
-        column = pc.if_else(pc.equal(column, ""), None, column)
+    if _is_text(column):
+        column = _trimmed(column)
     if pa.types.is_boolean(column.type):
         raise TypeError("true and false are no numbers")
     if pa.types.is_decimal(column.type):
@@ -106,6 +136,8 @@ def _as_java(number: float) -> str:
 
 
 def _parts_of(column: pa.Array, code: ColumnCode) -> pa.Array:
+    if _is_text(column):
+        column = _moments(column)
     if not (pa.types.is_date(column.type) or pa.types.is_timestamp(column.type)):
         column = column.cast(pa.timestamp("us"))
     if pa.types.is_timestamp(column.type) and column.type.tz:

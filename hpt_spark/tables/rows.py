@@ -18,6 +18,8 @@ from hpt_spark.tables.profile import KEYS, ROW_HASH, digest_of
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+CELLS = 4 << 20  # of the matrix of one batch: 32 MiB of float64
+
 
 @dataclass(frozen=True)
 class CollectedRows:
@@ -85,10 +87,10 @@ def encoded_rows(canonical: DataFrame, encoding: TableEncoding) -> DataFrame:
     schema = ", ".join(f"{name} {types[name]}" for name in kept)
     schema += f", places array<int>, values array<double>, unseen array<bigint>, {PROBLEM} string"
 
+    columns = len(encoding.columns)
+
     def encode(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            if not batch.num_rows:
-                continue
+        for batch in small_batches(batches, columns):
             keys = [batch.column(batch.schema.get_field_index(name)) for name in kept]
             try:
                 matrix, unseen = encoding.transform(batch)
@@ -103,6 +105,14 @@ def encoded_rows(canonical: DataFrame, encoding: TableEncoding) -> DataFrame:
             yield pa.RecordBatch.from_arrays([*keys, *lists, *first], names=names)
 
     return canonical.mapInArrow(encode, schema)
+
+
+def small_batches(batches: Iterable[pa.RecordBatch], columns: int) -> Iterator[pa.RecordBatch]:
+    """Cut batches into ones whose matrix of `columns` columns stays small, however wide it is."""
+    rows = max(1, CELLS // max(1, columns))
+    for batch in batches:
+        for start in range(0, batch.num_rows, rows):
+            yield batch.slice(start, rows)
 
 
 def in_first_row(counts: list[int], rows: int) -> pa.Array:

@@ -13,7 +13,7 @@ from scipy import sparse
 from hpt_spark.errors import InputError
 from hpt_spark.tables.arrow_rows import canonical_table
 from hpt_spark.tables.encoding import ColumnCode, TableEncoding, lists_of_matrix, matrix_of_lists
-from hpt_spark.tables.rows import codes_of
+from hpt_spark.tables.rows import CELLS, codes_of, small_batches
 
 CODES = (
     ColumnCode("n", "number", ("",)),
@@ -101,6 +101,37 @@ def test_what_cannot_be_read_is_told(changed, told):
     coded = encoding(False)
     with pytest.raises(InputError, match=told):
         coded.transform(canonical_table(frame, coded))
+
+
+def test_what_other_programs_write_is_read_as_spark_reads_it():
+    codes = (
+        ColumnCode("c", "categorical", ("9007199254740992", "9007199254740993")),
+        ColumnCode("on", "timestamp", ("month", "hour")),
+    )
+    coded = TableEncoding(codes, "nan", False, ("month", "hour"))
+    cells = {
+        "c": [9007199254740993, 9007199254740992, None, None],
+        "on": ["2024-01-31T23:30:00-02:00", " 2024-02-01 01:30:00 ", "", "2024-02-01T01:30:00Z"],
+    }
+    matrix, unseen = coded.transform(canonical_table(pa.table(cells), coded))
+    moment = [2.0, 1.0]
+    np.testing.assert_array_equal(matrix, [[0, 1, *moment], [1, 0, *moment], [0, 0, *[np.nan] * 2], [0, 0, *moment]])
+    assert list(unseen) == [0]
+
+
+def test_fractions_are_not_taken_for_texts():
+    coded = TableEncoding((ColumnCode("t", "text", ("1", "2")),), "nan", False)
+    assert coded.transform(canonical_table({"t": [2, 1]}, coded))[0].tolist() == [[0, 1], [1, 0]]
+    with pytest.raises(InputError, match="the column t is double, which cannot be read as the text that it was"):
+        canonical_table({"t": [2.0, None]}, coded)
+
+
+@pytest.mark.parametrize(("columns", "most"), [(1, 3), (CELLS, 1), (2 * CELLS, 1), (CELLS // 2, 2)])
+def test_batches_of_wide_rows_are_cut(columns, most):
+    batch = pa.RecordBatch.from_pydict({"x": [1, 2, 3]})
+    parts = list(small_batches([batch, batch.slice(0, 0)], columns))
+    assert pa.Table.from_batches(parts).equals(pa.Table.from_batches([batch]))
+    assert max(part.num_rows for part in parts) == most
 
 
 @pytest.mark.parametrize("values", [[True, False, True], [3, -1, 3], [0.5, 0.0, 0.5], ["é", "b", "é"]])
