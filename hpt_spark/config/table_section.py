@@ -51,9 +51,13 @@ class TableSection(Section):
         min_length=1,
         description="The column whose equal values stay in one fold; of a ranking, the query of a row.",
     )
-    columns: list[str] = Field([], description="The columns to learn from; empty: all that have no other role.")
-    exclude: list[str] = Field([], description="Columns to leave out.")
-    categorical: list[str] = Field([], description="Columns of numbers that are names, a column of the design each.")
+    columns: list[str] = Field(
+        [], description="The columns to learn from, by name or pattern (`x_*`); empty: all that have no other role."
+    )
+    exclude: list[str] = Field([], description="Columns to leave out, by name or pattern.")
+    categorical: list[str] = Field(
+        [], description="Columns of numbers that are names, a column of the design each; patterns too."
+    )
     dates: list[DatePart] = Field(
         [], description="What to take of dates and timestamps, in UTC; empty: they are left out."
     )
@@ -74,6 +78,11 @@ class TableSection(Section):
         if isinstance(value, float) and math.isnan(value):
             return "nan"
         return "zero" if value == 0 and not isinstance(value, bool) else value
+
+    @field_validator("columns", "exclude", "categorical", "dates", mode="before")
+    @classmethod
+    def _one_or_several(cls, names: Any) -> Any:
+        return [names] if isinstance(names, str) else names
 
     @field_validator("columns", "exclude", "categorical", "dates")
     @classmethod

@@ -71,7 +71,8 @@ def key_column(name: str | None, spark_type: str, alias: str) -> Column:
 
     if name is None:
         return F.lit(None).cast("bigint").alias(alias)
-    return F.col(quoted(name)).cast(key_type(spark_type)).alias(alias)
+    key = F.col(quoted(name)).cast(key_type(spark_type))
+    return (F.nanvl(key, F.lit(None)) if spark_type in FLOATS else key).alias(alias)
 
 
 def key_type(spark_type: str) -> str:
@@ -92,7 +93,10 @@ def _as(kind: str, name: str, spark_type: str, dates: Sequence[str]) -> Column:
     if kind == "number":
         return F.expr(_from_text(kind, name) if is_text else f"CAST({name} AS DOUBLE)")
     if kind == "categorical":
-        return F.expr(_number_as_text(_from_text(kind, name) if is_text else name, spark_type))
+        if is_text:  # a float has not all digits of a long whole number
+            whole = f"CAST(try_cast(trim({name}) AS BIGINT) AS STRING)"
+            return F.expr(f"COALESCE({whole}, {_number_as_text(_from_text(kind, name), spark_type)})")
+        return F.expr(_number_as_text(name, spark_type))
     if kind == "boolean":
         return F.lower(F.trim(F.col(name))) if is_text else F.col(name).cast("string")
     if kind == "text":
@@ -117,6 +121,8 @@ def _from_text(kind: str, name: str) -> str:
 def _number_as_text(name: str, spark_type: str) -> str:
     """Return SQL for a number as a name: whole ones without a point, whatever type they are of."""
     if spark_type in INTEGERS:
+        return f"CAST({name} AS STRING)"
+    if spark_type.startswith("decimal(") and spark_type.endswith(",0)"):
         return f"CAST({name} AS STRING)"
     number = f"CAST({name} AS DOUBLE)"
     whole = f"{number} = floor({number}) AND abs({number}) < 9e15"

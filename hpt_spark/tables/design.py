@@ -20,7 +20,7 @@ from hpt_spark.search.planning.memory_limit import free_memory, in_bytes
 from hpt_spark.tables.checks import check_columns, check_labels, check_rows, refuse_empty, refuse_repeated_ids
 from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding, unseen_terms
 from hpt_spark.tables.profile import ColumnFacts, Profile, profile_of
-from hpt_spark.tables.reading import format_of, in_utc, read_sql, read_uri, translate_reading
+from hpt_spark.tables.reading import checked_names, format_of, in_utc, read_sql, read_uri, translate_reading
 from hpt_spark.tables.roles import NO_FEATURE, Feature, roles_of
 from hpt_spark.tables.rows import CollectedRows, codes_of, collect_rows, with_columns_of
 from hpt_spark.tables.table import (
@@ -60,7 +60,7 @@ def build_table_design(
     """
     section, place = features.table, place_of(features, frame)
     with in_utc(spark), translate_reading(place):
-        rows = frame if frame is not None else read_training_table(spark, features)
+        rows = checked_names(frame, place) if frame is not None else read_training_table(spark, features)
         roles = roles_of(rows.schema, section, place, bool(features.blocks))
         if roles.left_out:
             dates = ", ".join(roles.left_out)
@@ -211,7 +211,7 @@ def _tested(
         frame = (
             test if test is not None else read_later_table(spark, str(section.test_uri), section, encoding, "test_uri")
         )
-        check_same_kinds(frame, kept, place, "features.table", is_csv(section, str(section.test_uri)))
+        check_same_kinds(frame, kept, place, "features.table", has_texts(section, str(section.test_uri)))
         canonical = canonical_rows(frame, kept, section.dates, keys, features.blocks)
         collected = collect_rows(canonical, encoding)
         refuse_empty(collected.X.shape[0], place)
@@ -226,9 +226,12 @@ def _tested(
     return collected, dict(zip(encoding.with_terms, collected.unseen.tolist()))
 
 
-def is_csv(section: TableSection, uri: str) -> bool:
-    """Return whether the cells of a later table at `uri` are texts."""
-    return format_of(uri, section.format) == "csv"
+def has_texts(section: TableSection, uri: str) -> bool:
+    """Return whether a later table at `uri` may have texts for values that are none.
+
+    The cells of a CSV are texts; so is a column of JSON in which no row has a value.
+    """
+    return format_of(uri, section.format) in ("csv", "json")
 
 
 def read_later_table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.config.table_section import TableSection
-from hpt_spark.errors import ConfigError
+from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.tables.design import build_table_design
 
 if TYPE_CHECKING:
@@ -49,14 +50,14 @@ class TableDesign:
 
 
 def design_from_table(
-    spark: SparkSession, table: str | DataFrame, *, label: str, blocks: Sequence[str] = (), **settings: Any
+    spark: SparkSession, table: str | Path | DataFrame, *, label: str, blocks: Sequence[str] = (), **settings: Any
 ) -> TableDesign:
     """Make a design of a table in Spark, as the job ``build_features`` does.
 
     Parameters
     ----------
     spark : SparkSession
-    table : str or DataFrame
+    table : str, Path or DataFrame
         A path that Spark reads, or a DataFrame.
     label : str
         The column that is to be predicted.
@@ -76,7 +77,14 @@ def design_from_table(
     InputError
         When the table cannot be read, or holds what no design can be made of.
     """
+    if isinstance(table, Path):
+        table = str(table)
     is_path = isinstance(table, str)
+    if not is_path and not hasattr(table, "mapInArrow"):
+        raise InputError(
+            f"design_from_table takes a path or a DataFrame of Spark, not {type(table).__name__} of "
+            f"{type(table).__module__.partition('.')[0]}; write spark.createDataFrame(...) first."
+        )
     try:
         section = TableSection(label=label, **({"uri": table} if is_path else {"sql": "-"}), **settings)
         given: dict[str, Any] = {"from": "table", "table": section, "blocks": list(blocks)}

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 ENDINGS = {"csv": "csv", "json": "json", "jsonl": "json", "orc": "orc", "libsvm": "libsvm", "svm": "libsvm"}
 DEFAULT_FORMAT = "parquet"
+# Spark by itself takes a broken row for missing values, a file whose columns are in another order for one that is not,
+# and a doubled quote for the end of a cell; rows are checked whole only where they are read whole.
+TEXTS = {"timeZone": "UTC", "mode": "FAILFAST"}
+AS_OTHERS = {"header": True, "inferSchema": True, "escape": '"', "enforceSchema": False, "columnPruning": False}
+DEFAULT_OPTIONS = {"csv": {**TEXTS, **AS_OTHERS}, "json": TEXTS}
 UTC = {"spark.sql.session.timeZone": "UTC"}
 
 
@@ -60,16 +65,17 @@ def read_uri(
     as_text : bool
         Leave the cells of a CSV texts, because their types are known from another table.
     """
-    chosen = {"timeZone": "UTC", **options} if table_format in ("csv", "json") else dict(options)
-    if table_format == "csv":
-        chosen = {"header": True, "inferSchema": True, **chosen}
-        if as_text:
-            chosen["inferSchema"] = False
+    chosen = {**DEFAULT_OPTIONS.get(table_format, {}), **options}
+    if table_format == "csv" and as_text:
+        chosen["inferSchema"] = False
     with translate_reading(f"{place}={without_secrets(uri)}", table_format):
         address = spark_address(uri)
-        frame = spark.read.format(table_format).options(**chosen).load(address)
         if table_format == "csv" and _is_true(chosen["header"]):
-            _refuse_repeated(_header_of(spark, address, chosen), f"{place}={without_secrets(uri)}")
+            names = _header_of(spark, address, chosen)
+            _refuse_repeated([name for name in names if name], f"{place}={without_secrets(uri)}")
+            if not all(names):  # Spark gives such a column a name, and then misses it in the file
+                chosen["enforceSchema"] = True
+        frame = spark.read.format(table_format).options(**chosen).load(address)
     return checked_names(frame, f"{place}={without_secrets(uri)}")
 
 
@@ -97,13 +103,13 @@ def checked_names(frame: DataFrame, place: str) -> DataFrame:
 @contextmanager
 def translate_reading(place: str, table_format: str = "") -> Iterator[None]:
     """Say in one sentence why a table cannot be read, where Spark says so with its plans and its frames."""
-    from pyspark.sql.utils import AnalysisException, ParseException
+    from pyspark.sql.utils import AnalysisException, IllegalArgumentException, ParseException
 
     try:
         yield
     except InputError:
         raise
-    except (AnalysisException, ParseException) as error:
+    except (AnalysisException, IllegalArgumentException, ParseException) as error:
         raise InputError(f"{place} cannot be read: {_first_words(str(error))}; {_remedy(str(error))}.") from None
     except Exception as error:
         told = re.search(r"hpt_spark\.errors\.InputError: ([^\n]+)", str(error))
@@ -116,7 +122,7 @@ def translate_reading(place: str, table_format: str = "") -> Iterator[None]:
             ) from None
         cause = _cause(error)
         if cause and not isinstance(error, (KeyboardInterrupt, MemoryError)):
-            raise InputError(f"{place} cannot be read: {cause}; correct the file, or its format and options.") from None
+            raise InputError(f"{place} cannot be read: {cause}; {_remedy(str(error))}.") from None
         raise
 
 
@@ -129,10 +135,10 @@ def _refuse_repeated(names: list[str], place: str) -> None:
         )
 
 
-def _header_of(spark: SparkSession, address: str, options: Mapping[str, Any]) -> list[str]:
+def _header_of(spark: SparkSession, address: str, options: Mapping[str, Any]) -> list[str | None]:
     # Spark itself numbers equal names, and the roles of the configuration would name none of them.
     first = spark.read.format("csv").options(**{**options, "header": False, "inferSchema": False}).load(address).head()
-    return [name for name in first if name] if first else []
+    return list(first) if first else []
 
 
 def _is_true(value: Any) -> bool:
@@ -142,8 +148,10 @@ def _is_true(value: Any) -> bool:
 UNREADABLE = (
     r"(?:SparkException|Exception): (\S+ is not a Parquet file)",
     r"(Could not read footer for file:? \S+)",
+    r"\[MALFORMED_[A-Z_.]+\] (Malformed [^\n]{0,200})",
     r"(Malformed (?:CSV|records?)[^\n]{0,200})",
     r"(MALFORMED_[A-Z_.]+[^\n]{0,200})",
+    r"(CSV header does not conform[^\n]{0,200}|(?:N|n)umber of column[^\n]{0,200})",
     r"(?:NumberFormatException|IllegalArgumentException): ([^\n]{0,200})",
     r"(java\.io\.[A-Za-z]*Exception: [^\n]{0,200})",
 )
@@ -161,7 +169,7 @@ def _cause(error: Exception) -> str:
 
 
 def _first_words(text: str) -> str:
-    words = re.sub(r"^\[[A-Z_.]+\]\s*", "", text.strip()).splitlines()[0]
+    words = re.sub(r"^\[[A-Z0-9_.]+\]\s*", "", text.strip()).splitlines()[0]
     words = re.sub(r";.*$|\s*SQLSTATE.*$", "", words)
     return mask_secrets(words[:300].rstrip(". ;"))
 
@@ -173,4 +181,8 @@ def _remedy(text: str) -> str:
         return "the folder holds no file of that format: correct its name, or write features.table.format"
     if "COLUMN_ALREADY_EXISTS" in text or "duplicate column" in text:
         return "rename all but one of the columns of that name"
+    if re.search("malformed", text, re.IGNORECASE):
+        return "correct the file; records of several lines need features.table.options={multiLine: true}"
+    if "CSV header does not conform" in text or "number of columns in CSV" in text or "Header length" in text:
+        return "let all files have the same columns in the same order"
     return "correct the query, or the name, the format and the options of the table"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from hpt_spark.config.table_section import TableSection
@@ -73,11 +74,12 @@ def roles_of(schema: StructType, section: TableSection, place: str, has_blocks: 
     for role, name in given.items():
         if name:
             refuse_missing([name], list(types), f"features.table.{role}", place)
-    for key in ("columns", "exclude", "categorical"):
-        refuse_missing(getattr(section, key), list(types), f"features.table.{key}", place)
-    apart = {*filter(None, given.values()), *section.exclude}
-    wanted = section.columns or [name for name in types if name not in apart]
-    names = [name for name in types if name in {*wanted, *(section.categorical if section.columns else ())}]
+    chosen, excluded, categorical = (
+        _named(getattr(section, key), list(types), f"features.table.{key}", place)
+        for key in ("columns", "exclude", "categorical")
+    )
+    apart = {*filter(None, given.values()), *excluded}
+    names = [name for name in types if name not in apart and (not chosen or name in {*chosen, *categorical})]
     kinds = {name: kind_of(types[name]) for name in names}
     odd = [f"{name} ({_short(types[name])})" for name, kind in kinds.items() if kind is None]
     if odd:
@@ -90,13 +92,13 @@ def roles_of(schema: StructType, section: TableSection, place: str, has_blocks: 
     for role in ("label", "id", "group"):
         _refuse_nested(given[role], types, role)
     features = []
-    for name in section.categorical:
-        if kinds.get(name) not in ("number", "text", "boolean"):
+    for name in categorical:
+        if name in kinds and kinds[name] not in ("number", "text", "boolean"):
             raise InputError(
                 f"features.table.categorical names {name}, which is {_short(types[name])}; name columns of numbers."
             )
     for name, kind in kinds.items():
-        is_name = kind == "number" and name in section.categorical
+        is_name = kind == "number" and name in categorical
         features.append(Feature(name, "categorical" if is_name else str(kind)))
     left_out = [one.name for one in features if one.kind in ("date", "timestamp") and not section.dates]
     kept = tuple(one for one in features if one.name not in left_out)
@@ -119,6 +121,19 @@ def kind_of(spark_type: str) -> str | None:
     if spark_type.startswith("array<") and spark_type.endswith(">"):
         return {"number": "numbers", "text": "texts"}.get(str(kind_of(spark_type[6:-1])))
     return None
+
+
+def _named(wanted: Sequence[str], known: Sequence[str], key: str, place: str) -> list[str]:
+    """Return the columns that names and patterns mean; a column that is called like a pattern is meant by it alone."""
+    patterns = [name for name in wanted if name not in known and set("*?[") & set(name)]
+    refuse_missing([name for name in wanted if name not in patterns], known, key, place)
+    found = {name for name in wanted if name not in patterns}
+    for pattern in patterns:
+        matched = [name for name in known if fnmatchcase(name, pattern)]
+        if not matched:
+            raise InputError(f"{key} has the pattern {pattern}, which no column of {place} fits: {_some(known)}.")
+        found.update(matched)
+    return [name for name in known if name in found]
 
 
 def refuse_missing(names: Sequence[str], known: Sequence[str], key: str, place: str) -> None:

@@ -80,6 +80,13 @@ def labels(keys: Keys) -> Column:
     return F.when(~F.isnan(label), label) if keys.label_as == "double" else label
 
 
+def _weights(keys: Keys) -> Column:
+    from pyspark.sql import functions as F
+
+    # Not a number is no weight, as it is no label.
+    return F.nanvl(F.col(quoted(keys.weight)).cast("double"), F.lit(None)) if keys.weight else F.lit(1.0)
+
+
 def canonical_rows(
     frame: DataFrame, features: Sequence[Feature], dates: Sequence[str], keys: Keys, blocks: Sequence[str] = ()
 ) -> DataFrame:
@@ -103,7 +110,7 @@ def canonical_rows(
     rows = frame.select(
         key_column(keys.id, types.get(str(keys.id), ""), "id"),
         labels(keys).alias("label"),
-        (F.col(quoted(keys.weight)).cast("double") if keys.weight else F.lit(1.0)).alias("weight"),
+        _weights(keys).alias("weight"),
         key_column(keys.group, types.get(str(keys.group), ""), "group") if keys.group else F.lit(0).alias("group"),
         *canonical_columns(frame, plain, dates),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from decimal import Decimal
 
+import pandas as pd
 import pytest
 
 from hpt_spark import design_from_table
@@ -43,6 +44,14 @@ GOOD = [(1.0, "a", "no", 1), (2.0, "b", "yes", 2), (3.0, "a", "no", 3)]
         ([*GOOD, (float("inf"), "a", "no", 4)], {}, "infinite values in x (1)"),
         ([*GOOD, (-1.0, "a", "no", 4)], {"weight": "x"}, "1 weights below zero in the column x"),
         ([*GOOD, (None, "a", "no", 4)], {"weight": "x"}, "1 of 4 rows without a weight in the column x"),
+        ([*GOOD, (float("nan"), "a", "no", 4)], {"weight": "x"}, "1 of 4 rows without a weight in the column x"),
+        ([*GOOD, (float("nan"), "a", "no", 4)], {"id": "x"}, "1 of 4 rows without an id in the column x"),
+        (
+            GOOD,
+            {"columns": ["q_*"]},
+            "features.table.columns has the pattern q_*, which no column of the DataFrame fits",
+        ),
+        (GOOD, {"exclude": "[xn]*"}, "has no column to learn from beside the label"),
         (GOOD, {"label": "z"}, "features.table.label names z, but the DataFrame has no such column"),
         (
             GOOD,
@@ -75,9 +84,23 @@ def test_a_column_name_that_comes_twice_is_refused(spark, tmp_path):
     assert "has more than one column named X, x (capitals do not count)" in refusal(spark, str(tmp_path / "twice.csv"))
 
 
+def test_a_column_name_that_comes_twice_in_a_dataframe_is_refused(spark):
+    table = spark.sql("SELECT 1 AS x, 2 AS X, 'no' AS y")
+    assert "the DataFrame has more than one column named X, x" in refusal(spark, table)
+
+
+def test_what_is_no_table_of_spark_is_refused(spark):
+    said = refusal(spark, pd.DataFrame({"x": [1], "y": [2]}))
+    assert "takes a path or a DataFrame of Spark, not DataFrame of pandas" in said
+
+
 def test_a_table_that_is_not_there_and_a_format_without_a_reader(spark, tmp_path):
     said = refusal(spark, str(tmp_path / "none.csv"))
     assert "none.csv cannot be read: Path does not exist" in said
+    (tmp_path / "there.csv").write_text("x,y\n1,no\n")
+    said = refusal(spark, str(tmp_path / "there.csv"), options={"encoding": "latin"})
+    assert "there.csv cannot be read" in said
+    assert "correct the query, or the name, the format and the options of the table" in said
     said = refusal(spark, str(tmp_path), format="lotus")
     assert "has the format lotus, for which this Spark has no reader; write one of parquet" in said
 
@@ -133,3 +156,20 @@ def test_a_test_table_of_other_types_is_refused(spark, tmp_path):
         (tmp_path / "test.csv").write_text(text)
         settings = {"id": "nr", "test_uri": str(tmp_path / "test.csv")}
         assert told in refusal(spark, str(tmp_path / "train.csv"), **settings)
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "told"),
+    [
+        ({"a.csv": "i,x,z,y\n1,2,3,no\n2,3,yes\n"}, {}, "correct the file; records of several lines need"),
+        ({"a.csv": "i,x,z,y\n1,2,3,no\n2,3,yes\n"}, {"exclude": ["z"]}, "correct the file; records of several"),
+        ({"a.csv": 'i,x,y\n1,"two\nlines",no\n2,b,yes\n'}, {}, "features.table.options={multiLine: true}"),
+        ({"a.csv": "i,x,y\n1,2,no\n", "b.csv": "i,y,x\n2,yes,3\n"}, {}, "the same columns in the same order"),
+        ({"a.json": '{"i": 1, "x": 2, "y": "no"}\n{"i": 2, "x": \n'}, {}, "correct the file; records of several lines"),
+    ],
+)
+def test_broken_rows_and_files_in_another_order_are_refused(spark, tmp_path, files, settings, told):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    kind = next(iter(files)).rpartition(".")[2]
+    assert told in refusal(spark, str(tmp_path), id="i", format=kind, **settings)

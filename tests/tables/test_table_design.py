@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hpt_spark import design_from_table
@@ -125,3 +126,54 @@ def test_a_setting_that_is_not_known_is_told(spark):
         design_from_table(spark, "here", label="y", lable="z")
     with pytest.raises(ConfigError, match="gives the column y as label and as id"):
         design_from_table(spark, "here", label="y", id="y")
+
+
+CSV = {
+    "quotes": ('i,t,x,y\n1,"say ""hi"", ok",2.5,a\n2,"back\\",3.5,b\n', {}),
+    "byte order mark and carriage returns": ("\ufeffi,t,x,y\r\n1,one,2,a\r\n2,two,3,b\r\n", {}),
+    "a name of its own": (
+        "i,a.b,c d,e`f,ü,y,device_id,block,term,value,row,hash,x0\n"
+        + "1,1,2,3,4,a,1,2,3,4,5,6,7\n2"
+        + ",2" * 4
+        + ",b"
+        + ",9" * 7
+        + "\n",
+        {},
+    ),
+    "an index without a name": (",i,x,y\n0,1,2,a\n1,2,3,b\n", {}),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", CSV)
+def test_a_csv_is_read_as_pandas_reads_it(spark, tmp_path, name):
+    text, options = CSV[name]
+    (tmp_path / "one table.csv").write_bytes(text.encode())
+    design = design_from_table(spark, tmp_path / "one table.csv", label="y", id="i", options=options)
+    frame = pd.read_csv(tmp_path / "one table.csv").rename(columns={"Unnamed: 0": "_c0"})
+    features = frame.drop(columns=["i", "y"])
+    texts = [column for column in features if features[column].dtype.kind not in "if"]
+    expected = {}
+    for column in features:
+        if column in texts:
+            expected |= {f"{column}={term}": features[column] == term for term in sorted(set(features[column]))}
+        else:
+            expected[column] = features[column]
+    assert design.names == list(expected)
+    np.testing.assert_array_equal(design.X, np.column_stack([np.asarray(one, float) for one in expected.values()]))
+    assert list(design.y) == list(frame["y"])
+
+
+@pytest.mark.long
+def test_columns_may_be_named_by_patterns(spark):
+    frame = spark.createDataFrame(
+        [(1.0, 2, 3.0, 4.0, "a"), (2.0, 3, 4.0, 5.0, "b")], "`x*` double, x_1 int, x_2 double, z double, y string"
+    )
+    names = {
+        "columns": ("x_*", ["x_1", "x_2"]),
+        "exclude": (["x_?", "z"], ["x*"]),
+        "categorical": ("*_1", ["x*", "x_1=2", "x_1=3", "x_2", "z"]),
+    }
+    for key, (wanted, found) in names.items():
+        assert design_from_table(spark, frame, label="y", **{key: wanted}).names == found
+    assert design_from_table(spark, frame, label="y", columns="x*").names == ["x*"]  # which is a name
