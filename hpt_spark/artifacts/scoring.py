@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,12 @@ from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.search.planning.threads import with_threads
 from hpt_spark.storage import open_folder
-from hpt_spark.tables.design import read_later_table
+from hpt_spark.tables.checks import refuse_empty
+from hpt_spark.tables.design import has_texts, read_later_table
 from hpt_spark.tables.encoding import PROBLEM, unseen_terms
-from hpt_spark.tables.reading import format_of, in_utc, translate_reading
+from hpt_spark.tables.reading import in_utc, translate_reading
 from hpt_spark.tables.roles import Feature, refuse_missing
-from hpt_spark.tables.rows import in_first_row
+from hpt_spark.tables.rows import in_first_row, small_batches
 from hpt_spark.tables.table import Keys, canonical_rows, check_same_kinds
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-OUTPUTS = ("parquet", "csv")
+# Ids arrive as they were: Spark's own form trims them, and puts a backslash where every other reader expects a quote.
+AS_CSV = {"header": "true", "escape": '"', "ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false"}
 
 
 def predict_table(
@@ -50,8 +53,17 @@ def predict_table(
         raise ConfigError("--input needs the model of a table (features.from: table); this run's is another.")
     if section.id is None:
         raise ConfigError("--input needs features.table.id, the column by which predictions are told apart.")
-    if section.id in model.outputs:
-        raise ConfigError(f"features.table.id={section.id} is the name of a class, too; rename the column.")
+    if section.id.lower() in map(str.lower, model.outputs):
+        raise ConfigError(
+            f"features.table.id={section.id} is the name of a class, too (capitals do not count); rename the column."
+        )
+    twice = [name for name, count in Counter(map(str.lower, model.outputs)).items() if count > 1]
+    if twice:
+        same = ", ".join(name for name in model.outputs if name.lower() in twice)
+        raise ConfigError(
+            f"the classes {same} differ only by capitals, which columns of Spark cannot; rename them in the table "
+            "that is learnt from."
+        )
     folder = open_folder(target)
     shown = without_secrets(target)
     if folder.list() and not overwrite:
@@ -61,19 +73,20 @@ def predict_table(
         frame = read_later_table(spark, source, section, model.encoding, "--input")
         features = [Feature(code.name, code.kind) for code in model.encoding.codes]
         refuse_missing([section.id], frame.columns, "features.table.id", place)
-        check_same_kinds(frame, features, place, "--input", format_of(source, section.format) == "csv")
+        check_same_kinds(frame, features, place, "--input", has_texts(section, source))
         rows = canonical_rows(frame, features, model.encoding.dates, Keys(id=section.id), model.own_blocks)
         with folder.staged_dir() as staging:
-            counts = _write(
-                spark, model, rows, section.id, staging.uri, "csv" if target.endswith(".csv") else "parquet"
-            )
+            kind = "csv" if target.endswith(".csv") else "parquet"
+            counts = _write(spark, model, rows, section.id, staging.uri, kind, place)
     words = ", ".join(unseen_terms(model.encoding, counts[1:]))
     if words:
         _log.info("%s: cells with terms that no training row has, which count for nothing: %s", place, words)
     return counts[0]
 
 
-def _write(spark: SparkSession, model: TableModel, rows: DataFrame, id_name: str, uri: str, kind: str) -> list[int]:
+def _write(
+    spark: SparkSession, model: TableModel, rows: DataFrame, id_name: str, uri: str, kind: str, place: str
+) -> list[int]:
     """Write the predictions; return the numbers of rows and of unknown terms by column."""
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
@@ -92,12 +105,13 @@ def _write(spark: SparkSession, model: TableModel, rows: DataFrame, id_name: str
     names = ["id", *(f"p{number}" for number in range(len(model.outputs)))]
     shown = predicted.select(*names).toDF(id_name, *model.outputs)
     try:
-        shown.write.mode("append").option("header", True).format(kind).save(uri)
+        shown.write.mode("append").options(**(AS_CSV if kind == "csv" else {})).format(kind).save(uri)
         found: dict[str, Any] = seen.get
     finally:
         sent.destroy()
     if found[PROBLEM]:
         raise InputError(found[PROBLEM])
+    refuse_empty(int(found["rows"] or 0), place)
     return [int(found["rows"]), *(int(found[f"unseen{number}"] or 0) for number in named)]
 
 
@@ -110,11 +124,11 @@ def predictions(rows: DataFrame, sent: Broadcast[TableModel], model: TableModel,
     columns = [f"id {id_type}", *(f"{name} {kind}" for name in names), "unseen array<bigint>", f"{PROBLEM} string"]
     schema = ", ".join(columns)
 
+    model_columns = len(model.encoding.columns) if model.encoding else 1
+
     def predict(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         loaded = sent.value
-        for batch in batches:
-            if not batch.num_rows:
-                continue
+        for batch in small_batches(batches, model_columns):
             rows, ids = batch.num_rows, batch.column(batch.schema.get_field_index("id"))
             try:
                 if ids.null_count:

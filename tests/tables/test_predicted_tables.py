@@ -6,8 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from sklearn.dummy import DummyClassifier
 
 from hpt_spark import load_model
+from hpt_spark.artifacts.scoring import predict_table
+from hpt_spark.artifacts.table_model import TableModel
+from hpt_spark.config.table_section import TableSection
+from hpt_spark.errors import ConfigError
+from hpt_spark.tables.encoding import ColumnCode, TableEncoding
 from tests.jobs.running import done_here, run_here
 
 pytestmark = pytest.mark.long
@@ -74,6 +80,7 @@ def test_the_test_table_and_a_new_table_get_the_same_values(spark, place):
         ("id,x,kind,on\nr1,1,a,someday\n", "the column on holds 'someday' where a"),
         ("id,x,kind,on\n,1,a,2024-01-01\n", "there are rows without an id"),
         ("x,kind,on\n1,a,2024-01-01\n", "features.table.id names id, but --input="),
+        ("id,x,kind,on\n", "has no rows; name a table that has some"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused_and_nothing_is_written(spark, place, text, told):
@@ -102,3 +109,46 @@ def test_what_lies_at_the_output_is_not_replaced_unasked(spark, place):
     assert (place / "there" / "mine.txt").read_text() == "mine"
     code, _, err = run_here("predict", "--conf", place / "conf.yaml", "--input", "x")
     assert (code, "--input and --output go together" in err) == (2, True)
+
+
+def test_a_table_of_another_form_gives_the_same_values(spark, place):
+    """Of other types of files, in another order, with more columns, in parts; a column of JSON may have no value."""
+    new = pd.read_csv(place / "new.csv")
+    ours = load_model(str(place / "run")).predict(new)
+    new = new.assign(id=[f' "{one}", ' for one in new["id"]], more=1)[["more", "on", "x", "id", "kind"]]
+    new.to_json(place / "new.json", orient="records", lines=True)
+    new.assign(part=np.arange(120) % 2, on=pd.to_datetime(new["on"])).to_parquet(
+        place / "parts", partition_cols=["part"], index=False
+    )
+    for source in ("new.json", "parts"):
+        words = [
+            "--conf",
+            place / "conf.yaml",
+            "--input",
+            place / source,
+            "--output",
+            place / "form.csv",
+            "--overwrite",
+        ]
+        code, _, err = run_here("predict", *words, "--set", "features.table.format=null", spark=spark)
+        assert code == 0, err
+        rows = pd.concat(pd.read_csv(part) for part in (place / "form.csv").glob("*.csv")).sort_values("id")
+        assert list(rows["id"]) == list(new["id"])  # as they are, with their spaces and quotes
+        np.testing.assert_allclose(rows["prediction"], ours, rtol=1e-12)
+    (place / "gaps.json").write_text('{"id": "r1", "x": null, "kind": "a", "on": "2024-01-01"}\n')
+    code, out, err = predicted(spark, place, place / "gaps.json")
+    assert (code, out) == (0, f"{place / 'out'}: 1 rows\n"), err
+
+
+@pytest.mark.parametrize(
+    ("classes", "told"),
+    [
+        (["No", "no", "yes"], "the classes No, no differ only by capitals"),
+        (["no", "ID"], "features.table.id=id is the name of a class, too"),
+    ],
+)
+def test_classes_that_cannot_be_columns_side_by_side_are_refused(classes, told):
+    encoding = TableEncoding((ColumnCode("x", "number", ("",)),), "nan", False)
+    model = TableModel(DummyClassifier(), "classification", classes, encoding)
+    with pytest.raises(ConfigError, match=told):
+        predict_table(None, model, TableSection(label="y", id="id"), "here", "there", overwrite=False)
