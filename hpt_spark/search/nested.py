@@ -111,6 +111,8 @@ def outer_scores(
     if not search.refit:
         raise InputError(f"refit={search.refit!r} leaves nothing to be scored on the outer folds: let it be True.")
     splits = list(check_cv(cv, y, classifier=is_classifier(search)).split(X, y, groups))
+    if not splits:
+        raise InputError(f"cv={cv!r} has no outer folds: give a number of them, 2 or more, or a splitter.")
     config = sklearn.get_config()  # which is a thread's own
 
     def score(fold: int) -> dict[str, Any]:

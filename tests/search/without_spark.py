@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import threading
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from unittest import mock
@@ -15,6 +16,7 @@ from hpt_spark.search.fit_groups import group_fits
 from hpt_spark.search.planning.cost import start_order
 from tests.search.in_process import KeptHere
 
+ONE_AT_A_TIME = threading.Lock()  # a fit redirects what a process has once: its output, its filters of warnings
 CONTEXT = SimpleNamespace(defaultParallelism=2)  # in place of Spark's
 
 
@@ -43,7 +45,8 @@ class Scheduler:
     def run(self, fits):
         groups = group_fits(self.evaluation, fits)
         for group in (groups[at] for at in start_order(groups, self.runner.slots)):
-            result = pickle.loads(pickle.dumps(self.runner.cache.run(self.evaluation, group)))
+            with ONE_AT_A_TIME:
+                result = pickle.loads(pickle.dumps(self.runner.cache.run(self.evaluation, group)))
             self.trainings += result.trainings
             self.fold_slices += result.fold_slices
             self.matrices += result.matrices
