@@ -38,19 +38,23 @@ from hpt_spark.storage import FolderLock
 from hpt_spark.streams import show
 
 if TYPE_CHECKING:
-    from hpt_spark.search.execution.spark_runner import SparkRunner
+    from hpt_spark.search.execution.runner import Runner
 
 
 log = logging.getLogger(__name__)
 
-_spark_of_parent: Any = None
+_spark_of_parent: list[Any] = []
 
 
 def _remember_spark_of_parent() -> None:
-    """Remember the SparkContext that a fork has copied: two processes cannot talk over its one connection."""
-    global _spark_of_parent
-    context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
-    _spark_of_parent = getattr(context, "_active_spark_context", None)
+    """Remember the Spark that a fork has copied: two processes cannot talk over its one connection."""
+    for module, kind, name in (
+        ("pyspark", "SparkContext", "_active_spark_context"),
+        ("pyspark.sql.connect.session", "SparkSession", "_default_session"),
+    ):
+        spark = getattr(getattr(sys.modules.get(module), kind, None), name, None)
+        if spark is not None:
+            _spark_of_parent.append(spark)
 
 
 os.register_at_fork(after_in_child=_remember_spark_of_parent)
@@ -66,6 +70,7 @@ class Evaluator:
     Parameters
     ----------
     context : SparkContext, SparkSession or None
+        The Spark that the search was given.
     journal : str or None
     max_time : float or None
     resource : str or None
@@ -121,7 +126,7 @@ class Evaluator:
         self._warm_starts = WarmStarts(resource, self._deadline)
         self._ending = ExitStack()
         self.out_of_fold = OutOfFold(keep_oof)
-        self._runner: SparkRunner | None = None
+        self._runner: Runner | None = None
         self._finished_evaluations = 0
         self._has_logged_threads = False
         self._score_params: Mapping[str, Any] = {}
@@ -131,10 +136,10 @@ class Evaluator:
 
     def __enter__(self) -> Evaluator:
         try:
-            from hpt_spark.search.execution.spark_context import spark_context
+            from hpt_spark.search.execution.spark_context import spark_of
         except ImportError:
             raise MissingDependencyError(NO_PYSPARK) from None
-        self._context = spark_context(self._given, _spark_of_parent)  # before any file is touched
+        self._spark = spark_of(self._given, _spark_of_parent)  # before any file is touched
         self._journal.open()
         return self
 
@@ -192,7 +197,7 @@ class Evaluator:
         from hpt_spark.search.execution.spark_context import translate_stop
 
         evaluation.data.refuse_used_up()
-        with self._with_resume_hint(), translate_stop(self._context):
+        with self._with_resume_hint(), translate_stop(self._spark):
             yield from self._ended_while_spark_runs(evaluation, found, callbacks)
 
     @contextmanager
@@ -261,25 +266,24 @@ class Evaluator:
             told.append(partial(callbacks.began, evaluation))
         return FitWatcher(told, self._monitor.tasks_run) if told else None
 
-    def _spark_runner(self) -> SparkRunner:
+    def _spark_runner(self) -> Runner:
         """Return the runner of all evaluations of this search."""
         if self._runner is None:
-            from hpt_spark.search.execution.spark_runner import SparkRunner
+            from hpt_spark.search.execution.spark_context import runner_of
 
-            self._runner = SparkRunner(self._context)
+            self._runner = runner_of(self._spark)
         return self._runner
 
     def refit(self, estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> Any:
         """Return `estimator` fitted to all rows, on an executor."""
-        from hpt_spark.search.execution.refit_job import refit_on_executor
         from hpt_spark.search.execution.spark_context import translate_stop
 
         data = Dataset(X, y, fit_params, self._score_params)  # the same as that of the fits is there already
         runner = self._spark_runner()
         self._monitor.refit()
         refit = Refit(estimator, data, sklearn.get_config(), list(warnings.filters), runner.threads)
-        with self._with_resume_hint(), translate_stop(self._context):
-            return refit_on_executor(runner, refit)
+        with self._with_resume_hint(), translate_stop(self._spark):
+            return runner.refit(refit)
 
     def fits_are_done(self) -> None:
         """Let Ctrl-C and SIGTERM end what comes now, the refit."""
@@ -293,7 +297,7 @@ class Evaluator:
             from hpt_spark.search.execution.spark_context import translate_stop
 
             runner, self._runner = self._runner, None
-            with suppress(SparkEndedError), translate_stop(self._context):  # which has given everything back
+            with suppress(SparkEndedError), translate_stop(self._spark):  # which has given everything back
                 runner.release()
         finally:
             self._ending.close()
