@@ -14,14 +14,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
+from pyspark.sql.types import BinaryType, BooleanType, StructField, StructType
 
 from hpt_spark.search.abandoned import leave_if_abandoned
 from hpt_spark.search.execution.connect_session import translate_connect_error
-from hpt_spark.search.execution.connect_task import SCHEMA, ConnectWork
+from hpt_spark.search.execution.connect_task import ConnectWork
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
+# Of the rows in which a task's values come; as a text, the server would be asked for what it means.
+SCHEMA = StructType([StructField("content", BinaryType()), StructField("is_last", BooleanType())])
 SECONDS_BETWEEN_INTERRUPTS = 0.5  # of an operation that the server may just begin
 SECONDS_TO_CANCEL = 30.0
 SECONDS_BETWEEN_LOOKS = 0.1

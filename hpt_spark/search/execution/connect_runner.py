@@ -17,12 +17,11 @@ from hpt_spark.errors import HptSparkError
 from hpt_spark.search.dataset import NO_DATA, Dataset
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.begun import FitWatcher
-from hpt_spark.search.execution.connect_job import ConnectJob, Operations, values_of
+from hpt_spark.search.execution.connect_job import SCHEMA, ConnectJob, Operations, values_of
 from hpt_spark.search.execution.connect_session import translate_failure
 from hpt_spark.search.execution.connect_task import (
     LOST_TWICE,
     REFIT_ATTEMPTS,
-    SCHEMA,
     Count,
     FitWork,
     RefitWork,

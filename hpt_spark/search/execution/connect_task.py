@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 # A value that a task yields is pickled, and its rows are pieces of the pickle: a message of Spark Connect is limited.
-SCHEMA = "content binary, is_last boolean"
 PIECE_BYTES = 2 << 20
 LOST_TWICE = "its executor was lost twice"
 REFIT_ATTEMPTS = 2  # of one that kills its executor, which Spark tries again
