@@ -70,7 +70,7 @@ def search_and_keep(
     if run.is_finished(plan, overwrite and not goes_on, config.search.keep_oof):
         print(f"{run.uri}: this search is finished already; --overwrite runs it again")
         return
-    with StatusFile(run, config.search.scoring) as status:
+    with StatusFile(run, config.search.metric) as status:
         try:
             search, seconds = searched(
                 config, run, design, lock, plan if overwrite and not goes_on else None, status, history

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.errors import InputError
 
 TABLE = "cv_results.csv"
-_MEAN = "mean_test_"
+_MEAN, _FIRST_FOLD = "mean_test_", "split0_test_"
 DONE = "n_splits_done"  # of a race: how many folds a candidate has got
 RUNG, RESOURCES = "iter", "n_resources"  # columns of a halving search, which has one row per candidate and rung
 
@@ -47,6 +48,12 @@ def read_candidates(run: RunDirectory) -> list[dict[str, str]]:
     return rows
 
 
+def scorers_of(row: Mapping[str, str]) -> list[str]:
+    """Return the scorings that a row has columns of, as these end: ``score`` where there is one alone."""
+    names = [name.removeprefix(_FIRST_FOLD) for name in row if name.startswith(_FIRST_FOLD)]
+    return [name for name in names if name != "score"] or ["score"]
+
+
 def count(rows: int, rungs: Sequence[Any]) -> tuple[int, int]:
     """Return how many candidates a search had, and in how many rungs: 0 where it did not halve.
 
@@ -78,7 +85,9 @@ def _with_the_score(row: dict[str, str]) -> dict[str, str]:
     if name is None:
         return row
     metric = name.removeprefix(_MEAN)
-    return row | {f"{what}_test_score": row[f"{what}_test_{metric}"] for what in ("mean", "std", "rank")}
+    named = {name: name.removesuffix(f"_test_{metric}") for name in row if name and name.endswith(f"_test_{metric}")}
+    of_the_metric = {name: what for name, what in named.items() if re.fullmatch(r"mean|std|rank|split\d+", what)}
+    return row | {f"{what}_test_score": row[name] for name, what in of_the_metric.items()}
 
 
 def _check(rows: Sequence[dict[str, str]]) -> None:

@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.artifacts.candidates import DONE, RESOURCES, RUNG, TABLE, deciding_metric, read_candidates
+from hpt_spark.artifacts.candidates import DONE, RESOURCES, RUNG, TABLE, deciding_metric, read_candidates, scorers_of
 from hpt_spark.artifacts.run_directory import HISTORY, REPORT, RunDirectory
 from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.config.search_rules import HALVING
@@ -204,7 +204,7 @@ def track_finished(run: RunDirectory, settings: MlflowSection, run_dir: str) -> 
 
 def _events_of_table(rows: Sequence[Mapping[str, str]], searched: Mapping[str, Any]) -> Iterator[Event]:
     """Yield the evaluations and their fits, as ``cv_results.csv`` has them."""
-    halves = RUNG in rows[0]
+    halves, scorers = RUNG in rows[0], scorers_of(rows[0])
     folds = sum(bool(re.fullmatch(r"split\d+_test_score", name)) for name in rows[0])
     for rung, members in groupby(enumerate(rows), key=lambda pair: int(pair[1][RUNG]) if halves else None):
         together = list(members)
@@ -220,7 +220,7 @@ def _events_of_table(rows: Sequence[Mapping[str, str]], searched: Mapping[str, A
             [
                 number,
                 fold,
-                {"score": float(row[f"split{fold}_test_score"])},
+                {name: float(row[f"split{fold}_test_{name}"]) for name in scorers},
                 float(row["mean_fit_time"]),
                 float(row["mean_score_time"]),
                 None,
@@ -240,6 +240,8 @@ def _results_of(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) 
     numeric = [
         name for name in rows[0] if name.startswith(("mean_", "std_", "rank_")) or name in (DONE, RUNG, RESOURCES)
     ]
+    if "score" not in scorers_of(rows[0]):  # which a row of several scorings has beside them
+        numeric = [name for name in numeric if not name.endswith("_test_score")]
     counts = {f"fit_counts.{name}": float(count) for name, count in manifest.get("reuse", {}).items()}
     return {
         "time": facts.now(),
