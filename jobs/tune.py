@@ -82,7 +82,8 @@ def search_and_keep(
             search, seconds = searched(config, run, design, lock, plan, status, history)
         lock.check()
         finish_search(run, plan, search, seconds, design, provenance_of(config))
-        history.keep(search.best_estimator_ if search.refit else None)
+        outer = [one["score"] for one in getattr(search, "outer_scores_", ())]
+        history.keep(search.best_estimator_ if search.refit else None, outer)
 
 
 def searched(

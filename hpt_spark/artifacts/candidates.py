@@ -13,7 +13,8 @@ from hpt_spark.errors import InputError
 TABLE = "cv_results.csv"
 _MEAN, _FIRST_FOLD = "mean_test_", "split0_test_"
 DONE = "n_splits_done"  # of a race: how many folds a candidate has got
-RUNG, RESOURCES = "iter", "n_resources"  # columns of a halving search, which has one row per candidate and rung
+# Columns of a halving search, which has one row per candidate and rung; of one by Optuna, "iter" is the batch.
+RUNG, RESOURCES = "iter", "n_resources"
 
 
 def deciding_metric(searched: Mapping[str, Any]) -> str:
@@ -73,9 +74,9 @@ def counted(candidates: int, rungs: int) -> str:
     return f"{candidates} candidates" + (f" in {rungs} rungs" if rungs else "")
 
 
-def ranked(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the rows from the best on: the last rung first, for there the search chose, and each rung by rank."""
-    return sorted(rows, key=lambda row: (-int(row.get(RUNG, 0)), int(row["rank_test_score"])))
+def rungs_of(table: Mapping[str, Any]) -> list[int]:
+    """Return the rung of each row of ``cv_results_``; nothing where the search did not halve."""
+    return [int(rung) for rung in table[RUNG]] if RESOURCES in table else []
 
 
 def _with_the_score(row: dict[str, str]) -> dict[str, str]:
