@@ -28,7 +28,6 @@ ID, NUMBER, ROWS, KEPT = "hpt_spark.id", "hpt_spark.candidate", "hpt_spark.rows"
 METRICS, PARAMS, LETTERS_OF_PARAMS = 1000, 100, 800_000
 LONGEST_VALUE = 6000
 PAGE = 1000
-OF_TRAININGS = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's pages begin with those of LLMs
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +127,7 @@ class History:
         if experiment is not None:
             return str(experiment.experiment_id)
         try:
-            return str(self._client.create_experiment(self._experiment, facts.get("artifacts"), OF_TRAININGS))
+            return str(self._client.create_experiment(self._experiment, artifact_location=facts.get("artifacts")))
         except MlflowException:
             experiment = self._client.get_experiment_by_name(self._experiment)  # another sweep's, made just now
             if experiment is None:
