@@ -209,9 +209,9 @@ class SearchMonitor:
             fits=self._before + (len(candidates) + self._later) * folds,
             fits_done=before.fits_done,
             fits_in_flight=None,
-            seconds_left=None,
             best=before.best,
         )
+        self.state = replace(self.state, seconds_left=None if begun.is_halvings else self._with_later_fits(0.0) or None)
         self._tell(lambda follower: follower.evaluation_began(begun, self.state))
         return begun
 

@@ -133,7 +133,7 @@ def test_who_is_dropped_in_a_race_is_no_failure_and_needs_no_fit(spark):
 
 
 def test_the_seconds_left_are_those_of_later_fits_too(monkeypatch):
-    clock = iter([100.0, 110.0, 120.0])
+    clock = iter([100.0, 110.0, 120.0, 130.0])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     monitor = SearchMonitor([Notes()])
     monitor.expect_later(3)
@@ -143,6 +143,9 @@ def test_the_seconds_left_are_those_of_later_fits_too(monkeypatch):
     assert monitor.state.seconds_left == 4.0 + 3 * 10.0
     monitor.end([(Fit(1, 1, 0), result(0.5))], seconds_left=0.0)
     assert (monitor.state.seconds_left, monitor.state.fits, monitor.state.candidates) == (30.0, 5, 5)
+    monitor.expect_later(0)
+    monitor.begin([{}, {}, {}], 1)
+    assert monitor.state.seconds_left == 3 * 15.0  # nothing has ended since: two fits took 30 seconds
 
 
 def test_results_of_the_journal_are_told_as_resumed(spark, tmp_path):
