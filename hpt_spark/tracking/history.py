@@ -6,6 +6,7 @@ a sweep that resumes, or a step that failed halfway, goes on where it was.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +25,7 @@ from hpt_spark.tracking.metrics import known_name, metrics_of_outer_folds, metri
 from hpt_spark.tracking.sweep import Candidate, Row, Sweep
 
 ID, NUMBER, ROWS, KEPT = "hpt_spark.id", "hpt_spark.candidate", "hpt_spark.rows", "hpt_spark.kept"
+TOLD = "hpt_spark.columns"
 # What one request may hold: MLflow allows 1,000 metrics, 100 parameters, and 1 MB in all.
 METRICS, PARAMS, LETTERS_OF_PARAMS = 1000, 100, 800_000
 LONGEST_VALUE = 6000
@@ -63,9 +65,11 @@ class History:
         self._has_results = False
         self._parent_params: dict[str, str] = {}
         self._parent_tags: dict[str, str] = {}
+        self._parent_metrics: dict[str, float] = {}
         self._children: dict[int, str] = {}  # run ids, by the candidate's number
         self._rows: dict[int, int] = {}  # how many rows of a candidate are there
         self._ranked: set[int] = set()
+        self._told: dict[int, str] = {}  # a digest of the final columns that a candidate has been given
         self._closed: set[int] = set()
         self.problems: list[str] = []
 
@@ -117,6 +121,7 @@ class History:
             tags = {ID: facts["id"], **{name: _value(text) for name, text in facts["tags"].items()}}
             run = self._client.create_run(self._experiment_id, facts["started"], tags, facts["name"])
         self._parent_params, self._parent_tags = dict(run.data.params), dict(run.data.tags)
+        self._parent_metrics = dict(run.data.metrics)
         self.run_id = run.info.run_id
         self._log(self._parent, params=self._new_params(facts["params"]), tags=facts["tags"] if found else {})
         if not found and facts["dataset"]:
@@ -147,6 +152,7 @@ class History:
                 number = int(run.data.tags.get(NUMBER, -1))
                 self._children[number] = run.info.run_id
                 self._rows[number] = int(run.data.tags.get(ROWS, 0))
+                self._told[number] = run.data.tags.get(TOLD, "")
                 if run.info.status != "RUNNING":
                     self._closed.add(number)
             token = page.token
@@ -158,7 +164,9 @@ class History:
         params = {**best, **{f"best_{name}": text for name, text in best.items()}}
         now = results["time"]
         metrics = [Metric(known_name(name), value, now, 0) for name, value in results["metrics"].items()]
-        metrics += [Metric("best_so_far", best, now, batch) for batch, best in results.get("best_so_far", ())]
+        best_so_far = results.get("best_so_far", ())
+        if best_so_far and self._parent_metrics.get("best_so_far") != best_so_far[-1][1]:
+            metrics += [Metric("best_so_far", best, now, batch) for batch, best in best_so_far]
         # A search that was ended early may go on and find another best one, but no parameter can be changed.
         tags = {**results["tags"], "best_params": json.dumps(best)}
         self._log(self._parent, metrics, self._new_params(params), tags)
@@ -170,8 +178,10 @@ class History:
                 self.parent_is_done = True
             return
         if scores := sweep.files.get("outer_scores"):
-            self._log(self._parent, metrics_of_outer_folds(scores, sweep.files["time"]))
-            yield 0
+            outer = list(metrics_of_outer_folds(scores, sweep.files["time"]))
+            if any(self._parent_metrics.get(one.key) != one.value for one in outer[:2]):
+                self._log(self._parent, outer)
+                yield 0
         for path in sweep.files["files"]:
             self._client.log_artifact(self._parent, path)
             yield 0
@@ -230,6 +240,10 @@ class History:
         rows = candidate.whole_rows
         new = rows[self._rows.get(candidate.number, 0) :]
         ranked = [row for row in rows if row.columns and row.number not in self._ranked]
+        told = _digest([row.columns for row in ranked]) if ranked else None
+        if told is not None and told == self._told.get(candidate.number):
+            self._ranked.update(row.number for row in ranked)
+            ranked = []
         if not rows or not (new or ranked):
             return False
         number = candidate.number
@@ -248,6 +262,8 @@ class History:
         more = {"failure": reasons[-1]} if reasons else {}
         if rows[-1].skipped:
             more["dropped"] = f"by the race, after {len(rows[-1].scores)} of {rows[-1].folds} folds"
+        if ranked:
+            more[TOLD] = str(told)
         params = self._child_params(candidate, sweep) if number not in self._rows else {}
         self._log(self._children[number], metrics, params, {ROWS: str(len(rows)), **more})
         self._rows[number] = len(rows)
@@ -302,6 +318,10 @@ class History:
 def is_about_the_store(error: Exception) -> bool:
     """Return whether an error is the store's, or that of the way to it."""
     return isinstance(error, (MlflowException, OSError))
+
+
+def _digest(columns: list[Mapping[str, float]]) -> str:
+    return hashlib.sha256(json.dumps(columns, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _rank(sweep: Sweep, candidate: Candidate) -> tuple[float, float]:

@@ -127,6 +127,30 @@ def test_a_sweep_that_resumes_goes_on_in_its_run_and_writes_nothing_twice(store)
     assert points(store, children["0"], "split_test_score") == [(fold, score(0, fold)) for fold in range(2)]
 
 
+def histories(store):
+    """Return every point of every metric of every run."""
+    experiment = store.client.get_experiment_by_name("hpt-spark").experiment_id
+    return {
+        (run.info.run_id, name): store.client.get_metric_history(run.info.run_id, name)
+        for run in store.client.search_runs([experiment])
+        for name in run.data.metrics
+        if name not in (METRIC, "best_cv_score")
+    }
+
+
+def test_what_is_there_is_not_written_again(store):
+    rows = [{"max_depth": "2", "n_estimators": rounds} for rounds in ("10", "20")]
+    first = evaluation(rows, rung=1, resource="n_estimators", curve="n_estimators")
+    best = {"best_so_far": [[0, -0.5]]}
+    written(store, search(), first, fits(0, 1), results(2, {"max_depth": "2"}, **best), end())
+    before = histories(store)
+    later = results(2, {"max_depth": "2"}, time=9_000_000, **best)
+    written(store, search(), first, fits(0, 1, time=9_000_000), later, end())
+    assert {name: [(one.step, one.timestamp) for one in points] for name, points in histories(store).items()} == {
+        name: [(one.step, one.timestamp) for one in points] for name, points in before.items()
+    }
+
+
 def test_another_best_candidate_after_an_early_end_is_told_by_a_tag(store):
     written(store, *whole())
     written(store, *whole()[:3], results(3, {"max_depth": "2"}), end())
