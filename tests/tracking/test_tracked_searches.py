@@ -88,9 +88,10 @@ def test_the_same_search_with_its_journal_continues_its_run(spark, store, tracki
 
 
 @pytest.mark.parametrize("also_tracked", [False, True])
-def test_autologging_works_and_nothing_is_logged_twice(spark, store, also_tracked):
+def test_autologging_works_and_nothing_is_logged_twice(spark, store, also_tracked, monkeypatch):
     import mlflow
 
+    monkeypatch.chdir(store.folder)  # where MLflow puts artifacts
     mlflow.set_tracking_uri(store.uri)
     mlflow.set_experiment("hpt-spark")
     mlflow.sklearn.autolog(log_models=False, max_tuning_runs=None)
