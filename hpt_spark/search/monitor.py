@@ -259,10 +259,10 @@ class SearchMonitor:
             fits_resumed=self.state.fits_resumed + len(ended) * is_resumed,
             fits_failed=sum(self._failures.values()),
             fits_in_flight=len(self._in_flight) if self._in_flight else in_flight and max(0, in_flight - len(ended)),
-            seconds_left=self._with_later_fits(seconds_left),
             best=self._best(),
             failures=dict(self._failures),
         )
+        self.state = replace(self.state, seconds_left=self._with_later_fits(seconds_left))
         self._tell(lambda follower: follower.fits_ended(ended, self.state))
 
     def refit(self, is_incomplete: bool = False) -> None:
@@ -281,11 +281,13 @@ class SearchMonitor:
         self.state = replace(self.state, stage=stage, fits=fits, fits_in_flight=0, seconds_left=None)
 
     def _with_later_fits(self, seconds_left: float | None) -> float | None:
-        """Add to the seconds of the fits that run the time of those that come later, at the pace up to now."""
-        later = self.state.fits - self._planned
+        """Add to the seconds of the fits that wait the time of those that come later, at their pace."""
+        later, waiting = self.state.fits - self._planned, self._planned - self.state.fits_done
         if seconds_left is None or self._started is None or later <= 0 or not self._trained:
             return seconds_left
-        return seconds_left + later * (time.monotonic() - self._started) / self._trained
+        if waiting > 0:
+            return seconds_left * (1 + later / waiting)
+        return seconds_left + later * (time.monotonic() - self._started) / self._trained  # the start included
 
     def _ended(self, fit: Fit, result: Mapping[str, Any], is_resumed: bool) -> FitEnded:
         begun: Begun = self._begun  # type: ignore[assignment]
