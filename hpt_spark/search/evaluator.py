@@ -90,6 +90,8 @@ class Evaluator:
         Seconds after which a fit is stopped.
     race : Race or None
         Which candidates get no more folds.
+    curve : str or None
+        The parameter that counts the rounds, where candidates are the points of curves.
 
     Attributes
     ----------
@@ -115,10 +117,12 @@ class Evaluator:
         warm_start: Sequence[str] | None = None,
         max_fit_time: float | None = None,
         race: Race | None = None,
+        curve: str | None = None,
     ) -> None:
         self._given = context
         self._monitor = monitor or SearchMonitor()
         self._resource = resource
+        self._curve = curve
         self._journal = SearchJournal(journal, lock, is_one_of_many, warm_start)
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._max_fit_time = max_fit_time
@@ -219,7 +223,7 @@ class Evaluator:
         evaluation = self.out_of_fold.begin(evaluation)
         journalled = self._journal.begin(evaluation, self.out_of_fold.put)
         rung = None if self._resource is None else self._finished_evaluations + 1
-        begun = self._monitor.begin(evaluation.candidates, len(evaluation.folds), rung, self._resource)
+        begun = self._monitor.begin(evaluation.candidates, len(evaluation.folds), rung, self._resource, self._curve)
         if journalled is not None:
             limit = self._max_fit_time
             journalled = {fit: one for fit, one in journalled.items() if not has_more_time(one, limit)}
@@ -240,6 +244,7 @@ class Evaluator:
                 fits = [fit for fit in wave if fit not in found]
                 if self._race:
                     self._monitor.expect(len(evaluation.fits) - len(self._race.skipped_fits(evaluation)))
+                self._monitor.plan(len(fits))
                 for results in scheduler.run(fits) if fits else ():
                     scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
                     found.update(scored)  # at once, as Ctrl-C may come at any time
@@ -258,6 +263,10 @@ class Evaluator:
         """Return for how many candidates each slot has two fits; a resumed search has the number of its first run."""
         slots = self._spark_runner().planned_slots
         return self._journal.settled("batch_size", max(2, math.ceil(2 * slots / folds)))
+
+    def expect_later(self, candidates: int) -> None:
+        """Take note of how many candidates are to follow those of the next evaluation, for those who follow."""
+        self._monitor.expect_later(candidates)
 
     def _watcher(self, evaluation: Evaluation, callbacks: Callbacks) -> FitWatcher | None:
         """Return what is told of the fits that begin; None where nobody asks."""
@@ -280,7 +289,7 @@ class Evaluator:
 
         data = Dataset(X, y, fit_params, self._score_params)  # the same as that of the fits is there already
         runner = self._spark_runner()
-        self._monitor.refit()
+        self._monitor.refit(self.incomplete)
         refit = Refit(estimator, data, sklearn.get_config(), list(warnings.filters), runner.threads)
         with self._with_resume_hint(), translate_stop(self._spark):
             return runner.refit(refit)
