@@ -45,7 +45,7 @@ class Hungry(LogisticRegression):
     def fit(self, X, y, sample_weight=None):
         taken = []
         while self.C == 2 and len(taken) < 60:
-            taken.append(bytearray(100 << 20))  # 6 GB in all
+            taken.append(b"x" * (100 << 20))  # 6 GB in all, written to
             time.sleep(0.1)
         return super().fit(X, y, sample_weight)
 """
