@@ -22,7 +22,7 @@ from tests.jobs.running import BIN, GRID, ROOT, SPARK, done, split_scores
 from tests.oozie.jars import SERVER_JARS
 from tests.oozie.server import Oozie, running_oozie
 
-pytestmark = [pytest.mark.oozie, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.oozie, pytest.mark.timeout(7200)]
 OOZIE_FILES = ROOT / "conf" / "oozie"
 INSTALL, CHECK, START = range(3)  # the README's blocks
 SETTINGS = {
