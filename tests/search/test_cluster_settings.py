@@ -15,6 +15,7 @@ import cloudpickle
 import numpy as np
 import psutil
 import pytest
+from pyspark import SparkContext
 from sklearn import model_selection
 from sklearn.base import BaseEstimator, ClassifierMixin
 
@@ -50,7 +51,11 @@ def cluster(tmp_path_factory):
 def context_with(cluster, **conf):
     """Give Spark on the cluster with a setting left out where its value is None."""
     settings = cluster.settings(**conf)
-    settings["conf"] = {name: value for name, value in settings["conf"].items() if value is not None}
+    left_out = [name for name, value in settings["conf"].items() if value is None]
+    for name in left_out:
+        del settings["conf"][name]
+        if SparkContext._jvm is not None:  # what the first Spark of this process was told, Java tells all later ones
+            SparkContext._jvm.java.lang.System.clearProperty(name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(cluster.hidden))
         patch.setenv("PYSPARK_PYTHON", sys.executable)
@@ -91,7 +96,7 @@ def test_executors_that_come_later_get_their_share(cluster, marks, jobs, caplog)
         search = GridSearchCV(Misbehaving(), grid, cv=ONE_FOLD, refit=False, sc=context).fit(X, y)
         assert runner.slots > 2
     assert "300 trainings, 2 at a time (more as executors come)" in caplog.text
-    assert len(jobs[0]._tasks) == 4 * 64
+    assert len(jobs[0]._tasks) == 4, "a first one for each executor that may come"
     theirs = model_selection.GridSearchCV(Misbehaving(), {"number": list(range(300))}, cv=ONE_FOLD, refit=False)
     np.testing.assert_array_equal(
         search.cv_results_["mean_test_score"], theirs.fit(X, y).cv_results_["mean_test_score"]
@@ -100,14 +105,16 @@ def test_executors_that_come_later_get_their_share(cluster, marks, jobs, caplog)
 
 
 def test_workers_that_are_not_reused_get_few_tasks_and_a_warning(tmp_path, marks, jobs):
-    section = SparkSection(master="local[2]", conf={"spark.ui.enabled": "false", "spark.python.worker.reuse": "false"})
+    conf = {"spark.ui.enabled": "false", "spark.default.parallelism": "2", "spark.python.worker.reuse": "false"}
+    section = SparkSection(master="local[2]", conf=conf)
     grid = {"number": list(range(40)), "marks": [str(marks)]}
     with spark_session("without reuse", section) as session:
         search = GridSearchCV(Misbehaving(), grid, cv=ONE_FOLD, refit=False, sc=session)
         with pytest.warns(UserWarning, match=r"spark.python.worker.reuse=false: each task starts Python anew"):
             search.fit(X, y)
-    assert len(jobs[0]._tasks) == 8
-    assert len({name.rpartition("-")[2] for name in os.listdir(marks)}) == 8, "a process for each task"
+    tasks = sum(len(job._tasks) for job in jobs)
+    assert tasks == 2 + 8, "first ones that tell the time, then four for each slot"
+    assert len({name.rpartition("-")[2] for name in os.listdir(marks)}) == tasks, "a process for each task"
     theirs = model_selection.GridSearchCV(Misbehaving(), {"number": list(range(40))}, cv=ONE_FOLD, refit=False)
     np.testing.assert_array_equal(
         search.cv_results_["mean_test_score"], theirs.fit(X, y).cv_results_["mean_test_score"]
