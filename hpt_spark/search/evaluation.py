@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn.base import clone
 from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.folds import Folds
-from hpt_spark.search.planning.threads import capped_candidate, with_threads
+from hpt_spark.search.planning.threads import ThreadCaps, with_threads
 from hpt_spark.search.sklearn_compat import num_samples
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class Evaluation:
         train, test = self.folds[fit.fold]
         parameters = self.candidates[fit.candidate]
         if self.threads is not None:
-            parameters = capped_candidate(self.estimator, parameters, self.threads)
+            parameters = self._caps.candidate(parameters)
         return self.fit_and_score(
             clone(self.estimator),
             data.X,
@@ -185,6 +186,11 @@ class Evaluation:
             return_estimator=self.predictor is not None,
             **self.common,
         )
+
+    @cached_property
+    def _caps(self) -> ThreadCaps:
+        assert self.threads is not None
+        return ThreadCaps(self.estimator, self.threads)
 
     def unfitted(self) -> Any:
         """Return a clone of the estimator, with the threads that a fit may use."""

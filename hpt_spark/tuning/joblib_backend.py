@@ -20,7 +20,7 @@ from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.worker import GroupResult, peak_bytes
 from hpt_spark.search.following import metric_of_search
 from hpt_spark.search.monitor import SearchFollower, SearchMonitor
-from hpt_spark.search.planning.threads import CappedCandidate, capped_candidate, uncapped
+from hpt_spark.search.planning.threads import CappedCandidate, ThreadCaps, uncapped
 from hpt_spark.search.sklearn_compat import HandsFitsOver
 from hpt_spark.search.timeline import ORIGIN, Timeline, origin
 
@@ -119,7 +119,7 @@ def _with_one_thread(delayed_fits: list[Any]) -> list[Any]:
     for function, (estimator, *data), arguments in delayed_fits:
         parameters = arguments["parameters"]  # one object for all folds of a candidate
         if id(parameters) not in capped:
-            capped[id(parameters)] = capped_candidate(estimator, parameters, 1)
+            capped[id(parameters)] = ThreadCaps(estimator, 1).candidate(parameters)
         fits.append((function, (estimator, *data), {**arguments, "parameters": capped[id(parameters)]}))
     return fits
 

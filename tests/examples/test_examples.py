@@ -22,6 +22,7 @@ def run(name: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.long
 def test_sklearn_pipeline(spark, capsys):
     best, score, counts = run("sklearn_pipeline.py", capsys)
     assert best.startswith("best candidate: {'select__k': ")
@@ -29,6 +30,7 @@ def test_sklearn_pipeline(spark, capsys):
     assert counts == "36 fits in 12 trainings"
 
 
+@pytest.mark.long
 def test_halving_resume(spark, capsys):
     rungs, best, again, same = run("halving_resume.py", capsys)
     assert rungs == "candidates per rung: [8, 4, 2], trees: [5, 10, 20]"

@@ -197,6 +197,7 @@ def test_progress_is_shown_where_it_is_asked_for(spark, caplog):
     assert f"(best {search.best_score_:.5g} {search.best_params_}" in line
 
 
+@pytest.mark.long
 def test_sparks_ui_names_jobs_and_stages_in_words(spark):
     store = spark.sparkContext._jsc.sc().statusStore()
     before = store.jobsList(None).size()

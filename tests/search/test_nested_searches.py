@@ -70,7 +70,7 @@ def sub_folders(journal):
     return sorted(path for path in journal.iterdir() if path.is_dir())
 
 
-@pytest.mark.parametrize("jobs", [None, 2])
+@pytest.mark.parametrize("jobs", [None, pytest.param(2, marks=pytest.mark.long)])
 def test_each_outer_fold_has_a_folder_of_its_own_in_the_journal_and_resumes_from_it(spark, tmp_path, jobs):
     search, theirs = (
         search_of(sc=spark, journal=str(tmp_path)),
@@ -101,6 +101,7 @@ def test_an_outer_search_over_parameters_of_the_inner_one_keeps_them_apart(spark
     assert len(sub_folders(tmp_path)) == 2 * 2 + 1
 
 
+@pytest.mark.long
 def test_halving_keeps_all_its_rungs_in_the_folder_of_the_outer_fold(spark, tmp_path):
     search = HalvingGridSearchCV(
         LogisticRegression(), {"C": [0.1, 1.0, 10.0]}, factor=2, cv=2, min_resources=20, random_state=0, sc=spark

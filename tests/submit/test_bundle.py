@@ -39,6 +39,7 @@ def packed(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_the_zip_brings_package_jobs_and_presets_to_another_folder(packed, tmp_path):
     code = ALONE.format(dependencies=sysconfig.get_path("purelib"), archive=str(packed / ZIP))
     answer = subprocess.run(

@@ -24,14 +24,18 @@ def settings(**given):
     return SearchSection(**{"cv": 3, "param_grid": {"max_depth": [1, 2, 3, 4]}, **given})
 
 
+def long(value):
+    return pytest.param(value, marks=pytest.mark.long)
+
+
 @pytest.mark.parametrize(
     "given",
     [
         {"strategy": "grid"},
-        {"strategy": "random", "n_iter": 3, "param_grid": {"learning_rate": {"loguniform": [0.01, 0.5]}}},
+        long({"strategy": "random", "n_iter": 3, "param_grid": {"learning_rate": {"loguniform": [0.01, 0.5]}}}),
         {"strategy": "halving", **HALVING},
-        {"strategy": "halving", "min_resources": 60, "factor": 2},
-        {"strategy": "halving_random", "n_iter": 4, **HALVING, "param_grid": {"max_depth": {"randint": [1, 5]}}},
+        long({"strategy": "halving", "min_resources": 60, "factor": 2}),
+        long({"strategy": "halving_random", "n_iter": 4, **HALVING, "param_grid": {"max_depth": {"randint": [1, 5]}}}),
     ],
     ids=str,
 )
@@ -63,7 +67,7 @@ def test_a_search_without_a_score_is_refused_in_one_sentence(spark, tmp_path, mo
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("strategy", ["grid", "random", "optuna"])
+@pytest.mark.parametrize("strategy", ["grid", long("random"), long("optuna")])
 def test_rounds_are_chosen_by_the_mean_curve_and_other_runs_are_read(spark, tmp_path, monkeypatch, strategy):
     monkeypatch.setattr("hpt_spark.tuning.search.spark_session", lambda job, section: _Kept(spark))
     rounds = {"max": 6, "step": 2, "early_stopping_rounds": 4}

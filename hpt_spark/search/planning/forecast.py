@@ -160,9 +160,9 @@ def _shape_of(evaluation: Evaluation) -> _Shape:
 
 
 def _training_bytes(evaluation: Evaluation, group: FitGroup, shape: _Shape) -> float:
-    params = _params(evaluation, group)
     if not _is_xgboost(evaluation):
         return shape.row_bytes * (1 + OTHER_COPIES_OF_THE_ROWS)
+    params = _params(evaluation, group)
     bins = min(shape.values, shape.columns * _number(params, "max_bin", 256))
     per_value = XGBOOST_BYTES_PER_SPARSE_VALUE if shape.is_sparse else XGBOOST_BYTES_PER_DENSE_VALUE
     leaves = 2 ** min(12.0, _number(params, "max_depth", 6))

@@ -16,7 +16,7 @@ SECONDS_PER_TASK = 1.0
 TASKS_AHEAD_PER_SLOT = 3
 # Near the end tasks get shorter: each gets this share of what is left for its slot, so that all slots end together.
 SHARE_OF_THE_REST = 0.5
-LEAST_SECONDS_PER_TASK = 0.1
+LEAST_SECONDS_PER_TASK = 0.2
 # Where nothing has ended that would tell the time of a training.
 TASKS_PER_SLOT = 64
 # Where each task starts a Python worker anew, it pays for the imports and for its fold's rows and matrices, too.

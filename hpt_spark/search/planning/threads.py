@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any
 
 from sklearn.base import clone
@@ -50,19 +51,35 @@ def thread_caps(estimator: Any, threads: int) -> dict[str, int]:
     return {owner.prefix + name: owner.share for owner in _owners(estimator, threads) for name in owner.wanting_all}
 
 
-def capped_candidate(estimator: Any, params: Mapping[str, Any], threads: int) -> CappedCandidate:
-    """Return the parameters of a candidate so that a fit with them uses `threads` threads.
+class ThreadCaps:
+    """Holds candidates to a number of threads; what holds one holds all that differ from it by numbers only.
 
     Parameters
     ----------
     estimator : estimator
-        Over whose own parameters `params` are laid; neither is changed.
-    params : mapping
-        A value may be an estimator.
+        Over whose own parameters those of a candidate are laid; neither is changed.
     threads : int
     """
-    configured = _configured(estimator, params)
-    return CappedCandidate(params, {} if configured is None else thread_caps(configured, threads))
+
+    def __init__(self, estimator: Any, threads: int) -> None:
+        self._estimator = estimator
+        self._threads = threads
+        self._found: dict[tuple[Any, ...], tuple[Mapping[str, Any], dict[str, int]]] = {}
+
+    def candidate(self, params: Mapping[str, Any]) -> CappedCandidate:
+        """Return the parameters of a candidate so that a fit with them uses so many threads; they may be estimators."""
+        # Numbers stand for no estimator, so that none but numbers of threads can change what is to be held.
+        telling = {
+            name: value for name, value in params.items() if is_number_of_threads(name) or not isinstance(value, Number)
+        }
+        key = (*sorted(params), *(id(value) for _, value in sorted(telling.items())))
+        if key not in self._found:
+            configured = _configured(self._estimator, params)
+            if configured is None:
+                return CappedCandidate(params, {})
+            # With the values, as another's id may be that of one that is gone.
+            self._found[key] = telling, thread_caps(configured, self._threads)
+        return CappedCandidate(params, self._found[key][1])
 
 
 class CappedCandidate(dict[str, Any]):

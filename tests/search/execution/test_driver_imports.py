@@ -113,6 +113,7 @@ def test_an_entry_that_was_there_for_the_import_alone(spark, tmp_path):
     assert_as_scikit_learn(spark, module.Ours())
 
 
+@pytest.mark.long
 def test_of_two_modules_of_a_name_the_drivers_one_is_taken(spark, tmp_path):
     for folder, share in (("one", 0.2), ("two", 0.9)):
         written(tmp_path / folder / "late_twice.py", share)
@@ -149,7 +150,7 @@ def test_a_reloaded_module(spark, tmp_path, known_to_the_worker):
         before = after
 
 
-@pytest.mark.parametrize("searched_before", [False, True])
+@pytest.mark.parametrize("searched_before", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_module_that_was_edited_but_not_loaded_anew_is_refused(spark, tmp_path, monkeypatch, searched_before):
     """Nothing holds the text that the driver has, which is what the scores would be of."""
     monkeypatch.setattr(sys, "dont_write_bytecode", searched_before)  # before the first search, the bytecode tells

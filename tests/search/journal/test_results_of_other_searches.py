@@ -37,6 +37,7 @@ def assert_same_scores(ours, theirs):
     assert ours.best_params_ == theirs.best_params_
 
 
+@pytest.mark.long
 @examples(5)
 @given(searches=st.lists(DEPTHS, min_size=2, max_size=3))
 def test_whatever_is_searched_before_only_what_is_missing_runs(spark, tmp_path_factory, searches):
@@ -64,6 +65,7 @@ def test_another_strategy_finds_the_results_of_a_grid(spark, tmp_path):
         assert [expected[params["max_depth"]] for params in found["params"]] == list(found["mean_test_score"])
 
 
+@pytest.mark.long
 def test_a_path_of_rounds_trains_only_what_is_missing_and_stays_exact(spark, tmp_path):
     estimator = GradientBoostingClassifier(random_state=0)
     for grid, resumed in (({"n_estimators": [3, 9]}, 0), ({"n_estimators": [3, 6, 9, 12]}, 4)):
@@ -72,6 +74,7 @@ def test_a_path_of_rounds_trains_only_what_is_missing_and_stays_exact(spark, tmp
         assert ours.fit_counts_["resumed"] == resumed
 
 
+@pytest.mark.long
 def test_folds_that_agree_are_found_and_others_run(spark, tmp_path):
     splits = list(model_selection.KFold(3).split(X))
     for cv, resumed in ((splits[:2], 0), (splits, 2), (splits[1:], 2)):
@@ -81,6 +84,7 @@ def test_folds_that_agree_are_found_and_others_run(spark, tmp_path):
         assert ours.fit_counts_["resumed"] == resumed
 
 
+@pytest.mark.long
 def test_halving_has_its_last_rung_from_a_grid(spark, tmp_path):
     grid = {"max_depth": [1, 2, 3, 4]}
     arguments = {"cv": 2, "resource": "min_samples_leaf", "max_resources": 8, "min_resources": 2, "factor": 2}
@@ -93,6 +97,7 @@ def test_halving_has_its_last_rung_from_a_grid(spark, tmp_path):
     np.testing.assert_array_equal(ours.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
 
 
+@pytest.mark.long
 def test_other_searches_are_read_and_not_written(spark, tmp_path):
     first, run = tmp_path / "first", tmp_path / "run"
     GridSearchCV(tree(), {"max_depth": [1, 2]}, cv=2, sc=spark, journal=str(first)).fit(X, y)
@@ -145,6 +150,7 @@ class Scaled(ClassifierMixin, BaseEstimator):
         return self.by(X[:, 0])
 
 
+@pytest.mark.long
 def test_a_value_with_code_counts_by_what_it_does(spark, tmp_path):
     def by(limit):
         return lambda column: (column > limit).astype(int)

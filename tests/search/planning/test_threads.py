@@ -23,7 +23,7 @@ from sklearn.utils import shuffle
 from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV
-from hpt_spark.search.planning.threads import capped_candidate, uncapped, warnings_of, with_threads
+from hpt_spark.search.planning.threads import ThreadCaps, uncapped, warnings_of, with_threads
 from hpt_spark.tuning import joblib_backend
 from tests.property_settings import examples
 from tests.search import in_process
@@ -138,15 +138,26 @@ def test_all_that_runs_at_the_same_time_takes_no_more_than_the_task_has(estimato
 )
 def test_a_candidate_s_own_values_are_held_too_and_stay_as_they_are_given(estimator, params, expected):
     as_given = {name: str(value) for name, value in params.items()}
-    capped = pickle.loads(pickle.dumps(capped_candidate(estimator, params, 2)))
+    capped = pickle.loads(pickle.dumps(ThreadCaps(estimator, 2).candidate(params)))
     assert {name: str(value) for name, value in capped.items()} == as_given, "what is printed of it is the user's"
     configured = clone(estimator).set_params(**clone(capped, safe=False)).get_params()
     assert {name: configured[name] for name in expected} == expected
     assert {name: str(value) for name, value in params.items()} == as_given
 
 
+def test_what_holds_a_candidate_is_that_of_no_other():
+    pipeline = Pipeline([("clf", XGBClassifier(max_depth=2))])
+    caps = ThreadCaps(pipeline, 2)
+    unlike = [{"clf__max_depth": 3}, {"clf": "passthrough"}, {"clf__n_jobs": 5}, {"clf": LogisticRegression(n_jobs=-1)}]
+    unlike += [{"nothing": 1}, {"clf__max_depth": 4}, {"clf": XGBClassifier()}, {"clf__n_jobs": -1}]
+    one = {"clf__n_jobs": 2}
+    held = [one, {}, {}, {"clf__n_jobs": 2}, {}, one, one, one]
+    for _ in range(2):
+        assert [caps.candidate(params).caps for params in unlike] == held
+
+
 def test_parameters_that_do_not_fit_are_left_to_scikit_learn():
-    assert capped_candidate(RandomForestClassifier(), {"nothing": 1}, 2) == {"nothing": 1}
+    assert ThreadCaps(RandomForestClassifier(), 2).candidate({"nothing": 1}) == {"nothing": 1}
     with pytest.raises(ValueError, match="nothing"):
         in_process.GridSearchCV(RandomForestClassifier(), {"nothing": [1]}).fit(X, y)
 
