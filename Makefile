@@ -276,6 +276,11 @@ bench-report: find-browser setup .browser/.ready ## Measure the report of 16 and
 bench-tracking: java ## Measure what a history in MLflow costs a search of 1,000 tiny candidates
 	$(BIN)/python bench/tracking.py --out docs/benchmarks.md
 
+.PHONY: bench-yarn
+bench-yarn: java .bundle/env.tar.gz ## Measure where the seconds of a run on YARN go, and pipeline against five submissions
+	$(BIN)/python -m tests.yarn
+	HPT_SPARK_TEST_ENVIRONMENT=$(CURDIR)/.bundle/env.tar.gz $(BIN)/python bench/yarn.py --out docs/benchmarks.md
+
 .PHONY: constraints
 constraints: setup ## Resolve the constraints files again to the newest releases
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --extra docs --extra mlflow --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
@@ -286,4 +291,4 @@ constraints: setup ## Resolve the constraints files again to the newest releases
 
 .PHONY: clean
 clean: ## Remove what the targets made
-	rm -rf .venv .venv-spark33 .venv-oldest .venv-newest .venv-azureml .azurite .browser .hdfs .livy .oozie data/demo runs/demo build dist *.egg-info
+	rm -rf .venv .venv-spark33 .venv-oldest .venv-newest .venv-azureml .azurite .browser .bundle .bundle-spark33 .hdfs .livy .oozie data/demo runs/demo build dist *.egg-info

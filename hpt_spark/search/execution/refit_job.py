@@ -199,7 +199,7 @@ class _CollectingJob(SparkJob):
     """A Spark job that brings the elements of an RDD to the driver."""
 
     def __init__(self, context: SparkContext, rdd: RDD[Any]) -> None:
-        super().__init__(context, (), lambda _: None, "sweep: the refitted model, to the driver")
+        super().__init__(context, (), lambda _: (), "sweep: the refitted model, to the driver")
         self._rdd = rdd
         self.collected: list[Any] = []
 

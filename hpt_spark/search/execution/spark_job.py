@@ -63,7 +63,7 @@ class SparkJob(InheritableThread):
     tasks : sequence
         Each is a partition.
     work : callable
-        Called with an iterator over a partition's task.
+        Called with an iterator over a partition's task; what it yields is counted.
     description : str
         What Spark's UI calls the job and its stage.
     keeps : bool
@@ -74,7 +74,7 @@ class SparkJob(InheritableThread):
         self,
         context: SparkContext,
         tasks: Sequence[Any],
-        work: Callable[..., Any],
+        work: Callable[[Iterable[Any]], Iterable[Any]],
         description: str,
         keeps: bool = False,
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -17,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 from pyspark import Broadcast, SparkContext
 
+from hpt_spark.errors import SparkEndedError
 from hpt_spark.search.dataset import NO_DATA, Dataset
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.execution.begun import BegunFits, FitWatcher
@@ -36,6 +38,8 @@ from hpt_spark.search.planning.memory_limit import memory_limit
 from hpt_spark.search.planning.slots import is_true, planned_slots, slots_of_executor
 from hpt_spark.search.retries import Step
 from hpt_spark.spark.interpreter import use_this_python
+
+log = logging.getLogger(__name__)
 
 SECONDS_TO_TIDY_UP = 20.0
 SECONDS_BETWEEN_COUNTS = 2.0
@@ -227,7 +231,11 @@ class SparkRunner(Runner):
             job = SparkJob(self._context, range(self.slots), work, "sweep: tidying up")
             job.start()
             job.join(SECONDS_TO_TIDY_UP)
-            job.cancel()
+            failure = None if job.cancel() else job.failure(self._is_local)
+            if failure is not None and not isinstance(failure, SparkEndedError):
+                log.warning(
+                    "files of the search stay on the nodes until the next search or the end of Spark: %s", failure
+                )
 
     def _wait_for_tasks_that_were_killed(self) -> None:
         """Wait for free slots on each node: where a cancelled job's task has not let go yet, no other would tidy up."""
