@@ -86,6 +86,8 @@ class Evaluator:
         Is told what goes on.
     warm_start : sequence of str, optional
         Journals of other searches, or runs, whose results are taken where they are of the same fits.
+    may_differ : bool
+        Whether those of them that are of other data, or of other parameters, are passed over.
     max_fit_time : float or None
         Seconds after which a fit is stopped.
     race : Race or None
@@ -118,12 +120,13 @@ class Evaluator:
         max_fit_time: float | None = None,
         race: Race | None = None,
         curve: str | None = None,
+        may_differ: bool = False,
     ) -> None:
         self._given = context
         self._monitor = monitor or SearchMonitor()
         self._resource = resource
         self._curve = curve
-        self._journal = SearchJournal(journal, lock, is_one_of_many, warm_start)
+        self._journal = SearchJournal(journal, lock, is_one_of_many, warm_start, may_differ)
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._max_fit_time = max_fit_time
         self._race = race
