@@ -55,12 +55,15 @@ class _ProposedBatches(ChoosesRounds, model_selection.RandomizedSearchCV):
                         stacklevel=2,
                     )
                     break
-                folds = np.full(len(candidates), self.n_splits_)
+                folds, later = np.full(len(candidates), self.n_splits_), self.n_iter - evaluated - len(candidates)
                 if rounds is None:
+                    run.expect_later(later)
                     scores = evaluate(candidates)
                     folds = found.get(DONE, folds)[-len(candidates) :]
                 else:  # a curve counts by its best point: its others are near copies of that
-                    curves = evaluate_curves(self.estimator, rounds, candidates, evaluate, run)
+                    curves = evaluate_curves(
+                        self.estimator, rounds, candidates, evaluate, run, later * len(rounds.checkpoints)
+                    )
                     scores = np.array([curve.best for curve in curves])
                 proposals.tell(list(scores), [int(done) if done < self.n_splits_ else None for done in folds])
                 evaluated, batch = evaluated + len(candidates), batch + 1

@@ -21,6 +21,13 @@ class ChoosesRounds:
     rounds: Mapping[str, Any] | None = None
 
     @property
+    def _curve_parameter(self) -> str | None:
+        """The parameter that counts the rounds, where candidates are the points of curves."""
+        if self.rounds is None:
+            return None
+        return Rounds.of(self.rounds, self.estimator).parameter  # type: ignore[attr-defined]
+
+    @property
     def _continued_parameter(self) -> str | None:
         """The parameter of which one evaluation after another gives a training more."""
         if self.rounds is None:

@@ -133,6 +133,7 @@ class SparkSearchMixin(HandsFitsOver):
                 may_differ=self._is_clone_with_warm_start,
                 max_fit_time=self.max_fit_time,
                 race=race,
+                curve=getattr(self, "_curve_parameter", None),
             ) as run:
                 before, before_refit = _running.set(run), refitting.set(None)
                 try:

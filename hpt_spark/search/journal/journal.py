@@ -92,6 +92,8 @@ class Journal:
 
     def describe(self, number: int, keys: FitKeys, candidates: Sequence[Mapping[str, Any]]) -> None:
         """Write which candidates an evaluation of the search has, for those who read the journal."""
+        if number == 0:  # another search has begun: what it has of these it describes again
+            self._delete(r"candidates-[1-9]\d*\.json")
         name = f"candidates-{number}.json"
         shown = [dict(candidate) for candidate in candidates]
         content = {"keys": list(keys.candidates), "folds": list(keys.folds), "candidates": shown}
@@ -100,8 +102,6 @@ class Journal:
             with self.folder.reading(name) as path:
                 if path.read_text(encoding="utf-8", errors="replace") == text:
                     return
-        if number == 0:  # another search has begun, whose evaluations are others
-            self._delete(r"candidates-\d+\.json")
         self._write(name, text)
 
     def find(
