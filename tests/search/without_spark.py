@@ -26,7 +26,7 @@ class Runner:
     threads = 1
     planned_slots = slots = 2
 
-    def __init__(self):
+    def __init__(self, spark):
         self.cache, self.checkpoints = WorkerCache(), KeptHere()
 
     def release(self):
@@ -60,14 +60,8 @@ def without_spark():
     """Let searches run their fits in this process; the best candidate is to be trained on the driver."""
     with (
         mock.patch.object(evaluator, "Scheduler", Scheduler),
-        mock.patch.object(evaluator.Evaluator, "_spark_runner", _runner_of),
-        mock.patch.object(spark_context, "spark_context", return_value=CONTEXT),
+        mock.patch.object(spark_context, "spark_of", return_value=CONTEXT),
+        mock.patch.object(spark_context, "runner_of", side_effect=Runner),
         mock.patch.object(spark_context, "translate_stop", side_effect=nullcontext),
     ):
         yield
-
-
-def _runner_of(run):
-    if run._runner is None:
-        run._runner = Runner()
-    return run._runner
