@@ -146,10 +146,10 @@ def _joined(lists: Sequence[list[Any]]) -> list[Any]:
 
 def _slots(search: SparkSearchMixin) -> int:
     try:
-        from hpt_spark.search.execution.spark_context import spark_context
+        from hpt_spark.search.execution.spark_context import parallelism_of, spark_of
     except ImportError:
         raise MissingDependencyError(NO_PYSPARK) from None
-    return int(spark_context(search.sc, None).defaultParallelism)
+    return parallelism_of(spark_of(search.sc))
 
 
 def _inner_folds(search: Any, X: Any, y: Any) -> int:
