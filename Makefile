@@ -12,7 +12,7 @@ BIN_NEWEST := .venv-newest/bin
 # Two processes of pytest, each with a Spark of its own, as tests often wait for Spark. For one: make test SIDE_BY_SIDE=
 SIDE_BY_SIDE ?= -n 2 --dist loadfile
 # A target's -m takes the place of that of `pytest` alone, which runs the quick tests (pyproject.toml).
-SERVERS := not hdfs and not blob and not cluster and not yarn and not livy and not oozie and not azureml and not browser and not mlflow
+SERVERS := not hdfs and not blob and not cluster and not yarn and not livy and not oozie and not azureml and not browser and not mlflow and not connect
 SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving
 # The first one that runs: pyenv leaves a python3.10 on the PATH that only says which version to choose.
 PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do "$$python" -c '' 2>/dev/null && command -v "$$python" && break; done)
@@ -30,7 +30,7 @@ setup: .venv/.ready ## Create the virtual environment .venv with everything in i
 .venv/.ready: setup.py constraints/spark4.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "hpt-spark needs Python 3.10 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); name another one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt --editable '.[spark,azure,mlflow,dev,docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/spark4.txt --editable '.[spark,connect,azure,mlflow,dev,docs]'
 	@touch $@
 
 .PHONY: java
@@ -76,6 +76,10 @@ test-process: java ## Run the tests that start, signal and kill processes, and w
 .PHONY: test-mlflow
 test-mlflow: java ## Run the tests of the history of runs on real stores and servers of MLflow
 	$(BIN)/python -m pytest -m 'mlflow and not slow'
+
+.PHONY: test-connect
+test-connect: java ## Run the searches on a Spark Connect server, which they start on this machine
+	$(BIN)/python -m pytest -m 'connect and not slow'
 
 .PHONY: test-hdfs
 test-hdfs: java ## Run the tests on a real HDFS, fetched from Maven Central (40 MB)
@@ -272,6 +276,11 @@ bench-report: find-browser setup .browser/.ready ## Measure the report of 16 and
 bench-tracking: java ## Measure what a history in MLflow costs a search of 1,000 tiny candidates
 	$(BIN)/python bench/tracking.py --out docs/benchmarks.md
 
+.PHONY: bench-yarn
+bench-yarn: java .bundle/env.tar.gz ## Measure where the seconds of a run on YARN go, and pipeline against five submissions
+	$(BIN)/python -m tests.yarn
+	HPT_SPARK_TEST_ENVIRONMENT=$(CURDIR)/.bundle/env.tar.gz $(BIN)/python bench/yarn.py --out docs/benchmarks.md
+
 .PHONY: constraints
 constraints: setup ## Resolve the constraints files again to the newest releases
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --no-annotate --python-version 3.10 --extra spark --extra azure --extra dev --extra docs --extra mlflow --constraint constraints/spark4.in setup.py -o constraints/spark4.txt
@@ -282,4 +291,4 @@ constraints: setup ## Resolve the constraints files again to the newest releases
 
 .PHONY: clean
 clean: ## Remove what the targets made
-	rm -rf .venv .venv-spark33 .venv-oldest .venv-newest .venv-azureml .azurite .browser .hdfs .livy .oozie data/demo runs/demo build dist *.egg-info
+	rm -rf .venv .venv-spark33 .venv-oldest .venv-newest .venv-azureml .azurite .browser .bundle .bundle-spark33 .hdfs .livy .oozie data/demo runs/demo build dist *.egg-info

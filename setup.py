@@ -11,6 +11,8 @@ VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "hpt_spark/__init__.py")
 EXTRAS = {
     # A cluster brings its own PySpark, and another one beside it would win: hence an extra.
     "spark": ["pyspark>=3.3,<5"],
+    # What PySpark 4's extra of that name has, without PySpark itself.
+    "connect": ["googleapis-common-protos>=1.71", "grpcio>=1.76", "grpcio-status>=1.76", "zstandard>=0.25"],
     "azure": ["azure-storage-blob>=12.20", "azure-identity>=1.15"],
     "fast": ["isal>=1.7"],  # inflates zips in a third of the time; zlib does otherwise
     "mlflow": ["mlflow>=3.1,<4"],

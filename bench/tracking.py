@@ -47,7 +47,8 @@ def main() -> None:
             "## The history of a search",
             "",
             f"{setting_of_the_run(PACKAGES)}.",
-            f"{options.repeat} runs by turns; seconds of `fit()` with the wait at its end.",
+            f"{options.repeat} runs by turns; seconds of `fit()`. With a history, `fit()` waits at its end until that "
+            "is whole, for the candidates 10 seconds at most; the rest is written afterwards.",
             "",
             *table(["search", ">least", ">median", ">most"], rows),
         ]

@@ -70,7 +70,7 @@ def search_and_keep(
     if run.is_finished(plan, overwrite and not goes_on, config.search.keep_oof):
         print(f"{run.uri}: this search is finished already; --overwrite runs it again")
         return
-    with StatusFile(run, config.search.scoring) as status:
+    with StatusFile(run, config.search.metric) as status:
         try:
             search, seconds = searched(
                 config, run, design, lock, plan if overwrite and not goes_on else None, status, history
@@ -82,7 +82,8 @@ def search_and_keep(
             search, seconds = searched(config, run, design, lock, plan, status, history)
         lock.check()
         finish_search(run, plan, search, seconds, design, provenance_of(config))
-        history.keep(search.best_estimator_ if search.refit else None)
+        outer = [one["score"] for one in getattr(search, "outer_scores_", ())]
+        history.keep(search.best_estimator_ if search.refit else None, outer)
 
 
 def searched(

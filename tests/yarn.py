@@ -33,6 +33,7 @@ SETTINGS = {
     "yarn.nodemanager.resource.cpu-vcores": "8",
     "yarn.nodemanager.vmem-check-enabled": "false",  # a JVM reserves far more than it takes
     "yarn.nodemanager.pmem-check-enabled": "true",
+    "yarn.nodemanager.resource.memory.enforced": "false",  # or YARN leaves the check to cgroups, which it does not use
     "yarn.nodemanager.container-monitor.interval-ms": "500",
     "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "99.9",
     "yarn.nodemanager.user-home-dir": "/nowhere",  # HOME of the containers, on which nothing is to rely

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.errors import InputError
 
 TABLE = "cv_results.csv"
-_MEAN = "mean_test_"
+_MEAN, _FIRST_FOLD = "mean_test_", "split0_test_"
 DONE = "n_splits_done"  # of a race: how many folds a candidate has got
-RUNG, RESOURCES = "iter", "n_resources"  # columns of a halving search, which has one row per candidate and rung
+# Columns of a halving search, which has one row per candidate and rung; of one by Optuna, "iter" is the batch.
+RUNG, RESOURCES = "iter", "n_resources"
 
 
 def deciding_metric(searched: Mapping[str, Any]) -> str:
@@ -47,6 +49,12 @@ def read_candidates(run: RunDirectory) -> list[dict[str, str]]:
     return rows
 
 
+def scorers_of(row: Mapping[str, str]) -> list[str]:
+    """Return the scorings that a row has columns of, as these end: ``score`` where there is one alone."""
+    names = [name.removeprefix(_FIRST_FOLD) for name in row if name.startswith(_FIRST_FOLD)]
+    return [name for name in names if name != "score"] or ["score"]
+
+
 def count(rows: int, rungs: Sequence[Any]) -> tuple[int, int]:
     """Return how many candidates a search had, and in how many rungs: 0 where it did not halve.
 
@@ -66,9 +74,9 @@ def counted(candidates: int, rungs: int) -> str:
     return f"{candidates} candidates" + (f" in {rungs} rungs" if rungs else "")
 
 
-def ranked(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the rows from the best on: the last rung first, for there the search chose, and each rung by rank."""
-    return sorted(rows, key=lambda row: (-int(row.get(RUNG, 0)), int(row["rank_test_score"])))
+def rungs_of(table: Mapping[str, Any]) -> list[int]:
+    """Return the rung of each row of ``cv_results_``; nothing where the search did not halve."""
+    return [int(rung) for rung in table[RUNG]] if RESOURCES in table else []
 
 
 def _with_the_score(row: dict[str, str]) -> dict[str, str]:
@@ -78,7 +86,9 @@ def _with_the_score(row: dict[str, str]) -> dict[str, str]:
     if name is None:
         return row
     metric = name.removeprefix(_MEAN)
-    return row | {f"{what}_test_score": row[f"{what}_test_{metric}"] for what in ("mean", "std", "rank")}
+    named = {name: name.removesuffix(f"_test_{metric}") for name in row if name and name.endswith(f"_test_{metric}")}
+    of_the_metric = {name: what for name, what in named.items() if re.fullmatch(r"mean|std|rank|split\d+", what)}
+    return row | {f"{what}_test_score": row[name] for name, what in of_the_metric.items()}
 
 
 def _check(rows: Sequence[dict[str, str]]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hpt_spark.artifacts.attempt import Attempt
-from hpt_spark.artifacts.candidates import RUNG, count, counted, deciding_metric
+from hpt_spark.artifacts.candidates import count, counted, deciding_metric, rungs_of
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.plan import versions
 from hpt_spark.artifacts.report.features import features_of
@@ -47,7 +47,7 @@ def finish_search(
         with run.folder.atomic_write(VOCABULARY) as path:
             write_json(path, vocabulary_of(design))
     features = features_of(search.best_estimator_, design.columns) if search.refit else None
-    candidates, rungs = count(len(search.cv_results_["params"]), list(search.cv_results_.get(RUNG, ())))
+    candidates, rungs = count(len(results["params"]), rungs_of(results))
     manifest = json_safe(
         {
             "plan": plan,

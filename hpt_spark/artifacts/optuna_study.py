@@ -12,8 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from hpt_spark.artifacts.candidates import deciding_metric
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.artifacts.scored_candidates import Scored, scored_candidates
+from hpt_spark.artifacts.status import read_status
 from hpt_spark.errors import InputError, MissingDependencyError
 from hpt_spark.storage.local import LocalFolder
 
@@ -46,7 +48,7 @@ def export_study(run: RunDirectory, path: Path) -> dict[str, int]:
     storage, logs = _storage()
     with _quietly(optuna):
         study = optuna.create_study(storage=storage, study_name=f"{NAME}{run.uri}", direction="maximize")
-        study.set_metric_names([searched.get("scoring", "score")])
+        study.set_metric_names([_metric(run, searched)])
         for name in ("estimator", "scoring", "cv", "strategy"):
             if name in searched:
                 study.set_user_attr(name, searched[name])
@@ -56,6 +58,12 @@ def export_study(run: RunDirectory, path: Path) -> dict[str, int]:
         optuna.storages.journal.JournalFileBackend(str(file)).append_logs(logs)
     states = [trial.state.name.lower() for trial in trials]
     return {state: states.count(state) for state in sorted(set(states))}
+
+
+def _metric(run: RunDirectory, searched: Mapping[str, Any]) -> str:
+    if searched:
+        return deciding_metric(searched)
+    return str((read_status(run.folder) or {}).get("metric") or "score")
 
 
 def _refuse_foreign_file(path: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import logging
+import math
 import os
 import re
 import tempfile
@@ -16,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.artifacts.candidates import DONE, RESOURCES, RUNG, TABLE, deciding_metric, read_candidates
+from hpt_spark.artifacts.candidates import DONE, RESOURCES, RUNG, TABLE, deciding_metric, read_candidates, scorers_of
 from hpt_spark.artifacts.run_directory import HISTORY, REPORT, RunDirectory
 from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.config.search_rules import HALVING
@@ -26,6 +27,7 @@ from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.progress import Progress
 from hpt_spark.search.monitor import SearchFollower
+from hpt_spark.search.rounds import Rounds
 from hpt_spark.storage import without_secrets
 from hpt_spark.tracking import MlflowTracking, facts
 from hpt_spark.tracking.mlflow_tracking import (
@@ -40,6 +42,7 @@ from hpt_spark.tracking.store_uri import NO_TRACKING, PATIENCE, artifacts_beside
 from hpt_spark.tracking.sweep import Sweep
 from hpt_spark.tuning.estimators import build_estimator
 
+NO_SCORE = "no score: the fit failed, or the search ended before it"
 KEPT = (TABLE, "sweeping_results.txt", "best_params.json", REPORT)
 
 log = logging.getLogger(__name__)
@@ -111,11 +114,11 @@ class RunHistory:
         """Forget an earlier search of this run: the next one has a run of its own in the store."""
         self._run.folder.delete(HISTORY)
 
-    def keep(self, model: Any) -> None:
-        """Keep the files that the search has left, and its model."""
+    def keep(self, model: Any, outer_scores: Sequence[float] = ()) -> None:
+        """Keep the files that the search has left, its model, and the scores of its outer folds."""
         if self._follower is not None:
             with files_of(self._run) as files:
-                self._follower.keep(files, model, self._design.X_train)
+                self._follower.keep(files, model, self._design.X_train, outer_scores)
 
 
 def described_run(
@@ -179,6 +182,8 @@ def track_finished(run: RunDirectory, settings: MlflowSection, run_dir: str) -> 
                 "kind": "files",
                 "files": list(map(str, kept)),
                 "model": model and pickled_model(Path(scratch), model, design.X_train),
+                "outer_scores": [float(one["score"]) for one in manifest.get("outer", {}).get("folds", ())],
+                "time": facts.now(),
             },
             {"kind": "end", "status": "FINISHED"},
         ]
@@ -204,7 +209,8 @@ def track_finished(run: RunDirectory, settings: MlflowSection, run_dir: str) -> 
 
 def _events_of_table(rows: Sequence[Mapping[str, str]], searched: Mapping[str, Any]) -> Iterator[Event]:
     """Yield the evaluations and their fits, as ``cv_results.csv`` has them."""
-    halves = RUNG in rows[0]
+    halves, scorers = RESOURCES in rows[0], scorers_of(rows[0])
+    curve = curve_of(searched)
     folds = sum(bool(re.fullmatch(r"split\d+_test_score", name)) for name in rows[0])
     for rung, members in groupby(enumerate(rows), key=lambda pair: int(pair[1][RUNG]) if halves else None):
         together = list(members)
@@ -214,21 +220,29 @@ def _events_of_table(rows: Sequence[Mapping[str, str]], searched: Mapping[str, A
             "folds": folds,
             "rung": None if rung is None else rung + 1,
             "resource": searched["resource"] if halves else None,
+            "curve": curve,
             "candidates": [_params_in(row) for _, row in together],
         }
         fits = [
             [
                 number,
                 fold,
-                {"score": float(row[f"split{fold}_test_score"])},
+                scores := {name: float(row[f"split{fold}_test_{name}"]) for name in scorers},
                 float(row["mean_fit_time"]),
                 float(row["mean_score_time"]),
-                None,
+                NO_SCORE if all(map(math.isnan, scores.values())) else None,
             ]
             for number, row in together
             for fold in range(int(row.get(DONE, folds)))
         ]
         yield {"kind": "fits", "time": facts.now(), "fits": fits}
+
+
+def curve_of(searched: Mapping[str, Any]) -> str | None:
+    """Return the parameter that counts the rounds, where the rows of a search are the points of curves."""
+    if searched.get("rounds") is None:
+        return None
+    return Rounds.of(searched["rounds"], build_estimator(searched["estimator"], searched["estimator_params"])).parameter
 
 
 def _params_in(row: Mapping[str, str]) -> dict[str, str]:
@@ -240,11 +254,14 @@ def _results_of(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) 
     numeric = [
         name for name in rows[0] if name.startswith(("mean_", "std_", "rank_")) or name in (DONE, RUNG, RESOURCES)
     ]
+    if "score" not in scorers_of(rows[0]):  # which a row of several scorings has beside them
+        numeric = [name for name in numeric if not name.endswith("_test_score")]
     counts = {f"fit_counts.{name}": float(count) for name, count in manifest.get("reuse", {}).items()}
     return {
         "time": facts.now(),
         "best_params": facts.as_texts(best["params"]),
         "metrics": {deciding_metric(manifest["plan"]["search"]): score, "best_cv_score": score, **counts},
+        "best_so_far": facts.best_of_batches({name: [row[name] for row in rows] for name in rows[0]}, "score"),
         "tags": {"hpt_spark.incomplete": str(bool(manifest.get("partial")))},
         "rows": [{name: float(row[name] or "nan") for name in numeric} for row in rows],
     }

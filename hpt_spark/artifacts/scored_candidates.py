@@ -124,7 +124,12 @@ def _of_records(params: Mapping[str, Any], folds: Sequence[Mapping[str, Any] | N
     for record in ended:
         if record["fit_error"]:
             facts["fit_error"] = str(record["fit_error"]).strip().splitlines()[-1]
-    return Scored(params, [None if record is None else float(record["test_scores"]) for record in folds], facts)
+    return Scored(params, [None if record is None else _score(record["test_scores"]) for record in folds], facts)
+
+
+def _score(scores: Any) -> float:
+    """Return the score of a fit; of several scorings the one that decides is the first."""
+    return float(next(iter(scores.values())) if isinstance(scores, Mapping) else scores)
 
 
 def _records(folder: Path) -> Iterator[dict[str, Any]]:

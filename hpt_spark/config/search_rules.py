@@ -24,6 +24,8 @@ def refuse_unknown_to_strategy(search: SearchSection) -> None:
         raise ValueError("strategy=optuna runs on Spark, local[*] on one machine: set backend=spark")
     if search.rounds is not None and (search.backend == "joblib" or search.strategy in HALVING):
         raise ValueError("rounds needs backend: spark and the strategy grid, random or optuna")
+    if search.warm_start and search.backend == "joblib":
+        raise ValueError("warm_start needs backend: spark; the joblib backend keeps no results of fits to take over")
     drawn = [name for grid in search.grids for name, values in grid.items() if isinstance(values, dict)]
     if drawn and search.strategy not in DRAWING:
         raise ValueError(
@@ -63,6 +65,17 @@ def refuse_undecided(search: SearchSection) -> None:
             f"scoring names {len(search.metrics)} metrics; let refit name the one that decides, e.g. refit: "
             f"{search.metrics[0]}"
         )
+    if len(search.metrics) == 1 or choice in search.metrics:
+        return
+    stops = search.rounds is not None and "early_stopping_rounds" in search.rounds
+    for what, is_wanted in (("strategy: optuna", search.strategy == "optuna"), ("rounds with early stopping", stops)):
+        if is_wanted:
+            raise ValueError(
+                f"{what} compares candidates while the search runs: of several scorings, let refit name the one that "
+                f"decides, e.g. refit: {search.metrics[0]}"
+            )
+    if search.keep_oof == "best" and choice is False:
+        raise ValueError("keep_oof: best with several scorings needs refit to name the one that decides")
 
 
 def rules_of_race(given: Any) -> dict[str, Any]:
@@ -94,6 +107,11 @@ def refuse_impossible_race(search: SearchSection) -> None:
         raise ValueError(
             f"race and refit: {search.refit} do not go together, as it might choose a candidate that has not got all "
             "folds; let refit be true, or the name of a metric"
+        )
+    if search.rounds is not None and (search.strategy == "optuna" or "early_stopping_rounds" in search.rounds):
+        raise ValueError(
+            "race goes together with rounds only in grid or random without early_stopping_rounds: a mean curve over "
+            "fewer folds is not compared with one over all"
         )
     if len(search.metrics) > 1 and search.refit is False:
         raise ValueError("race with several scorings needs refit to name the one that decides")

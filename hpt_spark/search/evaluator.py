@@ -38,19 +38,23 @@ from hpt_spark.storage import FolderLock
 from hpt_spark.streams import show
 
 if TYPE_CHECKING:
-    from hpt_spark.search.execution.spark_runner import SparkRunner
+    from hpt_spark.search.execution.runner import Runner
 
 
 log = logging.getLogger(__name__)
 
-_spark_of_parent: Any = None
+_spark_of_parent: list[Any] = []
 
 
 def _remember_spark_of_parent() -> None:
-    """Remember the SparkContext that a fork has copied: two processes cannot talk over its one connection."""
-    global _spark_of_parent
-    context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
-    _spark_of_parent = getattr(context, "_active_spark_context", None)
+    """Remember the Spark that a fork has copied: two processes cannot talk over its one connection."""
+    for module, kind, name in (
+        ("pyspark", "SparkContext", "_active_spark_context"),
+        ("pyspark.sql.connect.session", "SparkSession", "_default_session"),
+    ):
+        spark = getattr(getattr(sys.modules.get(module), kind, None), name, None)
+        if spark is not None:
+            _spark_of_parent.append(spark)
 
 
 os.register_at_fork(after_in_child=_remember_spark_of_parent)
@@ -66,6 +70,7 @@ class Evaluator:
     Parameters
     ----------
     context : SparkContext, SparkSession or None
+        The Spark that the search was given.
     journal : str or None
     max_time : float or None
     resource : str or None
@@ -81,10 +86,14 @@ class Evaluator:
         Is told what goes on.
     warm_start : sequence of str, optional
         Journals of other searches, or runs, whose results are taken where they are of the same fits.
+    may_differ : bool
+        Whether those of them that are of other data, or of other parameters, are passed over.
     max_fit_time : float or None
         Seconds after which a fit is stopped.
     race : Race or None
         Which candidates get no more folds.
+    curve : str or None
+        The parameter that counts the rounds, where candidates are the points of curves.
 
     Attributes
     ----------
@@ -110,18 +119,21 @@ class Evaluator:
         warm_start: Sequence[str] | None = None,
         max_fit_time: float | None = None,
         race: Race | None = None,
+        curve: str | None = None,
+        may_differ: bool = False,
     ) -> None:
         self._given = context
         self._monitor = monitor or SearchMonitor()
         self._resource = resource
-        self._journal = SearchJournal(journal, lock, is_one_of_many, warm_start)
+        self._curve = curve
+        self._journal = SearchJournal(journal, lock, is_one_of_many, warm_start, may_differ)
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._max_fit_time = max_fit_time
         self._race = race
         self._warm_starts = WarmStarts(resource, self._deadline)
         self._ending = ExitStack()
         self.out_of_fold = OutOfFold(keep_oof)
-        self._runner: SparkRunner | None = None
+        self._runner: Runner | None = None
         self._finished_evaluations = 0
         self._has_logged_threads = False
         self._score_params: Mapping[str, Any] = {}
@@ -131,10 +143,10 @@ class Evaluator:
 
     def __enter__(self) -> Evaluator:
         try:
-            from hpt_spark.search.execution.spark_context import spark_context
+            from hpt_spark.search.execution.spark_context import spark_of
         except ImportError:
             raise MissingDependencyError(NO_PYSPARK) from None
-        self._context = spark_context(self._given, _spark_of_parent)  # before any file is touched
+        self._spark = spark_of(self._given, _spark_of_parent)  # before any file is touched
         self._journal.open()
         return self
 
@@ -192,7 +204,7 @@ class Evaluator:
         from hpt_spark.search.execution.spark_context import translate_stop
 
         evaluation.data.refuse_used_up()
-        with self._with_resume_hint(), translate_stop(self._context):
+        with self._with_resume_hint(), translate_stop(self._spark):
             yield from self._ended_while_spark_runs(evaluation, found, callbacks)
 
     @contextmanager
@@ -214,7 +226,7 @@ class Evaluator:
         evaluation = self.out_of_fold.begin(evaluation)
         journalled = self._journal.begin(evaluation, self.out_of_fold.put)
         rung = None if self._resource is None else self._finished_evaluations + 1
-        begun = self._monitor.begin(evaluation.candidates, len(evaluation.folds), rung, self._resource)
+        begun = self._monitor.begin(evaluation.candidates, len(evaluation.folds), rung, self._resource, self._curve)
         if journalled is not None:
             limit = self._max_fit_time
             journalled = {fit: one for fit, one in journalled.items() if not has_more_time(one, limit)}
@@ -235,6 +247,7 @@ class Evaluator:
                 fits = [fit for fit in wave if fit not in found]
                 if self._race:
                     self._monitor.expect(len(evaluation.fits) - len(self._race.skipped_fits(evaluation)))
+                self._monitor.plan(len(fits))
                 for results in scheduler.run(fits) if fits else ():
                     scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
                     found.update(scored)  # at once, as Ctrl-C may come at any time
@@ -254,6 +267,10 @@ class Evaluator:
         slots = self._spark_runner().planned_slots
         return self._journal.settled("batch_size", max(2, math.ceil(2 * slots / folds)))
 
+    def expect_later(self, candidates: int) -> None:
+        """Take note of how many candidates are to follow those of the next evaluation, for those who follow."""
+        self._monitor.expect_later(candidates)
+
     def _watcher(self, evaluation: Evaluation, callbacks: Callbacks) -> FitWatcher | None:
         """Return what is told of the fits that begin; None where nobody asks."""
         told: list[Callable[[Fit], None]] = [self._monitor.fit_began] if self._monitor.is_followed else []
@@ -261,25 +278,24 @@ class Evaluator:
             told.append(partial(callbacks.began, evaluation))
         return FitWatcher(told, self._monitor.tasks_run) if told else None
 
-    def _spark_runner(self) -> SparkRunner:
+    def _spark_runner(self) -> Runner:
         """Return the runner of all evaluations of this search."""
         if self._runner is None:
-            from hpt_spark.search.execution.spark_runner import SparkRunner
+            from hpt_spark.search.execution.spark_context import runner_of
 
-            self._runner = SparkRunner(self._context)
+            self._runner = runner_of(self._spark)
         return self._runner
 
     def refit(self, estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> Any:
         """Return `estimator` fitted to all rows, on an executor."""
-        from hpt_spark.search.execution.refit_job import refit_on_executor
         from hpt_spark.search.execution.spark_context import translate_stop
 
         data = Dataset(X, y, fit_params, self._score_params)  # the same as that of the fits is there already
         runner = self._spark_runner()
-        self._monitor.refit()
+        self._monitor.refit(self.incomplete)
         refit = Refit(estimator, data, sklearn.get_config(), list(warnings.filters), runner.threads)
-        with self._with_resume_hint(), translate_stop(self._context):
-            return refit_on_executor(runner, refit)
+        with self._with_resume_hint(), translate_stop(self._spark):
+            return runner.refit(refit)
 
     def fits_are_done(self) -> None:
         """Let Ctrl-C and SIGTERM end what comes now, the refit."""
@@ -293,7 +309,7 @@ class Evaluator:
             from hpt_spark.search.execution.spark_context import translate_stop
 
             runner, self._runner = self._runner, None
-            with suppress(SparkEndedError), translate_stop(self._context):  # which has given everything back
+            with suppress(SparkEndedError), translate_stop(self._spark):  # which has given everything back
                 runner.release()
         finally:
             self._ending.close()

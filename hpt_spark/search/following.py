@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Protocol, runtime_checkable
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.live_view import LiveView
 from hpt_spark.search.monitor import SearchFollower
+
+NO_METRIC_DECIDES = (
+    "with several metrics, the search needs to know which one counts while it runs: give refit= its name."
+)
 
 
 @runtime_checkable
@@ -55,10 +59,22 @@ def metric_that_decides(search: Any) -> str:
         When it has several, and nothing names one.
     """
     if isinstance(search.scoring, (list, tuple, set, dict)) and not isinstance(search.refit, str):
-        raise InputError(
-            "with several metrics, the search needs to know which one counts while it runs: give refit= its name."
-        )
+        raise InputError(NO_METRIC_DECIDES)
     return metric_of_search(search)
+
+
+def means_that_decide(results: Mapping[str, Any], metric: str) -> Any:
+    """Return the candidates' means of `metric` in ``cv_results_``, or of the only one, which has no name there.
+
+    Raises
+    ------
+    InputError
+        When a scoring function has turned out to give several metrics, and none of this name.
+    """
+    for name in (metric, "score"):
+        if f"mean_test_{name}" in results:
+            return results[f"mean_test_{name}"]
+    raise InputError(NO_METRIC_DECIDES)
 
 
 def metric_of_search(search: Any) -> str:

@@ -12,7 +12,7 @@ MOST_LETTERS = 60  # of the best parameters, and of a reason
 
 
 class LiveView(SearchFollower):
-    """A bar on a terminal and in a notebook, lines of the log elsewhere; one for each evaluation."""
+    """A bar on a terminal and in a notebook, lines of the log elsewhere; one for each rung of halving."""
 
     def __init__(self) -> None:
         self._progress: Progress | None = None
@@ -24,9 +24,11 @@ class LiveView(SearchFollower):
         self._close(kind)
 
     def evaluation_began(self, begun: Begun, state: SearchState) -> None:
-        """Begin a bar."""
+        """Begin a bar, unless it goes on: halving alone counts each rung by itself."""
+        if self._progress is not None and not begun.is_halvings:
+            return
         self._close(None)
-        label = "tune" if begun.rung is None else f"tune, rung {begun.rung}"
+        label = f"tune, rung {begun.rung}" if begun.is_halvings else "tune"
         self._progress = Progress(label, state.fits, "fits").__enter__()
 
     def fits_ended(self, fits: Sequence[FitEnded], state: SearchState) -> None:
@@ -37,10 +39,10 @@ class LiveView(SearchFollower):
 
     def state_changed(self, state: SearchState) -> None:
         """End the bar when the fits are done, without the refit; those that a race leaves out never come."""
+        if self._progress is not None and self._progress.total != state.fits:
+            self._progress.expect(state.fits)
         if state.stage in ("refitting", "ended"):
             self._close(None)
-        elif self._progress is not None and self._progress.total != state.fits:
-            self._progress.expect(state.fits)
 
     def _close(self, kind: type[BaseException] | None) -> None:
         if self._progress is not None:

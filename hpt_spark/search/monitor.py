@@ -39,6 +39,8 @@ class Begun:
         Counted from 1; None where the search has no rungs.
     resource : str or None
         The parameter of which each rung gives its candidates more.
+    curve : str or None
+        The parameter that counts the rounds, where candidates are the points of curves.
     """
 
     first_row: int
@@ -46,6 +48,12 @@ class Begun:
     folds: int
     rung: int | None = None
     resource: str | None = None
+    curve: str | None = None
+
+    @property
+    def is_halvings(self) -> bool:
+        """Whether it is a rung of halving, which compares the candidates of one rung."""
+        return self.rung is not None and self.curve is None
 
     def describe(self) -> str:
         """Return it in words, as Spark's UI and the live view have them."""
@@ -99,16 +107,18 @@ class SearchState:
     ----------
     stage : str
         ``starting``, ``searching``, ``refitting`` or ``ended``.
-    candidates, folds, rung
-        Of the evaluation that runs; None for `rung` where the search has none.
+    candidates, folds : int
+        Of the rung that runs, in halving; else of all evaluations, those that are expected included.
+    rung : int or None
+        Of halving.
     fits, fits_done : int
-        Of that evaluation.
+        Likewise. Curves that stop, and a race, leave fits out: their number falls.
     fits_resumed, fits_failed : int
         Of the whole search.
     fits_in_flight : int or None
         How many are being trained now: exact with a local master, the running tasks on a cluster.
     seconds_left : float or None
-        Until the end of the evaluation that runs.
+        Until these fits are done.
     best : Best or None
     failures : mapping of str to int
         How many fits have failed for each reason.
@@ -158,6 +168,11 @@ class SearchMonitor:
         self._followers = list(followers)
         self._metric = metric
         self._rows = 0
+        self._later = 0  # candidates that are expected after the evaluation that runs
+        self._before = 0  # fits of the evaluations before it
+        self._planned = 0  # fits that have ended, or that wait for a free slot
+        self._trained = 0
+        self._started: float | None = None
         self._begun: Begun | None = None
         self._scores: dict[int, dict[int, float]] = {}
         self._in_flight: set[Fit] = set()
@@ -175,32 +190,45 @@ class SearchMonitor:
         folds: int,
         rung: int | None = None,
         resource: str | None = None,
+        curve: str | None = None,
     ) -> Begun:
         """Begin an evaluation, and return it."""
-        self._begun = begun = Begun(self._rows, candidates, folds, rung, resource)
+        self._begun = begun = Begun(self._rows, candidates, folds, rung, resource, curve)
         self._rows += len(candidates)
         self._scores = defaultdict(dict)
         self._in_flight = set()
+        self._started = self._started or time.monotonic()
+        before = SearchState() if begun.is_halvings else self.state
+        self._before = self._planned = before.fits_done
         self.state = replace(
             self.state,
             stage="searching",
-            candidates=len(candidates),
+            candidates=len(candidates) if begun.is_halvings else self._rows + self._later,
             folds=folds,
-            rung=rung,
-            fits=len(candidates) * folds,
-            fits_done=0,
+            rung=rung if begun.is_halvings else None,
+            fits=self._before + (len(candidates) + self._later) * folds,
+            fits_done=before.fits_done,
             fits_in_flight=None,
-            seconds_left=None,
-            best=None,  # halving compares the candidates of one rung
+            best=before.best,
         )
+        self.state = replace(self.state, seconds_left=None if begun.is_halvings else self._with_later_fits(0.0) or None)
         self._tell(lambda follower: follower.evaluation_began(begun, self.state))
         return begun
 
+    def expect_later(self, candidates: int) -> None:
+        """Take note that so many candidates are to follow those of the next evaluation."""
+        self._later = candidates
+
     def expect(self, fits: int) -> None:
         """Take note that the evaluation has so many fits: a race leaves some out."""
+        fits += self._before + self._later * self.state.folds
         if fits != self.state.fits:
             self.state = replace(self.state, fits=fits)
             self._tell(lambda _: None)
+
+    def plan(self, fits: int) -> None:
+        """Take note that so many fits are to run now: the seconds that are left are those of these."""
+        self._planned = self.state.fits_done + fits
 
     def fit_began(self, fit: Fit) -> None:
         """Take note of a fit that is seen to begin."""
@@ -223,6 +251,7 @@ class SearchMonitor:
         if not self._followers or self._begun is None:
             return
         ended = [self._ended(fit, result, is_resumed) for fit, result in results]
+        self._trained += len(ended) * (not is_resumed)
         in_flight = self.state.fits_in_flight
         self.state = replace(
             self.state,
@@ -230,21 +259,35 @@ class SearchMonitor:
             fits_resumed=self.state.fits_resumed + len(ended) * is_resumed,
             fits_failed=sum(self._failures.values()),
             fits_in_flight=len(self._in_flight) if self._in_flight else in_flight and max(0, in_flight - len(ended)),
-            seconds_left=seconds_left,
             best=self._best(),
             failures=dict(self._failures),
         )
+        self.state = replace(self.state, seconds_left=self._with_later_fits(seconds_left))
         self._tell(lambda follower: follower.fits_ended(ended, self.state))
 
-    def refit(self) -> None:
+    def refit(self, is_incomplete: bool = False) -> None:
         """Take note that the best candidate is being trained on all rows."""
-        self.state = replace(self.state, stage="refitting", fits_in_flight=0, seconds_left=None)
+        self._end_as("refitting", is_incomplete)
         self._tell(lambda _: None)
 
     def finish(self, search: Any) -> None:
         """Take note of the fitted search."""
-        self.state = replace(self.state, stage="ended", fits_in_flight=0, seconds_left=None)
+        self._end_as("ended", getattr(search, "incomplete_", False))
         self._tell(lambda follower: follower.search_ended(search))
+
+    def _end_as(self, stage: str, is_incomplete: bool) -> None:
+        """Have no more fits; those that were expected and not wanted in the end count no longer."""
+        fits = self.state.fits if is_incomplete else self.state.fits_done
+        self.state = replace(self.state, stage=stage, fits=fits, fits_in_flight=0, seconds_left=None)
+
+    def _with_later_fits(self, seconds_left: float | None) -> float | None:
+        """Add to the seconds of the fits that wait the time of those that come later, at their pace."""
+        later, waiting = self.state.fits - self._planned, self._planned - self.state.fits_done
+        if seconds_left is None or self._started is None or later <= 0 or not self._trained:
+            return seconds_left
+        if waiting > 0:
+            return seconds_left * (1 + later / waiting)
+        return seconds_left + later * (time.monotonic() - self._started) / self._trained  # the start included
 
     def _ended(self, fit: Fit, result: Mapping[str, Any], is_resumed: bool) -> FitEnded:
         begun: Begun = self._begun  # type: ignore[assignment]

@@ -111,6 +111,8 @@ def outer_scores(
     if not search.refit:
         raise InputError(f"refit={search.refit!r} leaves nothing to be scored on the outer folds: let it be True.")
     splits = list(check_cv(cv, y, classifier=is_classifier(search)).split(X, y, groups))
+    if not splits:
+        raise InputError(f"cv={cv!r} has no outer folds: give a number of them, 2 or more, or a splitter.")
     config = sklearn.get_config()  # which is a thread's own
 
     def score(fold: int) -> dict[str, Any]:
@@ -146,10 +148,10 @@ def _joined(lists: Sequence[list[Any]]) -> list[Any]:
 
 def _slots(search: SparkSearchMixin) -> int:
     try:
-        from hpt_spark.search.execution.spark_context import spark_context
+        from hpt_spark.search.execution.spark_context import parallelism_of, spark_of
     except ImportError:
         raise MissingDependencyError(NO_PYSPARK) from None
-    return int(spark_context(search.sc, None).defaultParallelism)
+    return parallelism_of(spark_of(search.sc))
 
 
 def _inner_folds(search: Any, X: Any, y: Any) -> int:

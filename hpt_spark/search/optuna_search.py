@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn import model_selection
-from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_random_state
 
-from hpt_spark.errors import InputError
-from hpt_spark.search.following import metric_that_decides
+from hpt_spark.search.arguments import check_count
+from hpt_spark.search.following import means_that_decide, metric_that_decides
 from hpt_spark.search.proposals import Proposals
 from hpt_spark.search.race import DONE
 from hpt_spark.search.rounds import Rounds, evaluate_curves
-from hpt_spark.search.rounds_search import ChoosesRounds
-from hpt_spark.search.sklearn_compat import batch_context, search_context, yields_constant_splits
+from hpt_spark.search.rounds_search import ChoosesRounds, refuse_changing_folds
+from hpt_spark.search.sklearn_compat import batch_context, search_context
 from hpt_spark.search.spark_search import SparkSearchMixin, running
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ class _ProposedBatches(ChoosesRounds, model_selection.RandomizedSearchCV):
                 nonlocal found
                 with batch_context(self, context, len(candidates) * self.n_splits_) as more:
                     found = evaluate_candidates(candidates, more_results={"iter": [batch] * len(candidates)}, **more)
-                return np.asarray(found[f"mean_test_{metric}"][-len(candidates) :])
+                return np.asarray(means_that_decide(found, metric)[-len(candidates) :])
 
             while evaluated < self.n_iter and not run.incomplete:
                 candidates = proposals.ask(min(size, self.n_iter - evaluated))
@@ -57,12 +55,15 @@ class _ProposedBatches(ChoosesRounds, model_selection.RandomizedSearchCV):
                         stacklevel=2,
                     )
                     break
-                folds = np.full(len(candidates), self.n_splits_)
+                folds, later = np.full(len(candidates), self.n_splits_), self.n_iter - evaluated - len(candidates)
                 if rounds is None:
+                    run.expect_later(later)
                     scores = evaluate(candidates)
                     folds = found.get(DONE, folds)[-len(candidates) :]
                 else:  # a curve counts by its best point: its others are near copies of that
-                    curves = evaluate_curves(self.estimator, rounds, candidates, evaluate, run)
+                    curves = evaluate_curves(
+                        self.estimator, rounds, candidates, evaluate, run, later * len(rounds.checkpoints)
+                    )
                     scores = np.array([curve.best for curve in curves])
                 proposals.tell(list(scores), [int(done) if done < self.n_splits_ else None for done in folds])
                 evaluated, batch = evaluated + len(candidates), batch + 1
@@ -74,16 +75,17 @@ class _ProposedBatches(ChoosesRounds, model_selection.RandomizedSearchCV):
 
     def _checked_batch_size(self) -> int | None:
         """Return the number of candidates in a batch, None for as many as suit the cluster."""
-        if not yields_constant_splits(self.cv):
-            raise InputError(
-                "the folds must be the same for each batch: give cv= a splitter that does not shuffle, or one with "
-                "an int as its random_state."
-            )
-        if self.batch_size == "auto":
+        refuse_changing_folds(self.cv, "batch")
+        check_count("n_startup_trials", self.n_startup_trials, "candidates", least=0)
+        if self.no_improvement is not None:
+            check_count("no_improvement", self.no_improvement, "candidates", otherwise=", or None")
+        if isinstance(self.batch_size, str) and self.batch_size == "auto":
             return None
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
-            raise InputError(f"batch_size={self.batch_size!r} must be a number of candidates, 1 or more, or 'auto'.")
-        return self.batch_size
+        check_count("batch_size", self.batch_size, "candidates", otherwise=", or 'auto'")
+        return int(self.batch_size)
+
+    def _outlives_failed_batch(self, has_scored: bool) -> bool:
+        return True
 
 
 class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
@@ -184,33 +186,3 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         self.progress = progress
         self.tracking = tracking
         self.race = race
-
-    @contextmanager
-    def _handed_to(self) -> Iterator[Callable[..., Any]]:
-        failures: list[str] = []
-        has_scored = False
-
-        def results(delayed_fits: Any) -> list[dict[str, Any]]:
-            nonlocal has_scored
-            found = list(run_fits(delayed_fits))
-            reasons = [str(result["fit_error"]) for result in found if result["fit_error"] is not None]
-            has_scored |= len(reasons) < len(found)
-            failures.extend(reasons)
-            if not reasons or len(reasons) < len(found) or callable(self.scoring):
-                return found
-            # scikit-learn would end the search; a bad batch is only told.
-            warnings.warn(
-                f"All the {len(found)} fits of a batch failed, the first with: {_last_line(reasons[0])}",
-                FitFailedWarning,
-                stacklevel=2,
-            )
-            return [{**result, "fit_error": None} for result in found]
-
-        with super()._handed_to() as run_fits:
-            yield results
-            if failures and not has_scored:
-                raise ValueError(f"\nAll the {len(failures)} fits failed.\n{failures[0]}")
-
-
-def _last_line(text: str) -> str:
-    return text.strip().rpartition("\n")[2]

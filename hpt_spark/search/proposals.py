@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
@@ -71,6 +71,10 @@ class Proposals:
             raise MissingDependencyError(NO_OPTUNA) from None
         self._optuna = optuna
         spaces = [distributions] if isinstance(distributions, Mapping) else list(distributions)
+        if not spaces or not all(isinstance(space, Mapping) for space in spaces):
+            raise InputError(
+                "param_distributions must be a mapping of parameters to values, or a list of such mappings."
+            )
         self._spaces = [{name: dimension(name, values) for name, values in space.items()} for space in spaces]
         self._seed = seed
         self._n_startup_trials = n_startup_trials
@@ -170,12 +174,18 @@ def dimension(name: str, values: Any) -> Dimension:
     """Return how Optuna sees a parameter of a space, by a list of values or a distribution."""
     from optuna import distributions
 
+    if not isinstance(name, str):
+        raise InputError(f"the parameter {name!r} of param_distributions must be a text, the parameter's name.")
     if isinstance(values, distributions.BaseDistribution):
         return Dimension(values, lambda drawn: drawn)
     if hasattr(values, "support") and hasattr(values, "ppf"):
         return _of_scipy(values)
     if hasattr(values, "rvs"):
         raise InputError(f"the distribution of {name} has no quantiles (ppf): give one of scipy.stats, or a list.")
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise InputError(
+            f"the parameter {name} is {values!r}: give a list of values, or a distribution of scipy.stats or Optuna."
+        )
     choices = list(values)
     if not choices:
         raise InputError(f"the parameter {name} has no values: give at least one.")

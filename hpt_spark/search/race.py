@@ -8,6 +8,7 @@ which they come, nor the number of slots, nor a new start from a journal changes
 from __future__ import annotations
 
 import math
+import numbers
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -17,9 +18,10 @@ import numpy as np
 from scipy import stats
 
 from hpt_spark.errors import InputError
+from hpt_spark.search.arguments import check_count
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.fit_groups import group_keys
-from hpt_spark.search.following import metric_that_decides
+from hpt_spark.search.following import NO_METRIC_DECIDES, metric_that_decides
 
 SKIPPED = "skipped"  # in the result of a fit that never ran
 DONE = "n_splits_done"  # the column of ``cv_results_``
@@ -47,9 +49,8 @@ class RaceRules:
         if not isinstance(given, Mapping) or not set(given) <= set(known):
             raise InputError(f"race={given!r} must be a mapping of {' and '.join(known)}, such as {asdict(cls())}.")
         rules = cls(**given)
-        if not isinstance(rules.burn_in, int) or isinstance(rules.burn_in, bool) or rules.burn_in < 2:
-            raise InputError(f"race: burn_in={rules.burn_in!r} must be a whole number of folds, 2 or more.")
-        is_number = isinstance(rules.alpha, (int, float)) and not isinstance(rules.alpha, bool)
+        check_count("race: burn_in", rules.burn_in, "folds", least=2)
+        is_number = isinstance(rules.alpha, numbers.Real) and not isinstance(rules.alpha, bool)
         if not is_number or not 0 < rules.alpha < 1:
             raise InputError(f"race: alpha={rules.alpha!r} must be a number between 0 and 1.")
         return rules
@@ -159,16 +160,16 @@ class Race:
     def fill(self, evaluation: Evaluation, found: MutableMapping[Fit, dict[str, Any]]) -> None:
         """Give each fit that was skipped a result, which `note_skipped` takes out of ``cv_results_`` again.
 
-        It is another fit's of the candidate, so that scikit-learn has numbers of which it need not warn.
+        It is another fit's of the candidate, so that scikit-learn has numbers of which it need not warn; of a
+        candidate without a score any other one's, and a failed one's where all fits have failed.
         """
         skipped = self.skipped_fits(evaluation)
-        donors: dict[int, dict[str, Any]] = {}
-        any_scored: dict[str, Any] = {}
-        for fit in evaluation.fits:
-            if fit not in skipped and not found[fit]["fit_error"]:
-                donors[fit.candidate] = any_scored = found[fit]
+        ran = [fit for fit in evaluation.fits if fit not in skipped]
+        scored = [fit for fit in ran if not found[fit]["fit_error"]]
+        donors = {fit.candidate: found[fit] for fit in scored}
+        of_others = found[(scored or ran)[-1]]
         for fit in skipped:
-            found[fit] = {**donors.get(fit.candidate, any_scored), SKIPPED: True}
+            found[fit] = {**donors.get(fit.candidate, of_others), SKIPPED: True}
 
     def _decide(
         self, left: Sequence[list[int]], scores: Mapping[int, np.ndarray], ratio: float
@@ -190,6 +191,8 @@ class Race:
 
     def _score(self, result: Mapping[str, Any]) -> float:
         scores = result["test_scores"]
+        if isinstance(scores, Mapping) and self._metric not in scores:
+            raise InputError(NO_METRIC_DECIDES)
         return float(scores[self._metric] if isinstance(scores, Mapping) else scores)
 
 

@@ -122,6 +122,7 @@ def evaluate_curves(
     settings: Iterable[Mapping[str, Any]],
     evaluate: Callable[[list[dict[str, Any]]], Iterable[float]],
     run: Evaluator,
+    later: int = 0,
 ) -> list[Curve]:
     """Evaluate settings at their checkpoints, rung by rung, until their curves have stopped.
 
@@ -135,6 +136,8 @@ def evaluate_curves(
         Is given candidates, and returns their mean scores.
     run : Evaluator
         Of the search, which may be ended early.
+    later : int
+        How many candidates are expected after all of these.
     """
     curves = [Curve(dict(setting)) for setting in settings]
     for curve in curves:
@@ -145,9 +148,11 @@ def evaluate_curves(
     rungs = rounds.rungs
     exact = {at for at, one in enumerate(curves) if len(rungs) == 1 or rounds.goes_on_exactly(estimator, one.setting)}
     active = list(range(len(curves)))
-    for rung in rungs:
+    for number, rung in enumerate(rungs):
         rows = [(at, checkpoint) for at in active for checkpoint in (rung if at in exact else rounds.checkpoints)]
         candidates = [{**curves[at].setting, rounds.parameter: checkpoint} for at, checkpoint in rows]
+        going_on = sum(map(len, rungs[number + 1 :])) * sum(at in exact for at in active)
+        run.expect_later(going_on + later)
         for (at, checkpoint), score in zip(rows, evaluate(candidates)):
             curves[at].scores[checkpoint] = float(score)
         patience = rounds.patience or 0

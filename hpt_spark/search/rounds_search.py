@@ -8,9 +8,10 @@ from typing import Any
 
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
-from hpt_spark.search.following import metric_that_decides
+from hpt_spark.errors import InputError
+from hpt_spark.search.following import means_that_decide, metric_that_decides
 from hpt_spark.search.rounds import Rounds, evaluate_curves
-from hpt_spark.search.sklearn_compat import batch_context, search_context
+from hpt_spark.search.sklearn_compat import batch_context, search_context, yields_constant_splits
 from hpt_spark.search.spark_search import running
 
 
@@ -20,12 +21,23 @@ class ChoosesRounds:
     rounds: Mapping[str, Any] | None = None
 
     @property
+    def _curve_parameter(self) -> str | None:
+        """The parameter that counts the rounds, where candidates are the points of curves."""
+        if self.rounds is None:
+            return None
+        return Rounds.of(self.rounds, self.estimator).parameter  # type: ignore[attr-defined]
+
+    @property
     def _continued_parameter(self) -> str | None:
         """The parameter of which one evaluation after another gives a training more."""
         if self.rounds is None:
             return None
         rounds = Rounds.of(self.rounds, self.estimator)  # type: ignore[attr-defined]
         return rounds.parameter if len(rounds.rungs) > 1 else None
+
+    def _outlives_failed_batch(self, has_scored: bool) -> bool:
+        """Return whether the search goes on where all fits of a rung have failed, perhaps for lack of time."""
+        return has_scored and self.rounds is not None
 
     # scikit-learn looks for the name `callback_ctx` in this signature (from 1.9 on).
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
@@ -34,16 +46,28 @@ class ChoosesRounds:
             run_search(evaluate_candidates, **({} if callback_ctx is None else {"callback_ctx": callback_ctx}))
             return
         run, rounds = running(), Rounds.of(self.rounds, self.estimator)  # type: ignore[attr-defined]
-        column = None if rounds.patience is None else f"mean_test_{metric_that_decides(self)}"
+        metric = None if rounds.patience is None else metric_that_decides(self)
+        if len(rounds.rungs) > 1:
+            refuse_changing_folds(self.cv, "rung")  # type: ignore[attr-defined]
         with search_context(self, callback_ctx) as context:
 
             def evaluate(candidates: list[dict[str, Any]]) -> Sequence[float]:
                 fits = len(candidates) * self.n_splits_  # type: ignore[attr-defined]
                 with batch_context(self, context, fits) as more:
                     found = evaluate_candidates(candidates, **more)
-                return [math.nan] * len(candidates) if column is None else list(found[column][-len(candidates) :])
+                means = [math.nan] * len(candidates) if metric is None else means_that_decide(found, metric)
+                return list(means[-len(candidates) :])
 
             evaluate_curves(self.estimator, rounds, _settings_of(self), evaluate, run)  # type: ignore[attr-defined]
+
+
+def refuse_changing_folds(cv: Any, step: str) -> None:
+    """Raise InputError when `cv` cuts other folds each time, so that the scores of two steps cannot be compared."""
+    if not yields_constant_splits(cv):
+        raise InputError(
+            f"the folds must be the same for each {step}: give cv= a splitter that does not shuffle, or one with "
+            "an int as its random_state."
+        )
 
 
 def _settings_of(search: Any) -> Iterable[Mapping[str, Any]]:

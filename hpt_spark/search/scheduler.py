@@ -13,7 +13,7 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.fit_process import Death
-from hpt_spark.search.execution.spark_runner import SparkRunner
+from hpt_spark.search.execution.runner import Runner
 from hpt_spark.search.execution.task_stream import Ended, TaskStream
 from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation
 from hpt_spark.search.failures import killed_worker, timed_out
@@ -40,7 +40,7 @@ class Scheduler:
 
     Parameters
     ----------
-    runner : SparkRunner
+    runner : Runner
     evaluation : Evaluation
     deadline : float
         When to stop, on the clock of `time.monotonic`; infinity for never.
@@ -62,7 +62,7 @@ class Scheduler:
 
     def __init__(
         self,
-        runner: SparkRunner,
+        runner: Runner,
         evaluation: Evaluation,
         deadline: float = math.inf,
         watcher: FitWatcher | None = None,

@@ -19,9 +19,11 @@ import numpy as np
 from sklearn.base import clone
 
 from hpt_spark.errors import InputError
+from hpt_spark.search.arguments import check_seconds
 from hpt_spark.search.best_estimator import BestEstimator, refitting
 from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
-from hpt_spark.search.following import Tracking, followers_of, metric_of_search
+from hpt_spark.search.failed_batches import FailedBatches
+from hpt_spark.search.following import NO_METRIC_DECIDES, Tracking, followers_of, metric_of_search
 from hpt_spark.search.monitor import SearchFollower, SearchMonitor
 from hpt_spark.search.out_of_fold import KEEP
 from hpt_spark.search.race import note_skipped, race_of
@@ -93,6 +95,7 @@ class SparkSearchMixin(HandsFitsOver):
     journal_lock: FolderLock | None = None  # where who calls `fit` has the journal locked already
     followers: Sequence[SearchFollower] = ()  # of the caller of `fit`, beside those that the arguments name
     _is_clone_with_journal = False
+    _is_clone_with_warm_start = False
 
     def fit(self: Search, X: Any, y: Any = None, **params: Any) -> Search:
         """Run fit with all sets of parameters; scikit-learn's ``fit``, with the fits on Spark."""
@@ -101,7 +104,8 @@ class SparkSearchMixin(HandsFitsOver):
                 raise InputError(
                     f"{name}={getattr(self, name)!r} is not known; it must be {' or '.join(map(repr, known))}."
                 )
-        _refuse_no_seconds(self.max_fit_time)
+        check_seconds("max_fit_time", self.max_fit_time)
+        check_seconds("max_time", self.max_time, may_be_zero=True)
         vars(self).pop("oof_predictions_", None)  # of an earlier fit
         several = isinstance(getattr(self, "scoring", None), (list, tuple, set, dict))
         if self.keep_oof == "best" and several and not self.refit:  # type: ignore[attr-defined]
@@ -126,8 +130,10 @@ class SparkSearchMixin(HandsFitsOver):
                 keep_oof=self.keep_oof,
                 monitor=monitor,
                 warm_start=self.warm_start,
+                may_differ=self._is_clone_with_warm_start,
                 max_fit_time=self.max_fit_time,
                 race=race,
+                curve=getattr(self, "_curve_parameter", None),
             ) as run:
                 before, before_refit = _running.set(run), refitting.set(None)
                 try:
@@ -145,6 +151,8 @@ class SparkSearchMixin(HandsFitsOver):
     def _keep_predictions(self, run: Evaluator) -> None:
         if self.keep_oof == "all":
             self.oof_predictions_ = run.out_of_fold.predictions(range(len(self.cv_results_["params"])))
+        elif self.keep_oof == "best" and not hasattr(self, "best_index_"):
+            raise InputError(NO_METRIC_DECIDES)  # a scoring function has turned out to give several
         elif self.keep_oof == "best":
             self.oof_predictions_ = run.out_of_fold.predictions([self.best_index_])[0]
 
@@ -163,8 +171,11 @@ class SparkSearchMixin(HandsFitsOver):
     @contextmanager
     def _handed_to(self) -> Iterator[Callable[..., Any]]:
         run = running()
+        outlives = getattr(self, "_outlives_failed_batch", lambda has_scored: False)
+        batches = FailedBatches(run.results, outlives, callable(self.scoring))  # type: ignore[attr-defined]
         try:
-            yield run.results
+            yield batches.run
+            batches.refuse_none_scored()
         except EndedEarlyError:
             _count_finished_rungs(self)
         if self.refit and self.refit_on == "executor":  # type: ignore[attr-defined]
@@ -184,6 +195,7 @@ class SparkSearchMixin(HandsFitsOver):
         cloned = super(SparkSearchMixin, copy.copy(self)).__sklearn_clone__()  # type: ignore[misc]
         cloned.sc = self.sc
         cloned._is_clone_with_journal = self.journal is not None
+        cloned._is_clone_with_warm_start = bool(self.warm_start)
         return cloned
 
     def __getstate__(self) -> dict[str, Any]:
@@ -191,12 +203,6 @@ class SparkSearchMixin(HandsFitsOver):
         # which another thread's fit adds to: hence the copy, which cannot be interrupted.
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
         return {name: value for name, value in state.items() if name not in OF_A_FIT} | {"sc": None}
-
-
-def _refuse_no_seconds(max_fit_time: Any) -> None:
-    is_number = isinstance(max_fit_time, (int, float)) and not isinstance(max_fit_time, bool)
-    if max_fit_time is not None and not (is_number and 0 < max_fit_time < math.inf):
-        raise InputError(f"max_fit_time={max_fit_time!r} must be a number of seconds above 0, or None for no limit.")
 
 
 def _refuse_searches_within(estimator: Any) -> None:

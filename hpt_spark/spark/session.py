@@ -142,9 +142,9 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
     from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
-    conf = SparkConf().setAll(list({**defaults, **given}.items()))
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
+        conf = SparkConf().setAll(list({**defaults, **given}.items()))
         # PySpark, cut short while Java starts, leaves one behind that never ends.
         with hold_back_signals(), utf8_locale_for_java():
             SparkContext._ensure_initialized(conf=conf)
@@ -175,7 +175,7 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
             raise ConfigError(f"Spark does not start with {_as_settings(given)}: {mask_secrets(reason)}") from None
         said, *_ = [line.strip() for line in reason.splitlines() if line.strip()] or [kind]
         raise InputError(f"Spark does not start with {_as_settings(given)}: {mask_secrets(said)} ({kind})") from error
-    except Py4JError as error:
+    except (Py4JError, ConnectionError) as error:  # the second where Java has not been asked before
         if _java_ran_out_of_memory():
             raise
         raise InputError(f"Java ends while Spark starts with {_as_settings(given)}; above it says why.") from error

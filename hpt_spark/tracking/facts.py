@@ -17,7 +17,10 @@ import numpy as np
 
 from hpt_spark.config.secrets import mask_secrets, masked
 from hpt_spark.errors import InputError
+from hpt_spark.search.batches import batches_of, best_so_far
+from hpt_spark.search.following import metric_of_search
 from hpt_spark.search.journal.digests import Digester
+from hpt_spark.search.race import DONE
 from hpt_spark.search.sklearn_compat import num_samples
 
 # Of a search: what is no setting of it, and what the children say.
@@ -110,9 +113,29 @@ def results_of(search: Any, metric: str) -> dict[str, Any]:
         "time": now(),
         "best_params": as_texts(getattr(search, "best_params_", {})),
         "metrics": {**metrics, **counts},
+        "best_so_far": best_of_batches(search.cv_results_, metric_of_search(search)),
         "tags": tags,
         "rows": columns_of(search.cv_results_),
     }
+
+
+def best_of_batches(table: Mapping[str, Any], metric: str) -> list[tuple[int, float]]:
+    """Return the best mean score up to each batch of proposals, as far as there is one.
+
+    Parameters
+    ----------
+    table : mapping
+        ``cv_results_``, of which numbers may be texts.
+    metric : str
+        As its columns end.
+    """
+    batches, column = batches_of(table), f"mean_test_{metric}"
+    if not batches or column not in table:
+        return []
+    done = [int(number) for number in table.get(DONE, ())]
+    is_whole = [number == max(done) for number in done] or [True] * len(batches)
+    best = best_so_far([float(mean or "nan") for mean in table[column]], is_whole)
+    return [(batch, score) for batch, score in dict(zip(batches, best)).items() if score == score]
 
 
 def columns_of(table: Mapping[str, Any]) -> list[dict[str, float]]:

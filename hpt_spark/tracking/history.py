@@ -6,10 +6,11 @@ a sweep that resumes, or a step that failed halfway, goes on where it was.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from hpt_spark.tracking.metrics import known_name, metrics_of_outer_folds, metrics_of_row, peaks_of
 from hpt_spark.tracking.sweep import Candidate, Row, Sweep
 
 ID, NUMBER, ROWS, KEPT = "hpt_spark.id", "hpt_spark.candidate", "hpt_spark.rows", "hpt_spark.kept"
+TOLD = "hpt_spark.columns"
 # What one request may hold: MLflow allows 1,000 metrics, 100 parameters, and 1 MB in all.
 METRICS, PARAMS, LETTERS_OF_PARAMS = 1000, 100, 800_000
-LONGEST_VALUE, LONGEST_NAME = 6000, 250
+LONGEST_VALUE = 6000
 PAGE = 1000
 
 log = logging.getLogger(__name__)
@@ -62,9 +65,11 @@ class History:
         self._has_results = False
         self._parent_params: dict[str, str] = {}
         self._parent_tags: dict[str, str] = {}
+        self._parent_metrics: dict[str, float] = {}
         self._children: dict[int, str] = {}  # run ids, by the candidate's number
         self._rows: dict[int, int] = {}  # how many rows of a candidate are there
         self._ranked: set[int] = set()
+        self._told: dict[int, str] = {}  # a digest of the final columns that a candidate has been given
         self._closed: set[int] = set()
         self.problems: list[str] = []
 
@@ -116,6 +121,7 @@ class History:
             tags = {ID: facts["id"], **{name: _value(text) for name, text in facts["tags"].items()}}
             run = self._client.create_run(self._experiment_id, facts["started"], tags, facts["name"])
         self._parent_params, self._parent_tags = dict(run.data.params), dict(run.data.tags)
+        self._parent_metrics = dict(run.data.metrics)
         self.run_id = run.info.run_id
         self._log(self._parent, params=self._new_params(facts["params"]), tags=facts["tags"] if found else {})
         if not found and facts["dataset"]:
@@ -146,6 +152,7 @@ class History:
                 number = int(run.data.tags.get(NUMBER, -1))
                 self._children[number] = run.info.run_id
                 self._rows[number] = int(run.data.tags.get(ROWS, 0))
+                self._told[number] = run.data.tags.get(TOLD, "")
                 if run.info.status != "RUNNING":
                     self._closed.add(number)
             token = page.token
@@ -156,7 +163,10 @@ class History:
         best = results["best_params"]
         params = {**best, **{f"best_{name}": text for name, text in best.items()}}
         now = results["time"]
-        metrics = [Metric(_name(name), value, now, 0) for name, value in results["metrics"].items()]
+        metrics = [Metric(known_name(name), value, now, 0) for name, value in results["metrics"].items()]
+        best_so_far = results.get("best_so_far", ())
+        if best_so_far and self._parent_metrics.get("best_so_far") != best_so_far[-1][1]:
+            metrics += [Metric("best_so_far", best, now, batch) for batch, best in best_so_far]
         # A search that was ended early may go on and find another best one, but no parameter can be changed.
         tags = {**results["tags"], "best_params": json.dumps(best)}
         self._log(self._parent, metrics, self._new_params(params), tags)
@@ -167,6 +177,11 @@ class History:
             if sweep.status is not None:
                 self.parent_is_done = True
             return
+        if scores := sweep.files.get("outer_scores"):
+            outer = list(metrics_of_outer_folds(scores, sweep.files["time"]))
+            if any(self._parent_metrics.get(one.key) != one.value for one in outer[:2]):
+                self._log(self._parent, outer)
+                yield 0
         for path in sweep.files["files"]:
             self._client.log_artifact(self._parent, path)
             yield 0
@@ -204,7 +219,7 @@ class History:
 
     def _new_params(self, params: Mapping[str, str]) -> dict[str, str]:
         """Return the parameters that the parent lacks: MLflow refuses another value for one that it has."""
-        new = {_name(name): _value(text) for name, text in params.items()}
+        new = {known_name(name): _value(text) for name, text in params.items()}
         new = {name: text for name, text in new.items() if name not in self._parent_params}
         self._parent_params.update(new)
         return new
@@ -218,32 +233,42 @@ class History:
             return candidates
         if sweep.results is None:
             return []
-        return sorted(candidates, key=_rank)[: self._max_children]
+        return sorted(candidates, key=partial(_rank, sweep))[: self._max_children]
 
     def _write(self, candidate: Candidate, sweep: Sweep) -> bool:
         """Write what is new of a candidate; return whether there was anything."""
-        rows = [row for row in candidate.rows if row.is_whole]
+        rows = candidate.whole_rows
         new = rows[self._rows.get(candidate.number, 0) :]
         ranked = [row for row in rows if row.columns and row.number not in self._ranked]
+        told = _digest([row.columns for row in ranked]) if ranked else None
+        if told is not None and told == self._told.get(candidate.number):
+            self._ranked.update(row.number for row in ranked)
+            ranked = []
         if not rows or not (new or ranked):
             return False
         number = candidate.number
         if number not in self._children:
             self._children[number] = self._create(candidate, sweep, rows[0].began)
-        metrics = [metric for row in new for metric in _metrics_of_row(row, sweep.halves)]
+        metrics = [metric for row in new for metric in metrics_of_row(row, sweep)]
         for row in ranked:
             known = row.summary()
             late = {name: value for name, value in row.columns.items() if row not in new and known.get(name) != value}
             metrics += [
-                Metric(_name(name), value, row.ended + 1, row.step) for name, value in late.items()
+                Metric(known_name(name), value, row.ended + 1, row.step) for name, value in late.items()
             ]  # the latest
+        if ranked and sweep.curve:
+            metrics += peaks_of(rows)
         reasons = [row.failure for row in new if row.failure]
-        failures = {"failure": reasons[-1]} if reasons else {}
+        more = {"failure": reasons[-1]} if reasons else {}
+        if rows[-1].skipped:
+            more["dropped"] = f"by the race, after {len(rows[-1].scores)} of {rows[-1].folds} folds"
+        if ranked:
+            more[TOLD] = str(told)
         params = self._child_params(candidate, sweep) if number not in self._rows else {}
-        self._log(self._children[number], metrics, params, {ROWS: str(len(rows)), **failures})
+        self._log(self._children[number], metrics, params, {ROWS: str(len(rows)), **more})
         self._rows[number] = len(rows)
         self._ranked.update(row.number for row in ranked)
-        if number not in self._closed and (ranked or not sweep.halves):
+        if number not in self._closed and (ranked or not sweep.may_go_on):
             self._close(candidate, rows[-1])
         return True
 
@@ -256,7 +281,7 @@ class History:
 
     def _child_params(self, candidate: Candidate, sweep: Sweep) -> dict[str, str]:
         params = {**(sweep.facts or {})["estimator_params"], **candidate.params}
-        return {_name(name): _value(text) for name, text in params.items()}
+        return {known_name(name): _value(text) for name, text in params.items()}
 
     def _close(self, candidate: Candidate, last: Row) -> None:
         scores = [score for scores in last.scores.values() for score in scores.values()]
@@ -268,12 +293,12 @@ class History:
     def _close_all(self, sweep: Sweep) -> None:
         for candidate in sweep.candidates.values():
             if candidate.number in self._children and candidate.number not in self._closed:
-                self._close(candidate, [row for row in candidate.rows if row.is_whole][-1])
+                self._close(candidate, candidate.whole_rows[-1])
 
     def _log(
         self,
         run_id: str,
-        metrics: Sequence[Metric] = (),
+        metrics: Iterable[Metric] = (),
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
@@ -295,19 +320,14 @@ def is_about_the_store(error: Exception) -> bool:
     return isinstance(error, (MlflowException, OSError))
 
 
-def _metrics_of_row(row: Row, halves: bool) -> Iterator[Metric]:
-    rung = f"rung_{row.step + 1}_" if halves else ""
-    for fold, scores in sorted(row.scores.items()):
-        for name, score in scores.items():
-            yield Metric(_name(f"{rung}split_test_{name}"), score, row.ended, fold)
-    for name, value in {**row.summary(), **row.columns}.items():
-        yield Metric(_name(name), value, row.ended, row.step)
+def _digest(columns: list[Mapping[str, float]]) -> str:
+    return hashlib.sha256(json.dumps(columns, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _rank(candidate: Candidate) -> tuple[float, float]:
-    last = candidate.rows[-1]
-    ranks = [value for name, value in last.columns.items() if name.startswith("rank_test_")]
-    return (-last.step, min(ranks, default=float("inf")))
+def _rank(sweep: Sweep, candidate: Candidate) -> tuple[float, float]:
+    rows = candidate.rows if sweep.curve else candidate.rows[-1:]
+    ranks = [value for row in rows for name, value in row.columns.items() if name.startswith("rank_test_")]
+    return (0 if sweep.curve else -rows[-1].step, min(ranks, default=float("inf")))
 
 
 def _pieces(params: Mapping[str, str]) -> Iterator[list[Param]]:
@@ -332,11 +352,6 @@ def _dataset(facts: Mapping[str, Any]) -> DatasetInput:
         profile=json.dumps({"num_rows": facts["rows"], "num_features": facts["columns"]}),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "train")])
-
-
-def _name(name: str) -> str:
-    """Return `name` as MLflow takes it."""
-    return re.sub(r"[^\w\-. /]", "_", name)[:LONGEST_NAME]
 
 
 def _value(text: str) -> str:

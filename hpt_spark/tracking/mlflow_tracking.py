@@ -127,6 +127,7 @@ class SpoolFollower(SearchFollower):
             folds=begun.folds,
             rung=begun.rung,
             resource=begun.resource,
+            curve=begun.curve,
             candidates=[facts.as_texts(params) for params in begun.candidates],
         )
 
@@ -136,7 +137,7 @@ class SpoolFollower(SearchFollower):
         content = self._described()
         self._metric = content.pop("metric")
         artifacts = artifacts_beside(self._settings["uri"])
-        self._write("search", **content, halves=begun.rung is not None, artifacts=artifacts, started=facts.now())
+        self._write("search", **content, halves=begun.is_halvings, artifacts=artifacts, started=facts.now())
         self._process = RecorderProcess(folder, self._settings, self._remedy, self._wait)
 
     def fits_ended(self, fits: Sequence[FitEnded], state: SearchState) -> None:
@@ -150,14 +151,15 @@ class SpoolFollower(SearchFollower):
         if self._keeps_model:
             self.keep([], getattr(search, "best_estimator_", None), self._X)
 
-    def keep(self, files: Sequence[Path], model: Any, X: Any) -> None:
-        """Add files, which are copied, and the fitted model with an example of its input."""
+    def keep(self, files: Sequence[Path], model: Any, X: Any, outer_scores: Sequence[float] = ()) -> None:
+        """Add files, which are copied, the fitted model with an example of its input, and scores of outer folds."""
         if self._spool is None:
             return
         kept = self._spool.folder / "files"
         kept.mkdir()
         copies = [str(shutil.copy(file, kept / file.name)) for file in files]
-        self._write("files", files=copies, model=None if model is None else pickled_model(kept, model, X))
+        kept_model = None if model is None else pickled_model(kept, model, X)
+        self._write("files", files=copies, model=kept_model, outer_scores=list(outer_scores), time=facts.now())
 
     def end(self, status: str) -> None:
         """Add how the search ended, in MLflow's words, and wait for the history within limits."""

@@ -5,27 +5,32 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import numpy as np
 
+from hpt_spark.search.race import DONE
 from hpt_spark.tracking.spool import Event
 
 
 @dataclass
 class Row:
-    """A row of ``cv_results_``: a candidate, of halving on one rung.
+    """A row of ``cv_results_``: a candidate, of halving on one rung, of a curve after so many rounds.
 
     Parameters
     ----------
     number : int
     step : int
-        The rung, counted from 0; 0 where the search has none.
+        The rung, counted from 0, or the number of rounds; 0 where the search has neither.
     folds : int
+    skipped : int
+        How many of them a race has left out.
     """
 
     number: int
     step: int
     folds: int
+    skipped: int = 0
     scores: dict[int, Mapping[str, float]] = field(default_factory=dict)
     times: dict[int, tuple[float, float]] = field(default_factory=dict)
     began: int = 0
@@ -35,8 +40,8 @@ class Row:
 
     @property
     def is_whole(self) -> bool:
-        """Whether each fold has its result."""
-        return len(self.scores) == self.folds
+        """Whether each fold has its result, but for those that a race has left out."""
+        return len(self.scores) == self.folds - self.skipped
 
     def summary(self) -> dict[str, float]:
         """Return the means and standard deviations over the folds, by scikit-learn's names."""
@@ -50,11 +55,16 @@ class Row:
 
 @dataclass
 class Candidate:
-    """A candidate: a child run. Its rows are those of halving's rungs, or the only one."""
+    """A candidate: a child run. Its rows are those of halving's rungs or of a curve's points, or the only one."""
 
     number: int
     params: Mapping[str, str]
     rows: list[Row] = field(default_factory=list)
+
+    @property
+    def whole_rows(self) -> list[Row]:
+        """The rows that have all their results, up to the first one that has not."""
+        return list(takewhile(lambda row: row.is_whole, self.rows))
 
 
 class Sweep:
@@ -70,6 +80,10 @@ class Sweep:
         What lies where that is to be kept with the run, and the model.
     status : str or None
         How it ended, in MLflow's words.
+    curve : str or None
+        The parameter that counts the rounds, where rows are the points of curves.
+    may_go_on : bool
+        Whether a candidate may get further rows.
     """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
@@ -77,14 +91,16 @@ class Sweep:
         self.results: Event | None = None
         self.files: Event | None = None
         self.status: str | None = None
+        self.curve: str | None = None
+        self.may_go_on = False
         self.candidates: dict[str, Candidate] = {}
         self._rows: dict[int, Row] = {}
         self.add(events)
 
     @property
     def halves(self) -> bool:
-        """Whether candidates may have several rows."""
-        return any(row.step for row in self._rows.values()) or bool((self.facts or {}).get("halves"))
+        """Whether rows are those of rungs."""
+        return bool((self.facts or {}).get("halves"))
 
     def add(self, events: Iterable[Event]) -> None:
         """Take note of more events."""
@@ -95,13 +111,15 @@ class Sweep:
         self.facts = event
 
     def _evaluation(self, event: Event) -> None:
-        step = (event["rung"] or 1) - 1
+        self.curve = curve = event.get("curve")
+        self.may_go_on |= bool(event["rung"])
         for at, params in enumerate(event["candidates"]):
+            step = int(params[curve]) if curve else (event["rung"] or 1) - 1
             row = Row(event["first_row"] + at, step, event["folds"])
             self._rows[row.number] = row
-            known = {name: text for name, text in params.items() if name != event["resource"]}
-            # Halving tries a candidate again on each rung; elsewhere two equal ones are two.
-            key = json.dumps(known, sort_keys=True) if event["rung"] else str(row.number)
+            known = {name: text for name, text in params.items() if name not in (event["resource"], curve)}
+            # Halving tries a candidate again on each rung, and so does a curve; elsewhere two equal ones are two.
+            key = json.dumps(known, sort_keys=True) if event["rung"] or curve else str(row.number)
             candidate = self.candidates.setdefault(key, Candidate(len(self.candidates), known))
             candidate.rows.append(row)
 
@@ -119,7 +137,8 @@ class Sweep:
         self.results = event
         for number, columns in enumerate(event["rows"]):
             if number in self._rows:
-                self._rows[number].columns = columns
+                row = self._rows[number]
+                row.columns, row.skipped = columns, row.folds - int(columns.get(DONE, row.folds))
 
     def _files(self, event: Event) -> None:
         self.files = event

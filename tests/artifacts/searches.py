@@ -17,6 +17,9 @@ from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.tuning.best import refit_argument
+from hpt_spark.tuning.roles import NO_ROLES
+from hpt_spark.tuning.scoring import scoring_argument
 
 CLASSES = ["F", "M22-", "M39+"]
 
@@ -57,7 +60,7 @@ def _usual_search() -> GridSearchCV:
 
 def _fitted(settings: SearchSection, estimator) -> GridSearchCV:
     design = a_design()
-    arguments = {"scoring": settings.scoring, "cv": settings.cv, "refit": settings.refit}
+    arguments = {"scoring": scoring_argument(settings, NO_ROLES), "cv": settings.cv, "refit": refit_argument(settings)}
     search = GridSearchCV(estimator or LogisticRegression(), settings.grids, **arguments)
     return search.fit(design.X_train, design.y_train)
 
@@ -66,6 +69,15 @@ def finished(run: RunDirectory, settings: SearchSection = SETTINGS, estimator=No
     search, design = searched(settings, estimator), run.load_design()
     finish_search(run, plan_of(settings, design), search, 12.3456, design)
     return search
+
+
+SEVERAL = SearchSection(
+    estimator="sklearn.linear_model.LogisticRegression",
+    param_grid={"C": [0.1, 10.0]},
+    scoring=["accuracy", "neg_log_loss"],
+    refit="neg_log_loss",
+    cv=2,
+)
 
 
 def halved(run: RunDirectory) -> HalvingGridSearchCV:

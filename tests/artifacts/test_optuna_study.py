@@ -17,11 +17,12 @@ from hpt_spark.artifacts.finished_search import finish_search
 from hpt_spark.artifacts.optuna_study import export_study
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.artifacts.status import StatusFile
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import InputError, MissingDependencyError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.storage import open_folder
-from tests.artifacts.searches import SETTINGS, finished, halved, searched
+from tests.artifacts.searches import SETTINGS, SEVERAL, finished, halved, searched
 from tests.search.journal.journalled import Journalled
 
 
@@ -149,6 +150,18 @@ def test_values_of_every_kind_come_back(run, exported):
         assert float(trial.params["not_finite"]) == row["not_finite"]
 
 
+def test_of_several_scorings_the_one_that_decides_is_the_value(run, exported):
+    search = finished(run, SEVERAL)
+    study, results = exported(), search.cv_results_
+    assert study.metric_names == ["neg_log_loss"]
+    assert [trial.value for trial in study.trials] == results["mean_test_neg_log_loss"].tolist()
+    for number, trial in enumerate(study.trials):
+        assert trial.intermediate_values == {
+            fold: results[f"split{fold}_test_neg_log_loss"][number] for fold in range(2)
+        }
+        assert trial.user_attrs["mean_test_accuracy"] == results["mean_test_accuracy"][number]
+
+
 # --- a search that runs ---
 
 
@@ -176,6 +189,28 @@ def test_a_running_search_has_trials_that_run_and_that_wait(run, tmp_path):
     record.add(results[3:])
     assert export_study(run, tmp_path / "study.log") == {"complete": 1, "fail": 1, "waiting": 2}
     assert read(tmp_path / "study.log").trials[1].user_attrs["fit_error"] == "ValueError: no"
+
+
+def test_a_running_search_of_several_scorings_has_the_score_that_decides(run, tmp_path):
+    record = Journalled(open_folder(run.journal), {"X": "1"}, [Fit(0, 0, 0), Fit(1, 1, 0)])
+    record.describe([{"C": 0.1}, {"C": 1.0}])
+    fit_of = {"fit_time": 0.5, "fit_error": None}
+    record.add([(Fit(0, 0, 0), {"test_scores": {"neg_log_loss": -0.5, "accuracy": 0.25}, **fit_of})])
+    with StatusFile(run, "neg_log_loss") as status:
+        status.begin()
+    assert export_study(run, tmp_path / "study.log") == {"complete": 1, "waiting": 1}
+    study = read(tmp_path / "study.log")
+    assert (study.trials[0].value, study.metric_names) == (-0.5, ["neg_log_loss"])
+
+
+def test_evaluations_of_an_earlier_search_are_not_shown(run, tmp_path):
+    for depths in ([[1, 2], [3, 4], [5, 6]], [[1, 2]]):  # the second one begins alike, and has ended sooner
+        for number, candidates in enumerate(depths):
+            fits = [Fit(at, at, 0) for at in range(2)]
+            record = Journalled(open_folder(run.journal), {"X": "1"}, fits, number=number, prefix=f"batch {number}, ")
+            record.describe([{"depth": depth} for depth in candidates])
+            record.add([(fit, {"test_scores": 0.5, "fit_time": 1.0, "fit_error": None}) for fit in fits])
+    assert export_study(run, tmp_path / "study.log") == {"complete": 2}
 
 
 def test_rungs_of_a_running_halving_search_are_told_apart_by_their_resource(run, tmp_path):

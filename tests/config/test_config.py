@@ -348,6 +348,8 @@ def test_what_is_no_secret_is_shown():
         (["search.strategy=halving"], "race and strategy: halving do not go together"),
         (["search.backend=joblib"], "race needs backend: spark"),
         (["search.refit=one_std_err"], "race and refit: one_std_err do not go together"),
+        (["search.rounds={max: 9, early_stopping_rounds: 3}"], "race goes together with rounds only in grid or random"),
+        (["search.rounds={max: 9}", "search.strategy=optuna"], "race goes together with rounds only in grid or random"),
         (["search.refit=false", "search.scoring=[neg_log_loss, accuracy]"], "needs refit to name the one that decides"),
     ],
     ids=str,
@@ -361,3 +363,18 @@ def test_what_does_not_go_together_with_a_race_is_told(other, said):
 def test_the_rules_of_a_race_are_given_in_part_and_are_whole_then():
     assert load_config([], ["search.race.alpha=0.1"]).search.race == {"burn_in": 3, "alpha": 0.1}
     assert load_config([], ["search.race={}"]).search.race == {"burn_in": 3, "alpha": 0.05}
+
+
+@pytest.mark.parametrize("refit", ["false", "one_std_err", "os.path.join"])
+@pytest.mark.parametrize("other", ["search.strategy=optuna", "search.rounds={max: 9, early_stopping_rounds: 3}"])
+def test_of_several_scorings_one_decides_while_the_search_runs(other, refit):
+    given = ["search.scoring=[accuracy, roc_auc]", f"search.refit={refit}", other]
+    assert "compares candidates while the search runs: of several scorings, let refit name" in problem(*given)
+    settings = [*given[:1], "search.refit=roc_auc", other]
+    assert load_config(settings=settings).search.metric == "roc_auc"
+
+
+def test_what_is_silently_of_no_use_is_told():
+    assert "warm_start needs backend: spark" in problem("search.warm_start=[runs/a]", "search.backend=joblib")
+    several = ["search.scoring=[accuracy, roc_auc]", "search.refit=false", "search.keep_oof=best"]
+    assert "keep_oof: best with several scorings needs refit to name" in problem(*several)

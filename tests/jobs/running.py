@@ -48,7 +48,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
 
 
-def run(*words: str | Path, timeout: float = 200, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(*words: str | Path, timeout: float = 900, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a user does, outside the checkout."""
     return subprocess.run(
         list(map(str, words)),

@@ -31,6 +31,9 @@ ON_YARN = {
     "spark.executor.instances": 2,
     "spark.sql.shuffle.partitions": 2,
     "spark.ui.enabled": False,
+    # A machine that is busy with other things may take minutes where Spark allows one or two.
+    "spark.yarn.am.waitTime": "900s",
+    "spark.network.timeout": "900s",
 }
 
 

@@ -5,21 +5,37 @@ The containers have a HOME that is not there, and a PATH whose Python is not to 
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import yaml
 
-from tests.jobs.running import GRID, SPARK, contents, done_here, fetched, one_sentence
+from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.storage.folder import is_own
+from tests.artifacts.searches import a_design
+from tests.jobs.running import (
+    GRID,
+    ROOT,
+    SPARK,
+    contents,
+    done_here,
+    fetched,
+    one_sentence,
+    settings,
+    split_scores,
+)
 from tests.jobs.submitted import FEATURES, SECONDS_OF_A_JOB, Submitted, ended
 from tests.waiting import wait_until
 from tests.yarn import running_yarn
 
 pytestmark = [pytest.mark.yarn, pytest.mark.timeout(7200)]
+OWN_TABLE = ROOT / "examples" / "own_table"
 QUICK = {"cv": 2, "param_grid": GRID}
 # As many trainings as fits, so that a kill comes between two of them; and two closing braces in a row, which YARN would
 # take out of a command.
@@ -33,12 +49,31 @@ DRIVER, EXECUTOR = (
     "org.apache.spark.deploy.yarn.ApplicationMaster",
     "org.apache.spark.executor.YarnCoarseGrainedExecutorBackend",
 )
+# A user's own estimator, in a module that only travels with the job.
+HUNGRY = """
+import time
+from sklearn.linear_model import LogisticRegression
+
+class Hungry(LogisticRegression):
+    def fit(self, X, y, sample_weight=None):
+        taken = []
+        while self.C == 2 and len(taken) < 80:
+            taken.append(b"x" * (50 << 20))  # 4 GB in all, written to, but slowly: YARN looks every half second
+            time.sleep(0.1)
+        return super().fit(X, y, sample_weight)
+"""
 
 
 def without_counts(found: dict[str, object]) -> dict[str, object]:
     """Return all of a run but how much of it was resumed, and the digests of files that have times in them."""
     found["run/manifest.json"].pop("reuse")
     return {name: content for name, content in found.items() if not name.endswith("pipeline.json")}
+
+
+def without_places(found: dict[str, object]) -> dict[str, object]:
+    """Return that without where the table of the user lies."""
+    found["run/manifest.json"]["configuration"].pop("features")
+    return without_counts(found)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +122,20 @@ def quick(submitted):
 
 def test_the_pipeline_leaves_on_yarn_what_it_leaves_on_a_disk(submitted, quick, on_disk, tmp_path):
     assert without_counts(submitted.left_in(quick, tmp_path)) == on_disk(QUICK)
+
+
+def test_a_table_of_ones_own_leaves_on_yarn_what_it_leaves_on_a_disk(submitted, spark, tmp_path):
+    """The example, whose table is uploaded as its page says."""
+    table = f"{submitted.yarn.hdfs}/own/customers.csv"
+    submitted.files.upload(OWN_TABLE / "customers.csv", table)
+    here = tmp_path / "local" / "run"
+    local = ("--set", f"features.table.uri={OWN_TABLE}/customers.csv", *settings(here))
+    done_here("pipeline", "--conf", OWN_TABLE / "own.yaml", *local, spark=spark)
+    submitted.run("pipeline", "own", {}, "--conf", OWN_TABLE / "own.yaml", "--set", f"features.table.uri={table}")
+    on_yarn, on_disk = (without_places(found) for found in (submitted.left_in("own", tmp_path), contents(here.parent)))
+    assert on_yarn.pop("customers.csv") == (OWN_TABLE / "customers.csv").read_bytes()
+    assert on_yarn == on_disk
+    assert len(on_disk["run/cv_results.csv"]) == 6
 
 
 # --- what is killed in the middle ---
@@ -153,7 +202,9 @@ def test_a_pipeline_that_loses_a_container_or_a_node_ends_as_if_it_had_not(
     assert manifest["reuse"]["fits"] == 12
     assert manifest["attempt"]["number"] == (2 if loses_driver else 1)
     assert bool(manifest["reuse"]["resumed"]) == loses_driver, "the second attempt went on where the first one was"
-    assert without_counts(cluster.left_in(place, tmp_path)) == slow_on_disk
+    found = without_counts(cluster.left_in(place, tmp_path))
+    # What a killed driver was just writing, a later run clears away when it is a day old.
+    assert {name: content for name, content in found.items() if not is_own(Path(name).name)} == slow_on_disk
 
 
 def test_a_driver_killed_when_it_has_finished_with_overwrite_has_finished(cluster, quick, slow_on_disk, tmp_path):
@@ -177,8 +228,13 @@ def test_a_driver_killed_when_it_has_finished_with_overwrite_has_finished(cluste
     assert cluster.manifest(place) == finished, "the second attempt has changed nothing"
     assert finished["attempt"]["number"] == 1
     of_the_search = ("run/cv_results.csv", "run/best_params.json", "run/model.ubj", "run/manifest.json")
-    found = without_counts(cluster.left_in(place, tmp_path))
-    assert {name: found[name] for name in of_the_search} == {name: slow_on_disk[name] for name in of_the_search}
+    found, expected = (
+        {name: left[name] for name in of_the_search}
+        for left in (without_counts(cluster.left_in(place, tmp_path)), slow_on_disk)
+    )
+    manifest = expected["run/manifest.json"]
+    of_tune = [name for name in manifest["files"] if name != "submission.csv"]  # which predict writes
+    assert found == {**expected, "run/manifest.json": {**manifest, "files": of_tune}}
 
 
 # --- what fails ---
@@ -203,3 +259,34 @@ def test_the_last_words_of_a_driver_reach_who_has_submitted_it(submitted):
     assert "nothing/run" in one_sentence("\n".join(words)), "which has no results"
     names = submitted.files.names(f"{submitted.yarn.hdfs}/nothing")
     assert not [name for name in names if "failure" in name], "they have been taken"
+
+
+def test_a_fit_that_yarn_kills_for_its_memory_is_a_failed_fit_that_the_report_names(cluster, tmp_path):
+    RunDirectory(f"{cluster.yarn.hdfs}/hungry/run").save_design(a_design())
+    (tmp_path / "hungry.py").write_text(HUNGRY)
+    search = {
+        "cv": 2,
+        "estimator": "hungry.Hungry",
+        "estimator_params": {"max_iter": 5},
+        "param_grid": {"C": [1, 2, 3]},
+        "refit_on": "executor",
+    }
+    options = (
+        f"submit.py_files=[{tmp_path}/hungry.py]",
+        "spark.conf.spark.executor.memoryOverhead=1g",  # a container of 1.5 GB
+        "spark.conf.spark.task.maxFailures=1",  # without a second try of Spark's own, which costs an executor each time
+    )
+    cluster.run("tune", "hungry", search, *(word for option in options for word in ("--set", option)))
+    run = fetched(f"{cluster.yarn.hdfs}/hungry/run", tmp_path / "hungry-run")
+    results = [json.loads(line) for file in (run / "journal").glob("fits-*.jsonl") for line in file.open()]
+    failures = [text for text in map(json.dumps, results) if "WorkerDiedError" in text]
+    assert len(failures) == 2, "a fit on each fold"
+    for failure in failures:
+        assert "exceeding physical memory limits" in failure or "beyond the 'PHYSICAL' memory limit" in failure, failure
+        assert "on YARN raise spark.executor.memoryOverhead" in failure
+    scores = [[row[f"split{fold}_test_score"] for fold in range(2)] for row in split_scores(run)]
+    assert [["nan" in score for score in of_one] for of_one in scores] == [[False] * 2, [True] * 2, [False] * 2]
+    done_here("report", *settings(run))
+    page = (run / "report.html").read_text()
+    assert "raise spark.executor.memoryOverhead" in page
+    assert "physical memory" in page.lower()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import datetime, timezone
 
 import pytest
 
@@ -62,6 +63,23 @@ def test_runs_are_listed_for_people_and_for_machines(job, tuned):
     code, out, _ = job("runs", tuned, "--json")
     states = {run["run"]: run["state"] for run in json.loads(out)}
     assert states == {"run": "finished", "untuned": "no search"}
+
+
+def test_a_running_search_of_several_scorings_is_read_by_the_one_that_decides(spark_job, job, place, design_only):
+    several = settings(design_only, "search.scoring=[accuracy, neg_log_loss]", "search.refit=neg_log_loss")
+    code, out, err = spark_job("tune", "--conf", place / "conf.yaml", *several)
+    assert code == 0, out + err
+    score = json.loads((design_only / "manifest.json").read_text())["best"]["score"]
+    (design_only / "manifest.json").unlink()  # which comes at the end
+    status = {**json.loads((design_only / STATUS).read_text()), "state": "searching"}
+    (design_only / STATUS).write_text(json.dumps({**status, "updated": datetime.now(timezone.utc).isoformat()}))
+    code, out, err = job("runs", design_only)
+    assert (code, out.splitlines()[1].split()[:4]) == (0, [".", "searching", "neg_log_loss", f"{score:.5f}"]), err
+    code, out, _ = job("watch", design_only, "--once")
+    assert f"best {score:.5g} " in out
+    study = design_only.parent / "study.log"
+    code, out, _ = job("export", design_only, "--optuna", study)
+    assert (code, out) == (0, f"{study}: 2 trials, 2 complete\n")
 
 
 @pytest.mark.process

@@ -19,7 +19,7 @@ import pyspark
 ROOT = Path(__file__).parent.parent.parent
 JARS = ROOT / ".livy"
 VERSION = "0.5.0-incubating"
-SECONDS_TO_START = 120
+SECONDS_TO_START = 600  # on a machine that is busy with other things
 POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>hpt-spark</groupId><artifactId>livy</artifactId><version>1</version>

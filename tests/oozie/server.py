@@ -33,6 +33,7 @@ SERVICES = (
 # Of Oozie's own libraries, those that its launcher takes for granted on a node; without guava 11 no output is captured.
 OF_A_LAUNCHER = ("guava-11.*", "slf4j-api-1.*", "slf4j-log4j12-*", "log4j-1.2.17", "commons-logging-*")
 SHARELIB = "share/lib/lib_20260101000000"
+SECONDS_OF_A_WORKFLOW = 3000.0  # as of a job on YARN
 ENDED = ("SUCCEEDED", "KILLED", "FAILED", "DONEWITHERROR")
 # Spark's client starts in the launcher's own JVM, and Java 17 needs what Spark's launcher would say.
 OPENED = ("java.lang", "java.lang.invoke", "java.io", "java.net", "java.nio", "java.util", "java.util.concurrent")
@@ -65,7 +66,7 @@ class Oozie:
             env={**os.environ, "OOZIE_URL": self.url},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=SECONDS_TO_START,
             check=False,
         )
         assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -83,7 +84,7 @@ class Oozie:
         words = ["oozie", "job", "-config", str(file), *(options or ["-run"])]
         return self.shell(shlex.join(words), self.folder).rpartition("job: ")[2].strip()
 
-    def wait(self, job: str, seconds: float = 600) -> dict[str, Any]:
+    def wait(self, job: str, seconds: float = SECONDS_OF_A_WORKFLOW) -> dict[str, Any]:
         """Return what there is to say of a job that has ended."""
         deadline = time.monotonic() + seconds
         while (info := self.ask(f"job/{job}?show=info&len=50"))["status"] not in ENDED:

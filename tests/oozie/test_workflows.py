@@ -22,7 +22,7 @@ from tests.jobs.running import BIN, GRID, ROOT, SPARK, done, split_scores
 from tests.oozie.jars import SERVER_JARS
 from tests.oozie.server import Oozie, running_oozie
 
-pytestmark = [pytest.mark.oozie, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.oozie, pytest.mark.timeout(7200)]
 OOZIE_FILES = ROOT / "conf" / "oozie"
 INSTALL, CHECK, START = range(3)  # the README's blocks
 SETTINGS = {
@@ -31,7 +31,11 @@ SETTINGS = {
     "spark": {"conf": {"spark.ui.enabled": False, "spark.sql.shuffle.partitions": 2}},
 }
 MEMORY = "--driver-memory 512m --executor-memory 512m --num-executors 1 --executor-cores 1 " + " ".join(
-    f"--conf spark.{of}.memoryOverhead=1g" for of in ("driver", "executor")
+    f"--conf spark.{name}"
+    for name in (
+        *("driver.memoryOverhead=1g", "executor.memoryOverhead=1g"),
+        *("yarn.am.waitTime=900s", "network.timeout=900s"),  # on a machine that is busy with other things
+    )
 )
 WORKFLOWS = ("workflow.xml", "workflow-shell.xml")
 

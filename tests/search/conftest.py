@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.search.without_spark import without_spark
+
 
 @pytest.fixture
 def marks(tmp_path):
@@ -9,3 +11,10 @@ def marks(tmp_path):
     folder = tmp_path / "marks"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def no_spark():
+    """Searches whose fits run in this process."""
+    with without_spark():
+        yield

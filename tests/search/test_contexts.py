@@ -6,14 +6,15 @@ import sys
 import types
 
 import numpy as np
+import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
 from hpt_spark.errors import InputError, MissingDependencyError
 from tests.search.small_search import X, search_of, y
 
-CONNECT_STAND_IN = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session", "sparkContext": None})
-OF_CONNECT = "Spark Connect has none"
+STOPPED_CONNECT = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session", "is_stopped": True})
+ON_SPARK_4 = pytest.mark.skipif(pyspark.__version__ < "4", reason="a search runs on Spark Connect from PySpark 4.0 on")
 WRONG = {
     "text": ("local[2]", r"sc= is the text 'local\[2\]' \(a master goes to SparkSession"),
     "secret": ("spark://me:pw@host:7077?sig=1", r"'spark://me:\*\*\*@host:7077'"),
@@ -26,8 +27,7 @@ WRONG = {
     "class": (SparkSession, "the class SparkSession, not an instance"),
     "builder": (SparkSession.builder, "a builder of sessions"),
     "other": (types.SimpleNamespace(sparkContext="local"), "of type SimpleNamespace"),
-    "connect": (CONNECT_STAND_IN(), OF_CONNECT),  # stands in for Spark Connect's session
-    "connect class": (CONNECT_STAND_IN, OF_CONNECT),
+    "connect class": (STOPPED_CONNECT, "the class SparkSession, not an instance"),
 }
 
 
@@ -47,10 +47,31 @@ def test_what_has_a_spark_context_is_taken(spark):
         assert search_of(sc=given).fit(X, y).best_score_ > 0
 
 
-def test_spark_connect_is_refused_also_where_no_session_is_given(spark, monkeypatch):
+def test_in_connects_mode_only_a_session_of_connect_is_taken(spark, monkeypatch):
     monkeypatch.setenv("SPARK_CONNECT_MODE_ENABLED", "1")
-    for given in (None, spark.sparkContext):
-        with pytest.raises(InputError, match=OF_CONNECT):
+    for given in (spark, spark.sparkContext):
+        with pytest.raises(InputError, match=r"is in Spark Connect's mode .* give the search the session of"):
+            search_of(sc=given).fit(X, y)
+
+
+@ON_SPARK_4
+def test_a_session_of_connect_that_is_stopped_or_missing_is_told(spark, monkeypatch):
+    with pytest.raises(InputError, match="the Spark Connect session of the search is stopped; start a new one"):
+        search_of(sc=STOPPED_CONNECT()).fit(X, y)
+    monkeypatch.setenv("SPARK_CONNECT_MODE_ENABLED", "1")
+    with pytest.raises(InputError, match="there is no active session of Spark Connect; start one"):
+        search_of().fit(X, y)
+
+
+def test_without_its_packages_connect_tells_the_extra_and_before_pyspark_4_the_release(spark, monkeypatch):
+    monkeypatch.setenv("SPARK_CONNECT_MODE_ENABLED", "1")
+    monkeypatch.setitem(sys.modules, "pyspark.sql.connect.session", None)
+    monkeypatch.setattr(pyspark, "__version__", "4.1.4")
+    with pytest.raises(MissingDependencyError, match=r"pip install 'hpt-spark\[connect\]'"):
+        search_of().fit(X, y)
+    monkeypatch.setattr(pyspark, "__version__", "3.5.9")
+    for given in (None, STOPPED_CONNECT()):
+        with pytest.raises(InputError, match=r"from PySpark 4\.0 on, and this is 3\.5\.9"):
             search_of(sc=given).fit(X, y)
 
 

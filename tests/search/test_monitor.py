@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import RepeatedStratifiedKFold
 from xgboost import XGBClassifier
 
-from hpt_spark import GridSearchCV, HalvingGridSearchCV
+from hpt_spark import GridSearchCV, HalvingGridSearchCV, OptunaSearchCV
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.live_view import in_words
@@ -85,6 +86,66 @@ def test_rungs_are_told_one_by_one(spark):
         (rung, "n_estimators") for rung in range(1, search.n_iterations_ + 1)
     ]
     assert notes.begun[1].describe() == "2 candidates x 2 folds, rung 2"
+
+
+def assert_one_count(notes, search):
+    """All evaluations are counted together, the number of fits never rises, and the best is kept."""
+    totals = [state.fits for state in notes.states]
+    assert totals == sorted(totals, reverse=True)
+    done = [state.fits_done for state in notes.states]
+    assert done == sorted(done)
+    last = notes.states[-1]
+    assert last.fits == last.fits_done == len(notes.fits)
+    assert last.fits_failed == 0
+    assert {state.rung for state in notes.states} == {None}
+    assert last.best.score == search.best_score_
+    assert all(state.best is None or state.best.score <= last.best.score for state in notes.states)
+    return totals
+
+
+def test_batches_of_proposals_are_counted_together(spark):
+    search = OptunaSearchCV(
+        LogisticRegression(), {"C": [0.01, 0.1, 1.0, 10.0, 100.0]}, n_iter=5, batch_size=2, cv=2, n_startup_trials=1
+    )
+    notes, search = followed(search.set_params(sc=spark))
+    assert_it_is_the_table(notes, search)
+    assert set(assert_one_count(notes, search)) == {10}
+    assert [begun.first_row for begun in notes.begun] == [0, 2, 4]
+
+
+def test_curves_that_stop_have_fewer_fits_than_were_expected(spark):
+    X, y = make_classification(120, 5, random_state=0)
+    rounds = {"max": 60, "step": 5, "early_stopping_rounds": 5}
+    search = GridSearchCV(XGBClassifier(n_jobs=1, learning_rate=1.0), {"max_depth": [1, 6]}, cv=2, rounds=rounds)
+    notes, search = followed(search.set_params(sc=spark, scoring="neg_log_loss"), X, y)
+    assert_it_is_the_table(notes, search)
+    totals = assert_one_count(notes, search)
+    assert totals[0] == 2 * 12 * 2 > totals[-1]
+    assert {begun.curve for begun in notes.begun} == {"n_estimators"}
+
+
+def test_who_is_dropped_in_a_race_is_no_failure_and_needs_no_fit(spark):
+    cv = RepeatedStratifiedKFold(n_splits=2, n_repeats=3, random_state=0)
+    search = GridSearchCV(LogisticRegression(), {"C": [1e-9, 1.0]}, cv=cv, race={"burn_in": 2}, sc=spark)
+    notes, search = followed(search.set_params(scoring="neg_log_loss"))
+    totals = assert_one_count(notes, search)
+    assert totals[0] == 12 > totals[-1] == search.cv_results_["n_splits_done"].sum()
+
+
+def test_the_seconds_left_are_those_of_later_fits_too(monkeypatch):
+    clock = iter([100.0, 120.0, 130.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    monitor = SearchMonitor([Notes()])
+    monitor.expect_later(3)
+    monitor.begin([{}, {}], 1)
+    monitor.plan(2)
+    monitor.end([(Fit(0, 0, 0), result(0.5))], seconds_left=4.0)
+    assert monitor.state.seconds_left == 4 * 4.0  # the one that waits takes four seconds, and so do the later three
+    monitor.end([(Fit(1, 1, 0), result(0.5))], seconds_left=0.0)
+    assert (monitor.state.seconds_left, monitor.state.fits, monitor.state.candidates) == (30.0, 5, 5)
+    monitor.expect_later(0)
+    monitor.begin([{}, {}, {}], 1)
+    assert monitor.state.seconds_left == 3 * 15.0  # nothing has ended since: two fits took 30 seconds
 
 
 def test_results_of_the_journal_are_told_as_resumed(spark, tmp_path):

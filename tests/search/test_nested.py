@@ -133,5 +133,7 @@ def test_what_cannot_be_is_told_in_one_sentence(spark):
         nested_cross_validate(model_selection.GridSearchCV(TREE, GRID), X, y)
     with pytest.raises(InputError, match="refit=False leaves nothing to be scored"):
         nested_cross_validate(GridSearchCV(TREE, GRID, refit=False, sc=spark), X, y)
+    with pytest.raises(InputError, match=r"cv=\[\] has no outer folds"):
+        nested_cross_validate(GridSearchCV(TREE, GRID, sc=spark), X, y, cv=[])
     with pytest.raises(HptSparkError, match="SparkContext"):
         nested_cross_validate(GridSearchCV(TREE, GRID, sc="local"), X, y)

@@ -184,14 +184,51 @@ def test_a_small_space_ends_the_search(spark):
     [
         ({"batch_size": 0}, "batch_size=0 must be a number of candidates"),
         ({"batch_size": True}, "batch_size=True must be"),
+        ({"no_improvement": 0}, "no_improvement=0 must be a number of candidates, 1 or more, or None"),
+        ({"no_improvement": "3"}, "no_improvement='3' must be a number of candidates"),
+        ({"n_startup_trials": -1}, "n_startup_trials=-1 must be a number of candidates, 0 or more"),
+        ({"n_startup_trials": 2.5}, r"n_startup_trials=2\.5 must be"),
+        ({"max_time": "soon"}, "max_time='soon' must be a number of seconds, 0 or more, or None for no limit"),
+        ({"max_time": -1}, "max_time=-1 must be"),
+        ({"max_time": float("nan")}, "max_time=nan must be"),
+        ({"max_fit_time": 0}, "max_fit_time=0 must be a number of seconds above 0"),
+        ({"param_distributions": []}, "param_distributions must be a mapping of parameters to values"),
+        ({"param_distributions": [3]}, "param_distributions must be a mapping of parameters to values"),
+        ({"param_distributions": {3: [1]}}, "the parameter 3 of param_distributions must be a text"),
+        ({"param_distributions": {"max_depth": 3}}, "the parameter max_depth is 3: give a list of values"),
+        ({"param_distributions": {"criterion": "gini"}}, "the parameter criterion is 'gini': give a list"),
         ({"cv": KFold(2, shuffle=True)}, "the folds must be the same for each batch"),
         ({"scoring": ["accuracy", "roc_auc"], "refit": False}, "with several metrics, the search needs to know"),
     ],
     ids=str,
 )
-def test_what_cannot_be_is_told_in_one_sentence(spark, changes, said):
+def test_what_cannot_be_is_told_in_one_sentence(no_spark, changes, said):
     with pytest.raises(InputError, match=said):
-        search(spark, **changes).fit(X, y)
+        search(None).set_params(**changes).fit(X, y)
+
+
+def test_numbers_may_be_numpys(no_spark):
+    found = search(None, batch_size=np.int64(3), n_startup_trials=np.int32(2), max_fit_time=np.float32(60)).fit(X, y)
+    np.testing.assert_equal(found.cv_results_, search(None, n_startup_trials=2).fit(X, y).cv_results_ | times(found))
+
+
+def times(found):
+    return {name: column for name, column in found.cv_results_.items() if name.endswith("_time")}
+
+
+@pytest.mark.parametrize("text", ["", "x", "0\n", "-3\n", "2.5\n", "[2]\n", "null\n", "12"])
+def test_a_damaged_number_of_a_batch_is_told(no_spark, tmp_path, text):
+    (tmp_path / "batch_size.json").write_text(text)
+    with pytest.raises(InputError, match=r"batch_size.json is damaged in line 1; restore it, or remove the journal"):
+        search(None, batch_size="auto", journal=str(tmp_path)).fit(X, y)
+
+
+def test_a_journal_of_another_search_gets_no_number_of_a_batch(no_spark, tmp_path):
+    search(None, journal=str(tmp_path)).fit(X, y)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(InputError, match="is of another search, different in"):
+        search(None, batch_size="auto", journal=str(tmp_path), error_score=0.0).fit(X, y)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_several_metrics_and_the_one_that_counts(spark):

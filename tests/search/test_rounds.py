@@ -41,6 +41,7 @@ def assert_rows_are_scikit_learns(search, estimator, **arguments):
     np.testing.assert_array_equal(search.predict_proba(X), theirs.predict_proba(X))
 
 
+RUNGS = {"max": 4, "step": 1, "early_stopping_rounds": 2}
 FAMILIES = [
     (booster(), "n_estimators"),
     (booster(subsample=0.5), "n_estimators"),
@@ -167,6 +168,50 @@ def test_several_metrics_need_the_name_of_the_one_that_stops(spark):
     with pytest.raises(InputError, match="which one counts while it runs: give refit= its name"):
         search.fit(X, y)
     search.set_params(refit="accuracy").fit(X, y)
+
+
+@pytest.mark.usefixtures("no_spark")
+def test_rungs_need_the_same_folds():
+    folds = model_selection.KFold(2, shuffle=True)
+    search = GridSearchCV(booster(), {"max_depth": [1]}, cv=folds, rounds=RUNGS, refit_on="driver")
+    with pytest.raises(InputError, match="the folds must be the same for each rung: give cv= a splitter"):
+        search.fit(X, y)
+    seeded = model_selection.KFold(2, shuffle=True, random_state=0)
+    search.set_params(cv=seeded).fit(X, y)
+    assert_rows_are_scikit_learns(search, booster(), cv=seeded)
+    search.set_params(cv=folds, rounds={"max": 4, "step": 2}).fit(X, y)  # one rung has one set of folds
+
+
+def two_scores(estimator, X, y):
+    right = float((estimator.predict(X) == y).mean())
+    return {"right": right, "wrong": 1 - right}
+
+
+UNNAMED = "with several metrics, the search needs to know which one counts while it runs: give refit= its name"
+
+
+@pytest.mark.usefixtures("no_spark")
+@pytest.mark.parametrize(
+    "arguments",
+    [{"rounds": RUNGS}, {"race": {"burn_in": 2}, "cv": 4}, {"keep_oof": "best"}],
+    ids=lambda given: next(iter(given)),
+)
+@pytest.mark.parametrize("refit", [False, True, "neither"])
+def test_a_function_with_several_metrics_needs_the_name_too(arguments, refit):
+    search = GridSearchCV(booster(n_estimators=3), {"max_depth": [1, 2]}, **{"cv": 2, **arguments})
+    search.set_params(scoring=two_scores, refit=refit, refit_on="driver")
+    with pytest.raises((InputError, ValueError), match=f"{UNNAMED}|the parameter refit must be set to a scorer key"):
+        search.fit(X, y)
+    search.set_params(refit="right").fit(X, y)
+    assert search.best_score_ == search.cv_results_["mean_test_right"].max()
+
+
+@pytest.mark.usefixtures("no_spark")
+@pytest.mark.parametrize("arguments", [{"rounds": RUNGS}, {"race": {"burn_in": 2}, "cv": 4}], ids=["rounds", "race"])
+def test_the_name_of_the_only_metric_may_be_given(arguments):
+    search = GridSearchCV(booster(n_estimators=3), {"max_depth": [1, 2]}, **{"cv": 2, **arguments})
+    search.set_params(scoring="accuracy", refit="accuracy", refit_on="driver").fit(X, y)
+    assert search.best_index_ == search.cv_results_["rank_test_score"].argmin()
 
 
 def test_halving_has_no_rounds():

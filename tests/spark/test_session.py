@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from py4j.protocol import get_return_value
+from py4j.protocol import Py4JNetworkError, get_return_value
 
 from hpt_spark.config.sections import SparkSection
-from hpt_spark.errors import ConfigError, MissingDependencyError
+from hpt_spark.errors import ConfigError, InputError, MissingDependencyError
 from hpt_spark.spark import session
 from hpt_spark.spark.session import spark_if_needed, spark_session, started_by_spark_submit, stop_jvm
 
@@ -197,6 +197,18 @@ def test_the_session_of_the_tests_is_what_its_settings_say(spark):
     assert spark.conf.get("spark.sql.execution.arrow.maxBytesPerBatch") == str(2**31 - 1)
     worker = context.parallelize([0], 1).map(lambda _: __import__("sys").executable).first()
     assert os.path.realpath(worker) == os.path.realpath(sys.executable)
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError(111, "Connection refused"), Py4JNetworkError("no answer")])
+def test_a_java_that_is_gone_before_spark_starts_is_told_in_a_sentence(spark, monkeypatch, error):
+    """As where YARN's application master has waited for too long and has ended itself."""
+
+    def refused():
+        raise error
+
+    monkeypatch.setattr("pyspark.SparkConf", refused)
+    with pytest.raises(InputError, match=r"^Java ends while Spark starts with spark.a=1; above it says why\.$"):
+        session._start({}, {"spark.a": "1"})
 
 
 def test_a_session_that_a_job_has_started_already_is_taken_and_left_running(spark, monkeypatch):

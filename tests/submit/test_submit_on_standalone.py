@@ -15,7 +15,7 @@ from tests.artifacts.searches import a_design
 from tests.jobs.running import BIN, done, split_scores
 from tests.search.standalone import Cluster
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 SEARCH = {"cv": 2, "param_grid": {"n_estimators": [2], "max_depth": [2, 3, 4]}}
 
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
+
+from tests.waiting import wait_until
+
+SECONDS_TO_LISTEN = 250.0
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +55,34 @@ def store(empty_store, tmp_path):
         return parents, by_number
 
     return SimpleNamespace(uri=uri, client=client, runs=runs, folder=tmp_path)
+
+
+@pytest.fixture
+def server(store):
+    """A server over `store`, and its address with a password, which it does not ask for."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["server", "--backend-store-uri", store.uri, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", *words],
+        cwd=store.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        # Its job runner starts processes in sessions of their own, which would outlive it.
+        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+    )
+    process.url = f"http://127.0.0.1:{port}"
+    process.address = process.url.replace("//", "//user:hunter2@")
+
+    def listens():
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        wait_until(listens, SECONDS_TO_LISTEN, process=process)
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

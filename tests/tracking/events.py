@@ -20,13 +20,14 @@ def search(**more):
     return {"kind": "search", **facts, **more}
 
 
-def evaluation(candidates, first_row=0, rung=None, resource=None, folds=2):
+def evaluation(candidates, first_row=0, rung=None, resource=None, folds=2, curve=None):
     return {
         "kind": "evaluation",
         "first_row": first_row,
         "folds": folds,
         "rung": rung,
         "resource": resource,
+        "curve": curve,
         "candidates": candidates,
     }
 

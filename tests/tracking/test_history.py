@@ -78,6 +78,46 @@ def test_the_rungs_of_halving_are_steps_of_one_child(store):
     assert {child.info.status for child in children.values()} == {"FINISHED"}
 
 
+def test_a_curve_is_one_child_whose_steps_are_the_rounds(store):
+    rows = [{"max_depth": "2", "n_estimators": rounds} for rounds in ("10", "20", "30")]
+    first = evaluation(rows, rung=1, resource="n_estimators", curve="n_estimators")
+    means = [-0.5, -0.2, -0.4]
+    columns = [{"mean_test_score": mean, "rank_test_score": float(rank)} for mean, rank in zip(means, (3, 1, 2))]
+    events = [search(), first, fits(0, 1, 2), {**results(3, {"max_depth": "2"}), "rows": columns}, end()]
+    written(store, *events, max_children=1)
+    (child,) = store.runs()[1].values()
+    assert child.data.params == {"seed": "0", "max_depth": "2"}
+    assert points(store, child, "split1_test_score") == [(10 * (row + 1), score(row, 1)) for row in range(3)]
+    assert points(store, child, "rank_test_score") == [(10, 3.0), (20, 1.0), (30, 2.0)]
+    assert points(store, child, "best_mean_test_score") == [(20, -0.2)]
+
+
+def test_who_is_dropped_in_a_race_is_there_with_its_folds_and_has_not_failed(store):
+    columns = [{"mean_test_score": -1.0, "n_splits_done": 3.0}, {"mean_test_score": -2.0, "n_splits_done": 2.0}]
+    both = fits(0, 1, folds=2)
+    last = {**both, "fits": [[0, 2, {"score": -1.0}, 1.0, 0.5, None]]}
+    written(store, search(), evaluation(grid(2), folds=3), both, last)
+    assert list(store.runs()[1]) == ["0"]
+    found = {**results(2, {"max_depth": "0"}), "rows": columns}
+    written(store, search(), evaluation(grid(2), folds=3), both, last, found, end())
+    _, children = store.runs()
+    assert points(store, children["1"], "split_test_score") == [(fold, score(1, fold)) for fold in range(2)]
+    assert children["1"].data.tags["dropped"] == "by the race, after 2 of 3 folds"
+    assert "dropped" not in children["0"].data.tags
+    assert {child.info.status for child in children.values()} == {"FINISHED"}
+
+
+def test_the_parent_tells_how_proposals_went_on_and_what_the_outer_folds_scored(store):
+    files = {"kind": "files", "files": [], "model": None, "outer_scores": [-1.0, -2.0], "time": 1_030_000}
+    found = results(2, {"max_depth": "0"}, best_so_far=[[0, -0.5], [1, -0.25]])
+    for _ in range(2):  # whoever writes it again adds nothing
+        written(store, search(), evaluation(grid(2)), fits(0, 1), found, files, end())
+    (parent,), _ = store.runs()
+    assert points(store, parent, "best_so_far") == [(0, -0.5), (1, -0.25)]
+    assert points(store, parent, "outer_split_test_score") == [(0, -1.0), (1, -2.0)]
+    assert (parent.data.metrics["outer_cv_score"], parent.data.metrics["outer_cv_std"]) == (-1.5, 0.5)
+
+
 def test_a_sweep_that_resumes_goes_on_in_its_run_and_writes_nothing_twice(store):
     written(store, search(), evaluation(grid(3)), fits(0))
     written(store, search(), evaluation(grid(3)), fits(0, time=9_000_000), fits(1, 2), *whole()[3:])
@@ -85,6 +125,30 @@ def test_a_sweep_that_resumes_goes_on_in_its_run_and_writes_nothing_twice(store)
     assert parent.info.status == "FINISHED"
     assert sorted(children) == ["0", "1", "2"]
     assert points(store, children["0"], "split_test_score") == [(fold, score(0, fold)) for fold in range(2)]
+
+
+def histories(store):
+    """Return every point of every metric of every run."""
+    experiment = store.client.get_experiment_by_name("hpt-spark").experiment_id
+    return {
+        (run.info.run_id, name): store.client.get_metric_history(run.info.run_id, name)
+        for run in store.client.search_runs([experiment])
+        for name in run.data.metrics
+        if name not in (METRIC, "best_cv_score")
+    }
+
+
+def test_what_is_there_is_not_written_again(store):
+    rows = [{"max_depth": "2", "n_estimators": rounds} for rounds in ("10", "20")]
+    first = evaluation(rows, rung=1, resource="n_estimators", curve="n_estimators")
+    best = {"best_so_far": [[0, -0.5]]}
+    written(store, search(), first, fits(0, 1), results(2, {"max_depth": "2"}, **best), end())
+    before = histories(store)
+    later = results(2, {"max_depth": "2"}, time=9_000_000, **best)
+    written(store, search(), first, fits(0, 1, time=9_000_000), later, end())
+    assert {name: [(one.step, one.timestamp) for one in points] for name, points in histories(store).items()} == {
+        name: [(one.step, one.timestamp) for one in points] for name, points in before.items()
+    }
 
 
 def test_another_best_candidate_after_an_early_end_is_told_by_a_tag(store):

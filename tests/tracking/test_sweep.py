@@ -70,6 +70,25 @@ def test_halving_gives_a_candidate_a_row_for_each_rung():
     ]
 
 
+def test_the_points_of_a_curve_are_rows_of_one_candidate_whose_steps_are_rounds():
+    points = [{"max_depth": str(depth), "n_estimators": str(rounds)} for depth in (2, 3) for rounds in (10, 20)]
+    later = [{"max_depth": "3", "n_estimators": "30"}]
+    sweep = Sweep(
+        [
+            search(),
+            evaluation(points, rung=1, resource="n_estimators", curve="n_estimators"),
+            evaluation(later, first_row=4, rung=2, resource="n_estimators", curve="n_estimators"),
+            fits(1, 2, 3),  # the first point of the first curve is late
+        ]
+    )
+    first, second = sweep.candidates.values()
+    assert [one.params for one in (first, second)] == [{"max_depth": "2"}, {"max_depth": "3"}]
+    assert [(row.number, row.step) for row in second.rows] == [(2, 10), (3, 20), (4, 30)]
+    assert [row.number for row in second.whole_rows] == [2, 3]
+    assert first.whole_rows == []
+    assert (sweep.halves, sweep.may_go_on) == (False, True)
+
+
 def test_two_equal_candidates_of_a_grid_are_two():
     sweep = Sweep([search(), evaluation([{"C": "1"}, {"C": "1"}])])
     assert [candidate.number for candidate in sweep.candidates.values()] == [0, 1]
@@ -108,6 +127,12 @@ def test_parameters_are_texts_without_secrets_and_without_defaults():
     assert not {"sc", "tracking", "progress", "param_grid"} & set(found)
     assert facts.as_text(np.float32(0.5)) == "0.5"
     assert facts.as_text("hunter2", "model__password") == "***"
+
+
+def test_the_best_so_far_of_each_batch_is_that_of_candidates_with_all_folds():
+    table = {"iter": [0, 0, 1, 2], "mean_test_score": ["nan", "0.5", "0.9", "0.7"], "n_splits_done": [3, 3, 2, 3]}
+    assert facts.best_of_batches(table, "score") == [(0, 0.5), (1, 0.5), (2, 0.7)]
+    assert facts.best_of_batches({**table, "n_resources": [1, 1, 2, 3]}, "score") == []  # of halving
 
 
 def test_the_data_have_a_digest_of_their_values():

@@ -18,6 +18,7 @@ from hpt_spark.artifacts.report.timeline import timeline_of
 from hpt_spark.artifacts.report.tree import Data, Feature, Features, Outer, Predictions, Report
 from hpt_spark.artifacts.run_directory import DESIGN, OOF, TIMELINE, RunDirectory
 from hpt_spark.errors import InputError
+from hpt_spark.search.batches import batches_of
 
 Read = TypeVar("Read")
 COUNTS = ("fits", "trainings", "resumed", "continued", "skipped")
@@ -50,6 +51,7 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
         is_partial=bool(manifest.get("partial")),
         candidates=candidates,
         rungs=len(rungs),
+        batches=len(set(batches_of({name: [row[name] for row in rows] for name in rows[0]}))),
         constants=constants,
         parameters=parameters,
         best=best_of(candidates, best["candidate"], parameters),

@@ -8,6 +8,7 @@ from typing import Any
 from hpt_spark.artifacts.candidates import counted
 from hpt_spark.artifacts.report.candidate_table import candidate_table
 from hpt_spark.artifacts.report.chart_effects import effect_charts, one_in, slice_of
+from hpt_spark.artifacts.report.chart_history import history_figure
 from hpt_spark.artifacts.report.chart_pairs import heat_map, parallel_coordinates
 from hpt_spark.artifacts.report.chart_predictions import reliability
 from hpt_spark.artifacts.report.chart_scores import describe, score_chart
@@ -160,6 +161,7 @@ def _candidates(report: Report) -> Html:
     return join(
         tag("p", raced) if dropped else None,
         figure("Scores", drawing, caption) if drawing else None,
+        history_figure(report),
         candidate_table(report),
     )
 

@@ -32,7 +32,7 @@ def candidates_of(rows: Sequence[Mapping[str, str]]) -> tuple[Candidate, ...]:
             folds=tuple(finite(row[name]) for name in folds),
             fit_seconds=finite(row["mean_fit_time"]) or 0.0,
             score_seconds=finite(row.get("mean_score_time", "")) or 0.0,
-            rung=int(row[RUNG]) if RUNG in row else None,
+            rung=int(row[RUNG]) if RESOURCES in row else None,
             resources=int(row[RESOURCES]) if RESOURCES in row else None,
             params=_params_of(row, names, numeric),
         )

@@ -282,7 +282,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that the page of one run shows."""
+    """Everything that the page of one run shows.
+
+    Its parts say what they are; `rungs` and `batches` are how many of them a search by halving, or one whose candidates
+    were proposed, has had, and 0 of any other search.
+    """
 
     title: str
     run: str
@@ -292,6 +296,7 @@ class Report:
     is_partial: bool
     candidates: tuple[Candidate, ...]
     rungs: int
+    batches: int
     constants: dict[str, Value]
     parameters: tuple[Parameter, ...]
     best: Best

@@ -1,4 +1,4 @@
-"""The refit of the best candidate in a process of an executor, from the rows to the model's file."""
+"""The refit of the best candidate in a process of an executor, from the rows to the model's file, and its outcome."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import sklearn
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.execution import worker
 from hpt_spark.search.execution.worker import SharedEvaluation
+from hpt_spark.search.failures import advice
 from hpt_spark.search.planning.threads import thread_caps
+from hpt_spark.streams import show
 
 WAY_OUT = 'refit_on="driver" (search.refit_on: driver) trains it in the driver\'s own process'
 
@@ -134,6 +137,43 @@ def cannot_travel(fitted: Any, error: Exception) -> InputError:
     return InputError(
         f"the refitted {name} cannot travel from its executor to the driver, because it cannot be pickled "
         f"({reason}); {WAY_OUT}."
+    )
+
+
+def outcome(ended: Refitted, file: Path, name: str) -> Any:
+    """Return the model in `file`, which has come from its executor, after what its fit has said; raise its error.
+
+    Parameters
+    ----------
+    ended : Refitted
+    file : Path
+    name : str
+        Of the estimator's class.
+    """
+    show(ended.printed)
+    for message, category, place, line in ended.warned:
+        warnings.warn_explicit(message, category, place, line)
+    if ended.error is not None:
+        raise cloudpickle.loads(ended.error) from _RaisedThereError(ended.traceback)
+    with file.open("rb") as arrived:
+        try:
+            return cloudpickle.load(arrived)
+        except Exception as error:
+            raise cannot_travel(name, error) from error
+
+
+class _RaisedThereError(Exception):
+    """Where on an executor an error was raised: its traceback there."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
+def killed_again(refit: Refit, reason: str) -> HptSparkError:
+    """Return what to say of a refit that has killed its process each time."""
+    return HptSparkError(
+        f"the refit of {type(refit.estimator).__name__} killed its Python worker, also when it was tried again "
+        f"({reason}). {advice(reason)} With a journal, the same search goes on from its fits; {WAY_OUT}."
     )
 
 

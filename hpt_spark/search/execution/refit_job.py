@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import uuid
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,14 +25,12 @@ from hpt_spark.search.abandoned import leave_if_abandoned
 from hpt_spark.search.execution import spark_task
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import Death
-from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, cannot_travel, refit_into_file
+from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, killed_again, outcome, refit_into_file
 from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDiedError
 from hpt_spark.search.execution.spark_runner import Shipped, SparkRunner
 from hpt_spark.search.execution.spark_task import Pieces
 from hpt_spark.search.execution.worker import SharedEvaluation
-from hpt_spark.search.failures import advice
 from hpt_spark.search.planning.result_size import bytes_per_job
-from hpt_spark.streams import show
 
 log = logging.getLogger(__name__)
 
@@ -69,10 +66,7 @@ def refit_on_executor(runner: SparkRunner, refit: Refit) -> Any:
                 break
             if attempt < ATTEMPTS:
                 log.warning("the refit: %s; it is tried again", reason)
-    raise HptSparkError(
-        f"the refit of {type(refit.estimator).__name__} killed its Python worker, also when it was tried again "
-        f"({reason}). {advice(reason)} With a journal, the same search goes on from its fits; {WAY_OUT}."
-    )
+    raise killed_again(refit, reason)
 
 
 def _outcome(ended: Refitted, model: _Model, folder: Path, name: str) -> Any:
@@ -82,25 +76,9 @@ def _outcome(ended: Refitted, model: _Model, folder: Path, name: str) -> Any:
         if ended.error is None:
             with file.open("wb") as arriving:
                 model.fetch(arriving)
-        show(ended.printed)
-        for message, category, place, line in ended.warned:
-            warnings.warn_explicit(message, category, place, line)
-        if ended.error is not None:
-            raise cloudpickle.loads(ended.error) from _RaisedThereError(ended.traceback)
-        with file.open("rb") as arrived:
-            try:
-                return cloudpickle.load(arrived)
-            except Exception as error:
-                raise cannot_travel(name, error) from error
+        return outcome(ended, file, name)
     finally:
         file.unlink(missing_ok=True)
-
-
-class _RaisedThereError(Exception):
-    """Where on an executor an error was raised: its traceback there."""
-
-    def __str__(self) -> str:
-        return f'\n"""\n{self.args[0]}"""'
 
 
 @dataclass(frozen=True)
@@ -221,7 +199,7 @@ class _CollectingJob(SparkJob):
     """A Spark job that brings the elements of an RDD to the driver."""
 
     def __init__(self, context: SparkContext, rdd: RDD[Any]) -> None:
-        super().__init__(context, (), lambda _: None, "sweep: the refitted model, to the driver")
+        super().__init__(context, (), lambda _: (), "sweep: the refitted model, to the driver")
         self._rdd = rdd
         self.collected: list[Any] = []
 

@@ -4,45 +4,80 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyspark import SparkContext, TaskContext
 
 from hpt_spark.errors import HptSparkError, InputError, SparkEndedError
 
-SPARK_CONNECT = (
-    "a search needs a SparkContext, and Spark Connect has none: run the script with spark-submit, or start Spark "
-    "without remote() (SPARK_REMOTE, spark.remote), e.g. SparkSession.builder.master('local[*]').getOrCreate()."
+if TYPE_CHECKING:
+    from hpt_spark.search.execution.runner import Runner
+
+BESIDE_CONNECT = (
+    "this process is in Spark Connect's mode (remote(), SPARK_REMOTE or spark.remote), in which a SparkContext cannot "
+    "serve a search: give the search the session of Spark Connect, or start Spark without that."
 )
+CONNECT_MODE = "SPARK_CONNECT_MODE_ENABLED"  # PySpark's own variable
 STAYS = (
-    "a SparkContext stays in the process that started it, and this search runs in another one: run what holds the "
-    "search (cross_val_score, a search of scikit-learn) with n_jobs=None, its fits run on Spark all the same; within "
-    "a search of hpt_spark, or another Spark job, use scikit-learn's own search."
+    "a SparkContext stays in the process that started it (so does a session of Spark Connect), and this search runs in "
+    "another one: run what holds the search (cross_val_score, a search of scikit-learn) with n_jobs=None, its fits run "
+    "on Spark all the same; within a search of hpt_spark, or another Spark job, use scikit-learn's own search."
 )
 SPARK_STOPPED = "Spark was stopped before the search had ended."
 
 
-def spark_context(given: Any, of_parent: Any = None) -> SparkContext:
-    """Return the SparkContext that a search was `given`, itself or its session, or the active one.
+def spark_of(given: Any, of_parent: Collection[Any] = ()) -> Any:
+    """Return the Spark that a search was `given`, or the active one: a SparkContext, or a session of Spark Connect.
 
     Parameters
     ----------
     given : SparkContext, SparkSession or None
-    of_parent : SparkContext, optional
-        The one that this process has inherited by a fork.
+    of_parent : collection
+        What this process has inherited by a fork.
 
     Raises
     ------
     InputError
         When a search cannot use it; the message says why.
     """
-    if _is_of_spark_connect(given):
-        raise InputError(SPARK_CONNECT)
+    from hpt_spark.search.execution.connect_session import connect_session  # which imports this module
+
+    is_connect = is_of_connect(given) or (given is None and CONNECT_MODE in os.environ)
+    if given is None and is_connect and _is_worker():
+        raise InputError(STAYS)
+    spark: Any = connect_session(given) if is_connect else _spark_context(given)
+    if any(spark is one for one in of_parent):
+        raise InputError(STAYS)
+    return spark
+
+
+def runner_of(spark: Any) -> Runner:
+    """Return what runs fits on a SparkContext, or on a session of Spark Connect."""
+    if is_of_connect(spark):
+        from hpt_spark.search.execution.connect_runner import ConnectRunner
+
+        return ConnectRunner(spark)
+    from hpt_spark.search.execution.spark_runner import SparkRunner
+
+    return SparkRunner(spark)
+
+
+def parallelism_of(spark: Any) -> int:
+    """Return how many cores Spark counts on now."""
+    if is_of_connect(spark):
+        from hpt_spark.search.execution.connect_runner import parallelism
+
+        return parallelism(spark)
+    return int(spark.defaultParallelism)
+
+
+def _spark_context(given: Any) -> SparkContext:
+    """Return the SparkContext that was `given`, itself or its session, or the active one."""
     active: Any = SparkContext._active_spark_context
     if given is None and active is None:
-        if multiprocessing.parent_process() is not None or TaskContext.get() is not None:
+        if _is_worker():
             raise InputError(STAYS)
         raise InputError("there is no active SparkContext; start Spark first or give the search one as sc=.")
     context = active if given is None else given
@@ -53,8 +88,8 @@ def spark_context(given: Any, of_parent: Any = None) -> SparkContext:
         raise InputError(
             f"sc= is {_describe_given(given)}; it must be a SparkContext or a SparkSession, or None for the active one."
         )
-    if context is of_parent:
-        raise InputError(STAYS)
+    if CONNECT_MODE in os.environ:  # PySpark's own threads and functions are Spark Connect's then
+        raise InputError(BESIDE_CONNECT)
     if is_stopped(context):
         raise InputError(
             "the SparkContext of the search is stopped; start Spark again and give the search the new one "
@@ -63,9 +98,11 @@ def spark_context(given: Any, of_parent: Any = None) -> SparkContext:
     return context
 
 
-def is_stopped(context: SparkContext) -> bool:
+def is_stopped(spark: Any) -> bool:
     """Return whether Spark was stopped, from Python, from elsewhere, or with its Java."""
-    java: Any = context._jsc
+    if is_of_connect(spark):
+        return bool(spark.is_stopped)
+    java: Any = spark._jsc
     try:
         return java is None or bool(java.sc().isStopped())
     except Exception:  # of several kinds: no Java answers
@@ -73,25 +110,29 @@ def is_stopped(context: SparkContext) -> bool:
 
 
 @contextmanager
-def translate_stop(context: SparkContext) -> Iterator[None]:
+def translate_stop(spark: Any) -> Iterator[None]:
     """Let what fails because Spark was stopped fail with one sentence."""
     try:
         yield
     except HptSparkError:
         raise
     except Exception:
-        if is_stopped(context):
+        if is_stopped(spark):
             raise SparkEndedError(SPARK_STOPPED) from None
         raise
 
 
-def _is_of_spark_connect(given: Any) -> bool:
-    """Return whether `given`, or for None this process, is Spark Connect's."""
-    kinds = given.__mro__ if isinstance(given, type) else type(given).__mro__
-    if any(kind.__module__.startswith("pyspark.sql.connect") for kind in kinds):
-        return True
-    # PySpark's own threads and functions are Spark Connect's then, also beside a SparkContext.
-    return (given is None or isinstance(given, SparkContext)) and "SPARK_CONNECT_MODE_ENABLED" in os.environ
+def is_of_connect(spark: Any) -> bool:
+    """Return whether this is a session of Spark Connect, which PySpark without its packages cannot import."""
+    return not isinstance(spark, type) and any(
+        kind.__module__.startswith("pyspark.sql.connect.session") and kind.__name__ == "SparkSession"
+        for kind in type(spark).__mro__
+    )
+
+
+def _is_worker() -> bool:
+    """Return whether this is a process of a fit, or another Spark task, or one that a parent has started."""
+    return multiprocessing.parent_process() is not None or TaskContext.get() is not None
 
 
 def _describe_given(given: Any) -> str:

@@ -63,7 +63,7 @@ class SparkJob(InheritableThread):
     tasks : sequence
         Each is a partition.
     work : callable
-        Called with an iterator over a partition's task.
+        Called with an iterator over a partition's task; what it yields is counted.
     description : str
         What Spark's UI calls the job and its stage.
     keeps : bool
@@ -74,7 +74,7 @@ class SparkJob(InheritableThread):
         self,
         context: SparkContext,
         tasks: Sequence[Any],
-        work: Callable[..., Any],
+        work: Callable[[Iterable[Any]], Iterable[Any]],
         description: str,
         keeps: bool = False,
     ) -> None:
@@ -208,30 +208,48 @@ def translate_job_error(error: Exception, is_local: bool) -> Exception:
         text = str(error)
     except Exception:  # PySpark asks the JVM for the text, which may be gone with it
         text = repr(error.args)
-    lines = [line.strip() for line in text.splitlines()]
     if isinstance(error, (Py4JNetworkError, ConnectionError)) or STOPPED.search(text):
         return SparkEndedError(SPARK_STOPPED)
     if isinstance(error, Py4JJavaError) and (cancelled := CANCELLED.search(text)):
         how = re.sub(r" SQLSTATE: \w+", "", cancelled[1]).strip()
         return SparkEndedError(f"the Spark job of the search was cancelled{f' ({how})' if how else ''}.")
+    if isinstance(error, Py4JError) and (death := worker_death(text)):
+        return death
+    reason = reason_of_failure(text) or type(error).__name__
+    return HptSparkError(import_advice(reason, is_local) or f"the Spark job of the search failed: {reason}")
+
+
+def worker_death(text: str) -> WorkerDiedError | None:
+    """Return which task has taken its worker down, where the text of a job's failure says so."""
     task = re.search(r"Task (\d+) in stage", text)
-    deaths = [line for line in lines if WORKER_DIED.search(line)]
-    if isinstance(error, Py4JError) and task and deaths:
-        return WorkerDiedError(int(task.group(1)), deaths[-1].rpartition("Exception: ")[2])
+    deaths = [line.strip() for line in text.splitlines() if WORKER_DIED.search(line)]
+    return WorkerDiedError(int(task[1]), deaths[-1].rpartition("Exception: ")[2]) if task and deaths else None
+
+
+def reason_of_failure(text: str) -> str:
+    """Return the line of a job's failure that says why."""
+    lines = [line.strip() for line in text.splitlines()]
     reasons = [found[1] for line in lines if (found := REASON.match(line))]
-    reason = (reasons or [line for line in lines if not line.startswith("at ")] or [type(error).__name__])[-1]
-    return HptSparkError(_import_advice(reason, is_local) or f"the Spark job of the search failed: {reason}")
+    return (reasons or [line for line in lines if not line.startswith("at ")] or [""])[-1]
 
 
-def _import_advice(reason: str, is_local: bool) -> str | None:
-    """Return what to do where `reason` is that workers cannot import what the driver has imported."""
+def import_advice(reason: str, is_local: bool, send: str = "spark-submit --py-files or sc.addPyFile") -> str | None:
+    """Return what to do where `reason` is that workers cannot import what the driver has imported.
+
+    Parameters
+    ----------
+    reason : str
+    is_local : bool
+        Whether the workers run on the driver's machine.
+    send : str
+        How else a module comes to them.
+    """
     missing, other = NOT_IMPORTED.search(reason), OTHER_VERSION.search(reason)
     if missing and is_local:
         return (
             f"the workers cannot import the module {missing[1]}: put its folder on sys.path before the search, or let "
             f"cloudpickle.register_pickle_by_value({missing[1]}) send its code."
         )
-    send = "spark-submit --py-files or sc.addPyFile"
     if missing:
         return f"the executors cannot import the module {missing[1]}: send it with {send}, or install it on each node."
     if other:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -17,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 from pyspark import Broadcast, SparkContext
 
+from hpt_spark.errors import SparkEndedError
 from hpt_spark.search.dataset import NO_DATA, Dataset
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.execution.begun import BegunFits, FitWatcher
@@ -24,6 +26,7 @@ from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.node_share import PIECE_BYTES, SharedObject, read_in_pieces, share, whole_file
 from hpt_spark.search.execution.refit import Refit
+from hpt_spark.search.execution.runner import Runner
 from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_task import Piece, Pieces, RunTask, TidyUp
@@ -32,10 +35,11 @@ from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.monitor import Occasionally
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
-from hpt_spark.search.planning.result_size import bytes_per_job, most_of_a_job
-from hpt_spark.search.planning.slots import cores_of_task, is_true, planned_slots, slots_of_executor, workers_are_reused
+from hpt_spark.search.planning.slots import is_true, planned_slots, slots_of_executor
 from hpt_spark.search.retries import Step
 from hpt_spark.spark.interpreter import use_this_python
+
+log = logging.getLogger(__name__)
 
 SECONDS_TO_TIDY_UP = 20.0
 SECONDS_BETWEEN_COUNTS = 2.0
@@ -48,8 +52,8 @@ def _nobody_asks() -> None:
     """Look for nothing."""
 
 
-class SparkRunner:
-    """Runs groups of fits as tasks of Spark jobs.
+class SparkRunner(Runner):
+    """Runs groups of fits as tasks of Spark jobs, with a SparkContext.
 
     Parameters
     ----------
@@ -61,10 +65,12 @@ class SparkRunner:
         What the trainings of the last evaluation have left for the next.
     """
 
+    checkpoints: Checkpoints
+
     def __init__(self, context: SparkContext) -> None:
         use_this_python(context)
         self._context = context
-        self._conf = dict(context.getConf().getAll())
+        super().__init__(dict(context.getConf().getAll()))
         self._held = ExitStack()
         self._folder = self._held.enter_context(scratch_folder())
         self.checkpoints = Checkpoints(context, self._folder)
@@ -75,11 +81,6 @@ class SparkRunner:
         self._has_cancelled = False
         self._look: Callable[[], None] = _nobody_asks
         self._imports = DriverImports.of_now(self._is_local)
-
-    @property
-    def threads(self) -> int:
-        """The threads of a fit: Spark gives each task ``spark.task.cpus`` cores."""
-        return cores_of_task(self._conf)
 
     @property
     def slots(self) -> int:
@@ -95,21 +96,6 @@ class SparkRunner:
     def slots_per_executor(self) -> int:
         """How many of these tasks share an executor's memory; with a local master all do."""
         return self.slots if self._is_local else slots_of_executor(str(self._context.master), self._conf) or self.slots
-
-    @property
-    def reuses_workers(self) -> bool:
-        """Whether a Python worker, and what it has prepared, serves one task after another."""
-        return workers_are_reused(self._conf)
-
-    @property
-    def most_result_bytes(self) -> float:
-        """What the tasks of a job may bring to the driver at the most, by Spark's settings."""
-        return most_of_a_job(self._conf)
-
-    @property
-    def result_bytes(self) -> int:
-        """What the tasks of a job are to bring to the driver together."""
-        return bytes_per_job(self._conf)
 
     def memory_limit(self) -> MemoryLimit | None:
         """Return what an executor's Python processes may take, where that is limited."""
@@ -210,6 +196,12 @@ class SparkRunner:
         finally:
             self._has_cancelled |= stream.cancel()
 
+    def refit(self, refit: Refit) -> Any:
+        """Return the estimator of `refit`, fitted by a task of a job."""
+        from hpt_spark.search.execution import refit_job  # which imports this module
+
+        return refit_job.refit_on_executor(self, refit)
+
     def release(self) -> None:
         """Give back what was sent to the executors, and what their nodes keep of it.
 
@@ -239,7 +231,11 @@ class SparkRunner:
             job = SparkJob(self._context, range(self.slots), work, "sweep: tidying up")
             job.start()
             job.join(SECONDS_TO_TIDY_UP)
-            job.cancel()
+            failure = None if job.cancel() else job.failure(self._is_local)
+            if failure is not None and not isinstance(failure, SparkEndedError):
+                log.warning(
+                    "files of the search stay on the nodes until the next search or the end of Spark: %s", failure
+                )
 
     def _wait_for_tasks_that_were_killed(self) -> None:
         """Wait for free slots on each node: where a cancelled job's task has not let go yet, no other would tidy up."""

@@ -152,12 +152,13 @@ class TidyUp:
     def __init__(self, tokens: frozenset[str]) -> None:
         self._tokens = tokens
 
-    def __call__(self, _: Iterable[int]) -> None:
-        """Delete them."""
+    def __call__(self, _: Iterable[int]) -> Iterator[None]:
+        """Delete them, and yield nothing."""
         for file in folder_of_this_node().iterdir():
             if file.stem in self._tokens:
                 file.unlink(missing_ok=True)
         time.sleep(SECONDS_TO_SPREAD)
+        return iter(())
 
 
 def folder_of_this_node() -> Path:

@@ -46,8 +46,8 @@ class TaskStream:
         Whether the workers run on the driver's machine.
     deadline : float
         When to stop, on the clock of `time.monotonic`.
-    checkpoints : Checkpoints
-        Is told where those of the trainings lie.
+    checkpoints : Checkpoints or None
+        Is told where those of the trainings lie, if they are kept.
     look_for_begun : callable
         Is called again and again, and before what has ended is handed over.
     """
@@ -58,7 +58,7 @@ class TaskStream:
         arrived: SimpleQueue[Arrived],
         is_local: bool,
         deadline: float,
-        checkpoints: Checkpoints,
+        checkpoints: Checkpoints | None,
         look_for_begun: Callable[[], None] = lambda: None,
     ) -> None:
         self._start = start
@@ -112,7 +112,7 @@ class TaskStream:
             while True:
                 self._finished.add(group)
                 ended.append((group, outcome if isinstance(outcome, Death) else cloudpickle.loads(outcome)))
-                if place is not None:
+                if place is not None and self._checkpoints is not None:
                     self._checkpoints.note(group.fits[-1], place)
                 group, outcome, place = self._arrived.get_nowait()
         return ended
@@ -123,7 +123,7 @@ class TaskStream:
         left = [[group for group in task if group not in self._finished] for task in tasks]
         if failure is None:
             return [(group, Death("its task has ended without a result")) for task in left for group in task]
-        if isinstance(failure, NoRoomError):
+        if isinstance(failure, NoRoomError) and self._checkpoints is not None:
             self._checkpoints.give_up(str(failure))
             self.submit([task for task in left if task])
             return []

@@ -76,14 +76,24 @@ class Journal:
         elif self.folder.exists(OF_EARLIER_RELEASES):
             raise self._of_another_release()
         elif self._read_only:
-            raise JournalError(f"{self.folder} is no journal of a search: it has no {CONTEXT}.")
+            self.refuse_none()
         else:
             self._forget_records()
             self._write(CONTEXT, json.dumps(context, indent=2) + "\n")
         self._is_begun = True
 
+    def is_of(self, context: Mapping[str, str]) -> bool:
+        """Return whether there is a journal here, and of this context."""
+        return self.folder.exists(CONTEXT) and self._context() == dict(context)
+
+    def refuse_none(self) -> None:
+        """Raise JournalError, as there is no journal here."""
+        raise JournalError(f"{self.folder} is no journal of a search: it has no {CONTEXT}.")
+
     def describe(self, number: int, keys: FitKeys, candidates: Sequence[Mapping[str, Any]]) -> None:
         """Write which candidates an evaluation of the search has, for those who read the journal."""
+        if number == 0:  # another search has begun: what it has of these it describes again
+            self._delete(r"candidates-[1-9]\d*\.json")
         name = f"candidates-{number}.json"
         shown = [dict(candidate) for candidate in candidates]
         content = {"keys": list(keys.candidates), "folds": list(keys.folds), "candidates": shown}
@@ -92,8 +102,6 @@ class Journal:
             with self.folder.reading(name) as path:
                 if path.read_text(encoding="utf-8", errors="replace") == text:
                     return
-        if number == 0:  # another search has begun, whose evaluations are others
-            self._delete(r"candidates-\d+\.json")
         self._write(name, text)
 
     def find(
@@ -151,12 +159,15 @@ class Journal:
         with self.folder.atomic_write(name) as path:
             path.write_text(text, encoding="utf-8")
 
-    def _compare(self, context: Mapping[str, str]) -> None:
+    def _context(self) -> dict[str, str]:
         try:
             with self.folder.reading(CONTEXT) as path:
-                found = dict(json.loads(path.read_text(encoding="utf-8")))
+                return dict(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError):
             raise self._damaged(CONTEXT, 1) from None
+
+    def _compare(self, context: Mapping[str, str]) -> None:
+        found = self._context()
         if found.get("format") != context.get("format"):
             raise self._of_another_release()
         differing = sorted(key for key in {*found, *context} if found.get(key) != context.get(key))
@@ -223,10 +234,15 @@ class Journal:
             self._records[key] = Record(line, name, number)
 
     def _damaged(self, name: str, line: int) -> JournalError:
-        return JournalError(
-            f"the journal's file {self.folder.location(name)} is damaged in line {line}; restore it, or remove the "
-            "journal to start anew (tune: --overwrite)."
-        )
+        return damaged(self.folder, name, line, self._read_only)
+
+
+def damaged(folder: Folder, name: str, line: int, read_only: bool = False) -> JournalError:
+    """Return the error that says so of a line of a file."""
+    instead = "take it out of warm_start" if read_only else "remove the journal to start anew (tune: --overwrite)"
+    return JournalError(
+        f"the journal's file {folder.location(name)} is damaged in line {line}; restore it, or {instead}."
+    )
 
 
 def _number_of(name: str) -> int:

@@ -15,6 +15,8 @@ from hpt_spark.search.evaluation import Fit
 
 NONE_PREDICTED = "unpredicted"  # in a record: why a fit that was scored has no predictions
 
+NUMBERS = {"test_scores", "train_scores", "fit_time", "score_time"}  # in a record, the scores perhaps by metric
+
 Key = tuple[str, str]
 
 
@@ -70,6 +72,12 @@ def parsed(line: str) -> tuple[Key, dict[str, Any]]:
     candidate, fold = record.pop("fit")
     if "test_scores" not in record or "fit_time" not in record:
         raise ValueError("not a result")
+    if not isinstance(record.get("fit_error"), (str, type(None))):
+        raise ValueError("not a reason")
+    for name in NUMBERS & record.keys():
+        values = record[name].values() if isinstance(record[name], dict) else [record[name]]
+        if not all(isinstance(value, (int, float)) for value in values):
+            raise ValueError(f"{name} is no number")
     return (str(candidate), str(fold)), record
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -15,11 +16,12 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.failures import has_died
 from hpt_spark.search.journal.fingerprint import candidate_keys, fingerprint, fold_keys
-from hpt_spark.search.journal.journal import CONTEXT, Journal, KeepPredictions
+from hpt_spark.search.journal.journal import CONTEXT, Journal, KeepPredictions, damaged
 from hpt_spark.search.journal.records import FitKeys
 from hpt_spark.storage import FolderLock, open_folder
 
 IN_A_RUN = "journal"
+ONE_OF_MANY = "search-"
 
 
 class SearchJournal:
@@ -37,6 +39,8 @@ class SearchJournal:
     warm_start : sequence of str
         Journals of other searches, or the runs that these are in, whose results are taken where they are
         of the same context.
+    may_differ : bool
+        Whether those of another context are passed over, and those of one of many are looked for in there.
     """
 
     def __init__(
@@ -45,12 +49,16 @@ class SearchJournal:
         lock: FolderLock | None = None,
         is_one_of_many: bool = False,
         warm_start: Sequence[str] | None = None,
+        may_differ: bool = False,
     ) -> None:
         self._uri = None if uri is None else _named_folder(uri)
         self._lock = lock
         self._is_one_of_many = is_one_of_many
         self._journal: Journal | None = None
-        self._others = [_journal_to_read(other) for other in _named_folders(warm_start)]
+        self._other_places = [_place_to_read(other) for other in _named_folders(warm_start)]
+        self._others: list[Journal] | None = None  # known with the first evaluation
+        self._may_differ = may_differ
+        self._settled: dict[str, int] = {}  # what is to be written when the journal turns out to be of this search
         self._keys: FitKeys | None = None  # of the evaluation that runs
         self._evaluations = 0
         self._held = ExitStack()
@@ -78,7 +86,7 @@ class SearchJournal:
         dict or None
             None without a journal.
         """
-        if self._uri is None and not self._others:
+        if self._uri is None and not self._other_places:
             return None
         context = fingerprint(evaluation)
         self._keys = keys = FitKeys(candidate_keys(evaluation), fold_keys(evaluation))
@@ -93,6 +101,7 @@ class SearchJournal:
                 self.add(list(new.items()), kept)
             for fit, predictions in kept.items():
                 keep(fit, predictions)
+        self._write_settled()
         if self._journal is not None:
             self._journal.describe(self._evaluations, keys, evaluation.candidates)
         self._evaluations += 1
@@ -100,13 +109,23 @@ class SearchJournal:
 
     def _journals(self, context: dict[str, str]) -> list[Journal]:
         """Return the search's own journal, if it has one, and the others."""
+        if self._others is None:
+            of_place = self._of_this_search if self._may_differ else _journals_at
+            self._others = [journal for place in self._other_places for journal in of_place(place, context)]
         if self._uri is None:
             return self._others
         if self._journal is None:
-            name = hashlib.sha1(json.dumps(context, sort_keys=True).encode()).hexdigest()[:16]
-            self._opened(f"{str(self._uri).rstrip('/')}/search-{name}")
+            self._opened(_one_of_many(self._uri, context))
         assert self._journal is not None
         return [self._journal, *self._others]
+
+    def _of_this_search(self, place: str, context: dict[str, str]) -> list[Journal]:
+        """Return the journals at `place` that are of this search, which is one of many: there may be none."""
+        (given,), of_many = _journals_at(place), _journals_at(_one_of_many(place, context))
+        names = given.folder.list()
+        if CONTEXT not in names and not any(name.startswith(ONE_OF_MANY) for name in names):
+            given.refuse_none()
+        return [journal for journal in (given, *of_many) if journal.is_of(context)]
 
     def add(
         self, results: Sequence[tuple[Fit, dict[str, Any]]], predictions: Mapping[Fit, np.ndarray] | None = None
@@ -125,12 +144,21 @@ class SearchJournal:
             return value
         folder = open_folder(self._uri)
         file = f"{name}.json"
-        if folder.exists(file):
-            with folder.reading(file) as path:
-                return int(json.loads(path.read_text(encoding="utf-8")))
-        with folder.atomic_write(file) as path:
-            path.write_text(f"{value}\n", encoding="utf-8")
-        return value
+        if not folder.exists(file):
+            self._settled[file] = value
+            return value
+        with folder.reading(file) as path:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        if not re.fullmatch(r"[1-9]\d*\n", text):
+            raise damaged(folder, file, 1)
+        return int(text)
+
+    def _write_settled(self) -> None:
+        """Write what the search has settled on: the journal is known to be its own now."""
+        while self._settled and self._uri is not None:
+            file, value = self._settled.popitem()
+            with open_folder(self._uri).atomic_write(file) as path:
+                path.write_text(f"{value}\n", encoding="utf-8")
 
     def resume_hint(self, without_journal: str) -> str:
         """Return a sentence on how the search can go on after its end, or `without_journal`."""
@@ -146,12 +174,21 @@ class SearchJournal:
         return self._journal
 
 
-def _journal_to_read(uri: Any) -> Journal:
-    """Return the journal in a folder, or in that of a run."""
+def _place_to_read(uri: Any) -> str:
+    """Return where a journal is: in a folder, or in that of a run."""
     folder = open_folder(uri)
-    if not folder.exists(CONTEXT) and folder.exists(IN_A_RUN):
-        folder = open_folder(f"{str(uri).rstrip('/')}/{IN_A_RUN}")
-    return Journal(folder, read_only=True)
+    is_run = not folder.exists(CONTEXT) and folder.exists(IN_A_RUN)
+    return f"{str(uri).rstrip('/')}/{IN_A_RUN}" if is_run else str(uri)
+
+
+def _journals_at(place: str, context: Mapping[str, str] | None = None) -> list[Journal]:
+    return [Journal(open_folder(place), read_only=True)]
+
+
+def _one_of_many(uri: Any, context: Mapping[str, str]) -> str:
+    """Return the folder of one of many searches, in that which they share."""
+    name = hashlib.sha1(json.dumps(context, sort_keys=True).encode()).hexdigest()[:16]
+    return f"{str(uri).rstrip('/')}/{ONE_OF_MANY}{name}"
 
 
 def _named_folders(warm_start: Any) -> Sequence[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from itertools import product
 from types import SimpleNamespace
 from typing import Any
@@ -130,11 +131,12 @@ def sample(
     params: list[dict[str, Any]],
     score: Any = sweep_score,
     with_timeline: bool = True,
+    more: Mapping[str, Any] | None = None,
     **provenance: Any,
 ) -> SimpleNamespace:
     """Finish a made-up search of `params` in `run` and return it."""
     design = run.load_design()
-    results = cv_results(params, score)
+    results = {**cv_results(params, score), **(more or {})}
     best = int(np.nanargmax(results["mean_test_score"]))
     model = DummyClassifier().fit(design.X_train, design.y_train)
     model.feature_importances_ = np.array([0.5, 0.3, 0.2, 0.0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hpt_spark.artifacts.report.comparison import write_comparison
@@ -14,7 +15,7 @@ from tests.browser import Page, chromium
 pytestmark = pytest.mark.browser
 
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
-KINDS = ("sweep", "hostile", "many", "comparison")
+KINDS = ("sweep", "proposals", "hostile", "many", "comparison")
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +29,12 @@ def pages(tmp_path_factory) -> dict[str, Path]:
     """The file of each kind of page."""
     folder = tmp_path_factory.mktemp("runs")
     runs = {}
-    for kind, params in {"sweep": sixteen(), "hostile": hostile(), "many": many()}.items():
+    made = {"sweep": sixteen(), "proposals": many(100), "hostile": hostile(), "many": many()}
+    for kind, params in made.items():
         runs[kind] = a_run(folder / kind)
-        sample(runs[kind], params, command="hpt-spark tune --conf demo", configuration={"search": {"cv": FOLDS}})
+        more = {"iter": np.arange(100) // 4} if kind == "proposals" else {}
+        told = {"command": "hpt-spark tune --conf demo", "configuration": {"search": {"cv": FOLDS}}}
+        sample(runs[kind], params, more=more, **told)
         write_report(runs[kind])
     write_comparison([runs["sweep"], runs["hostile"]], str(folder / "comparison.html"))
     return {kind: folder / kind / "report.html" for kind in runs} | {"comparison": folder / "comparison.html"}

@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of
+from hpt_spark.artifacts.report.chart_history import _stairs
 from hpt_spark.artifacts.report.gather import gather
 from hpt_spark.artifacts.report.markup import VOID, json_block, tag
 from hpt_spark.artifacts.report.page import PARTIAL, render, write_report
+from hpt_spark.artifacts.report.svg import Axis
+from hpt_spark.artifacts.report.tree import Candidate
 from hpt_spark.errors import InputError
 from tests.artifacts.report.samples import FOLDS, HOSTILE, grid, hostile, many, sample, sixteen, sweep_score
-from tests.artifacts.searches import SETTINGS, finished, halved, searched
+from tests.artifacts.searches import SETTINGS, SEVERAL, finished, halved, searched
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -94,6 +97,39 @@ def test_the_report_shows_the_best_candidate_all_others_and_the_data(run):
     assert f"mean neg_log_loss {search.best_score_:.5f}" in text
     assert "hour 4 not known 11 22" in text
     assert "3 candidates on 2 folds each, 30 training devices with 4 columns" in text
+
+
+def test_the_report_of_several_scorings_has_the_folds_of_the_one_that_decides(run):
+    search = finished(run, SEVERAL)
+    best = gather(run, run.finished_manifest()).best.candidate
+    assert best.row == search.best_index_
+    assert best.folds == tuple(search.cv_results_[f"split{fold}_test_neg_log_loss"][best.row] for fold in range(2))
+    assert "Its folds scored from" in page_of(run)
+
+
+def test_proposals_have_a_history_and_no_rungs(run, capsys):
+    params = [{"max_depth": depth} for depth in (3, 4, 2, 5)]
+    search = sample(run, params, more={"iter": np.array([0, 0, 1, 1])})
+    outline = Outline(page_of(run))
+    chart = "Mean neg_log_loss of 4 candidates in the order of their proposals, and the best so far"
+    assert f"    [chart] {chart}" in outline.lines
+    assert "Each dot is a candidate, of 2 batches in all" in outline.text
+    assert "4 candidates on 5 folds each" in outline.text
+    assert all(one.rung is None for one in gather(run, run.finished_manifest()).candidates)
+    announce(run)
+    assert f"best of 4 candidates: {search.best_params_}" in capsys.readouterr().out
+
+
+@given(st.lists(st.floats(-1.0, 1.0) | st.none(), min_size=1, max_size=20))
+def test_the_stairs_rise_to_the_best_score(means):
+    candidates = [Candidate(at, 1, mean, None, (mean,), 0.0, 0.0, None, None, {}) for at, mean in enumerate(means)]
+    x_scale, y_scale = Axis(1, max(2, len(means)), 0, 100), Axis(-1, 1, 100, 0)
+    line = _stairs(candidates, x_scale, y_scale)
+    scored = [mean for mean in means if mean is not None]
+    assert bool(line) == bool(scored)
+    if scored:
+        assert line[-1] == (x_scale.at(len(means)), y_scale.at(max(scored)))
+        assert [y for _, y in line] == sorted((y for _, y in line), reverse=True)
 
 
 def test_the_table_has_the_scores_of_all_candidates_to_six_digits(run):

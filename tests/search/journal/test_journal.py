@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.evaluator import Evaluator
+from hpt_spark.search.journal.journal import Journal
 from hpt_spark.storage import open_folder
 from tests.property_settings import examples
 from tests.search.journal.journalled import Journalled
@@ -47,6 +48,31 @@ def write_three_files(folder: Path):
         journal.add([(fit, result_of(fit)) for fit in pair])
     journal.add([])
     assert sorted(os.listdir(folder)) == ["context.json", *FILES]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"test_scores": "high"},
+        {"test_scores": None},
+        {"test_scores": [0.5]},
+        {"test_scores": {"a": "0.5"}},
+        {"train_scores": {"a": None}},
+        {"fit_time": "1.5"},
+        {"score_time": None},
+        {"fit_error": 3},
+    ],
+    ids=str,
+)
+def test_a_line_with_other_values_than_a_result_has_is_damaged(tmp_path, wrong):
+    opened(tmp_path).add([(FITS[0], result_of(FITS[0]))])
+    lines = tmp_path / FILES[0]
+    lines.write_text(json.dumps({**json.loads(lines.read_text()), **wrong}) + "\n")
+    with pytest.raises(InputError, match=rf"{FILES[0]} is damaged in line 1; restore it, or remove the journal"):
+        opened(tmp_path)
+    other = Journal(open_folder(tmp_path), read_only=True)
+    with pytest.raises(InputError, match=rf"{FILES[0]} is damaged in line 1; restore it, or take it out of warm_start"):
+        other.begin(FINGERPRINT)
 
 
 def test_the_last_file_may_be_cut_at_any_byte(tmp_path):

@@ -7,13 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import model_selection
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from hpt_spark import GridSearchCV, HalvingGridSearchCV, OptunaSearchCV, RandomizedSearchCV
+from hpt_spark import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    OptunaSearchCV,
+    RandomizedSearchCV,
+    nested_cross_validate,
+)
 from hpt_spark.errors import InputError
 from tests.property_settings import examples
 
@@ -134,6 +140,25 @@ def test_what_cannot_be_taken_over_is_refused(spark, tmp_path, monkeypatch, chan
     with pytest.raises(InputError, match=message):
         search.fit(X, y)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first"]
+
+
+@pytest.mark.usefixtures("no_spark")
+def test_outer_folds_take_over_those_of_another_nested_search_and_pass_over_what_is_of_other_data(tmp_path):
+    arguments = {"cv": 2, "refit_on": "driver"}
+    first = GridSearchCV(tree(), {"max_depth": [1, 2]}, journal=str(tmp_path / "run/journal"), **arguments).fit(X, y)
+    expected = nested_cross_validate(first, X, y, cv=3)
+    wider = GridSearchCV(tree(), {"max_depth": [1, 2, 3]}, warm_start=[str(tmp_path / "run")], **arguments)
+    found = nested_cross_validate(wider, X, y, cv=3, return_estimator=True)
+    assert [one.fit_counts_["resumed"] for one in found["estimator"]] == [4, 4, 4]
+    wider.set_params(param_grid=first.param_grid, journal=str(tmp_path / "own"))
+    np.testing.assert_array_equal(nested_cross_validate(wider, X, y, cv=3)["test_score"], expected["test_score"])
+    assert clone(wider).fit(X, y).fit_counts_["resumed"] == 4, "a clone may be of the same data"
+    assert clone(wider).fit(X[:50], y[:50]).fit_counts_["resumed"] == 0
+    with pytest.raises(InputError, match="different in X, y; take it out of warm_start"):
+        wider.set_params(journal=None).fit(X[:50], y[:50])
+    with pytest.raises(InputError, match=r"missing is no journal of a search: it has no context\.json"):
+        nested_cross_validate(wider.set_params(warm_start=[str(tmp_path / "missing")]), X, y, cv=3)
+    assert not (tmp_path / "missing").exists()
 
 
 class Scaled(ClassifierMixin, BaseEstimator):

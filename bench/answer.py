@@ -1,0 +1,194 @@
+"""How long each search takes until its best is within 0.001 of the best of a whole grid.
+
+usage: pip install optuna-integration flaml
+       python bench/answer.py [--scale 0.1] [--settings 64] [--checkpoints 20] [--seeds 10] [--out docs/benchmarks.md]
+
+The grid is recorded first, by this package. The peers then run by turns, each in a process of its own, until they have
+the answer, end, or have used up --limit seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+from answer_peers import PEERS, RANDOM, ROUNDS
+from generated import generated_design
+from memory import cpu_seconds_of, family
+from page import setting_of_the_run, table, write_section
+from search import ALL_SETS, FIRST_FOUR_SETS
+from search_problem import Problem
+
+CLOSE = 0.001
+PACKAGES = ("pyspark", "scikit-learn", "xgboost", "optuna", "optuna-integration", "mlflow", "FLAML")
+RECORD = "hpt_spark, grid"
+SPACE = {
+    "max_depth": [2, 3, 4, 6],
+    "learning_rate": [0.03, 0.1, 0.2, 0.4],
+    "min_child_weight": [1, 5],
+    "colsample_bytree": [1.0, 0.5],
+}
+
+
+def main() -> None:
+    """Record, measure, print."""
+    options = parse_arguments()
+    design = str(generated_design(options.scale, ALL_SETS if options.all_sets else FIRST_FOUR_SETS, options.cache))
+    numbers = [options.step * number for number in range(1, options.checkpoints + 1)]
+    problem = Problem(design, {**shortened(options.settings), ROUNDS: numbers}, folds=5)
+    with tempfile.TemporaryDirectory(prefix="hpt-bench-") as temporary:
+        folder = Path(temporary)
+        problem.write(folder / "problem.json")
+        recorded = Run(folder, RECORD, 0, options.cores, 36_000.0)
+        best = max(score for _, score in recorded.events)
+        print(
+            f"the grid: {len(recorded.events)} candidates, best {best:.5f}, {recorded.seconds:.0f} s", file=sys.stderr
+        )
+        runs: dict[str, list[Run]] = {RECORD: [recorded]}
+        for seed in range(options.seeds):
+            for peer in options.only or PEERS:
+                if peer != RECORD and (seed == 0 or peer in RANDOM):
+                    run = Run(folder, peer, seed, options.cores, options.limit, best - CLOSE)
+                    runs.setdefault(peer, []).append(run)
+                    print(f"{peer}, seed {seed}: {told(run.answered(best))}", file=sys.stderr)
+    text = "\n".join(section(problem, runs, best, options))
+    print(text)
+    if options.out:
+        write_section(options.out, "answer", text)
+
+
+def shortened(settings: int) -> dict[str, list[Any]]:
+    """Return the space with at most so many settings: hyperparameters lose values from the last one on."""
+    space = {name: list(values) for name, values in SPACE.items()}
+    for name in reversed(list(space)):
+        while len(space[name]) > 1 and size_of(space) > settings:
+            space[name].pop()
+    return space
+
+
+def size_of(space: dict[str, list[Any]]) -> int:
+    """Return the number of settings of a space."""
+    size = 1
+    for values in space.values():
+        size *= len(values)
+    return size
+
+
+class Run:
+    """A run of a peer: it is ended when it has the answer or no more time.
+
+    Attributes
+    ----------
+    seconds, cpu_seconds : float
+        Of the whole process, the start of Spark included.
+    events : list of (float, float)
+        When, in seconds since ``fit`` was called, which mean score was known.
+    """
+
+    def __init__(
+        self, folder: Path, peer: str, seed: int, cores: int, limit: float, enough: float | None = None
+    ) -> None:
+        self._file = Path(tempfile.mkdtemp(dir=folder)) / "events.jsonl"
+        script = Path(__file__).with_name("answer_peers.py")
+        words = [peer, folder / "problem.json", cores, seed, limit, self._file]
+        started = time.perf_counter()
+        with self._file.with_suffix(".log").open("wb") as log:
+            child = psutil.Popen([sys.executable, script, *map(str, words)], stdout=log, stderr=log)
+            self.cpu_seconds = self._follow(child, started + limit, enough)
+        self.seconds = time.perf_counter() - started
+        self.events = self._read()
+        if not self.events and child.returncode not in (0, None, -15):
+            tail = self._file.with_suffix(".log").read_text(encoding="utf-8", errors="replace")[-2000:]
+            raise RuntimeError(f"{peer} ended with code {child.returncode}:\n{tail}")
+
+    def _follow(self, child: psutil.Popen, until: float, enough: float | None) -> float:
+        cpu_of: dict[Any, float] = {}
+        while child.poll() is None:
+            processes = family(child)
+            cpu_of |= {process: cpu_seconds_of(process, cpu_of.get(process, 0.0)) for process in processes}
+            has_answer = enough is not None and any(score >= enough for _, score in self._read())
+            if has_answer or time.perf_counter() > until:
+                for process in processes:
+                    with suppress(psutil.NoSuchProcess):
+                        process.terminate()
+            with suppress(psutil.TimeoutExpired, subprocess.TimeoutExpired):
+                child.wait(0.2)
+        return sum(cpu_of.values())
+
+    def _read(self) -> list[tuple[float, float]]:
+        with suppress(FileNotFoundError):
+            return [tuple(json.loads(line)) for line in self._file.read_text(encoding="utf-8").splitlines()]
+        return []
+
+    def answered(self, best: float) -> float | None:
+        """Return after how many seconds it had the answer; None if it had not."""
+        return min((seconds for seconds, score in self.events if score >= best - CLOSE), default=None)
+
+
+def section(problem: Problem, runs: dict[str, list[Run]], best: float, options: argparse.Namespace) -> list[str]:
+    """Return the lines of the section in docs/benchmarks.md."""
+    X, _ = problem.load()
+    rows = []
+    for peer, of_peer in runs.items():
+        found = [run.answered(best) for run in of_peer]
+        known = sorted(seconds for seconds in found if seconds is not None)
+        missed = len(found) - len(known)
+        rows.append(
+            [
+                peer,
+                f"{len(known)} of {len(found)}",
+                told(statistics.median(known) if known and not missed else None),
+                told(known[-1] if known and not missed else None),
+                f"{statistics.median(run.cpu_seconds for run in of_peer):.0f}",
+            ]
+        )
+    settings = size_of({name: list(values) for name, values in problem.grid.items() if name != ROUNDS})
+    return [
+        "## The answer in a fraction of the time",
+        "",
+        f"{X.shape[0]:,} devices x {X.shape[1]:,} columns with {X.nnz:,} values, 12 classes, log loss, 5 folds,",
+        f"{settings} settings x {len(problem.grid[ROUNDS])} numbers of rounds up to {problem.grid[ROUNDS][-1]};",
+        f"{options.cores} cores, each fit on one thread. *Answer*: the seconds from `fit` until the best so far is",
+        f"within {CLOSE} of the best of the whole grid ({best:.5f}), which this package's grid has found. A peer that",
+        f"had not found it after {options.limit:g} s was ended. CPU is of the whole process until its end.",
+        "FLAML searches a space and folds of its own.",
+        f"{setting_of_the_run(PACKAGES)}.",
+        "",
+        *table(("search", "answered", ">median, s", ">worst, s", ">CPU, s"), rows),
+    ]
+
+
+def told(seconds: float | None) -> str:
+    """Return seconds as a cell of the table."""
+    return "not found" if seconds is None else f"{seconds:.1f}"
+
+
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scale", type=float, default=0.1)
+    parser.add_argument("--all-sets", action="store_true", help="all eight feature sets, not the first four")
+    parser.add_argument("--settings", type=int, default=64)
+    parser.add_argument("--checkpoints", type=int, default=20)
+    parser.add_argument("--step", type=int, default=10, help="rounds between two checkpoints")
+    parser.add_argument("--seeds", type=int, default=10, help="for what draws")
+    parser.add_argument("--limit", type=float, default=900.0, help="seconds for each run")
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--only", nargs="*", choices=list(PEERS), help="these peers")
+    parser.add_argument("--cache", type=Path, default=Path("data/bench"), help="keeps the generated data")
+    parser.add_argument("--out", type=Path, help="the page that receives the section")
+    return parser.parse_args(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""Arguments of a search that are scikit-learn's not, checked before anything runs."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+from hpt_spark.errors import InputError
+
+
+def check_seconds(name: str, value: Any, may_be_zero: bool = False) -> None:
+    """Raise InputError when `value` is neither a number of seconds nor None."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if value is None or (is_number and not math.isnan(value) and (value >= 0 if may_be_zero else 0 < value < math.inf)):
+        return
+    least = ", 0 or more," if may_be_zero else " above 0,"
+    raise InputError(f"{name}={value!r} must be a number of seconds{least} or None for no limit.")
+
+
+def check_count(name: str, value: Any, what: str, least: int = 1, otherwise: str = "") -> None:
+    """Raise InputError when `value` is no whole number of at least `least`; `otherwise` tells what may stand for it."""
+    if not is_count(value, least):
+        raise InputError(f"{name}={value!r} must be a number of {what}, {least} or more{otherwise}.")
+
+
+def is_count(value: Any, least: int = 1) -> bool:
+    """Return whether `value` is a whole number of at least `least`, of Python or of NumPy."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least

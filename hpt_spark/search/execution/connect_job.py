@@ -1,0 +1,124 @@
+"""The operations of a search on Spark Connect: DataFrames whose tasks work in `mapInArrow`, in threads of their own.
+
+Such an operation gives its rows in the order of its tasks, and those of a task when that has ended. So few tasks
+share one, and many operations run at the same time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+from pyspark.sql.types import BinaryType, BooleanType, StructField, StructType
+
+from hpt_spark.search.abandoned import leave_if_abandoned
+from hpt_spark.search.execution.connect_session import translate_connect_error
+from hpt_spark.search.execution.connect_task import ConnectWork
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.session import SparkSession
+
+# Of the rows in which a task's values come; as a text, the server would be asked for what it means.
+SCHEMA = StructType([StructField("content", BinaryType()), StructField("is_last", BooleanType())])
+SECONDS_BETWEEN_INTERRUPTS = 0.5  # of an operation that the server may just begin
+SECONDS_TO_CANCEL = 30.0
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+class Operations:
+    """Operations of a session that run beside each other, and are stopped together.
+
+    Parameters
+    ----------
+    session : SparkSession
+    at_once : int
+        How many of them the server is given at a time.
+    """
+
+    def __init__(self, session: SparkSession, at_once: int) -> None:
+        self.session = session
+        self.tag = f"hpt_spark-{uuid.uuid4().hex}"
+        self.turns = threading.Semaphore(at_once)
+        self.are_stopped = threading.Event()
+
+
+class ConnectJob(threading.Thread):
+    """An operation in a thread of its own, so that the driver can follow it and stop it.
+
+    Parameters
+    ----------
+    operations : Operations
+        Of which it is one.
+    tasks : int
+        How many.
+    work : ConnectWork
+        What they do.
+    take : callable
+        Is given each value that they yield, in this thread.
+    """
+
+    def __init__(self, operations: Operations, tasks: int, work: ConnectWork, take: Callable[[Any], None]) -> None:
+        super().__init__(name="hpt-spark-connect", daemon=True)
+        self._operations = operations
+        self._tasks = tasks
+        self._work = work
+        self._take = take
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        """Run the operation when it is its turn."""
+        operations = self._operations
+        with operations.turns:
+            if operations.are_stopped.is_set():
+                return
+            try:
+                operations.session.addTag(operations.tag)  # which is this thread's
+                frame = operations.session.range(0, self._tasks, 1, self._tasks).mapInArrow(self._work, SCHEMA)
+                for value in _values(frame.toLocalIterator()):
+                    self._take(value)
+            except Exception as error:
+                self._error = error
+
+    def cancel(self) -> bool:
+        """Stop all of the operations, wait for the end of this one, and return whether it still ran."""
+        still_ran = self.is_alive()
+        self._operations.are_stopped.set()
+        until = time.monotonic() + SECONDS_TO_CANCEL
+        while self.is_alive() and time.monotonic() < until:
+            self._operations.session.interruptTag(self._operations.tag)
+            self.join(SECONDS_BETWEEN_INTERRUPTS)
+        return still_ran
+
+    def failure(self, is_local: bool = False) -> Exception | None:
+        """Return what has failed, as it concerns the search; None for an operation that has not."""
+        return None if self._error is None else translate_connect_error(self._error, self._operations.session)
+
+
+def values_of(session: SparkSession, tasks: int, work: ConnectWork, take: Callable[[Any], None]) -> None:
+    """Run one operation to its end, with `take` for each value; raise what it has failed of."""
+    job = ConnectJob(Operations(session, 1), tasks, work, take)
+    job.start()
+    try:
+        while job.is_alive():
+            job.join(SECONDS_BETWEEN_LOOKS)  # Ctrl-C is answered in between
+            leave_if_abandoned()
+    finally:
+        with suppress(Exception):  # of several kinds, where the session was stopped
+            job.cancel()
+    if failure := job.failure():
+        raise failure
+
+
+def _values(rows: Iterator[Any]) -> Iterator[Any]:
+    """Yield the values that have come in pieces, each a row."""
+    pickled = bytearray()
+    for row in rows:
+        pickled += row.content
+        if row.is_last:
+            yield cloudpickle.loads(bytes(pickled))
+            pickled = bytearray()

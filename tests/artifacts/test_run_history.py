@@ -1,0 +1,77 @@
+"""What `track` tells of a finished search, from its files: the same as a history that was written while it ran."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from hpt_spark.artifacts.candidates import read_candidates
+from hpt_spark.artifacts.run_history import NO_SCORE, _events_of_table, _results_of
+from hpt_spark.config.search_section import SearchSection
+from hpt_spark.tracking import facts
+from hpt_spark.tracking.sweep import Sweep
+from tests.artifacts.report.samples import grid, sample
+from tests.artifacts.searches import SEVERAL, finished, halved
+
+
+def proposed(run):
+    return sample(run, grid(max_depth=[2, 3], subsample=[0.5, 1.0]), more={"iter": np.array([0, 0, 1, 1])})
+
+
+def raced(run):
+    """Finish a made-up search whose last candidate has got two of five folds."""
+    done = {f"split{fold}_test_score": np.array([-1.0, -2.0 if fold < 2 else math.nan]) for fold in range(5)}
+    return sample(run, grid(max_depth=[2, 3]), more={**done, "n_splits_done": np.array([5, 2])})
+
+
+def replayed(run):
+    """Return the sweep that `track` makes of a run, and what it says of its results."""
+    manifest, rows = run.finished_manifest(), read_candidates(run)
+    results = _results_of(manifest, rows)
+    events = _events_of_table(rows, manifest["plan"]["search"])
+    return Sweep([*events, {"kind": "results", **results}]), results
+
+
+@pytest.mark.parametrize("kind", [finished, lambda run: finished(run, SEVERAL), halved, proposed, raced])
+def test_it_has_the_numbers_of_the_search(run, kind):
+    search = kind(run)
+    sweep, results = replayed(run)
+    assert results["rows"] == facts.columns_of(search.cv_results_)
+    several = "mean_test_accuracy" in search.cv_results_
+    for candidate in sweep.candidates.values():
+        assert candidate.whole_rows == candidate.rows
+        for row in candidate.rows:
+            for fold, scores in row.scores.items():
+                assert list(scores) == (["neg_log_loss", "accuracy"] if several else ["score"])
+                for name, score in scores.items():
+                    assert score == search.cv_results_[f"split{fold}_test_{name}"][row.number]
+
+
+def test_of_a_race_it_has_the_folds_that_were_run(run):
+    raced(run)
+    sweep, _ = replayed(run)
+    rows = [candidate.rows[0] for candidate in sweep.candidates.values()]
+    assert [(len(row.scores), row.skipped, row.failure) for row in rows] == [(5, 0, None), (2, 3, None)]
+
+
+def test_the_points_of_a_curve_are_one_candidate(run):
+    sample(run, grid(max_depth=[2, 3], n_estimators=[10, 20, 30]))
+    searched = {
+        **run.finished_manifest()["plan"]["search"],
+        "estimator": "sklearn.ensemble.RandomForestClassifier",
+        "estimator_params": {},
+        "rounds": {"max": 30, "step": 10},
+    }
+    sweep = Sweep(_events_of_table(read_candidates(run), searched))
+    assert [[row.step for row in one.rows] for one in sweep.candidates.values()] == [[10, 20, 30]] * 2
+
+
+def test_a_candidate_without_a_score_has_failed(run):
+    settings = SearchSection(
+        estimator="sklearn.linear_model.LogisticRegression", param_grid={"C": [0.5, -1.0]}, scoring="accuracy", cv=2
+    )
+    finished(run, settings)
+    sweep, _ = replayed(run)
+    assert [candidate.rows[0].failure for candidate in sweep.candidates.values()] == [None, NO_SCORE]

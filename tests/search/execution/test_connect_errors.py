@@ -1,0 +1,59 @@
+"""What the failures of operations on a Spark Connect server mean to a search, by their texts."""
+
+from __future__ import annotations
+
+import types
+
+import pytest
+
+from hpt_spark.errors import HptSparkError, InputError, SparkEndedError
+from hpt_spark.search.execution.connect_session import translate_connect_error
+from hpt_spark.search.execution.spark_job import WorkerDiedError
+
+RUNS = types.SimpleNamespace(is_stopped=False)
+LOST = """Job aborted due to stage failure: Task 7 in stage 4.0 failed 1 times, most recent failure: Lost task 7.0 in
+ stage 4.0 (TID 8): org.apache.spark.SparkException: Python worker exited unexpectedly (crashed).
+\tat org.apache.spark.api.python.BasePythonRunner$ReaderIterator$$anonfun$1.applyOrElse(PythonRunner.scala:678)
+Caused by: java.net.SocketException: Connection reset
+"""
+RAISED = """
+  An exception was thrown from the Python worker. Please see the stack trace below.
+Traceback (most recent call last):
+  File "/a.py", line 28, in bad
+    raise HptSparkError(text)
+hpt_spark.errors.HptSparkError: {}
+"""
+OTHER_PYTHON = (
+    "pyspark.errors.exceptions.base.PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python in worker has different "
+    "version: 3.12 than that in driver: 3.11, PySpark cannot run with different minor versions."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        (LOST, WorkerDiedError, "Connection reset"),
+        (RAISED.format("ModuleNotFoundError: No module named 'late4.a'"), HptSparkError, "session.addArtifacts"),
+        (RAISED.format("ValueError: no good"), HptSparkError, "the Spark job of the search failed: "),
+        (RAISED.format(OTHER_PYTHON), InputError, "run Python 3.12, and this process Python 3.11: both must be"),
+        ("[OPERATION_CANCELED] Operation has been canceled. SQLSTATE: HY008", SparkEndedError, "search was cancelled."),
+        ("[INVALID_HANDLE.SESSION_CLOSED] The handle 1 is invalid. Session was closed.", SparkEndedError, "was gone"),
+        ('<_Rendezvous: status = StatusCode.UNAVAILABLE details = "failed to connect">', SparkEndedError, "was gone"),
+        ("", HptSparkError, "failed: RuntimeError"),
+    ],
+)
+def test_a_failed_operation_is_told_in_a_sentence(text, kind, message):
+    told = translate_connect_error(RuntimeError(text), RUNS)
+    assert type(told) is kind
+    assert message in str(told)
+    assert "\n" not in str(told)
+
+
+def test_whatever_fails_of_a_stopped_session_tells_that():
+    told = translate_connect_error(RuntimeError(LOST), types.SimpleNamespace(is_stopped=True))
+    assert isinstance(told, SparkEndedError)
+
+
+def test_our_own_errors_stay_as_they_are():
+    error = HptSparkError("a sentence")
+    assert translate_connect_error(error, RUNS) is error
