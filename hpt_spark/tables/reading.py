@@ -22,7 +22,7 @@ DEFAULT_FORMAT = "parquet"
 # and a doubled quote for the end of a cell; rows are checked whole only where they are read whole.
 TEXTS = {"timeZone": "UTC", "mode": "FAILFAST"}
 AS_OTHERS = {"header": True, "inferSchema": True, "escape": '"', "enforceSchema": False, "columnPruning": False}
-DEFAULT_OPTIONS = {"csv": {**TEXTS, **AS_OTHERS}, "json": TEXTS}
+DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"csv": {**TEXTS, **AS_OTHERS}, "json": TEXTS}
 UTC = {"spark.sql.session.timeZone": "UTC"}
 
 
