@@ -25,6 +25,10 @@ STAYS = (
     "another one: run what holds the search (cross_val_score, a search of scikit-learn) with n_jobs=None, its fits run "
     "on Spark all the same; within a search of hpt_spark, or another Spark job, use scikit-learn's own search."
 )
+CONTEXT_STOPPED = (
+    "the SparkContext of the search is stopped; start Spark again and give the search the new one "
+    "(set_params(sc=...)), or none to take the active one (sc=None)."
+)
 SPARK_STOPPED = "Spark was stopped before the search had ended."
 
 
@@ -48,8 +52,10 @@ def spark_of(given: Any, of_parent: Collection[Any] = ()) -> Any:
     if given is None and is_connect and _is_worker():
         raise InputError(STAYS)
     spark: Any = connect_session(given) if is_connect else _spark_context(given)
-    if any(spark is one for one in of_parent):
+    if any(spark is one for one in of_parent):  # before it is asked anything: the parent's Java would answer the parent
         raise InputError(STAYS)
+    if not is_connect and is_stopped(spark):
+        raise InputError(CONTEXT_STOPPED)
     return spark
 
 
@@ -90,11 +96,6 @@ def _spark_context(given: Any) -> SparkContext:
         )
     if CONNECT_MODE in os.environ:  # PySpark's own threads and functions are Spark Connect's then
         raise InputError(BESIDE_CONNECT)
-    if is_stopped(context):
-        raise InputError(
-            "the SparkContext of the search is stopped; start Spark again and give the search the new one "
-            "(set_params(sc=...)), or none to take the active one (sc=None)."
-        )
     return context
 
 
