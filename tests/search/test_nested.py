@@ -110,6 +110,7 @@ def test_several_outer_folds_are_searched_at_a_time(spark, monkeypatch):
     assert len(nested_cross_validate(search, X, y, cv=2)["test_score"]) == 2
 
 
+@pytest.mark.long
 def test_what_one_search_raises_ends_them_all(spark):
     grid = {"number": [0], "how": ["fails"]}
     jobs = spark.sparkContext.statusTracker()

@@ -107,7 +107,7 @@ def test_every_row_has_scikit_learns_scores(spark):
     assert found.predict(X).shape == y.shape
 
 
-@pytest.mark.parametrize("kept", [1, 4, 8])
+@pytest.mark.parametrize("kept", [1, *(pytest.param(kept, marks=pytest.mark.long) for kept in (4, 8))])
 def test_a_killed_search_goes_on_to_the_same_candidates(spark, tmp_path, monkeypatch, kept):
     from hpt_spark.search.journal.search_journal import SearchJournal
 

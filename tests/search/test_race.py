@@ -250,7 +250,7 @@ def test_whole_rows_come_first_and_a_failed_one_is_the_last_of_them():
     [
         ({"race": 3}, "race=3 must be a mapping of burn_in and alpha, such as"),
         ({"race": {"burn": 3}}, "must be a mapping of burn_in and alpha"),
-        ({"race": {"burn_in": 1}}, "burn_in=1 must be a whole number of folds, 2 or more"),
+        ({"race": {"burn_in": 1}}, "burn_in=1 must be a number of folds, 2 or more"),
         ({"race": {"burn_in": True}}, "burn_in=True must be"),
         ({"race": {"alpha": 0}}, "alpha=0 must be a number between 0 and 1"),
         ({"race": {"alpha": "5 %"}}, "alpha='5 %' must be"),

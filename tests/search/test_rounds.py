@@ -62,6 +62,7 @@ def test_every_checkpoint_is_a_row_and_each_setting_is_trained_once_per_fold(spa
     assert_rows_are_scikit_learns(search, estimator, return_train_score=True)
 
 
+@pytest.mark.long
 @examples(4)
 @given(most=st.integers(2, 30), step=st.integers(1, 12), patience=st.integers(1, 15), rate=st.sampled_from([0.1, 2.0]))
 def test_a_stop_leaves_out_only_rows_after_the_best(spark, most, step, patience, rate):
@@ -99,7 +100,13 @@ def test_what_cannot_go_on_exactly_is_trained_to_its_end(spark):
     assert_rows_are_scikit_learns(search, estimator)
 
 
-@pytest.mark.parametrize("rounds", [{"max": 6, "step": 2}, {"max": 9, "step": 1, "early_stopping_rounds": 3}])
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        {"max": 6, "step": 2},
+        pytest.param({"max": 9, "step": 1, "early_stopping_rounds": 3}, marks=pytest.mark.long),
+    ],
+)
 def test_optuna_is_told_the_best_of_each_curve(spark, rounds):
     space = {"max_depth": [1, 2, 3, 4], "learning_rate": [0.1, 0.5, 1.0]}
     search = OptunaSearchCV(booster(), space, n_iter=5, n_startup_trials=2, batch_size=2, cv=2, sc=spark, rounds=rounds)

@@ -29,6 +29,8 @@ OTHER_VERSION = re.compile(r"(?:Can't get attribute|cannot import name) '([\w.]+
 NO_ROOM = re.compile(r"java\.io\.IOException: ((?:No space left on device|Disk quota exceeded|File too large).*)")
 REASON = re.compile(r"(?:: )?(?:Caused by: )?([\w.$]*(?:Error|Exception)\b.*)")
 
+SECONDS_TO_CANCEL = 30.0
+SECONDS_BETWEEN_CANCELS = 0.5
 STAGE_NAME = "callSite.short"  # Spark's own property of a thread
 FETCH = "hpt_spark.fetch"  # a property of the thread of a `FetchJob`, which its tasks see
 
@@ -112,9 +114,11 @@ class SparkJob(InheritableThread):
     def cancel(self) -> bool:
         """Stop the job if it still runs, and wait for its end; return whether it still ran."""
         still_ran = self.is_alive()
-        if still_ran:
+        until = time.monotonic() + SECONDS_TO_CANCEL
+        while self.is_alive() and time.monotonic() < until:
+            # Again and again: Spark forgets the wish where it has not begun the job yet.
             self._spark_context.cancelJobGroup(self._group)
-            self.join(timeout=30)
+            self.join(SECONDS_BETWEEN_CANCELS)
         return still_ran
 
     def failure(self, is_local: bool) -> Exception | None:

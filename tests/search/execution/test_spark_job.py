@@ -1,0 +1,20 @@
+"""The Spark jobs of a search, as their driver stops them."""
+
+from __future__ import annotations
+
+import time
+
+from hpt_spark.errors import SparkEndedError
+from hpt_spark.search.execution.spark_job import SparkJob
+
+
+def test_a_job_that_spark_has_not_begun_is_cancelled_all_the_same(spark):
+    def sleep(_):
+        time.sleep(120)
+        return iter(())
+
+    job = SparkJob(spark.sparkContext, [0], sleep, "sleeps")
+    job.start()
+    assert job.cancel()
+    assert not job.is_alive()
+    assert isinstance(job.failure(True), SparkEndedError)
