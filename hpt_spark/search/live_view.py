@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from hpt_spark.progress import Progress
 from hpt_spark.search.monitor import Begun, FitEnded, SearchFollower, SearchState
 
@@ -54,7 +56,11 @@ def in_words(state: SearchState) -> str:
     """Return what is known beside the number of fits."""
     parts = []
     if state.best is not None:
-        parts.append(f"best {state.best.score:.5g} {_cut(str(dict(state.best.params)))}")
+        # NumPy would name its types.
+        params = {
+            name: value.item() if isinstance(value, np.generic) else value for name, value in state.best.params.items()
+        }
+        parts.append(f"best {state.best.score:.5g} {_cut(str(params))}")
     if state.fits_failed:
         reasons = sorted(state.failures.items(), key=lambda pair: -pair[1])
         parts.append(f"{state.fits_failed} failed: " + ", ".join(f"{count} x {_cut(name)}" for name, count in reasons))

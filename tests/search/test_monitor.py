@@ -238,7 +238,7 @@ def test_reasons_without_end_are_summed_up():
 def test_the_live_view_says_what_is_known():
     assert in_words(SearchState()) == ""
     state = SearchState(
-        best=Best(0, {"max_depth": 3}, -2.374231, 0.01),
+        best=Best(0, {"max_depth": np.int64(3)}, -2.374231, 0.01),
         fits_failed=3,
         failures={"ValueError: no": 1, "WorkerDiedError: gone": 2},
         fits_in_flight=2,
