@@ -220,7 +220,7 @@ find-python313:
 
 .venv-newest/.ready: setup.py constraints/newest.txt | .venv/.ready
 	$(PYTHON313) -m venv --clear --without-pip .venv-newest
-	$(BIN)/uv pip install --quiet --python $(BIN_NEWEST)/python --constraint constraints/newest.txt --editable '.[spark,azure,dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN_NEWEST)/python --constraint constraints/newest.txt --editable '.[spark,connect,azure,dev]'
 	@touch $@
 
 .PHONY: test-newest
