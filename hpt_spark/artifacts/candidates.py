@@ -9,12 +9,10 @@ from typing import Any
 
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.errors import InputError
+from hpt_spark.search.result_table import ITERATION, RESOURCES
 
 TABLE = "cv_results.csv"
 _MEAN, _FIRST_FOLD = "mean_test_", "split0_test_"
-DONE = "n_splits_done"  # of a race: how many folds a candidate has got
-# Columns of a halving search, which has one row per candidate and rung; of one by Optuna, "iter" is the batch.
-RUNG, RESOURCES = "iter", "n_resources"
 
 
 def deciding_metric(searched: Mapping[str, Any]) -> str:
@@ -49,6 +47,11 @@ def read_candidates(run: RunDirectory) -> list[dict[str, str]]:
     return rows
 
 
+def by_column(rows: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    """Return the rows as ``cv_results_`` has them: the cells of each column."""
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
 def scorers_of(row: Mapping[str, str]) -> list[str]:
     """Return the scorings that a row has columns of, as these end: ``score`` where there is one alone."""
     names = [name.removeprefix(_FIRST_FOLD) for name in row if name.startswith(_FIRST_FOLD)]
@@ -74,11 +77,6 @@ def counted(candidates: int, rungs: int) -> str:
     return f"{candidates} candidates" + (f" in {rungs} rungs" if rungs else "")
 
 
-def rungs_of(table: Mapping[str, Any]) -> list[int]:
-    """Return the rung of each row of ``cv_results_``; nothing where the search did not halve."""
-    return [int(rung) for rung in table[RUNG]] if RESOURCES in table else []
-
-
 def _with_the_score(row: dict[str, str]) -> dict[str, str]:
     if "mean_test_score" in row:
         return row
@@ -94,7 +92,7 @@ def _with_the_score(row: dict[str, str]) -> dict[str, str]:
 def _check(rows: Sequence[dict[str, str]]) -> None:
     if not rows:
         raise ValueError("it has no row")
-    halving = {name: int for name in (RUNG, RESOURCES) if name in rows[0]}
+    halving = {name: int for name in (ITERATION, RESOURCES) if name in rows[0]}
     scores = dict.fromkeys(("mean_test_score", "std_test_score", "mean_fit_time"), _number)
     needed: dict[str, Callable[[str], Any]] = {"rank_test_score": int, **scores, "params": str, **halving}
     missing = [name for name in needed if name not in rows[0]]

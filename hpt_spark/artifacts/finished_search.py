@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hpt_spark.artifacts.attempt import Attempt
-from hpt_spark.artifacts.candidates import count, counted, deciding_metric, rungs_of
+from hpt_spark.artifacts.candidates import count, counted, deciding_metric
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.plan import versions
 from hpt_spark.artifacts.report.features import features_of
@@ -19,6 +19,7 @@ from hpt_spark.artifacts.run_directory import HISTORY, REPORT, STATUS, TIMELINE,
 from hpt_spark.artifacts.search_results import column_of, outer_of, save_results
 from hpt_spark.artifacts.table_model import vocabulary_of
 from hpt_spark.matrix.design import DEVICES, DesignMatrix, write_json
+from hpt_spark.search.result_table import rungs_of
 from hpt_spark.storage.lock import is_lock
 
 

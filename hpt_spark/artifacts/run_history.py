@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.artifacts.candidates import DONE, RESOURCES, RUNG, TABLE, deciding_metric, read_candidates, scorers_of
+from hpt_spark.artifacts.candidates import TABLE, by_column, deciding_metric, read_candidates, scorers_of
 from hpt_spark.artifacts.run_directory import HISTORY, REPORT, RunDirectory
 from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.config.search_rules import HALVING
@@ -27,6 +27,7 @@ from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.progress import Progress
 from hpt_spark.search.monitor import SearchFollower
+from hpt_spark.search.result_table import DONE, ITERATION, RESOURCES
 from hpt_spark.search.rounds import Rounds
 from hpt_spark.storage import without_secrets
 from hpt_spark.tracking import MlflowTracking, facts
@@ -212,7 +213,7 @@ def _events_of_table(rows: Sequence[Mapping[str, str]], searched: Mapping[str, A
     halves, scorers = RESOURCES in rows[0], scorers_of(rows[0])
     curve = curve_of(searched)
     folds = sum(bool(re.fullmatch(r"split\d+_test_score", name)) for name in rows[0])
-    for rung, members in groupby(enumerate(rows), key=lambda pair: int(pair[1][RUNG]) if halves else None):
+    for rung, members in groupby(enumerate(rows), key=lambda pair: int(pair[1][ITERATION]) if halves else None):
         together = list(members)
         yield {
             "kind": "evaluation",
@@ -252,7 +253,7 @@ def _params_in(row: Mapping[str, str]) -> dict[str, str]:
 def _results_of(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     best, score = manifest["best"], float(manifest["best"]["score"])
     numeric = [
-        name for name in rows[0] if name.startswith(("mean_", "std_", "rank_")) or name in (DONE, RUNG, RESOURCES)
+        name for name in rows[0] if name.startswith(("mean_", "std_", "rank_")) or name in (DONE, ITERATION, RESOURCES)
     ]
     if "score" not in scorers_of(rows[0]):  # which a row of several scorings has beside them
         numeric = [name for name in numeric if not name.endswith("_test_score")]
@@ -261,7 +262,7 @@ def _results_of(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) 
         "time": facts.now(),
         "best_params": facts.as_texts(best["params"]),
         "metrics": {deciding_metric(manifest["plan"]["search"]): score, "best_cv_score": score, **counts},
-        "best_so_far": facts.best_of_batches({name: [row[name] for row in rows] for name in rows[0]}, "score"),
+        "best_so_far": facts.best_of_batches(by_column(rows), "score"),
         "tags": {"hpt_spark.incomplete": str(bool(manifest.get("partial")))},
         "rows": [{name: float(row[name] or "nan") for name in numeric} for row in rows],
     }

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.artifacts.candidates import DONE, RESOURCES, RUNG, read_candidates
+from hpt_spark.artifacts.candidates import read_candidates
 from hpt_spark.artifacts.run_directory import JOURNAL, RunDirectory
 from hpt_spark.errors import InputError
+from hpt_spark.search.result_table import DONE, ITERATION, RESOURCES
 
 TOLD = re.compile(r"(mean|std|rank)_\w+")  # columns of cv_results that are no parameter and no fold
 
@@ -63,7 +64,7 @@ def scored_candidates(run: RunDirectory) -> list[list[Scored]]:
     if run.manifest() is not None:
         rungs: dict[str, list[Scored]] = {}
         for row in read_candidates(run):
-            rungs.setdefault(row.get(RUNG, ""), []).append(_of_row(row))
+            rungs.setdefault(row.get(ITERATION, ""), []).append(_of_row(row))
         return list(rungs.values())
     found = _of_journal(run)
     if not found:

@@ -69,8 +69,8 @@ class Evaluator:
 
     Parameters
     ----------
-    context : SparkContext, SparkSession or None
-        The Spark that the search was given.
+    spark : SparkContext, SparkSession or None
+        What the search was given.
     journal : str or None
     max_time : float or None
     resource : str or None
@@ -108,7 +108,7 @@ class Evaluator:
 
     def __init__(
         self,
-        context: Any,
+        spark: Any,
         journal: str | None,
         max_time: float | None,
         resource: str | None = None,
@@ -122,7 +122,7 @@ class Evaluator:
         curve: str | None = None,
         may_differ: bool = False,
     ) -> None:
-        self._given = context
+        self._given = spark
         self._monitor = monitor or SearchMonitor()
         self._resource = resource
         self._curve = curve

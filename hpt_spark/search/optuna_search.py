@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from hpt_spark.search.arguments import check_count
 from hpt_spark.search.following import means_that_decide, metric_that_decides
 from hpt_spark.search.proposals import Proposals
-from hpt_spark.search.race import DONE
+from hpt_spark.search.result_table import DONE, ITERATION
 from hpt_spark.search.rounds import Rounds, evaluate_curves
 from hpt_spark.search.rounds_search import ChoosesRounds, refuse_changing_folds
 from hpt_spark.search.sklearn_compat import batch_context, search_context
@@ -42,7 +42,7 @@ class _ProposedBatches(ChoosesRounds, model_selection.RandomizedSearchCV):
             def evaluate(candidates: list[dict[str, Any]]) -> np.ndarray:
                 nonlocal found
                 with batch_context(self, context, len(candidates) * self.n_splits_) as more:
-                    found = evaluate_candidates(candidates, more_results={"iter": [batch] * len(candidates)}, **more)
+                    found = evaluate_candidates(candidates, more_results={ITERATION: [batch] * len(candidates)}, **more)
                 return np.asarray(means_that_decide(found, metric)[-len(candidates) :])
 
             while evaluated < self.n_iter and not run.incomplete:

@@ -22,9 +22,9 @@ from hpt_spark.search.arguments import check_count
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.fit_groups import group_keys
 from hpt_spark.search.following import NO_METRIC_DECIDES, metric_that_decides
+from hpt_spark.search.result_table import DONE
 
 SKIPPED = "skipped"  # in the result of a fit that never ran
-DONE = "n_splits_done"  # the column of ``cv_results_``
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from hpt_spark.search.race import DONE
+from hpt_spark.search.result_table import DONE
 from hpt_spark.tracking.spool import Event
 
 

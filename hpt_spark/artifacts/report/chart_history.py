@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
+from hpt_spark.artifacts.report.chart_effects import MOST_DOTS
 from hpt_spark.artifacts.report.chart_scores import tip
 from hpt_spark.artifacts.report.markup import Html, tag
 from hpt_spark.artifacts.report.svg import (
@@ -21,9 +22,8 @@ from hpt_spark.artifacts.report.svg import (
     vertical_axis,
 )
 from hpt_spark.artifacts.report.tree import Candidate, Report
-from hpt_spark.search.batches import best_so_far
+from hpt_spark.search.result_table import best_so_far
 
-MOST_DOTS = 400
 SHARE_BELOW = 0.05  # of the scores, at the foot of the chart: what is far off would press the others flat
 
 

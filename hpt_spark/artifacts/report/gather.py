@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from hpt_spark.artifacts.candidates import deciding_metric, read_candidates
+from hpt_spark.artifacts.candidates import by_column, deciding_metric, read_candidates
 from hpt_spark.artifacts.report.certainty import best_of
 from hpt_spark.artifacts.report.importance import importance_of
 from hpt_spark.artifacts.report.parameters import candidates_of, varying
@@ -18,7 +18,7 @@ from hpt_spark.artifacts.report.timeline import timeline_of
 from hpt_spark.artifacts.report.tree import Data, Feature, Features, Outer, Predictions, Report
 from hpt_spark.artifacts.run_directory import DESIGN, OOF, TIMELINE, RunDirectory
 from hpt_spark.errors import InputError
-from hpt_spark.search.batches import batches_of
+from hpt_spark.search.result_table import batches_of
 
 Read = TypeVar("Read")
 COUNTS = ("fits", "trainings", "resumed", "continued", "skipped")
@@ -51,7 +51,7 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
         is_partial=bool(manifest.get("partial")),
         candidates=candidates,
         rungs=len(rungs),
-        batches=len(set(batches_of({name: [row[name] for row in rows] for name in rows[0]}))),
+        batches=len(set(batches_of(by_column(rows)))),
         constants=constants,
         parameters=parameters,
         best=best_of(candidates, best["candidate"], parameters),

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpt_spark.artifacts.candidates import RESOURCES, RUNG
 from hpt_spark.artifacts.report.tree import Candidate, Parameter, Value
+from hpt_spark.search.result_table import ITERATION, RESOURCES
 
 PREFIX = "param_"
 FOLD = re.compile(r"split(\d+)_test_score")
@@ -32,7 +32,7 @@ def candidates_of(rows: Sequence[Mapping[str, str]]) -> tuple[Candidate, ...]:
             folds=tuple(finite(row[name]) for name in folds),
             fit_seconds=finite(row["mean_fit_time"]) or 0.0,
             score_seconds=finite(row.get("mean_score_time", "")) or 0.0,
-            rung=int(row[RUNG]) if RESOURCES in row else None,
+            rung=int(row[ITERATION]) if RESOURCES in row else None,
             resources=int(row[RESOURCES]) if RESOURCES in row else None,
             params=_params_of(row, names, numeric),
         )

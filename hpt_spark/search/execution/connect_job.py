@@ -7,27 +7,23 @@ share one, and many operations run at the same time.
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 from pyspark.sql.types import BinaryType, BooleanType, StructField, StructType
 
-from hpt_spark.search.abandoned import leave_if_abandoned
 from hpt_spark.search.execution.connect_session import translate_connect_error
 from hpt_spark.search.execution.connect_task import ConnectWork
+from hpt_spark.search.execution.job_thread import cancel_with, run_to_its_end
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
 # Of the rows in which a task's values come; as a text, the server would be asked for what it means.
 SCHEMA = StructType([StructField("content", BinaryType()), StructField("is_last", BooleanType())])
-SECONDS_BETWEEN_INTERRUPTS = 0.5  # of an operation that the server may just begin
-SECONDS_TO_CANCEL = 30.0
-SECONDS_BETWEEN_LOOKS = 0.1
 
 
 class Operations:
@@ -86,13 +82,8 @@ class ConnectJob(threading.Thread):
 
     def cancel(self) -> bool:
         """Stop all of the operations, wait for the end of this one, and return whether it still ran."""
-        still_ran = self.is_alive()
         self._operations.are_stopped.set()
-        until = time.monotonic() + SECONDS_TO_CANCEL
-        while self.is_alive() and time.monotonic() < until:
-            self._operations.session.interruptTag(self._operations.tag)
-            self.join(SECONDS_BETWEEN_INTERRUPTS)
-        return still_ran
+        return cancel_with(self, partial(self._operations.session.interruptTag, self._operations.tag))
 
     def failure(self, is_local: bool = False) -> Exception | None:
         """Return what has failed, as it concerns the search; None for an operation that has not."""
@@ -102,14 +93,7 @@ class ConnectJob(threading.Thread):
 def values_of(session: SparkSession, tasks: int, work: ConnectWork, take: Callable[[Any], None]) -> None:
     """Run one operation to its end, with `take` for each value; raise what it has failed of."""
     job = ConnectJob(Operations(session, 1), tasks, work, take)
-    job.start()
-    try:
-        while job.is_alive():
-            job.join(SECONDS_BETWEEN_LOOKS)  # Ctrl-C is answered in between
-            leave_if_abandoned()
-    finally:
-        with suppress(Exception):  # of several kinds, where the session was stopped
-            job.cancel()
+    run_to_its_end(job)
     if failure := job.failure():
         raise failure
 

@@ -21,10 +21,10 @@ import cloudpickle
 from pyspark import RDD, SparkContext, TaskContext
 
 from hpt_spark.errors import HptSparkError
-from hpt_spark.search.abandoned import leave_if_abandoned
 from hpt_spark.search.execution import spark_task
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import Death
+from hpt_spark.search.execution.job_thread import run_to_its_end
 from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, killed_again, outcome, refit_into_file
 from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDiedError
 from hpt_spark.search.execution.spark_runner import Shipped, SparkRunner
@@ -38,7 +38,6 @@ ATTEMPTS = 2  # of a refit that kills its process or its executor
 TRANSFERS = 4  # of a model whose executor is lost while it is fetched, which says nothing against the refit
 LOST_TWICE = "its executor was lost twice"
 PIECE_BYTES = 4 << 20
-SECONDS_BETWEEN_LOOKS = 0.1
 
 
 def refit_on_executor(runner: SparkRunner, refit: Refit) -> Any:
@@ -175,13 +174,7 @@ class _Model:
 
     def _done(self, job: SparkJob) -> None:
         """Wait for the end of `job`; raise what it has failed of."""
-        job.start()
-        try:
-            while job.is_alive():
-                job.join(SECONDS_BETWEEN_LOOKS)  # Ctrl-C is answered in between
-                leave_if_abandoned()
-        finally:
-            job.cancel()
+        run_to_its_end(job)
         failure = job.failure(self._shipped.is_local)
         if isinstance(failure, NoRoomError):
             raise HptSparkError(

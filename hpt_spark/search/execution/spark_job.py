@@ -7,12 +7,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from functools import partial
 from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError, Py4JNetworkError
 from pyspark import RDD, InheritableThread, SparkContext, StorageLevel, TaskContext
 
 from hpt_spark.errors import HptSparkError, SparkEndedError
+from hpt_spark.search.execution.job_thread import cancel_with
 from hpt_spark.search.execution.spark_context import SPARK_STOPPED, is_stopped
 
 # What Spark says when a Python worker or its executor is gone, rather than that Python code failed.
@@ -29,8 +31,6 @@ OTHER_VERSION = re.compile(r"(?:Can't get attribute|cannot import name) '([\w.]+
 NO_ROOM = re.compile(r"java\.io\.IOException: ((?:No space left on device|Disk quota exceeded|File too large).*)")
 REASON = re.compile(r"(?:: )?(?:Caused by: )?([\w.$]*(?:Error|Exception)\b.*)")
 
-SECONDS_TO_CANCEL = 30.0
-SECONDS_BETWEEN_CANCELS = 0.5
 STAGE_NAME = "callSite.short"  # Spark's own property of a thread
 FETCH = "hpt_spark.fetch"  # a property of the thread of a `FetchJob`, which its tasks see
 
@@ -113,13 +113,7 @@ class SparkJob(InheritableThread):
 
     def cancel(self) -> bool:
         """Stop the job if it still runs, and wait for its end; return whether it still ran."""
-        still_ran = self.is_alive()
-        until = time.monotonic() + SECONDS_TO_CANCEL
-        while self.is_alive() and time.monotonic() < until:
-            # Again and again: Spark forgets the wish where it has not begun the job yet.
-            self._spark_context.cancelJobGroup(self._group)
-            self.join(SECONDS_BETWEEN_CANCELS)
-        return still_ran
+        return cancel_with(self, partial(self._spark_context.cancelJobGroup, self._group))
 
     def failure(self, is_local: bool) -> Exception | None:
         """Return what has failed, as it concerns the search; None for a job that has not."""

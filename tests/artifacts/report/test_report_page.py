@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -15,66 +13,15 @@ from hypothesis import strategies as st
 
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of
-from hpt_spark.artifacts.report.chart_history import _stairs
 from hpt_spark.artifacts.report.gather import gather
-from hpt_spark.artifacts.report.markup import VOID, json_block, tag
+from hpt_spark.artifacts.report.markup import json_block, tag
 from hpt_spark.artifacts.report.page import PARTIAL, render, write_report
-from hpt_spark.artifacts.report.svg import Axis
-from hpt_spark.artifacts.report.tree import Candidate
 from hpt_spark.errors import InputError
+from tests.artifacts.report.outline import Outline, page_of, table_of
 from tests.artifacts.report.samples import FOLDS, HOSTILE, grid, hostile, many, sample, sixteen, sweep_score
 from tests.artifacts.searches import SETTINGS, SEVERAL, finished, halved, searched
 
 GOLDEN = Path(__file__).parents[2] / "golden"
-
-
-class Outline(HTMLParser):
-    """A page as a reader without eyes meets it: headings, captions, what charts are called; and every tag."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self._open: list[str] = []
-        self.feed(page)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-        if dict(attrs).get("role") == "img":
-            self.lines.append(f"    [chart] {dict(attrs)['aria-label']}")
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        inside = self._open[-1] if self._open else ""
-        if inside in ("h1", "h2", "h3"):
-            self.lines.append(f"{'#' * int(inside[1])} {data}")
-        elif inside == "caption":
-            self.lines.append(f"    [table] {data}")
-        if inside not in ("script", "style"):
-            self.texts.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.texts))
-
-
-def page_of(run) -> str:
-    return (run.folder.path / "report.html").read_text(encoding="utf-8")
-
-
-def table_of(page: str) -> dict:
-    found = re.search(r'<script type="application/json" id="candidates-data">(.*?)</script>', page)
-    return json.loads(found[1])
 
 
 def test_the_outline_of_a_report_is_the_golden_one(run):
@@ -105,31 +52,6 @@ def test_the_report_of_several_scorings_has_the_folds_of_the_one_that_decides(ru
     assert best.row == search.best_index_
     assert best.folds == tuple(search.cv_results_[f"split{fold}_test_neg_log_loss"][best.row] for fold in range(2))
     assert "Its folds scored from" in page_of(run)
-
-
-def test_proposals_have_a_history_and_no_rungs(run, capsys):
-    params = [{"max_depth": depth} for depth in (3, 4, 2, 5)]
-    search = sample(run, params, more={"iter": np.array([0, 0, 1, 1])})
-    outline = Outline(page_of(run))
-    chart = "Mean neg_log_loss of 4 candidates in the order of their proposals, and the best so far"
-    assert f"    [chart] {chart}" in outline.lines
-    assert "Each dot is a candidate, of 2 batches in all" in outline.text
-    assert "4 candidates on 5 folds each" in outline.text
-    assert all(one.rung is None for one in gather(run, run.finished_manifest()).candidates)
-    announce(run)
-    assert f"best of 4 candidates: {search.best_params_}" in capsys.readouterr().out
-
-
-@given(st.lists(st.floats(-1.0, 1.0) | st.none(), min_size=1, max_size=20))
-def test_the_stairs_rise_to_the_best_score(means):
-    candidates = [Candidate(at, 1, mean, None, (mean,), 0.0, 0.0, None, None, {}) for at, mean in enumerate(means)]
-    x_scale, y_scale = Axis(1, max(2, len(means)), 0, 100), Axis(-1, 1, 100, 0)
-    line = _stairs(candidates, x_scale, y_scale)
-    scored = [mean for mean in means if mean is not None]
-    assert bool(line) == bool(scored)
-    if scored:
-        assert line[-1] == (x_scale.at(len(means)), y_scale.at(max(scored)))
-        assert [y for _, y in line] == sorted((y for _, y in line), reverse=True)
 
 
 def test_the_table_has_the_scores_of_all_candidates_to_six_digits(run):

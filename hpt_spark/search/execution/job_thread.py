@@ -1,0 +1,44 @@
+"""How the driver waits for a Spark job in a thread of its own, and stops it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from hpt_spark.search.abandoned import leave_if_abandoned
+
+if TYPE_CHECKING:
+    from hpt_spark.search.execution.connect_job import ConnectJob
+    from hpt_spark.search.execution.spark_job import SparkJob
+
+SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_TO_CANCEL = 30.0
+SECONDS_BETWEEN_CANCELS = 0.5
+
+
+def run_to_its_end(job: ConnectJob | SparkJob) -> None:
+    """Start a job and wait for its end; stop it on Ctrl-C, and where nobody waits for the search any longer."""
+    job.start()
+    try:
+        while job.is_alive():
+            job.join(SECONDS_BETWEEN_LOOKS)  # Ctrl-C is answered in between
+            leave_if_abandoned()
+    finally:
+        with suppress(Exception):  # of several kinds, where Spark was stopped and the job with it
+            job.cancel()
+
+
+def cancel_with(job: threading.Thread, ask: Callable[[], object]) -> bool:
+    """Let `ask` tell Spark to stop a job until it has ended, and return whether it still ran.
+
+    It is told again and again: Spark forgets the wish where it has not begun the job yet.
+    """
+    still_ran = job.is_alive()
+    until = time.monotonic() + SECONDS_TO_CANCEL
+    while job.is_alive() and time.monotonic() < until:
+        ask()
+        job.join(SECONDS_BETWEEN_CANCELS)
+    return still_ran
