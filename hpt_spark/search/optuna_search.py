@@ -84,7 +84,7 @@ class _ProposedBatches(ChoosesRounds, model_selection.RandomizedSearchCV):
         check_count("batch_size", self.batch_size, "candidates", otherwise=", or 'auto'")
         return int(self.batch_size)
 
-    def _outlives_failed_batch(self, has_scored: bool) -> bool:
+    def _goes_on_after_failed_batch(self, has_scored: bool) -> bool:
         return True
 
 

@@ -35,7 +35,7 @@ class ChoosesRounds:
         rounds = Rounds.of(self.rounds, self.estimator)  # type: ignore[attr-defined]
         return rounds.parameter if len(rounds.rungs) > 1 else None
 
-    def _outlives_failed_batch(self, has_scored: bool) -> bool:
+    def _goes_on_after_failed_batch(self, has_scored: bool) -> bool:
         """Return whether the search goes on where all fits of a rung have failed, perhaps for lack of time."""
         return has_scored and self.rounds is not None
 

@@ -171,8 +171,8 @@ class SparkSearchMixin(HandsFitsOver):
     @contextmanager
     def _handed_to(self) -> Iterator[Callable[..., Any]]:
         run = running()
-        outlives = getattr(self, "_outlives_failed_batch", lambda has_scored: False)
-        batches = FailedBatches(run.results, outlives, callable(self.scoring))  # type: ignore[attr-defined]
+        goes_on = getattr(self, "_goes_on_after_failed_batch", lambda has_scored: False)
+        batches = FailedBatches(run.results, goes_on, callable(self.scoring))  # type: ignore[attr-defined]
         try:
             yield batches.run
             batches.refuse_none_scored()

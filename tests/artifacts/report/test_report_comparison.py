@@ -9,8 +9,8 @@ from hpt_spark.artifacts.report.comparison import short_names, write_comparison
 from hpt_spark.cli import run_job
 from hpt_spark.errors import InputError
 from hpt_spark_jobs import report
-from tests.artifacts.report.samples import a_run, grid, sample, sixteen, sweep_score
 from tests.artifacts.report.outline import Outline
+from tests.artifacts.report.samples import a_run, grid, sample, sixteen, sweep_score
 
 
 @pytest.fixture
