@@ -51,11 +51,20 @@ def replace_parallel(evaluate_candidates: Callable[..., Any], run_fits: Callable
     evaluate_candidates.__closure__[names.index("parallel")].cell_contents = run_fits
 
 
-def _tell_splits(search: Any, evaluate_candidates: Callable[..., Any]) -> None:
-    """Let a search that runs have ``n_splits_``, which scikit-learn before 1.9 sets when all candidates have ended."""
+@contextmanager
+def _splits_told(search: Any, evaluate_candidates: Callable[..., Any]) -> Iterator[None]:
+    """Let a search that runs have ``n_splits_``, which scikit-learn before 1.9 sets at the end of ``fit``."""
     names = evaluate_candidates.__code__.co_freevars
-    if "n_splits" in names and evaluate_candidates.__closure__ is not None:
-        search.n_splits_ = evaluate_candidates.__closure__[names.index("n_splits")].cell_contents
+    if "n_splits" not in names or evaluate_candidates.__closure__ is None:
+        yield
+        return
+    before = {name: value for name, value in vars(search).items() if name == "n_splits_"}
+    search.n_splits_ = evaluate_candidates.__closure__[names.index("n_splits")].cell_contents
+    try:
+        yield
+    finally:
+        del search.n_splits_
+        vars(search).update(before)
 
 
 class HandsFitsOver(ABC):
@@ -76,9 +85,8 @@ class HandsFitsOver(ABC):
     # scikit-learn looks for the name `callback_ctx` in this signature (from 1.9 on).
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         run_search = super()._run_search  # type: ignore[misc]
-        _tell_splits(self, evaluate_candidates)
         more = {"callback_ctx": callback_ctx} if "callback_ctx" in inspect.signature(run_search).parameters else {}
-        with self._handed_to() as run_fits:
+        with _splits_told(self, evaluate_candidates), self._handed_to() as run_fits:
             replace_parallel(evaluate_candidates, run_fits)
             run_search(evaluate_candidates, **more)
 

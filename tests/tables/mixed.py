@@ -27,7 +27,7 @@ def rows(number: int = 60) -> pd.DataFrame:
             "size": draw.integers(0, 4, number),
             "paid": draw.random(number) < 0.4,
             "town": draw.choice(["Ulm", "Bern", "Zürich", "東京"], number),
-            "tags": [list(draw.choice(["x", "y", "z"], draw.integers(0, 4))) for _ in range(number)],
+            "tags": [draw.choice(["x", "y", "z"], draw.integers(0, 4)).tolist() for _ in range(number)],
             "place": [list(map(float, draw.integers(0, 3, 2))) for _ in range(number)],
             "seen": pd.date_range("2023-12-30 17:00", periods=number, freq="13h"),
             "born": [day.date() for day in pd.date_range("1999-01-30", periods=number, freq="9D")],
