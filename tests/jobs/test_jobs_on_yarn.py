@@ -163,19 +163,21 @@ def wait_for_results(cluster: Submitted, place: str, process: subprocess.Popen[s
     wait_until(are_there, SECONDS_OF_A_JOB, process=process, said=lambda: process.communicate(timeout=5)[0][-6000:])
 
 
-def kill(cluster: Submitted, victim: str, place: str) -> None:
+def kill(cluster: Submitted, victim: str, place: str, process: subprocess.Popen[str]) -> None:
     run = f"{cluster.yarn.hdfs}/{place}/run"
     (driver,) = containers_of(DRIVER, run)
     if victim == "driver":
         driver.kill()
         return
-    executors = containers_of(EXECUTOR, run)
-    nodes = {cluster.yarn.node_of(executor): executor for executor in executors}
-    assert len(nodes) == 2, "an executor on each node"
+
+    def nodes() -> dict[int, psutil.Process]:
+        return {cluster.yarn.node_of(executor): executor for executor in containers_of(EXECUTOR, run)}
+
+    wait_until(lambda: len(nodes()) == 2, SECONDS_OF_A_JOB, process=process)  # an executor on each
     if victim == "executor":
-        executors[0].kill()
+        next(iter(nodes().values())).kill()
     elif victim == "node":
-        (other,) = nodes.keys() - {cluster.yarn.node_of(driver)}
+        (other,) = nodes().keys() - {cluster.yarn.node_of(driver)}
         cluster.yarn.kill_node(other)
     else:
         cluster.yarn.kill_node(cluster.yarn.node_of(driver))
@@ -195,7 +197,7 @@ def test_a_pipeline_that_loses_a_container_or_a_node_ends_as_if_it_had_not(
         cluster.upload(copy, place)
     with cluster.start(cluster.command("pipeline", place, SLOW, *options)) as process:
         wait_for_results(cluster, place, process, bool(options))
-        kill(cluster, victim, place)
+        kill(cluster, victim, place, process)
         ended(process)
     manifest = cluster.manifest(place)
     loses_driver = "driver" in victim
@@ -278,8 +280,8 @@ def test_a_fit_that_yarn_kills_for_its_memory_is_a_failed_fit_that_the_report_na
     )
     cluster.run("tune", "hungry", search, *(word for option in options for word in ("--set", option)))
     run = fetched(f"{cluster.yarn.hdfs}/hungry/run", tmp_path / "hungry-run")
-    results = [json.loads(line) for file in (run / "journal").glob("fits-*.jsonl") for line in file.open()]
-    failures = [text for text in map(json.dumps, results) if "WorkerDiedError" in text]
+    trainings = json.loads((run / "timeline.json").read_text())["trainings"]
+    failures = [training["failed"] for training in trainings if "WorkerDiedError" in training["failed"]]
     assert len(failures) == 2, "a fit on each fold"
     for failure in failures:
         assert "exceeding physical memory limits" in failure or "beyond the 'PHYSICAL' memory limit" in failure, failure

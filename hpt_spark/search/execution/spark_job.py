@@ -29,6 +29,8 @@ STOPPED = re.compile(r"SparkContext was shut ?down|stopped SparkContext|Master r
 NOT_IMPORTED = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 OTHER_VERSION = re.compile(r"(?:Can't get attribute|cannot import name) '([\w.]+)' (?:on <module|from) '([\w.]+)'")
 NO_ROOM = re.compile(r"java\.io\.IOException: ((?:No space left on device|Disk quota exceeded|File too large).*)")
+# What Spark says of an executor whose container, say, was killed.
+EXECUTOR_LOST = re.compile(r"ExecutorLostFailure \(.*?\) Reason: (.*)")
 REASON = re.compile(r"(?:: )?(?:Caused by: )?([\w.$]*(?:Error|Exception)\b.*)")
 
 STAGE_NAME = "callSite.short"  # Spark's own property of a thread
@@ -221,7 +223,10 @@ def worker_death(text: str) -> WorkerDiedError | None:
     """Return which task has taken its worker down, where the text of a job's failure says so."""
     task = re.search(r"Task (\d+) in stage", text)
     deaths = [line.strip() for line in text.splitlines() if WORKER_DIED.search(line)]
-    return WorkerDiedError(int(task[1]), deaths[-1].rpartition("Exception: ")[2]) if task and deaths else None
+    if not task or not deaths:
+        return None
+    lost = EXECUTOR_LOST.search(deaths[-1])
+    return WorkerDiedError(int(task[1]), lost[1] if lost else deaths[-1].rpartition("Exception: ")[2])
 
 
 def reason_of_failure(text: str) -> str:
