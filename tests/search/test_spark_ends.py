@@ -125,9 +125,7 @@ def test_a_failed_job_is_told_in_a_sentence(error, kind, message):
 def test_of_an_executor_that_was_killed_only_the_reason_is_told():
     reason = "Container killed by YARN for exceeding physical memory limits. 1.7 GB of 1.5 GB physical memory used."
     lost = "ExecutorLostFailure (executor 4 exited caused by one of the running tasks)"
-    failed = (
-        "Task 3 in stage 2.0 failed 1 times, most recent failure: Lost task 3.0 in stage 2.0 (TID 7) (a executor 4)"
-    )
+    failed = "Task 3 in stage 2.0 failed 1 times, most recent failure: Lost task 3.0 in stage 2.0 (TID 7)"
     told = translate_job_error(ToldError(f"Job aborted: {failed}: {lost} Reason: {reason}\nDriver stacktrace:"), False)
     assert isinstance(told, WorkerDiedError)
     assert (told.task, str(told)) == (3, reason)
