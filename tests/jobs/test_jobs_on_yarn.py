@@ -281,7 +281,7 @@ def test_a_fit_that_yarn_kills_for_its_memory_is_a_failed_fit_that_the_report_na
     cluster.run("tune", "hungry", search, *(word for option in options for word in ("--set", option)))
     run = fetched(f"{cluster.yarn.hdfs}/hungry/run", tmp_path / "hungry-run")
     trainings = json.loads((run / "timeline.json").read_text())["trainings"]
-    failures = [training["failed"] for training in trainings if "WorkerDiedError" in training["failed"]]
+    failures = [training["failed"] for training in trainings if "failed" in training]
     assert len(failures) == 2, "a fit on each fold"
     for failure in failures:
         assert "exceeding physical memory limits" in failure or "beyond the 'PHYSICAL' memory limit" in failure, failure
