@@ -129,12 +129,12 @@ class DesignMatrix:
         }
 
     @classmethod
-    def load(cls, folder: Path, location: str = "") -> DesignMatrix:
+    def load(cls, folder: str | Path, location: str = "") -> DesignMatrix:
         """Read the design that `save` wrote.
 
         Parameters
         ----------
-        folder : Path
+        folder : str or Path
         location : str
             What messages call the folder, where it is a copy of another one.
 
@@ -143,7 +143,7 @@ class DesignMatrix:
         InputError
             When a file is missing or the parts do not belong together.
         """
-        location = location or str(folder)
+        folder, location = Path(folder), location or str(folder)
         try:
             facts = _manifest_in(folder)
             missing = [name for name in (*facts["files"], "manifest.json") if not (folder / name).is_file()]

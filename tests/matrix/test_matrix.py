@@ -189,7 +189,7 @@ def saved(tmp_path):
 
 
 def test_a_design_is_read_as_it_was_saved(saved):
-    found, design = DesignMatrix.load(saved), a_design()
+    found, design = DesignMatrix.load(str(saved)), a_design()
     for name in ("X_train", "X_test"):
         assert (getattr(found, name) != getattr(design, name)).nnz == 0
         assert getattr(found, name).dtype == np.float32
