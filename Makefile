@@ -10,7 +10,8 @@ BIN33 := .venv-spark33/bin
 BIN_OLDEST := .venv-oldest/bin
 BIN_NEWEST := .venv-newest/bin
 # Two processes of pytest, each with a Spark of its own, as tests often wait for Spark. For one: make test SIDE_BY_SIDE=
-SIDE_BY_SIDE ?= -n 2 --dist loadfile
+# They take the files in the order of tests/conftest.py, which by itself pytest-xdist replaces by the number of tests.
+SIDE_BY_SIDE ?= -n 2 --dist loadfile --no-loadscope-reorder
 # A target's -m takes the place of that of `pytest` alone, which runs the quick tests (pyproject.toml).
 SERVERS := not hdfs and not blob and not cluster and not yarn and not livy and not oozie and not azureml and not browser and not mlflow and not connect
 SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving

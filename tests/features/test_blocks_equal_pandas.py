@@ -63,7 +63,8 @@ def test_all_blocks_encoded_otherwise(spark, raw, tables, encoding, min_devices)
     assert_same(design, build_with_products(raw, encoding=encoding, min_devices=min_devices))
 
 
-@pytest.mark.parametrize(("seed", "encoding"), zip((7, 42), ENCODINGS))
+@pytest.mark.long
+@pytest.mark.parametrize(("seed", "encoding"), list(zip((7, 42), ENCODINGS)))
 def test_other_seeds(spark, tmp_path, seed, encoding):
     generate(tmp_path / "raw", 0.004, seed)
     ingest(tmp_path / "raw", tmp_path / "tables")
@@ -71,7 +72,14 @@ def test_other_seeds(spark, tmp_path, seed, encoding):
     assert_same(design, build_with_pandas(tmp_path / "raw", encoding))
 
 
-@pytest.mark.parametrize("feature_set", FEATURE_SETS)
+# One of each query; the other sets of a query are with the long.
+OF_EACH_QUERY = ("brand_model", "hour", "category")
+
+
+@pytest.mark.parametrize(
+    "feature_set",
+    [pytest.param(name, marks=() if name in OF_EACH_QUERY else pytest.mark.long) for name in FEATURE_SETS],
+)
 def test_each_set_alone(spark, raw, tables, feature_set):
     assert_same(built(spark, tables, [feature_set]), build_with_products(raw, sets=[feature_set]))
 
@@ -90,7 +98,9 @@ def setting(spark):
         spark.conf.unset(key) if value is None else spark.conf.set(key, value)
 
 
-@pytest.mark.parametrize("partitions", [pytest.param(1, marks=pytest.mark.long), 3, 17])
+@pytest.mark.parametrize(
+    "partitions", [pytest.param(1, marks=pytest.mark.long), 3, pytest.param(17, marks=pytest.mark.long)]
+)
 def test_the_number_of_partitions_does_not_matter(spark, tables, of_all_blocks, setting, partitions):
     setting("spark.sql.shuffle.partitions", str(partitions))
     setting("spark.sql.files.maxPartitionBytes", str(1 << 14))

@@ -99,23 +99,24 @@ def test_a_file_that_does_not_fit_is_named(spark, copied, change, said):
 
 
 @pytest.mark.parametrize(
-    ("table", "column"),
+    ("table", "column", "sets"),
     [
-        ("gender_age_train", "device_id"),
-        ("gender_age_train", "group"),
-        ("gender_age_test", "file_row"),
-        ("events", "event_id"),
-        ("events", "device_id"),
-        ("app_labels", "app_id"),
-        ("app_labels", "label_id"),
-        ("label_categories", "label_id"),
-        ("phone_brand_device_model", "device_id"),
+        ("gender_age_train", "device_id", ["brand_model"]),
+        ("gender_age_train", "group", ["brand_model"]),
+        ("gender_age_test", "file_row", ["brand_model"]),
+        ("events", "event_id", ["app"]),
+        ("events", "device_id", ["app"]),
+        ("app_labels", "app_id", ["label"]),
+        ("app_labels", "label_id", ["label"]),
+        pytest.param("label_categories", "label_id", FEATURE_SETS, marks=pytest.mark.long),
+        ("label_categories", "label_id", ["category"]),
+        ("phone_brand_device_model", "device_id", ["brand_model"]),
     ],
 )
-def test_a_value_that_is_missing_in_one_row_is_told(spark, copied, table, column):
+def test_a_value_that_is_missing_in_one_row_is_told(spark, copied, table, column, sets):
     change_last(copied / table, column, None)
     with pytest.raises(InputError, match=f"^the table {table} has rows without {column}, which each row must have"):
-        collect_blocks(Tables(spark, str(copied)), FEATURE_SETS, "fraction", 1).design()
+        collect_blocks(Tables(spark, str(copied)), sets, "fraction", 1).design()
 
 
 @pytest.mark.parametrize("timestamp", [None, "2016-05-02 27:00:00", "yesterday", "2016-13-01 10:00:00"])

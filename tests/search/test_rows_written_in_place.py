@@ -153,6 +153,7 @@ def assert_scores(search, expected):
         assert search.cv_results_[column][at] == score, (at, column)
 
 
+@pytest.mark.long
 @examples(25, suppress_health_check=list(HealthCheck))
 @given(
     kind=st.sampled_from(list(DATA)),
@@ -181,6 +182,7 @@ def test_any_pipeline_that_writes_in_place_has_scikit_learns_scores(
     assert_scores(ours.fit(X, TARGET.copy(), **fit_params), expected)
 
 
+@pytest.mark.long
 def test_scores_are_those_of_scikit_learns_processes():
     estimator = Pipeline([("scale", StandardScaler(copy=False)), ("boost", XGBClassifier(n_jobs=1, max_depth=2))])
     arguments = {"param_grid": {"boost__n_estimators": [2, 4, 8]}, "cv": FOLDS, "refit": False, "scoring": writes_rows}

@@ -214,14 +214,16 @@ def test_the_estimator_scored_at_a_checkpoint_is_the_one_that_a_plain_fit_gives(
     [
         {},
         {"tree_method": "exact"},
-        {"tree_method": "approx"},
         {"grow_policy": "lossguide", "max_leaves": 5},
-        {"num_parallel_tree": 2},
-        {"base_score": 0.3},
         {"subsample": 0.5},
         {"colsample_bylevel": 0.5, "colsample_bytree": 0.7, "seed": 3},
-        {"scale_pos_weight": 2, "reg_alpha": 1, "gamma": 0.1, "max_delta_step": 1},
-        {"tree_method": "exact", "subsample": 0.5},
+        pytest.param({"tree_method": "approx"}, marks=pytest.mark.long),
+        pytest.param({"num_parallel_tree": 2}, marks=pytest.mark.long),
+        pytest.param({"base_score": 0.3}, marks=pytest.mark.long),
+        pytest.param(
+            {"scale_pos_weight": 2, "reg_alpha": 1, "gamma": 0.1, "max_delta_step": 1}, marks=pytest.mark.long
+        ),
+        pytest.param({"tree_method": "exact", "subsample": 0.5}, marks=pytest.mark.long),
     ],
     ids=str,
 )
