@@ -21,6 +21,7 @@ import sklearn
 from hpt_spark.errors import NO_PYSPARK, HptSparkError, MissingDependencyError, SparkEndedError
 from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.dataset import Dataset
+from hpt_spark.search.end_reason import INTERRUPTED, EndReason
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.refit import Refit
@@ -104,6 +105,7 @@ class Evaluator:
     fit_counts : Counter
         ``fits``, ``trainings``, ``resumed``, ``continued``, ``fold_slices``, ``matrices``.
     timeline : Timeline
+    end_reason : EndReason
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class Evaluator:
         self._resource = resource
         self._curve = curve
         self._journal = SearchJournal(journal, lock, is_one_of_many, warm_start, may_differ)
+        self._max_time = max_time
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._max_fit_time = max_fit_time
         self._race = race
@@ -139,6 +142,7 @@ class Evaluator:
         self._score_params: Mapping[str, Any] = {}
         self.incomplete = False
         self.timeline = Timeline()
+        self.end_reason = EndReason()
         self.fit_counts: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, fold_slices=0, matrices=0)
 
     def __enter__(self) -> Evaluator:
@@ -181,9 +185,10 @@ class Evaluator:
                     self.timeline.take(self._finished_evaluations, fit, result)
                     callbacks.ended(evaluation, fit)
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM where a job turns it into this
-            self._begin_to_end_early()
+            self._begin_to_end_early(INTERRUPTED)
         skipped = self._race.skipped_fits(evaluation) if self._race else set()
         missing = [fit for fit in evaluation.fits if fit not in found and fit not in skipped]
+        self.end_reason.take(found.values(), len(missing), len(skipped))
         if missing:
             self._end_early(evaluation, missing, found, {fit.candidate for fit in skipped})
         self.out_of_fold.take(found.items())  # Ctrl-C came before it was taken, and before what follows was printed
@@ -322,17 +327,18 @@ class Evaluator:
         for text in warnings_of(uncapped(evaluation.estimator, evaluation.candidates, threads), threads):
             warnings.warn(text, UserWarning, stacklevel=2)
 
-    def _begin_to_end_early(self) -> None:
+    def _begin_to_end_early(self, cause: str) -> None:
         """Keep what there is, also if another signal comes before the refit."""
         if not self.incomplete:
             self._ending.enter_context(answer_signals(_say_that_it_ends))
         self.incomplete = True
+        self.end_reason.end(cause)
 
     def _end_early(
         self, evaluation: Evaluation, missing: list[Fit], found: dict[Fit, dict[str, Any]], dropped: set[int]
     ) -> None:
         """Let the missing fits count as failed, if there is a candidate to choose."""
-        self._begin_to_end_early()
+        self._begin_to_end_early(f"the time was up (max_time={self._max_time} seconds)")
         whole = set(range(len(evaluation.candidates))) - {fit.candidate for fit in missing} - dropped
         if not whole and self._finished_evaluations:
             raise EndedEarlyError

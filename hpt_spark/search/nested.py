@@ -61,7 +61,7 @@ def nested_cross_validate(
         ``test_score``, ``fit_time`` and ``score_time``, and ``estimator`` where it is wanted, as ``cross_validate`` has
         them: the scores to the last bit. And for each outer fold ``best_params``, the choice of its search, and
         ``best_score``, that choice's mean score over the inner folds; both are None for a search that names no best
-        candidate.
+        candidate; and ``end_reason``, why its search has ended.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def outer_scores(
         ended(fold, fitted)
         if not return_estimator:
             del found["estimator"]  # and its model
-        for name in ("best_params", "best_score"):
+        for name in ("best_params", "best_score", "end_reason"):
             found[name] = [getattr(fitted, f"{name}_", None)]
         return found
 
