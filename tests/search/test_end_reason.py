@@ -157,9 +157,7 @@ def test_what_ends_a_search_early_is_said(monkeypatch, make, trainings, rest, in
         warnings.simplefilter("ignore")
         search = make().fit(X, y)
     assert search.incomplete_
-    cause = (
-        "The search was interrupted (Ctrl-C or SIGTERM)" if interrupted else "The time was up (max_time=7.5 seconds)"
-    )
+    by_time, by_signal = "The time was up (max_time=7.5 seconds)", "The search was interrupted (Ctrl-C or SIGTERM)"
     assert search.end_reason_ == f"{by_signal if interrupted else by_time}; {rest}."
 
 
