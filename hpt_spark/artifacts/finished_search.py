@@ -60,6 +60,7 @@ def finish_search(
             },
             **({"outer": outer_of(search)} if hasattr(search, "outer_scores_") else {}),
             "partial": bool(getattr(search, "incomplete_", False)),
+            "end_reason": getattr(search, "end_reason_", None),
             "reuse": dict(getattr(search, "fit_counts_", {})),
             "keep_oof": getattr(search, "keep_oof", "none"),
             "candidates": candidates,
@@ -110,6 +111,8 @@ def announce(run: RunDirectory) -> None:
     if outer := manifest.get("outer"):
         mean, deviation = float(outer["mean"]), float(outer["std"])
         print(f"on {len(outer['folds'])} outer folds: {mean:.5f} (standard deviation {deviation:.5f})")
+    if manifest.get("end_reason"):
+        print(f"why it ended: {manifest['end_reason']}")
     if manifest.get("partial"):
         print(PARTIAL)
     print(f"files: {run.uri}/: " + ", ".join(name for name in run.folder.list() if not is_lock(name)))

@@ -59,6 +59,7 @@ class Manifest(_Strict):
     best: _Best
     candidates: int
     seconds: Number
+    end_reason: Union[str, None] = None  # earlier manifests had none
     columns_digest: str
     design: _Design
     keep_oof: Literal["none", "best", "all"] = "none"

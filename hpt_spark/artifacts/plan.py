@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import Any
 
 from hpt_spark.artifacts.json_values import json_safe
+from hpt_spark.config.search_rules import unused_settings
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.matrix.design import DesignMatrix, searched_files
-from hpt_spark.tuning.strategies import unused_settings
 
 
 def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:
@@ -27,7 +27,8 @@ def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:
 def searched_settings(settings: SearchSection) -> dict[str, Any]:
     """Return the settings that the scores of a search depend on."""
     of_the_run = {"backend", "n_jobs", "max_time", "max_fit_time", "refit_on", "keep_oof", "warm_start"}
-    apart = {*of_the_run, *unused_settings(settings)}
+    not_wanted = {name for name in ("rounds", "race", "outer_cv", "no_improvement") if getattr(settings, name) is None}
+    apart = {*of_the_run, *not_wanted, *unused_settings(settings)}
     searched = settings.model_dump(exclude=apart)
     searched["param_grid"] = settings.grids  # one grid, or a list of that one: the same search
     return searched

@@ -263,6 +263,6 @@ def _results_of(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) 
         "best_params": facts.as_texts(best["params"]),
         "metrics": {deciding_metric(manifest["plan"]["search"]): score, "best_cv_score": score, **counts},
         "best_so_far": facts.best_of_batches(by_column(rows), "score"),
-        "tags": {"hpt_spark.incomplete": str(bool(manifest.get("partial")))},
+        "tags": facts.end_tags(manifest.get("partial"), manifest.get("end_reason")),
         "rows": [{name: float(row[name] or "nan") for name in numeric} for row in rows],
     }

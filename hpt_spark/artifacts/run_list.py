@@ -16,7 +16,7 @@ from hpt_spark.storage import Folder, open_folder
 
 DEEPEST = 3  # folders below the one that is listed
 SIGNS_OF_A_RUN = ({DESIGN}, {JOURNAL}, {STATUS}, {MANIFEST, TABLE})  # tables have a manifest, too
-HEADINGS = ("run", "state", "metric", "best", "std", "candidates", "time", "last sign")
+HEADINGS = ("run", "state", "metric", "best", "std", "candidates", "time", "last sign", "why it ended")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class RunSummary:
     state : str
         ``finished``, ``partial``, ``starting``, ``searching``, ``refitting``, ``failed``, ``interrupted``,
         ``cut short``, ``no search`` or ``damaged``.
-    metric, score, std, candidates, seconds, updated
+    metric, score, std, candidates, seconds, updated, end_reason
         As far as they are known; of a search that runs, the best so far.
     """
 
@@ -42,6 +42,7 @@ class RunSummary:
     candidates: int | None = None
     seconds: float | None = None
     updated: str | None = None
+    end_reason: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it for a machine."""
@@ -52,7 +53,16 @@ class RunSummary:
         numbers = ["" if number is None else f"{number:.5f}" for number in (self.score, self.std)]
         took = "" if self.seconds is None else tqdm.format_interval(self.seconds)
         candidates = "" if self.candidates is None else str(self.candidates)
-        return (self.run, self.state, self.metric or "", *numbers, candidates, took, self.updated or "")
+        return (
+            self.run,
+            self.state,
+            self.metric or "",
+            *numbers,
+            candidates,
+            took,
+            self.updated or "",
+            self.end_reason or "",
+        )
 
 
 def find_runs(uri: str) -> list[RunSummary]:
@@ -107,6 +117,7 @@ def summary_of(uri: str, name: str) -> RunSummary:
             candidates=manifest["candidates"],
             seconds=float(manifest["seconds"]),
             updated=(status or {}).get("updated"),
+            end_reason=manifest.get("end_reason"),
         )
     if status is None:
         return RunSummary(name, "cut short" if run.folder.exists(JOURNAL) else "no search")
@@ -120,4 +131,5 @@ def summary_of(uri: str, name: str) -> RunSummary:
         candidates=status.get("candidates"),
         seconds=status.get("seconds"),
         updated=status.get("updated"),
+        end_reason=status.get("reason"),
     )

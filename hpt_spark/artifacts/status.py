@@ -48,7 +48,7 @@ class StatusFile(SearchFollower):
         self._folder = run.folder
         self._metric = metric
         self._state = SearchState()
-        self._is_partial = False
+        self._search: Any = None  # when it has ended
         self._started: float | None = None
         self._ended = threading.Event()
         self._writing = threading.Thread(target=self._write_changes, name="hpt-spark-status", daemon=True)
@@ -68,7 +68,8 @@ class StatusFile(SearchFollower):
         self._ended.set()
         self._writing.join()
         if error is None:
-            self._write("partial" if self._is_partial else "finished")
+            is_partial = getattr(self._search, "incomplete_", False)  # the outer folds, which come later, may be
+            self._write("partial" if is_partial else "finished", getattr(self._search, "end_reason_", None))
         elif isinstance(error, Exception):
             reason = mask_secrets(str(error)).strip().partition("\n")[0]
             self._write("failed", f"{type(error).__name__}: {reason}")
@@ -80,8 +81,8 @@ class StatusFile(SearchFollower):
         self._state = state
 
     def search_ended(self, search: Any) -> None:
-        """Take note of whether fits are missing."""
-        self._is_partial = bool(getattr(search, "incomplete_", False))
+        """Take note of the search, which knows why it has ended and whether fits are missing."""
+        self._search = search
 
     def _write_changes(self) -> None:
         written, seconds = None, SECONDS_LOCAL if isinstance(self._folder, LocalFolder) else SECONDS_HADOOP

@@ -16,6 +16,44 @@ HALVING = ("halving", "halving_random")
 DISTRIBUTIONS = ("uniform", "loguniform", "randint")  # of scipy.stats; randint leaves out its upper bound
 ONE_STD_ERR = "one_std_err"
 RACE_DEFAULTS = {"burn_in": 3, "alpha": 0.05}
+# The strategies that use a setting, of those that not all use.
+USED_BY = {
+    **dict.fromkeys(("n_iter",), DRAWING),
+    **dict.fromkeys(("no_improvement", "batch_size"), ("random", "optuna")),
+    "n_startup_trials": ("optuna",),
+    **dict.fromkeys(("rounds", "race"), ("grid", "random", "optuna")),
+    **dict.fromkeys(("resource", "factor", "min_resources", "max_resources"), HALVING),
+    "random_state": (*DRAWING, "halving"),
+}
+ON_SPARK = ("no_improvement", "batch_size", "rounds", "race", "keep_oof", "warm_start", "max_time", "max_fit_time")
+
+
+def unused_settings(search: SearchSection) -> dict[str, str]:
+    """Return the settings that do nothing in a search, whatever they are, each with what would use it."""
+    unused = {
+        name: f"strategy: {' or '.join(users)}" for name, users in USED_BY.items() if search.strategy not in users
+    }
+    if search.strategy == "halving" and search.resource != "n_samples":
+        unused["random_state"] = "resource: n_samples"  # halving draws the rows of each rung
+    if search.strategy == "random" and search.no_improvement is None:
+        unused["batch_size"] = "no_improvement or strategy: optuna"
+    if search.backend == "joblib":
+        unused |= {name: "backend: spark" for name in ON_SPARK if name not in unused}
+    else:
+        unused["n_jobs"] = "backend: joblib"
+    return unused
+
+
+def refuse_unused(search: SearchSection) -> None:
+    """Raise ValueError where a setting that somebody has changed would do nothing."""
+    for name, user in unused_settings(search).items():
+        default = type(search).model_fields[name].get_default()
+        value = getattr(search, name)
+        if value != default:
+            raise ValueError(
+                f"{name}={as_yaml(value)} does nothing with strategy: {search.strategy} and backend: {search.backend}: "
+                f"leave it out (its default is {as_yaml(default)}), or choose {user}"
+            )
 
 
 def refuse_unknown_to_strategy(search: SearchSection) -> None:
@@ -68,7 +106,12 @@ def refuse_undecided(search: SearchSection) -> None:
     if len(search.metrics) == 1 or choice in search.metrics:
         return
     stops = search.rounds is not None and "early_stopping_rounds" in search.rounds
-    for what, is_wanted in (("strategy: optuna", search.strategy == "optuna"), ("rounds with early stopping", stops)):
+    comparing = {
+        "strategy: optuna": search.strategy == "optuna",
+        "rounds with early stopping": stops,
+        "no_improvement": search.no_improvement is not None,
+    }
+    for what, is_wanted in comparing.items():
         if is_wanted:
             raise ValueError(
                 f"{what} compares candidates while the search runs: of several scorings, let refit name the one that "
@@ -108,10 +151,11 @@ def refuse_impossible_race(search: SearchSection) -> None:
             f"race and refit: {search.refit} do not go together, as it might choose a candidate that has not got all "
             "folds; let refit be true, or the name of a metric"
         )
-    if search.rounds is not None and (search.strategy == "optuna" or "early_stopping_rounds" in search.rounds):
+    compares = search.strategy == "optuna" or search.no_improvement is not None
+    if search.rounds is not None and (compares or "early_stopping_rounds" in search.rounds):
         raise ValueError(
-            "race goes together with rounds only in grid or random without early_stopping_rounds: a mean curve over "
-            "fewer folds is not compared with one over all"
+            "race goes together with rounds only in grid or random without early_stopping_rounds and no_improvement: a "
+            "mean curve over fewer folds is not compared with one over all"
         )
     if len(search.metrics) > 1 and search.refit is False:
         raise ValueError("race with several scorings needs refit to name the one that decides")

@@ -13,6 +13,7 @@ from hpt_spark.config.search_rules import (
     refuse_outer_folds_without_best,
     refuse_undecided,
     refuse_unknown_to_strategy,
+    refuse_unused,
     refuse_without_spark,
     rules_of_race,
 )
@@ -64,8 +65,8 @@ class SearchSection(Section):
     batch_size: Union[int, Literal["auto"]] = Field(
         "auto",
         description=(
-            "How many candidates `optuna` proposes at a time; `auto` gives each slot of the cluster two fits, and the "
-            "journal keeps the number."
+            "How many candidates `optuna` proposes at a time, and `random` with `no_improvement` draws; `auto` gives "
+            "each slot of the cluster two fits, and the journal keeps the number."
         ),
     )
     n_startup_trials: int = Field(
@@ -75,7 +76,10 @@ class SearchSection(Section):
         None,
         ge=1,
         strict=True,
-        description="`optuna` ends after so many candidates in a row that are no better than the best before.",
+        description=(
+            "`optuna` and `random` end after so many candidates in a row that are no better than the best before. A "
+            "grid has no order by which that would say anything, and halving has its rungs."
+        ),
     )
     rounds: Union[dict[str, Any], None] = Field(
         None,
@@ -167,7 +171,7 @@ class SearchSection(Section):
         gt=0,
         le=LONGEST,
         strict=True,
-        description="Seconds after which a search on Spark ends with what it has.",
+        description="Seconds after which a search on Spark ends with what it has; the joblib backend ends none.",
     )
     max_fit_time: Union[float, None] = Field(
         None,
@@ -267,6 +271,7 @@ class SearchSection(Section):
         refuse_unknown_to_strategy(self)
         refuse_impossible_race(self)
         refuse_without_spark(self)
+        refuse_unused(self)
         refuse_undecided(self)
         refuse_outer_folds_without_best(self)
         return self

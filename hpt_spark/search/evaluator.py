@@ -21,6 +21,7 @@ import sklearn
 from hpt_spark.errors import NO_PYSPARK, HptSparkError, MissingDependencyError, SparkEndedError
 from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.dataset import Dataset
+from hpt_spark.search.end_reason import INTERRUPTED, EndReason
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.refit import Refit
@@ -32,6 +33,7 @@ from hpt_spark.search.planning.threads import uncapped, warnings_of
 from hpt_spark.search.race import Race
 from hpt_spark.search.scheduler import Scheduler
 from hpt_spark.search.timeline import Timeline
+from hpt_spark.search.twins import Twins
 from hpt_spark.search.warm_start import WarmStarts
 from hpt_spark.signals import answer_signals
 from hpt_spark.storage import FolderLock
@@ -104,6 +106,7 @@ class Evaluator:
     fit_counts : Counter
         ``fits``, ``trainings``, ``resumed``, ``continued``, ``fold_slices``, ``matrices``.
     timeline : Timeline
+    end_reason : EndReason
     """
 
     def __init__(
@@ -127,6 +130,7 @@ class Evaluator:
         self._resource = resource
         self._curve = curve
         self._journal = SearchJournal(journal, lock, is_one_of_many, warm_start, may_differ)
+        self._max_time = max_time
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._max_fit_time = max_fit_time
         self._race = race
@@ -139,6 +143,7 @@ class Evaluator:
         self._score_params: Mapping[str, Any] = {}
         self.incomplete = False
         self.timeline = Timeline()
+        self.end_reason = EndReason()
         self.fit_counts: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, fold_slices=0, matrices=0)
 
     def __enter__(self) -> Evaluator:
@@ -181,9 +186,10 @@ class Evaluator:
                     self.timeline.take(self._finished_evaluations, fit, result)
                     callbacks.ended(evaluation, fit)
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM where a job turns it into this
-            self._begin_to_end_early()
+            self._begin_to_end_early(INTERRUPTED)
         skipped = self._race.skipped_fits(evaluation) if self._race else set()
         missing = [fit for fit in evaluation.fits if fit not in found and fit not in skipped]
+        self.end_reason.take(found.values(), len(missing), len(skipped))
         if missing:
             self._end_early(evaluation, missing, found, {fit.candidate for fit in skipped})
         self.out_of_fold.take(found.items())  # Ctrl-C came before it was taken, and before what follows was printed
@@ -240,6 +246,7 @@ class Evaluator:
         self._warn_of_threads(evaluation, runner.threads)
         evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints)
         self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
+        twins = Twins(evaluation)
         watcher = self._watcher(evaluation, callbacks)
         scheduler = Scheduler(runner, evaluation, self._deadline, watcher, f"sweep: {begun.describe()}")
         try:
@@ -248,12 +255,14 @@ class Evaluator:
                 if self._race:
                     self._monitor.expect(len(evaluation.fits) - len(self._race.skipped_fits(evaluation)))
                 self._monitor.plan(len(fits))
-                for results in scheduler.run(fits) if fits else ():
+                for results in scheduler.run(twins.once(fits)) if fits else ():
                     scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
-                    found.update(scored)  # at once, as Ctrl-C may come at any time
-                    self._journal.add(scored, self.out_of_fold.take(scored))
-                    self._monitor.end(scored, scheduler.seconds_left)
-                    yield results
+                    of_twins = twins.of(scored)
+                    found.update([*scored, *of_twins])  # at once, as Ctrl-C may come at any time
+                    predictions = self.out_of_fold.take([*scored, *of_twins])
+                    self._journal.add(scored, predictions)
+                    self._monitor.end([*scored, *of_twins], scheduler.seconds_left)
+                    yield [*results, *of_twins]
                 if not found.keys() >= set(wave):
                     return  # the time was up
         finally:
@@ -322,17 +331,18 @@ class Evaluator:
         for text in warnings_of(uncapped(evaluation.estimator, evaluation.candidates, threads), threads):
             warnings.warn(text, UserWarning, stacklevel=2)
 
-    def _begin_to_end_early(self) -> None:
+    def _begin_to_end_early(self, cause: str) -> None:
         """Keep what there is, also if another signal comes before the refit."""
         if not self.incomplete:
             self._ending.enter_context(answer_signals(_say_that_it_ends))
         self.incomplete = True
+        self.end_reason.end(cause)
 
     def _end_early(
         self, evaluation: Evaluation, missing: list[Fit], found: dict[Fit, dict[str, Any]], dropped: set[int]
     ) -> None:
         """Let the missing fits count as failed, if there is a candidate to choose."""
-        self._begin_to_end_early()
+        self._begin_to_end_early(f"the time was up (max_time={self._max_time} seconds)")
         whole = set(range(len(evaluation.candidates))) - {fit.candidate for fit in missing} - dropped
         if not whole and self._finished_evaluations:
             raise EndedEarlyError

@@ -53,7 +53,7 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
 
     Attributes
     ----------
-    fit_counts_, incomplete_, oof_predictions_
+    fit_counts_, incomplete_, end_reason_, oof_predictions_
         See `SparkSearchMixin`.
     cv_results_, and all others
         As in scikit-learn's ``HalvingGridSearchCV``.
@@ -152,7 +152,7 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
 
     Attributes
     ----------
-    fit_counts_, incomplete_, oof_predictions_
+    fit_counts_, incomplete_, end_reason_, oof_predictions_
         See `SparkSearchMixin`.
     cv_results_, and all others
         As in scikit-learn's ``HalvingRandomSearchCV``.

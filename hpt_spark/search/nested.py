@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import partial
+from itertools import chain
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -61,7 +63,7 @@ def nested_cross_validate(
         ``test_score``, ``fit_time`` and ``score_time``, and ``estimator`` where it is wanted, as ``cross_validate`` has
         them: the scores to the last bit. And for each outer fold ``best_params``, the choice of its search, and
         ``best_score``, that choice's mean score over the inner folds; both are None for a search that names no best
-        candidate.
+        candidate; and ``end_reason``, why its search has ended.
 
     Raises
     ------
@@ -131,11 +133,18 @@ def outer_scores(
         ended(fold, fitted)
         if not return_estimator:
             del found["estimator"]  # and its model
-        for name in ("best_params", "best_score"):
+        for name in ("best_params", "best_score", "end_reason"):
             found[name] = [getattr(fitted, f"{name}_", None)]
         return found
 
-    results = _in_threads([partial(score, fold) for fold in range(len(splits))], at_once)
+    def score_one_by_one(folds: Sequence[int]) -> list[tuple[int, dict[str, Any]]]:
+        return [(fold, score(fold)) for fold in folds]
+
+    alike: dict[bytes, list[int]] = {}  # folds with the same training rows: the same search, with the same journal
+    for fold, (train, _) in enumerate(splits):
+        alike.setdefault(np.asarray(train).tobytes(), []).append(fold)
+    scored = _in_threads([partial(score_one_by_one, folds) for folds in alike.values()], at_once)
+    results = [found for _, found in sorted(chain.from_iterable(scored), key=itemgetter(0))]
     return {
         name: (np.concatenate if isinstance(column, np.ndarray) else _joined)([one[name] for one in results])
         for name, column in results[0].items()

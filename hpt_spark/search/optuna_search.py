@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,8 @@ from sklearn import model_selection
 from sklearn.utils import check_random_state
 
 from hpt_spark.search.arguments import check_count
-from hpt_spark.search.following import means_that_decide, metric_that_decides
+from hpt_spark.search.batches import SearchesInBatches
 from hpt_spark.search.proposals import Proposals
-from hpt_spark.search.result_table import DONE, ITERATION
-from hpt_spark.search.rounds import Rounds, evaluate_curves
-from hpt_spark.search.rounds_search import ChoosesRounds, refuse_changing_folds
-from hpt_spark.search.sklearn_compat import batch_context, search_context
 from hpt_spark.search.spark_search import SparkSearchMixin, running
 
 if TYPE_CHECKING:
@@ -25,67 +20,22 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-class _ProposedBatches(ChoosesRounds, model_selection.RandomizedSearchCV):
-    """The loop over batches, below what hands their fits to Spark."""
+class _ProposedBatches(SearchesInBatches, model_selection.RandomizedSearchCV):
+    """What proposes the batches, below what hands their fits to Spark."""
+
+    n_startup_trials: int
 
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
-        run, size, metric = running(), self._checked_batch_size(), metric_that_decides(self)
-        rounds = None if self.rounds is None else Rounds.of(self.rounds, self.estimator)
-        if size is None:
-            size = run.batch_size(self.n_splits_)
+        check_count("n_startup_trials", self.n_startup_trials, "candidates", least=0)
+        size = self._checked_batch_size()
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         proposals = Proposals(self.param_distributions, seed, self.n_startup_trials)
-        best, best_at, evaluated = -math.inf, 0, 0
-        with search_context(self, callback_ctx) as context:
-            batch, found = 0, {}
+        self._evaluate_batches(proposals, size, self.n_iter, evaluate_candidates, callback_ctx, is_numbered=True)
 
-            def evaluate(candidates: list[dict[str, Any]]) -> np.ndarray:
-                nonlocal found
-                with batch_context(self, context, len(candidates) * self.n_splits_) as more:
-                    found = evaluate_candidates(candidates, more_results={ITERATION: [batch] * len(candidates)}, **more)
-                return np.asarray(means_that_decide(found, metric)[-len(candidates) :])
-
-            while evaluated < self.n_iter and not run.incomplete:
-                candidates = proposals.ask(min(size, self.n_iter - evaluated))
-                if not candidates:
-                    warnings.warn(
-                        f"Optuna proposes nothing new after {evaluated} candidates of n_iter={self.n_iter}: the space "
-                        "is used up, and the search ends.",
-                        UserWarning,
-                        stacklevel=2,
-                    )
-                    break
-                folds, later = np.full(len(candidates), self.n_splits_), self.n_iter - evaluated - len(candidates)
-                if rounds is None:
-                    run.expect_later(later)
-                    scores = evaluate(candidates)
-                    folds = found.get(DONE, folds)[-len(candidates) :]
-                else:  # a curve counts by its best point: its others are near copies of that
-                    curves = evaluate_curves(
-                        self.estimator, rounds, candidates, evaluate, run, later * len(rounds.checkpoints)
-                    )
-                    scores = np.array([curve.best for curve in curves])
-                proposals.tell(list(scores), [int(done) if done < self.n_splits_ else None for done in folds])
-                evaluated, batch = evaluated + len(candidates), batch + 1
-                whole = scores[np.isfinite(scores) & (folds == self.n_splits_)]
-                if (highest := max(whole, default=-math.inf)) > best:
-                    best, best_at = highest, evaluated
-                if self.no_improvement is not None and evaluated - best_at >= self.no_improvement:
-                    break
-
-    def _checked_batch_size(self) -> int | None:
-        """Return the number of candidates in a batch, None for as many as suit the cluster."""
-        refuse_changing_folds(self.cv, "batch")
-        check_count("n_startup_trials", self.n_startup_trials, "candidates", least=0)
-        if self.no_improvement is not None:
-            check_count("no_improvement", self.no_improvement, "candidates", otherwise=", or None")
-        if isinstance(self.batch_size, str) and self.batch_size == "auto":
-            return None
-        check_count("batch_size", self.batch_size, "candidates", otherwise=", or 'auto'")
-        return int(self.batch_size)
-
-    def _goes_on_after_failed_batch(self, has_scored: bool) -> bool:
-        return True
+    def _used_up(self, evaluated: int) -> None:
+        nothing_new = f"Optuna proposes nothing new after {evaluated} candidates of n_iter={self.n_iter}: the space"
+        running().end_reason.end(f"{nothing_new} is used up")
+        warnings.warn(f"{nothing_new} is used up, and the search ends.", UserWarning, stacklevel=2)
 
 
 class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
@@ -122,7 +72,7 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
 
     Attributes
     ----------
-    fit_counts_, incomplete_
+    fit_counts_, incomplete_, end_reason_
         See `SparkSearchMixin`.
     cv_results_, and all others
         As in scikit-learn's ``RandomizedSearchCV``; ``cv_results_["iter"]`` is the candidate's batch.

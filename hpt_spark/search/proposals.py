@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpt_spark.errors import InputError, MissingDependencyError
+from hpt_spark.search.journal.data_digests import PRIMITIVES
+from hpt_spark.search.journal.fingerprint import value_digest
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -36,10 +38,17 @@ class Dimension:
     distribution : BaseDistribution
     value_of : callable
         Gives the parameter's value for what Optuna has drawn.
+    keys : sequence, optional
+        By which values of a list are the same, in its order.
     """
 
     distribution: BaseDistribution
     value_of: Callable[[Any], Any]
+    keys: Sequence[Any] | None = None
+
+    def key_of(self, drawn: Any) -> Any:
+        """Return by what the value for `drawn` is the same as another one."""
+        return _key_of("", self.value_of(drawn)) if self.keys is None else self.keys[drawn]
 
 
 class Proposals:
@@ -80,7 +89,7 @@ class Proposals:
         self._n_startup_trials = n_startup_trials
         self._told: list[FrozenTrial] = []
         self._asked: list[tuple[dict[str, Any], dict[str, BaseDistribution]]] = []
-        self._seen: set[tuple[tuple[str, Any], ...]] = set()
+        self._seen: set[Any] = set()
         self._batches = 0
 
     def ask(self, number: int) -> list[dict[str, Any]]:
@@ -95,8 +104,7 @@ class Proposals:
                 repeated = 0
                 while len(candidates) < number and repeated < most_repeated:
                     trial = study.ask()
-                    candidate = self._candidate(trial)
-                    key = tuple(sorted(trial.params.items()))
+                    candidate, key = self._candidate(trial)
                     if key in self._seen:
                         repeated += 1
                         study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
@@ -159,15 +167,16 @@ class Proposals:
     def _seed_of_batch(self) -> int:
         return int(np.random.SeedSequence([self._seed, self._batches]).generate_state(1)[0])
 
-    def _candidate(self, trial: Trial) -> dict[str, Any]:
+    def _candidate(self, trial: Trial) -> tuple[dict[str, Any], Any]:
+        """Return a candidate, and by what it is the same as another one."""
         number, prefix = 0, ""
         if len(self._spaces) > 1:
             number = trial.suggest_categorical(GRID, range(len(self._spaces)))
             prefix = f"{number}."
-        return {
-            name: dimension.value_of(_drawn(trial, prefix + name, dimension.distribution))
-            for name, dimension in self._spaces[number].items()
-        }
+        space = self._spaces[number]
+        drawn = {name: _drawn(trial, prefix + name, one.distribution) for name, one in space.items()}
+        key = frozenset((name, space[name].key_of(value)) for name, value in drawn.items())
+        return {name: space[name].value_of(value) for name, value in drawn.items()}, key
 
 
 def dimension(name: str, values: Any) -> Dimension:
@@ -186,13 +195,28 @@ def dimension(name: str, values: Any) -> Dimension:
         raise InputError(
             f"the parameter {name} is {values!r}: give a list of values, or a distribution of scipy.stats or Optuna."
         )
-    choices = list(values)
+    by_key: dict[Any, Any] = {}
+    for value in values:
+        by_key.setdefault(_key_of(name, value), value)
+    keys, choices = list(by_key), list(by_key.values())
     if not choices:
         raise InputError(f"the parameter {name} has no values: give at least one.")
     numbers_only = all(isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in choices)
     if numbers_only and len(choices) > 1 and (np.diff(choices) > 0).all():
-        return Dimension(distributions.IntDistribution(0, len(choices) - 1), choices.__getitem__)  # near means alike
-    return Dimension(distributions.CategoricalDistribution(range(len(choices))), choices.__getitem__)
+        ordered = distributions.IntDistribution(0, len(choices) - 1)  # near means alike
+        return Dimension(ordered, choices.__getitem__, keys)
+    return Dimension(distributions.CategoricalDistribution(range(len(choices))), choices.__getitem__, keys)
+
+
+def _key_of(name: str, value: Any) -> Any:
+    """Return by what a value is the same as another one; what cannot be compared is the same as itself alone."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if type(value) in PRIMITIVES:
+        return type(value), repr(value)  # NaN is the same as NaN, and True is not 1
+    try:
+        return value_digest(name, value)
+    except InputError:
+        return id(value)
 
 
 def _of_scipy(frozen: Any) -> Dimension:

@@ -74,10 +74,11 @@ def race_of(search: Any) -> Race | None:
         )
     metric = metric_that_decides(search)
     rounds = search.rounds
-    if rounds is not None and (hasattr(search, "batch_size") or dict(rounds).get("early_stopping_rounds")):
+    compares_batches = getattr(search, "compares_batches", False)
+    if rounds is not None and (compares_batches or dict(rounds).get("early_stopping_rounds")):
         raise InputError(
-            "race= goes together with rounds= only in a grid or a randomized search without early_stopping_rounds: a "
-            "mean curve over fewer folds is not compared with one over all."
+            "race= goes together with rounds= only in a grid or a randomized search without early_stopping_rounds and "
+            "no_improvement: a mean curve over fewer folds is not compared with one over all."
         )
     return Race(rules, metric)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn import model_selection
 
+from hpt_spark.search.batches import DrawsCandidates
 from hpt_spark.search.rounds_search import ChoosesRounds
 from hpt_spark.search.spark_search import SparkSearchMixin
 
@@ -68,7 +69,7 @@ class GridSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.GridSearchCV
 
     Attributes
     ----------
-    fit_counts_, incomplete_, oof_predictions_
+    fit_counts_, incomplete_, end_reason_, oof_predictions_
         See `SparkSearchMixin`.
     cv_results_, and all others
         As in scikit-learn's ``GridSearchCV``.
@@ -124,7 +125,7 @@ class GridSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.GridSearchCV
         self.race = race
 
 
-class RandomizedSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.RandomizedSearchCV):
+class RandomizedSearchCV(SparkSearchMixin, DrawsCandidates, model_selection.RandomizedSearchCV):
     """scikit-learn's ``RandomizedSearchCV``, with its fits on Spark.
 
     Parameters
@@ -136,6 +137,12 @@ class RandomizedSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.Random
         each of these is a row of ``cv_results_``, as scikit-learn would have it. With `early_stopping_rounds` a
         training stops when its mean score has not improved for so many rounds; rows past that are left out.
         A training that cannot go on exactly after a stop is trained to its end instead.
+    no_improvement : int, default=None
+        The candidates are evaluated in batches, in the order drawn, and the search ends after so many in a row that
+        are no better than the best before. The folds of `cv` must be the same for each batch.
+    batch_size : int or "auto", default="auto"
+        How many candidates a batch has, with `no_improvement`. ``"auto"`` gives each slot of the cluster two fits; a
+        journal keeps the number.
     sc : SparkContext or SparkSession, default=None
         Where the fits run; by default on the active one.
     journal : str, default=None
@@ -172,7 +179,7 @@ class RandomizedSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.Random
 
     Attributes
     ----------
-    fit_counts_, incomplete_, oof_predictions_
+    fit_counts_, incomplete_, end_reason_, oof_predictions_
         See `SparkSearchMixin`.
     cv_results_, and all others
         As in scikit-learn's ``RandomizedSearchCV``.
@@ -194,6 +201,8 @@ class RandomizedSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.Random
         error_score: Any = np.nan,
         return_train_score: bool = False,
         rounds: Mapping[str, Any] | None = None,
+        no_improvement: int | None = None,
+        batch_size: int | str = "auto",
         sc: SparkContext | SparkSession | None = None,
         journal: str | None = None,
         warm_start: Sequence[str] | None = None,
@@ -220,6 +229,8 @@ class RandomizedSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.Random
             return_train_score=return_train_score,
         )
         self.rounds = rounds
+        self.no_improvement = no_improvement
+        self.batch_size = batch_size
         self.sc = sc
         self.journal = journal
         self.warm_start = warm_start

@@ -56,6 +56,8 @@ class SparkSearchMixin(HandsFitsOver):
     ----------
     incomplete_ : bool
         Whether fits are missing because time ran out or Ctrl-C was pressed.
+    end_reason_ : str
+        Why the search has ended, and what it has left out, in one sentence.
     fit_counts_ : dict of str to int
         What was shared: the number of ``fits``, of ``trainings`` that served them, of ``resumed``
         fits taken from the journal, of fits ``continued`` from where an earlier rung of halving had
@@ -90,6 +92,7 @@ class SparkSearchMixin(HandsFitsOver):
     best_estimator_ = BestEstimator()
     fit_counts_: dict[str, int]
     incomplete_: bool
+    end_reason_: str
     oof_predictions_: np.ndarray
     timeline_: dict[str, Any]
     journal_lock: FolderLock | None = None  # where who calls `fit` has the journal locked already
@@ -143,6 +146,9 @@ class SparkSearchMixin(HandsFitsOver):
                     refitting.reset(before_refit)
                 self._keep_predictions(run)
             self.incomplete_ = run.incomplete
+            self.end_reason_ = run.end_reason.sentence(
+                len(self.cv_results_["params"]), getattr(self, "n_iterations_", 0)
+            )
             self.fit_counts_ = dict(run.fit_counts)
             self.timeline_ = run.timeline.as_json()
             monitor.finish(self)

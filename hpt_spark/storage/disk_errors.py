@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hpt_spark.errors import InputError
 
+_NOT_WRITABLE = (  # FileNotFoundError in /proc
+    *(PermissionError, FileExistsError, FileNotFoundError),
+    *(IsADirectoryError, NotADirectoryError),
+)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -17,8 +22,25 @@ def translate_permission_errors(target: Path) -> Iterator[None]:
     """Say what to do where `target` may not be written."""
     try:
         yield
-    except (PermissionError, FileExistsError, NotADirectoryError, FileNotFoundError) as error:  # the last in /proc
+    except OSError as error:
+        if not isinstance(error, _NOT_WRITABLE) and error.errno != errno.ELOOP:
+            raise
         raise InputError(_cannot_write(target, error)) from error
+
+
+@contextmanager
+def translate_read_errors(target: Path) -> Iterator[None]:
+    """Say what to do where `target`, a file or a folder with files, cannot be read though something is there."""
+    try:
+        yield
+    except OSError as error:
+        found = Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else None
+        if found is None or not found.is_relative_to(target) or error.errno in _DISK_FULL:
+            raise  # of what is done meanwhile
+        if error.errno == errno.ENOENT and not os.path.lexists(found):
+            raise
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot read {found} ({reason}): restore it, or move away what is there") from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from filelock import lock_descriptor, unlock_descriptor
 
 from hpt_spark.errors import InputError
 from hpt_spark.signals import unwind_on_sigterm
-from hpt_spark.storage.disk_errors import translate_disk_errors, translate_permission_errors
+from hpt_spark.storage.disk_errors import translate_disk_errors, translate_permission_errors, translate_read_errors
 from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of, is_own
 
 
@@ -33,8 +33,10 @@ class LocalFolder(Folder):
     @classmethod
     def open(cls, path: Path) -> LocalFolder:
         """Return the folder at `path`, put back if a run was killed in the moment of replacing it."""
-        _put_back(path)
-        if path.exists() and not path.is_dir():
+        with translate_read_errors(path):
+            _put_back(path)
+            is_other = path.exists() and not path.is_dir()
+        if is_other:
             raise InputError(f"{path} is a file where a folder is needed: choose another path or move the file away")
         return cls(path)
 
@@ -50,20 +52,25 @@ class LocalFolder(Folder):
 
     def exists(self, name: str) -> bool:
         """Return whether there is a file or a folder `name`."""
-        _put_back(self.path / name)
-        return (self.path / name).exists()
+        with translate_read_errors(self.path), suppress(FileNotFoundError, NotADirectoryError):
+            _put_back(self.path / name)
+            (self.path / name).lstat()  # of a link itself: one to nowhere is to be told of, not to be written over
+            return True
+        return False
 
     @contextmanager
     def reading(self, name: str) -> Iterator[Path]:
         """Give the path of `name`."""
-        _put_back(self.path / name)
-        yield self.path / name
+        with translate_read_errors(self.path / name):
+            _put_back(self.path / name)
+            yield self.path / name
 
     def list(self) -> list[str]:
         """Return the names in this folder, sorted, without unfinished ones."""
-        if not self.path.is_dir():
-            return []
-        return sorted(path.name for path in self.path.iterdir() if not is_own(path.name))
+        with translate_read_errors(self.path):
+            if not self.path.is_dir():
+                return []
+            return sorted(path.name for path in self.path.iterdir() if not is_own(path.name))
 
     def digests(self, *names: str) -> dict[str, str]:
         """Return the SHA-256 of each file of `names`, and of each below a folder of `names`, by its name here."""
@@ -87,7 +94,8 @@ class LocalFolder(Folder):
 
     def delete(self, name: str) -> None:
         """Delete the file or the folder `name`, if there is one."""
-        with translate_disk_errors(self.path / name):
+        target = self.path / name
+        with translate_disk_errors(target), translate_permission_errors(target):
             _delete(_replaced(self.path / name))  # or it would be put back
             _delete(self.path / name)
 
@@ -99,7 +107,8 @@ class LocalFolder(Folder):
             os.truncate(temporary, 0)
             yield temporary
             _flush_to_disk(temporary)
-            os.replace(temporary, target)
+            with translate_permission_errors(target):
+                os.replace(temporary, target)
             _flush_to_disk(target.parent)
 
     def check_writable(self) -> None:

@@ -107,7 +107,7 @@ def results_of(search: Any, metric: str) -> dict[str, Any]:
     if hasattr(search, "best_score_"):
         metrics = {metric: float(search.best_score_), "best_cv_score": float(search.best_score_)}
     counts = {f"fit_counts.{name}": float(count) for name, count in getattr(search, "fit_counts_", {}).items()}
-    tags = {"hpt_spark.incomplete": str(bool(getattr(search, "incomplete_", False)))}
+    tags = end_tags(getattr(search, "incomplete_", False), getattr(search, "end_reason_", None))
     return {
         "time": now(),
         "best_params": as_texts(getattr(search, "best_params_", {})),
@@ -116,6 +116,12 @@ def results_of(search: Any, metric: str) -> dict[str, Any]:
         "tags": tags,
         "rows": columns_of(search.cv_results_),
     }
+
+
+def end_tags(is_incomplete: Any, end_reason: str | None) -> dict[str, str]:
+    """Return what a history says of the end of a search: whether fits are missing, and why it has ended."""
+    why = {"hpt_spark.end_reason": end_reason} if end_reason else {}
+    return {"hpt_spark.incomplete": str(bool(is_incomplete)), **why}
 
 
 def best_of_batches(table: Mapping[str, Any], metric: str) -> list[tuple[int, float]]:

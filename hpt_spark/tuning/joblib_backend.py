@@ -16,6 +16,7 @@ from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
 from sklearn.utils.parallel import Parallel, delayed
 
+from hpt_spark.search.end_reason import EndReason
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.worker import GroupResult, peak_bytes
 from hpt_spark.search.following import metric_of_search
@@ -23,6 +24,8 @@ from hpt_spark.search.monitor import SearchFollower, SearchMonitor
 from hpt_spark.search.planning.threads import CappedCandidate, ThreadCaps, uncapped
 from hpt_spark.search.sklearn_compat import HandsFitsOver
 from hpt_spark.search.timeline import ORIGIN, Timeline, origin
+
+OF_A_FIT = ("_monitor", "_timeline", "_end_reason", "followers")
 
 
 class FollowedMixin(HandsFitsOver):
@@ -32,19 +35,27 @@ class FollowedMixin(HandsFitsOver):
     ----------
     timeline_ : dict
         When and where each fit ran, as a search on Spark has it.
+    end_reason_ : str
+        Why the search has ended, likewise.
     """
 
     n_jobs: int | None
     pre_dispatch: Any
     followers: Sequence[SearchFollower] = ()
     timeline_: dict[str, Any]
+    end_reason_: str
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Run fit with all sets of parameters; scikit-learn's ``fit``."""
         self._monitor = SearchMonitor(self.followers, metric_of_search(self))
         self._timeline = Timeline()
+        self._end_reason = EndReason()
         super().fit(X, y, **params)  # type: ignore[misc]
         self.timeline_ = self._timeline.as_json()
+        self.end_reason_ = self._end_reason.sentence(
+            len(self.cv_results_["params"]),  # type: ignore[attr-defined]
+            getattr(self, "n_iterations_", 0),
+        )
         self._monitor.finish(self)
         return self
 
@@ -74,12 +85,13 @@ class FollowedMixin(HandsFitsOver):
             self._timeline.take((rungs or 1) - 1, fit, result)
             self._monitor.end([(fit, result)])
             results.append(result)
+        self._end_reason.take(results)
         return results
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers and copies have nobody to tell.
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
-        return {name: value for name, value in state.items() if name not in ("_monitor", "_timeline", "followers")}
+        return {name: value for name, value in state.items() if name not in OF_A_FIT}
 
     def _warn_of_threads(self, fits: list[Any]) -> None:
         """Say once of which numbers of threads all fits together would take more cores than there are."""

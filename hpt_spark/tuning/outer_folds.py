@@ -31,10 +31,11 @@ def score_outer_folds(search: Any, data: tuple[Any, Any, dict[str, Any]], outer:
     is_on_spark = isinstance(again, SparkSearchMixin)
     if is_on_spark:
         again.set_params(progress=False, tracking=None, keep_oof="none")
-    incomplete = []
+    cut_short: list[str] = []
 
     def ended(fold: int, fitted: Any) -> None:
-        incomplete.append(getattr(fitted, "incomplete_", False))
+        if getattr(fitted, "incomplete_", False):
+            cut_short.append(fitted.end_reason_)
         best = getattr(fitted, "best_params_", {})
         _log.info("outer fold %d: the search is done, its best candidate is %s", fold + 1, best)
 
@@ -48,9 +49,10 @@ def score_outer_folds(search: Any, data: tuple[Any, Any, dict[str, Any]], outer:
         at_once=searches_at_once(again, X, y) if is_on_spark else 1,
         ended=ended,
     )
-    if any(incomplete):
+    if cut_short:
         _log.warning("the time was up before the outer folds were searched: they are left out this time")
         search.incomplete_ = True
+        search.end_reason_ = f"{search.end_reason_[:-1]}; the outer folds are left out this time: {cut_short[0]}"
         return time.monotonic() - started
     columns = (found["test_score"].tolist(), found["best_params"], found["best_score"])
     search.outer_scores_ = [

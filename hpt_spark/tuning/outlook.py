@@ -90,5 +90,6 @@ def _folds_by_settings(settings: SearchSection) -> int:
 
 
 def _all_at_once(settings: SearchSection) -> SearchSection:
-    """Return `settings` with a random draw in place of Optuna's proposals, which nobody knows beforehand."""
-    return settings.model_copy(update={"strategy": "random"}) if settings.strategy == "optuna" else settings
+    """Return `settings` without batches, and with random draws in place of what nobody knows beforehand."""
+    strategy = "random" if settings.strategy == "optuna" else settings.strategy
+    return settings.model_copy(update={"strategy": strategy, "no_improvement": None})

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
-from hpt_spark.config.search_rules import DRAWING, HALVING
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import ConfigError
 from hpt_spark.tuning.best import refit_argument
@@ -22,7 +21,7 @@ CLASS_NAMES = {
     "halving_random": "HalvingRandomSearchCV",
     "optuna": "OptunaSearchCV",
 }
-OF_OPTUNA = {"batch_size", "n_startup_trials", "no_improvement"}
+IN_BATCHES = ("no_improvement", "batch_size")
 
 
 def search_arguments(settings: SearchSection, roles: RowRoles = NO_ROLES) -> dict[str, Any]:
@@ -51,27 +50,17 @@ def search_arguments(settings: SearchSection, roles: RowRoles = NO_ROLES) -> dic
     distributions = [{name: _drawn_from(values) for name, values in grid.items()} for grid in settings.grids]
     if settings.strategy == "random":
         drawn = {"n_iter": settings.n_iter, "random_state": settings.random_state}
-        return {**common, **drawn, "param_distributions": distributions}
+        in_batches = (
+            {name: getattr(settings, name) for name in IN_BATCHES} if settings.no_improvement is not None else {}
+        )
+        return {**common, **drawn, **in_batches, "param_distributions": distributions}
     if settings.strategy == "optuna":
-        proposed = {name: getattr(settings, name) for name in ("n_iter", "random_state", *sorted(OF_OPTUNA))}
+        proposed = {
+            name: getattr(settings, name) for name in ("n_iter", "random_state", "n_startup_trials", *IN_BATCHES)
+        }
         return {**common, **proposed, "param_distributions": distributions}
     # The class refuses "exhaust" for both the candidates and the resources.
     return {**common, **halving, "param_distributions": distributions, "n_candidates": settings.n_iter}
-
-
-def unused_settings(settings: SearchSection) -> set[str]:
-    """Return the names of the settings that the strategy does not use: whatever they are, the results are the same."""
-    draws, halves = settings.strategy in DRAWING, settings.strategy in HALVING
-    unused = set() if draws else {"n_iter"}
-    unused |= {name for name in ("rounds", "race", "outer_cv") if getattr(settings, name) is None}
-    if settings.strategy != "optuna":
-        unused |= OF_OPTUNA
-    if not halves:
-        unused |= {"resource", "factor", "min_resources", "max_resources"}
-    # Halving draws the rows of each rung, where more rows are what the survivors get.
-    if not draws and not (halves and settings.resource == "n_samples"):
-        unused.add("random_state")
-    return unused
 
 
 def check_resources(settings: SearchSection, estimator: Any, y: Any, roles: RowRoles = NO_ROLES) -> None:

@@ -95,5 +95,7 @@ def test_a_number_or_a_name_out_of_bounds_is_refused(setting, said):
 
 
 def test_the_bounds_themselves_are_taken():
-    config = load_config([], ["search.random_state=4294967295", "spark.master='spark://a:1,b:2'"])
+    config = load_config(
+        [], ["search.strategy=random", "search.random_state=4294967295", "spark.master='spark://a:1,b:2'"]
+    )
     assert config.search.random_state == 2**32 - 1

@@ -130,7 +130,7 @@ def test_a_file_more_is_another_output(finished, jobs):
         ("search.backend=joblib", []),
         ("search.refit_on=driver", []),
         ("search.max_time=1000.0", []),
-        ("search.n_iter=3", []),
+        ("search.max_fit_time=100.0", []),
         ("spark.conf={spark.driver.memory: 2g}", []),
         ("upload.folder=elsewhere", []),
     ],

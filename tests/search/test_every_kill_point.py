@@ -10,59 +10,11 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy import stats
-from sklearn.datasets import make_classification
-from sklearn.ensemble import GradientBoostingClassifier
-from sklearn.model_selection import RepeatedStratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.tree import DecisionTreeClassifier
-from xgboost import XGBClassifier
 
-from hpt_spark import GridSearchCV, HalvingGridSearchCV, OptunaSearchCV, RandomizedSearchCV
 from tests.search.scores import scores_of
+from tests.search.strategies import SEARCHES, X, y
 from tests.search.without_spark import Scheduler
 
-X, y = make_classification(60, 5, n_informative=3, flip_y=0.2, random_state=0)
-FOLDS = RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0)
-ROUNDS = {"max": 4, "step": 1, "early_stopping_rounds": 2}
-RACE = {"burn_in": 2, "alpha": 0.3}
-TREES = {"max_depth": [1, 2, 3], "min_samples_leaf": [1, 25]}
-DRAWN = {"max_depth": [1, 2, 3], "learning_rate": stats.loguniform(0.01, 1)}
-BATCHES = {"n_iter": 4, "batch_size": 2, "n_startup_trials": 2}
-HALVING = {"resource": "n_estimators", "min_resources": 2, "max_resources": 8, "factor": 2, "random_state": 0}
-
-
-def booster(**params):
-    return XGBClassifier(**{"n_jobs": 1, "learning_rate": 0.5, "max_depth": 2, "random_state": 0, **params})
-
-
-def tree():
-    return DecisionTreeClassifier(random_state=0)
-
-
-def boosting():
-    return make_pipeline(StandardScaler(), GradientBoostingClassifier(random_state=0, subsample=0.7))
-
-
-SEARCHES = {
-    "race": lambda: GridSearchCV(tree(), TREES, cv=FOLDS, race=RACE, keep_oof="all"),
-    "race and optuna": lambda: OptunaSearchCV(tree(), TREES, cv=FOLDS, race=RACE, **{**BATCHES, "batch_size": "auto"}),
-    "random": lambda: RandomizedSearchCV(tree(), TREES, n_iter=4, cv=2, random_state=0),
-    "grid": lambda: GridSearchCV(booster(), {"n_estimators": [2, 5], "max_depth": [1, 2]}, cv=2, keep_oof="best"),
-    "halving": lambda: HalvingGridSearchCV(booster(), {"max_depth": [1, 2], "gamma": [0, 1]}, cv=2, **HALVING),
-    "rounds": lambda: GridSearchCV(booster(), {"max_depth": [1, 2]}, cv=2, rounds=ROUNDS, keep_oof="all"),
-    "rounds of a pipeline": lambda: GridSearchCV(
-        boosting(), {"gradientboostingclassifier__max_depth": [1, 2]}, cv=2, rounds=ROUNDS
-    ),
-    "rounds by one of two metrics": lambda: GridSearchCV(
-        booster(), {"max_depth": [1, 2]}, cv=2, rounds=ROUNDS, scoring=["accuracy", "roc_auc"], refit="roc_auc"
-    ),
-    "rounds and race": lambda: GridSearchCV(
-        booster(), {"learning_rate": [0.01, 1.0]}, cv=FOLDS, rounds={"max": 4, "step": 2}, race=RACE
-    ),
-    "rounds and optuna": lambda: OptunaSearchCV(booster(), DRAWN, cv=2, rounds=ROUNDS, **BATCHES),
-}
 QUICK = ("random",)
 
 

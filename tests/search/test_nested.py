@@ -51,7 +51,7 @@ def test_the_scores_are_scikit_learns(spark, tmp_path, name):
     kind, grid, arguments = SEARCHES[name]
     ours = OURS[kind](TREE, grid, sc=spark, journal=str(tmp_path), **arguments)
     found = nested_cross_validate(ours, X, y, cv=OUTER)
-    assert set(found) == {"test_score", "fit_time", "score_time", "best_params", "best_score"}
+    assert set(found) == {"test_score", "fit_time", "score_time", "best_params", "best_score", "end_reason"}
     assert_same(found, theirs(getattr(model_selection, kind)(TREE, grid, **arguments)))
     assert len([path for path in tmp_path.iterdir() if path.name.startswith("search-")]) == 3
     if name != "grid":
@@ -108,6 +108,18 @@ def test_several_outer_folds_are_searched_at_a_time(spark, monkeypatch):
     monkeypatch.setattr(nested, "cross_validate", both)
     search = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2, sc=spark)
     assert len(nested_cross_validate(search, X, y, cv=2)["test_score"]) == 2
+
+
+def test_outer_folds_of_the_same_training_rows_share_a_journal(no_spark, tmp_path, monkeypatch):
+    monkeypatch.setattr("hpt_spark.storage.lock.TRIES", 1)  # two at once are refused
+    rows = np.arange(150)
+    outer = [(rows[:100], rows[100:130]), (rows[:100], rows[130:]), (rows[50:], rows[:50])]
+    grid = {"number": [1, 2], "how": ["naps"]}  # so that two at once would meet
+    ours = GridSearchCV(Misbehaving(), grid, cv=2, refit_on="driver", journal=str(tmp_path))
+    found = nested_cross_validate(ours, X, y, cv=outer, return_estimator=True)
+    expected = theirs(model_selection.GridSearchCV(Misbehaving(), {"number": [1, 2]}, cv=2), outer)
+    np.testing.assert_array_equal(found["test_score"], expected["test_score"])
+    assert [one.fit_counts_["trainings"] for one in found["estimator"]] == [4, 0, 4]
 
 
 @pytest.mark.long

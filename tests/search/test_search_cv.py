@@ -21,7 +21,8 @@ OURS = {
 
 def ours_of(name):
     """Return our arguments; halving neither races nor chooses rounds, which it may give in a way of its own."""
-    return OURS if name.startswith("Halving") else {"rounds": None, **OURS, "race": None}
+    in_batches = {"no_improvement": None, "batch_size": "auto"} if name == "RandomizedSearchCV" else {}
+    return OURS if name.startswith("Halving") else {"rounds": None, **in_batches, **OURS, "race": None}
 
 
 def parameters(search_class):

@@ -71,7 +71,8 @@ def test_a_search_without_a_score_is_refused_in_one_sentence(spark, tmp_path, mo
 def test_rounds_are_chosen_by_the_mean_curve_and_other_runs_are_read(spark, tmp_path, monkeypatch, strategy):
     monkeypatch.setattr("hpt_spark.tuning.search.spark_session", lambda job, section: _Kept(spark))
     rounds = {"max": 6, "step": 2, "early_stopping_rounds": 4}
-    chosen = settings(strategy=strategy, n_iter=4, rounds=rounds, param_grid={"max_depth": [1, 2, 3, 4]})
+    drawn = {} if strategy == "grid" else {"n_iter": 4}
+    chosen = settings(strategy=strategy, rounds=rounds, param_grid={"max_depth": [1, 2, 3, 4]}, **drawn)
     found, _ = run_search(chosen, SPARK, X, y, str(tmp_path / "first" / "journal"))
     rows = found.cv_results_["params"]
     assert {params["max_depth"] for params in rows} == {1, 2, 3, 4}

@@ -108,3 +108,9 @@ def test_a_files_splitter_replaces_the_one_below_it_whole(write):
     above = write("search: {cv: {splitter: LeaveOneOut}}", "above.yaml")
     assert load_config([below, above]).search.cv == {"splitter": "LeaveOneOut"}
     assert load_config([below], ["search.cv.n_splits=4"]).search.cv["n_splits"] == 4
+
+
+@pytest.mark.parametrize("name", ["BaseShuffleSplit", "BaseCrossValidator"])
+def test_a_base_class_is_no_splitter(name):
+    with pytest.raises(ConfigError, match=rf"search\.cv: {name} is not a splitter of .*; did you mean `.+`\?"):
+        build_splitter({"splitter": name, "n_splits": 3})

@@ -49,6 +49,7 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
         folds=manifest.get("folds", search["cv"]),
         seconds=float(manifest["seconds"]),
         is_partial=bool(manifest.get("partial")),
+        end_reason=manifest.get("end_reason") or "",
         candidates=candidates,
         rungs=len(rungs),
         batches=len(set(batches_of(by_column(rows)))),

@@ -24,8 +24,8 @@ from hpt_spark.search.planning.forecast import as_size
 
 # How a search that has not all its results says so.
 PARTIAL = (
-    "This search ended early, by max_time or because it was interrupted: some fits are missing and count as failed; "
-    "the same `hpt-spark tune` goes on from the journal."
+    "This search ended early: some fits are missing and count as failed; the same `hpt-spark tune` goes on from the "
+    "journal."
 )
 
 
@@ -48,8 +48,8 @@ def render(report: Report) -> str:
     summary = (
         f"{counted(len(first), report.rungs)} on {report.folds} folds each, "
         f"{report.data.train_rows:,} training {report.data.rows_are} with {report.data.columns:,} columns; "
-        f"finished in {duration(report.seconds)}."
-    )
+        f"finished in {duration(report.seconds)}. {report.end_reason}"
+    ).strip()
     notice = PARTIAL if report.is_partial else ""
     sections = [
         Section("best", "Best candidate", "The best candidate", _best(report)),

@@ -294,6 +294,7 @@ class Report:
     folds: int
     seconds: float
     is_partial: bool
+    end_reason: str
     candidates: tuple[Candidate, ...]
     rungs: int
     batches: int

@@ -88,7 +88,7 @@ def candidate_keys(evaluation: Evaluation) -> list[str]:
                 parts.append(combine(name, primitives_digest([value])))
                 continue
             if (name, id(value)) not in found:
-                found[name, id(value)] = (value, _value_digest(name, value))
+                found[name, id(value)] = (value, value_digest(name, value))
             parts.append(found[name, id(value)][1])
         if any(is_number_of_threads(name) or hasattr(value, "get_params") for name, value in candidate.items()):
             parts.append(primitives_digest([evaluation.threads]))  # to which the value may be held
@@ -101,7 +101,8 @@ def fold_keys(evaluation: Evaluation) -> list[str]:
     return [evaluation.folds.key(fold).hex() for fold in range(len(evaluation.folds))]
 
 
-def _value_digest(name: str, value: Any) -> bytes:
+def value_digest(name: str, value: Any) -> bytes:
+    """Return a digest of a candidate's value of the parameter `name`, which is no primitive one."""
     digester = Digester()
     digest = digester.digest("candidates", {name: value}, "use", cloned=True)
     return primitives_digest([digest, *map(str, sorted([*digester.code.items(), *digester.releases.items()]))])

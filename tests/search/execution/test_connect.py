@@ -26,9 +26,11 @@ from xgboost import XGBClassifier
 import hpt_spark
 from hpt_spark.errors import HptSparkError, InputError, SparkEndedError
 from tests.connect_server import running_server
+from tests.search import strategies
 from tests.search.misbehaving import Misbehaving
-from tests.search.scores import assert_same_scores, split_scores
+from tests.search.scores import assert_same_scores, scores_of, split_scores
 from tests.search.searching import records_in
+from tests.search.without_spark import without_spark
 from tests.waiting import wait_until
 
 pytestmark = [
@@ -103,6 +105,30 @@ def test_scores_and_refit_equal_scikit_learns(session, kind, estimator, grid, ar
     assert ours.best_params_ == theirs.best_params_
     np.testing.assert_array_equal(ours.predict_proba(X), theirs.predict_proba(X))
     assert ours.fit_counts_["continued"] == 0, "no executor keeps a training for the next rung"
+
+
+@pytest.mark.parametrize("name", ["race", "race and optuna", "rounds", "rounds and race", "rounds and optuna"])
+def test_strategies_that_decide_on_the_way_are_as_elsewhere(session, tmp_path, name):
+    def searched(**arguments):
+        search = strategies.SEARCHES[name]().set_params(refit=False, **arguments)
+        return search.fit(strategies.X, strategies.y)
+
+    with without_spark():
+        expected = searched()
+    for resumed in (False, True):
+        found = searched(sc=session, journal=str(tmp_path))
+        assert (found.fit_counts_["resumed"] > 0) == resumed
+        assert found.end_reason_ == expected.end_reason_
+        for column, values in scores_of(expected).items():
+            np.testing.assert_array_equal(scores_of(found)[column], values, err_msg=column)
+
+
+def test_outer_folds_are_searched_on_it(session):
+    arguments = {"cv": 2, "scoring": "accuracy"}
+    ours = hpt_spark.GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, sc=session, **arguments)
+    theirs = model_selection.GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, **arguments)
+    found = hpt_spark.nested_cross_validate(ours, X, y, cv=3)
+    np.testing.assert_array_equal(found["test_score"], model_selection.cross_validate(theirs, X, y, cv=3)["test_score"])
 
 
 def test_a_path_is_one_training_and_predictions_come_along(session):

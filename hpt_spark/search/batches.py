@@ -1,0 +1,165 @@
+"""A search that evaluates its candidates batch by batch, and may end when the batches bring nothing better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+from sklearn.model_selection import ParameterSampler
+
+from hpt_spark.errors import InputError
+from hpt_spark.search.arguments import check_count
+from hpt_spark.search.following import means_that_decide, metric_that_decides
+from hpt_spark.search.result_table import DONE, ITERATION
+from hpt_spark.search.rounds import Rounds, evaluate_curves
+from hpt_spark.search.rounds_search import ChoosesRounds, refuse_changing_folds
+from hpt_spark.search.sklearn_compat import batch_context, search_context
+from hpt_spark.search.spark_search import running
+
+
+class Source(Protocol):
+    """Where the candidates of a batch come from."""
+
+    def ask(self, number: int) -> list[dict[str, Any]]:
+        """Return the next candidates, at most so many; none where there are no more."""
+
+    def tell(self, scores: Sequence[float], dropped_after: Sequence[int | None]) -> None:
+        """Take the scores of the last batch, and after how many folds a race has dropped a candidate, if it has."""
+
+
+class SearchesInBatches(ChoosesRounds):
+    """The mixin of a randomized search whose batches are judged while it runs."""
+
+    # Of the search.
+    n_iter: int
+    batch_size: int | str
+    no_improvement: int | None
+    n_splits_: int
+    estimator: Any
+    cv: Any
+
+    @property
+    def compares_batches(self) -> bool:
+        """Whether the search compares batches while it runs."""
+        return True
+
+    def _evaluate_batches(
+        self,
+        source: Source,
+        size: int | None,
+        n_candidates: int,
+        evaluate_candidates: Callable[..., Any],
+        callback_ctx: Any,
+        is_numbered: bool,
+    ) -> None:
+        """Evaluate candidates of `source`, till there are `n_candidates`, or too many that are no better.
+
+        Parameters
+        ----------
+        source : Source
+        size : int or None
+            Of a batch; None for as many candidates as suit the cluster.
+        n_candidates : int
+        evaluate_candidates, callback_ctx
+            scikit-learn's.
+        is_numbered : bool
+            Whether ``cv_results_`` is to have the number of each candidate's batch.
+        """
+        run, metric = running(), metric_that_decides(self)
+        rounds = None if self.rounds is None else Rounds.of(self.rounds, self.estimator)
+        size = run.batch_size(self.n_splits_) if size is None else size
+        best, best_at, evaluated = -math.inf, 0, 0
+        with search_context(self, callback_ctx) as context:
+            batch, found = 0, {}
+
+            def evaluate(candidates: list[dict[str, Any]]) -> np.ndarray:
+                nonlocal found
+                more_results = {ITERATION: [batch] * len(candidates)} if is_numbered else None
+                with batch_context(self, context, len(candidates) * self.n_splits_) as more:
+                    found = evaluate_candidates(candidates, more_results=more_results, **more)
+                return np.asarray(means_that_decide(found, metric)[-len(candidates) :])
+
+            while evaluated < n_candidates and not run.incomplete:
+                candidates = source.ask(min(size, n_candidates - evaluated))
+                if not candidates:
+                    self._used_up(evaluated)
+                    break
+                folds, later = np.full(len(candidates), self.n_splits_), n_candidates - evaluated - len(candidates)
+                if rounds is None:
+                    run.expect_later(later)
+                    scores = evaluate(candidates)
+                    folds = found.get(DONE, folds)[-len(candidates) :]
+                else:  # a curve counts by its best point: its others are near copies of that
+                    curves = evaluate_curves(
+                        self.estimator, rounds, candidates, evaluate, run, later * len(rounds.checkpoints)
+                    )
+                    scores = np.array([curve.best for curve in curves])
+                source.tell(list(scores), [int(done) if done < self.n_splits_ else None for done in folds])
+                evaluated, batch = evaluated + len(candidates), batch + 1
+                whole = scores[np.isfinite(scores) & (folds == self.n_splits_)]
+                if (highest := max(whole, default=-math.inf)) > best:
+                    best, best_at = highest, evaluated
+                since = evaluated - best_at
+                if self.no_improvement is not None and since >= self.no_improvement and evaluated < n_candidates:
+                    run.end_reason.end(
+                        f"{since} candidates in a row were no better than the best before "
+                        f"(no_improvement={self.no_improvement}), after {evaluated} of {n_candidates} candidates"
+                    )
+                    break
+
+    def _used_up(self, evaluated: int) -> None:
+        """Say that the source has no more candidates."""
+
+    def _checked_batch_size(self) -> int | None:
+        """Return the number of candidates in a batch, None for as many as suit the cluster."""
+        refuse_changing_folds(self.cv, "batch")
+        if self.no_improvement is not None:
+            check_count("no_improvement", self.no_improvement, "candidates", otherwise=", or None")
+        if isinstance(self.batch_size, str) and self.batch_size == "auto":
+            return None
+        check_count("batch_size", self.batch_size, "candidates", otherwise=", or 'auto'")
+        return int(self.batch_size)
+
+    def _goes_on_after_failed_batch(self, has_scored: bool) -> bool:
+        return self.compares_batches or super()._goes_on_after_failed_batch(has_scored)
+
+
+class DrawsCandidates(SearchesInBatches):
+    """The mixin of scikit-learn's randomized search, which draws its batches when they may end it."""
+
+    param_distributions: Any
+    random_state: Any
+
+    @property
+    def compares_batches(self) -> bool:
+        """Whether the search may end when nothing improves."""
+        return self.no_improvement is not None
+
+    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
+        if self.no_improvement is not None:
+            size, drawn = self._checked_batch_size(), _Drawn(self)
+            self._evaluate_batches(drawn, size, drawn.number, evaluate_candidates, callback_ctx, is_numbered=False)
+            return
+        if not (isinstance(self.batch_size, str) and self.batch_size == "auto"):
+            raise InputError(
+                f"batch_size={self.batch_size!r} has no effect without no_improvement=: leave it out, or give both."
+            )
+        super()._run_search(evaluate_candidates, callback_ctx=callback_ctx)
+
+
+class _Drawn:
+    """The candidates that scikit-learn draws, in its order."""
+
+    def __init__(self, search: DrawsCandidates) -> None:
+        sampler = ParameterSampler(search.param_distributions, search.n_iter, random_state=search.random_state)
+        self.number = len(sampler)
+        self._candidates = iter(sampler)
+
+    def ask(self, number: int) -> list[dict[str, Any]]:
+        return list(islice(self._candidates, number))
+
+    def tell(self, scores: Sequence[float], dropped_after: Sequence[int | None]) -> None:
+        """Draw the next ones all the same."""

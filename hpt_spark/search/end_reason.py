@@ -1,0 +1,83 @@
+"""Why a search has ended, in one sentence, as its results say it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hpt_spark.search.failures import TIMED_OUT
+
+INTERRUPTED = "the search was interrupted (Ctrl-C or SIGTERM)"
+
+
+class EndReason:
+    """What ends a search before all of it is done, and what it leaves out; nothing ends one that is evaluated whole.
+
+    Attributes
+    ----------
+    cause : str or None
+        What has ended it first, a clause.
+    """
+
+    def __init__(self) -> None:
+        self.cause: str | None = None
+        self._failed = self._timed_out = 0
+        self._missing = self._skipped = 0
+        self._fits = 0
+        self._curves = self._stopped = 0
+
+    def end(self, cause: str) -> None:
+        """Take note of what ends the search; the first cause counts."""
+        self.cause = self.cause or cause
+
+    def take(self, results: Iterable[Mapping[str, Any]], missing: int = 0, skipped: int = 0) -> None:
+        """Count the results of an evaluation, those of which failed, and the fits that have none.
+
+        Parameters
+        ----------
+        results : iterable of mapping
+            scikit-learn's, of the fits that ran.
+        missing, skipped : int
+            Fits that there was no time for, and those that a race has left out.
+        """
+        reasons = [one.get("fit_error") for one in results]
+        self._failed += sum(reason is not None for reason in reasons)
+        self._timed_out += sum(str(reason).startswith(TIMED_OUT) for reason in reasons)
+        self._fits += len(reasons) + missing + skipped
+        self._missing += missing
+        self._skipped += skipped
+
+    def take_curves(self, curves: int, stopped: int) -> None:
+        """Count curves of rounds, and those whose training has stopped before its last round."""
+        self._curves += curves
+        self._stopped += stopped
+
+    def sentence(self, candidates: int, rungs: int = 0) -> str:
+        """Return why the search has ended.
+
+        Parameters
+        ----------
+        candidates : int
+            How many rows it has.
+        rungs : int
+            How many of them halving has had, 0 of any other search.
+        """
+        said = [self.cause or self._whole(candidates, rungs)]
+        if self._missing:
+            said.append(f"{self._missing} of {self._fits} fits are missing")
+        if self._skipped:
+            said.append(f"the race left out {self._skipped} of {self._fits} fits")
+        if self._stopped:
+            said.append(f"{self._stopped} of {self._curves} curves stopped early (early_stopping_rounds)")
+        if self._failed:
+            late = f", {self._timed_out} of them at max_fit_time" if self._timed_out else ""
+            said.append(f"{self._failed} of {self._fits} fits failed{late}")
+        text = "; ".join(said)
+        return f"{text[0].upper()}{text[1:]}."
+
+    def _whole(self, candidates: int, rungs: int) -> str:
+        if rungs:
+            return f"all {rungs} rungs were evaluated" if rungs > 1 else "the only rung was evaluated"
+        if self._curves:
+            return f"the curves of all {self._curves} settings were evaluated"
+        return f"all {candidates} candidates were evaluated"

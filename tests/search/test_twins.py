@@ -1,0 +1,96 @@
+"""The same parameters more than once: as many rows as scikit-learn has, and one fit of each fold."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn import model_selection
+from sklearn.datasets import make_classification
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import RepeatedStratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeClassifier
+
+from hpt_spark import GridSearchCV, OptunaSearchCV
+from hpt_spark.search.proposals import Proposals
+from tests.search.scores import scores_of
+
+pytestmark = pytest.mark.usefixtures("no_spark")
+X, y = make_classification(60, 5, n_informative=3, flip_y=0.2, random_state=0)
+TREE = DecisionTreeClassifier(random_state=0)
+OVERLAPPING = [{"max_depth": [1, 2]}, {"max_depth": [2, 3]}]
+WEIGHTS = {"class_weight": [{0: 1, 1: 2}, {0: 1, 1: 2}, None]}
+
+
+@pytest.mark.parametrize(
+    ("grid", "different"),
+    [({"max_depth": [1, 1, 2]}, 2), (OVERLAPPING, 3), (WEIGHTS, 2), ({"min_impurity_decrease": [0.0, 0.0, -0.0]}, 2)],
+    ids=["repeated", "overlapping", "unhashable", "signs"],
+)
+def test_what_is_the_same_is_fitted_once(tmp_path, grid, different):
+    theirs = model_selection.GridSearchCV(TREE, grid, cv=2, refit=False).fit(X, y)
+    for _ in range(2):  # afresh, and from the journal
+        ours = GridSearchCV(TREE, grid, cv=2, refit=False, keep_oof="all", journal=str(tmp_path)).fit(X, y)
+        found, expected = scores_of(ours), scores_of(theirs)
+        for name in expected:
+            np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+        assert ours.fit_counts_["fits"] == 2 * len(expected["params"])
+        assert ours.fit_counts_["trainings"] in (2 * different, 0)
+        assert not np.isnan(ours.oof_predictions_).any()
+    assert sum(len(path.read_text().splitlines()) for path in tmp_path.glob("fits-*.jsonl")) == 2 * different
+
+
+def test_twins_race_together():
+    folds = RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0)
+    race = {"burn_in": 2, "alpha": 0.3}
+    found = GridSearchCV(TREE, {"min_samples_leaf": [1, 25, 25]}, cv=folds, race=race, refit=False).fit(X, y)
+    alone = GridSearchCV(TREE, {"min_samples_leaf": [1, 25]}, cv=folds, race=race, refit=False).fit(X, y)
+    assert found.fit_counts_["trainings"] == alone.fit_counts_["trainings"]
+    for name, values in scores_of(alone).items():
+        if not name.startswith("rank"):
+            np.testing.assert_array_equal(list(scores_of(found)[name])[:2], list(values), err_msg=name)
+    assert list(found.cv_results_["n_splits_done"][1:]) == [alone.cv_results_["n_splits_done"][1]] * 2
+
+
+def test_a_twins_failure_is_its_own():
+    grid = {"max_depth": [-1, -1, 2]}
+    with pytest.warns(FitFailedWarning, match="4 fits failed"):
+        search = GridSearchCV(TREE, grid, cv=2, refit=False).fit(X, y)
+    assert search.end_reason_ == "All 3 candidates were evaluated; 4 of 6 fits failed."
+
+
+SAME = [LogisticRegression(), LogisticRegression(), TREE]
+
+
+@pytest.mark.parametrize(
+    ("space", "different"),
+    [
+        ({"max_depth": [1, 1, 2]}, 2),
+        ({"max_depth": np.array([1, 1, 2])}, 2),
+        (OVERLAPPING, 3),
+        (WEIGHTS, 2),
+        ({"max_depth": stats.binom(2, 0.5, 1)}, 3),  # drawn by its quantiles
+        ({"min_impurity_decrease": [float("nan"), float("nan"), 0.5]}, 2),
+        ({"flag": [True, 1, 1.0]}, 3),
+    ],
+    ids=["repeated", "numpy", "overlapping", "unhashable", "quantiles", "nan", "kinds"],
+)
+def test_nothing_is_proposed_twice(space, different):
+    proposals = Proposals(space, 0, 2)
+    found = []
+    while asked := proposals.ask(2):
+        found += asked
+        proposals.tell([float(len(found))] * len(asked))
+    assert len(found) == different
+
+
+def test_equal_estimators_are_one_choice_and_what_cannot_be_compared_is_its_own():
+    search = OptunaSearchCV(Pipeline([("s", TREE)]), {"s": SAME}, n_iter=9, batch_size=2, cv=2, refit=False)
+    with pytest.warns(UserWarning, match="nothing new after 2 candidates"):
+        search.fit(X, y)
+    locks = Proposals({"lock": [threading.Lock(), threading.Lock()]}, 0, 2)
+    assert len(locks.ask(5)) == 2
