@@ -22,6 +22,7 @@ from hpt_spark.errors import NO_PYSPARK, HptSparkError, MissingDependencyError, 
 from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.end_reason import INTERRUPTED, EndReason
+from hpt_spark.search.equal_candidates import EqualCandidates
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.refit import Refit
@@ -33,7 +34,6 @@ from hpt_spark.search.planning.threads import uncapped, warnings_of
 from hpt_spark.search.race import Race
 from hpt_spark.search.scheduler import Scheduler
 from hpt_spark.search.timeline import Timeline
-from hpt_spark.search.twins import Twins
 from hpt_spark.search.warm_start import WarmStarts
 from hpt_spark.signals import answer_signals
 from hpt_spark.storage import FolderLock
@@ -246,7 +246,7 @@ class Evaluator:
         self._warn_of_threads(evaluation, runner.threads)
         evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints)
         self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
-        twins = Twins(evaluation)
+        equals = EqualCandidates(evaluation)
         watcher = self._watcher(evaluation, callbacks)
         scheduler = Scheduler(runner, evaluation, self._deadline, watcher, f"sweep: {begun.describe()}")
         try:
@@ -255,14 +255,14 @@ class Evaluator:
                 if self._race:
                     self._monitor.expect(len(evaluation.fits) - len(self._race.skipped_fits(evaluation)))
                 self._monitor.plan(len(fits))
-                for results in scheduler.run(twins.once(fits)) if fits else ():
+                for results in scheduler.run(equals.first_of(fits)) if fits else ():
                     scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
-                    of_twins = twins.of(scored)
-                    found.update([*scored, *of_twins])  # at once, as Ctrl-C may come at any time
-                    predictions = self.out_of_fold.take([*scored, *of_twins])
+                    of_equals = equals.results(scored)
+                    found.update([*scored, *of_equals])  # at once, as Ctrl-C may come at any time
+                    predictions = self.out_of_fold.take([*scored, *of_equals])
                     self._journal.add(scored, predictions)
-                    self._monitor.end([*scored, *of_twins], scheduler.seconds_left)
-                    yield [*results, *of_twins]
+                    self._monitor.end([*scored, *of_equals], scheduler.seconds_left)
+                    yield [*results, *of_equals]
                 if not found.keys() >= set(wave):
                     return  # the time was up
         finally:

@@ -14,7 +14,7 @@ from hpt_spark.search.journal.data_digests import PRIMITIVES
 from hpt_spark.search.journal.fingerprint import candidate_keys
 
 
-class Twins:
+class EqualCandidates:
     """Which candidates of an evaluation equal an earlier one, beside those that share its training anyway.
 
     Parameters
@@ -29,18 +29,18 @@ class Twins:
         for candidate, key in _keys_of_alike(evaluation).items():
             if firsts.setdefault(key, candidate) != candidate:
                 self._of_first[firsts[key]].append(candidate)
-        self._later = {candidate for twins in self._of_first.values() for candidate in twins}
+        self._later = {candidate for equals in self._of_first.values() for candidate in equals}
 
-    def once(self, fits: Iterable[Fit]) -> list[Fit]:
+    def first_of(self, fits: Iterable[Fit]) -> list[Fit]:
         """Return `fits` without those whose results are another one's."""
         return [fit for fit in fits if fit.candidate not in self._later]
 
-    def of(self, results: Iterable[tuple[Fit, Mapping[str, Any]]]) -> list[tuple[Fit, dict[str, Any]]]:
-        """Return the twins of some fits with their results, which were printed and are told of once."""
+    def results(self, results: Iterable[tuple[Fit, Mapping[str, Any]]]) -> list[tuple[Fit, dict[str, Any]]]:
+        """Return the fits that equal those of `results`, with their results; what a fit printed is told once."""
         return [
-            (Fit(twin * self._folds + fit.fold, twin, fit.fold), {**result, "printed": ""})
+            (Fit(equal * self._folds + fit.fold, equal, fit.fold), {**result, "printed": ""})
             for fit, result in results
-            for twin in self._of_first.get(fit.candidate, ())
+            for equal in self._of_first.get(fit.candidate, ())
         ]
 
 

@@ -44,7 +44,7 @@ def test_what_is_the_same_is_fitted_once(tmp_path, grid, different):
     assert sum(len(path.read_text().splitlines()) for path in tmp_path.glob("fits-*.jsonl")) == 2 * different
 
 
-def test_twins_race_together():
+def test_equal_candidates_race_together():
     folds = RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0)
     race = {"burn_in": 2, "alpha": 0.3}
     found = GridSearchCV(TREE, {"min_samples_leaf": [1, 25, 25]}, cv=folds, race=race, refit=False).fit(X, y)
@@ -56,7 +56,7 @@ def test_twins_race_together():
     assert list(found.cv_results_["n_splits_done"][1:]) == [alone.cv_results_["n_splits_done"][1]] * 2
 
 
-def test_a_twins_failure_is_its_own():
+def test_the_failure_of_an_equal_candidate_is_told_with_its_own_number():
     grid = {"max_depth": [-1, -1, 2]}
     with pytest.warns(FitFailedWarning, match="4 fits failed"):
         search = GridSearchCV(TREE, grid, cv=2, refit=False).fit(X, y)
