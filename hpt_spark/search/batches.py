@@ -144,14 +144,9 @@ class _Improvement:
         """Return a clause that says so."""
         since = self._evaluated - self._best_at
         if not self._best_at:
-            return (
-                "the first candidate has no score"
-                if since == 1
-                else f"none of the first {since} candidates has a score"
-            )
-        if since == 1:
-            return "1 candidate was no better than the best before"
-        return f"{since} candidates in a row were no better than the best before"
+            return f"none of the first {since} candidates has a score" if since > 1 else "the first one has no score"
+        who = f"{since} candidates in a row were" if since > 1 else "1 candidate was"
+        return f"{who} no better than the best before"
 
 
 class DrawsCandidates(SearchesInBatches):

@@ -59,6 +59,8 @@ class SparkSearchMixin(HandsFitsOver):
         Whether fits are missing because time ran out or Ctrl-C was pressed.
     end_reason_ : str
         Why the search has ended, and what it has left out, in one sentence.
+    end_clauses_ : list of str
+        The clauses of that sentence: first why it has ended.
     fit_counts_ : dict of str to int
         What was shared: the number of ``fits``, of ``trainings`` that served them, of ``resumed``
         fits taken from the journal, of fits ``continued`` from where an earlier rung of halving had

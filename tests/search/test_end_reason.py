@@ -73,6 +73,16 @@ ENDS = {
         ),
         "None of the first 2 candidates has a score (no_improvement=2), after 2 of 9 candidates.",
     ),
+    "one candidate without a score": (
+        lambda: RandomizedSearchCV(
+            DUMMY, SEEDS, n_iter=9, batch_size=1, no_improvement=1, cv=2, scoring=unscored, refit=False
+        ),
+        "The first one has no score (no_improvement=1), after 1 of 9 candidates.",
+    ),
+    "one candidate that is no better": (
+        lambda: RandomizedSearchCV(DUMMY, SEEDS, n_iter=9, batch_size=1, no_improvement=1, cv=2, **DRIVER),
+        "1 candidate was no better than the best before (no_improvement=1), after 2 of 9 candidates.",
+    ),
     "used up": (
         lambda: OptunaSearchCV(TREE, DEPTHS, n_iter=9, batch_size=2, cv=2, **DRIVER),
         "Optuna proposes nothing new after 3 candidates of n_iter=9: the space is used up.",
