@@ -16,16 +16,19 @@ HALVING = ("halving", "halving_random")
 DISTRIBUTIONS = ("uniform", "loguniform", "randint")  # of scipy.stats; randint leaves out its upper bound
 ONE_STD_ERR = "one_std_err"
 RACE_DEFAULTS = {"burn_in": 3, "alpha": 0.05}
-# The strategies that use a setting, of those that not all use.
+# Settings that only some strategies use, and which.
 USED_BY = {
-    **dict.fromkeys(("n_iter",), DRAWING),
+    "n_iter": DRAWING,
     **dict.fromkeys(("no_improvement", "batch_size"), ("random", "optuna")),
     "n_startup_trials": ("optuna",),
     **dict.fromkeys(("rounds", "race"), ("grid", "random", "optuna")),
     **dict.fromkeys(("resource", "factor", "min_resources", "max_resources"), HALVING),
     "random_state": (*DRAWING, "halving"),
 }
-ON_SPARK = ("no_improvement", "batch_size", "rounds", "race", "keep_oof", "warm_start", "max_time", "max_fit_time")
+ON_SPARK = (
+    *("no_improvement", "batch_size", "n_startup_trials", "rounds", "race"),
+    *("keep_oof", "warm_start", "max_time", "max_fit_time"),
+)
 
 
 def unused_settings(search: SearchSection) -> dict[str, str]:
@@ -35,10 +38,11 @@ def unused_settings(search: SearchSection) -> dict[str, str]:
     }
     if search.strategy == "halving" and search.resource != "n_samples":
         unused["random_state"] = "resource: n_samples"  # halving draws the rows of each rung
-    if search.strategy == "random" and search.no_improvement is None:
-        unused["batch_size"] = "no_improvement or strategy: optuna"
+    if "batch_size" in unused or (search.strategy == "random" and search.no_improvement is None):
+        unused["batch_size"] = "strategy: optuna, or random with no_improvement"
     if search.backend == "joblib":
-        unused |= {name: "backend: spark" for name in ON_SPARK if name not in unused}
+        for name in ON_SPARK:
+            unused[name] = f"backend: spark and {unused[name]}" if name in unused else "backend: spark"
     else:
         unused["n_jobs"] = "backend: joblib"
     return unused
@@ -60,10 +64,6 @@ def refuse_unknown_to_strategy(search: SearchSection) -> None:
     """Raise ValueError where the strategy cannot do what is wanted."""
     if search.strategy == "optuna" and search.backend == "joblib":
         raise ValueError("strategy=optuna runs on Spark, local[*] on one machine: set backend=spark")
-    if search.rounds is not None and (search.backend == "joblib" or search.strategy in HALVING):
-        raise ValueError("rounds needs backend: spark and the strategy grid, random or optuna")
-    if search.warm_start and search.backend == "joblib":
-        raise ValueError("warm_start needs backend: spark; the joblib backend keeps no results of fits to take over")
     drawn = [name for grid in search.grids for name, values in grid.items() if isinstance(values, dict)]
     if drawn and search.strategy not in DRAWING:
         raise ValueError(
@@ -75,14 +75,6 @@ def refuse_unknown_to_strategy(search: SearchSection) -> None:
             raise ValueError(f"resource={search.resource} needs max_resources, the most that a candidate may get")
         if any(search.resource in grid for grid in search.grids):
             raise ValueError(f"resource={search.resource} is in param_grid too; leave it out there")
-
-
-def refuse_without_spark(search: SearchSection) -> None:
-    """Raise ValueError where only the fits on Spark can do what is wanted."""
-    if search.keep_oof != "none" and search.backend != "spark":
-        raise ValueError(f"keep_oof={search.keep_oof} needs backend: spark; the joblib backend keeps no predictions")
-    if search.max_fit_time is not None and search.backend != "spark":
-        raise ValueError(f"max_fit_time={search.max_fit_time:g} needs backend: spark; the joblib backend stops no fit")
 
 
 def refuse_undecided(search: SearchSection) -> None:
@@ -139,13 +131,6 @@ def refuse_impossible_race(search: SearchSection) -> None:
     if search.race is None:
         return
     burn_in = search.race["burn_in"]
-    if search.strategy in HALVING:
-        raise ValueError(
-            f"race and strategy: {search.strategy} do not go together, as each drops candidates in a way of its own; "
-            "leave race out, or choose grid, random or optuna"
-        )
-    if search.backend != "spark":
-        raise ValueError("race needs backend: spark; the joblib backend gives each candidate all folds")
     if not isinstance(search.refit, bool) and search.refit not in search.metrics:
         raise ValueError(
             f"race and refit: {search.refit} do not go together, as it might choose a candidate that has not got all "

@@ -14,7 +14,6 @@ from hpt_spark.config.search_rules import (
     refuse_undecided,
     refuse_unknown_to_strategy,
     refuse_unused,
-    refuse_without_spark,
     rules_of_race,
 )
 from hpt_spark.config.section import LONGEST, Section
@@ -269,9 +268,8 @@ class SearchSection(Section):
     @model_validator(mode="after")
     def _what_goes_together(self) -> SearchSection:
         refuse_unknown_to_strategy(self)
-        refuse_impossible_race(self)
-        refuse_without_spark(self)
         refuse_unused(self)
+        refuse_impossible_race(self)
         refuse_undecided(self)
         refuse_outer_folds_without_best(self)
         return self

@@ -71,7 +71,7 @@ class SearchesInBatches(ChoosesRounds):
         run, metric = running(), metric_that_decides(self)
         rounds = None if self.rounds is None else Rounds.of(self.rounds, self.estimator)
         size = run.batch_size(self.n_splits_) if size is None else size
-        best, best_at, evaluated = -math.inf, 0, 0
+        progress, evaluated = _Improvement(), 0
         with search_context(self, callback_ctx) as context:
             batch, found = 0, {}
 
@@ -99,22 +99,19 @@ class SearchesInBatches(ChoosesRounds):
                     scores = np.array([curve.best for curve in curves])
                 source.tell(list(scores), [int(done) if done < self.n_splits_ else None for done in folds])
                 evaluated, batch = evaluated + len(candidates), batch + 1
-                whole = scores[np.isfinite(scores) & (folds == self.n_splits_)]
-                if (highest := max(whole, default=-math.inf)) > best:
-                    best, best_at = highest, evaluated
-                since = evaluated - best_at
-                if self.no_improvement is not None and since >= self.no_improvement and evaluated < n_candidates:
+                progress.take(scores[folds == self.n_splits_], evaluated)
+                if evaluated < n_candidates and progress.has_ended(self.no_improvement):
                     run.end_reason.end(
-                        f"{since} candidates in a row were no better than the best before "
-                        f"(no_improvement={self.no_improvement}), after {evaluated} of {n_candidates} candidates"
+                        f"{progress.describe()} (no_improvement={self.no_improvement}), after {evaluated} of "
+                        f"{n_candidates} candidates"
                     )
                     break
 
     def _used_up(self, evaluated: int) -> None:
         """Say that the source has no more candidates."""
 
-    def _checked_batch_size(self) -> int | None:
-        """Return the number of candidates in a batch, None for as many as suit the cluster."""
+    def _check_batches(self) -> int | None:
+        """Check what batches go by, and return how many candidates one has: None for as many as suit the cluster."""
         refuse_changing_folds(self.cv, "batch")
         if self.no_improvement is not None:
             check_count("no_improvement", self.no_improvement, "candidates", otherwise=", or None")
@@ -125,6 +122,31 @@ class SearchesInBatches(ChoosesRounds):
 
     def _goes_on_after_failed_batch(self, has_scored: bool) -> bool:
         return self.compares_batches or super()._goes_on_after_failed_batch(has_scored)
+
+
+class _Improvement:
+    """How long the candidates of a search have been no better than the best before."""
+
+    def __init__(self) -> None:
+        self._best, self._best_at, self._evaluated = -math.inf, 0, 0
+
+    def take(self, scores: np.ndarray, evaluated: int) -> None:
+        """Take the scores of a batch's candidates that have all folds; so many candidates were evaluated by then."""
+        self._evaluated = evaluated
+        if (highest := max(scores[np.isfinite(scores)], default=-math.inf)) > self._best:
+            self._best, self._best_at = highest, evaluated
+
+    def has_ended(self, patience: int | None) -> bool:
+        """Return whether `patience` candidates or more were no better."""
+        return patience is not None and self._evaluated - self._best_at >= patience
+
+    def describe(self) -> str:
+        """Return a clause that says so."""
+        since = self._evaluated - self._best_at
+        if not self._best_at:
+            return f"none of the first {since} candidates has a score" if since > 1 else "the first one has no score"
+        who = f"{since} candidates in a row were" if since > 1 else "1 candidate was"
+        return f"{who} no better than the best before"
 
 
 class DrawsCandidates(SearchesInBatches):
@@ -140,7 +162,7 @@ class DrawsCandidates(SearchesInBatches):
 
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         if self.no_improvement is not None:
-            size, drawn = self._checked_batch_size(), _Drawn(self)
+            size, drawn = self._check_batches(), _Drawn(self)
             self._evaluate_batches(drawn, size, drawn.number, evaluate_candidates, callback_ctx, is_numbered=False)
             return
         if not (isinstance(self.batch_size, str) and self.batch_size == "auto"):
@@ -151,15 +173,15 @@ class DrawsCandidates(SearchesInBatches):
 
 
 class _Drawn:
-    """The candidates that scikit-learn draws, in its order."""
+    """The candidates that scikit-learn draws, in its order; all at once, as it does, before a fit can draw as well."""
 
     def __init__(self, search: DrawsCandidates) -> None:
-        sampler = ParameterSampler(search.param_distributions, search.n_iter, random_state=search.random_state)
-        self.number = len(sampler)
-        self._candidates = iter(sampler)
+        drawn = list(ParameterSampler(search.param_distributions, search.n_iter, random_state=search.random_state))
+        self.number = len(drawn)
+        self._candidates = iter(drawn)
 
     def ask(self, number: int) -> list[dict[str, Any]]:
         return list(islice(self._candidates, number))
 
     def tell(self, scores: Sequence[float], dropped_after: Sequence[int | None]) -> None:
-        """Draw the next ones all the same."""
+        """Do nothing: no score changes what was drawn."""

@@ -10,6 +10,12 @@ from hpt_spark.search.failures import TIMED_OUT
 INTERRUPTED = "the search was interrupted (Ctrl-C or SIGTERM)"
 
 
+def as_sentence(clauses: Iterable[str]) -> str:
+    """Return clauses as one sentence."""
+    text = "; ".join(clauses)
+    return f"{text[0].upper()}{text[1:]}."
+
+
 class EndReason:
     """What ends a search before all of it is done, and what it leaves out; nothing ends one that is evaluated whole.
 
@@ -52,8 +58,8 @@ class EndReason:
         self._curves += curves
         self._stopped += stopped
 
-    def sentence(self, candidates: int, rungs: int = 0) -> str:
-        """Return why the search has ended.
+    def clauses(self, candidates: int, rungs: int = 0) -> list[str]:
+        """Return why the search has ended, and then what it has left out.
 
         Parameters
         ----------
@@ -72,12 +78,13 @@ class EndReason:
         if self._failed:
             late = f", {self._timed_out} of them at max_fit_time" if self._timed_out else ""
             said.append(f"{self._failed} of {self._fits} fits failed{late}")
-        text = "; ".join(said)
-        return f"{text[0].upper()}{text[1:]}."
+        return said
 
     def _whole(self, candidates: int, rungs: int) -> str:
         if rungs:
             return f"all {rungs} rungs were evaluated" if rungs > 1 else "the only rung was evaluated"
         if self._curves:
+            if self._curves == 1:
+                return "the curve of the only setting was evaluated"
             return f"the curves of all {self._curves} settings were evaluated"
-        return f"all {candidates} candidates were evaluated"
+        return "the only candidate was evaluated" if candidates == 1 else f"all {candidates} candidates were evaluated"

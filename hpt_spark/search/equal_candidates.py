@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.fit_groups import group_keys
-from hpt_spark.search.journal.data_digests import PRIMITIVES
-from hpt_spark.search.journal.fingerprint import candidate_keys
+from hpt_spark.search.journal.fingerprint import value_key
+from hpt_spark.search.timeline import COPIED
 
 
 class EqualCandidates:
@@ -20,48 +18,46 @@ class EqualCandidates:
     Parameters
     ----------
     evaluation : Evaluation
+    keys : sequence of str, optional
+        The journal's key of each candidate, where there is a journal.
     """
 
-    def __init__(self, evaluation: Evaluation) -> None:
+    def __init__(self, evaluation: Evaluation, keys: Sequence[str] | None = None) -> None:
         self._folds = len(evaluation.folds)
-        self._of_first: defaultdict[int, list[int]] = defaultdict(list)
-        firsts: dict[str, int] = {}
-        for candidate, key in _keys_of_alike(evaluation).items():
-            if firsts.setdefault(key, candidate) != candidate:
-                self._of_first[firsts[key]].append(candidate)
-        self._later = {candidate for equals in self._of_first.values() for candidate in equals}
+        by_key: defaultdict[Hashable, list[int]] = defaultdict(list)
+        for number, key in enumerate(_keys_of(evaluation.candidates) if keys is None else keys):
+            by_key[key].append(number)
+        equals = [numbers for numbers in by_key.values() if len(numbers) > 1]
+        groups = group_keys(evaluation) if equals else []
+        self._of_first = {first: later for first, *later in equals if groups[first].key is None}
+        self._first = {candidate: first for first, later in self._of_first.items() for candidate in later}
 
     def first_of(self, fits: Iterable[Fit]) -> list[Fit]:
-        """Return `fits` without those whose results are another one's."""
-        return [fit for fit in fits if fit.candidate not in self._later]
+        """Return `fits` without those whose results are those of another one of them."""
+        fits = list(fits)
+        given = {(fit.candidate, fit.fold) for fit in fits}
+        return [fit for fit in fits if (self._first.get(fit.candidate), fit.fold) not in given]
 
     def results(self, results: Iterable[tuple[Fit, Mapping[str, Any]]]) -> list[tuple[Fit, dict[str, Any]]]:
         """Return the fits that equal those of `results`, with their results; what a fit printed is told once."""
         return [
-            (Fit(equal * self._folds + fit.fold, equal, fit.fold), {**result, "printed": ""})
+            (Fit(equal * self._folds + fit.fold, equal, fit.fold), {**result, "printed": "", COPIED: True})
             for fit, result in results
             for equal in self._of_first.get(fit.candidate, ())
         ]
 
-
-def _keys_of_alike(evaluation: Evaluation) -> dict[int, str]:
-    """Return the digests of the candidates that look like another one; what has no digest is like no other."""
-    alike: defaultdict[Any, list[int]] = defaultdict(list)
-    for number, candidate in enumerate(evaluation.candidates):
-        alike[tuple(sorted((name, _look(value)) for name, value in candidate.items()))].append(number)
-    numbers = [number for together in alike.values() if len(together) > 1 for number in together]
-    if not numbers:
-        return {}
-    keys = group_keys(evaluation)
-    numbers = [number for number in numbers if keys[number].key is None]
-    some: Sequence[Any] = [evaluation.candidates[number] for number in numbers]
-    try:
-        return dict(zip(numbers, candidate_keys(dataclasses.replace(evaluation, candidates=some))))
-    except InputError:
-        return {}
+    def mark(self, results: Mapping[Fit, dict[str, Any]]) -> None:
+        """Mark the results of a journal that one fit has left for several candidates, but for the first of these."""
+        for fit, result in results.items():
+            if fit.candidate in self._first:
+                result[COPIED] = True
 
 
-def _look(value: Any) -> str:
-    """Return a text that equal values have in common."""
-    kind = type(value)
-    return f"{kind.__qualname__} {value!r}" if kind in PRIMITIVES else kind.__qualname__
+def _keys_of(candidates: Sequence[Mapping[str, Any]]) -> Iterator[Hashable]:
+    """Yield a key of each candidate, equal for equal ones."""
+    known: dict[tuple[str, int], Hashable] = {}  # the candidates of a grid have the same objects
+    for candidate in candidates:
+        for name, value in candidate.items():
+            if (name, id(value)) not in known:
+                known[name, id(value)] = value_key(name, value)
+        yield frozenset((name, known[name, id(value)]) for name, value in candidate.items())

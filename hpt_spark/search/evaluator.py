@@ -233,7 +233,9 @@ class Evaluator:
         journalled = self._journal.begin(evaluation, self.out_of_fold.put)
         rung = None if self._resource is None else self._finished_evaluations + 1
         begun = self._monitor.begin(evaluation.candidates, len(evaluation.folds), rung, self._resource, self._curve)
+        equals = EqualCandidates(evaluation, self._journal.candidate_keys)
         if journalled is not None:
+            equals.mark(journalled)
             limit = self._max_fit_time
             journalled = {fit: one for fit, one in journalled.items() if not has_more_time(one, limit)}
             found.update(journalled)
@@ -246,7 +248,6 @@ class Evaluator:
         self._warn_of_threads(evaluation, runner.threads)
         evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints)
         self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
-        equals = EqualCandidates(evaluation)
         watcher = self._watcher(evaluation, callbacks)
         scheduler = Scheduler(runner, evaluation, self._deadline, watcher, f"sweep: {begun.describe()}")
         try:
@@ -342,7 +343,10 @@ class Evaluator:
         self, evaluation: Evaluation, missing: list[Fit], found: dict[Fit, dict[str, Any]], dropped: set[int]
     ) -> None:
         """Let the missing fits count as failed, if there is a candidate to choose."""
-        self._begin_to_end_early(f"the time was up (max_time={self._max_time} seconds)")
+        cause = "the search ended before all fits had run"
+        if self._max_time is not None:
+            cause = f"the time was up (max_time={self._max_time:g} seconds)"
+        self._begin_to_end_early(cause)
         whole = set(range(len(evaluation.candidates))) - {fit.candidate for fit in missing} - dropped
         if not whole and self._finished_evaluations:
             raise EndedEarlyError

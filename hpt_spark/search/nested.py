@@ -146,13 +146,10 @@ def outer_scores(
     scored = _in_threads([partial(score_one_by_one, folds) for folds in alike.values()], at_once)
     results = [found for _, found in sorted(chain.from_iterable(scored), key=itemgetter(0))]
     return {
-        name: (np.concatenate if isinstance(column, np.ndarray) else _joined)([one[name] for one in results])
-        for name, column in results[0].items()
+        name: np.concatenate(columns) if isinstance(columns[0], np.ndarray) else list(chain.from_iterable(columns))
+        for name in results[0]
+        for columns in [[one[name] for one in results]]
     }
-
-
-def _joined(lists: Sequence[list[Any]]) -> list[Any]:
-    return [value for one in lists for value in one]
 
 
 def _slots(search: SparkSearchMixin) -> int:

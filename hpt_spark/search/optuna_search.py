@@ -27,15 +27,17 @@ class _ProposedBatches(SearchesInBatches, model_selection.RandomizedSearchCV):
 
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         check_count("n_startup_trials", self.n_startup_trials, "candidates", least=0)
-        size = self._checked_batch_size()
+        size = self._check_batches()
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         proposals = Proposals(self.param_distributions, seed, self.n_startup_trials)
         self._evaluate_batches(proposals, size, self.n_iter, evaluate_candidates, callback_ctx, is_numbered=True)
 
     def _used_up(self, evaluated: int) -> None:
-        nothing_new = f"Optuna proposes nothing new after {evaluated} candidates of n_iter={self.n_iter}: the space"
-        running().end_reason.end(f"{nothing_new} is used up")
-        warnings.warn(f"{nothing_new} is used up, and the search ends.", UserWarning, stacklevel=2)
+        cause = (
+            f"Optuna proposes nothing new after {evaluated} candidates of n_iter={self.n_iter}: the space is used up"
+        )
+        running().end_reason.end(cause)
+        warnings.warn(f"{cause}, and the search ends.", UserWarning, stacklevel=2)
 
 
 class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):

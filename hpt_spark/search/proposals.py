@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpt_spark.errors import InputError, MissingDependencyError
-from hpt_spark.search.journal.data_digests import PRIMITIVES
-from hpt_spark.search.journal.fingerprint import value_digest
+from hpt_spark.search.journal.fingerprint import value_key
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -39,16 +38,16 @@ class Dimension:
     value_of : callable
         Gives the parameter's value for what Optuna has drawn.
     keys : sequence, optional
-        By which values of a list are the same, in its order.
+        Of the values of a list, in its order; equal for equal values.
     """
 
     distribution: BaseDistribution
     value_of: Callable[[Any], Any]
-    keys: Sequence[Any] | None = None
+    keys: Sequence[Hashable] | None = None
 
-    def key_of(self, drawn: Any) -> Any:
-        """Return by what the value for `drawn` is the same as another one."""
-        return _key_of("", self.value_of(drawn)) if self.keys is None else self.keys[drawn]
+    def key_of(self, name: str, drawn: Any) -> Hashable:
+        """Return a key of what was drawn for the parameter `name`, equal for equal values."""
+        return value_key(name, self.value_of(drawn)) if self.keys is None else self.keys[drawn]
 
 
 class Proposals:
@@ -89,7 +88,7 @@ class Proposals:
         self._n_startup_trials = n_startup_trials
         self._told: list[FrozenTrial] = []
         self._asked: list[tuple[dict[str, Any], dict[str, BaseDistribution]]] = []
-        self._seen: set[Any] = set()
+        self._seen: set[Hashable] = set()
         self._batches = 0
 
     def ask(self, number: int) -> list[dict[str, Any]]:
@@ -167,15 +166,15 @@ class Proposals:
     def _seed_of_batch(self) -> int:
         return int(np.random.SeedSequence([self._seed, self._batches]).generate_state(1)[0])
 
-    def _candidate(self, trial: Trial) -> tuple[dict[str, Any], Any]:
-        """Return a candidate, and by what it is the same as another one."""
+    def _candidate(self, trial: Trial) -> tuple[dict[str, Any], Hashable]:
+        """Return a candidate, and a key of it, equal for equal candidates."""
         number, prefix = 0, ""
         if len(self._spaces) > 1:
             number = trial.suggest_categorical(GRID, range(len(self._spaces)))
             prefix = f"{number}."
         space = self._spaces[number]
         drawn = {name: _drawn(trial, prefix + name, one.distribution) for name, one in space.items()}
-        key = frozenset((name, space[name].key_of(value)) for name, value in drawn.items())
+        key = frozenset((name, space[name].key_of(name, value)) for name, value in drawn.items())
         return {name: space[name].value_of(value) for name, value in drawn.items()}, key
 
 
@@ -195,9 +194,9 @@ def dimension(name: str, values: Any) -> Dimension:
         raise InputError(
             f"the parameter {name} is {values!r}: give a list of values, or a distribution of scipy.stats or Optuna."
         )
-    by_key: dict[Any, Any] = {}
+    by_key: dict[Hashable, Any] = {}
     for value in values:
-        by_key.setdefault(_key_of(name, value), value)
+        by_key.setdefault(value_key(name, value), value)
     keys, choices = list(by_key), list(by_key.values())
     if not choices:
         raise InputError(f"the parameter {name} has no values: give at least one.")
@@ -206,17 +205,6 @@ def dimension(name: str, values: Any) -> Dimension:
         ordered = distributions.IntDistribution(0, len(choices) - 1)  # near means alike
         return Dimension(ordered, choices.__getitem__, keys)
     return Dimension(distributions.CategoricalDistribution(range(len(choices))), choices.__getitem__, keys)
-
-
-def _key_of(name: str, value: Any) -> Any:
-    """Return by what a value is the same as another one; what cannot be compared is the same as itself alone."""
-    value = value.item() if isinstance(value, np.generic) else value
-    if type(value) in PRIMITIVES:
-        return type(value), repr(value)  # NaN is the same as NaN, and True is not 1
-    try:
-        return value_digest(name, value)
-    except InputError:
-        return id(value)
 
 
 def _of_scipy(frozen: Any) -> Dimension:

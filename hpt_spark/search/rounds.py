@@ -159,6 +159,6 @@ def evaluate_curves(
         active = [at for at in active if at in exact and not curves[at].has_stopped(patience)]
         if not active or run.incomplete:
             break
-    stopped = [at for at, one in enumerate(curves) if one.scores and max(one.scores) < rounds.checkpoints[-1]]
-    run.end_reason.take_curves(len(curves), 0 if run.incomplete else len(stopped))
+    stopped = sum(max(one.scores, default=math.inf) < rounds.checkpoints[-1] for one in curves)
+    run.end_reason.take_curves(len(curves), 0 if run.incomplete else stopped)
     return curves

@@ -21,6 +21,7 @@ from sklearn.base import clone
 from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import check_seconds
 from hpt_spark.search.best_estimator import BestEstimator, refitting
+from hpt_spark.search.end_reason import as_sentence
 from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
 from hpt_spark.search.failed_batches import FailedBatches
 from hpt_spark.search.following import NO_METRIC_DECIDES, Tracking, followers_of, metric_of_search
@@ -58,6 +59,8 @@ class SparkSearchMixin(HandsFitsOver):
         Whether fits are missing because time ran out or Ctrl-C was pressed.
     end_reason_ : str
         Why the search has ended, and what it has left out, in one sentence.
+    end_clauses_ : list of str
+        The clauses of that sentence: first why it has ended.
     fit_counts_ : dict of str to int
         What was shared: the number of ``fits``, of ``trainings`` that served them, of ``resumed``
         fits taken from the journal, of fits ``continued`` from where an earlier rung of halving had
@@ -93,6 +96,7 @@ class SparkSearchMixin(HandsFitsOver):
     fit_counts_: dict[str, int]
     incomplete_: bool
     end_reason_: str
+    end_clauses_: Sequence[str]
     oof_predictions_: np.ndarray
     timeline_: dict[str, Any]
     journal_lock: FolderLock | None = None  # where who calls `fit` has the journal locked already
@@ -146,9 +150,9 @@ class SparkSearchMixin(HandsFitsOver):
                     refitting.reset(before_refit)
                 self._keep_predictions(run)
             self.incomplete_ = run.incomplete
-            self.end_reason_ = run.end_reason.sentence(
-                len(self.cv_results_["params"]), getattr(self, "n_iterations_", 0)
-            )
+            candidates, rungs = len(self.cv_results_["params"]), getattr(self, "n_iterations_", 0)
+            self.end_clauses_ = run.end_reason.clauses(candidates, rungs)
+            self.end_reason_ = as_sentence(self.end_clauses_)
             self.fit_counts_ = dict(run.fit_counts)
             self.timeline_ = run.timeline.as_json()
             monitor.finish(self)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hpt_spark.search.planning.forecast import Forecast
 
 ORIGIN = "origin"  # the key under which the result of a fit tells it
+COPIED = "copied"  # the key that a result has which was copied from an equal candidate's
 
 
 def origin(result: GroupResult, retries: Sequence[str]) -> dict[str, Any]:
@@ -34,7 +35,7 @@ class Timeline:
 
     def take(self, evaluation: int, fit: Fit, result: dict[str, Any]) -> None:
         """Take out of a result what it tells of its training: the rest is scikit-learn's."""
-        told = result.pop(ORIGIN, None)
+        is_copy, told = result.pop(COPIED, False), result.pop(ORIGIN, None)
         if not isinstance(told, dict):
             return  # of a journal that does not tell, or of a fit that never ran
         of_none = str(fit) if not told["worker"] else ""  # each fit that was given up stands for itself
@@ -42,6 +43,8 @@ class Timeline:
             (told["worker"], told["began"], of_none), {**told, "fits": [], "fit_seconds": 0.0, "score_seconds": 0.0}
         )
         training["fits"].append([evaluation, fit.candidate, fit.fold])
+        if is_copy:
+            return  # its times are those of the fit that it was copied from
         training["score_seconds"] += result.get("score_time", 0.0)
         # The fits of a shared training are each given a part of it; the longest has all.
         joined = sum if training.get("apart") else max

@@ -35,12 +35,13 @@ def translate_read_errors(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         found = Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else None
-        if found is None or not found.is_relative_to(target) or error.errno in _DISK_FULL:
+        if found is None or not found.is_relative_to(target):
             raise  # of what is done meanwhile
-        if error.errno == errno.ENOENT and not os.path.lexists(found):
-            raise
+        remedy = _remedy_of_reading(found, error)
+        if remedy is None:
+            raise  # of the machine, not of what is there
         reason = error.strerror or str(error)
-        raise InputError(f"cannot read {found} ({reason}): restore it, or move away what is there") from error
+        raise InputError(f"cannot read {found} ({reason}): {remedy}") from error
 
 
 @contextmanager
@@ -55,6 +56,21 @@ def translate_disk_errors(target: Path) -> Iterator[None]:
         if error.errno in (errno.EROFS, errno.EBUSY, errno.ENAMETOOLONG):
             raise InputError(_cannot_write(target, error)) from error
         raise
+
+
+def _remedy_of_reading(path: Path, error: OSError) -> str | None:
+    """Return what to do about what lies at `path` and cannot be read; None where that is not to blame."""
+    if isinstance(error, PermissionError):
+        return "let this user read it"
+    if isinstance(error, IsADirectoryError):
+        return "it is a folder where a file is needed: move it away, and restore the file"
+    if isinstance(error, NotADirectoryError):
+        return "a part of its path is a file where a folder is needed: move that away, and restore the folder"
+    if error.errno == errno.ELOOP:
+        return "it is a link that leads back to itself: remove the link, and restore what it stood for"
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        return f"it is a link to {os.readlink(path)}, where nothing is: restore that, or remove the link"
+    return None
 
 
 def _cannot_write(target: Path, error: OSError) -> str:

@@ -75,20 +75,24 @@ class LocalFolder(Folder):
     def digests(self, *names: str) -> dict[str, str]:
         """Return the SHA-256 of each file of `names`, and of each below a folder of `names`, by its name here."""
         found = {}
-        for name, file in self._files(names):
-            with file.open("rb") as stream:
-                found[name] = digest_of(stream)
+        with translate_read_errors(self.path):
+            for name, file in self._files(names):
+                with file.open("rb") as stream:
+                    found[name] = digest_of(stream)
         return found
 
     def sizes(self, *names: str) -> dict[str, int]:
         """Return the size of each file of `names`, and of each below a folder of `names`, by its name here."""
-        return {name: file.stat().st_size for name, file in self._files(names)}
+        with translate_read_errors(self.path):
+            return {name: file.stat().st_size for name, file in self._files(names)}
 
     def _files(self, names: Iterable[str]) -> Iterator[tuple[str, Path]]:
         for name in names:
             path = self.path / name
             _put_back(path)
-            for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if path.is_symlink():
+                path.stat()  # raises for one to nowhere
+            for file in _files_below(path) if path.is_dir() else [path]:
                 if file.is_file():
                     yield file.relative_to(self.path).as_posix(), file
 
@@ -96,8 +100,8 @@ class LocalFolder(Folder):
         """Delete the file or the folder `name`, if there is one."""
         target = self.path / name
         with translate_disk_errors(target), translate_permission_errors(target):
-            _delete(_replaced(self.path / name))  # or it would be put back
-            _delete(self.path / name)
+            _delete(_replaced(target))  # or it would be put back
+            _delete(target)
 
     @contextmanager
     def atomic_write(self, name: str) -> Iterator[Path]:
@@ -139,6 +143,15 @@ class LocalFolder(Folder):
         """Do the same file by file."""
         with self.atomic_dir(name) as path:
             yield LocalFolder(path)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Return the files in `folder` and below, sorted; unlike ``rglob``, raise for a folder that cannot be read."""
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    return sorted(Path(at, name) for at, _, names in os.walk(folder, onerror=stop) for name in names)
 
 
 def _check_java_can_name(path: Path) -> None:

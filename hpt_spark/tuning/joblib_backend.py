@@ -16,7 +16,7 @@ from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
 from sklearn.utils.parallel import Parallel, delayed
 
-from hpt_spark.search.end_reason import EndReason
+from hpt_spark.search.end_reason import EndReason, as_sentence
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.worker import GroupResult, peak_bytes
 from hpt_spark.search.following import metric_of_search
@@ -25,6 +25,7 @@ from hpt_spark.search.planning.threads import CappedCandidate, ThreadCaps, uncap
 from hpt_spark.search.sklearn_compat import HandsFitsOver
 from hpt_spark.search.timeline import ORIGIN, Timeline, origin
 
+# Belong to a fit that runs: threads and files hang on the monitor, and a pickled search or a copy follows no fit.
 OF_A_FIT = ("_monitor", "_timeline", "_end_reason", "followers")
 
 
@@ -44,6 +45,7 @@ class FollowedMixin(HandsFitsOver):
     followers: Sequence[SearchFollower] = ()
     timeline_: dict[str, Any]
     end_reason_: str
+    end_clauses_: Sequence[str]
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Run fit with all sets of parameters; scikit-learn's ``fit``."""
@@ -52,10 +54,11 @@ class FollowedMixin(HandsFitsOver):
         self._end_reason = EndReason()
         super().fit(X, y, **params)  # type: ignore[misc]
         self.timeline_ = self._timeline.as_json()
-        self.end_reason_ = self._end_reason.sentence(
+        self.end_clauses_ = self._end_reason.clauses(
             len(self.cv_results_["params"]),  # type: ignore[attr-defined]
             getattr(self, "n_iterations_", 0),
         )
+        self.end_reason_ = as_sentence(self.end_clauses_)
         self._monitor.finish(self)
         return self
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from hpt_spark.search.end_reason import as_sentence
 from hpt_spark.search.nested import outer_scores, searches_at_once
 from hpt_spark.search.spark_search import SparkSearchMixin
 from hpt_spark.tuning.roles import RowRoles
@@ -35,7 +36,7 @@ def score_outer_folds(search: Any, data: tuple[Any, Any, dict[str, Any]], outer:
 
     def ended(fold: int, fitted: Any) -> None:
         if getattr(fitted, "incomplete_", False):
-            cut_short.append(fitted.end_reason_)
+            cut_short.append(fitted.end_clauses_[0])
         best = getattr(fitted, "best_params_", {})
         _log.info("outer fold %d: the search is done, its best candidate is %s", fold + 1, best)
 
@@ -50,9 +51,10 @@ def score_outer_folds(search: Any, data: tuple[Any, Any, dict[str, Any]], outer:
         ended=ended,
     )
     if cut_short:
-        _log.warning("the time was up before the outer folds were searched: they are left out this time")
+        left_out = f"the outer folds are left out this time: {cut_short[0]}"
+        _log.warning(left_out)
         search.incomplete_ = True
-        search.end_reason_ = f"{search.end_reason_[:-1]}; the outer folds are left out this time: {cut_short[0]}"
+        search.end_reason_ = as_sentence([*search.end_clauses_, left_out])
         return time.monotonic() - started
     columns = (found["test_score"].tolist(), found["best_params"], found["best_score"])
     search.outer_scores_ = [

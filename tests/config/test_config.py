@@ -190,8 +190,6 @@ def test_masters_of_every_kind(master):
     ("settings", "said"),
     [
         (["search.param_grid={a: {uniform: [0, 1]}}"], "a distribution for a, from which only strategy: random or"),
-        (["search.rounds={max: 9}", "search.strategy=halving"], "rounds needs backend: spark and the strategy grid"),
-        (["search.rounds={max: 9}", "search.backend=joblib"], "rounds needs backend: spark and the strategy grid"),
         (["search.strategy=halving", "search.resource=n_estimators"], "n_estimators needs max_resources"),
         (
             ["search.strategy=halving", "search.resource=max_depth", "search.max_resources=9"],
@@ -345,8 +343,6 @@ def test_what_is_no_secret_is_shown():
         (["search.race.burn_in=1"], "burn_in is 1; it must be a whole number of folds, 2 or more"),
         (["search.race.alpha=1.5"], "alpha is 1.5; it must be a number between 0 and 1"),
         (["search.race.burn_in=5"], "leaves no fold to save; give it fewer, or cv more"),
-        (["search.strategy=halving"], "race and strategy: halving do not go together"),
-        (["search.backend=joblib"], "race needs backend: spark"),
         (["search.refit=one_std_err"], "race and refit: one_std_err do not go together"),
         (["search.rounds={max: 9, early_stopping_rounds: 3}"], "race goes together with rounds only in grid or random"),
         (["search.rounds={max: 9}", "search.strategy=optuna"], "race goes together with rounds only in grid or random"),
@@ -375,6 +371,5 @@ def test_of_several_scorings_one_decides_while_the_search_runs(other, refit):
 
 
 def test_what_is_silently_of_no_use_is_told():
-    assert "warm_start needs backend: spark" in problem("search.warm_start=[runs/a]", "search.backend=joblib")
     several = ["search.scoring=[accuracy, roc_auc]", "search.refit=false", "search.keep_oof=best"]
     assert "keep_oof: best with several scorings needs refit to name" in problem(*several)

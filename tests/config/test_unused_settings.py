@@ -83,7 +83,27 @@ def test_a_setting_is_used_or_refused(strategy, backend):
             "3), or choose strategy: halving or halving_random.",
         ),
         (["search.no_improvement=3"], "or choose strategy: random or optuna."),
-        (["search.strategy=random", "search.batch_size=3"], "or choose no_improvement or strategy: optuna."),
+        (
+            ["search.strategy=random", "search.batch_size=3"],
+            "or choose strategy: optuna, or random with no_improvement.",
+        ),
+        (["search.batch_size=3"], "or choose strategy: optuna, or random with no_improvement."),
+        (
+            ["search.batch_size=3", "search.backend=joblib"],
+            "or choose backend: spark and strategy: optuna, or random with no_improvement.",
+        ),
+        (
+            ["search.no_improvement=3", "search.backend=joblib"],
+            ": no_improvement=3 does nothing with strategy: grid and backend: joblib: leave it out (its default is "
+            "null), or choose backend: spark and strategy: random or optuna.",
+        ),
+        (["search.rounds={max: 9}", "search.strategy=halving"], "or choose strategy: grid or random or optuna."),
+        (["search.rounds={max: 9}", "search.backend=joblib"], "or choose backend: spark."),
+        (["search.race={}", "search.strategy=halving"], "or choose strategy: grid or random or optuna."),
+        (["search.race={}", "search.backend=joblib", "search.refit=one_std_err"], "or choose backend: spark."),
+        (["search.warm_start=[runs/a]", "search.backend=joblib"], "or choose backend: spark."),
+        (["search.keep_oof=best", "search.backend=joblib"], "or choose backend: spark."),
+        (["search.max_fit_time=3", "search.backend=joblib"], "or choose backend: spark."),
         (["search.backend=joblib", "search.max_time=3.0"], "or choose backend: spark."),
         (["search.n_jobs=3"], "or choose backend: joblib."),
     ],

@@ -22,9 +22,11 @@ from hpt_spark import (
     nested_cross_validate,
 )
 from hpt_spark.errors import InputError
-from hpt_spark.search.end_reason import EndReason
+from hpt_spark.search.end_reason import EndReason, as_sentence
 from hpt_spark.search.failures import TIMED_OUT
 from hpt_spark.tuning import joblib_backend
+from hpt_spark.tuning.outer_folds import score_outer_folds
+from hpt_spark.tuning.roles import RowRoles
 from tests.search.scores import scores_of
 from tests.search.without_spark import Scheduler
 
@@ -34,12 +36,13 @@ TREE, DUMMY = DecisionTreeClassifier(random_state=0), DummyClassifier()
 DEPTHS = {"max_depth": [1, 2, 3]}
 SEEDS = {"random_state": stats.randint(0, 10**6)}
 FOLDS = RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0)
+LEAVES = {"min_samples_leaf": stats.randint(1, 30)}
 DRIVER = {"refit_on": "driver"}
 BOOSTER = XGBClassifier(n_jobs=1, learning_rate=1.0, max_depth=3, random_state=0)
 
 
-def reason_of(search, **arguments):
-    return search.fit(X, y, **arguments).end_reason_
+def unscored(estimator, X, y):
+    return np.nan
 
 
 ENDS = {
@@ -63,6 +66,22 @@ ENDS = {
     "no improvement of what is drawn": (
         lambda: RandomizedSearchCV(DUMMY, SEEDS, n_iter=9, batch_size=1, no_improvement=2, cv=2, **DRIVER),
         "2 candidates in a row were no better than the best before (no_improvement=2), after 3 of 9 candidates.",
+    ),
+    "no score at all": (
+        lambda: RandomizedSearchCV(
+            DUMMY, SEEDS, n_iter=9, batch_size=1, no_improvement=2, cv=2, scoring=unscored, refit=False
+        ),
+        "None of the first 2 candidates has a score (no_improvement=2), after 2 of 9 candidates.",
+    ),
+    "one candidate without a score": (
+        lambda: RandomizedSearchCV(
+            DUMMY, SEEDS, n_iter=9, batch_size=1, no_improvement=1, cv=2, scoring=unscored, refit=False
+        ),
+        "The first one has no score (no_improvement=1), after 1 of 9 candidates.",
+    ),
+    "one candidate that is no better": (
+        lambda: RandomizedSearchCV(DUMMY, SEEDS, n_iter=9, batch_size=1, no_improvement=1, cv=2, **DRIVER),
+        "1 candidate was no better than the best before (no_improvement=1), after 2 of 9 candidates.",
     ),
     "used up": (
         lambda: OptunaSearchCV(TREE, DEPTHS, n_iter=9, batch_size=2, cv=2, **DRIVER),
@@ -164,7 +183,43 @@ def test_what_ends_a_search_early_is_said(monkeypatch, make, trainings, rest, in
 def test_fits_that_took_too_long_are_counted():
     end = EndReason()
     end.take([{"fit_error": f"{TIMED_OUT} the fit took longer"}, {"fit_error": "ValueError"}, {"fit_error": None}])
-    assert end.sentence(1) == "All 1 candidates were evaluated; 2 of 3 fits failed, 1 of them at max_fit_time."
+    said = as_sentence(end.clauses(1))
+    assert said == "The only candidate was evaluated; 2 of 3 fits failed, 1 of them at max_fit_time."
+
+
+def test_one_is_no_plural():
+    end = EndReason()
+    end.take_curves(1, 0)
+    assert as_sentence(end.clauses(4)) == "The curve of the only setting was evaluated."
+    assert as_sentence(EndReason().clauses(2, 1)) == "The only rung was evaluated."
+
+
+def test_no_time_is_blamed_where_there_was_no_limit(monkeypatch):
+    from hpt_spark.search import evaluator
+
+    monkeypatch.setattr(evaluator, "Scheduler", EndsAt)
+    monkeypatch.setattr(EndsAt, "left", 5)
+    with pytest.warns(UserWarning, match="ended early"):
+        search = GridSearchCV(TREE, DEPTHS, cv=2, refit=False).fit(X, y)
+    assert search.end_reason_ == "The search ended before all fits had run; 1 of 6 fits are missing."
+
+
+@pytest.mark.parametrize("interrupted", [False, True], ids=["time", "signal"])
+@pytest.mark.filterwarnings("ignore")
+def test_the_outer_folds_are_left_out_for_the_reason_that_ended_their_search(monkeypatch, caplog, interrupted):
+    from hpt_spark.search import evaluator
+
+    search = GridSearchCV(TREE, DEPTHS, cv=2, max_time=7.5, **DRIVER).fit(X, y)
+    monkeypatch.setattr(evaluator, "Scheduler", EndsAt)
+    monkeypatch.setattr(EndsAt, "left", 11)  # in the second outer fold
+    monkeypatch.setattr(EndsAt, "interrupted", interrupted)
+    monkeypatch.setattr("hpt_spark.tuning.outer_folds.searches_at_once", lambda *_: 1)
+    score_outer_folds(search, (X, y, {}), 2, RowRoles())
+    why = "the search was interrupted (Ctrl-C or SIGTERM)" if interrupted else "the time was up (max_time=7.5 seconds)"
+    left_out = f"the outer folds are left out this time: {why}"
+    assert search.end_reason_ == f"All 3 candidates were evaluated; {left_out}."
+    assert left_out in caplog.messages
+    assert search.incomplete_
 
 
 def test_each_outer_fold_says_why_its_search_ended():
@@ -188,6 +243,15 @@ def test_what_is_drawn_in_batches_has_the_rows_of_scikit_learns_draw():
     means = list(theirs.cv_results_["mean_test_score"])
     ends = next(n for n in range(3, 8) if max(means[: n - 2]) >= max(means[n - 2 : n]))
     assert scores_of(cut)["params"] == scores_of(theirs)["params"][:ends]
+
+
+def test_all_is_drawn_before_the_first_fit_draws_from_the_same_numbers():
+    tree = DecisionTreeClassifier(max_features=1)  # without a seed, as the search
+    np.random.seed(0)
+    theirs = model_selection.RandomizedSearchCV(tree, LEAVES, n_iter=4, cv=2, refit=False).fit(X, y)
+    np.random.seed(0)
+    ours = RandomizedSearchCV(tree, LEAVES, n_iter=4, cv=2, refit=False, no_improvement=99, batch_size=1).fit(X, y)
+    assert ours.cv_results_["params"] == theirs.cv_results_["params"]
 
 
 def test_a_batch_size_that_does_nothing_is_refused():

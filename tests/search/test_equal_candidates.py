@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn import model_selection
 from sklearn.datasets import make_classification
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RepeatedStratifiedKFold
@@ -16,7 +18,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark import GridSearchCV, OptunaSearchCV
+from hpt_spark.search import equal_candidates
+from hpt_spark.search.equal_candidates import EqualCandidates
+from hpt_spark.search.evaluation import Fit
+from hpt_spark.search.execution.worker import GroupResult
+from hpt_spark.search.journal import fingerprint
 from hpt_spark.search.proposals import Proposals
+from hpt_spark.search.timeline import ORIGIN, Timeline, origin
 from tests.search.scores import scores_of
 
 pytestmark = pytest.mark.usefixtures("no_spark")
@@ -94,3 +102,64 @@ def test_equal_estimators_are_one_choice_and_what_cannot_be_compared_is_its_own(
         search.fit(X, y)
     locks = Proposals({"lock": [threading.Lock(), threading.Lock()]}, 0, 2)
     assert len(locks.ask(5)) == 2
+
+
+class Locked:
+    """A value that has no digest."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+class Tagged(DummyClassifier):
+    def __init__(self, tag=None):
+        super().__init__()
+        self.tag = tag
+
+
+def test_a_value_without_a_digest_keeps_no_others_from_being_fitted_once():
+    search = GridSearchCV(Tagged(), {"tag": [Locked(), (1, 2), (1, 2), Locked()]}, cv=2, refit=False).fit(X, y)
+    assert (search.fit_counts_["fits"], search.fit_counts_["trainings"]) == (8, 6)
+
+
+def test_numbers_of_numpy_are_told_apart_without_a_digest(monkeypatch):
+    monkeypatch.setattr(fingerprint, "value_digest", None)
+    grid = {"min_impurity_decrease": np.array([0.0, 0.0, -0.0, 0.1]), "max_depth": np.array([2, 2])}
+    search = GridSearchCV(TREE, grid, cv=2, refit=False).fit(X, y)
+    assert search.fit_counts_["trainings"] == 2 * 3
+
+
+def test_the_journals_keys_are_made_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(equal_candidates, "value_key", None)
+    grid = {"max_depth": [1, 1, 2]}
+    search = GridSearchCV(TREE, grid, cv=2, refit=False, journal=str(tmp_path)).fit(X, y)
+    assert search.fit_counts_["trainings"] == 4
+
+
+EVALUATION = {"estimator": TREE, "candidates": [{"max_depth": 2}] * 2, "folds": [0], "fit_params": {}}
+
+
+def test_an_equal_candidates_fit_runs_where_the_first_ones_does_not():
+    equals = EqualCandidates(SimpleNamespace(**EVALUATION), ["a", "a"])
+    first, later = Fit(0, 0, 0), Fit(1, 1, 0)
+    assert equals.first_of([first, later]) == [first]
+    assert equals.first_of([later]) == [later]
+
+
+def test_the_times_of_a_fit_are_counted_once():
+    equals, timeline = EqualCandidates(SimpleNamespace(**EVALUATION), ["a", "a"]), Timeline()
+    told = {ORIGIN: origin(GroupResult([], 3.0, "a:1", 0, 0, began=5.0), ()), "fit_time": 1.0, "score_time": 0.5}
+    first = (Fit(0, 0, 0), dict(told))
+    for fit, result in [first, *equals.results([first])]:
+        timeline.take(0, fit, result)
+    journalled = {Fit(0, 0, 0): dict(told), Fit(1, 1, 0): dict(told)}
+    equals.mark(journalled)
+    for fit, result in journalled.items():
+        timeline.take(1, fit, result)
+        assert result.keys() == {"fit_time", "score_time"}
+    (training,) = timeline.as_json()["trainings"]
+    assert training["fits"] == [[0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 0]]
+    assert (training["fit_seconds"], training["score_seconds"]) == (1.0, 1.0)  # of two evaluations

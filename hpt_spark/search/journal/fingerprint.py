@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import check_scoring
 
+from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.journal.data_digests import PRIMITIVES, combine, primitives_digest
 from hpt_spark.search.journal.digests import Digester
@@ -106,6 +108,20 @@ def value_digest(name: str, value: Any) -> bytes:
     digester = Digester()
     digest = digester.digest("candidates", {name: value}, "use", cloned=True)
     return primitives_digest([digest, *map(str, sorted([*digester.code.items(), *digester.releases.items()]))])
+
+
+def value_key(name: str, value: Any) -> Hashable:
+    """Return a key of a candidate's value of the parameter `name`, equal for equal values.
+
+    What has no digest is equal to itself alone.
+    """
+    is_scalar = isinstance(value, np.generic) and not isinstance(value, np.void)  # whose text may leave something out
+    if is_scalar or type(value) in PRIMITIVES:
+        return type(value), repr(value)  # NaN equals NaN, and True is not 1
+    try:
+        return value_digest(name, value)
+    except InputError:
+        return id(value)
 
 
 def _threads(params: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -107,6 +107,11 @@ class SearchJournal:
         self._evaluations += 1
         return found
 
+    @property
+    def candidate_keys(self) -> Sequence[str] | None:
+        """The keys of the present evaluation's candidates; None without a journal."""
+        return None if self._keys is None else self._keys.candidates
+
     def _journals(self, context: dict[str, str]) -> list[Journal]:
         """Return the search's own journal, if it has one, and the others."""
         if self._others is None:

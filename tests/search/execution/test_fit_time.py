@@ -13,7 +13,6 @@ from sklearn.datasets import make_classification
 from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV
-from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import HptSparkError, InputError
 from tests.search.misbehaving import Misbehaving, fits_marked
 from tests.search.scores import split_scores
@@ -89,8 +88,3 @@ def test_of_a_shared_training_only_the_slow_candidate_is_lost(spark):
 def test_what_is_no_time_is_refused(spark, seconds):
     with pytest.raises(InputError, match=r"max_fit_time=.* must be a number of seconds above 0, or None for no limit"):
         search_of(spark, {"number": [1]}, max_fit_time=seconds).fit(X, y)
-
-
-def test_the_joblib_backend_stops_no_fit():
-    with pytest.raises(ValueError, match="max_fit_time=3 needs backend: spark; the joblib backend stops no fit"):
-        SearchSection(backend="joblib", max_fit_time=3.0)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from contextlib import contextmanager
 
 import pytest
 from sklearn.datasets import make_classification
@@ -12,11 +10,17 @@ from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark import OptunaSearchCV
 from hpt_spark.errors import InputError
+from tests.rights import without_rights
 from tests.search.without_spark import without_spark
 
 X, y = make_classification(60, 5, random_state=0)
-NOBODY = 65_534
 NAMES = ["context.json", "batch_size.json", "candidates-0.json", "fits-000001.jsonl", "fits-000009.jsonl"]
+
+REMEDIES = {
+    "a folder": "it is a folder where a file is needed: move it away, and restore the file",
+    "a link to nowhere": "it is a link to nowhere, where nothing is: restore that, or remove the link",
+    "a link to itself": "it is a link that leads back to itself: remove the link, and restore what it stood for",
+}
 
 
 def searched(journal):
@@ -47,13 +51,13 @@ def put(path, what):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("what", ["a folder", "a link to nowhere", "a link to itself"])
-def test_what_cannot_be_read_is_told(journal, name, what):
+def test_what_cannot_be_read_is_told_with_its_remedy(journal, name, what):
     put(journal / name, what)
     records = {path.name for path in journal.glob("fits-*")}
     with pytest.raises(InputError) as error:
         searched(journal)
     assert str(error.value).startswith(f"cannot read {journal / name} (")
-    assert str(error.value).endswith("): restore it, or move away what is there")
+    assert str(error.value).endswith(f"): {REMEDIES[what]}")
     assert {path.name for path in journal.glob("fits-*")} == records
 
 
@@ -63,23 +67,12 @@ def test_predictions_that_cannot_be_read_are_made_again(journal, what):
     assert searched(journal).fit_counts_["resumed"] == 2
 
 
-@contextmanager
-def without_rights():
-    """Be nobody, where this is root, who may read everything."""
-    before = os.geteuid()
-    if before == 0:
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
-
-
 @pytest.mark.parametrize("mode", [0o000, 0o444], ids=["no rights", "names alone"])
 def test_a_folder_without_rights_is_told(journal, mode):
     journal.chmod(mode)
     try:
-        with without_rights(), pytest.raises(InputError, match=r"^cannot (read|write) .+ \(Permission denied\): "):
+        told = r"^cannot (read .+: let this user read it|write .+: choose a folder)"
+        with without_rights(), pytest.raises(InputError, match=told):
             searched(journal)
     finally:
         journal.chmod(0o755)
