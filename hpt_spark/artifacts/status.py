@@ -151,8 +151,8 @@ def describe(status: Mapping[str, Any]) -> str:
     """Return a status as one line."""
     rung = f", rung {status['rung']}" if status.get("rung") else ""
     text = f"{status.get('state')}{rung}"
-    if status.get("reason"):
-        text += f" ({status['reason']})"
+    if status.get("reason") and status.get("state") != "finished":
+        text += f" ({status['reason'].rstrip('.')})"
     if status.get("fits"):
         text += f": {status.get('fits_done')} of {status['fits']} fits in {_interval(status.get('seconds'))}"
     if status.get("state") in RUNNING and status.get("seconds_left") is not None:

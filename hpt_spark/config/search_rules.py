@@ -25,6 +25,8 @@ USED_BY = {
     **dict.fromkeys(("resource", "factor", "min_resources", "max_resources"), HALVING),
     "random_state": (*DRAWING, "halving"),
 }
+# Who sets one of these wants another search than the one without: it is refused where it does nothing.
+CHANGES_THE_SEARCH = ("no_improvement", "rounds", "race", "keep_oof", "warm_start", "max_time", "max_fit_time")
 ON_SPARK = (
     *("no_improvement", "batch_size", "n_startup_trials", "rounds", "race"),
     *("keep_oof", "warm_start", "max_time", "max_fit_time"),
@@ -49,14 +51,26 @@ def unused_settings(search: SearchSection) -> dict[str, str]:
 
 
 def refuse_unused(search: SearchSection) -> None:
-    """Raise ValueError where a setting that somebody has changed would do nothing."""
+    """Raise ValueError where a setting that changes what is searched would do nothing."""
+    for name, text in _changed_and_unused(search):
+        if name in CHANGES_THE_SEARCH:
+            raise ValueError(text)
+
+
+def unused_words(search: SearchSection) -> list[str]:
+    """Return a sentence for each other setting that somebody has changed and that does nothing."""
+    return [text for name, text in _changed_and_unused(search) if name not in CHANGES_THE_SEARCH]
+
+
+def _changed_and_unused(search: SearchSection) -> Iterator[tuple[str, str]]:
     for name, user in unused_settings(search).items():
         default = type(search).model_fields[name].get_default()
         value = getattr(search, name)
         if value != default:
-            raise ValueError(
+            yield (
+                name,
                 f"{name}={as_yaml(value)} does nothing with strategy: {search.strategy} and backend: {search.backend}: "
-                f"leave it out (its default is {as_yaml(default)}), or choose {user}"
+                f"leave it out (its default is {as_yaml(default)}), or choose {user}",
             )
 
 

@@ -1,10 +1,11 @@
-"""No setting of a search does nothing in silence: what a strategy or a backend has no use for is refused."""
+"""No setting of a search does nothing in silence: what changes the search is refused, the others are told."""
 
 from __future__ import annotations
 
 import pytest
 
-from hpt_spark.config.search_rules import unused_settings
+from hpt_spark.config.layers import load_config
+from hpt_spark.config.search_rules import CHANGES_THE_SEARCH, unused_settings, unused_words
 from hpt_spark.config.search_section import SearchSection
 from tests.configuring import problem
 
@@ -60,9 +61,7 @@ def test_the_table_has_every_key():
 
 @pytest.mark.parametrize("backend", sorted(ANY))
 @pytest.mark.parametrize("strategy", ALL)
-def test_a_setting_is_used_or_refused(strategy, backend):
-    from hpt_spark.config.layers import load_config
-
+def test_a_setting_is_used_refused_or_told(strategy, backend):
     for key, (value, strategies, backends) in KEYS.items():
         settings = settings_of(strategy, backend, key)
         if strategy == "optuna" and backend == "joblib":
@@ -70,28 +69,17 @@ def test_a_setting_is_used_or_refused(strategy, backend):
         elif strategy in strategies and backend in backends:
             found = getattr(load_config([], settings).search, key)
             assert found == ({**value, "alpha": 0.05} if key == "race" else value)
-        else:
+        elif key in CHANGES_THE_SEARCH:
             assert key in problem(*settings), "the sentence names the key"
+        else:
+            (words,) = unused_words(load_config([], settings).search)
+            assert words.startswith(f"{key}=")
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (
-            ["search.factor=2"],
-            ": factor=2.0 does nothing with strategy: grid and backend: spark: leave it out (its default is "
-            "3), or choose strategy: halving or halving_random.",
-        ),
         (["search.no_improvement=3"], "or choose strategy: random or optuna."),
-        (
-            ["search.strategy=random", "search.batch_size=3"],
-            "or choose strategy: optuna, or random with no_improvement.",
-        ),
-        (["search.batch_size=3"], "or choose strategy: optuna, or random with no_improvement."),
-        (
-            ["search.batch_size=3", "search.backend=joblib"],
-            "or choose backend: spark and strategy: optuna, or random with no_improvement.",
-        ),
         (
             ["search.no_improvement=3", "search.backend=joblib"],
             ": no_improvement=3 does nothing with strategy: grid and backend: joblib: leave it out (its default is "
@@ -105,12 +93,29 @@ def test_a_setting_is_used_or_refused(strategy, backend):
         (["search.keep_oof=best", "search.backend=joblib"], "or choose backend: spark."),
         (["search.max_fit_time=3", "search.backend=joblib"], "or choose backend: spark."),
         (["search.backend=joblib", "search.max_time=3.0"], "or choose backend: spark."),
-        (["search.n_jobs=3"], "or choose backend: joblib."),
     ],
     ids=str,
 )
-def test_the_sentence_says_what_would_use_it(settings, said):
+def test_what_is_refused_is_told_with_what_would_use_it(settings, said):
     assert problem(*settings).endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["search.factor=2"], "strategy: halving or halving_random"),
+        (["search.strategy=random", "search.batch_size=3"], "strategy: optuna, or random with no_improvement"),
+        (
+            ["search.batch_size=3", "search.backend=joblib"],
+            "backend: spark and strategy: optuna, or random with no_improvement",
+        ),
+        (["search.n_jobs=3"], "backend: joblib"),
+    ],
+    ids=str,
+)
+def test_what_only_does_nothing_is_told_likewise(settings, said):
+    (words,) = unused_words(load_config([], settings).search)
+    assert words.endswith(f"or choose {said}")
 
 
 def test_what_is_used_only_beside_another_setting():
