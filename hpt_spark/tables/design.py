@@ -16,7 +16,8 @@ from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix
-from hpt_spark.search.planning.memory_limit import free_memory, in_bytes
+from hpt_spark.search.planning.memory_limit import driver_memory
+from hpt_spark.search.planning.result_size import most_of_a_job
 from hpt_spark.tables.checks import check_columns, check_labels, check_rows, refuse_empty, refuse_repeated_ids
 from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding, unseen_terms
 from hpt_spark.tables.profile import ColumnFacts, Profile, profile_of
@@ -158,13 +159,14 @@ def refuse_too_large(
     shape = f"{profile.rows:,} rows x {columns:,} columns, {_megabytes(size)}"
     _log.info("%s: the design will have %s", place, shape)
     remedy = "lower features.table.max_terms, raise features.table.min_rows, or learn from fewer columns or rows"
-    limit = in_bytes(spark.sparkContext.getConf().get("spark.driver.maxResultSize", "1g"))
-    if 0 < limit < size:
+    conf = dict(spark.sparkContext.getConf().getAll())
+    limit = most_of_a_job(conf)
+    if limit < size:
         raise InputError(
             f"the design of {place} would have {shape}, more than spark.driver.maxResultSize ({_megabytes(limit)}): "
             f"raise that with --set spark.conf.spark.driver.maxResultSize=..., or {remedy}."
         )
-    free = free_memory()
+    free = driver_memory(str(spark.sparkContext.master), conf)
     if free is not None and COPIES * size > free:
         raise InputError(
             f"the design of {place} would have {shape}, of which the driver needs {COPIES} copies and has "
@@ -172,7 +174,7 @@ def refuse_too_large(
         )
 
 
-def _megabytes(size: int) -> str:
+def _megabytes(size: float) -> str:
     return f"{max(1, round(size / (1 << 20))):,} MiB"
 
 

@@ -136,7 +136,7 @@ def test_a_table_that_changes_while_it_is_read_is_refused(spark, monkeypatch):
 
 
 def test_a_design_beyond_memory_is_refused_before_anything_is_collected(spark, monkeypatch):
-    monkeypatch.setattr(table_design, "free_memory", lambda: 100)
+    monkeypatch.setattr(table_design, "driver_memory", lambda *_: 100)
     monkeypatch.setattr(table_design, "collect_rows", None)
     said = refusal(spark, frame(spark, GOOD))
     assert (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from hpt_spark.search.planning.forecast import MemoryLimit
+from hpt_spark.search.planning.free_memory import free_memory
 
 MIN_OVERHEAD = 384 << 20  # bytes; Spark's own minimum
 UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -39,6 +39,21 @@ def memory_limit(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:
     return None
 
 
+def driver_memory(master: str, conf: Mapping[str, str]) -> int | None:
+    """Return how many bytes the driver's Python may take at most; None where nobody tells.
+
+    In cluster mode YARN ends a driver whose Java and Python together take more than their container has.
+    """
+    free = free_memory()
+    if not (master.startswith("yarn") and conf.get("spark.submit.deployMode") == "cluster"):
+        return free
+    heap = in_bytes(conf.get("spark.driver.memory", "1g"))
+    factor = float(conf.get("spark.driver.memoryOverheadFactor", "0.1"))
+    given = conf.get("spark.driver.memoryOverhead")
+    container = heap + (in_bytes(given) if given else max(MIN_OVERHEAD, int(factor * heap)))
+    return container if free is None else min(free, container)
+
+
 def in_bytes(size: str, unit: str = "m") -> int:
     """Return a size as Spark writes it, such as ``2g`` or ``512`` (of `unit`, mebibytes), in bytes."""
     match = re.fullmatch(r"\s*(\d+)\s*([bkmgt]?)b?\s*", size.lower())
@@ -58,13 +73,3 @@ def _overhead(master: str, conf: Mapping[str, str]) -> int:
 
 def _is_local(master: str) -> bool:
     return master.startswith("local") and not master.startswith("local-cluster")
-
-
-def free_memory() -> int | None:
-    """Return how many bytes of memory this machine has left; None where it does not tell."""
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    match = re.search(r"MemAvailable:\s+(\d+) kB", text)
-    return int(match.group(1)) * 1024 if match else None
