@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ from hpt_spark.tables.checks import refuse_empty
 from hpt_spark.tables.design import has_texts, read_later_table
 from hpt_spark.tables.encoding import PROBLEM, unseen_terms
 from hpt_spark.tables.reading import in_utc, translate_reading
-from hpt_spark.tables.roles import Feature, refuse_missing
+from hpt_spark.tables.roles import NO_FEATURE, Feature, kind_of, refuse_missing
 from hpt_spark.tables.rows import in_first_row, small_batches
 from hpt_spark.tables.table import Keys, canonical_rows, check_same_kinds
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+ARROW_KINDS = {"double": pa.float64(), "boolean": pa.bool_(), "bigint": pa.int64(), "string": pa.string()}
 # Ids arrive as they were: Spark's own form trims them, and puts a backslash where every other reader expects a quote.
 AS_CSV = {"header": "true", "escape": '"', "ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false"}
 
@@ -43,7 +45,8 @@ def predict_table(
     spark : SparkSession
     model : TableModel
     section : TableSection
-        Says which column is the id, and how tables are read.
+        Says which column is the id, and how tables are read; without an id the columns of the table are written
+        beside the predictions.
     source, target : str
         Any path of Spark's; a `target` that ends with ``.csv`` is CSV, any other Parquet.
     overwrite : bool
@@ -51,12 +54,8 @@ def predict_table(
     """
     if model.encoding is None:
         raise ConfigError("--input needs the model of a table (features.from: table); this run's is another.")
-    if section.id is None:
-        raise ConfigError("--input needs features.table.id, the column by which predictions are told apart.")
-    if section.id.lower() in map(str.lower, model.outputs):
-        raise ConfigError(
-            f"features.table.id={section.id} is the name of a class, too (capitals do not count); rename the column."
-        )
+    if section.id is None and model.own_blocks:
+        raise ConfigError("--input needs features.table.id, by which features.blocks find their rows.")
     twice = [name for name, count in Counter(map(str.lower, model.outputs)).items() if count > 1]
     if twice:
         same = ", ".join(name for name in model.outputs if name.lower() in twice)
@@ -64,6 +63,8 @@ def predict_table(
             f"the classes {same} differ only by capitals, which columns of Spark cannot; rename them in the table "
             "that is learnt from."
         )
+    if section.id:
+        _refuse_same_names([section.id], model.outputs, f"--input={without_secrets(source)}")
     folder = open_folder(target)
     shown = without_secrets(target)
     if folder.list() and not overwrite:
@@ -72,20 +73,52 @@ def predict_table(
     with in_utc(spark), translate_reading(place):
         frame = read_later_table(spark, source, section, model.encoding, "--input")
         features = [Feature(code.name, code.kind) for code in model.encoding.codes]
-        refuse_missing([section.id], frame.columns, "features.table.id", place)
+        kind = "csv" if target.endswith(".csv") else "parquet"
+        if section.id:
+            refuse_missing([section.id], frame.columns, "features.table.id", place)
+            names = [section.id]
+        else:
+            names = _columns_to_keep(frame, kind, place)
+            _refuse_same_names(names, model.outputs, place)
         check_same_kinds(frame, features, place, "--input", has_texts(section, source))
-        rows = canonical_rows(frame, features, model.encoding.dates, Keys(id=section.id), model.own_blocks)
+        kept = [] if section.id else names
+        rows = canonical_rows(frame, features, model.encoding.dates, Keys(id=section.id), model.own_blocks, kept)
         with folder.staged_dir() as staging:
-            kind = "csv" if target.endswith(".csv") else "parquet"
-            counts = _write(spark, model, rows, section.id, staging.uri, kind, place)
+            counts = _write(spark, model, rows, names, staging.uri, kind, place)
     words = ", ".join(unseen_terms(model.encoding, counts[1:]))
     if words:
         _log.info("%s: cells with terms that no training row has, which count for nothing: %s", place, words)
     return counts[0]
 
 
+def _refuse_same_names(columns: Sequence[str], outputs: Sequence[str], place: str) -> None:
+    taken = {name.lower() for name in outputs}
+    same = [name for name in columns if name.lower() in taken]
+    if same:
+        raise ConfigError(
+            f"the column {same[0]} of {place} is the name of a class or a prediction, too (capitals do not count); "
+            "rename the column, or name another one with features.table.id."
+        )
+
+
+def _columns_to_keep(frame: DataFrame, kind: str, place: str) -> list[str]:
+    """Return the columns beside the predictions where no id is known: all but vectors and columns of nothing."""
+    types = {field.name: field.dataType.simpleString() for field in frame.schema}
+    left_out = [name for name, told in types.items() if "vector" in told or kind_of(told) == NO_FEATURE]
+    if left_out:
+        _log.info("%s: columns that are not written beside the predictions: %s", place, ", ".join(left_out))
+    kept = [name for name in types if name not in left_out]
+    nested = [f"{name} ({types[name]})" for name in kept if re.match("array|map|struct|binary|variant", types[name])]
+    if kind == "csv" and nested:
+        raise ConfigError(
+            f"{place} has columns that a CSV cannot hold: {', '.join(nested)}; let --output be a folder of Parquet, or "
+            "name the column that tells rows apart with features.table.id."
+        )
+    return kept
+
+
 def _write(
-    spark: SparkSession, model: TableModel, rows: DataFrame, id_name: str, uri: str, kind: str, place: str
+    spark: SparkSession, model: TableModel, rows: DataFrame, names: list[str], uri: str, kind: str, place: str
 ) -> list[int]:
     """Write the predictions; return the numbers of rows and of unknown terms by column."""
     from pyspark.sql import Observation
@@ -96,14 +129,12 @@ def _write(
     sent = spark.sparkContext.broadcast(model)
     assert model.encoding is not None
     named = range(len(model.encoding.with_terms))
-    id_type = dict(rows.dtypes)["id"]
-    predicted = predictions(rows, sent, model, id_type)
+    predicted = predictions(rows, sent, model)
     seen = Observation("predictions")
     sums = [F.sum(F.col("unseen")[number]).alias(f"unseen{number}") for number in named]
     counted = [F.count(F.lit(1)).alias("rows"), F.max(PROBLEM).alias(PROBLEM), *sums]
     predicted = predicted.observe(seen, *counted)
-    names = ["id", *(f"p{number}" for number in range(len(model.outputs)))]
-    shown = predicted.select(*names).toDF(id_name, *model.outputs)
+    shown = predicted.drop("unseen", PROBLEM).toDF(*names, *model.outputs)
     try:
         shown.write.mode("append").options(**(AS_CSV if kind == "csv" else {})).format(kind).save(uri)
         found: dict[str, Any] = seen.get
@@ -115,35 +146,50 @@ def _write(
     return [int(found["rows"]), *(int(found[f"unseen{number}"] or 0) for number in named)]
 
 
-def predictions(rows: DataFrame, sent: Broadcast[TableModel], model: TableModel, id_type: str) -> DataFrame:
-    """Return ``id, p0, p1 ..., unseen`` of canonical rows; the first row of a batch has the unknown terms of all."""
-    names = [f"p{number}" for number in range(len(model.outputs))]
-    arrow_kinds = {"double": pa.float64(), "boolean": pa.bool_(), "bigint": pa.int64(), "string": pa.string()}
-    kind = "double" if model.task != "classification" or model.outputs != ["prediction"] else _type_of(model.classes)
-    arrow_kind = arrow_kinds[kind]
-    columns = [f"id {id_type}", *(f"{name} {kind}" for name in names), "unseen array<bigint>", f"{PROBLEM} string"]
-    schema = ", ".join(columns)
+def predictions(rows: DataFrame, sent: Broadcast[TableModel], model: TableModel) -> DataFrame:
+    """Return what tells canonical rows apart, ``p0, p1 ..., unseen, problem``.
 
+    Rows are told apart by their ``kept0, kept1 ...`` or, without these, by their ``id``. The first row of a batch has
+    the unknown terms of all.
+    """
+    from pyspark.sql.types import ArrayType, BooleanType, DoubleType, LongType, StringType, StructType
+
+    spark_kinds = {"double": DoubleType(), "boolean": BooleanType(), "bigint": LongType(), "string": StringType()}
+    names = [f"p{number}" for number in range(len(model.outputs))]
+    kind = "double" if model.task != "classification" or model.outputs != ["prediction"] else _type_of(model.classes)
+    told = [field.name for field in rows.schema if field.name.startswith("kept")]
+    needs_id = not told
+    told = told or ["id"]
+    schema = StructType()
+    for name in told:
+        schema.add(name, rows.schema[name].dataType)
+    for name in names:
+        schema.add(name, spark_kinds[kind])
+    schema.add("unseen", ArrayType(LongType())).add(PROBLEM, StringType())
     model_columns = len(model.encoding.columns) if model.encoding else 1
+    arrow_kind = ARROW_KINDS[kind]
 
     def predict(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         loaded = sent.value
         for batch in small_batches(batches, model_columns):
-            rows, ids = batch.num_rows, batch.column(batch.schema.get_field_index("id"))
+            rows = batch.num_rows
+            kept = [batch.column(batch.schema.get_field_index(name)) for name in told]
             try:
-                if ids.null_count:
+                if needs_id and kept[0].null_count:
                     raise InputError("there are rows without an id; each row needs one: correct them.")
                 X, unseen = loaded.encoding.transform(batch)  # type: ignore[union-attr]
             except InputError as error:  # raised on the driver, where it is a sentence and no traceback of a task
-                none = [pa.nulls(rows, output) for output in [arrow_kind] * len(names)]
-                told = [pa.nulls(rows, pa.list_(pa.int64())), pa.array([str(error)] * rows, pa.string())]
-                yield pa.RecordBatch.from_arrays([ids, *none, *told], names=["id", *names, "unseen", PROBLEM])
-                continue
-            found = [column.combine_chunks() for column in loaded.outputs_of(X).columns]
-            told = [in_first_row(unseen.tolist(), rows), pa.nulls(rows, pa.string())]
-            yield pa.RecordBatch.from_arrays([ids, *found, *told], names=["id", *names, "unseen", PROBLEM])
+                found = [pa.nulls(rows, arrow_kind) for _ in names]
+                counts, problems = pa.nulls(rows, pa.list_(pa.int64())), pa.array([str(error)] * rows, pa.string())
+            else:
+                found = [column.combine_chunks() for column in loaded.outputs_of(X).columns]
+                counts, problems = in_first_row(unseen.tolist(), rows), pa.nulls(rows, pa.string())
+            yield pa.RecordBatch.from_arrays(
+                [*kept, *found, counts, problems], names=[*told, *names, "unseen", PROBLEM]
+            )
 
-    return rows.mapInArrow(predict, schema)
+    read = [name for name in rows.columns if name in told or name == PROBLEM or name.startswith("x")]
+    return rows.select(*read).mapInArrow(predict, schema)
 
 
 def _type_of(classes: list[Any]) -> str:

@@ -88,9 +88,14 @@ def _weights(keys: Keys) -> Column:
 
 
 def canonical_rows(
-    frame: DataFrame, features: Sequence[Feature], dates: Sequence[str], keys: Keys, blocks: Sequence[str] = ()
+    frame: DataFrame,
+    features: Sequence[Feature],
+    dates: Sequence[str],
+    keys: Keys,
+    blocks: Sequence[str] = (),
+    kept: Sequence[str] = (),
 ) -> DataFrame:
-    """Return ``hash, id, label, weight, group, x0, x1 ..., problem`` of the rows of a table.
+    """Return ``hash, id, label, weight, group, x0, x1 ..., problem, kept0, kept1 ...`` of the rows of a table.
 
     Parameters
     ----------
@@ -102,6 +107,8 @@ def canonical_rows(
     keys : Keys
     blocks : sequence of str
         Dotted paths of the functions that give the blocks.
+    kept : sequence of str
+        Columns to carry along as they are; where there are some, there must be no blocks.
     """
     from pyspark.sql import functions as F
 
@@ -113,10 +120,11 @@ def canonical_rows(
         _weights(keys).alias("weight"),
         key_column(keys.group, types.get(str(keys.group), ""), "group") if keys.group else F.lit(0).alias("group"),
         *canonical_columns(frame, plain, dates),
+        *(F.col(quoted(name)).alias(f"kept{number}") for number, name in enumerate(kept)),
     )
     if len(plain) < len(features):
         rows = _with_blocks(rows, long_rows(frame, blocks, str(keys.id)), features, len(plain))
-    hashed = [name for name in rows.columns if name != "problem"]
+    hashed = [name for name in rows.columns if name != "problem" and not name.startswith("kept")]
     return rows.select(F.xxhash64(*map(_hashable(rows), hashed)).alias(ROW_HASH), "*")
 
 
