@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +19,9 @@ _log = logging.getLogger(__name__)
 
 EXACT = 2.0**53  # the last whole number that a float has, and all before it
 ALMOST_EACH_ROW = 0.5
+FEW_OTHERS = 3
+MANY_TERMS = 50
+REPLACED = "\N{REPLACEMENT CHARACTER}"  # what Spark reads where bytes are no text
 
 
 def refuse_empty(rows: int, place: str) -> None:
@@ -115,6 +120,7 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
         )
     for feature, facts in pairs:
         _say_terms(feature, facts, profile.rows, section, place)
+        _say_odd_texts(feature, facts, place)
         _say_digits(feature, facts, place)
 
 
@@ -129,8 +135,18 @@ def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSe
             section.min_rows,
         )
     beyond = facts.distinct - facts.rare - len(facts.terms)
+    is_like_id = facts.distinct > ALMOST_EACH_ROW * rows
+    if beyond <= 0 and is_like_id and feature.kind == "text" and len(facts.terms) >= MANY_TERMS:
+        _log.warning(
+            "%s: %s has %s different texts in %s rows, each a column of the design: it looks like an id or a date; "
+            "leave it out with features.table.exclude, or read it as what it is",
+            place,
+            feature.name,
+            f"{facts.distinct:,}",
+            f"{rows:,}",
+        )
     if beyond > 0:
-        hint = "; it looks like an id" if facts.distinct > ALMOST_EACH_ROW * rows else ""
+        hint = "; it looks like an id" if is_like_id else ""
         _log.warning(
             "%s: %s has %s different terms: the %s most frequent ones are kept (features.table.max_terms=%s), %s are "
             "left out%s",
@@ -142,6 +158,42 @@ def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSe
             f"{beyond:,}",
             hint,
         )
+
+
+def _say_odd_texts(feature: Feature, facts: ColumnFacts, place: str) -> None:
+    """Warn of numbers that are texts because of a few cells, and of bytes that were read in another encoding."""
+    if feature.kind != "text":
+        return
+    others = [term for term in facts.terms if not _is_number(term)]
+    if 0 < len(others) <= FEW_OTHERS and len(others) < ALMOST_EACH_ROW * len(facts.terms):
+        _log.warning(
+            "%s: %s has texts, each a column of the design, of which all are numbers but %s; if these stand for "
+            "missing values, write features.table.options={nullValue: %s}, else correct them",
+            place,
+            feature.name,
+            ", ".join(map(repr, others)),
+            others[0],
+        )
+    say_unread(feature.name, facts.terms, place)
+
+
+def say_unread(name: str, texts: Sequence[Any], place: str) -> None:
+    """Warn of bytes that were read in another encoding than they are in."""
+    if any(REPLACED in text for text in texts if isinstance(text, str)):
+        _log.warning(
+            "%s: %s has characters that could not be read (%s); write the encoding of the file, for example "
+            "features.table.options={encoding: ISO-8859-1}",
+            place,
+            name,
+            REPLACED,
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return "_" not in text and math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _say_digits(feature: Feature, facts: ColumnFacts, place: str) -> None:

@@ -18,7 +18,14 @@ from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.search.planning.memory_limit import driver_memory
 from hpt_spark.search.planning.result_size import most_of_a_job
-from hpt_spark.tables.checks import check_columns, check_labels, check_rows, refuse_empty, refuse_repeated_ids
+from hpt_spark.tables.checks import (
+    check_columns,
+    check_labels,
+    check_rows,
+    refuse_empty,
+    refuse_repeated_ids,
+    say_unread,
+)
 from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding, unseen_terms
 from hpt_spark.tables.profile import ColumnFacts, Profile, profile_of
 from hpt_spark.tables.reading import checked_names, format_of, in_utc, read_sql, read_uri, translate_reading
@@ -92,7 +99,9 @@ def build_table_design(
         test_keys = Keys(id=roles.id)
         tested, counts = _tested(spark, features, test, test_keys, [named[at] for at in kept], encoding)
     facts = _facts(profile, named, task, features, collected, counts)
-    return _design(collected, tested, encoding, facts, section)
+    design = _design(collected, tested, encoding, facts, section)
+    say_unread(str(roles.label), design.classes, place)
+    return design
 
 
 def read_training_table(spark: SparkSession, features: FeaturesSection) -> DataFrame:
@@ -245,7 +254,9 @@ def read_later_table(
     vectors = [code for code in encoding.codes if code.kind == "vector"]
     if kind == "libsvm" and vectors and "numFeatures" not in options:
         options["numFeatures"] = len(vectors[0].terms)  # which Spark takes from the last index that occurs
-    return read_uri(spark, uri, kind, options, f"features.table.{key}" if "-" not in key else key, as_text=True)
+    moments = {code.name: code.kind for code in encoding.codes if code.kind in ("date", "timestamp")}
+    place = f"features.table.{key}" if "-" not in key else key
+    return read_uri(spark, uri, kind, options, place, as_text=True, moments=moments)
 
 
 def _facts(

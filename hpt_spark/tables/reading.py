@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from hpt_spark.config.secrets import mask_secrets, without_secrets
 from hpt_spark.errors import InputError
@@ -16,7 +17,8 @@ from hpt_spark.storage.uris import hadoop_uri, is_local
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-ENDINGS = {"csv": "csv", "json": "json", "jsonl": "json", "orc": "orc", "libsvm": "libsvm", "svm": "libsvm"}
+ENDINGS = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "orc": "orc", "avro": "avro"}
+ENDINGS |= {"libsvm": "libsvm", "svm": "libsvm"}
 DEFAULT_FORMAT = "parquet"
 # Spark by itself takes a broken row for missing values, a file whose columns are in another order for one that is not,
 # and a doubled quote for the end of a cell; rows are checked whole only where they are read whole.
@@ -43,12 +45,22 @@ def format_of(uri: str, given: str | None = None) -> str:
     """Return the format of the table at `uri`: the `given` one, or what its name's ending says."""
     if given:
         return given.lower()
+    return ENDINGS.get(_ending(uri), DEFAULT_FORMAT)
+
+
+def _ending(uri: str) -> str:
     name = re.sub(r"\.(gz|bz2|zst|snappy|lz4)$", "", uri.rstrip("/").lower())
-    return ENDINGS.get(name.rpartition(".")[2], DEFAULT_FORMAT)
+    return name.rpartition(".")[2]
 
 
 def read_uri(
-    spark: SparkSession, uri: str, table_format: str, options: Mapping[str, Any], place: str, as_text: bool = False
+    spark: SparkSession,
+    uri: str,
+    table_format: str,
+    options: Mapping[str, Any],
+    place: str,
+    as_text: bool = False,
+    moments: Mapping[str, str] | None = None,
 ) -> DataFrame:
     """Return the table at `uri`.
 
@@ -64,19 +76,31 @@ def read_uri(
         The key or the option that names the table, for messages.
     as_text : bool
         Leave the cells of a CSV texts, because their types are known from another table.
+    moments : mapping of str to str, optional
+        The types ``date`` or ``timestamp`` of columns of a CSV, for the formats of the `options` to hold for them.
     """
-    chosen = {**DEFAULT_OPTIONS.get(table_format, {}), **options}
+    place = f"{place}={without_secrets(uri)}"
+    separator = {"sep": "\t"} if _ending(uri) == "tsv" and not {"delimiter", "sep"} & {*map(str.lower, options)} else {}
+    chosen = {**DEFAULT_OPTIONS.get(table_format, {}), **separator, **options}
     if table_format == "csv" and as_text:
         chosen["inferSchema"] = False
-    with translate_reading(f"{place}={without_secrets(uri)}", table_format):
+    with translate_reading(place, table_format):
         address = spark_address(uri)
+        names: list[str | None] = []
+        in_order = not _is_true(chosen.get("enforceSchema"))
         if table_format == "csv" and _is_true(chosen["header"]):
             names = _header_of(spark, address, chosen)
-            _refuse_repeated([name for name in names if name], f"{place}={without_secrets(uri)}")
+            _refuse_repeated([name for name in names if name], place)
             if not all(names):  # Spark gives such a column a name, and then misses it in the file
                 chosen["enforceSchema"] = True
         frame = spark.read.format(table_format).options(**chosen).load(address)
-    return checked_names(frame, f"{place}={without_secrets(uri)}")
+        if not all(names) and in_order:
+            _refuse_other_headers(spark, frame, names, chosen, place)
+        if table_format == "csv" and moments and {"dateformat", "timestampformat"} & {*map(str.lower, options)}:
+            types = ((name, moments.get(name, "string")) for name in frame.columns)
+            schema = ", ".join(f"`{name.replace('`', '``')}` {kind}" for name, kind in types)
+            frame = spark.read.format("csv").options(**chosen).schema(schema).load(address)
+    return checked_names(frame, place)
 
 
 def read_sql(spark: SparkSession, query: str) -> DataFrame:
@@ -96,6 +120,8 @@ def spark_address(uri: str) -> str:
 
 def checked_names(frame: DataFrame, place: str) -> DataFrame:
     """Return `frame`, whose columns have each a name of their own."""
+    if not frame.columns:
+        raise InputError(f"{place} has no columns; name a table that has some.")
     _refuse_repeated(frame.columns, place)
     return frame
 
@@ -141,6 +167,20 @@ def _header_of(spark: SparkSession, address: str, options: Mapping[str, Any]) ->
     return list(first) if first else []
 
 
+def _refuse_other_headers(
+    spark: SparkSession, frame: DataFrame, names: list[str | None], options: Mapping[str, Any], place: str
+) -> None:
+    """Raise InputError where a file of a CSV has other names, or in another order, than the first one."""
+    files = sorted(frame.inputFiles())
+    for file in files if len(files) > 1 else ():
+        path = re.sub(r"([\[\]{}*?\\])", r"\\\1", unquote(file))  # its name is no pattern
+        if _header_of(spark, path, options) != names:
+            raise InputError(
+                f"{place} cannot be read: the header of {without_secrets(file)} is not that of the first file; let all "
+                "files have the same columns in the same order."
+            )
+
+
 def _is_true(value: Any) -> bool:
     return str(value).lower() == "true"
 
@@ -181,6 +221,8 @@ def _remedy(text: str) -> str:
         return "the folder holds no file of that format: correct its name, or write features.table.format"
     if "COLUMN_ALREADY_EXISTS" in text or "duplicate column" in text:
         return "rename all but one of the columns of that name"
+    if "is not a Parquet file" in text or "Could not read footer" in text:
+        return "write features.table.format, unless the file is damaged"
     if re.search("malformed", text, re.IGNORECASE):
         return "correct the file; records of several lines need features.table.options={multiLine: true}"
     if "CSV header does not conform" in text or "number of columns in CSV" in text or "Header length" in text:
