@@ -175,11 +175,11 @@ def refuse_too_large(
             f"the design of {place} would have {shape}, more than spark.driver.maxResultSize ({_megabytes(limit)}): "
             f"raise that with --set spark.conf.spark.driver.maxResultSize=..., or {remedy}."
         )
-    free = driver_memory(str(spark.sparkContext.master), conf)
-    if free is not None and COPIES * size > free:
+    memory = driver_memory(str(spark.sparkContext.master), conf)
+    if memory is not None and COPIES * size > memory.available:
         raise InputError(
-            f"the design of {place} would have {shape}, of which the driver needs {COPIES} copies and has "
-            f"{_megabytes(free)} of memory left: {remedy}."
+            f"the design of {place} would have {shape}, of which the driver needs {COPIES} copies and may have at most "
+            f"{_megabytes(memory.available)} of memory: {memory.remedy}, or {remedy}."
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from hpt_spark import design_from_table
 from hpt_spark.errors import InputError
+from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.tables import design as table_design
 from hpt_spark.tables.rows import collect_rows
 
@@ -136,11 +137,12 @@ def test_a_table_that_changes_while_it_is_read_is_refused(spark, monkeypatch):
 
 
 def test_a_design_beyond_memory_is_refused_before_anything_is_collected(spark, monkeypatch):
-    monkeypatch.setattr(table_design, "driver_memory", lambda *_: 100)
+    monkeypatch.setattr(table_design, "driver_memory", lambda *_: MemoryLimit(100, "raise it"))
     monkeypatch.setattr(table_design, "collect_rows", None)
     said = refusal(spark, frame(spark, GOOD))
     assert (
-        "the design of the DataFrame would have 3 rows x 4 columns, 1 MiB, of which the driver needs 3 copies" in said
+        "the design of the DataFrame would have 3 rows x 4 columns, 1 MiB, of which the driver needs 3 copies and may "
+        "have at most 1 MiB of memory: raise it, or lower features.table.max_terms" in said
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hpt_spark.search.planning import memory_limit
+from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.free_memory import free_memory
 
 MIB = 1 << 20
@@ -44,7 +45,15 @@ def test_nobody_tells(tmp_path):
 def test_a_driver_on_yarn_has_its_container(monkeypatch):
     monkeypatch.setattr(memory_limit, "free_memory", lambda: 8 << 30)
     cluster = {"spark.submit.deployMode": "cluster", "spark.driver.memory": "2g"}
-    assert memory_limit.driver_memory("yarn", {}) == 8 << 30
-    assert memory_limit.driver_memory("yarn", cluster) == (2048 + 384) * MIB
-    assert memory_limit.driver_memory("yarn", {**cluster, "spark.driver.memoryOverhead": "1g"}) == 3072 * MIB
-    assert memory_limit.driver_memory("local[2]", cluster) == 8 << 30
+    raised = {**cluster, "spark.driver.memoryOverhead": "1g"}
+    shared = {**cluster, "spark.driver.memoryOverheadFactor": "0.5"}
+    container = "raise spark.driver.memoryOverhead"
+    for master, conf, available, remedy in [
+        ("yarn", {}, 8192, "let the driver have more memory"),
+        ("yarn", cluster, 2048 + 384, container),
+        ("yarn", raised, 3072, container),
+        ("yarn", shared, 3072, container),
+        ("yarn", {**cluster, "spark.driver.memory": "9g"}, 8192, "let the driver have more memory"),
+        ("local[2]", cluster, 8192, "let the driver have more memory"),
+    ]:
+        assert memory_limit.driver_memory(master, conf) == MemoryLimit(available * MIB, remedy)
