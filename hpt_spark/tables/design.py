@@ -28,7 +28,15 @@ from hpt_spark.tables.checks import (
 )
 from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding, unseen_terms
 from hpt_spark.tables.profile import ColumnFacts, Profile, profile_of
-from hpt_spark.tables.reading import checked_names, format_of, in_utc, read_sql, read_uri, translate_reading
+from hpt_spark.tables.reading import (
+    checked_names,
+    format_of,
+    in_utc,
+    option_of,
+    read_sql,
+    read_uri,
+    translate_reading,
+)
 from hpt_spark.tables.roles import NO_FEATURE, Feature, roles_of
 from hpt_spark.tables.rows import CollectedRows, codes_of, collect_rows, with_columns_of
 from hpt_spark.tables.table import (
@@ -252,11 +260,11 @@ def read_later_table(
     kind = format_of(uri, section.format)
     options = dict(section.options)
     vectors = [code for code in encoding.codes if code.kind == "vector"]
-    if kind == "libsvm" and vectors and "numFeatures" not in options:
+    if kind == "libsvm" and vectors and option_of(options, "numFeatures") is None:
         options["numFeatures"] = len(vectors[0].terms)  # which Spark takes from the last index that occurs
-    moments = {code.name: code.kind for code in encoding.codes if code.kind in ("date", "timestamp")}
+    date_types = {code.name: code.kind for code in encoding.codes if code.kind in ("date", "timestamp")}
     place = f"features.table.{key}" if "-" not in key else key
-    return read_uri(spark, uri, kind, options, place, as_text=True, moments=moments)
+    return read_uri(spark, uri, kind, options, place, as_text=True, date_types=date_types)
 
 
 def _facts(

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from hpt_spark.config.secrets import mask_secrets, without_secrets
 from hpt_spark.errors import InputError
 from hpt_spark.storage.uris import hadoop_uri, is_local
+from hpt_spark.tables.canonical import quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -26,6 +27,13 @@ TEXTS = {"timeZone": "UTC", "mode": "FAILFAST"}
 AS_OTHERS = {"header": True, "inferSchema": True, "escape": '"', "enforceSchema": False, "columnPruning": False}
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"csv": {**TEXTS, **AS_OTHERS}, "json": TEXTS}
 UTC = {"spark.sql.session.timeZone": "UTC"}
+NO_READER = re.compile(r"Failed to find (?:the )?data source: (\S+?)\.(?:\s|$)")
+READERS = {  # of packages of Spark's own
+    "avro": (
+        "org.apache.spark:spark-avro_2.13:VERSION",
+        " (VERSION is Spark's; spark-avro_2.12 where Spark is built with Scala 2.12)",
+    )
+}
 
 
 @contextmanager
@@ -60,7 +68,7 @@ def read_uri(
     options: Mapping[str, Any],
     place: str,
     as_text: bool = False,
-    moments: Mapping[str, str] | None = None,
+    date_types: Mapping[str, str] | None = None,
 ) -> DataFrame:
     """Return the table at `uri`.
 
@@ -76,36 +84,54 @@ def read_uri(
         The key or the option that names the table, for messages.
     as_text : bool
         Leave the cells of a CSV texts, because their types are known from another table.
-    moments : mapping of str to str, optional
+    date_types : mapping of str to str, optional
         The types ``date`` or ``timestamp`` of columns of a CSV, for the formats of the `options` to hold for them.
     """
     place = f"{place}={without_secrets(uri)}"
-    separator = {"sep": "\t"} if _ending(uri) == "tsv" and not {"delimiter", "sep"} & {*map(str.lower, options)} else {}
-    chosen = {**DEFAULT_OPTIONS.get(table_format, {}), **separator, **options}
+    separator = {"sep": "\t"} if _ending(uri) == "tsv" and option_of(options, "delimiter") is None else {}
+    chosen = _merged(DEFAULT_OPTIONS.get(table_format, {}), separator, options)
     if table_format == "csv" and as_text:
-        chosen["inferSchema"] = False
-    with translate_reading(place, table_format):
+        chosen = _merged(chosen, {"inferSchema": False})
+    with translate_reading(place):
         address = spark_address(uri)
         names: list[str | None] = []
-        in_order = not _is_true(chosen.get("enforceSchema"))
-        if table_format == "csv" and _is_true(chosen["header"]):
+        in_order = not _is_true(option_of(chosen, "enforceSchema"))
+        if table_format == "csv" and _is_true(option_of(chosen, "header")):
             names = _header_of(spark, address, chosen)
             _refuse_repeated([name for name in names if name], place)
             if not all(names):  # Spark gives such a column a name, and then misses it in the file
-                chosen["enforceSchema"] = True
+                chosen = _merged(chosen, {"enforceSchema": True})
         frame = spark.read.format(table_format).options(**chosen).load(address)
         if not all(names) and in_order:
             _refuse_other_headers(spark, frame, names, chosen, place)
-        if table_format == "csv" and moments and {"dateformat", "timestampformat"} & {*map(str.lower, options)}:
-            types = ((name, moments.get(name, "string")) for name in frame.columns)
-            schema = ", ".join(f"`{name.replace('`', '``')}` {kind}" for name, kind in types)
-            frame = spark.read.format("csv").options(**chosen).schema(schema).load(address)
+        formats = [option_of(options, name) for name in ("dateFormat", "timestampFormat")]
+        if table_format == "csv" and date_types and any(formats):
+            frame = _with_types(spark, frame, address, chosen, date_types)
     return checked_names(frame, place)
+
+
+def _with_types(
+    spark: SparkSession, frame: DataFrame, address: str, options: Mapping[str, Any], types: Mapping[str, str]
+) -> DataFrame:
+    """Return the CSV `frame` read again with these types of its columns; all others are texts."""
+    schema = ", ".join(f"{quoted(name)} {types.get(name, 'string')}" for name in frame.columns)
+    return spark.read.format("csv").options(**options).schema(schema).load(address)
+
+
+def option_of(options: Mapping[str, Any], name: str) -> Any:
+    """Return an option of Spark's reader, whose name Spark finds whatever its capitals are; None without it."""
+    return next((value for key, value in options.items() if key.lower() == name.lower()), None)
+
+
+def _merged(*several: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all options, of each name the last; names stay as they are written, because those of Hadoop differ."""
+    found = {name.lower(): (name, value) for options in several for name, value in options.items()}
+    return dict(found.values())
 
 
 def read_sql(spark: SparkSession, query: str) -> DataFrame:
     """Return the rows of a query over the tables of Spark's catalogue."""
-    with translate_reading("features.table.sql", "sql"):
+    with translate_reading("features.table.sql"):
         return checked_names(spark.sql(query), "features.table.sql")
 
 
@@ -127,7 +153,7 @@ def checked_names(frame: DataFrame, place: str) -> DataFrame:
 
 
 @contextmanager
-def translate_reading(place: str, table_format: str = "") -> Iterator[None]:
+def translate_reading(place: str) -> Iterator[None]:
     """Say in one sentence why a table cannot be read, where Spark says so with its plans and its frames."""
     from pyspark.sql.utils import AnalysisException, IllegalArgumentException, ParseException
 
@@ -135,17 +161,20 @@ def translate_reading(place: str, table_format: str = "") -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (AnalysisException, IllegalArgumentException, ParseException) as error:
-        raise InputError(f"{place} cannot be read: {_first_words(str(error))}; {_remedy(str(error))}.") from None
     except Exception as error:
+        missing = NO_READER.search(str(error))
+        if missing:
+            package, which = READERS.get(missing[1], ("...", ""))
+            raise InputError(
+                f"{place} has the format {missing[1]}, for which this Spark has no reader; write one of parquet, csv, "
+                f"json, orc, libsvm, or give Spark the reader's package: spark.conf={{spark.jars.packages: {package}}}"
+                f"{which}."
+            ) from None
+        if isinstance(error, (AnalysisException, IllegalArgumentException, ParseException)):
+            raise InputError(f"{place} cannot be read: {_first_words(str(error))}; {_remedy(str(error))}.") from None
         told = re.search(r"hpt_spark\.errors\.InputError: ([^\n]+)", str(error))
         if told:
             raise InputError(f"{place}: {told[1]}") from None
-        if "Failed to find" in str(error) or "DATA_SOURCE_NOT_FOUND" in str(error):
-            raise InputError(
-                f"{place} has the format {table_format}, for which this Spark has no reader; write one of parquet, "
-                "csv, json, orc, libsvm, or give Spark the reader's package: spark.conf={spark.jars.packages: ...}."
-            ) from None
         cause = _cause(error)
         if cause and not isinstance(error, (KeyboardInterrupt, MemoryError)):
             raise InputError(f"{place} cannot be read: {cause}; {_remedy(str(error))}.") from None
@@ -163,7 +192,8 @@ def _refuse_repeated(names: list[str], place: str) -> None:
 
 def _header_of(spark: SparkSession, address: str, options: Mapping[str, Any]) -> list[str | None]:
     # Spark itself numbers equal names, and the roles of the configuration would name none of them.
-    first = spark.read.format("csv").options(**{**options, "header": False, "inferSchema": False}).load(address).head()
+    as_texts = _merged(options, {"header": False, "inferSchema": False})
+    first = spark.read.format("csv").options(**as_texts).load(address).head()
     return list(first) if first else []
 
 

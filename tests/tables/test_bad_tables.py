@@ -104,6 +104,10 @@ def test_a_table_that_is_not_there_and_a_format_without_a_reader(spark, tmp_path
     assert "correct the query, or the name, the format and the options of the table" in said
     said = refusal(spark, str(tmp_path), format="lotus")
     assert "has the format lotus, for which this Spark has no reader; write one of parquet" in said
+    (tmp_path / "there.avro").write_bytes(b"Obj\x01")
+    said = refusal(spark, str(tmp_path / "there.avro"))
+    assert "there.avro has the format avro, for which this Spark has no reader" in said
+    assert "{spark.jars.packages: org.apache.spark:spark-avro_2.13:VERSION} (VERSION is Spark's;" in said
 
 
 def test_large_and_exact_numbers(spark, caplog):
