@@ -108,7 +108,7 @@ def build_table_design(
         tested, counts = _tested(spark, features, test, test_keys, [named[at] for at in kept], encoding)
     facts = _facts(profile, named, task, features, collected, counts)
     design = _design(collected, tested, encoding, facts, section)
-    say_unread(str(roles.label), design.classes, place)
+    say_unread(str(roles.label), design.classes, section, place)
     return design
 
 
