@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,15 +22,16 @@ from hpt_spark.tables.encoding import PROBLEM, unseen_terms
 from hpt_spark.tables.reading import in_utc, translate_reading
 from hpt_spark.tables.roles import NO_FEATURE, Feature, kind_of, refuse_missing
 from hpt_spark.tables.rows import in_first_row, small_batches
-from hpt_spark.tables.table import Keys, canonical_rows, check_same_kinds
+from hpt_spark.tables.table import CARRIED, Keys, canonical_rows, check_same_kinds
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import DataType
 
 _log = logging.getLogger(__name__)
 
-ARROW_KINDS = {"double": pa.float64(), "boolean": pa.bool_(), "bigint": pa.int64(), "string": pa.string()}
+ARROW_TYPES = {"double": pa.float64(), "boolean": pa.bool_(), "long": pa.int64(), "string": pa.string()}
 # Ids arrive as they were: Spark's own form trims them, and puts a backslash where every other reader expects a quote.
 AS_CSV = {"header": "true", "escape": '"', "ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false"}
 
@@ -63,26 +64,27 @@ def predict_table(
             f"the classes {same} differ only by capitals, which columns of Spark cannot; rename them in the table "
             "that is learnt from."
         )
+    place = f"--input={without_secrets(source)}"
     if section.id:
-        _refuse_same_names([section.id], model.outputs, f"--input={without_secrets(source)}")
+        _refuse_same_names([section.id], model.outputs, place)
     folder = open_folder(target)
     shown = without_secrets(target)
     if folder.list() and not overwrite:
         raise InputError(f"--output={shown} is there already; name another folder, or replace it with --overwrite.")
-    place = f"--input={without_secrets(source)}"
     with in_utc(spark), translate_reading(place):
         frame = read_later_table(spark, source, section, model.encoding, "--input")
         features = [Feature(code.name, code.kind) for code in model.encoding.codes]
         kind = "csv" if target.endswith(".csv") else "parquet"
+        carried: list[str] = []
         if section.id:
             refuse_missing([section.id], frame.columns, "features.table.id", place)
-            names = [section.id]
+            names = {"id": section.id}
         else:
-            names = _columns_to_keep(frame, kind, place)
-            _refuse_same_names(names, model.outputs, place)
+            carried = _columns_to_carry(frame, kind, place)
+            _refuse_same_names(carried, model.outputs, place)
+            names = {f"{CARRIED}{number}": name for number, name in enumerate(carried)}
         check_same_kinds(frame, features, place, "--input", has_texts(section, source))
-        kept = [] if section.id else names
-        rows = canonical_rows(frame, features, model.encoding.dates, Keys(id=section.id), model.own_blocks, kept)
+        rows = canonical_rows(frame, features, model.encoding.dates, Keys(id=section.id), model.own_blocks, carried)
         with folder.staged_dir() as staging:
             counts = _write(spark, model, rows, names, staging.uri, kind, place)
     words = ", ".join(unseen_terms(model.encoding, counts[1:]))
@@ -101,26 +103,44 @@ def _refuse_same_names(columns: Sequence[str], outputs: Sequence[str], place: st
         )
 
 
-def _columns_to_keep(frame: DataFrame, kind: str, place: str) -> list[str]:
+def _columns_to_carry(frame: DataFrame, kind: str, place: str) -> list[str]:
     """Return the columns beside the predictions where no id is known: all but vectors and columns of nothing."""
     types = {field.name: field.dataType.simpleString() for field in frame.schema}
-    left_out = [name for name, told in types.items() if "vector" in told or kind_of(told) == NO_FEATURE]
+    left_out = [
+        field.name for field in frame.schema if _has_vectors(field.dataType) or kind_of(types[field.name]) == NO_FEATURE
+    ]
     if left_out:
         _log.info("%s: columns that are not written beside the predictions: %s", place, ", ".join(left_out))
-    kept = [name for name in types if name not in left_out]
-    nested = [f"{name} ({types[name]})" for name in kept if re.match("array|map|struct|binary|variant", types[name])]
+    carried = [name for name in types if name not in left_out]
+    nested = [f"{name} ({types[name]})" for name in carried if re.match("array|map|struct|binary|variant", types[name])]
     if kind == "csv" and nested:
         raise ConfigError(
             f"{place} has columns that a CSV cannot hold: {', '.join(nested)}; let --output be a folder of Parquet, or "
             "name the column that tells rows apart with features.table.id."
         )
-    return kept
+    return carried
+
+
+def _has_vectors(kind: DataType) -> bool:
+    """Return whether a type of Spark is, or holds, one of Spark ML's, which Arrow has none for."""
+    from pyspark.sql.types import ArrayType, MapType, StructType, UserDefinedType
+
+    if isinstance(kind, ArrayType):
+        return _has_vectors(kind.elementType)
+    if isinstance(kind, MapType):
+        return _has_vectors(kind.keyType) or _has_vectors(kind.valueType)
+    if isinstance(kind, StructType):
+        return any(_has_vectors(field.dataType) for field in kind)
+    return isinstance(kind, UserDefinedType)
 
 
 def _write(
-    spark: SparkSession, model: TableModel, rows: DataFrame, names: list[str], uri: str, kind: str, place: str
+    spark: SparkSession, model: TableModel, rows: DataFrame, names: Mapping[str, str], uri: str, kind: str, place: str
 ) -> list[int]:
-    """Write the predictions; return the numbers of rows and of unknown terms by column."""
+    """Write the predictions beside columns of `rows`, by their names in the file.
+
+    Returns the numbers of rows and of unknown terms by column.
+    """
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
@@ -129,12 +149,12 @@ def _write(
     sent = spark.sparkContext.broadcast(model)
     assert model.encoding is not None
     named = range(len(model.encoding.with_terms))
-    predicted = predictions(rows, sent, model)
+    predicted = predictions(rows, sent, model, list(names))
     seen = Observation("predictions")
     sums = [F.sum(F.col("unseen")[number]).alias(f"unseen{number}") for number in named]
     counted = [F.count(F.lit(1)).alias("rows"), F.max(PROBLEM).alias(PROBLEM), *sums]
     predicted = predicted.observe(seen, *counted)
-    shown = predicted.drop("unseen", PROBLEM).toDF(*names, *model.outputs)
+    shown = predicted.drop("unseen", PROBLEM).toDF(*names.values(), *model.outputs)
     try:
         shown.write.mode("append").options(**(AS_CSV if kind == "csv" else {})).format(kind).save(uri)
         found: dict[str, Any] = seen.get
@@ -146,52 +166,47 @@ def _write(
     return [int(found["rows"]), *(int(found[f"unseen{number}"] or 0) for number in named)]
 
 
-def predictions(rows: DataFrame, sent: Broadcast[TableModel], model: TableModel) -> DataFrame:
-    """Return what tells canonical rows apart, ``p0, p1 ..., unseen, problem``.
+def predictions(rows: DataFrame, sent: Broadcast[TableModel], model: TableModel, carried: Sequence[str]) -> DataFrame:
+    """Return the columns `carried` of canonical rows, and ``p0, p1 ..., unseen, problem``.
 
-    Rows are told apart by their ``kept0, kept1 ...`` or, without these, by their ``id``. The first row of a batch has
-    the unknown terms of all.
+    The first row of a batch has the unknown terms of all.
     """
-    from pyspark.sql.types import ArrayType, BooleanType, DoubleType, LongType, StringType, StructType
+    from pyspark.sql.types import ArrayType, LongType, StringType, StructType
 
-    spark_kinds = {"double": DoubleType(), "boolean": BooleanType(), "bigint": LongType(), "string": StringType()}
     names = [f"p{number}" for number in range(len(model.outputs))]
     kind = "double" if model.task != "classification" or model.outputs != ["prediction"] else _type_of(model.classes)
-    told = [field.name for field in rows.schema if field.name.startswith("kept")]
-    needs_id = not told
-    told = told or ["id"]
     schema = StructType()
-    for name in told:
+    for name in carried:
         schema.add(name, rows.schema[name].dataType)
     for name in names:
-        schema.add(name, spark_kinds[kind])
+        schema.add(name, kind)
     schema.add("unseen", ArrayType(LongType())).add(PROBLEM, StringType())
     model_columns = len(model.encoding.columns) if model.encoding else 1
-    arrow_kind = ARROW_KINDS[kind]
+    arrow_type = ARROW_TYPES[kind]
 
     def predict(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         loaded = sent.value
         for batch in small_batches(batches, model_columns):
             rows = batch.num_rows
-            kept = [batch.column(batch.schema.get_field_index(name)) for name in told]
+            first = [batch.column(batch.schema.get_field_index(name)) for name in carried]
             try:
-                if needs_id and kept[0].null_count:
+                if "id" in carried and first[0].null_count:
                     raise InputError("there are rows without an id; each row needs one: correct them.")
                 X, unseen = loaded.encoding.transform(batch)  # type: ignore[union-attr]
             except InputError as error:  # raised on the driver, where it is a sentence and no traceback of a task
-                found = [pa.nulls(rows, arrow_kind) for _ in names]
+                found = [pa.nulls(rows, arrow_type) for _ in names]
                 counts, problems = pa.nulls(rows, pa.list_(pa.int64())), pa.array([str(error)] * rows, pa.string())
             else:
                 found = [column.combine_chunks() for column in loaded.outputs_of(X).columns]
                 counts, problems = in_first_row(unseen.tolist(), rows), pa.nulls(rows, pa.string())
             yield pa.RecordBatch.from_arrays(
-                [*kept, *found, counts, problems], names=[*told, *names, "unseen", PROBLEM]
+                [*first, *found, counts, problems], names=[*carried, *names, "unseen", PROBLEM]
             )
 
-    read = [name for name in rows.columns if name in told or name == PROBLEM or name.startswith("x")]
+    read = [name for name in rows.columns if name in carried or name == PROBLEM or name.startswith("x")]
     return rows.select(*read).mapInArrow(predict, schema)
 
 
 def _type_of(classes: list[Any]) -> str:
-    kinds = {bool: "boolean", int: "bigint", float: "double"}
+    kinds = {bool: "boolean", int: "long", float: "double"}
     return kinds.get(type(classes[0]), "string")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 BLOCK = "block"
+CARRIED = "carried"  # with a number: a column that comes along as it is
 OwnBlock = Callable[[Mapping[str, Any]], Any]
 
 
@@ -93,9 +94,9 @@ def canonical_rows(
     dates: Sequence[str],
     keys: Keys,
     blocks: Sequence[str] = (),
-    kept: Sequence[str] = (),
+    carried: Sequence[str] = (),
 ) -> DataFrame:
-    """Return ``hash, id, label, weight, group, x0, x1 ..., problem, kept0, kept1 ...`` of the rows of a table.
+    """Return ``hash, id, label, weight, group, x0, x1 ..., problem, carried0 ...`` of the rows of a table.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ def canonical_rows(
     keys : Keys
     blocks : sequence of str
         Dotted paths of the functions that give the blocks.
-    kept : sequence of str
+    carried : sequence of str
         Columns to carry along as they are; where there are some, there must be no blocks.
     """
     from pyspark.sql import functions as F
@@ -120,11 +121,11 @@ def canonical_rows(
         _weights(keys).alias("weight"),
         key_column(keys.group, types.get(str(keys.group), ""), "group") if keys.group else F.lit(0).alias("group"),
         *canonical_columns(frame, plain, dates),
-        *(F.col(quoted(name)).alias(f"kept{number}") for number, name in enumerate(kept)),
+        *(F.col(quoted(name)).alias(f"{CARRIED}{number}") for number, name in enumerate(carried)),
     )
     if len(plain) < len(features):
         rows = _with_blocks(rows, long_rows(frame, blocks, str(keys.id)), features, len(plain))
-    hashed = [name for name in rows.columns if name != "problem" and not name.startswith("kept")]
+    hashed = [name for name in rows.columns if name != "problem" and not name.startswith(CARRIED)]
     return rows.select(F.xxhash64(*map(_hashable(rows), hashed)).alias(ROW_HASH), "*")
 
 

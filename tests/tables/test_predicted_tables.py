@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from pyspark.ml.linalg import VectorUDT
+from pyspark.sql.types import ArrayType, StructType
 from sklearn.datasets import dump_svmlight_file
 from sklearn.dummy import DummyClassifier
 
 from hpt_spark import load_model
-from hpt_spark.artifacts.scoring import predict_table
+from hpt_spark.artifacts.scoring import _columns_to_carry, predict_table
 from hpt_spark.artifacts.table_model import TableModel
 from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.config.table_section import TableSection
@@ -185,6 +187,17 @@ def test_rows_of_libsvm_are_predicted(spark, tmp_path):
         np.testing.assert_array_equal(rows["label"], y)  # one file in its own order
         np.testing.assert_allclose(rows[["0", "1"]], expected, rtol=1e-12)
 
+    spark.read.format("libsvm").load(table["uri"]).select("features").write.parquet(str(tmp_path / "alone"))
+    words = ["--conf", tmp_path / "conf.yaml", "--input", tmp_path / "alone", "--output", tmp_path / "of_alone"]
+    done_here("predict", *words, spark=spark)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "of_alone"), rows[["0", "1"]], rtol=1e-12)
+
+
+def test_columns_that_hold_vectors_are_not_carried_and_those_called_so_are(spark):
+    named = StructType().add("vector", "double")
+    schema = StructType().add("x", "double").add("s", named).add("v", VectorUDT())
+    schema.add("many", ArrayType(VectorUDT())).add("within", StructType().add("u", VectorUDT()))
+    assert _columns_to_carry(spark.createDataFrame([], schema), "parquet", "here") == ["x", "s"]
 
 def test_a_csv_holds_no_lists(spark, place):
     spark.sql("SELECT 1.0D x, 'a' kind, '2024-01-01' `on`, array(1, 2) more").write.parquet(str(place / "lists"))
