@@ -74,7 +74,7 @@ def test_the_design_and_the_search_are_those_of_pandas_and_scikit_learn(spark, t
     design = design_from_table(spark, path, label="label", id="nr", **shipped.settings)
 
     by = ["query", "nr"] if shipped.task == "ranking" else ["nr"]
-    ordered = (pd.read_json(path, lines=True) if shipped.write == "json" else frame).sort_values(by)
+    ordered = (pd.read_json(path, lines=True, precise_float=True) if shipped.write == "json" else frame).sort_values(by)
     order = ["nr", *(column for column in frame.columns if column != "nr")]
     if shipped.write == "json":  # of which Spark sorts the keys
         order = sorted(order)
