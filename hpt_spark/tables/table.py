@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.features.own_blocks import call_block
-from hpt_spark.tables.canonical import SAME_KIND, canonical_columns, key_column, key_type, quoted
+from hpt_spark.tables.canonical import SAME_KIND, canonical_columns, key_column, key_type, one_zero, quoted
 from hpt_spark.tables.profile import ROW_HASH
 from hpt_spark.tables.roles import FLOATS, INTEGERS, Feature, kind_of, refuse_missing
 
@@ -78,7 +78,7 @@ def labels(keys: Keys) -> Column:
     if keys.label is None:
         return F.lit(None).cast("double")
     label = F.col(quoted(keys.label)).cast(keys.label_as)
-    return F.when(~F.isnan(label), label) if keys.label_as == "double" else label
+    return F.when(~F.isnan(label), one_zero(label)) if keys.label_as == "double" else label
 
 
 def _weights(keys: Keys) -> Column:

@@ -142,6 +142,15 @@ def test_a_table_that_changes_while_it_is_read_is_refused(spark, monkeypatch):
 
 def test_a_design_beyond_memory_is_refused_before_anything_is_collected(spark, monkeypatch):
     monkeypatch.setattr(table_design, "driver_memory", lambda *_: MemoryLimit(100, "raise it"))
+def test_the_two_zeros_are_one_class_and_one_group(spark):
+    rows = [(1, 1.0, 0.0, -0.0), (2, 2.0, -0.0, 0.0), (3, 3.0, 0.5, 2.0)]
+    table = frame(spark, rows, "nr int, x double, y double, g double")
+    design = design_from_table(spark, table, label="y", id="nr", group="g", task="classification")
+    assert (list(map(str, design.classes)), list(design.codes)) == (["0.0", "0.5"], [0, 0, 1])
+    assert list(design.groups) == [0, 0, 1]
+    assert "has 1 ids in the column y on more than one row" in refusal(spark, table, label="x", id="y")
+
+
     monkeypatch.setattr(table_design, "collect_rows", None)
     said = refusal(spark, frame(spark, GOOD))
     assert (
