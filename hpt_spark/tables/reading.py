@@ -132,7 +132,9 @@ def _merged(*several: Mapping[str, Any]) -> dict[str, Any]:
 def read_sql(spark: SparkSession, query: str) -> DataFrame:
     """Return the rows of a query over the tables of Spark's catalogue."""
     with translate_reading("features.table.sql"):
-        return checked_names(spark.sql(query), "features.table.sql")
+        # Spark would run a statement such as DROP at once; within a query it takes nothing but a query.
+        within = query.rstrip().rstrip(";")
+        return checked_names(spark.sql(f"SELECT * FROM (\n{within}\n)"), "features.table.sql")
 
 
 def spark_address(uri: str) -> str:
@@ -215,7 +217,13 @@ def _is_true(value: Any) -> bool:
     return str(value).lower() == "true"
 
 
+# A value that SQL has no answer for, such as 1/0 (22023 is a wrong option); Spark before 3.4 tells no SQLSTATE.
+NO_SUCH_VALUE = (
+    r"\[(?!MALFORMED_)[A-Z_.]+\] ([^\n]{0,200}?)\.\s[^\n]*SQLSTATE: 22(?!023)",
+    r"Spark(?:Arithmetic|DateTime|NumberFormat)Exception: (?:\[[A-Z_.]+\] )?([^\n]{0,200}?)\.\s",
+)
 UNREADABLE = (
+    *NO_SUCH_VALUE,
     r"(?:SparkException|Exception): (\S+ is not a Parquet file)",
     r"(Could not read footer for file:? \S+)",
     r"\[MALFORMED_[A-Z_.]+\] (Malformed [^\n]{0,200})",
@@ -245,6 +253,8 @@ def _first_words(text: str) -> str:
 
 
 def _remedy(text: str) -> str:
+    if any(re.search(pattern, text) for pattern in NO_SUCH_VALUE):
+        return "correct the values, or the query that computes with them"
     if "PATH_NOT_FOUND" in text or "Path does not exist" in text:
         return "name a file or a folder that is there; a pattern must match one"
     if "UNABLE_TO_INFER_SCHEMA" in text or "Unable to infer schema" in text:
