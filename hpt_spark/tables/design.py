@@ -315,6 +315,11 @@ def _design(
         raise InputError(f"the label {section.label} has infinite values; correct them, or leave their rows out.")
     groups = codes_of(collected.keys["group"])[0].astype(np.int64) if section.group else None
     weights = collected.keys["weight"].to_numpy(zero_copy_only=False).astype(np.float64) if section.weight else None
+    if weights is not None and not weights.any():
+        raise InputError(
+            f"the weights in the column {section.weight} are all zero, so that no row counts; correct them, or leave "
+            "out features.table.weight."
+        )
     none = sparse.csr_matrix((0, columns), dtype=np.float64) if encoding.is_sparse else np.empty((0, columns))
     return DesignMatrix(
         X_train=collected.X,

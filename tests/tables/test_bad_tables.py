@@ -47,6 +47,7 @@ GOOD = [(1.0, "a", "no", 1), (2.0, "b", "yes", 2), (3.0, "a", "no", 3)]
         ([*GOOD, (-1.0, "a", "no", 4)], {"weight": "x"}, "1 weights below zero in the column x"),
         ([*GOOD, (None, "a", "no", 4)], {"weight": "x"}, "1 of 4 rows without a weight in the column x"),
         ([*GOOD, (float("nan"), "a", "no", 4)], {"weight": "x"}, "1 of 4 rows without a weight in the column x"),
+        ([(0.0, "a", "no", 1), (0.0, "b", "yes", 2)], {"weight": "x"}, "the weights in the column x are all zero"),
         ([*GOOD, (float("nan"), "a", "no", 4)], {"id": "x"}, "1 of 4 rows without an id in the column x"),
         (
             GOOD,
