@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -19,16 +20,18 @@ from hpt_spark.tables.checks import refuse_empty
 from hpt_spark.tables.design import has_texts, read_later_table
 from hpt_spark.tables.encoding import PROBLEM, unseen_terms
 from hpt_spark.tables.reading import in_utc, translate_reading
-from hpt_spark.tables.roles import Feature, refuse_missing
+from hpt_spark.tables.roles import NO_FEATURE, Feature, kind_of, refuse_missing
 from hpt_spark.tables.rows import in_first_row, small_batches
-from hpt_spark.tables.table import Keys, canonical_rows, check_same_kinds
+from hpt_spark.tables.table import CARRIED, Keys, canonical_rows, check_same_kinds
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import DataType
 
 _log = logging.getLogger(__name__)
 
+ARROW_TYPES = {"double": pa.float64(), "boolean": pa.bool_(), "long": pa.int64(), "string": pa.string()}
 # Ids arrive as they were: Spark's own form trims them, and puts a backslash where every other reader expects a quote.
 AS_CSV = {"header": "true", "escape": '"', "ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false"}
 
@@ -43,7 +46,8 @@ def predict_table(
     spark : SparkSession
     model : TableModel
     section : TableSection
-        Says which column is the id, and how tables are read.
+        Says which column is the id, and how tables are read; without an id the columns of the table are written
+        beside the predictions.
     source, target : str
         Any path of Spark's; a `target` that ends with ``.csv`` is CSV, any other Parquet.
     overwrite : bool
@@ -51,12 +55,8 @@ def predict_table(
     """
     if model.encoding is None:
         raise ConfigError("--input needs the model of a table (features.from: table); this run's is another.")
-    if section.id is None:
-        raise ConfigError("--input needs features.table.id, the column by which predictions are told apart.")
-    if section.id.lower() in map(str.lower, model.outputs):
-        raise ConfigError(
-            f"features.table.id={section.id} is the name of a class, too (capitals do not count); rename the column."
-        )
+    if section.id is None and model.own_blocks:
+        raise ConfigError("--input needs features.table.id, by which features.blocks find their rows.")
     twice = [name for name, count in Counter(map(str.lower, model.outputs)).items() if count > 1]
     if twice:
         same = ", ".join(name for name in model.outputs if name.lower() in twice)
@@ -64,30 +64,83 @@ def predict_table(
             f"the classes {same} differ only by capitals, which columns of Spark cannot; rename them in the table "
             "that is learnt from."
         )
+    place = f"--input={without_secrets(source)}"
+    if section.id:
+        _refuse_same_names([section.id], model.outputs, place)
     folder = open_folder(target)
     shown = without_secrets(target)
     if folder.list() and not overwrite:
         raise InputError(f"--output={shown} is there already; name another folder, or replace it with --overwrite.")
-    place = f"--input={without_secrets(source)}"
     with in_utc(spark), translate_reading(place):
         frame = read_later_table(spark, source, section, model.encoding, "--input")
         features = [Feature(code.name, code.kind) for code in model.encoding.codes]
-        refuse_missing([section.id], frame.columns, "features.table.id", place)
+        kind = "csv" if target.endswith(".csv") else "parquet"
+        carried: list[str] = []
+        if section.id:
+            refuse_missing([section.id], frame.columns, "features.table.id", place)
+            names = {"id": section.id}
+        else:
+            carried = _columns_to_carry(frame, kind, place)
+            _refuse_same_names(carried, model.outputs, place)
+            names = {f"{CARRIED}{number}": name for number, name in enumerate(carried)}
         check_same_kinds(frame, features, place, "--input", has_texts(section, source))
-        rows = canonical_rows(frame, features, model.encoding.dates, Keys(id=section.id), model.own_blocks)
+        rows = canonical_rows(frame, features, model.encoding.dates, Keys(id=section.id), model.own_blocks, carried)
         with folder.staged_dir() as staging:
-            kind = "csv" if target.endswith(".csv") else "parquet"
-            counts = _write(spark, model, rows, section.id, staging.uri, kind, place)
+            counts = _write(spark, model, rows, names, staging.uri, kind, place)
     words = ", ".join(unseen_terms(model.encoding, counts[1:]))
     if words:
         _log.info("%s: cells with terms that no training row has, which count for nothing: %s", place, words)
     return counts[0]
 
 
+def _refuse_same_names(columns: Sequence[str], outputs: Sequence[str], place: str) -> None:
+    taken = {name.lower() for name in outputs}
+    same = [name for name in columns if name.lower() in taken]
+    if same:
+        raise ConfigError(
+            f"the column {same[0]} of {place} is the name of a class or a prediction, too (capitals do not count); "
+            "rename the column, or name another one with features.table.id."
+        )
+
+
+def _columns_to_carry(frame: DataFrame, kind: str, place: str) -> list[str]:
+    """Return the columns beside the predictions where no id is known: all but vectors and columns of nothing."""
+    types = {field.name: field.dataType.simpleString() for field in frame.schema}
+    left_out = [
+        field.name for field in frame.schema if _has_vectors(field.dataType) or kind_of(types[field.name]) == NO_FEATURE
+    ]
+    if left_out:
+        _log.info("%s: columns that are not written beside the predictions: %s", place, ", ".join(left_out))
+    carried = [name for name in types if name not in left_out]
+    nested = [f"{name} ({types[name]})" for name in carried if re.match("array|map|struct|binary|variant", types[name])]
+    if kind == "csv" and nested:
+        raise ConfigError(
+            f"{place} has columns that a CSV cannot hold: {', '.join(nested)}; let --output be a folder of Parquet, or "
+            "name the column that tells rows apart with features.table.id."
+        )
+    return carried
+
+
+def _has_vectors(kind: DataType) -> bool:
+    """Return whether a type of Spark is, or holds, one of Spark ML's, which Arrow has none for."""
+    from pyspark.sql.types import ArrayType, MapType, StructType, UserDefinedType
+
+    if isinstance(kind, ArrayType):
+        return _has_vectors(kind.elementType)
+    if isinstance(kind, MapType):
+        return _has_vectors(kind.keyType) or _has_vectors(kind.valueType)
+    if isinstance(kind, StructType):
+        return any(_has_vectors(field.dataType) for field in kind)
+    return isinstance(kind, UserDefinedType)
+
+
 def _write(
-    spark: SparkSession, model: TableModel, rows: DataFrame, id_name: str, uri: str, kind: str, place: str
+    spark: SparkSession, model: TableModel, rows: DataFrame, names: Mapping[str, str], uri: str, kind: str, place: str
 ) -> list[int]:
-    """Write the predictions; return the numbers of rows and of unknown terms by column."""
+    """Write the predictions beside columns of `rows`, by their names in the file.
+
+    Returns the numbers of rows and of unknown terms by column.
+    """
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
@@ -96,14 +149,12 @@ def _write(
     sent = spark.sparkContext.broadcast(model)
     assert model.encoding is not None
     named = range(len(model.encoding.with_terms))
-    id_type = dict(rows.dtypes)["id"]
-    predicted = predictions(rows, sent, model, id_type)
+    predicted = predictions(rows, sent, model, list(names))
     seen = Observation("predictions")
     sums = [F.sum(F.col("unseen")[number]).alias(f"unseen{number}") for number in named]
     counted = [F.count(F.lit(1)).alias("rows"), F.max(PROBLEM).alias(PROBLEM), *sums]
     predicted = predicted.observe(seen, *counted)
-    names = ["id", *(f"p{number}" for number in range(len(model.outputs)))]
-    shown = predicted.select(*names).toDF(id_name, *model.outputs)
+    shown = predicted.drop("unseen", PROBLEM).toDF(*names.values(), *model.outputs)
     try:
         shown.write.mode("append").options(**(AS_CSV if kind == "csv" else {})).format(kind).save(uri)
         found: dict[str, Any] = seen.get
@@ -115,37 +166,47 @@ def _write(
     return [int(found["rows"]), *(int(found[f"unseen{number}"] or 0) for number in named)]
 
 
-def predictions(rows: DataFrame, sent: Broadcast[TableModel], model: TableModel, id_type: str) -> DataFrame:
-    """Return ``id, p0, p1 ..., unseen`` of canonical rows; the first row of a batch has the unknown terms of all."""
-    names = [f"p{number}" for number in range(len(model.outputs))]
-    arrow_kinds = {"double": pa.float64(), "boolean": pa.bool_(), "bigint": pa.int64(), "string": pa.string()}
-    kind = "double" if model.task != "classification" or model.outputs != ["prediction"] else _type_of(model.classes)
-    arrow_kind = arrow_kinds[kind]
-    columns = [f"id {id_type}", *(f"{name} {kind}" for name in names), "unseen array<bigint>", f"{PROBLEM} string"]
-    schema = ", ".join(columns)
+def predictions(rows: DataFrame, sent: Broadcast[TableModel], model: TableModel, carried: Sequence[str]) -> DataFrame:
+    """Return the columns `carried` of canonical rows, and ``p0, p1 ..., unseen, problem``.
 
+    The first row of a batch has the unknown terms of all.
+    """
+    from pyspark.sql.types import ArrayType, LongType, StringType, StructType
+
+    names = [f"p{number}" for number in range(len(model.outputs))]
+    kind = "double" if model.task != "classification" or model.outputs != ["prediction"] else _type_of(model.classes)
+    schema = StructType()
+    for name in carried:
+        schema.add(name, rows.schema[name].dataType)
+    for name in names:
+        schema.add(name, kind)
+    schema.add("unseen", ArrayType(LongType())).add(PROBLEM, StringType())
     model_columns = len(model.encoding.columns) if model.encoding else 1
+    arrow_type = ARROW_TYPES[kind]
 
     def predict(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         loaded = sent.value
         for batch in small_batches(batches, model_columns):
-            rows, ids = batch.num_rows, batch.column(batch.schema.get_field_index("id"))
+            rows = batch.num_rows
+            first = [batch.column(batch.schema.get_field_index(name)) for name in carried]
             try:
-                if ids.null_count:
+                if "id" in carried and first[0].null_count:
                     raise InputError("there are rows without an id; each row needs one: correct them.")
                 X, unseen = loaded.encoding.transform(batch)  # type: ignore[union-attr]
             except InputError as error:  # raised on the driver, where it is a sentence and no traceback of a task
-                none = [pa.nulls(rows, output) for output in [arrow_kind] * len(names)]
-                told = [pa.nulls(rows, pa.list_(pa.int64())), pa.array([str(error)] * rows, pa.string())]
-                yield pa.RecordBatch.from_arrays([ids, *none, *told], names=["id", *names, "unseen", PROBLEM])
-                continue
-            found = [column.combine_chunks() for column in loaded.outputs_of(X).columns]
-            told = [in_first_row(unseen.tolist(), rows), pa.nulls(rows, pa.string())]
-            yield pa.RecordBatch.from_arrays([ids, *found, *told], names=["id", *names, "unseen", PROBLEM])
+                found = [pa.nulls(rows, arrow_type) for _ in names]
+                counts, problems = pa.nulls(rows, pa.list_(pa.int64())), pa.array([str(error)] * rows, pa.string())
+            else:
+                found = [column.combine_chunks() for column in loaded.outputs_of(X).columns]
+                counts, problems = in_first_row(unseen.tolist(), rows), pa.nulls(rows, pa.string())
+            yield pa.RecordBatch.from_arrays(
+                [*first, *found, counts, problems], names=[*carried, *names, "unseen", PROBLEM]
+            )
 
-    return rows.mapInArrow(predict, schema)
+    read = [name for name in rows.columns if name in carried or name == PROBLEM or name.startswith("x")]
+    return rows.select(*read).mapInArrow(predict, schema)
 
 
 def _type_of(classes: list[Any]) -> str:
-    kinds = {bool: "boolean", int: "bigint", float: "double"}
+    kinds = {bool: "boolean", int: "long", float: "double"}
     return kinds.get(type(classes[0]), "string")

@@ -111,7 +111,10 @@ class TableSection(Section):
         if both:
             raise ValueError(f"names {', '.join(both)} in exclude and in columns or categorical; name each in one")
         if self.test_uri and not self.id:
-            raise ValueError("has a test_uri and no id: name the column by which predictions are told apart")
+            raise ValueError(
+                "has a test_uri and no id: name the column by which predictions are told apart, or predict that table "
+                "with `hpt-spark predict --input`, which needs none"
+            )
         if self.task == "ranking" and not self.group:
             raise ValueError("has task: ranking and no group: name the column of the queries")
         return self

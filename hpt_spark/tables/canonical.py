@@ -72,7 +72,14 @@ def key_column(name: str | None, spark_type: str, alias: str) -> Column:
     if name is None:
         return F.lit(None).cast("bigint").alias(alias)
     key = F.col(quoted(name)).cast(key_type(spark_type))
-    return (F.nanvl(key, F.lit(None)) if spark_type in FLOATS else key).alias(alias)
+    return (F.nanvl(one_zero(key), F.lit(None)) if spark_type in FLOATS else key).alias(alias)
+
+
+def one_zero(number: Column) -> Column:
+    """Return a float of Spark, 0.0 where it is -0.0: the two are equal, and otherwise name two classes or groups."""
+    from pyspark.sql import functions as F
+
+    return number + F.lit(0.0)
 
 
 def key_type(spark_type: str) -> str:

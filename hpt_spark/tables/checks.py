@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hpt_spark.config.table_section import TableSection
+from hpt_spark.config.yaml_text import as_yaml
 from hpt_spark.errors import InputError
 from hpt_spark.tables.profile import ColumnFacts, Profile
+from hpt_spark.tables.reading import format_of, option_of
 from hpt_spark.tables.roles import Feature
 
 _log = logging.getLogger(__name__)
 
 EXACT = 2.0**53  # the last whole number that a float has, and all before it
-ALMOST_EACH_ROW = 0.5
+ID_LIKE_SHARE = 0.5  # of the rows: so many different terms are those of an id
+FEW_OTHERS = 3
+OTHERS_SHARE = 0.5  # of the terms: with fewer that are none, a column is one of numbers
+MANY_TERMS = 50
+REPLACED = "\N{REPLACEMENT CHARACTER}"  # what Spark reads where bytes are no text
+AT_THE_SOURCE = "correct them where the table is made"
 
 
 def refuse_empty(rows: int, place: str) -> None:
@@ -115,6 +124,7 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
         )
     for feature, facts in pairs:
         _say_terms(feature, facts, profile.rows, section, place)
+        _say_odd_texts(feature, facts, section, place)
         _say_digits(feature, facts, place)
 
 
@@ -129,8 +139,18 @@ def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSe
             section.min_rows,
         )
     beyond = facts.distinct - facts.rare - len(facts.terms)
+    is_like_id = facts.distinct > ID_LIKE_SHARE * rows
+    if beyond <= 0 and is_like_id and feature.kind == "text" and len(facts.terms) >= MANY_TERMS:
+        _log.warning(
+            "%s: %s has %s different texts in %s rows, each a column of the design: it looks like an id or a date; "
+            "leave it out with features.table.exclude, or read it as what it is",
+            place,
+            feature.name,
+            f"{facts.distinct:,}",
+            f"{rows:,}",
+        )
     if beyond > 0:
-        hint = "; it looks like an id" if facts.distinct > ALMOST_EACH_ROW * rows else ""
+        hint = "; it looks like an id" if is_like_id else ""
         _log.warning(
             "%s: %s has %s different terms: the %s most frequent ones are kept (features.table.max_terms=%s), %s are "
             "left out%s",
@@ -142,6 +162,57 @@ def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSe
             f"{beyond:,}",
             hint,
         )
+
+
+def _say_odd_texts(feature: Feature, facts: ColumnFacts, section: TableSection, place: str) -> None:
+    """Warn of numbers that are texts because of a few cells, and of bytes that were read in another encoding."""
+    if feature.kind != "text":
+        return
+    others = [term for term in facts.terms if not _is_number(term)]
+    if 0 < len(others) <= FEW_OTHERS and len(others) < OTHERS_SHARE * len(facts.terms):
+        _log.warning(
+            "%s: %s has texts, each a column of the design, of which all are numbers but %s; %s",
+            place,
+            feature.name,
+            ", ".join(map(repr, others)),
+            _remedy_of_words(others, section),
+        )
+    say_unread(feature.name, facts.terms, section, place)
+
+
+def _remedy_of_words(words: Sequence[str], section: TableSection) -> str:
+    if _format_of(section) != "csv" or option_of(section.options, "nullValue") is not None:
+        return AT_THE_SOURCE
+    setting = f"write features.table.options={as_yaml({'nullValue': words[0]})}"
+    if len(words) == 1:
+        return f"if it stands for missing values, {setting}, else correct it"
+    return f"if one of them stands for missing values, {setting} (Spark takes only one word); correct the others"
+
+
+def say_unread(name: str, texts: Sequence[Any], section: TableSection, place: str) -> None:
+    """Warn of bytes that were read in another encoding than they are in."""
+    if any(REPLACED in text for text in texts if isinstance(text, str)):
+        has_encoding = _format_of(section) in ("csv", "json")
+        _log.warning(
+            "%s: %s has characters that could not be read (%s); %s",
+            place,
+            name,
+            REPLACED,
+            "write the encoding of the file, for example features.table.options={encoding: ISO-8859-1}"
+            if has_encoding
+            else AT_THE_SOURCE,
+        )
+
+
+def _format_of(section: TableSection) -> str | None:
+    return format_of(section.uri, section.format) if section.uri else None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return "_" not in text and math.isfinite(float(text))  # 1_000 is a number to Python alone, not to Spark
+    except ValueError:
+        return False
 
 
 def _say_digits(feature: Feature, facts: ColumnFacts, place: str) -> None:

@@ -16,11 +16,27 @@ from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix
-from hpt_spark.search.planning.memory_limit import free_memory, in_bytes
-from hpt_spark.tables.checks import check_columns, check_labels, check_rows, refuse_empty, refuse_repeated_ids
+from hpt_spark.search.planning.memory_limit import driver_memory
+from hpt_spark.search.planning.result_size import most_of_a_job
+from hpt_spark.tables.checks import (
+    check_columns,
+    check_labels,
+    check_rows,
+    refuse_empty,
+    refuse_repeated_ids,
+    say_unread,
+)
 from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding, unseen_terms
 from hpt_spark.tables.profile import ColumnFacts, Profile, profile_of
-from hpt_spark.tables.reading import checked_names, format_of, in_utc, read_sql, read_uri, translate_reading
+from hpt_spark.tables.reading import (
+    checked_names,
+    format_of,
+    in_utc,
+    option_of,
+    read_sql,
+    read_uri,
+    translate_reading,
+)
 from hpt_spark.tables.roles import NO_FEATURE, Feature, roles_of
 from hpt_spark.tables.rows import CollectedRows, codes_of, collect_rows, with_columns_of
 from hpt_spark.tables.table import (
@@ -91,7 +107,9 @@ def build_table_design(
         test_keys = Keys(id=roles.id)
         tested, counts = _tested(spark, features, test, test_keys, [named[at] for at in kept], encoding)
     facts = _facts(profile, named, task, features, collected, counts)
-    return _design(collected, tested, encoding, facts, section)
+    design = _design(collected, tested, encoding, facts, section)
+    say_unread(str(roles.label), design.classes, section, place)
+    return design
 
 
 def read_training_table(spark: SparkSession, features: FeaturesSection) -> DataFrame:
@@ -158,21 +176,22 @@ def refuse_too_large(
     shape = f"{profile.rows:,} rows x {columns:,} columns, {_megabytes(size)}"
     _log.info("%s: the design will have %s", place, shape)
     remedy = "lower features.table.max_terms, raise features.table.min_rows, or learn from fewer columns or rows"
-    limit = in_bytes(spark.sparkContext.getConf().get("spark.driver.maxResultSize", "1g"))
-    if 0 < limit < size:
+    conf = dict(spark.sparkContext.getConf().getAll())
+    limit = most_of_a_job(conf)
+    if limit < size:
         raise InputError(
             f"the design of {place} would have {shape}, more than spark.driver.maxResultSize ({_megabytes(limit)}): "
             f"raise that with --set spark.conf.spark.driver.maxResultSize=..., or {remedy}."
         )
-    free = free_memory()
-    if free is not None and COPIES * size > free:
+    memory = driver_memory(str(spark.sparkContext.master), conf)
+    if memory is not None and COPIES * size > memory.available:
         raise InputError(
-            f"the design of {place} would have {shape}, of which the driver needs {COPIES} copies and has "
-            f"{_megabytes(free)} of memory left: {remedy}."
+            f"the design of {place} would have {shape}, of which the driver needs {COPIES} copies and may have at most "
+            f"{_megabytes(memory.available)} of memory: {memory.remedy}, or {remedy}."
         )
 
 
-def _megabytes(size: int) -> str:
+def _megabytes(size: float) -> str:
     return f"{max(1, round(size / (1 << 20))):,} MiB"
 
 
@@ -241,9 +260,11 @@ def read_later_table(
     kind = format_of(uri, section.format)
     options = dict(section.options)
     vectors = [code for code in encoding.codes if code.kind == "vector"]
-    if kind == "libsvm" and vectors and "numFeatures" not in options:
+    if kind == "libsvm" and vectors and option_of(options, "numFeatures") is None:
         options["numFeatures"] = len(vectors[0].terms)  # which Spark takes from the last index that occurs
-    return read_uri(spark, uri, kind, options, f"features.table.{key}" if "-" not in key else key, as_text=True)
+    date_types = {code.name: code.kind for code in encoding.codes if code.kind in ("date", "timestamp")}
+    place = f"features.table.{key}" if "-" not in key else key
+    return read_uri(spark, uri, kind, options, place, as_text=True, date_types=date_types)
 
 
 def _facts(
@@ -294,6 +315,11 @@ def _design(
         raise InputError(f"the label {section.label} has infinite values; correct them, or leave their rows out.")
     groups = codes_of(collected.keys["group"])[0].astype(np.int64) if section.group else None
     weights = collected.keys["weight"].to_numpy(zero_copy_only=False).astype(np.float64) if section.weight else None
+    if weights is not None and not weights.any():
+        raise InputError(
+            f"the weights in the column {section.weight} are all zero, so that no row counts; correct them, or leave "
+            "out features.table.weight."
+        )
     none = sparse.csr_matrix((0, columns), dtype=np.float64) if encoding.is_sparse else np.empty((0, columns))
     return DesignMatrix(
         X_train=collected.X,

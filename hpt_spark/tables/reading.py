@@ -8,15 +8,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from hpt_spark.config.secrets import mask_secrets, without_secrets
 from hpt_spark.errors import InputError
 from hpt_spark.storage.uris import hadoop_uri, is_local
+from hpt_spark.tables.canonical import quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-ENDINGS = {"csv": "csv", "json": "json", "jsonl": "json", "orc": "orc", "libsvm": "libsvm", "svm": "libsvm"}
+ENDINGS = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "orc": "orc", "avro": "avro"}
+ENDINGS |= {"libsvm": "libsvm", "svm": "libsvm"}
 DEFAULT_FORMAT = "parquet"
 # Spark by itself takes a broken row for missing values, a file whose columns are in another order for one that is not,
 # and a doubled quote for the end of a cell; rows are checked whole only where they are read whole.
@@ -24,6 +27,13 @@ TEXTS = {"timeZone": "UTC", "mode": "FAILFAST"}
 AS_OTHERS = {"header": True, "inferSchema": True, "escape": '"', "enforceSchema": False, "columnPruning": False}
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"csv": {**TEXTS, **AS_OTHERS}, "json": TEXTS}
 UTC = {"spark.sql.session.timeZone": "UTC"}
+NO_READER = re.compile(r"Failed to find (?:the )?data source: (\S+?)\.(?:\s|$)")
+READERS = {  # of packages of Spark's own
+    "avro": (
+        "org.apache.spark:spark-avro_2.13:VERSION",
+        " (VERSION is Spark's; spark-avro_2.12 where Spark is built with Scala 2.12)",
+    )
+}
 
 
 @contextmanager
@@ -43,12 +53,22 @@ def format_of(uri: str, given: str | None = None) -> str:
     """Return the format of the table at `uri`: the `given` one, or what its name's ending says."""
     if given:
         return given.lower()
+    return ENDINGS.get(_ending(uri), DEFAULT_FORMAT)
+
+
+def _ending(uri: str) -> str:
     name = re.sub(r"\.(gz|bz2|zst|snappy|lz4)$", "", uri.rstrip("/").lower())
-    return ENDINGS.get(name.rpartition(".")[2], DEFAULT_FORMAT)
+    return name.rpartition(".")[2]
 
 
 def read_uri(
-    spark: SparkSession, uri: str, table_format: str, options: Mapping[str, Any], place: str, as_text: bool = False
+    spark: SparkSession,
+    uri: str,
+    table_format: str,
+    options: Mapping[str, Any],
+    place: str,
+    as_text: bool = False,
+    date_types: Mapping[str, str] | None = None,
 ) -> DataFrame:
     """Return the table at `uri`.
 
@@ -64,25 +84,57 @@ def read_uri(
         The key or the option that names the table, for messages.
     as_text : bool
         Leave the cells of a CSV texts, because their types are known from another table.
+    date_types : mapping of str to str, optional
+        The types ``date`` or ``timestamp`` of columns of a CSV, for the formats of the `options` to hold for them.
     """
-    chosen = {**DEFAULT_OPTIONS.get(table_format, {}), **options}
+    place = f"{place}={without_secrets(uri)}"
+    separator = {"sep": "\t"} if _ending(uri) == "tsv" and option_of(options, "delimiter") is None else {}
+    chosen = _merged(DEFAULT_OPTIONS.get(table_format, {}), separator, options)
     if table_format == "csv" and as_text:
-        chosen["inferSchema"] = False
-    with translate_reading(f"{place}={without_secrets(uri)}", table_format):
+        chosen = _merged(chosen, {"inferSchema": False})
+    with translate_reading(place):
         address = spark_address(uri)
-        if table_format == "csv" and _is_true(chosen["header"]):
+        names: list[str | None] = []
+        in_order = not _is_true(option_of(chosen, "enforceSchema"))
+        if table_format == "csv" and _is_true(option_of(chosen, "header")):
             names = _header_of(spark, address, chosen)
-            _refuse_repeated([name for name in names if name], f"{place}={without_secrets(uri)}")
+            _refuse_repeated([name for name in names if name], place)
             if not all(names):  # Spark gives such a column a name, and then misses it in the file
-                chosen["enforceSchema"] = True
+                chosen = _merged(chosen, {"enforceSchema": True})
         frame = spark.read.format(table_format).options(**chosen).load(address)
-    return checked_names(frame, f"{place}={without_secrets(uri)}")
+        if not all(names) and in_order:
+            _refuse_other_headers(spark, frame, names, chosen, place)
+        formats = [option_of(options, name) for name in ("dateFormat", "timestampFormat")]
+        if table_format == "csv" and date_types and any(formats):
+            frame = _with_types(spark, frame, address, chosen, date_types)
+    return checked_names(frame, place)
+
+
+def _with_types(
+    spark: SparkSession, frame: DataFrame, address: str, options: Mapping[str, Any], types: Mapping[str, str]
+) -> DataFrame:
+    """Return the CSV `frame` read again with these types of its columns; all others are texts."""
+    schema = ", ".join(f"{quoted(name)} {types.get(name, 'string')}" for name in frame.columns)
+    return spark.read.format("csv").options(**options).schema(schema).load(address)
+
+
+def option_of(options: Mapping[str, Any], name: str) -> Any:
+    """Return an option of Spark's reader, whose name Spark finds whatever its capitals are; None without it."""
+    return next((value for key, value in options.items() if key.lower() == name.lower()), None)
+
+
+def _merged(*several: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all options, of each name the last; names stay as they are written, because those of Hadoop differ."""
+    found = {name.lower(): (name, value) for options in several for name, value in options.items()}
+    return dict(found.values())
 
 
 def read_sql(spark: SparkSession, query: str) -> DataFrame:
     """Return the rows of a query over the tables of Spark's catalogue."""
-    with translate_reading("features.table.sql", "sql"):
-        return checked_names(spark.sql(query), "features.table.sql")
+    with translate_reading("features.table.sql"):
+        # Spark would run a statement such as DROP at once; within a query it takes nothing but a query.
+        within = query.rstrip().rstrip(";")
+        return checked_names(spark.sql(f"SELECT * FROM (\n{within}\n)"), "features.table.sql")
 
 
 def spark_address(uri: str) -> str:
@@ -96,12 +148,14 @@ def spark_address(uri: str) -> str:
 
 def checked_names(frame: DataFrame, place: str) -> DataFrame:
     """Return `frame`, whose columns have each a name of their own."""
+    if not frame.columns:
+        raise InputError(f"{place} has no columns; name a table that has some.")
     _refuse_repeated(frame.columns, place)
     return frame
 
 
 @contextmanager
-def translate_reading(place: str, table_format: str = "") -> Iterator[None]:
+def translate_reading(place: str) -> Iterator[None]:
     """Say in one sentence why a table cannot be read, where Spark says so with its plans and its frames."""
     from pyspark.sql.utils import AnalysisException, IllegalArgumentException, ParseException
 
@@ -109,17 +163,20 @@ def translate_reading(place: str, table_format: str = "") -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (AnalysisException, IllegalArgumentException, ParseException) as error:
-        raise InputError(f"{place} cannot be read: {_first_words(str(error))}; {_remedy(str(error))}.") from None
     except Exception as error:
+        missing = NO_READER.search(str(error))
+        if missing:
+            package, which = READERS.get(missing[1], ("...", ""))
+            raise InputError(
+                f"{place} has the format {missing[1]}, for which this Spark has no reader; write one of parquet, csv, "
+                f"json, orc, libsvm, or give Spark the reader's package: spark.conf={{spark.jars.packages: {package}}}"
+                f"{which}."
+            ) from None
+        if isinstance(error, (AnalysisException, IllegalArgumentException, ParseException)):
+            raise InputError(f"{place} cannot be read: {_first_words(str(error))}; {_remedy(str(error))}.") from None
         told = re.search(r"hpt_spark\.errors\.InputError: ([^\n]+)", str(error))
         if told:
             raise InputError(f"{place}: {told[1]}") from None
-        if "Failed to find" in str(error) or "DATA_SOURCE_NOT_FOUND" in str(error):
-            raise InputError(
-                f"{place} has the format {table_format}, for which this Spark has no reader; write one of parquet, "
-                "csv, json, orc, libsvm, or give Spark the reader's package: spark.conf={spark.jars.packages: ...}."
-            ) from None
         cause = _cause(error)
         if cause and not isinstance(error, (KeyboardInterrupt, MemoryError)):
             raise InputError(f"{place} cannot be read: {cause}; {_remedy(str(error))}.") from None
@@ -137,15 +194,36 @@ def _refuse_repeated(names: list[str], place: str) -> None:
 
 def _header_of(spark: SparkSession, address: str, options: Mapping[str, Any]) -> list[str | None]:
     # Spark itself numbers equal names, and the roles of the configuration would name none of them.
-    first = spark.read.format("csv").options(**{**options, "header": False, "inferSchema": False}).load(address).head()
+    as_texts = _merged(options, {"header": False, "inferSchema": False})
+    first = spark.read.format("csv").options(**as_texts).load(address).head()
     return list(first) if first else []
+
+
+def _refuse_other_headers(
+    spark: SparkSession, frame: DataFrame, names: list[str | None], options: Mapping[str, Any], place: str
+) -> None:
+    """Raise InputError where a file of a CSV has other names, or in another order, than the first one."""
+    files = sorted(frame.inputFiles())
+    for file in files if len(files) > 1 else ():
+        path = re.sub(r"([\[\]{}*?\\])", r"\\\1", unquote(file))  # its name is no pattern
+        if _header_of(spark, path, options) != names:
+            raise InputError(
+                f"{place} cannot be read: the header of {without_secrets(file)} is not that of the first file; let all "
+                "files have the same columns in the same order."
+            )
 
 
 def _is_true(value: Any) -> bool:
     return str(value).lower() == "true"
 
 
+# A value that SQL has no answer for, such as 1/0 (22023 is a wrong option); Spark before 3.4 tells no SQLSTATE.
+NO_SUCH_VALUE = (
+    r"\[(?!MALFORMED_)[A-Z_.]+\] ([^\n]{0,200}?)\.\s[^\n]*SQLSTATE: 22(?!023)",
+    r"Spark(?:Arithmetic|DateTime|NumberFormat)Exception: (?:\[[A-Z_.]+\] )?([^\n]{0,200}?)\.\s",
+)
 UNREADABLE = (
+    *NO_SUCH_VALUE,
     r"(?:SparkException|Exception): (\S+ is not a Parquet file)",
     r"(Could not read footer for file:? \S+)",
     r"\[MALFORMED_[A-Z_.]+\] (Malformed [^\n]{0,200})",
@@ -175,12 +253,16 @@ def _first_words(text: str) -> str:
 
 
 def _remedy(text: str) -> str:
+    if any(re.search(pattern, text) for pattern in NO_SUCH_VALUE):
+        return "correct the values, or the query that computes with them"
     if "PATH_NOT_FOUND" in text or "Path does not exist" in text:
         return "name a file or a folder that is there; a pattern must match one"
     if "UNABLE_TO_INFER_SCHEMA" in text or "Unable to infer schema" in text:
         return "the folder holds no file of that format: correct its name, or write features.table.format"
     if "COLUMN_ALREADY_EXISTS" in text or "duplicate column" in text:
         return "rename all but one of the columns of that name"
+    if "is not a Parquet file" in text or "Could not read footer" in text:
+        return "write features.table.format, unless the file is damaged"
     if re.search("malformed", text, re.IGNORECASE):
         return "correct the file; records of several lines need features.table.options={multiLine: true}"
     if "CSV header does not conform" in text or "number of columns in CSV" in text or "Header length" in text:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.features.own_blocks import call_block
-from hpt_spark.tables.canonical import SAME_KIND, canonical_columns, key_column, key_type, quoted
+from hpt_spark.tables.canonical import SAME_KIND, canonical_columns, key_column, key_type, one_zero, quoted
 from hpt_spark.tables.profile import ROW_HASH
 from hpt_spark.tables.roles import FLOATS, INTEGERS, Feature, kind_of, refuse_missing
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 BLOCK = "block"
+CARRIED = "carried"  # with a number: a column that comes along as it is
 OwnBlock = Callable[[Mapping[str, Any]], Any]
 
 
@@ -77,7 +78,7 @@ def labels(keys: Keys) -> Column:
     if keys.label is None:
         return F.lit(None).cast("double")
     label = F.col(quoted(keys.label)).cast(keys.label_as)
-    return F.when(~F.isnan(label), label) if keys.label_as == "double" else label
+    return F.when(~F.isnan(label), one_zero(label)) if keys.label_as == "double" else label
 
 
 def _weights(keys: Keys) -> Column:
@@ -88,9 +89,14 @@ def _weights(keys: Keys) -> Column:
 
 
 def canonical_rows(
-    frame: DataFrame, features: Sequence[Feature], dates: Sequence[str], keys: Keys, blocks: Sequence[str] = ()
+    frame: DataFrame,
+    features: Sequence[Feature],
+    dates: Sequence[str],
+    keys: Keys,
+    blocks: Sequence[str] = (),
+    carried: Sequence[str] = (),
 ) -> DataFrame:
-    """Return ``hash, id, label, weight, group, x0, x1 ..., problem`` of the rows of a table.
+    """Return ``hash, id, label, weight, group, x0, x1 ..., problem, carried0 ...`` of the rows of a table.
 
     Parameters
     ----------
@@ -102,6 +108,8 @@ def canonical_rows(
     keys : Keys
     blocks : sequence of str
         Dotted paths of the functions that give the blocks.
+    carried : sequence of str
+        Columns to carry along as they are; where there are some, there must be no blocks.
     """
     from pyspark.sql import functions as F
 
@@ -113,10 +121,11 @@ def canonical_rows(
         _weights(keys).alias("weight"),
         key_column(keys.group, types.get(str(keys.group), ""), "group") if keys.group else F.lit(0).alias("group"),
         *canonical_columns(frame, plain, dates),
+        *(F.col(quoted(name)).alias(f"{CARRIED}{number}") for number, name in enumerate(carried)),
     )
     if len(plain) < len(features):
         rows = _with_blocks(rows, long_rows(frame, blocks, str(keys.id)), features, len(plain))
-    hashed = [name for name in rows.columns if name != "problem"]
+    hashed = [name for name in rows.columns if name != "problem" and not name.startswith(CARRIED)]
     return rows.select(F.xxhash64(*map(_hashable(rows), hashed)).alias(ROW_HASH), "*")
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from hpt_spark import design_from_table
 from hpt_spark.errors import InputError
+from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.tables import design as table_design
+from hpt_spark.tables.reading import read_sql
 from hpt_spark.tables.rows import collect_rows
 
 pytestmark = pytest.mark.long  # each is a query or two of Spark
@@ -45,6 +47,7 @@ GOOD = [(1.0, "a", "no", 1), (2.0, "b", "yes", 2), (3.0, "a", "no", 3)]
         ([*GOOD, (-1.0, "a", "no", 4)], {"weight": "x"}, "1 weights below zero in the column x"),
         ([*GOOD, (None, "a", "no", 4)], {"weight": "x"}, "1 of 4 rows without a weight in the column x"),
         ([*GOOD, (float("nan"), "a", "no", 4)], {"weight": "x"}, "1 of 4 rows without a weight in the column x"),
+        ([(0.0, "a", "no", 1), (0.0, "b", "yes", 2)], {"weight": "x"}, "the weights in the column x are all zero"),
         ([*GOOD, (float("nan"), "a", "no", 4)], {"id": "x"}, "1 of 4 rows without an id in the column x"),
         (
             GOOD,
@@ -103,6 +106,32 @@ def test_a_table_that_is_not_there_and_a_format_without_a_reader(spark, tmp_path
     assert "correct the query, or the name, the format and the options of the table" in said
     said = refusal(spark, str(tmp_path), format="lotus")
     assert "has the format lotus, for which this Spark has no reader; write one of parquet" in said
+    (tmp_path / "there.avro").write_bytes(b"Obj\x01")
+    said = refusal(spark, str(tmp_path / "there.avro"))
+    assert "there.avro has the format avro, for which this Spark has no reader" in said
+    assert "{spark.jars.packages: org.apache.spark:spark-avro_2.13:VERSION} (VERSION is Spark's;" in said
+
+
+def test_what_is_no_query_is_not_run(spark):
+    spark.range(3).createOrReplaceTempView("three")
+    with pytest.raises(InputError, match=r"features.table.sql cannot be read: \S.* correct the query"):
+        read_sql(spark, "DROP VIEW three")
+    for query in ("TABLE three", "WITH a AS (TABLE three) SELECT id FROM a; \n", "SELECT id FROM three -- all"):
+        assert read_sql(spark, query).count() == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [("1/0", "Division by zero"), ("int('many')", "The value 'many' of the type")]
+)
+def test_a_value_that_sql_has_no_answer_for_is_told(spark, value, told):
+    before = spark.conf.get("spark.sql.ansi.enabled")
+    spark.conf.set("spark.sql.ansi.enabled", "true")
+    try:
+        said = refusal(spark, spark.sql(f"SELECT {value} AS x, 'no' AS y FROM range(3)"))
+    finally:
+        spark.conf.set("spark.sql.ansi.enabled", before)
+    assert f"the DataFrame cannot be read: {told}" in said
+    assert said.endswith("; correct the values, or the query that computes with them.")
 
 
 def test_large_and_exact_numbers(spark, caplog):
@@ -112,6 +141,15 @@ def test_large_and_exact_numbers(spark, caplog):
     assert [list(row) for row in design.X] == [[float(10**30 + i), i / 4] for i in (2, 1, 0)]
     assert list(design.ids) == [str(2**64 - 1 - i) for i in (2, 1, 0)]
     assert "big has numbers up to 1e+30, of which a float keeps 15 to 17 digits" in caplog.text
+
+
+def test_the_two_zeros_are_one_class_and_one_group(spark):
+    rows = [(1, 1.0, 0.0, -0.0), (2, 2.0, -0.0, 0.0), (3, 3.0, 0.5, 2.0)]
+    table = frame(spark, rows, "nr int, x double, y double, g double")
+    design = design_from_table(spark, table, label="y", id="nr", group="g", task="classification")
+    assert (list(map(str, design.classes)), list(design.codes)) == (["0.0", "0.5"], [0, 0, 1])
+    assert list(design.groups) == [0, 0, 1]
+    assert "has 1 ids in the column y on more than one row" in refusal(spark, table, label="x", id="y")
 
 
 def test_what_an_owner_should_know_of_columns_is_told(spark, caplog):
@@ -136,11 +174,12 @@ def test_a_table_that_changes_while_it_is_read_is_refused(spark, monkeypatch):
 
 
 def test_a_design_beyond_memory_is_refused_before_anything_is_collected(spark, monkeypatch):
-    monkeypatch.setattr(table_design, "free_memory", lambda: 100)
+    monkeypatch.setattr(table_design, "driver_memory", lambda *_: MemoryLimit(100, "raise it"))
     monkeypatch.setattr(table_design, "collect_rows", None)
     said = refusal(spark, frame(spark, GOOD))
     assert (
-        "the design of the DataFrame would have 3 rows x 4 columns, 1 MiB, of which the driver needs 3 copies" in said
+        "the design of the DataFrame would have 3 rows x 4 columns, 1 MiB, of which the driver needs 3 copies and may "
+        "have at most 1 MiB of memory: raise it, or lower features.table.max_terms" in said
     )
 
 

@@ -6,13 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from pyspark.ml.linalg import VectorUDT
+from pyspark.sql.types import ArrayType, StructType
+from sklearn.datasets import dump_svmlight_file
 from sklearn.dummy import DummyClassifier
 
 from hpt_spark import load_model
-from hpt_spark.artifacts.scoring import predict_table
+from hpt_spark.artifacts.scoring import _columns_to_carry, predict_table
 from hpt_spark.artifacts.table_model import TableModel
+from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import ConfigError
+from hpt_spark.tables.design import build_table_design
 from hpt_spark.tables.encoding import ColumnCode, TableEncoding
 from tests.jobs.running import done_here, run_here
 
@@ -140,11 +145,91 @@ def test_a_table_of_another_form_gives_the_same_values(spark, place):
     assert (code, out) == (0, f"{place / 'out'}: 1 rows\n"), err
 
 
+def test_without_an_id_the_columns_of_the_table_come_beside_the_predictions(spark, place):
+    words = ["--set", "features.table.id=null", "--set", "features.table.test_uri=null"]
+    code, out, err = predicted(spark, place, place / "new.csv", *words)
+    assert (code, out) == (0, f"{place / 'out'}: 120 rows\n"), err
+    rows, new = pd.read_parquet(place / "out").sort_values("id"), pd.read_csv(place / "new.csv")
+    assert list(rows.columns) == [*new.columns, "prediction"]
+    assert list(rows["id"]) == list(new["id"])
+    model = load_model(str(place / "run"))
+    np.testing.assert_array_equal(rows["prediction"], model.predict(new))
+    code, _, err = predicted(spark, place, place / "out", *words, "--set", "features.table.format=parquet")
+    assert (code, "the column prediction of --input=" in err, "is the name of a class or a prediction" in err) == (
+        2,
+        True,
+        True,
+    )
+
+
+def test_rows_of_libsvm_are_predicted(spark, tmp_path):
+    draw = np.random.default_rng(3)
+    X, y = draw.integers(0, 3, (80, 6)), draw.integers(0, 2, 80)
+    dump_svmlight_file(X, y, str(tmp_path / "rows.libsvm"), zero_based=False)
+    table = {"uri": str(tmp_path / "rows.libsvm"), "label": "label", "task": "classification"}
+    conf = {
+        "features": {"from": "table", "table": table},
+        "search": {"cv": 2, "param_grid": {"n_estimators": [3]}, "backend": "joblib"},
+        "run": {"dir": str(tmp_path / "run")},
+    }
+    (tmp_path / "conf.yaml").write_text(yaml.safe_dump(conf))
+    for job in ("build_features", "tune"):
+        done_here(job, "--conf", tmp_path / "conf.yaml", spark=spark)
+    model = load_model(str(tmp_path / "run"))
+    expected = model.estimator.predict_proba(X.astype(float)).astype(float)
+    expected /= expected.sum(axis=1, keepdims=True)  # those of XGBoost are floats of 32 bits
+    for name in ("out", "out.csv"):
+        words = ["--conf", tmp_path / "conf.yaml", "--input", table["uri"], "--output", tmp_path / name]
+        done_here("predict", *words, spark=spark)
+        read = pd.read_csv if name.endswith("csv") else pd.read_parquet
+        (part,) = (tmp_path / name).glob("part-*")
+        rows = read(part)
+        assert list(rows.columns) == ["label", "0", "1"]
+        np.testing.assert_array_equal(rows["label"], y)  # one file in its own order
+        np.testing.assert_allclose(rows[["0", "1"]], expected, rtol=1e-12)
+    spark.read.format("libsvm").load(table["uri"]).select("features").write.parquet(str(tmp_path / "alone"))
+    words = ["--conf", tmp_path / "conf.yaml", "--input", tmp_path / "alone", "--output", tmp_path / "of_alone"]
+    done_here("predict", *words, spark=spark)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "of_alone"), rows[["0", "1"]], rtol=1e-12)
+
+
+def test_columns_that_hold_vectors_are_not_carried_and_those_called_so_are(spark):
+    named = StructType().add("vector", "double")
+    schema = StructType().add("x", "double").add("s", named).add("v", VectorUDT())
+    schema.add("many", ArrayType(VectorUDT())).add("within", StructType().add("u", VectorUDT()))
+    assert _columns_to_carry(spark.createDataFrame([], schema), "parquet", "here") == ["x", "s"]
+
+
+def test_a_csv_holds_no_lists(spark, place):
+    spark.sql("SELECT 1.0D x, 'a' kind, '2024-01-01' `on`, array(1, 2) more").write.parquet(str(place / "lists"))
+    words = ["--conf", place / "conf.yaml", "--input", place / "lists", "--output", place / "none.csv"]
+    settings = ["id=null", "test_uri=null", "format=null"]
+    words += [word for setting in settings for word in ("--set", f"features.table.{setting}")]
+    code, _, err = run_here("predict", *words, spark=spark)
+    assert (code, "has columns that a CSV cannot hold: more (array<int>); let --output be a folder" in err) == (2, True)
+    assert not (place / "none.csv").exists()
+
+
+def test_dates_of_a_format_of_their_own_are_read_again(spark, tmp_path):
+    draw = np.random.default_rng(4)
+    days = pd.date_range("2023-01-01", periods=60, freq="D")
+    frame = pd.DataFrame({"id": np.arange(60), "on": days.strftime("%d/%m/%Y"), "y": draw.normal(size=60)})
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    settings = {"id": "id", "dates": ["month", "weekday"], "options": {"timestampFormat": "dd/MM/yyyy"}}
+    uri = str(tmp_path / "rows.csv")
+    table = {"uri": uri, "test_uri": uri, "label": "y", **settings}
+    built = build_table_design(spark, FeaturesSection(**{"from": "table", "table": table}))
+    np.testing.assert_array_equal(built.X_train, np.column_stack([days.month, days.day_of_week]))
+    places = built.test_device_ids.astype(int)  # the ids of a later CSV are texts, and sorted so
+    assert sorted(places) == list(range(60))
+    np.testing.assert_array_equal(built.X_test, built.X_train[places])
+
+
 @pytest.mark.parametrize(
     ("classes", "told"),
     [
         (["No", "no", "yes"], "the classes No, no differ only by capitals"),
-        (["no", "ID"], "features.table.id=id is the name of a class, too"),
+        (["no", "ID"], "the column id of --input=here is the name of a class"),
     ],
 )
 def test_classes_that_cannot_be_columns_side_by_side_are_refused(classes, told):

@@ -33,7 +33,7 @@ SECONDS_PER_VALUE = 4e-9
 
 @dataclass(frozen=True)
 class MemoryLimit:
-    """What an executor's Python processes may take.
+    """What the Python processes of an executor, or of the driver, may take.
 
     Parameters
     ----------

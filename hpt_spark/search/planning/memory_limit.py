@@ -1,12 +1,12 @@
-"""How much memory Spark's settings leave to the Python processes of an executor."""
+"""How much memory Spark's settings leave to the Python processes of an executor, and to the driver."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from hpt_spark.search.planning.forecast import MemoryLimit
+from hpt_spark.search.planning.free_memory import free_memory
 
 MIN_OVERHEAD = 384 << 20  # bytes; Spark's own minimum
 UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -31,12 +31,25 @@ def memory_limit(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:
         return MemoryLimit(available, "raise spark.executor.pyspark.memory, or lower spark.executor.cores")
     if master.startswith(("yarn", "k8s")):
         return MemoryLimit(
-            _overhead(master, conf), "raise spark.executor.memoryOverhead, or lower spark.executor.cores"
+            _overhead("executor", master, conf), "raise spark.executor.memoryOverhead, or lower spark.executor.cores"
         )
     if _is_local(master):
         free = free_memory()
         return None if free is None else MemoryLimit(free, "run fewer fits at a time with spark.master: local[N]")
     return None
+
+
+def driver_memory(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:
+    """Return what the driver's Python may take at most; None where nobody tells.
+
+    In cluster mode YARN ends a driver whose Java and Python together take more than their container has.
+    """
+    free = free_memory()
+    if master.startswith("yarn") and conf.get("spark.submit.deployMode") == "cluster":
+        container = _heap("driver", conf) + _overhead("driver", master, conf)
+        if free is None or container < free:
+            return MemoryLimit(container, "raise spark.driver.memoryOverhead")
+    return None if free is None else MemoryLimit(free, "let the driver have more memory")
 
 
 def in_bytes(size: str, unit: str = "m") -> int:
@@ -47,24 +60,19 @@ def in_bytes(size: str, unit: str = "m") -> int:
     return int(match.group(1)) * UNITS[match.group(2) or unit]
 
 
-def _overhead(master: str, conf: Mapping[str, str]) -> int:
-    if "spark.executor.memoryOverhead" in conf:
-        return in_bytes(conf["spark.executor.memoryOverhead"])
+def _heap(role: str, conf: Mapping[str, str]) -> int:
+    return in_bytes(conf.get(f"spark.{role}.memory", "1g"))
+
+
+def _overhead(role: str, master: str, conf: Mapping[str, str]) -> int:
+    """Return the bytes that the container of the ``driver`` or an ``executor`` has beside the heap of its JVM."""
+    if f"spark.{role}.memoryOverhead" in conf:
+        return in_bytes(conf[f"spark.{role}.memoryOverhead"])
     # On Kubernetes the default for Python is 0.4 (spark.kubernetes.memoryOverheadFactor).
     default = "0.4" if master.startswith("k8s") else "0.1"
-    factor = conf.get("spark.executor.memoryOverheadFactor", conf.get("spark.kubernetes.memoryOverheadFactor", default))
-    return max(MIN_OVERHEAD, int(float(factor) * in_bytes(conf.get("spark.executor.memory", "1g"))))
+    factor = conf.get(f"spark.{role}.memoryOverheadFactor", conf.get("spark.kubernetes.memoryOverheadFactor", default))
+    return max(MIN_OVERHEAD, int(float(factor) * _heap(role, conf)))
 
 
 def _is_local(master: str) -> bool:
     return master.startswith("local") and not master.startswith("local-cluster")
-
-
-def free_memory() -> int | None:
-    """Return how many bytes of memory this machine has left; None where it does not tell."""
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    match = re.search(r"MemAvailable:\s+(\d+) kB", text)
-    return int(match.group(1)) * 1024 if match else None

@@ -1,0 +1,66 @@
+"""What an owner should know of texts is told with a remedy that helps where the table comes from."""
+
+from __future__ import annotations
+
+import pytest
+
+from hpt_spark.config.table_section import TableSection
+from hpt_spark.config.yaml_text import read_yaml
+from hpt_spark.tables.checks import check_columns
+from hpt_spark.tables.profile import ColumnFacts, Profile
+from hpt_spark.tables.roles import Feature
+
+NUMBERS = ["1", "2.5", "-3", "4e5"]
+CSV = {"uri": "rows.csv"}
+
+
+def told(caplog, terms, **settings):
+    facts = ColumnFacts(filled=len(terms), distinct=len(terms), terms=sorted(terms))
+    profile = Profile(len(terms), "", [facts], {})
+    caplog.clear()
+    check_columns(profile, [Feature("x", "text")], TableSection(label="y", **settings), "here")
+    return caplog.text
+
+
+@pytest.mark.parametrize("word", ["NA", "-", "?", "null", "#", "a: b", "'", "ja", "no"])
+def test_the_word_for_a_missing_value_is_offered_as_yaml_that_means_it(caplog, word):
+    said = told(caplog, [*NUMBERS, word], **CSV)
+    assert f"of which all are numbers but {word!r}; if it stands for missing values, write" in said
+    offered = said.partition("features.table.options=")[2].partition(", else correct it")[0]
+    assert read_yaml(offered) == {"nullValue": word}
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "remedy"),
+    [
+        (["-", "NA"], CSV, "write features.table.options={nullValue: '-'} (Spark takes only one word); correct the"),
+        (["NA"], {**CSV, "options": {"NULLVALUE": "-"}}, "but 'NA'; correct them where the table is made"),
+        (["NA"], {"uri": "rows.parquet"}, "but 'NA'; correct them where the table is made"),
+        (["NA"], {"uri": "rows.jsonl"}, "but 'NA'; correct them where the table is made"),
+        (["NA"], {"uri": "rows.csv", "format": "delta"}, "but 'NA'; correct them where the table is made"),
+        (["NA"], {"sql": "SELECT 1"}, "but 'NA'; correct them where the table is made"),
+        (["1_000"], CSV, "all are numbers but '1_000'; if it stands"),
+    ],
+)
+def test_a_word_among_numbers_is_corrected_where_it_can_be(caplog, words, settings, remedy):
+    assert remedy in told(caplog, [*NUMBERS, *words], **settings)
+
+
+@pytest.mark.parametrize("terms", [NUMBERS, ["a", "b", "1"], ["a", "1"], [*NUMBERS, *"abcd"]])
+def test_columns_of_words_or_of_codes_are_left_in_peace(caplog, terms):
+    assert told(caplog, terms, **CSV) == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        (CSV, "write the encoding of the file, for example features.table.options={encoding: ISO-8859-1}"),
+        ({"uri": "rows.json"}, "write the encoding of the file"),
+        ({"uri": "rows.orc"}, "correct them where the table is made"),
+        ({"sql": "SELECT 1"}, "correct them where the table is made"),
+    ],
+)
+def test_characters_that_were_not_read_are_mended_where_they_can_be(caplog, settings, remedy):
+    assert f"x has characters that could not be read (\N{REPLACEMENT CHARACTER}); {remedy}" in told(
+        caplog, ["s\N{REPLACEMENT CHARACTER}", "b"], **settings
+    )

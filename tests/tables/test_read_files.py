@@ -1,0 +1,83 @@
+"""Files as other programs write them: what they say is read, and what cannot be is told."""
+
+from __future__ import annotations
+
+import gzip
+
+import pandas as pd
+import pytest
+
+from hpt_spark import design_from_table
+from hpt_spark.errors import InputError
+from hpt_spark.tables.reading import format_of
+
+pytestmark = pytest.mark.long
+ROWS = "id,x,y\n1,1.5,no\n9007199254740993,2.5,yes\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "settings"),
+    [
+        ("crlf.csv", ROWS.replace("\n", "\r\n").encode(), {}),
+        ("mark.csv", ROWS.encode("utf-8-sig"), {}),
+        ("mark.csv.gz", gzip.compress(ROWS.encode("utf-8-sig")), {}),
+        ("wide.csv", ROWS.encode("utf-16"), {"options": {"encoding": "UTF-16", "multiLine": True}}),
+        ("tabs.tsv", ROWS.replace(",", "\t").encode(), {}),
+        ("bars.tsv", ROWS.replace(",", "|").encode(), {"options": {"sep": "|"}}),
+        ("nameless.csv", ROWS.partition("\n")[2].encode(), {"options": {"HEADER": False}, "label": "_c2", "id": "_c0"}),
+    ],
+)
+def test_a_file_of_another_program_is_read(spark, tmp_path, name, content, settings):
+    (tmp_path / name).write_bytes(content)
+    design = design_from_table(spark, tmp_path / name, **{"label": "y", "id": "id", **settings})
+    assert design.X.tolist() == [[1.5], [2.5]]
+    assert list(design.ids) == [1, 2**53 + 1]
+    assert list(design.y) == ["no", "yes"]
+
+
+def test_a_header_with_a_column_of_no_name_is_that_of_all_files(spark, tmp_path):
+    frame = pd.DataFrame({"x": [1.5, 2.5], "z": [3, 4], "y": ["no", "yes"]})
+    folder = tmp_path / "a part"
+    folder.mkdir()
+    frame.to_csv(folder / "a [b]*.csv")  # its rows are numbered under no name
+    frame.to_csv(folder / "b.csv")
+    assert design_from_table(spark, folder, label="y", format="csv").names == ["_c0", "x", "z"]
+    frame[["z", "x", "y"]].to_csv(folder / "b.csv")
+    with pytest.raises(InputError, match=r"the header of \S*b.csv is not that of the first file; let all"):
+        design_from_table(spark, folder, label="y", format="csv")
+    # Spark then takes the other header for a row when it finds out the types.
+    trusted = design_from_table(spark, folder, label="y", format="csv", options={"EnforceSchema": True})
+    terms = ("1.5", "2.5", "3", "4")
+    assert trusted.names == ["_c0", *(f"{name}={term}" for name in "xz" for term in terms)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("none.csv", "", "none.csv has no columns; name a table that has some"),
+        ("there.txt", ROWS, "is not a Parquet file; write features.table.format, unless the file is damaged"),
+    ],
+)
+def test_what_cannot_be_read_is_told(spark, tmp_path, name, text, told):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=told):
+        design_from_table(spark, tmp_path / name, label="y")
+
+
+def test_texts_that_should_be_something_else_are_told(spark, tmp_path, caplog):
+    rows = [f"{number},{number / 4 if number % 9 else 'NA'},n{number},sí" for number in range(1, 60)]
+    (tmp_path / "odd.csv").write_text("\n".join(["id,x,name,y", *rows, "0,1,n0,no"]), encoding="latin-1")
+    design_from_table(spark, tmp_path / "odd.csv", label="y", id="id")
+    assert "x has texts, each a column of the design, of which all are numbers but 'NA'" in caplog.text
+    assert "features.table.options={nullValue: NA}" in caplog.text
+    assert "name has 60 different texts in 60 rows, each a column of the design: it looks like an id" in caplog.text
+    assert "y has characters that could not be read" in caplog.text
+    caplog.clear()
+    options = {"nullValue": "NA", "encoding": "ISO-8859-1"}
+    design = design_from_table(spark, tmp_path / "odd.csv", label="y", id="id", exclude="name", options=options)
+    assert (design.names, list(design.classes), caplog.text) == (["x"], ["no", "sí"], "")
+
+
+def test_the_format_goes_by_the_ending():
+    names = ("a.csv", "A.TSV.gz", "a.jsonl", "a.avro", "a.svm", "folder/", "a.txt")
+    assert [format_of(name) for name in names] == ["csv", "csv", "json", "avro", "libsvm", "parquet", "parquet"]
