@@ -26,7 +26,7 @@ def test_files_lists_and_histories_say_why_it_ended(run, capsys):
         finish_search(run, plan_of(SETTINGS, design), search, 1.0, design)
     folder = run.folder.path
     assert json.loads((folder / STATUS).read_text())["reason"] == WHY
-    assert describe(read_status(run.folder)).startswith(f"partial ({WHY})")
+    assert describe(read_status(run.folder)).startswith(f"partial ({WHY.rstrip('.')})")
     manifest = run.manifest()
     assert manifest["end_reason"] == WHY
     assert f"finished in 1.0 s. {WHY}" in (folder / REPORT).read_text()
