@@ -112,7 +112,7 @@ def announce(run: RunDirectory) -> None:
         mean, deviation = float(outer["mean"]), float(outer["std"])
         print(f"on {len(outer['folds'])} outer folds: {mean:.5f} (standard deviation {deviation:.5f})")
     if manifest.get("end_reason"):
-        print(f"why it ended: {manifest['end_reason']}")
+        print(manifest["end_reason"])
     if manifest.get("partial"):
         print(PARTIAL)
     print(f"files: {run.uri}/: " + ", ".join(name for name in run.folder.list() if not is_lock(name)))

@@ -31,7 +31,7 @@ def test_files_lists_and_histories_say_why_it_ended(run, capsys):
     assert manifest["end_reason"] == WHY
     assert f"finished in 1.0 s. {WHY}" in (folder / REPORT).read_text()
     announce(run)
-    assert f"why it ended: {WHY}" in capsys.readouterr().out.splitlines()
+    assert WHY in capsys.readouterr().out.splitlines()
     (listed,) = find_runs(str(folder))
     assert listed.as_json()["end_reason"] == WHY
     assert as_table([listed]).splitlines()[1].endswith(WHY)

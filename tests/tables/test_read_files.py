@@ -20,12 +20,13 @@ ROWS = "id,x,y\n1,1.5,no\n9007199254740993,2.5,yes\n"
     [
         ("crlf.csv", ROWS.replace("\n", "\r\n").encode(), {}),
         ("mark.csv", ROWS.encode("utf-8-sig"), {}),
-        ("mark.csv.gz", gzip.compress(ROWS.encode("utf-8-sig")), {}),
+        ("mark.csv.gz", gzip.compress(ROWS.encode("utf-8-sig"), mtime=0), {}),
         ("wide.csv", ROWS.encode("utf-16"), {"options": {"encoding": "UTF-16", "multiLine": True}}),
         ("tabs.tsv", ROWS.replace(",", "\t").encode(), {}),
         ("bars.tsv", ROWS.replace(",", "|").encode(), {"options": {"sep": "|"}}),
         ("nameless.csv", ROWS.partition("\n")[2].encode(), {"options": {"HEADER": False}, "label": "_c2", "id": "_c0"}),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_file_of_another_program_is_read(spark, tmp_path, name, content, settings):
     (tmp_path / name).write_bytes(content)
