@@ -38,13 +38,14 @@ class EqualCandidates:
         given = {(fit.candidate, fit.fold) for fit in fits}
         return [fit for fit in fits if (self._first.get(fit.candidate), fit.fold) not in given]
 
+    def of(self, fit: Fit) -> list[Fit]:
+        """Return the fits that equal `fit`, where it is the first of them."""
+        later = self._of_first.get(fit.candidate, ())
+        return [Fit(equal * self._folds + fit.fold, equal, fit.fold) for equal in later]
+
     def results(self, results: Iterable[tuple[Fit, Mapping[str, Any]]]) -> list[tuple[Fit, dict[str, Any]]]:
         """Return the fits that equal those of `results`, with their results; what a fit printed is told once."""
-        return [
-            (Fit(equal * self._folds + fit.fold, equal, fit.fold), {**result, "printed": "", COPIED: True})
-            for fit, result in results
-            for equal in self._of_first.get(fit.candidate, ())
-        ]
+        return [(equal, {**result, "printed": "", COPIED: True}) for fit, result in results for equal in self.of(fit)]
 
     def mark(self, results: Mapping[Fit, dict[str, Any]]) -> None:
         """Mark the results of a journal that one fit has left for several candidates, but for the first of these."""

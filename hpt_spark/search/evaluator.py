@@ -12,7 +12,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -248,7 +247,7 @@ class Evaluator:
         self._warn_of_threads(evaluation, runner.threads)
         evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints)
         self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
-        watcher = self._watcher(evaluation, callbacks)
+        watcher = self._watcher(evaluation, callbacks, equals)
         scheduler = Scheduler(runner, evaluation, self._deadline, watcher, f"sweep: {begun.describe()}")
         try:
             for wave in self._race.waves(evaluation, found) if self._race else [fits]:
@@ -281,11 +280,16 @@ class Evaluator:
         """Take note of how many candidates are to follow those of the next evaluation, for those who follow."""
         self._monitor.expect_later(candidates)
 
-    def _watcher(self, evaluation: Evaluation, callbacks: Callbacks) -> FitWatcher | None:
+    def _watcher(self, evaluation: Evaluation, callbacks: Callbacks, equals: EqualCandidates) -> FitWatcher | None:
         """Return what is told of the fits that begin; None where nobody asks."""
         told: list[Callable[[Fit], None]] = [self._monitor.fit_began] if self._monitor.is_followed else []
         if callbacks:
-            told.append(partial(callbacks.began, evaluation))
+
+            def began(fit: Fit) -> None:
+                for one in (fit, *equals.of(fit)):
+                    callbacks.began(evaluation, one)
+
+            told.append(began)
         return FitWatcher(told, self._monitor.tasks_run) if told else None
 
     def _spark_runner(self) -> Runner:
