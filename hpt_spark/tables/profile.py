@@ -144,7 +144,7 @@ def _numbers(
             asked += [
                 F.count(x).alias(f"filled{number}"),
                 counted(F.exists(x, lambda one: F.abs(one) == float("inf")), f"infinite{number}"),
-                F.min(F.size(x)).alias(f"least{number}"),
+                F.min(F.when(x.isNotNull(), F.size(x))).alias(f"least{number}"),
                 F.max(F.when(x.isNotNull(), F.size(x))).alias(f"most{number}"),
             ]
     found = canonical.agg(*asked).collect()[0].asDict()

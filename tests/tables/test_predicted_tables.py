@@ -123,7 +123,7 @@ def test_a_table_of_another_form_gives_the_same_values(spark, place):
     new = new.assign(id=[f' "{one}", ' for one in new["id"]], more=1)[["more", "on", "x", "id", "kind"]]
     new.to_json(place / "new.json", orient="records", lines=True)
     new.assign(part=np.arange(120) % 2, on=pd.to_datetime(new["on"])).to_parquet(
-        place / "parts", partition_cols=["part"], index=False
+        place / "parts", partition_cols=["part"], index=False, coerce_timestamps="us"
     )
     for source in ("new.json", "parts"):
         words = [
