@@ -57,8 +57,8 @@ def main() -> None:
     lines = [
         "## Thousands of tiny fits",
         "",
-        f"Gaussian naive Bayes on 150 rows, {FOLDS} folds, on `local[2]`; medians of {options.repeat} turns, of",
-        "the many candidates one. Scores are equal to the last bit. Memory is the most that a process has had.",
+        f"Gaussian naive Bayes on 150 rows, {FOLDS} folds, on `local[2]`; medians of {options.repeat}, of the many",
+        "candidates one turn. Scores are equal to the last bit. Memory is the most that a process has had.",
         f"{setting_of_the_run(('pyspark', 'scikit-learn'))}.",
         "",
         *table(("search", ">fits", ">s", ">ms per fit", ">Python, MiB", ">Java, MiB"), rows),
