@@ -17,7 +17,7 @@ from hpt_spark.artifacts.run_history import RunHistory, store_of
 from hpt_spark.artifacts.status import StatusFile
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
-from hpt_spark.config.search_rules import unused_words
+from hpt_spark.config.search_rules import unused_warnings
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import JournalError
 from hpt_spark.matrix.design import DEVICES, DesignMatrix
@@ -40,8 +40,8 @@ def main(config: Config, when_kept: Callable[[], None] = lambda: None) -> None:
         run = RunDirectory(config.run.dir)
         design = run.load_design()
         config = config.model_copy(update={"search": for_task(config.search, design.task)})
-        for words in unused_words(config.search):
-            _log.warning("search.%s", words)
+        for text in unused_warnings(config.search):
+            _log.warning("search.%s", text)
         check_folds(config.search, design)
         plan = plan_of(config.search, design)
         with run.locked() as lock, RunHistory(run, config.tracking.mlflow, store, plan, design) as history:

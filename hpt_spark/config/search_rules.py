@@ -57,7 +57,7 @@ def refuse_unused(search: SearchSection) -> None:
             raise ValueError(text)
 
 
-def unused_words(search: SearchSection) -> list[str]:
+def unused_warnings(search: SearchSection) -> list[str]:
     """Return a sentence for each other setting that somebody has changed and that does nothing."""
     return [text for name, text in _changed_and_unused(search) if name not in CHANGES_THE_SEARCH]
 

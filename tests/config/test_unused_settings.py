@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hpt_spark.config.layers import load_config
-from hpt_spark.config.search_rules import CHANGES_THE_SEARCH, unused_settings, unused_words
+from hpt_spark.config.search_rules import CHANGES_THE_SEARCH, unused_settings, unused_warnings
 from hpt_spark.config.search_section import SearchSection
 from tests.configuring import problem
 
@@ -72,7 +72,7 @@ def test_a_setting_is_used_refused_or_told(strategy, backend):
         elif key in CHANGES_THE_SEARCH:
             assert key in problem(*settings), "the sentence names the key"
         else:
-            (words,) = unused_words(load_config([], settings).search)
+            (words,) = unused_warnings(load_config([], settings).search)
             assert words.startswith(f"{key}=")
 
 
@@ -114,7 +114,7 @@ def test_what_is_refused_is_told_with_what_would_use_it(settings, said):
     ids=str,
 )
 def test_what_only_does_nothing_is_told_likewise(settings, said):
-    (words,) = unused_words(load_config([], settings).search)
+    (words,) = unused_warnings(load_config([], settings).search)
     assert words.endswith(f"or choose {said}")
 
 

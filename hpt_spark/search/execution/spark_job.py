@@ -29,7 +29,7 @@ STOPPED = re.compile(r"SparkContext was shut ?down|stopped SparkContext|Master r
 NOT_IMPORTED = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 OTHER_VERSION = re.compile(r"(?:Can't get attribute|cannot import name) '([\w.]+)' (?:on <module|from) '([\w.]+)'")
 NO_ROOM = re.compile(r"java\.io\.IOException: ((?:No space left on device|Disk quota exceeded|File too large).*)")
-# What Spark says of an executor whose container, say, was killed.
+# An executor is lost, for example, when YARN kills its container; then Spark gives the reason last.
 EXECUTOR_LOST = re.compile(r"ExecutorLostFailure \(.*?\) Reason: (.*)")
 REASON = re.compile(r"(?:: )?(?:Caused by: )?([\w.$]*(?:Error|Exception)\b.*)")
 
