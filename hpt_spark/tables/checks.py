@@ -24,6 +24,7 @@ ID_LIKE_SHARE = 0.5  # of the rows: so many different terms are those of an id
 FEW_OTHERS = 3
 OTHERS_SHARE = 0.5  # of the terms: with fewer that are none, a column is one of numbers
 MANY_TERMS = 50
+BARE = str.maketrans("", "", ",'%€$£¥ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}")  # what people write about numbers
 REPLACED = "\N{REPLACEMENT CHARACTER}"  # what Spark reads where bytes are no text
 AT_THE_SOURCE = "correct them where the table is made"
 
@@ -165,11 +166,20 @@ def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSe
 
 
 def _say_odd_texts(feature: Feature, facts: ColumnFacts, section: TableSection, place: str) -> None:
-    """Warn of numbers that are texts because of a few cells, and of bytes that were read in another encoding."""
+    """Warn of numbers that are texts, by a few cells or by their signs, and of bytes read in another encoding."""
     if feature.kind != "text":
         return
     others = [term for term in facts.terms if not _is_number(term)]
-    if 0 < len(others) <= FEW_OTHERS and len(others) < OTHERS_SHARE * len(facts.terms):
+    signed = [term for term in others if _is_number(term.translate(BARE))]
+    if len(signed) > FEW_OTHERS and len(others) - len(signed) <= FEW_OTHERS:
+        _log.warning(
+            "%s: %s has texts, each a column of the design, that are numbers with commas or signs, such as %r; write "
+            "them with a decimal point and nothing else where the table is made",
+            place,
+            feature.name,
+            signed[0],
+        )
+    elif 0 < len(others) <= FEW_OTHERS and len(others) < OTHERS_SHARE * len(facts.terms):
         _log.warning(
             "%s: %s has texts, each a column of the design, of which all are numbers but %s; %s",
             place,

@@ -46,6 +46,28 @@ def test_a_word_among_numbers_is_corrected_where_it_can_be(caplog, words, settin
     assert remedy in told(caplog, [*NUMBERS, *words], **settings)
 
 
+@pytest.mark.parametrize(
+    ("terms", "shown"),
+    [
+        (["3,5", "4,25", "-1,0", "12", "0,1"], "'-1,0'"),
+        (["1.234,50", "2,00", "7,10", "8,30", "NA"], "'1.234,50'"),
+        (["1,234", "2,500", "12,000", "7,100", "7"], "'1,234'"),
+        (["13.5%", "2 %", "3%", "4%"], "'13.5%'"),
+        (["$5", "$6.50", "$1,000", "$9"], "'$1,000'"),
+        (["1\N{NO-BREAK SPACE}000", "2 000", "3'000", "4 000 €"], "'1\\xa0000'"),
+    ],
+)
+def test_numbers_with_commas_or_signs_are_told_of(caplog, terms, shown):
+    said = told(caplog, terms, **CSV)
+    assert f"that are numbers with commas or signs, such as {shown}; write them with a decimal point" in said
+    assert said.count("WARNING") == 1
+
+
+@pytest.mark.parametrize("terms", [["1,2", "1,3", "2"], ["10%", "20%", "unknown"], ["a,b", "1,2", "c", "d", "3,4", "1,5"]])
+def test_a_few_signed_terms_are_left_in_peace(caplog, terms):
+    assert told(caplog, terms, **CSV) == ""
+
+
 @pytest.mark.parametrize("terms", [NUMBERS, ["a", "b", "1"], ["a", "1"], [*NUMBERS, *"abcd"]])
 def test_columns_of_words_or_of_codes_are_left_in_peace(caplog, terms):
     assert told(caplog, terms, **CSV) == ""
