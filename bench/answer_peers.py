@@ -10,7 +10,6 @@ import os
 import sys
 import time
 import zlib
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,25 +89,14 @@ class Trace:
 
 
 def ours(search_of: Callable[[Asked], Any]) -> Callable[[Asked, Trace], None]:
-    """Run one of this package's searches, whose timeline tells when each training ended."""
+    """Run one of this package's searches on Spark."""
 
     def run(asked: Asked, trace: Trace) -> None:
         X, y = asked.problem.load()
         with spark_session("bench", SparkSection(master=f"local[{asked.cores}]")):
-            search = search_of(asked)
+            search = search_of(asked).set_params(scoring=TracedScorer.writing(asked, trace))
             trace.begin()  # Spark is there before, for all that need it
             search.fit(X, y)
-        ends: dict[tuple[int, int], list[float]] = defaultdict(list)
-        for training in search.timeline_["trainings"]:
-            for evaluation, candidate, _ in training["fits"]:
-                ends[evaluation, candidate].append(training["began"] + training["seconds"])
-        sizes: dict[int, int] = defaultdict(int)
-        for evaluation, candidate in ends:
-            sizes[evaluation] = max(sizes[evaluation], candidate + 1)
-        for (evaluation, candidate), moments in ends.items():
-            row = sum(sizes[earlier] for earlier in range(evaluation)) + candidate
-            if len(moments) == search.n_splits_:
-                trace.at(max(moments), float(search.cv_results_["mean_test_score"][row]))
 
     return run
 
@@ -159,6 +147,13 @@ class TracedScorer:
     def __init__(self, asked: Asked, trace: Trace, folder: Path) -> None:
         self._name, self._folds, self._trace, self._folder = asked.common["scoring"], asked.problem.folds, trace, folder
 
+    @classmethod
+    def writing(cls, asked: Asked, trace: Trace) -> TracedScorer:
+        """Return one with a new folder beside the trace."""
+        folder = trace.file.with_suffix(".scores")
+        folder.mkdir()
+        return cls(asked, trace, folder)
+
     def __call__(self, estimator: Any, X: Any, y: Any) -> float:
         """Return the score."""
         score = float(get_scorer(self._name)(estimator, X, y))
@@ -177,9 +172,7 @@ def scikit_learn(search_of: Callable[[Asked], Any]) -> Callable[[Asked, Trace], 
 
     def run(asked: Asked, trace: Trace) -> None:
         X, y = asked.problem.load()
-        folder = trace.file.with_suffix(".scores")
-        folder.mkdir()
-        search_of(asked).set_params(scoring=TracedScorer(asked, trace, folder), n_jobs=asked.cores).fit(X, y)
+        search_of(asked).set_params(scoring=TracedScorer.writing(asked, trace), n_jobs=asked.cores).fit(X, y)
 
     return run
 
