@@ -133,8 +133,10 @@ def watched(command: list[str], folder: Path) -> tuple[float, dict[str, int]]:
         while child.poll() is None:
             for process in family(child):
                 with suppress(psutil.Error):
-                    words = process.cmdline()
-                    kind = "driver" if process == child else "JVM" if "java" in words[:1][0] else "worker"
+                    program = "".join(process.cmdline()[:1])
+                    if not program:  # it is ending
+                        continue
+                    kind = "driver" if process == child else "JVM" if "java" in program else "worker"
                     most[kind] = max(most.get(kind, 0), process.memory_info().rss >> 20)
             with suppress(psutil.TimeoutExpired, subprocess.TimeoutExpired):
                 child.wait(SECONDS_BETWEEN_SAMPLES)
