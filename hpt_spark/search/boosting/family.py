@@ -6,7 +6,6 @@ many follow: the first k rounds of a longer training are the training of k round
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -89,16 +88,6 @@ class WithoutMatrices:
     def continuing(self, checkpoint: bytes) -> Mapping[str, Any]:
         """Never called."""
         raise TypeError("there is no training to continue")
-
-
-def is_round_count(value: Any) -> bool:
-    """Return whether `value` can be a number of rounds."""
-    return is_integer(value) and int(value) >= 1
-
-
-def is_integer(value: Any) -> bool:
-    """Return whether `value` is a whole number, also one of NumPy's, and no truth value."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def is_estimator(value: Any) -> bool:
