@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -19,17 +18,11 @@ from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.connect_job import SCHEMA, ConnectJob, Operations, values_of
 from hpt_spark.search.execution.connect_session import translate_failure
-from hpt_spark.search.execution.connect_task import (
-    LOST_TWICE,
-    REFIT_ATTEMPTS,
-    Count,
-    FitWork,
-    RefitWork,
-    TidyUpWork,
-)
+from hpt_spark.search.execution.connect_task import Count, FitWork, RefitWork, TidyUpWork
 from hpt_spark.search.execution.driver_imports import DriverImports
+from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.node_share import SharedObject, share
-from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, killed_again, outcome
+from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, outcome, tried_twice
 from hpt_spark.search.execution.runner import Runner
 from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.spark_job import WorkerDiedError
@@ -42,8 +35,6 @@ from hpt_spark.search.retries import Step
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
-
-log = logging.getLogger(__name__)
 
 MOST_OPERATIONS = 32  # that the server runs at a time; each has a thread here and there
 # Operations ahead of the slots: a server takes a few tenths of a second to begin one.
@@ -148,23 +139,18 @@ class ConnectRunner(Runner):
         data = self._shared_data(refit.data)
         rest = self._send(share(replace(refit, data=NO_DATA), self._folder))
         file = self._folder / f"{rest.token}.model"
+
+        def train() -> Any:
+            ended = self._refitted_into(file, RefitWork(SharedEvaluation(data, rest), self._imports))
+            return ended if isinstance(ended, Death) else outcome(ended, file, type(refit.estimator).__name__)
+
         try:
-            reason = ""
-            for attempt in range(1, REFIT_ATTEMPTS + 1):
-                ended = self._refitted_into(file, RefitWork(SharedEvaluation(data, rest), self._imports))
-                if isinstance(ended, Refitted):
-                    return outcome(ended, file, type(refit.estimator).__name__)
-                reason = ended
-                if reason == LOST_TWICE:
-                    break
-                if attempt < REFIT_ATTEMPTS:
-                    log.warning("the refit: %s; it is tried again", reason)
-            raise killed_again(refit, reason)
+            return tried_twice(refit, train)
         finally:
             file.unlink(missing_ok=True)
             Path(rest.path).unlink(missing_ok=True)
 
-    def _refitted_into(self, file: Path, work: RefitWork) -> Refitted | str:
+    def _refitted_into(self, file: Path, work: RefitWork) -> Refitted | Death:
         """Return how a refit has ended, with its model in `file`, or why it has killed its process."""
         told: list[Any] = []
         try:
@@ -178,14 +164,15 @@ class ConnectRunner(Runner):
 
                 values_of(self._session, 1, work, take)
         except WorkerDiedError as error:  # which ends the job of a local master
-            return str(error)
+            return Death(str(error))
         except HptSparkError as error:
             if "maxResultSize" in str(error):
                 raise HptSparkError(
                     f"the model of the refit is larger than spark.driver.maxResultSize of the server allows; {WAY_OUT}."
                 ) from None
             raise
-        return told[0] if isinstance(told[0], Refitted) else str(told[0].reason)
+        ended: Refitted | Death = told[0]
+        return ended
 
     def release(self) -> None:
         """Delete what the executors keep of the search; what the server itself was sent stays while the session does.

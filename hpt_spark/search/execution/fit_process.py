@@ -38,6 +38,7 @@ from hpt_spark.search.retries import Ending
 OWN_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
 SECONDS_BETWEEN_LOOKS = 1.0
 JEMALLOC = "jemalloc_bg_thd"
+LOST_TWICE = "its executor was lost twice"  # which ends no process, but the tries
 
 
 @dataclass(frozen=True)
