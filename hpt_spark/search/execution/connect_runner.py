@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +12,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from hpt_spark.errors import HptSparkError
-from hpt_spark.search.dataset import NO_DATA, Dataset
+from hpt_spark.search.dataset import NO_DATA
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.connect_job import SCHEMA, ConnectJob, Operations, values_of
@@ -21,16 +20,14 @@ from hpt_spark.search.execution.connect_session import translate_failure
 from hpt_spark.search.execution.connect_task import Count, FitWork, RefitWork, TidyUpWork
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import Death
-from hpt_spark.search.execution.node_share import SharedObject, share
+from hpt_spark.search.execution.node_share import SharedObject
 from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, outcome, tried_twice
 from hpt_spark.search.execution.runner import Runner
-from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.spark_job import WorkerDiedError
 from hpt_spark.search.execution.task_stream import Arrived, Tasks, TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
-from hpt_spark.search.planning.slots import planned_slots, slots_of_executor
 from hpt_spark.search.retries import Step
 
 if TYPE_CHECKING:
@@ -49,7 +46,7 @@ class NoCheckpoints:
 
     fits: Collection[Fit] = ()
 
-    def fetch(self, fits: Iterable[Fit], deadline: float = math.inf) -> tuple[str, Mapping[Fit, tuple[int, int]]]:
+    def fetch(self, fits: Iterable[Fit], deadline: float) -> tuple[str, Mapping[Fit, tuple[int, int]]]:
         """Return none."""
         return "", {}
 
@@ -66,15 +63,11 @@ class ConnectRunner(Runner):
 
     def __init__(self, session: SparkSession) -> None:
         with translate_failure(session):
-            super().__init__(session.conf.getAll)
+            conf = session.conf.getAll
+        super().__init__(conf.get("spark.master", ""), conf)
         self._session = session
-        self._master = self._conf.get("spark.master", "")
-        self._held = ExitStack()
-        self._folder = self._held.enter_context(scratch_folder())
         self.checkpoints = NoCheckpoints()
-        self._data: tuple[Dataset, SharedObject] | None = None
         self._sent: set[str] = set()
-        self._has_cancelled = False
         self._imports = DriverImports.of_now(is_local=False)
 
     @cached_property
@@ -82,39 +75,26 @@ class ConnectRunner(Runner):
         """How many tasks run at the same time, with the executors that are there when it is first asked for."""
         return max(1, parallelism(self._session) // self.threads)
 
-    @property
-    def planned_slots(self) -> int:
-        """How many tasks may run at the same time when all executors have come."""
-        return planned_slots(self._master, self._conf, self.slots)
-
-    @property
-    def slots_per_executor(self) -> int:
-        """How many of these tasks share an executor's memory; with a local master all do."""
-        return slots_of_executor(self._master, self._conf) or self.slots
-
     def memory_limit(self) -> MemoryLimit | None:
         """Return what an executor's Python processes may take; not known of a local master, on the server's machine."""
-        is_local = self._master.startswith("local") and not self._master.startswith("local-cluster")
-        return None if is_local else memory_limit(self._master, self._conf)
+        return None if self._is_local else memory_limit(self._master, self._conf)
 
     def arriving_bytes(self, shared: SharedEvaluation) -> int:
         """Return 0: files arrive through Java, a little at a time."""
         return 0
 
     @contextmanager
-    def shared(self, evaluation: Evaluation, watcher: FitWatcher | None = None) -> Iterator[SharedEvaluation]:
+    def shared(self, evaluation: Evaluation, watcher: FitWatcher | None) -> Iterator[SharedEvaluation]:
         """Send an evaluation to the server, for the time of a ``with``; its data stay for the next one."""
         data = self._shared_data(evaluation.data)
-        rest = self._send(share(replace(evaluation, data=NO_DATA, keep_checkpoints=False), self._folder))
+        rest = self._share(replace(evaluation, data=NO_DATA, keep_checkpoints=False))
         try:
             yield SharedEvaluation(data, rest, max_fit_time=evaluation.max_fit_time)
         finally:
-            Path(rest.path).unlink(missing_ok=True)
+            self._take_back(rest)
 
     @contextmanager
-    def tasks(
-        self, shared: SharedEvaluation, deadline: float, step: Step = Step.TOGETHER, description: str = "sweep"
-    ) -> Iterator[TaskStream]:
+    def tasks(self, shared: SharedEvaluation, deadline: float, step: Step, description: str) -> Iterator[TaskStream]:
         """Give a stream of tasks, whose operations are stopped at the end of the ``with``."""
         arrived: SimpleQueue[Arrived] = SimpleQueue()
         operations = Operations(self._session, min(AHEAD * self.planned_slots, MOST_OPERATIONS))
@@ -137,7 +117,7 @@ class ConnectRunner(Runner):
     def refit(self, refit: Refit) -> Any:
         """Return the estimator of `refit`, fitted by a task; its model comes as rows."""
         data = self._shared_data(refit.data)
-        rest = self._send(share(replace(refit, data=NO_DATA), self._folder))
+        rest = self._share(replace(refit, data=NO_DATA))
         file = self._folder / f"{rest.token}.model"
 
         def train() -> Any:
@@ -148,7 +128,7 @@ class ConnectRunner(Runner):
             return tried_twice(refit, train)
         finally:
             file.unlink(missing_ok=True)
-            Path(rest.path).unlink(missing_ok=True)
+            self._take_back(rest)
 
     def _refitted_into(self, file: Path, work: RefitWork) -> Refitted | Death:
         """Return how a refit has ended, with its model in `file`, or why it has killed its process."""
@@ -194,16 +174,9 @@ class ConnectRunner(Runner):
             job.join(SECONDS_TO_TIDY_UP)
             job.cancel()
 
-    def _shared_data(self, data: Dataset) -> SharedObject:
-        """Return where `data` lies; the same are sent once."""
-        if self._data is None or not self._data[0].is_made_of_the_same(data):
-            if self._data is not None:
-                Path(self._data[1].path).unlink(missing_ok=True)
-            self._data = data, self._send(share(data, self._folder))
-        return self._data[1]
-
-    def _send(self, shared: SharedObject) -> SharedObject:
-        """Let the executors fetch a file under its name, before the next task that they begin."""
+    def _share(self, value: Any) -> SharedObject:
+        """Write `value` into a file, which executors fetch under its name before the next task that they begin."""
+        shared = super()._share(value)
         with translate_failure(self._session):
             self._session.addArtifacts(shared.path, file=True)
         self._sent.add(shared.token)
