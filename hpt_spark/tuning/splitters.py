@@ -88,7 +88,7 @@ def splitters() -> dict[str, type]:
 
 def takes_groups(splitter: Any) -> bool:
     """Return whether a splitter goes by groups."""
-    return not isinstance(splitter, int) and isinstance(
+    return isinstance(
         splitter,
         (
             model_selection.GroupKFold,
