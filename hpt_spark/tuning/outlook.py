@@ -19,7 +19,7 @@ from hpt_spark.search.evaluation import Evaluation, evaluation_of
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.rounds import Rounds
 from hpt_spark.search.sklearn_compat import replace_parallel
-from hpt_spark.tuning.roles import NO_ROLES, RowRoles
+from hpt_spark.tuning.roles import RowRoles
 from hpt_spark.tuning.search import checked_estimator
 from hpt_spark.tuning.splitters import build_splitter, check_splitter, number_of_folds, takes_groups
 from hpt_spark.tuning.strategies import CLASS_NAMES, check_resources, search_arguments
@@ -30,7 +30,7 @@ class _FirstEvaluationError(Exception):
     """The search has laid out its first fits."""
 
 
-def first_evaluation(settings: SearchSection, X: Any, y: Any, roles: RowRoles = NO_ROLES) -> Evaluation:
+def first_evaluation(settings: SearchSection, X: Any, y: Any, roles: RowRoles) -> Evaluation:
     """Return all fits of a search, of halving those of its first rung, on all rows, as the last one's; none runs."""
     settings = _all_at_once(settings)
     estimator = checked_estimator(settings)
