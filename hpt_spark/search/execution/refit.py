@@ -126,12 +126,11 @@ def _write(fitted: Any, target: str) -> None:
         try:
             cloudpickle.dump(fitted, file)
         except Exception as error:
-            raise cannot_travel(fitted, error) from error
+            raise _cannot_travel(type(fitted).__name__, error) from error
 
 
-def cannot_travel(fitted: Any, error: Exception) -> InputError:
+def _cannot_travel(name: str, error: Exception) -> InputError:
     """Return what to say of a fitted estimator that cannot be pickled, or read again."""
-    name = fitted if isinstance(fitted, str) else type(fitted).__name__
     reason = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".")
     return InputError(
         f"the refitted {name} cannot travel from its executor to the driver, because it cannot be pickled "
@@ -158,7 +157,7 @@ def outcome(ended: Refitted, file: Path, name: str) -> Any:
         try:
             return cloudpickle.load(arrived)
         except Exception as error:
-            raise cannot_travel(name, error) from error
+            raise _cannot_travel(name, error) from error
 
 
 class _RaisedThereError(Exception):
