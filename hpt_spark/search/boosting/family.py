@@ -65,9 +65,15 @@ class Family(Protocol):
 class WithoutMatrices:
     """The part of a `Family` that neither keeps training matrices nor continues trainings."""
 
+    rounds: str
+
     def params_of(self, estimator: Any) -> dict[str, Any]:
         """Return scikit-learn's ``get_params``."""
         return dict(estimator.get_params())
+
+    def rounds_of(self, params: Mapping[str, Any]) -> int:
+        """Return the parameter."""
+        return int(params[self.rounds])
 
     def matrix_key(self, params: Mapping[str, Any]) -> str:
         """Return the empty text."""

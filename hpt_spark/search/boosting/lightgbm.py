@@ -43,10 +43,6 @@ class LightGBM(WithoutMatrices):
             and (params["random_state"] is None or is_integer(params["random_state"]))
         )
 
-    def rounds_of(self, params: Mapping[str, Any]) -> int:
-        """Return the number of boosting rounds."""
-        return int(params[self.rounds])
-
     def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
         """Return the booster of the first `rounds` rounds; its text holds each number to the last bit.
 

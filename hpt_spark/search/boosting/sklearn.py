@@ -41,10 +41,6 @@ class GradientBoosting(WithoutMatrices):
             and self._grows_to_the_end(params, rows)
         )
 
-    def rounds_of(self, params: Mapping[str, Any]) -> int:
-        """Return the number of rounds."""
-        return int(params[self.rounds])
-
     def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
         """Return what there is per round, cut."""
         there = [name for name in self.per_round if hasattr(estimator, name)]
