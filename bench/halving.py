@@ -23,7 +23,7 @@ from sklearn.tree import DecisionTreeClassifier
 from hpt_spark import HalvingGridSearchCV
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.search.dataset import Dataset
-from hpt_spark.search.execution import spark_runner
+from hpt_spark.search.execution import runner
 from hpt_spark.search.execution.node_share import SharedObject
 from hpt_spark.spark.session import spark_session
 
@@ -55,12 +55,12 @@ def counted() -> Iterator[list[int]]:
     """Give the sizes of what is written for the workers in the ``with``."""
     sizes: list[int] = []
 
-    def share(value: Any, folder: Path, original: Any = spark_runner.share) -> SharedObject:
+    def share(value: Any, folder: Path, original: Any = runner.share) -> SharedObject:
         shared = original(value, folder)
         sizes.append(shared.size)
         return shared
 
-    with patch.object(spark_runner, "share", share):
+    with patch.object(runner, "share", share):
         yield sizes
 
 

@@ -41,6 +41,13 @@ if not TYPE_CHECKING:  # to a type checker any name would seem to be here
 
     def __getattr__(name: str) -> Any:
         # Only when asked for: the jobs that do not search start without scikit-learn.
-        if name in _MODULES:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
             return getattr(import_module(f"hpt_spark.{_MODULES[name]}"), name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        except ModuleNotFoundError as error:
+            from hpt_spark.errors import NO_PYSPARK, MissingDependencyError
+
+            if str(error.name).partition(".")[0] != "pyspark":
+                raise
+            raise MissingDependencyError(NO_PYSPARK) from None

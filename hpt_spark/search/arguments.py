@@ -11,8 +11,7 @@ from hpt_spark.errors import InputError
 
 def check_seconds(name: str, value: Any, may_be_zero: bool = False) -> None:
     """Raise InputError when `value` is neither a number of seconds nor None."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if value is None or (is_number and not math.isnan(value) and (value >= 0 if may_be_zero else 0 < value < math.inf)):
+    if value is None or (is_number(value) and (value >= 0 if may_be_zero else 0 < value < math.inf)):
         return
     least = ", 0 or more," if may_be_zero else " above 0,"
     raise InputError(f"{name}={value!r} must be a number of seconds{least} or None for no limit.")
@@ -25,5 +24,15 @@ def check_count(name: str, value: Any, what: str, least: int = 1, otherwise: str
 
 
 def is_count(value: Any, least: int = 1) -> bool:
-    """Return whether `value` is a whole number of at least `least`, of Python or of NumPy."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least
+    """Return whether `value` is a whole number of at least `least`."""
+    return is_integer(value) and int(value) >= least
+
+
+def is_integer(value: Any) -> bool:
+    """Return whether `value` is a whole number, also one of NumPy's, and no truth value."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether `value` is a real number, also one of NumPy's, and no truth value."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -14,7 +14,7 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import check_count
 from hpt_spark.search.following import means_that_decide, metric_that_decides
 from hpt_spark.search.result_table import DONE, ITERATION
-from hpt_spark.search.rounds import Rounds, evaluate_curves
+from hpt_spark.search.rounds import evaluate_curves
 from hpt_spark.search.rounds_search import ChoosesRounds, refuse_changing_folds
 from hpt_spark.search.sklearn_compat import batch_context, search_context
 from hpt_spark.search.spark_search import running
@@ -33,13 +33,9 @@ class Source(Protocol):
 class SearchesInBatches(ChoosesRounds):
     """The mixin of a randomized search whose batches are judged while it runs."""
 
-    # Of the search.
     n_iter: int
     batch_size: int | str
     no_improvement: int | None
-    n_splits_: int
-    estimator: Any
-    cv: Any
 
     @property
     def compares_batches(self) -> bool:
@@ -68,8 +64,7 @@ class SearchesInBatches(ChoosesRounds):
         is_numbered : bool
             Whether ``cv_results_`` is to have the number of each candidate's batch.
         """
-        run, metric = running(), metric_that_decides(self)
-        rounds = None if self.rounds is None else Rounds.of(self.rounds, self.estimator)
+        run, metric, rounds = running(), metric_that_decides(self), self._rounds
         size = run.batch_size(self.n_splits_) if size is None else size
         progress, evaluated = _Improvement(), 0
         with search_context(self, callback_ctx) as context:

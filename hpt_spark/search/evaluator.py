@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import sklearn
 
-from hpt_spark.errors import NO_PYSPARK, HptSparkError, MissingDependencyError, SparkEndedError
+from hpt_spark.errors import HptSparkError, SparkEndedError
 from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.end_reason import INTERRUPTED, EndReason
 from hpt_spark.search.equal_candidates import EqualCandidates
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
+from hpt_spark.search.execution import spark_context
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.failures import has_more_time, without_score
@@ -146,11 +147,7 @@ class Evaluator:
         self.fit_counts: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, fold_slices=0, matrices=0)
 
     def __enter__(self) -> Evaluator:
-        try:
-            from hpt_spark.search.execution.spark_context import spark_of
-        except ImportError:
-            raise MissingDependencyError(NO_PYSPARK) from None
-        self._spark = spark_of(self._given, _spark_of_parent)  # before any file is touched
+        self._spark = spark_context.spark_of(self._given, _spark_of_parent)  # before any file is touched
         self._journal.open()
         return self
 
@@ -206,10 +203,8 @@ class Evaluator:
         self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]], callbacks: Callbacks
     ) -> Iterator[Sequence[tuple[Fit, Any]]]:
         """Yield fits with their results as they end, which then are in `found` and in the journal."""
-        from hpt_spark.search.execution.spark_context import translate_stop
-
         evaluation.data.refuse_used_up()
-        with self._with_resume_hint(), translate_stop(self._spark):
+        with self._with_resume_hint(), spark_context.translate_stop(self._spark):
             yield from self._ended_while_spark_runs(evaluation, found, callbacks)
 
     @contextmanager
@@ -295,20 +290,16 @@ class Evaluator:
     def _spark_runner(self) -> Runner:
         """Return the runner of all evaluations of this search."""
         if self._runner is None:
-            from hpt_spark.search.execution.spark_context import runner_of
-
-            self._runner = runner_of(self._spark)
+            self._runner = spark_context.runner_of(self._spark)
         return self._runner
 
     def refit(self, estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> Any:
         """Return `estimator` fitted to all rows, on an executor."""
-        from hpt_spark.search.execution.spark_context import translate_stop
-
         data = Dataset(X, y, fit_params, self._score_params)  # the same as that of the fits is there already
         runner = self._spark_runner()
         self._monitor.refit(self.incomplete)
         refit = Refit(estimator, data, sklearn.get_config(), list(warnings.filters), runner.threads)
-        with self._with_resume_hint(), translate_stop(self._spark):
+        with self._with_resume_hint(), spark_context.translate_stop(self._spark):
             return runner.refit(refit)
 
     def fits_are_done(self) -> None:
@@ -320,10 +311,9 @@ class Evaluator:
         try:
             if self._runner is None:
                 return
-            from hpt_spark.search.execution.spark_context import translate_stop
-
             runner, self._runner = self._runner, None
-            with suppress(SparkEndedError), translate_stop(self._spark):  # which has given everything back
+            # Spark that has ended has given everything back.
+            with suppress(SparkEndedError), spark_context.translate_stop(self._spark):
                 runner.release()
         finally:
             self._ending.close()

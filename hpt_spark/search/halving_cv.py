@@ -21,33 +21,8 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
 
     Parameters
     ----------
-    sc : SparkContext or SparkSession, default=None
-        Where the fits run; by default on the active one.
-    journal : str, default=None
-        A folder, local or any Hadoop path, in which results are kept as they arrive. A search started
-        again with the same folder runs only the fits that are missing, also with more candidates or as
-        another class; one of other data, another estimator or another scorer is refused. A clone of the
-        search keeps each of its fits in a folder of its own in there, so that each outer fold of
-        ``cross_val_score`` has one.
-    warm_start : list of str, default=None
-        Journals of other searches, or runs of ``tune``, whose results are taken where they are of the same
-        fits. They are only read; those of other data, another estimator or another scorer are refused.
-    max_time : float, default=None
-        Seconds after which no further fit is waited for. The search then ends with the results so
-        far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
-    max_fit_time : float, default=None
-        Seconds after which a fit is stopped, in the process that runs it: it is a failed fit then, and
-        gets `error_score`. The refit has no limit.
-    refit_on : {"executor", "driver"}, default="executor"
-        Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
-        the driver's process, with as many as the estimator takes there.
-    keep_oof : {"none", "best", "all"}, default="none"
-        Whose out-of-fold predictions ``oof_predictions_`` is to have: the best candidate's, or all candidates'.
-    progress : bool, default=False
-        Whether to show fits done, the best candidate so far, failures and the time left: as a bar on a
-        terminal and in a notebook, elsewhere as lines of the log.
-    tracking : Tracking, default=None
-        What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
+    sc, journal, warm_start, max_time, max_fit_time, refit_on, keep_oof, progress, tracking
+        As in `GridSearchCV`.
     estimator, and all others
         As in scikit-learn's ``HalvingGridSearchCV``.
 
@@ -120,33 +95,8 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
 
     Parameters
     ----------
-    sc : SparkContext or SparkSession, default=None
-        Where the fits run; by default on the active one.
-    journal : str, default=None
-        A folder, local or any Hadoop path, in which results are kept as they arrive. A search started
-        again with the same folder runs only the fits that are missing, also with more candidates or as
-        another class; one of other data, another estimator or another scorer is refused. A clone of the
-        search keeps each of its fits in a folder of its own in there, so that each outer fold of
-        ``cross_val_score`` has one.
-    warm_start : list of str, default=None
-        Journals of other searches, or runs of ``tune``, whose results are taken where they are of the same
-        fits. They are only read; those of other data, another estimator or another scorer are refused.
-    max_time : float, default=None
-        Seconds after which no further fit is waited for. The search then ends with the results so
-        far, as it does on Ctrl-C: fits that are missing count as failed, and ``incomplete_`` is True.
-    max_fit_time : float, default=None
-        Seconds after which a fit is stopped, in the process that runs it: it is a failed fit then, and
-        gets `error_score`. The refit has no limit.
-    refit_on : {"executor", "driver"}, default="executor"
-        Where the best candidate is trained on all rows: as a Spark task, with the threads of a fit, or in
-        the driver's process, with as many as the estimator takes there.
-    keep_oof : {"none", "best", "all"}, default="none"
-        Whose out-of-fold predictions ``oof_predictions_`` is to have: the best candidate's, or all candidates'.
-    progress : bool, default=False
-        Whether to show fits done, the best candidate so far, failures and the time left: as a bar on a
-        terminal and in a notebook, elsewhere as lines of the log.
-    tracking : Tracking, default=None
-        What keeps the search in a history of runs, such as ``hpt_spark.tracking.MlflowTracking()``.
+    sc, journal, warm_start, max_time, max_fit_time, refit_on, keep_oof, progress, tracking
+        As in `GridSearchCV`.
     estimator, and all others
         As in scikit-learn's ``HalvingRandomSearchCV``.
 

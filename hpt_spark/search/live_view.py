@@ -9,6 +9,7 @@ import numpy as np
 
 from hpt_spark.progress import Progress
 from hpt_spark.search.monitor import Begun, FitEnded, SearchFollower, SearchState
+from hpt_spark.search.reasons import shortened
 
 MOST_LETTERS = 60  # of the best parameters, and of a reason
 
@@ -60,14 +61,11 @@ def in_words(state: SearchState) -> str:
         params = {
             name: value.item() if isinstance(value, np.generic) else value for name, value in state.best.params.items()
         }
-        parts.append(f"best {state.best.score:.5g} {_cut(str(params))}")
+        parts.append(f"best {state.best.score:.5g} {shortened(str(params), MOST_LETTERS)}")
     if state.fits_failed:
         reasons = sorted(state.failures.items(), key=lambda pair: -pair[1])
-        parts.append(f"{state.fits_failed} failed: " + ", ".join(f"{count} x {_cut(name)}" for name, count in reasons))
+        counted = [f"{count} x {shortened(reason, MOST_LETTERS)}" for reason, count in reasons]
+        parts.append(f"{state.fits_failed} failed: {', '.join(counted)}")
     if state.fits_in_flight:
         parts.append(f"{state.fits_in_flight} in flight")
     return "; ".join(parts)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."

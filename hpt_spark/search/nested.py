@@ -21,8 +21,9 @@ import sklearn
 from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv, cross_validate
 
-from hpt_spark.errors import NO_PYSPARK, InputError, MissingDependencyError
+from hpt_spark.errors import InputError
 from hpt_spark.search.abandoned import gives_up, leave_if_abandoned
+from hpt_spark.search.execution.spark_context import parallelism_of, spark_of
 from hpt_spark.search.spark_search import SparkSearchMixin
 
 Result = TypeVar("Result")
@@ -86,7 +87,8 @@ def nested_cross_validate(
 
 def searches_at_once(search: SparkSearchMixin, X: Any, y: Any) -> int:
     """Return how many searches fill the slots, if each has one training per fold, and one more for their ends."""
-    return 1 + math.ceil(_slots(search) / _inner_folds(search, X, y))
+    slots = parallelism_of(spark_of(search.sc))
+    return 1 + math.ceil(slots / _inner_folds(search, X, y))
 
 
 def outer_scores(
@@ -150,14 +152,6 @@ def outer_scores(
         for name in results[0]
         for columns in [[one[name] for one in results]]
     }
-
-
-def _slots(search: SparkSearchMixin) -> int:
-    try:
-        from hpt_spark.search.execution.spark_context import parallelism_of, spark_of
-    except ImportError:
-        raise MissingDependencyError(NO_PYSPARK) from None
-    return parallelism_of(spark_of(search.sc))
 
 
 def _inner_folds(search: Any, X: Any, y: Any) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
 from hpt_spark.errors import InputError
+from hpt_spark.search.arguments import is_number
 from hpt_spark.search.boosting.family import key_of
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.journal.records import NONE_PREDICTED
@@ -106,7 +107,7 @@ def _kinds(evaluation: Evaluation) -> Iterable[Any]:
     """Yield an estimator of each kind among the candidates: numbers do not change by which method one predicts."""
     different: dict[str, int] = {}
     for at, candidate in enumerate(evaluation.candidates):
-        settings = {name: value for name, value in candidate.items() if not _is_number(value)}
+        settings = {name: value for name, value in candidate.items() if not is_number(value)}
         different.setdefault(key_of(settings), at)
     for at in different.values():
         with suppress(Exception):  # whatever is wrong with its parameters, its fit is to say so
@@ -125,7 +126,3 @@ def _method_of(estimator: Any) -> str:
             "decision_function; search an estimator that has, or leave keep_oof out."
         )
     return "predict"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,19 +112,19 @@ class Proposals:
                     self._asked.append((trial.params, trial.distributions))
         return candidates
 
-    def tell(self, scores: Sequence[float], dropped_after: Sequence[int | None] | None = None) -> None:
+    def tell(self, scores: Sequence[float], dropped_after: Sequence[int | None]) -> None:
         """Note the scores of the last batch.
 
         Parameters
         ----------
         scores : sequence of float
             One that is not finite is a failed candidate's.
-        dropped_after : sequence of int or None, optional
+        dropped_after : sequence of int or None
             After how many folds a race has dropped a candidate; None for one that has them all. The mean over a few
             folds is not compared with that over all: the sampler takes such a candidate for a worse one.
         """
         state = self._optuna.trial.TrialState
-        for (params, distributions), score, folds in zip(self._asked, scores, dropped_after or repeat(None)):
+        for (params, distributions), score, folds in zip(self._asked, scores, dropped_after):
             ended = state.COMPLETE if folds is None else state.PRUNED
             is_scored = math.isfinite(score)
             self._told.append(

@@ -8,7 +8,6 @@ which they come, nor the number of slots, nor a new start from a journal changes
 from __future__ import annotations
 
 import math
-import numbers
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -18,7 +17,7 @@ import numpy as np
 from scipy import stats
 
 from hpt_spark.errors import InputError
-from hpt_spark.search.arguments import check_count
+from hpt_spark.search.arguments import check_count, is_number
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.fit_groups import group_keys
 from hpt_spark.search.following import NO_METRIC_DECIDES, metric_that_decides
@@ -50,8 +49,7 @@ class RaceRules:
             raise InputError(f"race={given!r} must be a mapping of {' and '.join(known)}, such as {asdict(cls())}.")
         rules = cls(**given)
         check_count("race: burn_in", rules.burn_in, "folds", least=2)
-        is_number = isinstance(rules.alpha, numbers.Real) and not isinstance(rules.alpha, bool)
-        if not is_number or not 0 < rules.alpha < 1:
+        if not is_number(rules.alpha) or not 0 < rules.alpha < 1:
             raise InputError(f"race: alpha={rules.alpha!r} must be a number between 0 and 1.")
         return rules
 

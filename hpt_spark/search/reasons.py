@@ -42,13 +42,14 @@ def reason_of(traceback: str) -> str:
         return "no reason was given"
     kind, _, message = lines[start].strip().partition(":")
     if not re.fullmatch(r"[\w.<>]+", kind):
-        return _cut(lines[start].strip())
+        return shortened(lines[start].strip())
     message = NATIVE_PLACE.sub("", message.strip())
     if (not message or message.endswith(":")) and lines[start + 1 :]:
         message = f"{message} {NATIVE_PLACE.sub('', lines[start + 1].strip())}".strip()
     kind = kind.rpartition(".")[2]
-    return _cut(f"{kind}: {message}" if message else kind)
+    return shortened(f"{kind}: {message}" if message else kind)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
+def shortened(text: str, most: int = MOST_LETTERS) -> str:
+    """Return `text`, of which at most so many letters are left."""
+    return text if len(text) <= most else f"{text[:most]}..."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import clone
 
 from hpt_spark.errors import InputError
+from hpt_spark.search.arguments import check_count
 from hpt_spark.search.boosting.staged import Staged, ensemble_of, family_of
 
 if TYPE_CHECKING:
@@ -53,9 +53,8 @@ class Rounds:
                 "{'max': 2000, 'step': 50, 'early_stopping_rounds': 100}."
             )
         for name, value in rounds.items():
-            is_count = isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= 1
-            if not is_count and (name, value) != ("early_stopping_rounds", None):
-                raise InputError(f"rounds: {name}={value!r} must be a number of rounds, 1 or more.")
+            if (name, value) != ("early_stopping_rounds", None):
+                check_count(f"rounds: {name}", value, "rounds")
         ensemble, prefix = ensemble_of(estimator)
         family = family_of(ensemble)
         if family is None:

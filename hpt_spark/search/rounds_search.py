@@ -19,21 +19,26 @@ class ChoosesRounds:
     """The mixin of a grid or a randomized search that may choose the number of rounds by the mean curve."""
 
     rounds: Mapping[str, Any] | None = None
+    # Of the search.
+    estimator: Any
+    cv: Any
+    n_splits_: int
+
+    @property
+    def _rounds(self) -> Rounds | None:
+        return None if self.rounds is None else Rounds.of(self.rounds, self.estimator)
 
     @property
     def _curve_parameter(self) -> str | None:
         """The parameter that counts the rounds, where candidates are the points of curves."""
-        if self.rounds is None:
-            return None
-        return Rounds.of(self.rounds, self.estimator).parameter  # type: ignore[attr-defined]
+        rounds = self._rounds
+        return rounds.parameter if rounds else None
 
     @property
     def _continued_parameter(self) -> str | None:
         """The parameter of which one evaluation after another gives a training more."""
-        if self.rounds is None:
-            return None
-        rounds = Rounds.of(self.rounds, self.estimator)  # type: ignore[attr-defined]
-        return rounds.parameter if len(rounds.rungs) > 1 else None
+        rounds = self._rounds
+        return rounds.parameter if rounds and len(rounds.rungs) > 1 else None
 
     def _goes_on_after_failed_batch(self, has_scored: bool) -> bool:
         """Return whether the search goes on where all fits of a rung have failed, perhaps for lack of time."""
@@ -41,24 +46,23 @@ class ChoosesRounds:
 
     # scikit-learn looks for the name `callback_ctx` in this signature (from 1.9 on).
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
-        if self.rounds is None:
+        rounds = self._rounds
+        if rounds is None:
             run_search = super()._run_search  # type: ignore[misc]
             run_search(evaluate_candidates, **({} if callback_ctx is None else {"callback_ctx": callback_ctx}))
             return
-        run, rounds = running(), Rounds.of(self.rounds, self.estimator)  # type: ignore[attr-defined]
         metric = None if rounds.patience is None else metric_that_decides(self)
         if len(rounds.rungs) > 1:
-            refuse_changing_folds(self.cv, "rung")  # type: ignore[attr-defined]
+            refuse_changing_folds(self.cv, "rung")
         with search_context(self, callback_ctx) as context:
 
             def evaluate(candidates: list[dict[str, Any]]) -> Sequence[float]:
-                fits = len(candidates) * self.n_splits_  # type: ignore[attr-defined]
-                with batch_context(self, context, fits) as more:
+                with batch_context(self, context, len(candidates) * self.n_splits_) as more:
                     found = evaluate_candidates(candidates, **more)
                 means = [math.nan] * len(candidates) if metric is None else means_that_decide(found, metric)
                 return list(means[-len(candidates) :])
 
-            evaluate_curves(self.estimator, rounds, _settings_of(self), evaluate, run)  # type: ignore[attr-defined]
+            evaluate_curves(self.estimator, rounds, _settings_of(self), evaluate, running())
 
 
 def refuse_changing_folds(cv: Any, step: str) -> None:

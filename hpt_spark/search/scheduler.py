@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -44,7 +43,7 @@ class Scheduler:
     evaluation : Evaluation
     deadline : float
         When to stop, on the clock of `time.monotonic`; infinity for never.
-    watcher : FitWatcher, optional
+    watcher : FitWatcher or None
         Is told what is being trained.
     description : str
         What Spark's UI calls the jobs.
@@ -64,9 +63,9 @@ class Scheduler:
         self,
         runner: Runner,
         evaluation: Evaluation,
-        deadline: float = math.inf,
-        watcher: FitWatcher | None = None,
-        description: str = "sweep",
+        deadline: float,
+        watcher: FitWatcher | None,
+        description: str,
     ) -> None:
         self._runner = runner
         self._evaluation = evaluation

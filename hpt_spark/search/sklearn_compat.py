@@ -8,30 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from sklearn.model_selection._split import _yields_constant_splits
-from sklearn.model_selection._validation import _score as score
-from sklearn.utils.metaestimators import _safe_split as safe_split
-from sklearn.utils.validation import _check_method_params as check_method_params
-from sklearn.utils.validation import _num_samples as num_samples
+from sklearn.model_selection import _split, _validation
+from sklearn.utils import metaestimators, validation
 
 from hpt_spark.errors import HptSparkError
 
-__all__ = [
-    "STATE_OF_A_FIT",
-    "STATE_OF_A_REFIT",
-    "HandsFitsOver",
-    "batch_context",
-    "calls_back",
-    "check_method_params",
-    "metric_of",
-    "num_samples",
-    "replace_parallel",
-    "safe_split",
-    "score",
-    "scorers_by_name",
-    "search_context",
-    "yields_constant_splits",
-]
+score = _validation._score
+safe_split = metaestimators._safe_split
+check_method_params = validation._check_method_params
+num_samples = validation._num_samples
 
 # Attributes of a search that mean something to one fit in one process (from 1.9 on).
 STATE_OF_A_FIT = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
@@ -108,7 +93,7 @@ def calls_back(estimator: Any) -> bool:
 
 def yields_constant_splits(cv: Any) -> bool:
     """Return whether a search's `cv` cuts the same folds each time."""
-    return not hasattr(cv, "split") or bool(_yields_constant_splits(cv))
+    return not hasattr(cv, "split") or bool(_split._yields_constant_splits(cv))
 
 
 @contextmanager

@@ -88,6 +88,9 @@ class SparkSearchMixin(HandsFitsOver):
     tracking: Tracking | None = None
     race: Any = None
     # scikit-learn's, which has no types of its own.
+    estimator: Any
+    scoring: Any
+    refit: Any
     cv_results_: dict[str, Any]
     best_params_: dict[str, Any]
     best_score_: float
@@ -114,10 +117,10 @@ class SparkSearchMixin(HandsFitsOver):
         check_seconds("max_fit_time", self.max_fit_time)
         check_seconds("max_time", self.max_time, may_be_zero=True)
         vars(self).pop("oof_predictions_", None)  # of an earlier fit
-        several = isinstance(getattr(self, "scoring", None), (list, tuple, set, dict))
-        if self.keep_oof == "best" and several and not self.refit:  # type: ignore[attr-defined]
+        several = isinstance(self.scoring, (list, tuple, set, dict))
+        if self.keep_oof == "best" and several and not self.refit:
             raise InputError("keep_oof='best' with several metrics needs refit= to name the one that chooses the best.")
-        _refuse_searches_within(self.estimator)  # type: ignore[attr-defined]
+        _refuse_searches_within(self.estimator)
         race = race_of(self)
         # Of halving, and of a search that chooses the number of rounds.
         resource = getattr(self, "resource", None) or getattr(self, "_continued_parameter", None)
@@ -182,13 +185,13 @@ class SparkSearchMixin(HandsFitsOver):
     def _handed_to(self) -> Iterator[Callable[..., Any]]:
         run = running()
         goes_on = getattr(self, "_goes_on_after_failed_batch", lambda has_scored: False)
-        batches = FailedBatches(run.results, goes_on, callable(self.scoring))  # type: ignore[attr-defined]
+        batches = FailedBatches(run.results, goes_on, callable(self.scoring))
         try:
             yield batches.run
             batches.refuse_none_scored()
         except EndedEarlyError:
             _count_finished_rungs(self)
-        if self.refit and self.refit_on == "executor":  # type: ignore[attr-defined]
+        if self.refit and self.refit_on == "executor":
             run.fits_are_done()
             refitting.set((self, run.refit))
         else:

@@ -11,6 +11,7 @@ from hpt_spark.config.functions import find_function
 from hpt_spark.config.search_rules import ONE_STD_ERR
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import ConfigError
+from hpt_spark.search.arguments import is_integer
 
 ROUNDS = ("n_estimators", "max_iter", "iterations", "num_boost_round")
 
@@ -44,7 +45,7 @@ class Chosen:
         """Return the number of the candidate."""
         found = self._choose(cv_results)
         candidates = len(cv_results["params"])
-        if isinstance(found, bool) or not isinstance(found, (int, np.integer)) or not 0 <= found < candidates:
+        if not is_integer(found) or not 0 <= found < candidates:
             raise ConfigError(
                 f"search.refit={self._path} returned {found!r}; it must return the number of one of the {candidates} "
                 f"candidates, 0 to {candidates - 1}."

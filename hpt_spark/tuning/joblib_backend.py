@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +16,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from hpt_spark.search.end_reason import EndReason, as_sentence
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.execution.worker import GroupResult, peak_bytes
+from hpt_spark.search.execution.worker import GroupResult, peak_bytes, process_name
 from hpt_spark.search.following import metric_of_search
 from hpt_spark.search.monitor import SearchFollower, SearchMonitor
 from hpt_spark.search.planning.threads import CappedCandidate, ThreadCaps, uncapped
@@ -40,8 +38,11 @@ class FollowedMixin(HandsFitsOver):
         Why the search has ended, likewise.
     """
 
+    # scikit-learn's, which has no types of its own.
     n_jobs: int | None
     pre_dispatch: Any
+    refit: Any
+    cv_results_: dict[str, Any]
     followers: Sequence[SearchFollower] = ()
     timeline_: dict[str, Any]
     end_reason_: str
@@ -54,10 +55,8 @@ class FollowedMixin(HandsFitsOver):
         self._end_reason = EndReason()
         super().fit(X, y, **params)  # type: ignore[misc]
         self.timeline_ = self._timeline.as_json()
-        self.end_clauses_ = self._end_reason.clauses(
-            len(self.cv_results_["params"]),  # type: ignore[attr-defined]
-            getattr(self, "n_iterations_", 0),
-        )
+        candidates, rungs = len(self.cv_results_["params"]), getattr(self, "n_iterations_", 0)
+        self.end_clauses_ = self._end_reason.clauses(candidates, rungs)
         self.end_reason_ = as_sentence(self.end_clauses_)
         self._monitor.finish(self)
         return self
@@ -65,7 +64,7 @@ class FollowedMixin(HandsFitsOver):
     @contextmanager
     def _handed_to(self) -> Iterator[Callable[..., Any]]:
         yield self._run_fits
-        if self.refit:  # type: ignore[attr-defined]
+        if self.refit:
             self._monitor.refit()
 
     def _run_fits(self, delayed_fits: Iterable[Any]) -> list[dict[str, Any]]:
@@ -123,8 +122,8 @@ def _timed(fits: Iterable[Any]) -> Iterator[Any]:
 def _run_timed(function: Callable[..., dict[str, Any]], *data: Any, **arguments: Any) -> dict[str, Any]:
     began, started = time.time(), time.perf_counter()
     result = function(*data, **arguments)
-    seconds, worker = time.perf_counter() - started, f"{socket.gethostname()}:{os.getpid()}"
-    result[ORIGIN] = origin(GroupResult([], seconds, worker, 0, 0, began=began, peak_bytes=peak_bytes()), ())
+    seconds = time.perf_counter() - started
+    result[ORIGIN] = origin(GroupResult([], seconds, process_name(), 0, 0, began=began, peak_bytes=peak_bytes()), ())
     return result
 
 

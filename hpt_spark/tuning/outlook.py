@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,8 +18,8 @@ from hpt_spark.errors import ConfigError, HptSparkError
 from hpt_spark.search.evaluation import Evaluation, evaluation_of
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.rounds import Rounds
-from hpt_spark.search.sklearn_compat import replace_parallel
-from hpt_spark.tuning.roles import NO_ROLES, RowRoles
+from hpt_spark.search.sklearn_compat import HandsFitsOver
+from hpt_spark.tuning.roles import RowRoles
 from hpt_spark.tuning.search import checked_estimator
 from hpt_spark.tuning.splitters import build_splitter, check_splitter, number_of_folds, takes_groups
 from hpt_spark.tuning.strategies import CLASS_NAMES, check_resources, search_arguments
@@ -30,7 +30,7 @@ class _FirstEvaluationError(Exception):
     """The search has laid out its first fits."""
 
 
-def first_evaluation(settings: SearchSection, X: Any, y: Any, roles: RowRoles = NO_ROLES) -> Evaluation:
+def first_evaluation(settings: SearchSection, X: Any, y: Any, roles: RowRoles) -> Evaluation:
     """Return all fits of a search, of halving those of its first rung, on all rows, as the last one's; none runs."""
     settings = _all_at_once(settings)
     estimator = checked_estimator(settings)
@@ -42,17 +42,18 @@ def first_evaluation(settings: SearchSection, X: Any, y: Any, roles: RowRoles = 
         check_resources(settings, estimator, y, roles)
     found: list[Evaluation] = []
 
-    class FirstEvaluationSearch(getattr(model_selection, CLASS_NAMES[settings.strategy])):  # type: ignore[misc]
-        def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
-            def keep(delayed_fits: Any) -> None:
-                evaluation, _ = evaluation_of(delayed_fits)
-                if evaluation is not None:
-                    found.append(evaluation)
-                raise _FirstEvaluationError
+    def keep(delayed_fits: Any) -> None:
+        evaluation, _ = evaluation_of(delayed_fits)
+        if evaluation is not None:
+            found.append(evaluation)
+        raise _FirstEvaluationError
 
-            replace_parallel(evaluate_candidates, keep)
-            more = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
-            super()._run_search(evaluate_candidates, **more)
+    search_class: Any = getattr(model_selection, CLASS_NAMES[settings.strategy])
+
+    class FirstEvaluationSearch(HandsFitsOver, search_class):
+        @contextmanager
+        def _handed_to(self) -> Iterator[Callable[..., Any]]:
+            yield keep
 
     with suppress(_FirstEvaluationError), routing(roles):
         arguments = search_arguments(settings, roles)

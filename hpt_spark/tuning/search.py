@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from traceback import format_exception_only
 from typing import Any
 
@@ -108,42 +109,40 @@ def run_search(
         outer = outer_splitter_of(settings, roles)
         if outer is not None:
             check_splitter(outer, X, y, roles, "search.outer_cv")
-        estimator = requesting(estimator, roles)
-        more = fit_arguments(roles, takes_groups(arguments["cv"]))
-        return _run(
-            settings, spark, estimator, arguments, (X, y, more), journal, lock, begin, followers, (outer, roles)
-        )
+        data = (X, y, fit_arguments(roles, takes_groups(arguments["cv"])))
+        with _unfitted(settings, spark, requesting(estimator, roles), arguments, journal, lock) as search:
+            search.followers = [*search.followers, *followers]
+            begin()
+            fitted, seconds = _timed_fit(search, settings.metric, *data)
+            return fitted, seconds + score_outer_folds(fitted, data, outer, roles)
 
 
-def _run(
+@contextmanager
+def _unfitted(
     settings: SearchSection,
     spark: SparkSection,
     estimator: Any,
     arguments: dict[str, Any],
-    data: tuple[Any, Any, dict[str, Any]],
     journal: str,
     lock: FolderLock | None,
-    begin: Callable[[], None],
-    followers: Sequence[SearchFollower],
-    nested: tuple[Any, RowRoles],
-) -> tuple[Any, float]:
+) -> Iterator[Any]:
+    """Give the search, for the time in which what it runs on is there."""
     if settings.backend == "joblib":
         from hpt_spark.tuning import joblib_backend
 
-        search_class = getattr(joblib_backend, CLASS_NAMES[settings.strategy])
-        begin()
-        search = search_class(estimator, n_jobs=settings.n_jobs, **arguments)
         with LiveView() as view:
-            search.followers = [view, *followers]
-            fitted, seconds = _timed_fit(search, settings.metric, *data)
-        return fitted, seconds + score_outer_folds(fitted, data, *nested)
+            search = getattr(joblib_backend, CLASS_NAMES[settings.strategy])(
+                estimator, n_jobs=settings.n_jobs, **arguments
+            )
+            search.followers = [view]
+            yield search
+        return
 
     import hpt_spark
 
     with spark_session("tune", spark) as session:
-        search_class = getattr(hpt_spark, CLASS_NAMES[settings.strategy])
         of_some = {} if settings.strategy in HALVING else {"rounds": settings.rounds, "race": settings.race}
-        search = search_class(
+        search = getattr(hpt_spark, CLASS_NAMES[settings.strategy])(
             estimator,
             sc=session.sparkContext,
             journal=journal,
@@ -157,10 +156,7 @@ def _run(
             **arguments,
         )
         search.journal_lock = lock
-        search.followers = followers
-        begin()
-        fitted, seconds = _timed_fit(search, settings.metric, *data)
-        return fitted, seconds + score_outer_folds(fitted, data, *nested)
+        yield search
 
 
 def _timed_fit(search: Any, metric: str, X: Any, y: Any, more: dict[str, Any]) -> tuple[Any, float]:

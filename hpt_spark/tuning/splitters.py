@@ -14,7 +14,7 @@ from sklearn import model_selection
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.config.yaml_text import as_yaml
 from hpt_spark.errors import ConfigError
-from hpt_spark.tuning.roles import RowRoles
+from hpt_spark.tuning.roles import NO_ROLES, RowRoles
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def splitters() -> dict[str, type]:
 
 def takes_groups(splitter: Any) -> bool:
     """Return whether a splitter goes by groups."""
-    return not isinstance(splitter, int) and isinstance(
+    return isinstance(
         splitter,
         (
             model_selection.GroupKFold,
@@ -120,11 +120,11 @@ def check_splitter(splitter: Any, X: Any, y: Any, roles: RowRoles, key: str = "s
         raise ConfigError(f"{key}: {type(splitter).__name__} cannot split these rows: {error}") from None
 
 
-def number_of_folds(splitter: Any, X: Any = None, y: Any = None, roles: RowRoles | None = None) -> int:
+def number_of_folds(splitter: Any, X: Any = None, y: Any = None, roles: RowRoles = NO_ROLES) -> int:
     """Return how many folds there are; a splitter that goes by the rows needs these."""
     if isinstance(splitter, int):
         return splitter
-    return int(splitter.get_n_splits(X, y, None if roles is None else roles.groups))
+    return int(splitter.get_n_splits(X, y, roles.groups))
 
 
 def folds_of_each_class(splitter: Any) -> int:

@@ -63,7 +63,7 @@ def search_arguments(settings: SearchSection, roles: RowRoles = NO_ROLES) -> dic
     return {**common, **halving, "param_distributions": distributions, "n_candidates": settings.n_iter}
 
 
-def check_resources(settings: SearchSection, estimator: Any, y: Any, roles: RowRoles = NO_ROLES) -> None:
+def check_resources(settings: SearchSection, estimator: Any, y: Any, roles: RowRoles) -> None:
     """Raise ConfigError when halving has no room between its least and its most resources.
 
     scikit-learn finds out as well, but only when the search has begun. The least is its rule: two

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import types
 
@@ -10,7 +11,7 @@ import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
-from hpt_spark.errors import InputError, MissingDependencyError
+from hpt_spark.errors import NO_PYSPARK, InputError, MissingDependencyError
 from tests.search.small_search import X, search_of, y
 
 STOPPED_CONNECT = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session", "is_stopped": True})
@@ -75,8 +76,8 @@ def test_without_its_packages_connect_tells_the_extra_and_before_pyspark_4_the_r
             search_of(sc=given).fit(X, y)
 
 
-def test_without_pyspark_a_search_tells_the_way_to_install_it(monkeypatch):
-    monkeypatch.delitem(sys.modules, "hpt_spark.search.execution.spark_context")
-    monkeypatch.setitem(sys.modules, "pyspark", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'hpt-spark\[spark\]'"):
-        search_of().fit(X, y)
+@pytest.mark.process
+def test_without_pyspark_a_search_tells_the_way_to_install_it():
+    program = "import sys; sys.modules['pyspark'] = None\nfrom hpt_spark import GridSearchCV"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert answer.stderr.endswith(f"MissingDependencyError: {NO_PYSPARK}\n")

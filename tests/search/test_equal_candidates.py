@@ -92,7 +92,7 @@ def test_nothing_is_proposed_twice(space, different):
     found = []
     while asked := proposals.ask(2):
         found += asked
-        proposals.tell([float(len(found))] * len(asked))
+        proposals.tell([float(len(found))] * len(asked), [None] * len(asked))
     assert len(found) == different
 
 

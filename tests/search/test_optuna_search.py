@@ -36,7 +36,7 @@ def rising(proposals, batches, size):
     found = []
     for _ in range(batches):
         asked = proposals.ask(size)
-        proposals.tell([candidate.get("x", 0) for candidate in asked])
+        proposals.tell([candidate.get("x", 0) for candidate in asked], [None] * size)
         found += asked
     return found
 

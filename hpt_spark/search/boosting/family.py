@@ -6,7 +6,6 @@ many follow: the first k rounds of a longer training are the training of k round
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -66,9 +65,15 @@ class Family(Protocol):
 class WithoutMatrices:
     """The part of a `Family` that neither keeps training matrices nor continues trainings."""
 
+    rounds: str
+
     def params_of(self, estimator: Any) -> dict[str, Any]:
         """Return scikit-learn's ``get_params``."""
         return dict(estimator.get_params())
+
+    def rounds_of(self, params: Mapping[str, Any]) -> int:
+        """Return the parameter."""
+        return int(params[self.rounds])
 
     def matrix_key(self, params: Mapping[str, Any]) -> str:
         """Return the empty text."""
@@ -89,16 +94,6 @@ class WithoutMatrices:
     def continuing(self, checkpoint: bytes) -> Mapping[str, Any]:
         """Never called."""
         raise TypeError("there is no training to continue")
-
-
-def is_round_count(value: Any) -> bool:
-    """Return whether `value` can be a number of rounds."""
-    return is_integer(value) and int(value) >= 1
-
-
-def is_integer(value: Any) -> bool:
-    """Return whether `value` is a whole number, also one of NumPy's, and no truth value."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def is_estimator(value: Any) -> bool:

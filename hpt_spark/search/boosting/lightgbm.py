@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hpt_spark.search.boosting.family import WithoutMatrices, is_class_of, is_integer, is_round_count
+from hpt_spark.search.arguments import is_count, is_integer
+from hpt_spark.search.boosting.family import WithoutMatrices, is_class_of
 
 CLASSES = frozenset({"LGBMClassifier", "LGBMRegressor", "LGBMRanker"})
 
@@ -34,17 +35,13 @@ class LightGBM(WithoutMatrices):
     def is_prefix_stable(self, params: Mapping[str, Any], rows: int) -> bool:
         """Return whether nothing in the parameters makes trees depend on the number of rounds."""
         return (
-            is_round_count(params[self.rounds])
+            is_count(params[self.rounds])
             and not DECIDING_ELSEWHERE & set(params)
             # dart rescales earlier trees.
             and params["boosting_type"] in ("gbdt", "rf", "goss")
             and not callable(params["objective"])
             and (params["random_state"] is None or is_integer(params["random_state"]))
         )
-
-    def rounds_of(self, params: Mapping[str, Any]) -> int:
-        """Return the number of boosting rounds."""
-        return int(params[self.rounds])
 
     def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
         """Return the booster of the first `rounds` rounds; its text holds each number to the last bit.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hpt_spark.search.boosting.family import WithoutMatrices, is_class_of, is_integer, is_round_count
+from hpt_spark.search.arguments import is_count, is_integer
+from hpt_spark.search.boosting.family import WithoutMatrices, is_class_of
 
 # Above so many rows the default of HistGradientBoosting's `early_stopping` means True.
 EARLY_STOPPING_ROWS = 10_000
@@ -33,16 +34,12 @@ class GradientBoosting(WithoutMatrices):
     def is_prefix_stable(self, params: Mapping[str, Any], rows: int) -> bool:
         """Return whether nothing in the parameters makes trees depend on the number of rounds."""
         return (
-            is_round_count(params[self.rounds])
+            is_count(params[self.rounds])
             # Without a seed every fit draws anew, and a shared training would be one draw for many.
             and is_integer(params["random_state"])
             and not params["warm_start"]
             and self._grows_to_the_end(params, rows)
         )
-
-    def rounds_of(self, params: Mapping[str, Any]) -> int:
-        """Return the number of rounds."""
-        return int(params[self.rounds])
 
     def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
         """Return what there is per round, cut."""

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from hpt_spark.search.boosting.family import is_class_of, is_integer, is_round_count, key_of
+from hpt_spark.search.arguments import is_count, is_integer
+from hpt_spark.search.boosting.family import is_class_of, key_of
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class XGBoost:
     def is_prefix_stable(self, params: Mapping[str, Any], rows: int) -> bool:
         """Return whether nothing in the parameters makes trees depend on the number of rounds."""
         return (
-            (params.get(self.rounds) is None or is_round_count(params[self.rounds]))
+            (params.get(self.rounds) is None or is_count(params[self.rounds]))
             # dart rescales earlier trees, gblinear has none.
             and params.get("booster") in (None, "gbtree")
             and params.get("early_stopping_rounds") is None

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import math
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,36 +12,26 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from hpt_spark.errors import HptSparkError
-from hpt_spark.search.dataset import NO_DATA, Dataset
+from hpt_spark.search.dataset import NO_DATA
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.connect_job import SCHEMA, ConnectJob, Operations, values_of
 from hpt_spark.search.execution.connect_session import translate_failure
-from hpt_spark.search.execution.connect_task import (
-    LOST_TWICE,
-    REFIT_ATTEMPTS,
-    Count,
-    FitWork,
-    RefitWork,
-    TidyUpWork,
-)
+from hpt_spark.search.execution.connect_task import Count, FitWork, RefitWork, TidyUpWork
 from hpt_spark.search.execution.driver_imports import DriverImports
-from hpt_spark.search.execution.node_share import SharedObject, share
-from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, killed_again, outcome
+from hpt_spark.search.execution.fit_process import Death
+from hpt_spark.search.execution.node_share import SharedObject
+from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, outcome, tried_twice
 from hpt_spark.search.execution.runner import Runner
-from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.spark_job import WorkerDiedError
 from hpt_spark.search.execution.task_stream import Arrived, Tasks, TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
-from hpt_spark.search.planning.slots import planned_slots, slots_of_executor
 from hpt_spark.search.retries import Step
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
-
-log = logging.getLogger(__name__)
 
 MOST_OPERATIONS = 32  # that the server runs at a time; each has a thread here and there
 # Operations ahead of the slots: a server takes a few tenths of a second to begin one.
@@ -58,7 +46,7 @@ class NoCheckpoints:
 
     fits: Collection[Fit] = ()
 
-    def fetch(self, fits: Iterable[Fit], deadline: float = math.inf) -> tuple[str, Mapping[Fit, tuple[int, int]]]:
+    def fetch(self, fits: Iterable[Fit], deadline: float) -> tuple[str, Mapping[Fit, tuple[int, int]]]:
         """Return none."""
         return "", {}
 
@@ -75,15 +63,11 @@ class ConnectRunner(Runner):
 
     def __init__(self, session: SparkSession) -> None:
         with translate_failure(session):
-            super().__init__(session.conf.getAll)
+            conf = session.conf.getAll
+        super().__init__(conf.get("spark.master", ""), conf)
         self._session = session
-        self._master = self._conf.get("spark.master", "")
-        self._held = ExitStack()
-        self._folder = self._held.enter_context(scratch_folder())
         self.checkpoints = NoCheckpoints()
-        self._data: tuple[Dataset, SharedObject] | None = None
         self._sent: set[str] = set()
-        self._has_cancelled = False
         self._imports = DriverImports.of_now(is_local=False)
 
     @cached_property
@@ -91,39 +75,26 @@ class ConnectRunner(Runner):
         """How many tasks run at the same time, with the executors that are there when it is first asked for."""
         return max(1, parallelism(self._session) // self.threads)
 
-    @property
-    def planned_slots(self) -> int:
-        """How many tasks may run at the same time when all executors have come."""
-        return planned_slots(self._master, self._conf, self.slots)
-
-    @property
-    def slots_per_executor(self) -> int:
-        """How many of these tasks share an executor's memory; with a local master all do."""
-        return slots_of_executor(self._master, self._conf) or self.slots
-
     def memory_limit(self) -> MemoryLimit | None:
         """Return what an executor's Python processes may take; not known of a local master, on the server's machine."""
-        is_local = self._master.startswith("local") and not self._master.startswith("local-cluster")
-        return None if is_local else memory_limit(self._master, self._conf)
+        return None if self._is_local else memory_limit(self._master, self._conf)
 
     def arriving_bytes(self, shared: SharedEvaluation) -> int:
         """Return 0: files arrive through Java, a little at a time."""
         return 0
 
     @contextmanager
-    def shared(self, evaluation: Evaluation, watcher: FitWatcher | None = None) -> Iterator[SharedEvaluation]:
+    def shared(self, evaluation: Evaluation, watcher: FitWatcher | None) -> Iterator[SharedEvaluation]:
         """Send an evaluation to the server, for the time of a ``with``; its data stay for the next one."""
         data = self._shared_data(evaluation.data)
-        rest = self._send(share(replace(evaluation, data=NO_DATA, keep_checkpoints=False), self._folder))
+        rest = self._share(replace(evaluation, data=NO_DATA, keep_checkpoints=False))
         try:
             yield SharedEvaluation(data, rest, max_fit_time=evaluation.max_fit_time)
         finally:
-            Path(rest.path).unlink(missing_ok=True)
+            self._take_back(rest)
 
     @contextmanager
-    def tasks(
-        self, shared: SharedEvaluation, deadline: float, step: Step = Step.TOGETHER, description: str = "sweep"
-    ) -> Iterator[TaskStream]:
+    def tasks(self, shared: SharedEvaluation, deadline: float, step: Step, description: str) -> Iterator[TaskStream]:
         """Give a stream of tasks, whose operations are stopped at the end of the ``with``."""
         arrived: SimpleQueue[Arrived] = SimpleQueue()
         operations = Operations(self._session, min(AHEAD * self.planned_slots, MOST_OPERATIONS))
@@ -146,25 +117,20 @@ class ConnectRunner(Runner):
     def refit(self, refit: Refit) -> Any:
         """Return the estimator of `refit`, fitted by a task; its model comes as rows."""
         data = self._shared_data(refit.data)
-        rest = self._send(share(replace(refit, data=NO_DATA), self._folder))
+        rest = self._share(replace(refit, data=NO_DATA))
         file = self._folder / f"{rest.token}.model"
+
+        def train() -> Any:
+            ended = self._refitted_into(file, RefitWork(SharedEvaluation(data, rest), self._imports))
+            return ended if isinstance(ended, Death) else outcome(ended, file, type(refit.estimator).__name__)
+
         try:
-            reason = ""
-            for attempt in range(1, REFIT_ATTEMPTS + 1):
-                ended = self._refitted_into(file, RefitWork(SharedEvaluation(data, rest), self._imports))
-                if isinstance(ended, Refitted):
-                    return outcome(ended, file, type(refit.estimator).__name__)
-                reason = ended
-                if reason == LOST_TWICE:
-                    break
-                if attempt < REFIT_ATTEMPTS:
-                    log.warning("the refit: %s; it is tried again", reason)
-            raise killed_again(refit, reason)
+            return tried_twice(refit, train)
         finally:
             file.unlink(missing_ok=True)
-            Path(rest.path).unlink(missing_ok=True)
+            self._take_back(rest)
 
-    def _refitted_into(self, file: Path, work: RefitWork) -> Refitted | str:
+    def _refitted_into(self, file: Path, work: RefitWork) -> Refitted | Death:
         """Return how a refit has ended, with its model in `file`, or why it has killed its process."""
         told: list[Any] = []
         try:
@@ -178,14 +144,15 @@ class ConnectRunner(Runner):
 
                 values_of(self._session, 1, work, take)
         except WorkerDiedError as error:  # which ends the job of a local master
-            return str(error)
+            return Death(str(error))
         except HptSparkError as error:
             if "maxResultSize" in str(error):
                 raise HptSparkError(
                     f"the model of the refit is larger than spark.driver.maxResultSize of the server allows; {WAY_OUT}."
                 ) from None
             raise
-        return told[0] if isinstance(told[0], Refitted) else str(told[0].reason)
+        ended: Refitted | Death = told[0]
+        return ended
 
     def release(self) -> None:
         """Delete what the executors keep of the search; what the server itself was sent stays while the session does.
@@ -207,16 +174,9 @@ class ConnectRunner(Runner):
             job.join(SECONDS_TO_TIDY_UP)
             job.cancel()
 
-    def _shared_data(self, data: Dataset) -> SharedObject:
-        """Return where `data` lies; the same are sent once."""
-        if self._data is None or not self._data[0].is_made_of_the_same(data):
-            if self._data is not None:
-                Path(self._data[1].path).unlink(missing_ok=True)
-            self._data = data, self._send(share(data, self._folder))
-        return self._data[1]
-
-    def _send(self, shared: SharedObject) -> SharedObject:
-        """Let the executors fetch a file under its name, before the next task that they begin."""
+    def _share(self, value: Any) -> SharedObject:
+        """Write `value` into a file, which executors fetch under its name before the next task that they begin."""
+        shared = super()._share(value)
         with translate_failure(self._session):
             self._session.addArtifacts(shared.path, file=True)
         self._sent.add(shared.token)

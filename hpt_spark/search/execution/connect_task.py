@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
-from pyspark import SparkFiles, TaskContext
+from pyspark import SparkFiles
 
 from hpt_spark.search.execution import between_tasks
 from hpt_spark.search.execution.driver_imports import DriverImports
-from hpt_spark.search.execution.fit_process import Death
-from hpt_spark.search.execution.refit import refit_into_file
-from hpt_spark.search.execution.spark_task import SECONDS_TO_SPREAD, fit_process
+from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
+from hpt_spark.search.execution.refit import ATTEMPTS
+from hpt_spark.search.execution.spark_task import attempts, fit_process, refit_in_pieces, tidy_up
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.retries import Step
@@ -27,8 +24,6 @@ if TYPE_CHECKING:
 
 # A value that a task yields is pickled, and its rows are pieces of the pickle: a message of Spark Connect is limited.
 PIECE_BYTES = 2 << 20
-LOST_TWICE = "its executor was lost twice"
-REFIT_ATTEMPTS = 2  # of one that kills its executor, which Spark tries again
 
 
 class ConnectWork(ABC):
@@ -81,7 +76,7 @@ class FitWork(ConnectWork):
         groups = self._tasks[number]
         place = sum(map(len, self._tasks[:number]))
         executors = self._step.executors
-        if executors is not None and _attempts() >= executors:
+        if executors is not None and attempts() >= executors:
             yield from ((place + at, Death(LOST_TWICE)) for at in range(len(groups)))
             return
         files = files_on_this_node(self._shared)
@@ -106,20 +101,11 @@ class RefitWork(ConnectWork):
 
     def values(self, number: int) -> Iterator[Any]:
         """Yield them."""
-        if _attempts() >= REFIT_ATTEMPTS:
+        if attempts() >= ATTEMPTS:  # Spark would go on to its own limit
             yield Death(LOST_TWICE)
             return
-        target = _folder() / f"{uuid.uuid4().hex}.model"
-        try:
-            files = files_on_this_node(self._shared)
-            answer = fit_process.call(partial(refit_into_file, self._shared, files, str(target)), files, self._imports)
-            yield answer if isinstance(answer, Death) else cloudpickle.loads(answer)
-            if target.exists():
-                with target.open("rb") as file:
-                    while content := file.read(PIECE_BYTES):
-                        yield content
-        finally:
-            target.unlink(missing_ok=True)
+        files = files_on_this_node(self._shared)
+        yield from refit_in_pieces(self._shared, files, self._imports, _folder(), PIECE_BYTES)
 
 
 class Count(ConnectWork):
@@ -151,10 +137,7 @@ class TidyUpWork(ConnectWork):
 
     def values(self, number: int) -> Iterator[Any]:
         """Yield nothing."""
-        for file in _folder().iterdir():
-            if file.stem in self._tokens:
-                file.unlink(missing_ok=True)
-        time.sleep(SECONDS_TO_SPREAD)  # so that the other slots get a task of their own
+        tidy_up(_folder(), self._tokens)
         return iter(())
 
 
@@ -165,8 +148,3 @@ def files_on_this_node(shared: SharedEvaluation) -> list[str]:
 
 def _folder() -> Path:
     return Path(SparkFiles.getRootDirectory())
-
-
-def _attempts() -> int:
-    context = TaskContext.get()
-    return 0 if context is None else context.attemptNumber()

@@ -25,12 +25,11 @@ CHECKPOINT = b"checkpoint "  # of the group whose result comes next
 
 
 def serve(
-    requests: Connection, answers: Connection, other_end: Connection, parent: int, imports: DriverImports | None
+    requests: Connection, answers: Connection, other_end: Connection, parent: int, imports: DriverImports
 ) -> None:
     """Answer the parent's requests until it is gone; what the child does."""
     other_end.close()
-    if imports is not None:
-        imports.take_effect()
+    imports.take_effect()
     _end_with(parent)
     _leave_sockets_to_the_parent()
     files: Sequence[str] = ()

@@ -38,6 +38,7 @@ from hpt_spark.search.retries import Ending
 OWN_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
 SECONDS_BETWEEN_LOOKS = 1.0
 JEMALLOC = "jemalloc_bg_thd"
+LOST_TWICE = "its executor was lost twice"  # which ends no process, but the tries
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class FitProcess:
         self._process: Any = None
         self._to_child: Connection
         self._from_child: Connection
-        self._imports: tuple[DriverImports, list[str]] | None = None
+        self._imports: DriverImports
+        self._path: list[str] | None = None
 
     def run(
         self, shared: SharedEvaluation, files: Sequence[str], groups: Sequence[FitGroup], imports: DriverImports
@@ -116,9 +118,9 @@ class FitProcess:
 
     def _suit(self, imports: DriverImports) -> None:
         """Let the child import what the driver does; Spark changes this worker's own path, too (``addPyFile``)."""
-        if (imports, sys.path) != self._imports:
+        if sys.path != self._path or imports != self._imports:
             self._end()
-            self._imports = (imports, list(sys.path))
+            self._imports, self._path = imports, list(sys.path)
 
     def _ask(self, work: Callable[[], Iterator[Any]], files: Sequence[str]) -> None:
         if self._process is None or not self._process.is_alive():
@@ -170,12 +172,12 @@ class FitProcess:
         # A fork shares what is imported, which takes a second or two. But native threads do not survive
         # one, and a library that has started some (OpenMP) would wait for them in the child for ever. Nor
         # may it share a module that the driver has loaded anew since.
-        imports = None if self._imports is None else self._imports[0]
-        is_stale = imports is not None and imports.are_stale_here()
-        start: Any = multiprocessing.get_context("fork" if _is_single_threaded() and not is_stale else "spawn")
+        may_fork = _is_single_threaded() and not self._imports.are_stale_here()
+        start: Any = multiprocessing.get_context("fork" if may_fork else "spawn")
         requests, self._to_child = start.Pipe(duplex=False)
         self._from_child, answers = start.Pipe(duplex=False)
-        self._process = start.Process(target=serve, args=(requests, answers, self._to_child, os.getpid(), imports))
+        ends = (requests, answers, self._to_child)
+        self._process = start.Process(target=serve, args=(*ends, os.getpid(), self._imports))
         self._process.start()
         requests.close()
         answers.close()

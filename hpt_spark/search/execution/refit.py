@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import logging
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,15 @@ import sklearn
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.execution import worker
+from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.failures import advice
 from hpt_spark.search.planning.threads import thread_caps
 from hpt_spark.streams import show
 
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 2  # of a refit that kills its process or its executor
 WAY_OUT = 'refit_on="driver" (search.refit_on: driver) trains it in the driver\'s own process'
 
 
@@ -68,10 +73,10 @@ class Refitted:
     warned : list of (message, category, file, line)
     """
 
-    error: bytes | None = None
-    traceback: str = ""
-    printed: str = ""
-    warned: list[tuple[Any, type[Warning], str, int]] = field(default_factory=list)
+    error: bytes | None
+    traceback: str
+    printed: str
+    warned: list[tuple[Any, type[Warning], str, int]]
 
 
 def refit_into_file(shared: SharedEvaluation, files: Sequence[str], target: str) -> Iterator[Refitted]:
@@ -103,20 +108,14 @@ def refit_into_file(shared: SharedEvaluation, files: Sequence[str], target: str)
     yield Refitted(error, raised_at, printed.getvalue(), [one for one in told if _can_travel(one)])
 
 
-def fit(estimator: Any, data: Dataset) -> Any:
-    """Fit as scikit-learn's refit does."""
-    if data.y is None:
-        return estimator.fit(data.X, **data.fit_params)
-    return estimator.fit(data.X, data.y, **data.fit_params)
-
-
 def _fitted(refit: Refit, data: Dataset) -> Any:
     """Return the fitted estimator, with the numbers of threads that the user gave."""
     estimator = refit.estimator
     caps, given = thread_caps(estimator, refit.threads), estimator.get_params(deep=True)
     if caps:
         estimator.set_params(**caps)
-    fit(estimator, data)
+    targets = () if data.y is None else (data.y,)
+    estimator.fit(data.X, *targets, **data.fit_params)
     with suppress(Exception):  # some refuse it once they are fitted
         estimator.set_params(**{name: given[name] for name in caps if name in given})
     return estimator
@@ -127,12 +126,11 @@ def _write(fitted: Any, target: str) -> None:
         try:
             cloudpickle.dump(fitted, file)
         except Exception as error:
-            raise cannot_travel(fitted, error) from error
+            raise _cannot_travel(type(fitted).__name__, error) from error
 
 
-def cannot_travel(fitted: Any, error: Exception) -> InputError:
+def _cannot_travel(name: str, error: Exception) -> InputError:
     """Return what to say of a fitted estimator that cannot be pickled, or read again."""
-    name = fitted if isinstance(fitted, str) else type(fitted).__name__
     reason = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".")
     return InputError(
         f"the refitted {name} cannot travel from its executor to the driver, because it cannot be pickled "
@@ -159,7 +157,7 @@ def outcome(ended: Refitted, file: Path, name: str) -> Any:
         try:
             return cloudpickle.load(arrived)
         except Exception as error:
-            raise cannot_travel(name, error) from error
+            raise _cannot_travel(name, error) from error
 
 
 class _RaisedThereError(Exception):
@@ -169,12 +167,25 @@ class _RaisedThereError(Exception):
         return f'\n"""\n{self.args[0]}"""'
 
 
-def killed_again(refit: Refit, reason: str) -> HptSparkError:
-    """Return what to say of a refit that has killed its process each time."""
-    return HptSparkError(
-        f"the refit of {type(refit.estimator).__name__} killed its Python worker, also when it was tried again "
-        f"({reason}). {advice(reason)} With a journal, the same search goes on from its fits; {WAY_OUT}."
-    )
+def tried_twice(refit: Refit, train: Callable[[], Any]) -> Any:
+    """Return the model that `train` returns; call it once more where it returns how the refit has killed its process.
+
+    Raises
+    ------
+    HptSparkError
+        When the refit kills its process again.
+    """
+    ended = train()
+    if isinstance(ended, Death) and ended.reason != LOST_TWICE:
+        log.warning("the refit: %s; it is tried again", ended.reason)
+        ended = train()
+    if isinstance(ended, Death):
+        raise HptSparkError(
+            f"the refit of {type(refit.estimator).__name__} killed its Python worker, also when it was tried again "
+            f"({ended.reason}). {advice(ended.reason)} With a journal, the same search goes on from its fits; "
+            f"{WAY_OUT}."
+        )
+    return ended
 
 
 def _pickled_error(error: Exception) -> bytes:

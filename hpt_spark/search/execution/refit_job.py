@@ -17,15 +17,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import cloudpickle
-from pyspark import RDD, SparkContext, TaskContext
+from pyspark import RDD, SparkContext
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution import spark_task
 from hpt_spark.search.execution.driver_imports import DriverImports
-from hpt_spark.search.execution.fit_process import Death
+from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
 from hpt_spark.search.execution.job_thread import run_to_its_end
-from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, killed_again, outcome, refit_into_file
+from hpt_spark.search.execution.refit import ATTEMPTS, WAY_OUT, Refit, Refitted, outcome, tried_twice
 from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDiedError
 from hpt_spark.search.execution.spark_runner import Shipped, SparkRunner
 from hpt_spark.search.execution.spark_task import Pieces
@@ -34,9 +33,7 @@ from hpt_spark.search.planning.result_size import bytes_per_job
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 2  # of a refit that kills its process or its executor
 TRANSFERS = 4  # of a model whose executor is lost while it is fetched, which says nothing against the refit
-LOST_TWICE = "its executor was lost twice"
 PIECE_BYTES = 4 << 20
 
 
@@ -51,21 +48,18 @@ def refit_on_executor(runner: SparkRunner, refit: Refit) -> Any:
         What `fit` has raised.
     """
     with runner.shipped(refit) as shipped:
-        for attempt in range(1, ATTEMPTS + 1):
-            reason = ""
+
+        def train() -> Any:
             try:
                 with _Model(shipped) as model:
                     ended = model.ended()
-                    if isinstance(ended, Refitted):
-                        return _outcome(ended, model, shipped.folder, type(refit.estimator).__name__)
-                    reason = ended.reason
+                    if isinstance(ended, Death):
+                        return ended
+                    return _outcome(ended, model, shipped.folder, type(refit.estimator).__name__)
             except WorkerDiedError as error:  # which ends the job of a local master
-                reason = str(error)
-            if reason == LOST_TWICE:
-                break
-            if attempt < ATTEMPTS:
-                log.warning("the refit: %s; it is tried again", reason)
-    raise killed_again(refit, reason)
+                return Death(str(error))
+
+        return tried_twice(refit, train)
 
 
 def _outcome(ended: Refitted, model: _Model, folder: Path, name: str) -> Any:
@@ -211,19 +205,10 @@ class _RefitTask:
 
     def __call__(self, _: Iterable[str]) -> Iterator[_Piece]:
         training = uuid.uuid4().hex
-        context = TaskContext.get()
-        if context is not None and context.attemptNumber() >= ATTEMPTS:  # Spark would go on to its own limit
+        if spark_task.attempts() >= ATTEMPTS:  # Spark would go on to its own limit
             yield _Piece(training, Death(LOST_TWICE))
             return
-        target = spark_task.folder_of_this_node() / f"{training}.model"
-        try:
-            files = spark_task.locate(self._shared, self._pieces)
-            work = partial(refit_into_file, self._shared, files, str(target))
-            answer = spark_task.fit_process.call(work, files, self._imports)
-            yield _Piece(training, answer if isinstance(answer, Death) else cloudpickle.loads(answer))
-            if target.exists():
-                with target.open("rb") as file:
-                    while content := file.read(self._piece_bytes):
-                        yield _Piece(training, content)
-        finally:
-            target.unlink(missing_ok=True)
+        files = spark_task.locate(self._shared, self._pieces)
+        folder = spark_task.folder_of_this_node()
+        for content in spark_task.refit_in_pieces(self._shared, files, self._imports, folder, self._piece_bytes):
+            yield _Piece(training, content)

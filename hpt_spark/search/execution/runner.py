@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import Any
 
+from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.execution.begun import FitWatcher
+from hpt_spark.search.execution.node_share import SharedObject, share
 from hpt_spark.search.execution.refit import Refit
+from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.task_stream import TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.result_size import bytes_per_job, most_of_a_job
-from hpt_spark.search.planning.slots import cores_of_task, workers_are_reused
+from hpt_spark.search.planning.slots import cores_of_task, is_local, is_true, planned_slots, slots_of_executor
 from hpt_spark.search.retries import Step
 from hpt_spark.search.warm_start import Kept
 
@@ -24,6 +28,8 @@ class Runner(ABC):
 
     Parameters
     ----------
+    master : str
+        ``spark.master``.
     conf : mapping of str to str
         Spark's settings.
 
@@ -35,8 +41,14 @@ class Runner(ABC):
 
     checkpoints: Kept
 
-    def __init__(self, conf: Mapping[str, str]) -> None:
+    def __init__(self, master: str, conf: Mapping[str, str]) -> None:
+        self._master = master
+        self._is_local = is_local(master)
         self._conf = conf
+        self._held = ExitStack()
+        self._folder = self._held.enter_context(scratch_folder())
+        self._data: tuple[Dataset, SharedObject] | None = None
+        self._has_cancelled = False
 
     @property
     def threads(self) -> int:
@@ -49,19 +61,19 @@ class Runner(ABC):
         """How many tasks run at the same time, with the executors that are there now."""
 
     @property
-    @abstractmethod
     def planned_slots(self) -> int:
         """How many tasks may run at the same time when all executors have come."""
+        return planned_slots(self._master, self._conf, self.slots)
 
     @property
-    @abstractmethod
     def slots_per_executor(self) -> int:
         """How many of these tasks share an executor's memory; with a local master all do."""
+        return self.slots if self._is_local else slots_of_executor(self._master, self._conf) or self.slots
 
     @property
     def reuses_workers(self) -> bool:
         """Whether a Python worker, and what it has prepared, serves one task after another."""
-        return workers_are_reused(self._conf)
+        return is_true(self._conf, "spark.python.worker.reuse", default="true")
 
     @property
     def most_result_bytes(self) -> float:
@@ -82,21 +94,19 @@ class Runner(ABC):
         """Return what an executor's workers hold for a moment while `shared` arrives."""
 
     @abstractmethod
-    def shared(
-        self, evaluation: Evaluation, watcher: FitWatcher | None = None
-    ) -> AbstractContextManager[SharedEvaluation]:
+    def shared(self, evaluation: Evaluation, watcher: FitWatcher | None) -> AbstractContextManager[SharedEvaluation]:
         """Write an evaluation where workers map it, for the time of a ``with``; its data stay for the next one.
 
         Parameters
         ----------
         evaluation : Evaluation
-        watcher : FitWatcher, optional
+        watcher : FitWatcher or None
             Is told what is being trained, so far as the driver can see that.
         """
 
     @abstractmethod
     def tasks(
-        self, shared: SharedEvaluation, deadline: float, step: Step = Step.TOGETHER, description: str = "sweep"
+        self, shared: SharedEvaluation, deadline: float, step: Step, description: str
     ) -> AbstractContextManager[TaskStream]:
         """Give a stream of tasks, whose jobs are stopped at the end of the ``with``."""
 
@@ -107,3 +117,19 @@ class Runner(ABC):
     @abstractmethod
     def release(self) -> None:
         """Give back what was sent to the executors, and what their nodes keep of it."""
+
+    def _shared_data(self, data: Dataset) -> SharedObject:
+        """Return where `data` lies; the same are written once."""
+        if self._data is None or not self._data[0].is_made_of_the_same(data):
+            if self._data is not None:
+                self._take_back(self._data[1])
+            self._data = data, self._share(data)
+        return self._data[1]
+
+    def _share(self, value: Any) -> SharedObject:
+        """Write `value` into a file of the driver, so that tasks can have it."""
+        return share(value, self._folder)
+
+    def _take_back(self, shared: SharedObject) -> None:
+        """Delete the driver's file; workers keep what they have built of it."""
+        Path(shared.path).unlink(missing_ok=True)

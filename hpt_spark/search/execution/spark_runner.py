@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,15 +18,14 @@ from weakref import WeakKeyDictionary
 from pyspark import Broadcast, SparkContext
 
 from hpt_spark.errors import SparkEndedError
-from hpt_spark.search.dataset import NO_DATA, Dataset
+from hpt_spark.search.dataset import NO_DATA
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.execution.begun import BegunFits, FitWatcher
 from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.driver_imports import DriverImports
-from hpt_spark.search.execution.node_share import PIECE_BYTES, SharedObject, read_in_pieces, share, whole_file
+from hpt_spark.search.execution.node_share import PIECE_BYTES, SharedObject, read_in_pieces, whole_file
 from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.execution.runner import Runner
-from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_task import Piece, Pieces, RunTask, TidyUp
 from hpt_spark.search.execution.task_stream import Arrived, ArrivingResults, Tasks, TaskStream
@@ -35,7 +33,7 @@ from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.monitor import Occasionally
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
-from hpt_spark.search.planning.slots import is_true, planned_slots, slots_of_executor
+from hpt_spark.search.planning.slots import is_true
 from hpt_spark.search.retries import Step
 from hpt_spark.spark.interpreter import use_this_python
 
@@ -58,11 +56,6 @@ class SparkRunner(Runner):
     Parameters
     ----------
     context : SparkContext
-
-    Attributes
-    ----------
-    checkpoints : Checkpoints
-        What the trainings of the last evaluation have left for the next.
     """
 
     checkpoints: Checkpoints
@@ -70,15 +63,11 @@ class SparkRunner(Runner):
     def __init__(self, context: SparkContext) -> None:
         use_this_python(context)
         self._context = context
-        super().__init__(dict(context.getConf().getAll()))
-        self._held = ExitStack()
-        self._folder = self._held.enter_context(scratch_folder())
+        super().__init__(str(context.master), dict(context.getConf().getAll()))
         self.checkpoints = Checkpoints(context, self._folder)
-        self._data: tuple[Dataset, SharedObject] | None = None
         self._pieces: dict[str, list[Broadcast[Piece]]] = {}
         self._used: set[str] = set()
         self._gone: list[str] = []  # files of earlier evaluations' checkpoints, which may be large
-        self._has_cancelled = False
         self._look: Callable[[], None] = _nobody_asks
         self._imports = DriverImports.of_now(self._is_local)
 
@@ -87,32 +76,15 @@ class SparkRunner(Runner):
         """How many tasks run at the same time, with the executors that are there now."""
         return max(1, self._context.defaultParallelism // self.threads)
 
-    @property
-    def planned_slots(self) -> int:
-        """How many tasks may run at the same time when all executors have come."""
-        return planned_slots(str(self._context.master), self._conf, self.slots)
-
-    @property
-    def slots_per_executor(self) -> int:
-        """How many of these tasks share an executor's memory; with a local master all do."""
-        return self.slots if self._is_local else slots_of_executor(str(self._context.master), self._conf) or self.slots
-
     def memory_limit(self) -> MemoryLimit | None:
         """Return what an executor's Python processes may take, where that is limited."""
-        return memory_limit(str(self._context.master), self._conf)
+        return memory_limit(self._master, self._conf)
 
     @contextmanager
-    def shared(self, evaluation: Evaluation, watcher: FitWatcher | None = None) -> Iterator[SharedEvaluation]:
-        """Write an evaluation where workers map it, for the time of a ``with``; its data stay for the next one.
-
-        Parameters
-        ----------
-        evaluation : Evaluation
-        watcher : FitWatcher, optional
-            Is told what is being trained.
-        """
+    def shared(self, evaluation: Evaluation, watcher: FitWatcher | None) -> Iterator[SharedEvaluation]:
+        """Write an evaluation where workers map it, for the time of a ``with``; its data stay for the next one."""
         data = self._shared_data(evaluation.data)
-        rest = share(replace(evaluation, data=NO_DATA), self._folder)
+        rest = self._share(replace(evaluation, data=NO_DATA))
         checkpoints = whole_file(evaluation.checkpoint_file) if evaluation.checkpoint_file else None
         begun = ""
         if watcher and self._is_local:
@@ -139,7 +111,7 @@ class SparkRunner(Runner):
     def shipped(self, refit: Refit) -> Iterator[Shipped]:
         """Give what a task needs to do `refit` on any node, for the time of a ``with``."""
         data = self._shared_data(refit.data)
-        rest = share(replace(refit, data=NO_DATA), self._folder)
+        rest = self._share(replace(refit, data=NO_DATA))
         shared = SharedEvaluation(data, rest)
         try:
             pieces = [self._pieces_of(part) for part in shared.parts]
@@ -147,19 +119,11 @@ class SparkRunner(Runner):
         finally:
             self._take_back(rest)
 
-    def _shared_data(self, data: Dataset) -> SharedObject:
-        """Return where `data` lies; the same are written once."""
-        if self._data is None or not self._data[0].is_made_of_the_same(data):
-            if self._data is not None:
-                self._take_back(self._data[1])
-            self._data = data, share(data, self._folder)
-        return self._data[1]
-
     def _take_back(self, shared: SharedObject) -> None:
         """Delete the driver's file, and give back what was sent; workers keep what they have built of it."""
         for piece in self._pieces.pop(shared.token, ()):
             piece.destroy()
-        Path(shared.path).unlink(missing_ok=True)
+        super()._take_back(shared)
 
     def arriving_bytes(self, shared: SharedEvaluation) -> int:
         """Return what an executor's workers hold for a moment while `shared` arrives.
@@ -172,9 +136,7 @@ class SparkRunner(Runner):
         return readers * min(PIECE_BYTES, shared.data.size)
 
     @contextmanager
-    def tasks(
-        self, shared: SharedEvaluation, deadline: float, step: Step = Step.TOGETHER, description: str = "sweep"
-    ) -> Iterator[TaskStream]:
+    def tasks(self, shared: SharedEvaluation, deadline: float, step: Step, description: str) -> Iterator[TaskStream]:
         """Give a stream of tasks, whose jobs are stopped at the end of the ``with``."""
         arrived: SimpleQueue[Arrived] = SimpleQueue()
         results = self._context.accumulator([], ArrivingResults(arrived))
@@ -253,11 +215,6 @@ class SparkRunner(Runner):
         """Return how many tasks of the application run now."""
         scala: Any = self._context._jsc
         return sum(info.numRunningTasks() for info in scala.sc().statusTracker().getExecutorInfos())
-
-    @property
-    def _is_local(self) -> bool:
-        """Whether the workers run on this machine, in the driver's JVM."""
-        return re.match(r"local(\[|$)", str(self._context.master)) is not None
 
     def _pieces_of(self, shared: SharedObject) -> list[Broadcast[Piece]]:
         """Return the arrays as broadcasts, which Spark passes on from executor to executor.

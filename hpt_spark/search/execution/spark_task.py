@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 from pyspark import Broadcast, SparkFiles, TaskContext
 from pyspark.accumulators import Accumulator
 
@@ -16,8 +18,9 @@ from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution import between_tasks
 from hpt_spark.search.execution.checkpoints import CheckpointPlace
 from hpt_spark.search.execution.driver_imports import DriverImports
-from hpt_spark.search.execution.fit_process import Death, FitProcess
+from hpt_spark.search.execution.fit_process import LOST_TWICE, Death, FitProcess
 from hpt_spark.search.execution.node_share import SharedObject, path_on_this_node, put_in_place
+from hpt_spark.search.execution.refit import Refitted, refit_into_file
 from hpt_spark.search.execution.spark_job import is_fetched
 from hpt_spark.search.execution.task_stream import Arrived
 from hpt_spark.search.execution.worker import SharedEvaluation
@@ -56,8 +59,8 @@ class RunTask:
         results: Accumulator[list[Arrived]],
         step: Step,
         imports: DriverImports,
-        kept_as: tuple[str, int] | None = None,
-        gone: Sequence[str] = (),
+        kept_as: tuple[str, int] | None,
+        gone: Sequence[str],
     ) -> None:
         self._shared = shared
         self._pieces = pieces
@@ -76,13 +79,13 @@ class RunTask:
             return  # the executor that kept them was lost, and the driver asks for what there is
         context = TaskContext.get()
         executors = self._step.executors
-        is_lost = context is not None and executors is not None and context.attemptNumber() >= executors
+        is_lost = executors is not None and attempts() >= executors
         for groups in tasks:
             if self._has_ended():
                 return
             arrived: list[Arrived] = []
             if is_lost:
-                arrived = [(group, Death("its executor was lost twice"), None) for group in groups]
+                arrived = [(group, Death(LOST_TWICE), None) for group in groups]
             else:
                 try:
                     files = locate(self._shared, self._pieces, self._gone)
@@ -140,6 +143,28 @@ def _put_in_place(shared: SharedObject, number: int, content: bytes) -> None:
 fit_process = FitProcess()
 
 
+def attempts() -> int:
+    """Return how often Spark has tried this task before."""
+    context = TaskContext.get()
+    return 0 if context is None else context.attemptNumber()
+
+
+def refit_in_pieces(
+    shared: SharedEvaluation, files: Sequence[str], imports: DriverImports, folder: Path, piece_bytes: int
+) -> Iterator[Refitted | Death | bytes]:
+    """Train the model of a `Refit` into a file in `folder`; yield how that ended, and then the file's pieces."""
+    target = folder / f"{uuid.uuid4().hex}.model"
+    try:
+        answer = fit_process.call(partial(refit_into_file, shared, files, str(target)), files, imports)
+        yield answer if isinstance(answer, Death) else cloudpickle.loads(answer)
+        if target.exists():
+            with target.open("rb") as file:
+                while content := file.read(piece_bytes):
+                    yield content
+    finally:
+        target.unlink(missing_ok=True)
+
+
 class TidyUp:
     """What a task does at the end of a search: it deletes the files of its node, which its processes then forget.
 
@@ -154,11 +179,16 @@ class TidyUp:
 
     def __call__(self, _: Iterable[int]) -> Iterator[None]:
         """Delete them, and yield nothing."""
-        for file in folder_of_this_node().iterdir():
-            if file.stem in self._tokens:
-                file.unlink(missing_ok=True)
-        time.sleep(SECONDS_TO_SPREAD)
+        tidy_up(folder_of_this_node(), self._tokens)
         return iter(())
+
+
+def tidy_up(folder: Path, tokens: Set[str]) -> None:
+    """Delete the files of what was shared under `tokens`; the other slots get a task of their own meanwhile."""
+    for file in folder.iterdir():
+        if file.stem in tokens:
+            file.unlink(missing_ok=True)
+    time.sleep(SECONDS_TO_SPREAD)
 
 
 def folder_of_this_node() -> Path:

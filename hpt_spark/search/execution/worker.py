@@ -156,9 +156,8 @@ class WorkerCache:
                 not_shared = SCORING_CHANGES
             if step is Step.PLAIN:
                 results = [(fit, _result_or_error(evaluation, fit)) for fit in group.fits]
-        worker = f"{socket.gethostname()}:{os.getpid()}"
-        seconds = time.perf_counter() - started
-        return GroupResult(results, seconds, worker, fold_slices, matrices, checkpoint, not_shared, began, peak_bytes())
+        seconds, own = time.perf_counter() - started, process_name()
+        return GroupResult(results, seconds, own, fold_slices, matrices, checkpoint, not_shared, began, peak_bytes())
 
     def _rows_of(self, evaluation: Evaluation, fold: int) -> FoldRows:
         if self._rows is not None and self._rows.fits(evaluation, fold):
@@ -167,6 +166,11 @@ class WorkerCache:
             self._rows = None  # before the next one is cut, or two would be held
             self._rows = FoldRows(evaluation, fold)
         return self._rows
+
+
+def process_name() -> str:
+    """Return ``HOST:PID`` of this process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def peak_bytes() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -47,12 +47,14 @@ def fingerprint(evaluation: Evaluation) -> dict[str, str]:
     """
     common = dict(evaluation.common)
     digester = Digester()
+    params = evaluation.unfitted().get_params()
+    threads = {name: value for name, value in params.items() if is_number_of_threads(name)}
     found = {
         "format": FORMAT,
         "X": digester.digest("X", evaluation.X),
         "y": digester.digest("y", evaluation.y),
         "estimator": digester.digest("estimator", evaluation.estimator, cloned=True),
-        "threads": digester.digest("threads", _threads(evaluation.unfitted().get_params())),
+        "threads": digester.digest("threads", threads),
     }
     for kind, given in (("fit", evaluation.data.fit_params), ("score", evaluation.data.score_params)):
         for name, value in sorted(given.items()):
@@ -122,7 +124,3 @@ def value_key(name: str, value: Any) -> Hashable:
         return value_digest(name, value)
     except InputError:
         return id(value)
-
-
-def _threads(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: value for name, value in params.items() if is_number_of_threads(name)}

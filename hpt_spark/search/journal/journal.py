@@ -78,7 +78,8 @@ class Journal:
         elif self._read_only:
             self.refuse_none()
         else:
-            self._forget_records()
+            # Records without a context may be any search's: someone's deleting was cut short.
+            self._delete(r"fits-\d{6,}\.(jsonl|npz)|candidates-\d+\.json")
             self._write(CONTEXT, json.dumps(context, indent=2) + "\n")
         self._is_begun = True
 
@@ -188,10 +189,6 @@ class Journal:
         if self._read_only:
             return "take it out of warm_start"
         return "name another folder, or remove this one to start anew (tune: --overwrite)"
-
-    def _forget_records(self) -> None:
-        """Delete records without a context, which may be any search's: someone's deleting was cut short."""
-        self._delete(r"fits-\d{6,}\.(jsonl|npz)|candidates-\d+\.json")
 
     def _delete(self, pattern: str) -> None:
         for name in self.folder.list():

@@ -115,8 +115,7 @@ class SearchJournal:
     def _journals(self, context: dict[str, str]) -> list[Journal]:
         """Return the search's own journal, if it has one, and the others."""
         if self._others is None:
-            of_place = self._of_this_search if self._may_differ else _journals_at
-            self._others = [journal for place in self._other_places for journal in of_place(place, context)]
+            self._others = [one for place in self._other_places for one in self._journals_at(place, context)]
         if self._uri is None:
             return self._others
         if self._journal is None:
@@ -124,13 +123,16 @@ class SearchJournal:
         assert self._journal is not None
         return [self._journal, *self._others]
 
-    def _of_this_search(self, place: str, context: dict[str, str]) -> list[Journal]:
-        """Return the journals at `place` that are of this search, which is one of many: there may be none."""
-        (given,), of_many = _journals_at(place), _journals_at(_one_of_many(place, context))
+    def _journals_at(self, place: str, context: dict[str, str]) -> list[Journal]:
+        """Return the journal at `place`; for one of many searches those that are of this one: there may be none."""
+        given = Journal(open_folder(place), read_only=True)
+        if not self._may_differ:
+            return [given]
+        one_of_many = Journal(open_folder(_one_of_many(place, context)), read_only=True)
         names = given.folder.list()
         if CONTEXT not in names and not any(name.startswith(ONE_OF_MANY) for name in names):
             given.refuse_none()
-        return [journal for journal in (given, *of_many) if journal.is_of(context)]
+        return [journal for journal in (given, one_of_many) if journal.is_of(context)]
 
     def add(
         self, results: Sequence[tuple[Fit, dict[str, Any]]], predictions: Mapping[Fit, np.ndarray] | None = None
@@ -184,10 +186,6 @@ def _place_to_read(uri: Any) -> str:
     folder = open_folder(uri)
     is_run = not folder.exists(CONTEXT) and folder.exists(IN_A_RUN)
     return f"{str(uri).rstrip('/')}/{IN_A_RUN}" if is_run else str(uri)
-
-
-def _journals_at(place: str, context: Mapping[str, str] | None = None) -> list[Journal]:
-    return [Journal(open_folder(place), read_only=True)]
 
 
 def _one_of_many(uri: Any, context: Mapping[str, str]) -> str:

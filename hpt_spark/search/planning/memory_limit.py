@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.free_memory import free_memory
+from hpt_spark.search.planning.slots import is_local
 
 MIN_OVERHEAD = 384 << 20  # bytes; Spark's own minimum
 UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -26,14 +27,14 @@ def memory_limit(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:
     conf : mapping of str to str
         Spark's settings.
     """
-    if "spark.executor.pyspark.memory" in conf and not _is_local(master):
+    if "spark.executor.pyspark.memory" in conf and not is_local(master):
         available = in_bytes(conf["spark.executor.pyspark.memory"])
         return MemoryLimit(available, "raise spark.executor.pyspark.memory, or lower spark.executor.cores")
     if master.startswith(("yarn", "k8s")):
         return MemoryLimit(
             _overhead("executor", master, conf), "raise spark.executor.memoryOverhead, or lower spark.executor.cores"
         )
-    if _is_local(master):
+    if is_local(master):
         free = free_memory()
         return None if free is None else MemoryLimit(free, "run fewer fits at a time with spark.master: local[N]")
     return None
@@ -72,7 +73,3 @@ def _overhead(role: str, master: str, conf: Mapping[str, str]) -> int:
     default = "0.4" if master.startswith("k8s") else "0.1"
     factor = conf.get(f"spark.{role}.memoryOverheadFactor", conf.get("spark.kubernetes.memoryOverheadFactor", default))
     return max(MIN_OVERHEAD, int(float(factor) * _heap(role, conf)))
-
-
-def _is_local(master: str) -> bool:
-    return master.startswith("local") and not master.startswith("local-cluster")

@@ -27,7 +27,7 @@ def planned_slots(master: str, conf: Mapping[str, str], now: int) -> int:
     now : int
         How many tasks can run already.
     """
-    if master.startswith("local") and not master.startswith("local-cluster"):
+    if is_local(master):
         return now
     per_executor = slots_of_executor(master, conf) or 1
     if is_true(conf, "spark.dynamicAllocation.enabled"):
@@ -43,6 +43,11 @@ def planned_slots(master: str, conf: Mapping[str, str], now: int) -> int:
     return max(now, planned)
 
 
+def is_local(master: str) -> bool:
+    """Return whether tasks run on the driver's machine, in its own JVM."""
+    return master.startswith("local") and not master.startswith("local-cluster")
+
+
 def slots_of_executor(master: str, conf: Mapping[str, str]) -> int | None:
     """Return how many tasks run on an executor at the same time; None where it takes all cores of its machine."""
     if "spark.executor.cores" in conf:
@@ -53,11 +58,6 @@ def slots_of_executor(master: str, conf: Mapping[str, str]) -> int | None:
 def cores_of_task(conf: Mapping[str, str]) -> int:
     """Return how many cores Spark gives each task."""
     return int(conf.get("spark.task.cpus", "1"))
-
-
-def workers_are_reused(conf: Mapping[str, str]) -> bool:
-    """Return whether a Python worker serves one task after another."""
-    return is_true(conf, "spark.python.worker.reuse", default="true")
 
 
 def is_true(conf: Mapping[str, str], name: str, default: str = "false") -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 
 from sklearn.base import clone
 
-from hpt_spark.search.boosting.family import is_estimator, is_integer
+from hpt_spark.search.arguments import is_integer
+from hpt_spark.search.boosting.family import is_estimator
 
 # The names under which estimators take their number of threads or processes.
 NAMES = frozenset(

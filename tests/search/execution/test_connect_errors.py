@@ -1,4 +1,4 @@
-"""What the failures of operations on a Spark Connect server mean to a search, by their texts."""
+"""Searches on a Spark Connect server without one: what its failures mean, and what a client knows of its slots."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import types
 import pytest
 
 from hpt_spark.errors import HptSparkError, InputError, SparkEndedError
+from hpt_spark.search.execution.connect_runner import ConnectRunner
 from hpt_spark.search.execution.connect_session import translate_connect_error
 from hpt_spark.search.execution.spark_job import WorkerDiedError
 
@@ -57,3 +58,11 @@ def test_whatever_fails_of_a_stopped_session_tells_that():
 def test_our_own_errors_stay_as_they_are():
     error = HptSparkError("a sentence")
     assert translate_connect_error(error, RUNS) is error
+
+
+def test_with_a_local_master_all_slots_share_the_memory_of_the_server():
+    conf = types.SimpleNamespace(getAll={"spark.master": "local[4]", "spark.executor.cores": "1"})
+    runner = ConnectRunner(types.SimpleNamespace(conf=conf, is_stopped=False))
+    vars(runner)["slots"] = 4
+    assert runner.slots_per_executor == 4
+    runner.release()

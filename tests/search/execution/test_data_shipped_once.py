@@ -14,7 +14,7 @@ from xgboost import XGBClassifier
 from hpt_spark import HalvingGridSearchCV
 from hpt_spark.search.dataset import NO_DATA, Dataset
 from hpt_spark.search.evaluation import Evaluation
-from hpt_spark.search.execution import spark_runner
+from hpt_spark.search.execution import runner
 from hpt_spark.search.execution.node_share import share
 from hpt_spark.search.execution.worker import SharedEvaluation, WorkerCache
 from hpt_spark.search.fit_groups import group_fits
@@ -29,11 +29,11 @@ def shared(monkeypatch):
     """What is written for the workers, by its type."""
     written = []
 
-    def counted(value, folder, original=spark_runner.share):
+    def counted(value, folder, original=runner.share):
         written.append(type(value).__name__)
         return original(value, folder)
 
-    monkeypatch.setattr(spark_runner, "share", counted)
+    monkeypatch.setattr(runner, "share", counted)
     return written
 
 

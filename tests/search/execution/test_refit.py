@@ -181,12 +181,12 @@ def test_what_a_fit_writes_into_large_rows_is_its_own(spark):
 
 
 def test_data_are_shipped_once(spark, monkeypatch):
-    from hpt_spark.search.execution import spark_runner
+    from hpt_spark.search.execution import runner
 
     written = []
-    original = spark_runner.share
+    original = runner.share
     monkeypatch.setattr(
-        spark_runner, "share", lambda value, folder: (written.append(type(value).__name__), original(value, folder))[1]
+        runner, "share", lambda value, folder: (written.append(type(value).__name__), original(value, folder))[1]
     )
     params = {"sample_weight": WEIGHTS}
     GridSearchCV(XGBClassifier(seed=0, n_jobs=1), {"n_estimators": [2]}, cv=2, sc=spark).fit(X_XGB, y, **params)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpt_spark.search.planning.slots import SLOTS_WITHOUT_LIMIT, planned_slots, slots_of_executor, workers_are_reused
+from hpt_spark.search.planning.slots import SLOTS_WITHOUT_LIMIT, is_true, planned_slots, slots_of_executor
 
 DYNAMIC = {"spark.dynamicAllocation.enabled": "true"}
 
@@ -42,9 +42,9 @@ def test_for_how_many_slots_a_search_is_planned(master, conf, now, expected):
     assert planned_slots(master, conf, now) == expected
 
 
-def test_slots_of_an_executor_and_reuse():
+def test_slots_of_an_executor_and_what_is_switched_on():
     assert slots_of_executor("yarn", {}) == 1
     assert slots_of_executor("yarn", {"spark.executor.cores": "5", "spark.task.cpus": "2"}) == 2
     assert slots_of_executor("spark://host", {}) is None
-    assert workers_are_reused({})
-    assert not workers_are_reused({"spark.python.worker.reuse": "False"})
+    assert is_true({}, "spark.python.worker.reuse", default="true")
+    assert not is_true({"spark.python.worker.reuse": "False"}, "spark.python.worker.reuse", default="true")
