@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,6 @@ _log = logging.getLogger(__name__)
 
 BLOCK = "block"
 CARRIED = "carried"  # with a number: a column that comes along as it is
-OwnBlock = Callable[[Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def canonical_rows(
         *(F.col(quoted(name)).alias(f"{CARRIED}{number}") for number, name in enumerate(carried)),
     )
     if len(plain) < len(features):
-        rows = _with_blocks(rows, long_rows(frame, blocks, str(keys.id)), features, len(plain))
+        rows = _with_blocks(rows, long_rows(frame, blocks), features, len(plain))
     hashed = [name for name in rows.columns if name != "problem" and not name.startswith(CARRIED)]
     return rows.select(F.xxhash64(*map(_hashable(rows), hashed)).alias(ROW_HASH), "*")
 
@@ -137,7 +136,7 @@ def _hashable(rows: DataFrame) -> Callable[[str], Any]:
     return lambda name: F.sort_array(name) if types[name].startswith("array<struct") else F.col(name)
 
 
-def long_rows(frame: DataFrame, paths: Sequence[str], id_column: str) -> DataFrame:
+def long_rows(frame: DataFrame, paths: Sequence[str]) -> DataFrame:
     """Return the long rows ``device_id, block, term, value`` that the user's own functions make of a table."""
     long = None
     for path in paths:
@@ -159,7 +158,7 @@ def block_features(frame: DataFrame, paths: Sequence[str], id_column: str | None
         return []
     if id_column is None:
         raise ConfigError("features.blocks needs features.table.id, by which their device_id finds its row.")
-    names = long_rows(frame, paths, id_column).select("block").distinct().collect()
+    names = long_rows(frame, paths).select("block").distinct().collect()
     return [Feature(name, BLOCK) for name in sorted(one["block"] for one in names)]
 
 
