@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
-from hpt_spark.artifacts.report.tree import Candidate, Importance, Parameter
+from hpt_spark.artifacts.report.tree import Candidate, Importance, Parameter, scored_in_first_rung
 
 TREES = 64
 MOST_LEAVES = 500  # of a tree
@@ -26,7 +26,7 @@ def importance_of(candidates: Sequence[Candidate], parameters: Sequence[Paramete
 
     Of a halving search the first rung counts, in which all candidates had the same resources.
     """
-    scored = [one for one in candidates if one.mean is not None and one.rung in (None, 0)]
+    scored = scored_in_first_rung(candidates)
     means = np.array([one.mean for one in scored], float)
     if not parameters or len(scored) < FEWEST or np.ptp(means) == 0:
         return None
