@@ -15,7 +15,7 @@ from hpt_spark.data.ingest import PIPELINE
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix, write_json
 from hpt_spark.storage import FolderLock, open_folder, without_secrets
-from hpt_spark.storage.folder import digest_of
+from hpt_spark.storage.folder import digest_of_file
 from hpt_spark.storage.lock import is_lock
 
 _log = logging.getLogger(__name__)
@@ -231,7 +231,7 @@ class RunDirectory:
         if isinstance(before, list):  # of an earlier release
             before, names = {}, tuple(self._names())
         others = {name: file for name, file in before.items() if name not in names}
-        made = self._files(*names) if written is None else dict.fromkeys(names, _size_and_digest(written))
+        made = self._files(*names) if written is None else dict.fromkeys(names, _file_of(written))
         files = dict(sorted({**others, **made}.items()))
         if files != before:
             self._write_manifest(json_safe({**manifest, "files": files}))  # an earlier release wrote NaN
@@ -262,9 +262,8 @@ class RunDirectory:
             write_json(path, manifest)
 
 
-def _size_and_digest(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"size": path.stat().st_size, "sha256": digest_of(file)}
+def _file_of(path: Path) -> dict[str, Any]:
+    return {"size": path.stat().st_size, "sha256": digest_of_file(path)}
 
 
 def differing_keys(one: Any, other: Any, at: str = "") -> list[str]:

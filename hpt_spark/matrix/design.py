@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from hpt_spark.errors import InputError
+from hpt_spark.storage.folder import digest_of_file
 
 DEVICES, ROWS = "devices", "rows"  # what the rows of a design are: the scenario's, and those of any other table
 COLUMNS, CLASSES = "columns.csv", "classes.json"
@@ -244,12 +245,4 @@ def _nonzeros(matrix: Any) -> int:
 def _digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
     names = list(names)
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(names, pool.map(_digest, (folder / name for name in names))))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return dict(zip(names, pool.map(digest_of_file, (folder / name for name in names))))
