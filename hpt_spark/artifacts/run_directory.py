@@ -13,7 +13,7 @@ from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.manifest_model import first_mismatch
 from hpt_spark.data.ingest import PIPELINE
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.design import DesignMatrix, write_json
+from hpt_spark.matrix.design import DesignMatrix, read_json, write_json
 from hpt_spark.storage import FolderLock, open_folder, without_secrets
 from hpt_spark.storage.folder import digest_of_file
 from hpt_spark.storage.lock import is_lock
@@ -84,7 +84,7 @@ class RunDirectory:
 
     def _check_no_results_on_design(self, folder: Path) -> None:
         manifest = self.manifest()
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        files = read_json(folder / MANIFEST)["files"]
         if manifest and any(files.get(name) != digest for name, digest in manifest["plan"]["design"].items()):
             raise InputError(
                 f"run.dir={self.uri} holds the results of a search on another design; name another run.dir, or replace "
@@ -110,7 +110,7 @@ class RunDirectory:
             return None
         try:
             with self.folder.reading(MANIFEST) as path:
-                manifest = json.loads(path.read_text(encoding="utf-8"))
+                manifest = read_json(path)
         except ValueError:
             raise self._damaged_manifest("is not valid JSON") from None
         place = first_mismatch(manifest)
@@ -182,7 +182,7 @@ class RunDirectory:
             return None
         try:
             with self.folder.reading(name) as path:
-                return json.loads(path.read_text(encoding="utf-8"))["plan"]
+                return read_json(path)["plan"]
         except (ValueError, KeyError, TypeError):
             return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ import pyarrow as pa
 from hpt_spark.artifacts.run_directory import VOCABULARY, RunDirectory
 from hpt_spark.artifacts.search_results import load_model as load_estimator
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.matrix.design import DesignMatrix, read_json
 from hpt_spark.tables.arrow_rows import canonical_table
 from hpt_spark.tables.encoding import TableEncoding
 
@@ -125,7 +124,7 @@ def open_model(run: RunDirectory) -> TableModel:
         return TableModel(estimator, "classification", list(manifest.get("classes", ())))
     try:
         with run.folder.reading(VOCABULARY) as path:
-            found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            found: Mapping[str, Any] = read_json(path)
         encoding = TableEncoding.of_json(found["encoding"])
         return TableModel(estimator, found["task"], found["classes"], encoding, found["own_blocks"])
     except (ValueError, KeyError, TypeError) as error:

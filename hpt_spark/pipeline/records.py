@@ -6,7 +6,6 @@ may have in common, the others in the run directory; each is written whole.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hpt_spark.data.ingest import PIPELINE
-from hpt_spark.matrix.design import write_json
+from hpt_spark.matrix.design import read_json, write_json
 from hpt_spark.storage import Folder
 
 _log = logging.getLogger(__name__)
@@ -113,7 +112,7 @@ class Records:
             return {}
         try:
             with self._folder.reading(PIPELINE) as path:
-                found = json.loads(path.read_text(encoding="utf-8"))
+                found = read_json(path)
         except ValueError:
             found = None
         if not isinstance(found, dict):
