@@ -16,6 +16,7 @@ from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.search.planning.memory_limit import driver_memory
 from hpt_spark.search.planning.result_size import most_of_a_job
 from hpt_spark.tables.checks import (
@@ -38,7 +39,7 @@ from hpt_spark.tables.reading import (
     translate_reading,
 )
 from hpt_spark.tables.roles import NO_FEATURE, Feature, roles_of
-from hpt_spark.tables.rows import CollectedRows, codes_of, collect_rows, with_columns_of
+from hpt_spark.tables.rows import CollectedRows, collect_rows, with_columns_of
 from hpt_spark.tables.table import (
     Keys,
     block_features,
