@@ -93,14 +93,19 @@ class TableModel:
     def _probabilities(self, X: Any) -> np.ndarray:
         if self.task != "classification" or not hasattr(self.estimator, "predict_proba"):
             raise InputError(f"{type(self.estimator).__name__} on a {self.task} gives no probabilities; use predict.")
-        found = np.asarray(self.estimator.predict_proba(X), dtype=np.float64)
-        found = found[:, np.argsort(self.estimator.classes_)]
-        return found / found.sum(axis=1, keepdims=True)
+        return probabilities_of(self.estimator, X)
 
     def _labels(self, predicted: Any) -> np.ndarray:
         if self.task != "classification":
             return np.asarray(predicted, dtype=np.float64).reshape(len(predicted))
         return np.array(self.classes)[np.asarray(predicted, dtype=int)]
+
+
+def probabilities_of(model: Any, X: Any) -> np.ndarray:
+    """Return what `model` predicts as float64, the classes sorted; each row sums to 1."""
+    found = np.asarray(model.predict_proba(X), dtype=np.float64)
+    found = found[:, np.argsort(model.classes_)]
+    return found / found.sum(axis=1, keepdims=True)
 
 
 def class_name(label: Any) -> str:
