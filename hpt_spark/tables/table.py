@@ -12,7 +12,7 @@ from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.features.own_blocks import call_block
 from hpt_spark.tables.canonical import SAME_KIND, canonical_columns, key_column, key_type, one_zero, quoted
 from hpt_spark.tables.profile import ROW_HASH
-from hpt_spark.tables.roles import FLOATS, INTEGERS, Feature, kind_of, refuse_missing
+from hpt_spark.tables.roles import FLOATS, INTEGERS, NO_FEATURE, Feature, kind_of, refuse_missing
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -191,7 +191,7 @@ def check_same_kinds(frame: DataFrame, features: Sequence[Feature], place: str, 
         kind = kind_of(types[feature.name])
         if as_text and kind == "text":
             continue
-        if kind not in (*SAME_KIND.get(feature.kind, ()), "none"):
+        if kind not in (*SAME_KIND.get(feature.kind, ()), NO_FEATURE):
             raise InputError(
                 f"the column {feature.name} of {place} is {types[feature.name]}, but in the training table it is "
                 f"{KINDS[feature.kind]}; give it the same type."
