@@ -45,18 +45,14 @@ class Record:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
 
-    def changed(self, now: Record) -> str:
-        """Return which part has changed first, going by what is there `now`; empty if none has."""
-        return next((part for part in CHANGES if getattr(self, part) != getattr(now, part)), "")
-
     def why_to_run(self, now: Record) -> str:
         """Return why the step has to run, going by what is there `now`; empty if it has not."""
-        part = self.changed(now)
-        if not part:
-            return ""
-        before, after = getattr(self, part), getattr(now, part)
-        what = f"{before}, now {after}" if part == "release" else ", ".join(_differing(before, after))
-        return f"{CHANGES[part]}: {what}"
+        for part, why in CHANGES.items():
+            before, after = getattr(self, part), getattr(now, part)
+            if before != after:
+                what = f"{before}, now {after}" if part == "release" else ", ".join(_differing(before, after))
+                return f"{why}: {what}"
+        return ""
 
 
 class Records:
