@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
 FLOATS = ("float", "double")
-FOR_NUMBERS = (*INTEGERS, *FLOATS)
 NO_FEATURE = "none"  # the kind of a column that Spark has no type for: all its cells are missing
 
 
@@ -88,7 +87,7 @@ def roles_of(schema: StructType, section: TableSection, place: str, has_blocks: 
             "features.table.exclude, or select what is in them with features.table.sql."
         )
     weight = given["weight"]
-    if weight and types[weight] not in FOR_NUMBERS and not types[weight].startswith("decimal("):
+    if weight and kind_of(types[weight]) != "number":
         raise InputError(
             f"features.table.weight names {weight}, which is {_short(types[weight])}; it must be a number."
         )
@@ -115,9 +114,14 @@ def roles_of(schema: StructType, section: TableSection, place: str, has_blocks: 
     return Roles(kept, tuple(left_out), given["label"], given["id"], given["weight"], given["group"], label_type)
 
 
+def is_whole(spark_type: str) -> bool:
+    """Return whether a column of a type of Spark holds whole numbers alone."""
+    return spark_type in INTEGERS or (spark_type.startswith("decimal(") and spark_type.endswith(",0)"))
+
+
 def kind_of(spark_type: str) -> str | None:
     """Return the kind of a column of a type of Spark; None where a design cannot hold it."""
-    if spark_type in FOR_NUMBERS or spark_type.startswith("decimal("):
+    if spark_type in (*INTEGERS, *FLOATS) or spark_type.startswith("decimal("):
         return "number"
     if spark_type == "string" or spark_type.startswith(("char(", "varchar(", "string ")):
         return "text"

@@ -12,7 +12,7 @@ from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.features.own_blocks import call_block
 from hpt_spark.tables.canonical import SAME_KIND, canonical_columns, key_column, key_type, one_zero, quoted
 from hpt_spark.tables.profile import ROW_HASH
-from hpt_spark.tables.roles import FLOATS, INTEGERS, NO_FEATURE, Feature, kind_of, refuse_missing
+from hpt_spark.tables.roles import FLOATS, NO_FEATURE, Feature, is_whole, kind_of, refuse_missing
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -49,10 +49,9 @@ def task_of(section: TableSection, label_type: str) -> str:
     InputError
         When the label does not suit the task.
     """
-    is_whole = label_type in INTEGERS or (label_type.startswith("decimal(") and label_type.endswith(",0)"))
     is_number = kind_of(label_type) == "number"
     if section.task == "auto":
-        task = "regression" if is_number and not is_whole else "classification"
+        task = "regression" if is_number and not is_whole(label_type) else "classification"
         _log.info("features.table.task=auto: the label %s is %s, so this is a %s", section.label, label_type, task)
         return task
     if section.task != "classification" and not is_number:
