@@ -125,7 +125,6 @@ def _is_terminal(stream: Any) -> bool:
 
 
 def _is_notebook() -> bool:
-    """Return whether this is the kernel of a notebook."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return "IPKernelApp" in getattr(shell, "config", ())
 

@@ -95,7 +95,7 @@ def _below(folder: Folder, uri: str, name: str, depth: int) -> Iterator[RunSumma
 
 
 def summary_of(uri: str, name: str) -> RunSummary:
-    """Return what is to be said of the run at `uri`."""
+    """Return the summary of the run at `uri`."""
     run = RunDirectory(uri)
     status = read_status(run.folder)
     try:

@@ -168,7 +168,7 @@ def _refuse_problems(problems: Any) -> None:
 
 
 def _fixed_lists(code: ColumnCode, column: pa.Array) -> np.ndarray:
-    """Return lists of one length as a matrix; a missing list is a row of missing values."""
+    """Return lists of one length as a matrix; a missing list is a row of NaN."""
     size = len(code.terms)
     lengths = pc.fill_null(pc.list_value_length(column), size).to_numpy(zero_copy_only=False)
     other = lengths[lengths != size]
@@ -184,7 +184,7 @@ def _fixed_lists(code: ColumnCode, column: pa.Array) -> np.ndarray:
 
 
 def _lists_of_terms(code: ColumnCode, column: pa.Array) -> tuple[np.ndarray, pa.Array, np.ndarray]:
-    """Return where the terms of each row end, with a zero before; the terms; and their values."""
+    """Return the offsets of each row's terms, the terms, and their values."""
     if code.kind in ("texts", "block"):
         lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
         flat = column.flatten()

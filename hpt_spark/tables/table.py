@@ -70,7 +70,7 @@ def label_type_of(task: str, label_type: str) -> str:
 
 
 def labels(keys: Keys) -> Column:
-    """Return the label, null where it is missing or no number."""
+    """Return the label, null where it is missing or NaN."""
     from pyspark.sql import functions as F
 
     if keys.label is None:
@@ -82,7 +82,7 @@ def labels(keys: Keys) -> Column:
 def _weights(keys: Keys) -> Column:
     from pyspark.sql import functions as F
 
-    # Not a number is no weight, as it is no label.
+    # NaN is no weight, as it is no label.
     return F.nanvl(F.col(quoted(keys.weight)).cast("double"), F.lit(None)) if keys.weight else F.lit(1.0)
 
 

@@ -145,7 +145,7 @@ def slice_of(best: Best, having: Sequence[Candidate], parameter: Parameter) -> S
 
 
 def _fold_band(own: Slice, x: dict[Value, float], name: str, y_scale: Axis) -> list[tuple[float, float]]:
-    """Return the outline of the range of the folds along a slice."""
+    """Return the band from the lowest to the highest fold along a slice."""
     ranges = [(x[one.params[name]], [score for score in (*one.folds, one.mean) if score is not None]) for one in own]
     upper = [(at, y_scale.at(max(scores))) for at, scores in ranges]
     return upper + [(at, y_scale.at(min(scores))) for at, scores in reversed(ranges)]

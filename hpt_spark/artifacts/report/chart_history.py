@@ -67,7 +67,7 @@ def _history(report: Report, width: float) -> Html:
 
 
 def _stairs(candidates: Sequence[Candidate], x_scale: Axis, y_scale: Axis) -> list[tuple[float, float]]:
-    """Return the line through the best score so far, which rises where a better candidate came."""
+    """Return the step function of the best score so far."""
     so_far = best_so_far([one.mean for one in candidates], [not one.is_dropped for one in candidates])
     rises = [
         (at, score)

@@ -82,7 +82,7 @@ def parallel_coordinates(
 
 
 def _bins(parameter: Parameter) -> Bins:
-    """Return the values of one side; many numbers are joined to ranges of as many values each."""
+    """Return the bins of one side; many numbers go into bins of equal frequency."""
     levels = parameter.levels
     if len(levels) <= MOST_CELLS:
         return [(show(level), frozenset([level])) for level in levels]
@@ -102,7 +102,6 @@ def _worst_first(some: Sequence[Candidate], best: Best) -> list[Candidate]:
 
 
 def _bin_numbers(parameter: Parameter) -> dict[Value, int]:
-    """Return the number of the bin that each value is in."""
     return {value: at for at, (_, part) in enumerate(_bins(parameter)) for value in part}
 
 

@@ -44,7 +44,7 @@ def describe(candidate: Candidate, names: Sequence[str]) -> str:
 
 
 def tip(candidate: Candidate, names: Sequence[str]) -> str:
-    """Return what is shown when a candidate is pointed at."""
+    """Return the tooltip of a candidate."""
     error = standard_error(candidate)
     spread = f" ± {error:.5f}" if error is not None else ""
     return f"#{candidate.rank}: {score_text(candidate.mean)}{spread}\n{describe(candidate, names)}"

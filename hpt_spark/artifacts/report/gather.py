@@ -75,7 +75,6 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
 
 
 def _outer(kept: Mapping[str, Any] | None) -> Outer | None:
-    """Return the scores of the outer folds, as the manifest has them."""
     if kept is None:
         return None
     folds = [

@@ -181,7 +181,6 @@ def _effects(report: Report) -> Html:
 
 
 def _how_to_read(report: Report) -> str:
-    """Return what dots and lines of the validation curves are."""
     first = scored_in_first_rung(report.candidates)
     every = one_in(len(first))
     dots = "Each dot is a candidate" + (f"; one in {every} is drawn." if every > 1 else ".")

@@ -41,7 +41,7 @@ def candidates_of(rows: Sequence[Mapping[str, str]]) -> tuple[Candidate, ...]:
 
 
 def varying(candidates: Sequence[Candidate]) -> tuple[tuple[Parameter, ...], dict[str, Value]]:
-    """Return the hyperparameters that take several values, and those that are the same everywhere.
+    """Return the hyperparameters that vary, and the constant ones.
 
     One that a part of the candidates does not have varies too.
     """
