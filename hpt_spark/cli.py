@@ -109,7 +109,7 @@ def _run(main: Callable[..., None], arguments: argparse.Namespace, has_options: 
 
 
 def _exit_code(job: Callable[[], int | None], signals: Sequence[int] = ()) -> int:
-    """Run `job` and return how it ended; what is not the user's mistake passes through and shows its traceback."""
+    """Run `job` and return its exit code; an unexpected error passes through and shows its traceback."""
     try:
         return job() or 0
     except HptSparkError as error:

@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from tqdm import tqdm
@@ -89,17 +90,17 @@ class Progress:
     def line(self, note: str = "") -> str:
         """Return the progress as one line of text."""
         seconds = time.monotonic() - self._started
-        done = tqdm.format_sizeof(self.done, "B", 1000) if self.unit == "B" else f"{self.done:g}"
-        text = f"{self.label}: {done}"
+        is_bytes = self.unit == "B"
+        amount = partial(tqdm.format_sizeof, suffix="B", divisor=1000) if is_bytes else "{:g}".format
+        text = f"{self.label}: {amount(self.done)}"
         if self.total:
-            total = tqdm.format_sizeof(self.total, "B", 1000) if self.unit == "B" else f"{self.total:g}"
-            text += f" of {total}"
-        if self.unit != "B":
+            text += f" of {amount(self.total)}"
+        if not is_bytes:
             text += f" {self.unit}"
         text += f" in {tqdm.format_interval(seconds)}"
         done_now = self.done - self._done_before
-        if self.unit == "B" and seconds >= 1:
-            text += f" ({tqdm.format_sizeof(done_now / seconds, 'B', 1000)}/s)"
+        if is_bytes and seconds >= 1:
+            text += f" ({amount(done_now / seconds)}/s)"
         if self.total and done_now > 0 and self.done < self.total:
             left = seconds * (self.total - self.done) / done_now if self._left is None else self._left
             text += f", about {tqdm.format_interval(left)} left"
@@ -124,7 +125,6 @@ def _is_terminal(stream: Any) -> bool:
 
 
 def _is_notebook() -> bool:
-    """Return whether this is the kernel of a notebook."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return "IPKernelApp" in getattr(shell, "config", ())
 

@@ -42,7 +42,7 @@ class _Lossy(io.FileIO):
 
 
 def make_streams_safe() -> None:
-    """Open what is closed of stdin, stdout and stderr on /dev/null, and let no writing to them fail from now on.
+    """Open closed standard streams on /dev/null, and let no writing to them fail from now on.
 
     Streams that somebody has put in their place, a notebook or a test, stay.
     """

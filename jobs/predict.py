@@ -7,15 +7,12 @@ usage: spark-submit jobs/predict.py --conf FILE [--set key=value ...] [--input U
 import argparse
 import sys
 
+import pyarrow as pa
+
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.artifacts.scoring import predict_table
 from hpt_spark.artifacts.search_results import load_model
-from hpt_spark.artifacts.submission import (
-    class_probabilities,
-    refuse_other_columns,
-    write_predictions,
-    write_submission,
-)
+from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_predictions
 from hpt_spark.artifacts.table_model import open_model
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
@@ -60,18 +57,16 @@ def _predict_test_rows(config: Config) -> None:
         refuse_other_columns(design, manifest)
         if design.rows_are == DEVICES:
             probabilities = class_probabilities(load_model(run, manifest["plan"]["search"]), design)
-            with run.folder.atomic_write("submission.csv") as path:
-                write_submission(path, design.test_device_ids, design.classes, probabilities)
+            id_name, predicted = "device_id", pa.table(dict(zip(design.classes, probabilities.T)))
         elif design.X_test.shape[0]:
-            model = open_model(run)
-            predicted = model.outputs_of(design.X_test)
-            with run.folder.atomic_write("submission.csv") as path:
-                write_predictions(path, design.facts["table"]["id"], design.test_device_ids, predicted)
+            id_name, predicted = design.facts["table"]["id"], open_model(run).outputs_of(design.X_test)
         else:
             print(
                 f"{run.uri}: there are no test rows; --input and --output predict a table, features.table.test_uri too"
             )
             return
+        with run.folder.atomic_write("submission.csv") as path:
+            write_predictions(path, id_name, design.test_device_ids, predicted)
         run.record("submission.csv")
     print(f"{run.uri}/submission.csv: {design.X_test.shape[0]:,} {design.rows_are}")
 

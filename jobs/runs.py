@@ -6,6 +6,7 @@ usage: hpt-spark runs DIR [--json]
 import argparse
 import json
 import sys
+from dataclasses import asdict
 
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.run_list import as_table, find_runs
@@ -25,7 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
     with spark_if_needed("runs", SparkSection(), arguments.dir):
         runs = find_runs(arguments.dir)
     if arguments.json:
-        print(json.dumps(json_safe([run.as_json() for run in runs]), indent=1))
+        print(json.dumps(json_safe([asdict(run) for run in runs]), indent=1))
     else:
         print(as_table(runs))
 

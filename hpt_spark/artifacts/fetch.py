@@ -27,12 +27,11 @@ from hpt_spark.errors import InputError
 from hpt_spark.progress import Progress
 from hpt_spark.storage import Folder, is_blob, open_folder, without_secrets
 from hpt_spark.storage.disk_errors import translate_disk_errors, translate_permission_errors
-from hpt_spark.storage.folder import digest_of
+from hpt_spark.storage.folder import BLOCK, digest_of_file
 from hpt_spark.storage.local import LocalFolder
 
 FETCHING = ".fetching."  # before the name of the folder
 DOWNLOADS = ".blobs"
-BLOCK = 1 << 20
 
 Files = dict[str, File]
 
@@ -225,17 +224,13 @@ def _refuse_foreign_files(folder: Path, coming: Files) -> None:
 def _has_all(folder: Path, run: _Run) -> bool:
     """Return whether `folder` is a whole copy of `run` already; its files were verified before."""
     manifest = folder / MANIFEST
-    if not manifest.exists() or manifest.read_bytes() != run.manifest:
-        return False
-    return all((folder / name).exists() for name in run.files)
+    is_same = manifest.exists() and manifest.read_bytes() == run.manifest
+    return is_same and all((folder / name).exists() for name in run.files)
 
 
 def _is(path: Path, file: File) -> bool:
     """Return whether a file of this machine is what a manifest says."""
-    if not path.is_file() or path.stat().st_size != file.size:
-        return False
-    with path.open("rb") as stream:
-        return digest_of(stream) == file.sha256
+    return path.is_file() and path.stat().st_size == file.size and digest_of_file(path) == file.sha256
 
 
 def _below(uri: str, folder: str) -> str:

@@ -13,9 +13,9 @@ from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.manifest_model import first_mismatch
 from hpt_spark.data.ingest import PIPELINE
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.design import DesignMatrix, write_json
+from hpt_spark.matrix.design import DesignMatrix, read_json, write_json
 from hpt_spark.storage import FolderLock, open_folder, without_secrets
-from hpt_spark.storage.folder import digest_of
+from hpt_spark.storage.folder import digest_of_file
 from hpt_spark.storage.lock import is_lock
 
 _log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class RunDirectory:
 
     def _check_no_results_on_design(self, folder: Path) -> None:
         manifest = self.manifest()
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        files = read_json(folder / MANIFEST)["files"]
         if manifest and any(files.get(name) != digest for name, digest in manifest["plan"]["design"].items()):
             raise InputError(
                 f"run.dir={self.uri} holds the results of a search on another design; name another run.dir, or replace "
@@ -110,7 +110,7 @@ class RunDirectory:
             return None
         try:
             with self.folder.reading(MANIFEST) as path:
-                manifest = json.loads(path.read_text(encoding="utf-8"))
+                manifest = read_json(path)
         except ValueError:
             raise self._damaged_manifest("is not valid JSON") from None
         place = first_mismatch(manifest)
@@ -182,7 +182,7 @@ class RunDirectory:
             return None
         try:
             with self.folder.reading(name) as path:
-                return json.loads(path.read_text(encoding="utf-8"))["plan"]
+                return read_json(path)["plan"]
         except (ValueError, KeyError, TypeError):
             return None
 
@@ -231,7 +231,7 @@ class RunDirectory:
         if isinstance(before, list):  # of an earlier release
             before, names = {}, tuple(self._names())
         others = {name: file for name, file in before.items() if name not in names}
-        made = self._files(*names) if written is None else dict.fromkeys(names, _size_and_digest(written))
+        made = self._files(*names) if written is None else dict.fromkeys(names, _file_of(written))
         files = dict(sorted({**others, **made}.items()))
         if files != before:
             self._write_manifest(json_safe({**manifest, "files": files}))  # an earlier release wrote NaN
@@ -262,9 +262,8 @@ class RunDirectory:
             write_json(path, manifest)
 
 
-def _size_and_digest(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"size": path.stat().st_size, "sha256": digest_of(file)}
+def _file_of(path: Path) -> dict[str, Any]:
+    return {"size": path.stat().st_size, "sha256": digest_of_file(path)}
 
 
 def differing_keys(one: Any, other: Any, at: str = "") -> list[str]:

@@ -171,26 +171,28 @@ def track_finished(run: RunDirectory, settings: MlflowSection, run_dir: str) -> 
         os.environ.setdefault(name, value)
     from hpt_spark.tracking.history import History, is_about_the_store
 
-    design, plan = run.load_design(), manifest["plan"]
+    design, plan, rows = run.load_design(), manifest["plan"], read_candidates(run)
     with tempfile.TemporaryDirectory() as scratch, files_of(run) as files:
-        kept = [path for path in files if path.name in KEPT]
         model = load_model(run, plan["search"]) if plan["search"]["refit"] else None
         events = [
-            {"kind": "search", **described_run(run, plan, design, store, settings.experiment)},
-            *_events_of_table(read_candidates(run), plan["search"]),
-            {"kind": "results", **_results_of(manifest, read_candidates(run))},
+            {
+                "kind": "search",
+                **described_run(run, plan, design, store, settings.experiment),
+                "halves": plan["search"]["strategy"] in HALVING,
+                "artifacts": artifacts_beside(store),
+                "started": facts.now(),
+            },
+            *_events_of_table(rows, plan["search"]),
+            {"kind": "results", **_results_of(manifest, rows)},
             {
                 "kind": "files",
-                "files": list(map(str, kept)),
+                "files": list(map(str, files)),
                 "model": model and pickled_model(Path(scratch), model, design.X_train),
                 "outer_scores": [float(one["score"]) for one in manifest.get("outer", {}).get("folds", ())],
                 "time": facts.now(),
             },
             {"kind": "end", "status": "FINISHED"},
         ]
-        events[0].update(
-            halves=plan["search"]["strategy"] in HALVING, artifacts=artifacts_beside(store), started=facts.now()
-        )
         run.record(HISTORY)  # which may be new
         sweep = Sweep(events)
         history = History(store, settings.experiment, settings.max_children)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from tqdm import tqdm
 
@@ -44,12 +43,8 @@ class RunSummary:
     updated: str | None = None
     end_reason: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it for a machine."""
-        return asdict(self)
-
     def cells(self) -> tuple[str, ...]:
-        """Return it for a person, by `HEADINGS`."""
+        """Return the cells of its line, by `HEADINGS`."""
         numbers = ["" if number is None else f"{number:.5f}" for number in (self.score, self.std)]
         took = "" if self.seconds is None else tqdm.format_interval(self.seconds)
         candidates = "" if self.candidates is None else str(self.candidates)
@@ -100,7 +95,7 @@ def _below(folder: Folder, uri: str, name: str, depth: int) -> Iterator[RunSumma
 
 
 def summary_of(uri: str, name: str) -> RunSummary:
-    """Return what is to be said of the run at `uri`."""
+    """Return the summary of the run at `uri`."""
     run = RunDirectory(uri)
     status = read_status(run.folder)
     try:

@@ -14,6 +14,7 @@ from typing import Any
 from hpt_spark.artifacts.candidates import read_candidates
 from hpt_spark.artifacts.run_directory import JOURNAL, RunDirectory
 from hpt_spark.errors import InputError
+from hpt_spark.matrix.design import read_json
 from hpt_spark.search.result_table import DONE, ITERATION, RESOURCES
 
 TOLD = re.compile(r"(mean|std|rank)_\w+")  # columns of cv_results that are no parameter and no fold
@@ -109,7 +110,7 @@ def _of_journal(run: RunDirectory) -> list[list[Scored]]:
 
 
 def _evaluation(path: Path, records: Mapping[tuple[str, ...], Mapping[str, Any]]) -> list[Scored]:
-    described = json.loads(path.read_text(encoding="utf-8"))
+    described = read_json(path)
     return [
         _of_records(params, [records.get((key, fold)) for fold in described["folds"]])
         for key, params in zip(described["keys"], described["candidates"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import socket
@@ -18,7 +17,7 @@ from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.run_directory import STATUS, RunDirectory
 from hpt_spark.config.secrets import mask_secrets, masked
 from hpt_spark.errors import HptSparkError
-from hpt_spark.matrix.design import write_json
+from hpt_spark.matrix.design import read_json, write_json
 from hpt_spark.search.live_view import in_words
 from hpt_spark.search.monitor import Best, SearchFollower, SearchState
 from hpt_spark.storage import Folder
@@ -137,7 +136,7 @@ def read_status(folder: Folder) -> dict[str, Any] | None:
         return None
     try:
         with folder.reading(STATUS) as path:
-            status = json.loads(path.read_text(encoding="utf-8"))
+            status = read_json(path)
         age = (datetime.now(timezone.utc) - datetime.fromisoformat(status["updated"])).total_seconds()
     except (OSError, ValueError, KeyError, TypeError, HptSparkError):
         return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from hpt_spark.artifacts.table_model import probabilities_of
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix
 
@@ -41,31 +41,20 @@ def class_probabilities(model: Any, design: DesignMatrix) -> np.ndarray:
         raise InputError(
             f"{type(model).__name__} has no predict_proba, which a submission needs; tune an estimator that has."
         )
-    probabilities = np.asarray(model.predict_proba(design.X_test), dtype=np.float64)
     known = np.asarray(model.classes_)
     if sorted(known.tolist()) != list(range(len(design.classes))):
         raise InputError(
             f"the model knows {len(known)} classes and the design has {len(design.classes)}; "
             "run `hpt-spark tune` again."
         )
-    in_order = probabilities[:, np.argsort(known)]
-    return in_order / in_order.sum(axis=1, keepdims=True)
+    return probabilities_of(model, design.X_test)
 
 
 def write_predictions(path: Path, id_name: str, ids: np.ndarray, predicted: pa.Table) -> None:
-    """Write the ids of a table's rows, and what is predicted of them: probabilities by class, or a value."""
+    """Write the ids of rows, and what is predicted of them: probabilities by class, or a value."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([id_name, *predicted.column_names])
         columns = (column.to_pylist() for column in predicted.columns)
         for row_id, *row in zip(ids.tolist(), *columns):
             writer.writerow([row_id, *(f"{value:.9g}" if isinstance(value, float) else value for value in row)])
-
-
-def write_submission(path: Path, device_ids: np.ndarray, classes: Sequence[str], probabilities: np.ndarray) -> None:
-    """Write ``device_id`` and one column per class, the classes sorted."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["device_id", *classes])
-        for device_id, row in zip(device_ids.tolist(), probabilities.tolist()):
-            writer.writerow([device_id, *(f"{value:.9g}" for value in row)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ import pyarrow as pa
 from hpt_spark.artifacts.run_directory import VOCABULARY, RunDirectory
 from hpt_spark.artifacts.search_results import load_model as load_estimator
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.matrix.design import DesignMatrix, read_json
 from hpt_spark.tables.arrow_rows import canonical_table
 from hpt_spark.tables.encoding import TableEncoding
 
@@ -94,14 +93,19 @@ class TableModel:
     def _probabilities(self, X: Any) -> np.ndarray:
         if self.task != "classification" or not hasattr(self.estimator, "predict_proba"):
             raise InputError(f"{type(self.estimator).__name__} on a {self.task} gives no probabilities; use predict.")
-        found = np.asarray(self.estimator.predict_proba(X), dtype=np.float64)
-        found = found[:, np.argsort(self.estimator.classes_)]
-        return found / found.sum(axis=1, keepdims=True)
+        return probabilities_of(self.estimator, X)
 
     def _labels(self, predicted: Any) -> np.ndarray:
         if self.task != "classification":
             return np.asarray(predicted, dtype=np.float64).reshape(len(predicted))
         return np.array(self.classes)[np.asarray(predicted, dtype=int)]
+
+
+def probabilities_of(model: Any, X: Any) -> np.ndarray:
+    """Return what `model` predicts as float64, the classes sorted; each row sums to 1."""
+    found = np.asarray(model.predict_proba(X), dtype=np.float64)
+    found = found[:, np.argsort(model.classes_)]
+    return found / found.sum(axis=1, keepdims=True)
 
 
 def class_name(label: Any) -> str:
@@ -125,7 +129,7 @@ def open_model(run: RunDirectory) -> TableModel:
         return TableModel(estimator, "classification", list(manifest.get("classes", ())))
     try:
         with run.folder.reading(VOCABULARY) as path:
-            found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            found: Mapping[str, Any] = read_json(path)
         encoding = TableEncoding.of_json(found["encoding"])
         return TableModel(estimator, found["task"], found["classes"], encoding, found["own_blocks"])
     except (ValueError, KeyError, TypeError) as error:

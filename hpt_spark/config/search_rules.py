@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from hpt_spark.config.section import is_whole_number
 from hpt_spark.config.yaml_text import as_yaml
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def rules_of_race(given: Any) -> dict[str, Any]:
         raise ValueError("must be a mapping of burn_in and alpha, such as {burn_in: 3, alpha: 0.05}, or null")
     rules = {**RACE_DEFAULTS, **given}
     burn_in, alpha = rules["burn_in"], rules["alpha"]
-    if isinstance(burn_in, bool) or not isinstance(burn_in, int) or burn_in < 2:
+    if not is_whole_number(burn_in) or burn_in < 2:
         raise ValueError(f"burn_in is {burn_in!r}; it must be a whole number of folds, 2 or more")
     if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 < alpha < 1:
         raise ValueError(f"alpha is {alpha!r}; it must be a number between 0 and 1")

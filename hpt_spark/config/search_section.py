@@ -16,7 +16,7 @@ from hpt_spark.config.search_rules import (
     refuse_unused,
     rules_of_race,
 )
-from hpt_spark.config.section import LONGEST, Section
+from hpt_spark.config.section import LONGEST, Section, each_once, is_whole_number
 
 
 class SearchSection(Section):
@@ -213,14 +213,14 @@ class SearchSection(Section):
         if not isinstance(rounds, dict) or "max" not in rounds or not set(rounds) <= set(keys):
             raise ValueError(f"needs a mapping such as {{max: 2000, step: 50, early_stopping_rounds: 100}}, of {keys}")
         for name, value in rounds.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if not is_whole_number(value) or value < 1:
                 raise ValueError(f"{name} must be a number of rounds, 1 or more")
         return rounds
 
     @field_validator("batch_size", mode="before")
     @classmethod
     def _some_candidates(cls, size: Any) -> Any:
-        if size != "auto" and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        if size != "auto" and (not is_whole_number(size) or size < 1):
             raise ValueError("must be a number of candidates, 1 or more, or auto")
         return size
 
@@ -238,10 +238,7 @@ class SearchSection(Section):
             return scoring
         if not scoring or not all(isinstance(name, str) for name in scoring):
             raise ValueError("must be the name of a scorer, or a list of such names")
-        repeated = sorted({name for name in scoring if scoring.count(name) > 1})
-        if repeated:
-            raise ValueError(f"names {', '.join(repeated)} more than once; name each scorer once")
-        return scoring
+        return each_once(scoring, "scorer ")
 
     @field_validator("cv", "outer_cv", mode="before")
     @classmethod
@@ -252,7 +249,7 @@ class SearchSection(Section):
             if not isinstance(cv.get("splitter"), str):
                 raise ValueError("needs a splitter, e.g. {splitter: StratifiedKFold, n_splits: 5}")
             return cv
-        if isinstance(cv, bool) or not isinstance(cv, int):
+        if not is_whole_number(cv):
             raise ValueError("must be a whole number, or a mapping such as {splitter: KFold, n_splits: 5}")
         if cv < 2:
             raise ValueError("must be greater than or equal to 2")
@@ -295,8 +292,7 @@ class SearchSection(Section):
     @classmethod
     def _number_or_word(cls, value: Any, info: ValidationInfo) -> Any:
         words = ("smallest", "exhaust") if info.field_name == "min_resources" else ("auto",)
-        is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
-        if not is_count and value not in words:
+        if not (is_whole_number(value) and value > 0) and value not in words:
             raise ValueError(f"must be a whole number above 0, or {' or '.join(words)}")
         return value
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from hpt_spark.config.yaml_text import UNFIT
 
+Name = TypeVar("Name", bound=str)
 LONGEST = 10 * 366 * 86_400.0  # seconds; what waits for longer overflows somewhere
 
 
@@ -29,6 +30,19 @@ class Section(BaseModel):
                 "out; for a file with such a name, rename it, or set LC_ALL=C.UTF-8"
             )
         return value
+
+
+def each_once(names: list[Name], what: str = "") -> list[Name]:
+    """Return `names`; raise ValueError where one is there twice."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"names {', '.join(repeated)} more than once; name each {what}once")
+    return names
+
+
+def is_whole_number(value: Any) -> bool:
+    """Return whether `value` is a whole number, which to Python true and false are as well."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _texts_in(value: Any) -> Iterator[str]:

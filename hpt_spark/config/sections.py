@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args
 
 from pydantic import Field, create_model, field_validator, model_validator
 
-from hpt_spark.config.section import Section
+from hpt_spark.config.section import Section, each_once
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.config.yaml_text import as_yaml
 
@@ -132,10 +132,7 @@ class FeaturesSection(_From):
     @field_validator("sets")
     @classmethod
     def _each_set_once(cls, sets: list[FeatureSet]) -> list[FeatureSet]:
-        repeated = sorted({name for name in sets if sets.count(name) > 1})
-        if repeated:
-            raise ValueError(f"names {', '.join(repeated)} more than once; name each set once")
-        return sets
+        return each_once(sets, "set ")
 
     @property
     def is_from_table(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Union
 
 from pydantic import Field, field_validator, model_validator
 
-from hpt_spark.config.section import Section
+from hpt_spark.config.section import Section, each_once
 from hpt_spark.config.yaml_text import as_yaml
 
 Task = Literal["auto", "classification", "regression", "ranking"]
@@ -87,10 +87,7 @@ class TableSection(Section):
     @field_validator("columns", "exclude", "categorical", "dates")
     @classmethod
     def _each_once(cls, names: list[str]) -> list[str]:
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise ValueError(f"names {', '.join(repeated)} more than once; name each once")
-        return names
+        return each_once(names)
 
     @model_validator(mode="after")
     def _one_role_for_each_column(self) -> TableSection:

@@ -122,27 +122,22 @@ def write_yaml(value: Any) -> str:
 
 def as_yaml(value: Any) -> str:
     """Return `value` in one line, as a person would write it in a file; a text always has quotes."""
-    text = yaml.dump(
-        value,
-        Dumper=_Writer,
-        sort_keys=False,
-        allow_unicode=True,
-        default_flow_style=True,
-        default_style="'" if isinstance(value, str) else None,
-        width=ONE_LINE,
-    )
-    return text.removesuffix("...\n").strip()
+    return _in_one_line(value, "'", allow_unicode=True)
 
 
 def as_ascii_yaml(value: Any) -> str:
     """Return `value` in one line of ASCII characters, a text in double quotes with escapes."""
+    return _in_one_line(value, '"', allow_unicode=False)
+
+
+def _in_one_line(value: Any, quote: str, allow_unicode: bool) -> str:
     text = yaml.dump(
         value,
         Dumper=_Writer,
         sort_keys=False,
-        allow_unicode=False,
+        allow_unicode=allow_unicode,
         default_flow_style=True,
-        default_style='"' if isinstance(value, str) else None,
+        default_style=quote if isinstance(value, str) else None,
         width=ONE_LINE,
     )
     return text.removesuffix("...\n").strip()

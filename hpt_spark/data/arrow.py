@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROWS_READ_AT_A_TIME = 1 << 16  # fits the cache, which halves the time
 
 _DAMAGED = "cannot be read as a part of its table{}; run `hpt-spark ingest` again."
-_ERROR_OF_WORKER = re.compile(r"hpt_spark\.errors\.InputError: ([^\n]+)")
+ERROR_OF_WORKER = re.compile(r"hpt_spark\.errors\.InputError: ([^\n]+)")
 _UNREADABLE = re.compile(
     r"(\S+) is not a Parquet file|Could not read footer for file:? (\S+)|[Ee]rror while reading file (\S+?)\.?\s"
 )
@@ -49,7 +49,7 @@ def translate_unreadable_files() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        told = _ERROR_OF_WORKER.search(str(error))
+        told = ERROR_OF_WORKER.search(str(error))
         if told:
             raise InputError(told[1]) from None
         file = _UNREADABLE.search(str(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,9 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 from scipy import sparse
 
-from hpt_spark.data.arrow import rows_in
 from hpt_spark.features.counts import Counts, factorize, isin_sorted
 
 if TYPE_CHECKING:
-    from pyspark import Broadcast
     from pyspark.sql import Column, DataFrame
 
 # Java's \s is ASCII only without (?U), and leaves out what Python's str.split() splits at as well.
@@ -86,19 +83,3 @@ class DevicesOfEvents:
         run_of_row = np.repeat(np.arange(len(begins)), times)
         event_of_row = np.arange(len(run_of_row)) + np.repeat(first - np.cumsum(times) + times, times)
         return Counts(self.device_ids[self.devices[event_of_row]], app_ids.to_numpy(), runs[run_of_row])
-
-
-def rows_to_count(files: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Return the rows ``event_id, app_id`` of files of app events."""
-    return rows_in(files, "event_id", "app_id")
-
-
-@dataclass(frozen=True)
-class CountedApps:
-    """What counts the apps of app events, for `counts_per_device`."""
-
-    devices_of_events: Broadcast[DevicesOfEvents]
-
-    def __call__(self, app_events: pa.Table) -> Counts:
-        """Count some rows of ``event_id, app_id``."""
-        return self.devices_of_events.value.counted(app_events)

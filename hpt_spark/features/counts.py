@@ -157,7 +157,7 @@ def isin_sorted(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def rows_by_id(matrix: sparse.csr_matrix, ids: np.ndarray, wanted: np.ndarray) -> sparse.csr_matrix:
-    """Return the row of each of the `wanted`; an empty one where `ids`, which name the rows, have it not."""
+    """Return the rows of the `wanted` ids, like ``DataFrame.reindex``; `ids` name the rows, an unknown one is empty."""
     if not len(ids):
         return sparse.csr_matrix((len(wanted), matrix.shape[1]), dtype=matrix.dtype)
     order = np.argsort(ids, kind="stable")

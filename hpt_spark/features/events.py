@@ -35,7 +35,7 @@ def hour(timestamp: str) -> Column:
 
 
 def event_hours(events: DataFrame) -> DataFrame:
-    """Return ``device_id, hour_of_week``: 0 (Monday, first hour) to 167 of each event, null of what is no timestamp."""
+    """Return ``device_id, hour_of_week``: 0 (Monday, first hour) to 167 of each event, null without a timestamp."""
     hour_of_week = F.when(hour("timestamp").between(0, 23), weekday("timestamp") * 24 + hour("timestamp"))
     return events.select("device_id", hour_of_week.alias("hour_of_week"))
 

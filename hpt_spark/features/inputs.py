@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hpt_spark.data.arrow import arrow_of, give_memory_back, without_nulls
+from hpt_spark.data.arrow import arrow_of, give_memory_back, rows_in, without_nulls
 from hpt_spark.data.schemas import FILE_ROW
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
@@ -93,7 +93,10 @@ class Inputs:
         del of_events, known
         give_memory_back()
         return counts_per_device(
-            self._tables.files("app_events"), apps.CountedApps(devices_of_events), self.known, apps.rows_to_count
+            self._tables.files("app_events"),
+            lambda app_events: devices_of_events.value.counted(app_events),
+            self.known,
+            lambda files: rows_in(files, "event_id", "app_id"),
         )
 
     @_once

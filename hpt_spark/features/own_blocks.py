@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hpt_spark.config.functions import find_function
@@ -47,29 +48,21 @@ def own_blocks(paths: Sequence[str], tables: Tables) -> list[Block]:
     for path in paths:
         frame = call_block(path, tables)
         is_numeric = dict(frame.dtypes)["term"] == "bigint"
-        builder = _Builder(frame if is_numeric else frame.withColumn("term", frame["term"].cast("string")))
+        build = partial(_build, frame if is_numeric else frame.withColumn("term", frame["term"].cast("string")))
         names = sorted(one["block"] for one in frame.select("block").distinct().collect() if one["block"] is not None)
         for name in names:
             if name in {block.name for block in (*BLOCKS, *found)}:
                 raise ConfigError(
                     f"features.blocks={path} gives a block {name}, of which there is one already; rename it."
                 )
-            found.append(Block(name, path, builder, numeric=is_numeric))
+            found.append(Block(name, path, build, numeric=is_numeric))
     return found
 
 
-class _Builder:
-    """What builds the blocks of one function together."""
+def _build(frame: DataFrame, has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
+    """Build the blocks of one function together."""
+    from pyspark.sql import functions as F
 
-    def __init__(self, frame: DataFrame) -> None:
-        self._frame = frame
-
-    def __call__(self, has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
-        from pyspark.sql import functions as F
-
-        value = F.when(F.col("block").isin(*indicators), F.lit(1.0)).otherwise(F.col("value"))
-        rows = self._frame.select(
-            "device_id", "block", "term", (value if indicators else F.col("value")).alias("value")
-        )
-        names: Mapping[str, Any] = {}
-        return LongTable(pack(rows.where(F.col("block").isin(*blocks))), names)
+    value = F.when(F.col("block").isin(*indicators), F.lit(1.0)).otherwise(F.col("value"))
+    rows = frame.select("device_id", "block", "term", (value if indicators else F.col("value")).alias("value"))
+    return LongTable(pack(rows.where(F.col("block").isin(*blocks))), {})

@@ -120,5 +120,5 @@ def shares(counts: Counts, block: str, terms: ItemTerms | None, indicate: bool) 
 
 
 def _as_indicator(incidence: sparse.csr_matrix) -> sparse.csr_matrix:
-    incidence.data[:] = 1  # what is there twice has become 2
+    incidence.data[:] = 1  # duplicates have become 2
     return incidence

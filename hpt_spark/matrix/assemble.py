@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from scipy import sparse
 
 from hpt_spark.features.counts import factorize, rows_by_id, sparse_rows
 from hpt_spark.matrix.coverage import by_table, check_blocks, check_classes, log_rows
 from hpt_spark.matrix.design import DesignMatrix
-from hpt_spark.matrix.vocabulary import Vocabulary
+from hpt_spark.matrix.vocabulary import Vocabulary, codes_of
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,7 @@ class CollectedBlocks:
             assembled.append(assemble_block(self.blocks.pop(), self.train_ids, self.test_ids, min_devices))
         facts = {block.vocabulary.block: block.facts() for block in assembled}
         check_blocks(facts, {"training": len(self.train_ids), "test": len(self.test_ids)}, min_devices)
-        classes, y_train = encode_classes(self.groups)
+        y_train, classes = codes_of(pa.array(self.groups, pa.string()))
         check_classes(classes)
         with ThreadPoolExecutor(2) as pool:
             parts = [block.train for block in assembled], [block.test for block in assembled]
@@ -193,11 +192,3 @@ def side_by_side(matrices: Iterable[sparse.csr_matrix]) -> sparse.csr_matrix:
     joined = sparse.hstack(list(matrices), format="csr", dtype=np.float32)
     joined.sort_indices()
     return joined
-
-
-def encode_classes(groups: Iterable[str]) -> tuple[list[str], np.ndarray]:
-    """Return the sorted classes, and the number of each row's class as int32."""
-    encoded = pa.array(groups, pa.string()).dictionary_encode()
-    classes = encoded.dictionary.to_pylist()
-    order = np.argsort(pc.sort_indices(encoded.dictionary).to_numpy()).astype(np.int32)
-    return sorted(classes), order[encoded.indices.to_numpy()]

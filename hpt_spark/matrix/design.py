@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from hpt_spark.errors import InputError
+from hpt_spark.storage.folder import digest_of_file
 
 DEVICES, ROWS = "devices", "rows"  # what the rows of a design are: the scenario's, and those of any other table
 COLUMNS, CLASSES = "columns.csv", "classes.json"
@@ -186,7 +187,7 @@ class DesignMatrix:
             if name.endswith((".npz", ".npy"))
         }
         ids = "device_ids" if facts.get("rows_are", DEVICES) == DEVICES else "ids"
-        encoding = _json_in(folder / ENCODING) if ENCODING in facts["files"] else None
+        encoding = read_json(folder / ENCODING) if ENCODING in facts["files"] else None
         return cls(
             X_train=arrays["X_train"],
             X_test=arrays["X_test"],
@@ -194,7 +195,7 @@ class DesignMatrix:
             train_device_ids=arrays[f"train_{ids}"],
             test_device_ids=arrays[f"test_{ids}"],
             columns=columns,
-            classes=_json_in(folder / CLASSES),
+            classes=read_json(folder / CLASSES),
             facts=facts,
             weights=arrays.get("weights_train"),
             groups=arrays.get("groups_train"),
@@ -207,6 +208,11 @@ def searched_files(names: Iterable[str]) -> list[str]:
     return [name for name in names if not name.startswith(("X_test", "train_", "test_"))]
 
 
+def read_json(path: Path) -> Any:
+    """Return the value in a file of JSON."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as readable JSON, which has neither NaN nor an infinity."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
@@ -217,13 +223,9 @@ def _manifest_in(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     if not path.is_file():
         return {"files": dict.fromkeys(FILES, "")}
-    facts = _json_in(path)
+    facts = read_json(path)
     facts["files"] = dict(facts["files"])
     return facts
-
-
-def _json_in(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _save_array(path: Path, values: Any) -> None:
@@ -244,12 +246,4 @@ def _nonzeros(matrix: Any) -> int:
 def _digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
     names = list(names)
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(names, pool.map(_digest, (folder / name for name in names))))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return dict(zip(names, pool.map(digest_of_file, (folder / name for name in names))))

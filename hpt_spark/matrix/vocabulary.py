@@ -1,10 +1,11 @@
-"""The columns of one block: its terms in order."""
+"""The columns of one block: its terms in order; and the places of values in such an order."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,15 +35,23 @@ class Vocabulary:
         return len(self.terms)
 
     def numbers(self, terms: pa.Array) -> np.ndarray:
-        """Return the number of each of `terms`; -1 where a term is not in the vocabulary.
-
-        Returns
-        -------
-        ndarray of int32, shape (n_terms,)
-        """
-        found = pc.index_in(terms, value_set=self._arrow_terms)
-        return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+        """Return the number of each of `terms`; -1 where a term is not in the vocabulary."""
+        return places_among(self._arrow_terms, terms)
 
     @cached_property
     def _arrow_terms(self) -> pa.Array:
         return pa.array(self.terms, pa.string())
+
+
+def places_among(known: pa.Array, values: pa.Array) -> np.ndarray:
+    """Return the place of each value among the `known` ones as int32; -1 where it is none of them."""
+    found = pc.index_in(values, value_set=known)
+    return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+
+
+def codes_of(values: pa.Array) -> tuple[np.ndarray, list[Any]]:
+    """Return int32 codes and the distinct values, like ``pandas.factorize(sort=True)``; texts go by code point."""
+    encoded = values.dictionary_encode()
+    order = pc.sort_indices(encoded.dictionary).to_numpy()
+    places = np.argsort(order).astype(np.int32)
+    return places[encoded.indices.to_numpy(zero_copy_only=False)], encoded.dictionary.take(pa.array(order)).to_pylist()

@@ -6,7 +6,6 @@ may have in common, the others in the run directory; each is written whole.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hpt_spark.data.ingest import PIPELINE
-from hpt_spark.matrix.design import write_json
+from hpt_spark.matrix.design import read_json, write_json
 from hpt_spark.storage import Folder
 
 _log = logging.getLogger(__name__)
@@ -46,18 +45,14 @@ class Record:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
 
-    def changed(self, now: Record) -> str:
-        """Return which part has changed first, going by what is there `now`; empty if none has."""
-        return next((part for part in CHANGES if getattr(self, part) != getattr(now, part)), "")
-
     def why_to_run(self, now: Record) -> str:
         """Return why the step has to run, going by what is there `now`; empty if it has not."""
-        part = self.changed(now)
-        if not part:
-            return ""
-        before, after = getattr(self, part), getattr(now, part)
-        what = f"{before}, now {after}" if part == "release" else ", ".join(_differing(before, after))
-        return f"{CHANGES[part]}: {what}"
+        for part, why in CHANGES.items():
+            before, after = getattr(self, part), getattr(now, part)
+            if before != after:
+                what = f"{before}, now {after}" if part == "release" else ", ".join(_differing(before, after))
+                return f"{why}: {what}"
+        return ""
 
 
 class Records:
@@ -113,7 +108,7 @@ class Records:
             return {}
         try:
             with self._folder.reading(PIPELINE) as path:
-                found = json.loads(path.read_text(encoding="utf-8"))
+                found = read_json(path)
         except ValueError:
             found = None
         if not isinstance(found, dict):

@@ -28,6 +28,12 @@ def digest_of(stream: BinaryIO) -> str:
     return digest.hexdigest()
 
 
+def digest_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file of this machine."""
+    with path.open("rb") as stream:
+        return digest_of(stream)
+
+
 class Folder(ABC):
     """A folder; names are relative to it and may have slashes."""
 

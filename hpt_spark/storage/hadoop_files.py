@@ -33,6 +33,8 @@ class HadoopFiles:
     root : str
         `uri` with its scheme and host, without a slash at the end. All paths given to the methods
         begin like this.
+    replaces_files : bool
+        Whether a rename can put a file in the place of another in one step: only HDFS itself promises it.
     """
 
     @uninterruptible
@@ -44,12 +46,7 @@ class HadoopFiles:
             path = self._path(hadoop_uri(uri))
             self._files = path.getFileSystem(context._jsc.hadoopConfiguration())
             self.root = self._files.makeQualified(path).toString().rstrip("/")
-            self._is_hdfs = self._files.getScheme() == "hdfs"
-
-    @property
-    def replaces_files(self) -> bool:
-        """Whether a rename can put a file in the place of another in one step: only HDFS itself promises it."""
-        return self._is_hdfs
+            self.replaces_files = self._files.getScheme() == "hdfs"
 
     @uninterruptible
     def exists(self, path: str) -> bool:
@@ -129,7 +126,7 @@ class HadoopFiles:
         FileNotFoundError
             If there is nothing at `source`.
         """
-        if self._is_hdfs:
+        if self.replaces_files:
             try:
                 self._rename_on_hdfs(source, target, "NONE")
             except FileExistsError:

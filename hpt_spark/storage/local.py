@@ -15,7 +15,7 @@ from filelock import lock_descriptor, unlock_descriptor
 from hpt_spark.errors import InputError
 from hpt_spark.signals import unwind_on_sigterm
 from hpt_spark.storage.disk_errors import translate_disk_errors, translate_permission_errors, translate_read_errors
-from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of, is_own
+from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of_file, is_own
 
 
 class LocalFolder(Folder):
@@ -74,12 +74,8 @@ class LocalFolder(Folder):
 
     def digests(self, *names: str) -> dict[str, str]:
         """Return the SHA-256 of each file of `names`, and of each below a folder of `names`, by its name here."""
-        found = {}
         with translate_read_errors(self.path):
-            for name, file in self._files(names):
-                with file.open("rb") as stream:
-                    found[name] = digest_of(stream)
-        return found
+            return {name: digest_of_file(file) for name, file in self._files(names)}
 
     def sizes(self, *names: str) -> dict[str, int]:
         """Return the size of each file of `names`, and of each below a folder of `names`, by its name here."""

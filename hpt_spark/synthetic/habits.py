@@ -43,6 +43,6 @@ class Habits:
 
 
 def _smooth(hourly: np.ndarray) -> np.ndarray:
-    """Return the values with each hour drawn towards its neighbours, as whole parts of a day are alike."""
+    """Return the moving sum over three hours: parts of a day are alike."""
     near = np.roll(hourly, 1, axis=1) + np.roll(hourly, -1, axis=1)
     return hourly + near

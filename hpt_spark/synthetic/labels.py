@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from hpt_spark.synthetic.draw import Floats, Generator, shuffled
+from hpt_spark.synthetic.draw import Generator, shuffled
 from hpt_spark.synthetic.label_texts import category_text
 from hpt_spark.synthetic.zipped_csv import Block, chosen, field
 
@@ -38,7 +38,7 @@ class Labels:
     def __init__(self, rng: Generator, listed: int) -> None:
         number = listed + UNLISTED
         self.ids = shuffled(rng, number * 11 // 10)[:number] + 1  # small numbers with gaps, as in the real data
-        self.popularity = _falling(round(USED * number))
+        self.popularity = 1 / (np.arange(round(USED * number)) + 4.0)
 
     def rows(self, rng: Generator) -> Iterator[Block]:
         """Yield the rows of label_categories, in random order."""
@@ -46,10 +46,6 @@ class Labels:
         places = listed[shuffled(rng, len(listed))]
         texts = pa.array([field(_category(place)) for place in range(len(self.ids))])
         yield [self.ids[places], chosen(texts, places)]
-
-
-def _falling(labels: int) -> Floats:
-    return 1 / (np.arange(labels) + 4.0)
 
 
 def _category(place: int) -> str | None:

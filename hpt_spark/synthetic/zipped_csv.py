@@ -60,7 +60,6 @@ def chosen(texts: pa.StringArray, places: Integers) -> pa.StringArray:
 
 
 def _lines(block: Block) -> memoryview:
-    """Return the block's rows as lines of CSV."""
     fields = [pc.cast(pa.array(column), pa.string()) if isinstance(column, np.ndarray) else column for column in block]
     rows = pc.binary_join_element_wise(*fields, ",") if len(fields) > 1 else fields[0]
     lines = pc.binary_join_element_wise(rows, "", "\n")

@@ -42,7 +42,7 @@ def canonical_table(data: Any, encoding: TableEncoding) -> pa.Table:
             )
         column = table.column(code.name).combine_chunks()
         try:
-            columns[f"x{number}"] = _canonical(column, code, encoding)
+            columns[f"x{number}"] = _canonical(column, code)
         except (pa.ArrowException, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(
@@ -60,7 +60,7 @@ def _as_arrow(data: Any) -> pa.Table:
     return pa.table(dict(data))
 
 
-def _canonical(column: pa.Array, code: ColumnCode, encoding: TableEncoding) -> pa.Array:
+def _canonical(column: pa.Array, code: ColumnCode) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if code.kind == "number":

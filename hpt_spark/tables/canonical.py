@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hpt_spark.tables.encoding import PROBLEM
-from hpt_spark.tables.roles import FLOATS, INTEGERS, NO_FEATURE, Feature, kind_of
+from hpt_spark.tables.roles import FLOATS, INTEGERS, NO_FEATURE, Feature, is_whole, kind_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -127,9 +127,7 @@ def _from_text(kind: str, name: str) -> str:
 
 def _number_as_text(name: str, spark_type: str) -> str:
     """Return SQL for a number as a name: whole ones without a point, whatever type they are of."""
-    if spark_type in INTEGERS:
-        return f"CAST({name} AS STRING)"
-    if spark_type.startswith("decimal(") and spark_type.endswith(",0)"):
+    if is_whole(spark_type):
         return f"CAST({name} AS STRING)"
     number = f"CAST({name} AS DOUBLE)"
     whole = f"{number} = floor({number}) AND abs({number}) < 9e15"

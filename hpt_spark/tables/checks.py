@@ -87,7 +87,7 @@ def refuse_repeated_ids(ids: pa.Array, name: str, place: str) -> None:
 
 
 def check_columns(profile: Profile, features: Sequence[Feature], section: TableSection, place: str) -> None:
-    """Say what is odd of the columns.
+    """Warn of odd columns.
 
     Raises
     ------

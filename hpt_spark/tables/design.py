@@ -16,6 +16,7 @@ from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.search.planning.memory_limit import driver_memory
 from hpt_spark.search.planning.result_size import most_of_a_job
 from hpt_spark.tables.checks import (
@@ -38,7 +39,7 @@ from hpt_spark.tables.reading import (
     translate_reading,
 )
 from hpt_spark.tables.roles import NO_FEATURE, Feature, roles_of
-from hpt_spark.tables.rows import CollectedRows, codes_of, collect_rows, with_columns_of
+from hpt_spark.tables.rows import CollectedRows, collect_rows, with_columns_of
 from hpt_spark.tables.table import (
     Keys,
     block_features,
@@ -57,17 +58,15 @@ DENSE_FROM = 0.5  # the share of stored cells from which on a dense matrix is th
 COPIES = 3  # of the matrix at one moment: as rows from Spark, as a matrix, and as the same in order
 
 
-def build_table_design(
-    spark: SparkSession, features: FeaturesSection, frame: DataFrame | None = None, test: DataFrame | None = None
-) -> DesignMatrix:
+def build_table_design(spark: SparkSession, features: FeaturesSection, frame: DataFrame | None = None) -> DesignMatrix:
     """Make the design of the table that the configuration names.
 
     Parameters
     ----------
     spark : SparkSession
     features : FeaturesSection
-    frame, test : DataFrame, optional
-        The table and its test table, where they have no address.
+    frame : DataFrame, optional
+        The table, where it has no address.
 
     Raises
     ------
@@ -86,8 +85,13 @@ def build_table_design(
         keys = Keys(roles.label, roles.id, roles.weight, roles.group, label_as)
         named = [*roles.features, *block_features(rows, features.blocks, roles.id)]
         canonical = canonical_rows(rows, named, section.dates, keys, features.blocks)
-        count = partial(profile_of, features=named, is_regression=task != "classification")
-        count = partial(count, min_rows=section.min_rows, max_terms=section.max_terms)
+        count = partial(
+            profile_of,
+            features=named,
+            is_regression=task != "classification",
+            min_rows=section.min_rows,
+            max_terms=section.max_terms,
+        )
         profile = count(canonical)
         check_labels(profile, section.drop_unlabelled, str(roles.label), place)
         if profile.unlabelled:
@@ -104,9 +108,8 @@ def build_table_design(
             )
         if roles.id:
             refuse_repeated_ids(collected.keys["id"], roles.id, place)
-        test_keys = Keys(id=roles.id)
-        tested, counts = _tested(spark, features, test, test_keys, [named[at] for at in kept], encoding)
-    facts = _facts(profile, named, task, features, collected, counts)
+        tested, unseen = _tested(spark, features, roles.id, [named[at] for at in kept], encoding)
+    facts = _facts(profile, named, task, features, unseen)
     design = _design(collected, tested, encoding, facts, section)
     say_unread(str(roles.label), design.classes, section, place)
     return design
@@ -121,7 +124,7 @@ def read_training_table(spark: SparkSession, features: FeaturesSection) -> DataF
     return read_uri(spark, uri, format_of(uri, section.format), section.options, "features.table.uri")
 
 
-def place_of(features: FeaturesSection, frame: DataFrame | None = None) -> str:
+def place_of(features: FeaturesSection, frame: DataFrame | None) -> str:
     """Return what messages call the table."""
     if frame is not None:
         return "the DataFrame"
@@ -212,33 +215,27 @@ def _code(feature: Feature, facts: ColumnFacts, section: TableSection) -> Column
 def _tested(
     spark: SparkSession,
     features: FeaturesSection,
-    test: DataFrame | None,
-    keys: Keys,
+    id_column: str | None,
     kept: Sequence[Feature],
     encoding: TableEncoding,
 ) -> tuple[CollectedRows | None, dict[str, int]]:
     """Return the rows of the test table, if there is one, and how many terms that only it has by column."""
     section = features.table
-    if test is None and section.test_uri is None:
+    uri = section.test_uri
+    if uri is None:
         return None, {}
-    place = (
-        "the test DataFrame"
-        if test is not None
-        else f"features.table.test_uri={without_secrets(str(section.test_uri))}"
-    )
+    place = f"features.table.test_uri={without_secrets(uri)}"
     with translate_reading(place):
-        frame = (
-            test if test is not None else read_later_table(spark, str(section.test_uri), section, encoding, "test_uri")
-        )
-        check_same_kinds(frame, kept, place, "features.table", has_texts(section, str(section.test_uri)))
-        canonical = canonical_rows(frame, kept, section.dates, keys, features.blocks)
+        frame = read_later_table(spark, uri, section, encoding, "test_uri")
+        check_same_kinds(frame, kept, place, "features.table", has_texts(section, uri))
+        canonical = canonical_rows(frame, kept, section.dates, Keys(id=id_column), features.blocks)
         collected = collect_rows(canonical, encoding)
         refuse_empty(collected.X.shape[0], place)
         if collected.keys["id"].null_count:
             raise InputError(
-                f"{place} has rows without an id in the column {keys.id}; each row needs one: correct them."
+                f"{place} has rows without an id in the column {id_column}; each row needs one: correct them."
             )
-        refuse_repeated_ids(collected.keys["id"], str(keys.id), place)
+        refuse_repeated_ids(collected.keys["id"], str(id_column), place)
     words = ", ".join(unseen_terms(encoding, collected.unseen))
     if words:
         _log.info("%s: cells with terms that no training row has, which count for nothing: %s", place, words)
@@ -272,7 +269,6 @@ def _facts(
     features: Sequence[Feature],
     task: str,
     settings: FeaturesSection,
-    collected: CollectedRows,
     unseen: dict[str, int],
 ) -> dict[str, Any]:
     section = settings.table

@@ -9,7 +9,7 @@ from pathlib import Path
 from hpt_spark.config.secrets import without_secrets
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.storage import is_local, open_folder
-from hpt_spark.storage.folder import digest_of
+from hpt_spark.storage.folder import digest_of_file
 from hpt_spark.storage.uris import hadoop_uri
 from hpt_spark.tables.reading import spark_address
 
@@ -34,13 +34,8 @@ def _of_uri(key: str, uri: str | None) -> dict[str, str]:
         path = spark_address(uri).removeprefix("file://").removeprefix("file:")
         found = [Path(path)] if Path(path).exists() else map(Path, sorted(glob.glob(path)))
         files = [file for one in found for file in ([one] if one.is_file() else sorted(one.rglob("*")))]
-        return {f"{key}: {file}": _digest(file) for file in files if file.is_file()}
+        return {f"{key}: {file}": digest_of_file(file) for file in files if file.is_file()}
     if PATTERN & set(uri):
         return {f"{key}: {without_secrets(uri)}": uuid.uuid4().hex}
     parent, _, name = hadoop_uri(uri).rstrip("/").rpartition("/")
     return {f"{key}: {file}": digest for file, digest in open_folder(parent).digests(name).items()}
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return digest_of(stream)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from hpt_spark.errors import InputError
+from hpt_spark.matrix.vocabulary import places_among
 
 NUMBERS = ("number", "numbers", "vector", "date", "timestamp")  # kinds whose values are numbers
 PROBLEM = "problem"  # the column of canonical rows that says what cannot be read
@@ -49,8 +50,7 @@ class ColumnCode:
 
     def places(self, terms: pa.Array) -> np.ndarray:
         """Return the number of each term; -1 of an unknown one."""
-        found = pc.index_in(terms, value_set=self._known)
-        return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+        return places_among(self._known, terms)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class TableEncoding:
             return self._numbers(code, column.to_numpy(zero_copy_only=False)[:, None])
         if not code.has_terms:
             matrix = self._numbers(code, _fixed_lists(code, column))
-            return _without_zeros(matrix) if code.kind == "vector" and self.is_sparse else matrix
+            return sparse.csr_matrix(matrix) if code.kind == "vector" and self.is_sparse else matrix
         offsets, terms, values = _lists_of_terms(code, column)
         places = code.places(terms)
         known = places >= 0
@@ -168,7 +168,7 @@ def _refuse_problems(problems: Any) -> None:
 
 
 def _fixed_lists(code: ColumnCode, column: pa.Array) -> np.ndarray:
-    """Return lists of one length as a matrix; a missing list is a row of missing values."""
+    """Return lists of one length as a matrix; a missing list is a row of NaN."""
     size = len(code.terms)
     lengths = pc.fill_null(pc.list_value_length(column), size).to_numpy(zero_copy_only=False)
     other = lengths[lengths != size]
@@ -184,7 +184,7 @@ def _fixed_lists(code: ColumnCode, column: pa.Array) -> np.ndarray:
 
 
 def _lists_of_terms(code: ColumnCode, column: pa.Array) -> tuple[np.ndarray, pa.Array, np.ndarray]:
-    """Return where the terms of each row end, with a zero before; the terms; and their values."""
+    """Return the offsets of each row's terms, the terms, and their values."""
     if code.kind in ("texts", "block"):
         lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
         flat = column.flatten()
@@ -203,10 +203,6 @@ def _all_stored(matrix: np.ndarray) -> sparse.csr_matrix:
     rows, columns = matrix.shape
     indices = np.tile(np.arange(columns, dtype=np.int32), rows)
     return sparse.csr_matrix((matrix.ravel(), indices, np.arange(rows + 1) * columns), shape=matrix.shape)
-
-
-def _without_zeros(matrix: np.ndarray) -> sparse.csr_matrix:
-    return sparse.csr_matrix(matrix)
 
 
 def lists_of_matrix(matrix: Any) -> tuple[pa.Array, pa.Array]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from hpt_spark.config.secrets import mask_secrets, without_secrets
+from hpt_spark.data.arrow import ERROR_OF_WORKER
 from hpt_spark.errors import InputError
 from hpt_spark.storage.uris import hadoop_uri, is_local
 from hpt_spark.tables.canonical import quoted
@@ -174,7 +175,7 @@ def translate_reading(place: str) -> Iterator[None]:
             ) from None
         if isinstance(error, (AnalysisException, IllegalArgumentException, ParseException)):
             raise InputError(f"{place} cannot be read: {_first_words(str(error))}; {_remedy(str(error))}.") from None
-        told = re.search(r"hpt_spark\.errors\.InputError: ([^\n]+)", str(error))
+        told = ERROR_OF_WORKER.search(str(error))
         if told:
             raise InputError(f"{place}: {told[1]}") from None
         cause = _cause(error)

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import InputError
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
 FLOATS = ("float", "double")
-FOR_NUMBERS = (*INTEGERS, *FLOATS)
 NO_FEATURE = "none"  # the kind of a column that Spark has no type for: all its cells are missing
 
 
@@ -87,10 +86,17 @@ def roles_of(schema: StructType, section: TableSection, place: str, has_blocks: 
             f"{place} has columns that no design can hold: {', '.join(odd)}; leave them out with "
             "features.table.exclude, or select what is in them with features.table.sql."
         )
-    for role in ("weight",):
-        _refuse_type(given[role], types, role, FOR_NUMBERS, "a number")
+    weight = given["weight"]
+    if weight and kind_of(types[weight]) != "number":
+        raise InputError(
+            f"features.table.weight names {weight}, which is {_short(types[weight])}; it must be a number."
+        )
     for role in ("label", "id", "group"):
-        _refuse_nested(given[role], types, role)
+        name = given[role]
+        if name and kind_of(types[name]) not in ("number", "text", "boolean", "date", "timestamp"):
+            raise InputError(
+                f"features.table.{role} names {name}, which is {_short(types[name])}; it must be a text or a number."
+            )
     features = []
     for name in categorical:
         if name in kinds and kinds[name] not in ("number", "text", "boolean"):
@@ -108,9 +114,14 @@ def roles_of(schema: StructType, section: TableSection, place: str, has_blocks: 
     return Roles(kept, tuple(left_out), given["label"], given["id"], given["weight"], given["group"], label_type)
 
 
+def is_whole(spark_type: str) -> bool:
+    """Return whether a column of a type of Spark holds whole numbers alone."""
+    return spark_type in INTEGERS or (spark_type.startswith("decimal(") and spark_type.endswith(",0)"))
+
+
 def kind_of(spark_type: str) -> str | None:
     """Return the kind of a column of a type of Spark; None where a design cannot hold it."""
-    if spark_type in FOR_NUMBERS or spark_type.startswith("decimal("):
+    if spark_type in (*INTEGERS, *FLOATS) or spark_type.startswith("decimal("):
         return "number"
     if spark_type == "string" or spark_type.startswith(("char(", "varchar(", "string ")):
         return "text"
@@ -148,18 +159,6 @@ def refuse_missing(names: Sequence[str], known: Sequence[str], key: str, place: 
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return ", ".join(names[:20]) + more
-
-
-def _refuse_type(name: Any, types: dict[str, str], role: str, allowed: Sequence[str], what: str) -> None:
-    if name and types[name] not in allowed and not types[name].startswith("decimal("):
-        raise InputError(f"features.table.{role} names {name}, which is {_short(types[name])}; it must be {what}.")
-
-
-def _refuse_nested(name: Any, types: dict[str, str], role: str) -> None:
-    if name and kind_of(types[name]) not in ("number", "text", "boolean", "date", "timestamp"):
-        raise InputError(
-            f"features.table.{role} names {name}, which is {_short(types[name])}; it must be a text or a number."
-        )
 
 
 def _short(spark_type: str) -> str:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from hpt_spark.data.arrow import arrow_of
 from hpt_spark.errors import InputError
+from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.tables.encoding import PROBLEM, TableEncoding, lists_of_matrix, matrix_of_lists
 from hpt_spark.tables.profile import KEYS, ROW_HASH, digest_of
 
@@ -137,11 +138,3 @@ def _order(keys: dict[str, pa.Array], hashes: np.ndarray, by_group: bool) -> np.
         groups, _ = codes_of(keys["group"])
         order = order[np.argsort(groups[order], kind="stable")]
     return order
-
-
-def codes_of(values: pa.Array) -> tuple[np.ndarray, list[Any]]:
-    """Return the place of each value among the distinct ones, and these, sorted by value or by code point."""
-    encoded = values.dictionary_encode()
-    order = pc.sort_indices(encoded.dictionary).to_numpy()
-    places = np.argsort(order).astype(np.int32)
-    return places[encoded.indices.to_numpy(zero_copy_only=False)], encoded.dictionary.take(pa.array(order)).to_pylist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.features.own_blocks import call_block
 from hpt_spark.tables.canonical import SAME_KIND, canonical_columns, key_column, key_type, one_zero, quoted
 from hpt_spark.tables.profile import ROW_HASH
-from hpt_spark.tables.roles import FLOATS, INTEGERS, Feature, kind_of, refuse_missing
+from hpt_spark.tables.roles import FLOATS, NO_FEATURE, Feature, is_whole, kind_of, refuse_missing
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -21,7 +21,6 @@ _log = logging.getLogger(__name__)
 
 BLOCK = "block"
 CARRIED = "carried"  # with a number: a column that comes along as it is
-OwnBlock = Callable[[Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,9 @@ def task_of(section: TableSection, label_type: str) -> str:
     InputError
         When the label does not suit the task.
     """
-    is_whole = label_type in INTEGERS or (label_type.startswith("decimal(") and label_type.endswith(",0)"))
     is_number = kind_of(label_type) == "number"
     if section.task == "auto":
-        task = "regression" if is_number and not is_whole else "classification"
+        task = "regression" if is_number and not is_whole(label_type) else "classification"
         _log.info("features.table.task=auto: the label %s is %s, so this is a %s", section.label, label_type, task)
         return task
     if section.task != "classification" and not is_number:
@@ -72,7 +70,7 @@ def label_type_of(task: str, label_type: str) -> str:
 
 
 def labels(keys: Keys) -> Column:
-    """Return the label, null where it is missing or no number."""
+    """Return the label, null where it is missing or NaN."""
     from pyspark.sql import functions as F
 
     if keys.label is None:
@@ -84,7 +82,7 @@ def labels(keys: Keys) -> Column:
 def _weights(keys: Keys) -> Column:
     from pyspark.sql import functions as F
 
-    # Not a number is no weight, as it is no label.
+    # NaN is no weight, as it is no label.
     return F.nanvl(F.col(quoted(keys.weight)).cast("double"), F.lit(None)) if keys.weight else F.lit(1.0)
 
 
@@ -124,7 +122,7 @@ def canonical_rows(
         *(F.col(quoted(name)).alias(f"{CARRIED}{number}") for number, name in enumerate(carried)),
     )
     if len(plain) < len(features):
-        rows = _with_blocks(rows, long_rows(frame, blocks, str(keys.id)), features, len(plain))
+        rows = _with_blocks(rows, long_rows(frame, blocks), features, len(plain))
     hashed = [name for name in rows.columns if name != "problem" and not name.startswith(CARRIED)]
     return rows.select(F.xxhash64(*map(_hashable(rows), hashed)).alias(ROW_HASH), "*")
 
@@ -137,7 +135,7 @@ def _hashable(rows: DataFrame) -> Callable[[str], Any]:
     return lambda name: F.sort_array(name) if types[name].startswith("array<struct") else F.col(name)
 
 
-def long_rows(frame: DataFrame, paths: Sequence[str], id_column: str) -> DataFrame:
+def long_rows(frame: DataFrame, paths: Sequence[str]) -> DataFrame:
     """Return the long rows ``device_id, block, term, value`` that the user's own functions make of a table."""
     long = None
     for path in paths:
@@ -159,7 +157,7 @@ def block_features(frame: DataFrame, paths: Sequence[str], id_column: str | None
         return []
     if id_column is None:
         raise ConfigError("features.blocks needs features.table.id, by which their device_id finds its row.")
-    names = long_rows(frame, paths, id_column).select("block").distinct().collect()
+    names = long_rows(frame, paths).select("block").distinct().collect()
     return [Feature(name, BLOCK) for name in sorted(one["block"] for one in names)]
 
 
@@ -192,7 +190,7 @@ def check_same_kinds(frame: DataFrame, features: Sequence[Feature], place: str, 
         kind = kind_of(types[feature.name])
         if as_text and kind == "text":
             continue
-        if kind not in (*SAME_KIND.get(feature.kind, ()), "none"):
+        if kind not in (*SAME_KIND.get(feature.kind, ()), NO_FEATURE):
             raise InputError(
                 f"the column {feature.name} of {place} is {types[feature.name]}, but in the training table it is "
                 f"{KINDS[feature.kind]}; give it the same type."

@@ -22,7 +22,7 @@ from hpt_spark.search.journal.digests import Digester
 from hpt_spark.search.result_table import DONE, batches_of, best_so_far
 from hpt_spark.search.sklearn_compat import num_samples
 
-# Of a search: what is no setting of it, and what the children say.
+# Arguments of a search that are no settings, and those that the children's parameters show.
 NOT_PARAMS = ("sc", "tracking", "progress", "param_grid", "param_distributions")
 PACKAGES = ("hpt-spark", "scikit-learn", "xgboost", "lightgbm", "numpy", "scipy", "pyspark")
 LONGEST_TEXT = 6000

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class MlflowTracking:
             return nullcontext(SearchFollower())
         check_mlflow()
         uri = checked_uri(named)
-        return self.following(uri, _Described(search, X, y, journal), keeps_model=True, X=X)
+        return self.following(uri, partial(_described, search, X, y, journal), keeps_model=True, X=X)
 
     @contextmanager
     def following(
@@ -182,23 +183,17 @@ class SpoolFollower(SearchFollower):
             self._spool.write(kind, **content)
 
 
-class _Described:
-    """Tells of a search of the Python classes."""
-
-    def __init__(self, search: Any, X: Any, y: Any, journal: str | None) -> None:
-        self._search, self._X, self._y, self._journal = search, X, y, journal
-
-    def __call__(self) -> dict[str, Any]:
-        search = self._search
-        return {
-            "id": identity_in(None if self._journal is None else open_folder(self._journal)),
-            "name": f"{type(search).__name__} of {type(search.estimator).__name__}",
-            "metric": facts.metric_name(search),
-            "params": facts.params_of(search),
-            "estimator_params": facts.changed_params(search.estimator),
-            "tags": facts.tags_of(search.estimator),
-            "dataset": facts.dataset_of(self._X, self._y),
-        }
+def _described(search: Any, X: Any, y: Any, journal: str | None) -> dict[str, Any]:
+    """Return what a history says of a search of the Python classes."""
+    return {
+        "id": identity_in(None if journal is None else open_folder(journal)),
+        "name": f"{type(search).__name__} of {type(search.estimator).__name__}",
+        "metric": facts.metric_name(search),
+        "params": facts.params_of(search),
+        "estimator_params": facts.changed_params(search.estimator),
+        "tags": facts.tags_of(search.estimator),
+        "dataset": facts.dataset_of(X, y),
+    }
 
 
 def identity_in(folder: Folder | None, **about: str | None) -> str:

@@ -40,7 +40,7 @@ class Row:
 
     @property
     def is_whole(self) -> bool:
-        """Whether each fold has its result, but for those that a race has left out."""
+        """Whether each fold that no race has left out has its result."""
         return len(self.scores) == self.folds - self.skipped
 
     def summary(self) -> dict[str, float]:

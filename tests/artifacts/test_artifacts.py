@@ -9,6 +9,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyspark  # noqa: F401, as in every driver
 import pytest
 from sklearn.dummy import DummyClassifier
@@ -20,7 +21,7 @@ from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of, versions
 from hpt_spark.artifacts.run_directory import RESULTS, differing_keys
 from hpt_spark.artifacts.search_results import json_safe, load_model, model_file, sweeping_results, write_cv_results
-from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_submission
+from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_predictions
 from hpt_spark.errors import InputError
 from tests.artifacts.searches import SETTINGS, a_design, finished, searched
 
@@ -284,7 +285,8 @@ def test_a_submission_has_every_test_device_in_order_and_the_classes(tmp_path):
     design = a_design()
     probabilities = np.full((5, 3), 1 / 3)
     probabilities[1] = [0.123456789123, 0.5, 0.376543210877]
-    write_submission(tmp_path / "submission.csv", design.test_device_ids, design.classes, probabilities)
+    predicted = pa.table(dict(zip(design.classes, probabilities.T)))
+    write_predictions(tmp_path / "submission.csv", "device_id", design.test_device_ids, predicted)
     header, *rows = (tmp_path / "submission.csv").read_text(encoding="utf-8").splitlines()
     assert header == "device_id,F,M22-,M39+"
     assert [row.split(",")[0] for row in rows] == ["-9223372036854775808", "9", "7", "9223372036854775807", "0"]

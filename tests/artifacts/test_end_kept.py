@@ -33,7 +33,7 @@ def test_files_lists_and_histories_say_why_it_ended(run, capsys):
     announce(run)
     assert WHY in capsys.readouterr().out.splitlines()
     (listed,) = find_runs(str(folder))
-    assert listed.as_json()["end_reason"] == WHY
+    assert listed.end_reason == WHY
     assert as_table([listed]).splitlines()[1].endswith(WHY)
     live, afterwards = results_of(search, "neg_log_loss"), _results_of(manifest, [{"mean_fit_time": "1"}])
     for found in (live, afterwards):

@@ -14,9 +14,9 @@ from scipy import sparse
 
 from hpt_spark.errors import InputError
 from hpt_spark.features.counts import rows_by_id
-from hpt_spark.matrix.assemble import AssembledBlock, CollectedBlock, assemble_block, encode_classes, side_by_side
+from hpt_spark.matrix.assemble import AssembledBlock, CollectedBlock, assemble_block, side_by_side
 from hpt_spark.matrix.design import FILES, DesignMatrix
-from hpt_spark.matrix.vocabulary import Vocabulary
+from hpt_spark.matrix.vocabulary import Vocabulary, codes_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
 NUMBERS = st.integers(-(2**63), 2**63 - 1).map(str)
@@ -159,7 +159,7 @@ def test_blocks_lie_side_by_side_with_sorted_columns():
 
 @law(st.lists(st.sampled_from(["M39+", "F23-", "F43+", "é", "a"]), min_size=1))
 def test_classes_are_sorted_and_each_row_keeps_its_own(groups):
-    classes, y = encode_classes(groups)
+    y, classes = codes_of(pa.array(groups))
     assert classes == sorted(set(groups))
     assert y.dtype == np.int32
     assert [classes[number] for number in y] == groups

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from hpt_spark.errors import InputError
+from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.tables.arrow_rows import canonical_table
 from hpt_spark.tables.encoding import ColumnCode, TableEncoding, lists_of_matrix, matrix_of_lists
-from hpt_spark.tables.rows import CELLS, codes_of, small_batches
+from hpt_spark.tables.rows import CELLS, small_batches
 
 CODES = (
     ColumnCode("n", "number", ("",)),

@@ -68,17 +68,18 @@ def _columns(report: Report) -> list[Column]:
 def _data(report: Report, columns: list[Column]) -> dict[str, Any]:
     scores = [score for one in report.candidates for score in (*one.folds, one.mean) if score is not None]
     best = report.best
+    candidates = sorted(report.candidates, key=lambda one: (-(one.rung or 0), one.rank))
     return {
         "columns": [{"name": name, "kind": kind} for name, kind, _ in columns],
-        "rows": [_row(one, report, columns) for one in sorted(report.candidates, key=_order)],
-        "numbers": [one.row for one in sorted(report.candidates, key=_order)],
+        "rows": [_row(one, columns) for one in candidates],
+        "numbers": [one.row for one in candidates],
         "best": best.candidate.row,
         "within": list(best.within),
         "range": [min(scores), max(scores)] if scores else [0, 1],
     }
 
 
-def _row(one: Candidate, report: Report, columns: list[Column]) -> list[Any]:
+def _row(one: Candidate, columns: list[Column]) -> list[Any]:
     given = {
         "rank": one.rank,
         "rung": one.rung,
@@ -97,10 +98,6 @@ def _row(one: Candidate, report: Report, columns: list[Column]) -> list[Any]:
         else:
             cells.append(one.params[name] if kind == "number" else show(one.params[name]))
     return cells
-
-
-def _order(one: Candidate) -> tuple[int, int]:
-    return (-(one.rung or 0), one.rank)
 
 
 def _example(report: Report) -> str:

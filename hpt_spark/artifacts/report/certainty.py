@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from hpt_spark.artifacts.report.parameters import ROUNDS
-from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter
+from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter, is_number
 
 # The number of leaves of a tree is 2 to the power of the one, and the other itself.
 DEPTH = re.compile(r"(^|__)(max_depth|depth)$")
@@ -62,7 +63,7 @@ def _simplest(within: Sequence[Candidate], parameters: Sequence[Parameter]) -> t
     if not within:
         return None, ""
     counted = [one.name for one in parameters if one.is_number and _grows(one.name)]
-    if counted and all(_is_number(one.params.get(name)) for one in within for name in counted):
+    if counted and all(_is_positive(one.params.get(name)) for one in within for name in counted):
         return (
             min(within, key=lambda one: (_log_leaves(one, counted), one.fit_seconds)),
             f"the smallest ensemble, by {' and '.join(counted)}",
@@ -74,8 +75,8 @@ def _grows(name: str) -> bool:
     return bool(ROUNDS.search(name) or DEPTH.search(name) or LEAVES.search(name))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+def _is_positive(value: Any) -> bool:
+    return is_number(value) and value > 0
 
 
 def _log_leaves(candidate: Candidate, names: Sequence[str]) -> float:

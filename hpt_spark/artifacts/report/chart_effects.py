@@ -11,6 +11,7 @@ from hpt_spark.artifacts.report.svg import (
     NARROW,
     Axis,
     axis,
+    axis_of,
     both,
     chart,
     cut,
@@ -20,7 +21,7 @@ from hpt_spark.artifacts.report.svg import (
     text,
     vertical_axis,
 )
-from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter, Value
+from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter, Value, scored_in_first_rung
 
 MOST_DOTS = 400
 MOST_LINES = 24
@@ -32,7 +33,7 @@ Slice = list[Candidate]
 
 def effect_charts(candidates: Sequence[Candidate], best: Best, parameters: Sequence[Parameter], scoring: str) -> Html:
     """Return a chart for each hyperparameter that takes several values."""
-    scored = [one for one in candidates if one.mean is not None and one.rung in (None, 0)]
+    scored = scored_in_first_rung(candidates)
     shown = [one for one in parameters if len(one.levels) > 1 and any(one.name in some.params for some in scored)]
     long = [one for one in shown if one.is_rounds and len(one.levels) >= LONG_CURVE]
     charts = [_figure(one, scored, best, parameters, scoring, is_long=True) for one in long]
@@ -80,14 +81,14 @@ def _curve(
     values = [float(one.mean or 0) for one in having] + [
         score for one in own for score in one.folds if score is not None
     ]
-    x_scale = _axis_of(parameter, left, width - 12)
+    x_scale = axis_of(parameter, left, width - 12, 0.06)
     y_scale = axis(values, height - 30, 8)
     x = {level: x_scale.at(level) for level in parameter.levels}
 
     def place(one: Candidate) -> tuple[float, float]:
         return x[one.params[parameter.name]], y_scale.at(float(one.mean or 0))
 
-    parts = [vertical_axis(y_scale, left, width - 12, 5), _levels(parameter, x_scale, height - 30, width)]
+    parts = [vertical_axis(y_scale, left, width - 12), _levels(parameter, x_scale, height - 30)]
     if len(own) > 1:
         parts.append(tag("polygon", points=points(_fold_band(own, x, parameter.name, y_scale)), class_="fold-band"))
     parts += [
@@ -112,13 +113,7 @@ def _curve(
     return chart(label, width, height, *parts)
 
 
-def _axis_of(parameter: Parameter, start: float, end: float) -> Axis:
-    if not parameter.is_number:
-        return Axis(0, 1, start, end, levels=parameter.levels)
-    return axis([float(level or 0) for level in parameter.levels], start, end, 0.06, parameter.is_log)
-
-
-def _levels(parameter: Parameter, scale: Axis, y: float, width: float) -> Html:
+def _levels(parameter: Parameter, scale: Axis, y: float) -> Html:
     """Return the ticks; few levels are told each, as round numbers between them mean nothing."""
     room = (scale.end - scale.start) / 52
     if not parameter.is_number:
@@ -150,7 +145,7 @@ def slice_of(best: Best, having: Sequence[Candidate], parameter: Parameter) -> S
 
 
 def _fold_band(own: Slice, x: dict[Value, float], name: str, y_scale: Axis) -> list[tuple[float, float]]:
-    """Return the outline of the range of the folds along a slice."""
+    """Return the band from the lowest to the highest fold along a slice."""
     ranges = [(x[one.params[name]], [score for score in (*one.folds, one.mean) if score is not None]) for one in own]
     upper = [(at, y_scale.at(max(scores))) for at, scores in ranges]
     return upper + [(at, y_scale.at(min(scores))) for at, scores in reversed(ranges)]

@@ -58,7 +58,7 @@ def _history(report: Report, width: float) -> Html:
         f"Mean {report.scoring} of {len(candidates)} candidates in the order of their proposals, and the best so far",
         width,
         height,
-        vertical_axis(y_scale, left, width - 12, 5),
+        vertical_axis(y_scale, left, width - 12),
         horizontal_axis(x_scale, height - 34, 8, 4 if width <= NARROW else 8, grid=False),
         text((left + width) / 2, height - 3, "candidate", "middle", "label"),
         tag("polyline", points=points(_stairs(candidates, x_scale, y_scale)), class_="curve"),
@@ -67,7 +67,7 @@ def _history(report: Report, width: float) -> Html:
 
 
 def _stairs(candidates: Sequence[Candidate], x_scale: Axis, y_scale: Axis) -> list[tuple[float, float]]:
-    """Return the line through the best score so far, which rises where a better candidate came."""
+    """Return the step function of the best score so far."""
     so_far = best_so_far([one.mean for one in candidates], [not one.is_dropped for one in candidates])
     rises = [
         (at, score)

@@ -13,16 +13,18 @@ from hpt_spark.artifacts.report.svg import (
     NARROW,
     Axis,
     axis,
+    axis_of,
     both,
     chart,
     cut,
     figure,
     points,
+    share_of,
     show,
     step_of,
     text,
 )
-from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter, Value
+from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter, Value, scored_in_first_rung
 
 MOST_CELLS = 12  # values on one side of the heat map; more are joined
 BINS = 8
@@ -37,7 +39,7 @@ Bins = list[tuple[str, frozenset[Value]]]
 
 def heat_map(candidates: Sequence[Candidate], best: Best, parameters: Sequence[Parameter], scoring: str) -> Html:
     """Return the best mean at each pair of values of two hyperparameters, the first two of `parameters`."""
-    scored = [one for one in candidates if one.mean is not None and one.rung in (None, 0)]
+    scored = scored_in_first_rung(candidates)
     shown = [one for one in parameters if len(one.levels) > 1][:2]
     if len(shown) < 2:
         return join()
@@ -51,14 +53,14 @@ def heat_map(candidates: Sequence[Candidate], best: Best, parameters: Sequence[P
         return join()
     drawing = both(partial(_map, cells, best, across, down, [one.name for one in parameters], scoring))
     caption = "Each cell is the best mean there, whatever the other hyperparameters are."
-    return figure(f"{across.name} × {down.name}", join(drawing), caption)
+    return figure(f"{across.name} × {down.name}", drawing, caption)
 
 
 def parallel_coordinates(
     candidates: Sequence[Candidate], best: Best, parameters: Sequence[Parameter], scoring: str
 ) -> Html:
     """Return each candidate as a line through its values, coloured by its mean."""
-    scored = [one for one in candidates if one.mean is not None and one.rung in (None, 0)]
+    scored = scored_in_first_rung(candidates)
     shown = [one for one in parameters if len(one.levels) > 1][:MOST_AXES]
     if len(shown) < 3 or len(scored) < 2:
         return join()
@@ -80,7 +82,7 @@ def parallel_coordinates(
 
 
 def _bins(parameter: Parameter) -> Bins:
-    """Return the values of one side; many numbers are joined to ranges of as many values each."""
+    """Return the bins of one side; many numbers go into bins of equal frequency."""
     levels = parameter.levels
     if len(levels) <= MOST_CELLS:
         return [(show(level), frozenset([level])) for level in levels]
@@ -100,7 +102,6 @@ def _worst_first(some: Sequence[Candidate], best: Best) -> list[Candidate]:
 
 
 def _bin_numbers(parameter: Parameter) -> dict[Value, int]:
-    """Return the number of the bin that each value is in."""
     return {value: at for at, (_, part) in enumerate(_bins(parameter)) for value in part}
 
 
@@ -130,7 +131,7 @@ def _map(
     ]
     for (x_at, y_at), one in sorted(cells.items()):
         mean = float(one.mean or 0)
-        step = step_of(0.5 if high == low else (mean - low) / (high - low))
+        step = step_of(share_of(mean, low, high))
         x, y = left + cell * x_at, 40 + tall * y_at
         is_best = one.params == best.candidate.params
         score = f"{mean:.5f}" if room >= 8 else f"{mean:.3f}"
@@ -164,7 +165,7 @@ def _lines(
         else [50 + (width - 120) * at / (count - 1) for at in range(count)]
     )
     scores = [float(one.mean or 0) for one in some]
-    axes = [_axis_of(one, *ends) for one in shown] + [axis(scores, *ends, 0.02)]
+    axes = [axis_of(one, *ends, 0.02) for one in shown] + [axis(scores, *ends, 0.02)]
     low, high = min(scores), max(scores)
     parts: list[Html] = []
     for one in _worst_first(some, best):
@@ -177,7 +178,7 @@ def _lines(
         along = [scale.at(value) for scale, value in zip(axes, values)]
         pairs = list(zip(along, places)) if is_narrow else list(zip(places, along))
         is_best = one.params == best.candidate.params
-        step = step_of(0.5 if high == low else (float(one.mean or 0) - low) / (high - low))
+        step = step_of(share_of(float(one.mean or 0), low, high))
         parts.append(
             tag(
                 "polyline",
@@ -192,12 +193,6 @@ def _lines(
         parts.append(_axis_line(scale, levels, place, cut(name, letters), is_narrow))
     label = f"{len(some)} candidates as lines through {', '.join(one.name for one in shown)} and their mean {scoring}"
     return chart(label, width, height, *parts, class_="parallel dense" if len(some) > DENSE else "parallel")
-
-
-def _axis_of(parameter: Parameter, start: float, end: float) -> Axis:
-    if not parameter.is_number:
-        return Axis(0, 1, start, end, levels=parameter.levels)
-    return axis([float(level or 0) for level in parameter.levels], start, end, 0.02, parameter.is_log)
 
 
 def _axis_line(scale: Axis, levels: tuple[Value, ...], place: float, name: str, is_narrow: bool) -> Html:

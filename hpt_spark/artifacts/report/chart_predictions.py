@@ -29,7 +29,7 @@ def reliability(predictions: Predictions) -> Html:
         f"How often predicted probabilities came true; the mean distance is {predictions.calibration_error:.4f}",
         size,
         size - 16,
-        vertical_axis(y, 46, size - 12, 5),
+        vertical_axis(y, 46, size - 12),
         horizontal_axis(x, size - 50, 8, 5, grid=False),
         text((46 + size) / 2, size - 20, "predicted probability", "middle", "label"),
         tag("line", x1=x.at(0), y1=y.at(0), x2=x.at(1), y2=y.at(1), class_="diagonal"),

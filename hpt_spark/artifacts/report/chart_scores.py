@@ -44,7 +44,7 @@ def describe(candidate: Candidate, names: Sequence[str]) -> str:
 
 
 def tip(candidate: Candidate, names: Sequence[str]) -> str:
-    """Return what is shown when a candidate is pointed at."""
+    """Return the tooltip of a candidate."""
     error = standard_error(candidate)
     spread = f" ± {error:.5f}" if error is not None else ""
     return f"#{candidate.rank}: {score_text(candidate.mean)}{spread}\n{describe(candidate, names)}"
@@ -123,7 +123,7 @@ def _ranked(scored: Sequence[Candidate], best: Best, names: Sequence[str], scori
         f"Mean {scoring} of {len(scored)} candidates by rank, with the range of their folds",
         width,
         height,
-        vertical_axis(y_scale, left, width - 10, 5),
+        vertical_axis(y_scale, left, width - 10),
         horizontal_axis(x_scale, height - 34, 8, 4 if width <= NARROW else 8, grid=False),
         text((left + width) / 2, height - 3, "rank", "middle", "label"),
         tag("rect", x=left, y=y_best, width=width - left - 10, height=max(0.5, y_low - y_best), class_="band"),

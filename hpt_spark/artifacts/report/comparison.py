@@ -30,17 +30,14 @@ def write_comparison(runs: Sequence[RunDirectory], uri: str) -> None:
     InputError
         When one of them has not finished, or is damaged; nothing is written then.
     """
-    page = render_comparison([gather(run, run.finished_manifest()) for run in runs], digests_of(runs))
+    manifests = [run.finished_manifest() for run in runs]
+    data = [str(sorted(manifest["plan"]["design"].items())) for manifest in manifests]
+    page = render_comparison([gather(run, manifest) for run, manifest in zip(runs, manifests)], data)
     folder, _, name = uri.rpartition("/")
     if not name:
         raise InputError(f"--out {uri} names a folder; name the file, such as {uri}{COMPARISON}.")
     with open_folder(folder or ("/" if uri.startswith("/") else ".")).atomic_write(name) as path:
         path.write_text(page, encoding="utf-8")
-
-
-def digests_of(runs: Sequence[RunDirectory]) -> list[str]:
-    """Return what identifies the data of each run."""
-    return [str(sorted(run.finished_manifest()["plan"]["design"].items())) for run in runs]
 
 
 def render_comparison(reports: Sequence[Report], data: Sequence[str]) -> str:

@@ -33,7 +33,8 @@ def features_of(model: Any, columns: Sequence[tuple[str, str]]) -> Features | No
 
 def _weights(model: Any, columns: int) -> tuple[str, Any]:
     if hasattr(model, "get_booster"):
-        gains = model.get_booster().get_score(importance_type="total_gain") if _has_trees(model) else {}
+        has_trees = getattr(model, "booster", None) != "gblinear"
+        gains = model.get_booster().get_score(importance_type="total_gain") if has_trees else {}
         weights = np.zeros(columns)
         for name, gain in gains.items():
             if name[:1] == "f" and name[1:].isdecimal() and int(name[1:]) < columns:
@@ -47,10 +48,6 @@ def _weights(model: Any, columns: int) -> tuple[str, Any]:
     if coefficients is not None:
         return "mean size of a column's coefficients", np.atleast_2d(np.abs(coefficients)).mean(axis=0)
     return "", None
-
-
-def _has_trees(model: Any) -> bool:
-    return getattr(model, "booster", None) != "gblinear"
 
 
 def _told(model: Any, name: str) -> Any:

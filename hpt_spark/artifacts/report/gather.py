@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from zipfile import BadZipFile
@@ -18,6 +17,7 @@ from hpt_spark.artifacts.report.timeline import timeline_of
 from hpt_spark.artifacts.report.tree import Data, Feature, Features, Outer, Predictions, Report
 from hpt_spark.artifacts.run_directory import DESIGN, OOF, TIMELINE, RunDirectory
 from hpt_spark.errors import InputError
+from hpt_spark.matrix.design import read_json
 from hpt_spark.search.result_table import batches_of
 
 Read = TypeVar("Read")
@@ -63,7 +63,7 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
         timeline=_read(
             run,
             TIMELINE,
-            lambda path: timeline_of(json.loads(path.read_text(encoding="utf-8")), "rung" if rungs else "batch"),
+            lambda path: timeline_of(read_json(path), "rung" if rungs else "batch"),
         ),
         predictions=_predictions(run, manifest, best["candidate"]),
         data=_data(run, manifest),
@@ -75,7 +75,6 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
 
 
 def _outer(kept: Mapping[str, Any] | None) -> Outer | None:
-    """Return the scores of the outer folds, as the manifest has them."""
     if kept is None:
         return None
     folds = [
@@ -99,7 +98,7 @@ def _predictions(run: RunDirectory, manifest: Mapping[str, Any], row: int) -> Pr
 
 def _data(run: RunDirectory, manifest: Mapping[str, Any]) -> Data:
     design = manifest["design"]
-    kept = _read(run, f"{DESIGN}/manifest.json", lambda path: json.loads(path.read_text(encoding="utf-8"))) or {}
+    kept = _read(run, f"{DESIGN}/manifest.json", read_json) or {}
     if kept.get("columns_digest") != manifest["columns_digest"]:
         kept = {}  # of a later design
     y = _targets(run, manifest)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
-from hpt_spark.artifacts.report.tree import Candidate, Importance, Parameter
+from hpt_spark.artifacts.report.tree import Candidate, Importance, Parameter, scored_in_first_rung
 
 TREES = 64
 MOST_LEAVES = 500  # of a tree
@@ -26,7 +26,7 @@ def importance_of(candidates: Sequence[Candidate], parameters: Sequence[Paramete
 
     Of a halving search the first rung counts, in which all candidates had the same resources.
     """
-    scored = [one for one in candidates if one.mean is not None and one.rung in (None, 0)]
+    scored = scored_in_first_rung(candidates)
     means = np.array([one.mean for one in scored], float)
     if not parameters or len(scored) < FEWEST or np.ptp(means) == 0:
         return None
@@ -71,7 +71,7 @@ def functional_anova(places: np.ndarray, sizes: np.ndarray, scores: np.ndarray) 
 
 
 def _of_tree(tree: Any, sizes: np.ndarray) -> np.ndarray | None:
-    """Return the share of each hyperparameter alone, in the predictions of one tree; None where they are all equal."""
+    """Return the main effects in the predictions of one tree; None where these are all equal."""
     first, behind, values = _boxes(tree, sizes)
     widths = (behind - first) / sizes
     volumes = widths.prod(axis=1)
@@ -91,7 +91,7 @@ def _of_tree(tree: Any, sizes: np.ndarray) -> np.ndarray | None:
 
 
 def _boxes(tree: Any, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return of each leaf the first value of each hyperparameter, the first one behind it, and its prediction."""
+    """Return the half-open bounds of each leaf's box, and its prediction."""
     first = np.zeros((tree.node_count, len(sizes)), int)
     behind = np.tile(sizes, (tree.node_count, 1)).astype(int)
     for node in range(tree.node_count):  # a child's number is above its parent's
@@ -106,7 +106,7 @@ def _boxes(tree: Any, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def _places(candidates: Sequence[Candidate], parameter: Parameter) -> np.ndarray:
-    """Return the place of each candidate's value among those that occur; to be without the parameter is one, too."""
+    """Return integer codes of a hyperparameter's values; its absence is a level of its own."""
     present = [one.params.get(parameter.name, _ABSENT) for one in candidates]
     occurring = set(present)
     levels = [level for level in (_ABSENT, *parameter.levels) if level in occurring]

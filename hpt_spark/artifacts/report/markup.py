@@ -34,7 +34,7 @@ def tag(name: str, /, *children: Any, **attributes: Any) -> Html:
 
 
 def join(*children: Any) -> Html:
-    """Return the children one after another; what is no `Html` is escaped."""
+    """Return the children one after another; anything but `Html` is escaped."""
     return Html("".join(_child(child) for child in children if child is not None))
 
 

@@ -18,7 +18,7 @@ from hpt_spark.artifacts.report.gather import gather
 from hpt_spark.artifacts.report.markup import Html, duration, join, percent, score_text, tag
 from hpt_spark.artifacts.report.svg import figure, show
 from hpt_spark.artifacts.report.tables import bar, pairs, table, tiles
-from hpt_spark.artifacts.report.tree import Report
+from hpt_spark.artifacts.report.tree import Report, scored_in_first_rung
 from hpt_spark.artifacts.run_directory import REPORT, RunDirectory
 from hpt_spark.search.planning.forecast import as_size
 
@@ -29,10 +29,9 @@ PARTIAL = (
 )
 
 
-def write_report(run: RunDirectory) -> str:
-    """Write ``report.html`` from the files of a finished run and return where it is."""
+def write_report(run: RunDirectory) -> None:
+    """Write ``report.html`` from the files of a finished run."""
     write_page(run, run.finished_manifest())
-    return run.folder.location(REPORT)
 
 
 def write_page(run: RunDirectory, manifest: dict[str, Any]) -> None:
@@ -113,10 +112,7 @@ def _outer(report: Report) -> Html | None:
 def _own_params(report: Report) -> Html:
     searched = {one.name for one in report.parameters}
     ordered = sorted(report.best_params.items(), key=lambda pair: pair[0] not in searched)
-    return pairs(
-        (name, tag("code", show(value) if not isinstance(value, (list, dict)) else str(value)))
-        for name, value in ordered
-    )
+    return pairs((name, tag("code", show(value))) for name, value in ordered)
 
 
 def _certainty(report: Report, names: list[str]) -> list[str]:
@@ -185,8 +181,7 @@ def _effects(report: Report) -> Html:
 
 
 def _how_to_read(report: Report) -> str:
-    """Return what dots and lines of the validation curves are."""
-    first = [one for one in report.candidates if one.mean is not None and one.rung in (None, 0)]
+    first = scored_in_first_rung(report.candidates)
     every = one_in(len(first))
     dots = "Each dot is a candidate" + (f"; one in {every} is drawn." if every > 1 else ".")
     if not any(len(slice_of(report.best, first, one)) > 1 for one in report.parameters):
@@ -335,7 +330,7 @@ def _data(report: Report) -> Html:
         [
             name,
             f"{one['columns']:,}",
-            *_filled(one, data.train_rows),
+            _filled(one, data.train_rows),
             f"{one['rare_terms_dropped']:,}",
             f"{one['test_only_terms_dropped']:,}",
         ]
@@ -357,9 +352,9 @@ def _data(report: Report) -> Html:
     )
 
 
-def _filled(block: Mapping[str, Any], rows: int) -> list[str]:
+def _filled(block: Mapping[str, Any], rows: int) -> str:
     filled = block.get("training_devices", block.get("training_rows"))
-    return [percent(filled / rows) if filled is not None and rows else "not known"]
+    return percent(filled / rows) if filled is not None and rows else "not known"
 
 
 def _matches(report: Report) -> Html | None:
@@ -395,4 +390,4 @@ def flat(settings: Any, at: str = "") -> list[tuple[str, str]]:
     """Return nested settings as dotted keys and texts."""
     if isinstance(settings, dict) and (settings or not at):
         return [pair for key, value in settings.items() for pair in flat(value, f"{at}.{key}".strip("."))]
-    return [(at, show(settings) if not isinstance(settings, (list, dict)) else str(settings))]
+    return [(at, show(settings))]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpt_spark.artifacts.report.tree import Candidate, Parameter, Value
+from hpt_spark.artifacts.report.tree import Candidate, Parameter, Value, is_number
 from hpt_spark.search.result_table import ITERATION, RESOURCES
 
 PREFIX = "param_"
@@ -41,7 +41,7 @@ def candidates_of(rows: Sequence[Mapping[str, str]]) -> tuple[Candidate, ...]:
 
 
 def varying(candidates: Sequence[Candidate]) -> tuple[tuple[Parameter, ...], dict[str, Value]]:
-    """Return the hyperparameters that take several values, and those that are the same everywhere.
+    """Return the hyperparameters that vary, and the constant ones.
 
     One that a part of the candidates does not have varies too.
     """
@@ -61,7 +61,7 @@ def level_order(value: Value) -> tuple[int, float, str]:
     """Return what values are sorted by: numbers by size, then texts; ``None`` comes first."""
     if value is None:
         return (0, 0.0, "")
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if is_number(value):
         return (1, float(value), "")
     return (2, 0.0, str(value))
 
@@ -76,10 +76,10 @@ def finite(cell: str | float) -> float | None:
 
 
 def _parameter(name: str, levels: list[Value]) -> Parameter:
-    numbers = [float(level) for level in levels if isinstance(level, (int, float)) and not isinstance(level, bool)]
-    is_number = len(numbers) == len(levels)
-    is_log = is_number and numbers[0] > 0 and numbers[-1] / numbers[0] >= SPREAD_OF_LOG
-    return Parameter(name, is_number, tuple(levels), is_log, is_number and bool(ROUNDS.search(name)))
+    numbers = [float(level) for level in levels if is_number(level)]
+    are_numbers = len(numbers) == len(levels)
+    is_log = are_numbers and numbers[0] > 0 and numbers[-1] / numbers[0] >= SPREAD_OF_LOG
+    return Parameter(name, are_numbers, tuple(levels), is_log, are_numbers and bool(ROUNDS.search(name)))
 
 
 def _params_of(row: Mapping[str, str], names: Sequence[str], numeric: set[str]) -> dict[str, Value]:

@@ -53,7 +53,6 @@ def quality_of(probabilities: np.ndarray, y: np.ndarray, classes: Sequence[str])
             name=name,
             rows=int((y == at).sum()),
             log_loss=float(losses[y == at].mean()),
-            predicted_share=float(probabilities[:, at].mean()),
             recall=float((guesses[y == at] == at).mean()),
         )
         for at, name in enumerate(classes)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hpt_spark.artifacts.report.markup import Html, compact, join, tag
-from hpt_spark.artifacts.report.tree import Value
+from hpt_spark.artifacts.report.tree import Parameter, Value, is_number
 
 WIDE, NARROW = 1000.0, 340.0  # units of a chart's width on a desk and on a phone
 LETTER = 7.0  # the mean width of a letter of an axis
@@ -40,7 +41,7 @@ class Axis:
         if self.levels:
             share = (self.levels.index(value) + 0.5) / len(self.levels)
         else:
-            share = _share(self._of(float(value or 0)), self._of(self.low), self._of(self.high))
+            share = share_of(self._of(float(value or 0)), self._of(self.low), self._of(self.high))
         return self.start + share * (self.end - self.start)
 
     def ticks(self, most: int) -> list[tuple[float, str]]:
@@ -65,9 +66,16 @@ def axis(values: Sequence[float], start: float, end: float, margin: float = 0.05
     return Axis(low - room, high + room, start, end)
 
 
-def show(value: Value) -> str:
+def axis_of(parameter: Parameter, start: float, end: float, margin: float) -> Axis:
+    """Return the axis of a hyperparameter's values."""
+    if not parameter.is_number:
+        return Axis(0, 1, start, end, levels=parameter.levels)
+    return axis([float(level or 0) for level in parameter.levels], start, end, margin, parameter.is_log)
+
+
+def show(value: Any) -> str:
     """Return a hyperparameter's value as a text."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if is_number(value):
         return compact(value).replace(",", "")
     return "None" if value is None else str(value)
 
@@ -75,6 +83,11 @@ def show(value: Value) -> str:
 def cut(text: str, letters: int) -> str:
     """Return a text that is not longer than so many letters."""
     return text if len(text) <= letters else text[: max(1, letters - 1)] + "…"
+
+
+def share_of(value: float, low: float, high: float) -> float:
+    """Return how far a value is from `low` to `high`, from 0 to 1."""
+    return 0.5 if high == low else (value - low) / (high - low)
 
 
 def step_of(share: float) -> str:
@@ -119,10 +132,10 @@ def horizontal_axis(scale: Axis, y: float, top: float, most: int, grid: bool = T
     return tag("g", *parts, class_="axis")
 
 
-def vertical_axis(scale: Axis, x: float, right: float, most: int) -> Html:
+def vertical_axis(scale: Axis, x: float, right: float) -> Html:
     """Return the ticks of a vertical axis left of a chart that ends at `right`."""
     parts: list[Html] = []
-    for y, label in scale.ticks(most):
+    for y, label in scale.ticks(5):
         parts.append(tag("line", x1=x, x2=right, y1=y, y2=y, class_="grid"))
         parts.append(text(x - 6, y + 4, label, "end"))
     return tag("g", *parts, class_="axis")
@@ -131,10 +144,6 @@ def vertical_axis(scale: Axis, x: float, right: float, most: int) -> Html:
 def points(pairs: Sequence[tuple[float, float]]) -> str:
     """Return places as SVG lists them."""
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in pairs)
-
-
-def _share(value: float, low: float, high: float) -> float:
-    return 0.5 if high == low else (value - low) / (high - low)
 
 
 def _round_values(low: float, high: float, most: int, is_log: bool) -> list[float]:

@@ -24,7 +24,7 @@ def timeline_of(recorded: Mapping[str, Any], evaluations: str = "batch") -> Time
     given_up = [one for one in recorded["trainings"] if not one["worker"]]
     if not trainings:
         return None
-    clock = _Clock(trainings + given_up, recorded.get("refit"))
+    clock = _Clock(trainings + given_up)
     lanes: list[tuple[str, float]] = []  # the machine, and when its lane is free
     placed = [_placed(one, clock, lanes, evaluations) for one in trainings]
     of_host = [host for host, _ in lanes]
@@ -59,7 +59,7 @@ def timeline_of(recorded: Mapping[str, Any], evaluations: str = "batch") -> Time
 class _Clock:
     """The time since the first begin, without the pauses between drivers."""
 
-    def __init__(self, trainings: Sequence[Mapping[str, Any]], refit: Mapping[str, Any] | None) -> None:
+    def __init__(self, trainings: Sequence[Mapping[str, Any]]) -> None:
         self._start = min(one["began"] for one in trainings)
         self.pauses: list[tuple[float, float]] = []  # where it ended, and how long it was
         begins = sorted((one["began"], one["began"] + one["seconds"]) for one in trainings)

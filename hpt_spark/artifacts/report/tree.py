@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, TypeGuard, Union
 
 Value = Union[str, float, int, bool, None]
+
+
+def is_number(value: object) -> TypeGuard[float | int]:
+    """Return whether a value is a number; a truth value is none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,11 @@ class Candidate:
     def is_dropped(self) -> bool:
         """Whether a race has dropped it before its last fold; a failed fold leaves no mean."""
         return self.mean is not None and None in self.folds
+
+
+def scored_in_first_rung(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates with a mean, of halving those of the first rung, in which all had the same resources."""
+    return [one for one in candidates if one.mean is not None and one.rung in (None, 0)]
 
 
 @dataclass(frozen=True)
@@ -231,7 +242,6 @@ class ClassQuality:
     name: str
     rows: int
     log_loss: float
-    predicted_share: float
     recall: float
 
 

@@ -42,7 +42,7 @@ class Parsed:
     rows : int
         The number of all rows.
     bad : list of BadRow
-        The first few of those that could not be parsed.
+        The first few rows that could not be parsed.
     rounded : int
         How many of those have an id that is written as a float.
     """

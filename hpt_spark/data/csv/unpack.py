@@ -108,7 +108,7 @@ def _stream(file: SourceFile, packed: _Tallied) -> CsvStream:
 
 def _only_member(file: SourceFile, packed: _Tallied) -> _Inflated:
     archive = _open_zip(file, packed)
-    members = [member for member in archive.infolist() if not _is_macos_extra(member)]
+    members = [member for member in archive.infolist() if not member.filename.startswith("__MACOSX/")]
     if len(members) < len(archive.infolist()):
         _log.info("%s: its __MACOSX/ members are ignored", file.location)
     names = ", ".join(member.filename for member in members[:5]) + (", ..." if len(members) > 5 else "")
@@ -137,10 +137,6 @@ def _open_zip(file: SourceFile, packed: _Tallied) -> zipfile.ZipFile:
         raise InputError(
             f"{file.location} is cut short or damaged ({error}): copy it again from where it came from"
         ) from error
-
-
-def _is_macos_extra(member: zipfile.ZipInfo) -> bool:
-    return member.filename.startswith("__MACOSX/")
 
 
 @contextmanager

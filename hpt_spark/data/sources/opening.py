@@ -1,10 +1,8 @@
-"""The registry of kinds of sources: which one a URI is read by. Nothing behind it sees where the bytes lie."""
+"""Which kind of source a URI is read by. Nothing behind it sees where the bytes lie."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from hpt_spark.data.sources.base import Source
 from hpt_spark.data.sources.blob.address import parse_blob_uri
@@ -18,33 +16,6 @@ from hpt_spark.storage import is_blob, is_local, local_path, without_secrets
 def is_read_by_hadoop(uri: str | os.PathLike[str], via: str) -> bool:
     """Return whether a source is read through the JVM's file systems, for which Spark must run."""
     return via == "hadoop" or (via == "auto" and not is_local(uri) and not is_blob(uri))
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of source.
-
-    Parameters
-    ----------
-    reads : callable
-        Whether it reads a URI, given the URI and ``source.via``.
-    open : callable
-        Returns the source, given the URI, the folder for downloads, and what ``source.credential`` says.
-    """
-
-    reads: Callable[[str, str], bool]
-    open: Callable[[str, str | os.PathLike[str], str | None], Source]
-
-
-# The first that reads a URI has it.
-KINDS = (
-    Kind(is_read_by_hadoop, lambda uri, downloads, credential: HadoopSource(uri)),
-    Kind(
-        lambda uri, via: is_blob(uri),
-        lambda uri, downloads, credential: BlobSource(parse_blob_uri(uri), local_path(downloads), credential),
-    ),
-    Kind(lambda uri, via: via != "sdk", lambda uri, downloads, credential: FolderSource(local_path(uri))),
-)
 
 
 def open_source(
@@ -75,7 +46,10 @@ def open_source(
         If there is no such folder, the credential is missing, or the scheme of `uri` or `via` is not supported.
     """
     text = os.fspath(uri)
-    for kind in KINDS:
-        if kind.reads(text, via):
-            return kind.open(text, downloads, credential)
-    raise InputError(f"source.via=sdk is for blobs, but source.uri={without_secrets(text)} is none: use auto")
+    if is_read_by_hadoop(text, via):
+        return HadoopSource(text)
+    if is_blob(text):
+        return BlobSource(parse_blob_uri(text), local_path(downloads), credential)
+    if via == "sdk":
+        raise InputError(f"source.via=sdk is for blobs, but source.uri={without_secrets(text)} is none: use auto")
+    return FolderSource(local_path(text))

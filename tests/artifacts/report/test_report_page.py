@@ -91,7 +91,7 @@ def test_the_report_fetches_nothing_and_lets_nothing_run_but_its_own_script(run)
 def test_the_report_is_the_same_each_time(run):
     sample(run, sixteen())
     before = (run.folder.path / "report.html").read_bytes()
-    assert write_report(run) == f"{run.folder}/report.html"
+    write_report(run)
     assert (run.folder.path / "report.html").read_bytes() == before
 
 

@@ -55,7 +55,7 @@ class BlobAddress:
 
     @property
     def encrypted(self) -> bool:
-        """Whether what is sent cannot be read on the way."""
+        """Whether requests go over TLS."""
         return self.account_url.startswith("https:")
 
     @property

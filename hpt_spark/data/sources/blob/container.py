@@ -5,6 +5,7 @@ Azure's SDK is called here and in `client` alone, and what it raises does not pa
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,19 +112,15 @@ class Container:
             at += len(pieces[-1])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def create(self) -> bool:
-        """Create the container unless there is one; return whether it was created."""
+    def create(self) -> None:
+        """Create the container unless there is one."""
+        from azure.core.exceptions import ResourceExistsError
 
-        def create() -> bool:
-            from azure.core.exceptions import ResourceExistsError
-
-            try:
+        def create() -> None:
+            with suppress(ResourceExistsError):
                 self._client.create_container()
-            except ResourceExistsError:
-                return False
-            return True
 
-        return self._retry.call(create, writes=True)
+        self._retry.call(create, writes=True)
 
     def staged(self, name: str) -> dict[str, int]:
         """Return id and size of the blocks that an unfinished upload of a blob has left."""
