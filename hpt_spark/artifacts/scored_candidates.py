@@ -128,11 +128,12 @@ def _of_records(params: Mapping[str, Any], own: Sequence[Mapping[str, Any] | Non
     for record in ended:
         if record["fit_error"]:
             facts["fit_error"] = str(record["fit_error"]).strip().splitlines()[-1]
-    scores = [None if record is None else _score(record["test_scores"]) for record in own]
-    if len(own) < folds:  # dropped: a fit that has left no record has died
+    is_dropped = len(own) < folds
+    missing = math.nan if is_dropped else None  # a dropped one's fit without a record has died
+    if is_dropped:
         facts[DONE] = len(own)
-        scores = [math.nan if score is None else score for score in scores] + [math.nan] * (folds - len(own))
-    return Scored(params, scores, facts)
+    scores = [missing if record is None else _score(record["test_scores"]) for record in own]
+    return Scored(params, scores + [missing] * (folds - len(own)), facts)
 
 
 def _score(scores: Any) -> float:

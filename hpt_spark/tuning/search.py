@@ -136,7 +136,7 @@ def _run(
         with LiveView() as view:
             search.followers = [view, *followers]
             fitted, seconds = _timed_fit(search, settings.metric, *data)
-        return fitted, seconds + score_outer_folds(fitted, data, *nested)
+        return fitted, seconds + score_outer_folds(fitted, data, *nested, followers)
 
     import hpt_spark
 
@@ -160,7 +160,7 @@ def _run(
         search.followers = followers
         begin()
         fitted, seconds = _timed_fit(search, settings.metric, *data)
-        return fitted, seconds + score_outer_folds(fitted, data, *nested)
+        return fitted, seconds + score_outer_folds(fitted, data, *nested, followers)
 
 
 def _timed_fit(search: Any, metric: str, X: Any, y: Any, more: dict[str, Any]) -> tuple[Any, float]:

@@ -204,7 +204,13 @@ def test_a_running_search_of_several_scorings_has_the_score_that_decides(run, tm
 
 
 def test_whom_a_race_has_dropped_is_pruned_while_the_search_runs(run, tmp_path):
-    scores = [[-0.5, -0.4, None], [-0.9, -0.7, None], [-0.8, float("nan"), None], [-0.6, -0.5, None], [-0.7, None, None]]
+    scores = [
+        [-0.5, -0.4, None],
+        [-0.9, -0.7, None],
+        [-0.8, float("nan"), None],
+        [-0.6, -0.5, None],
+        [-0.7, None, None],
+    ]
     fits = [Fit(number, *divmod(number, 3)) for number in range(15)]
     record = Journalled(open_folder(run.journal), {"X": "1"}, fits)
     found = {fit: scores[fit.candidate][fit.fold] for fit in fits}
