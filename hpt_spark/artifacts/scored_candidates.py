@@ -51,7 +51,8 @@ class Scored:
     def mean(self) -> float:
         """The mean score as scikit-learn gives it; NaN where a fit has failed."""
         told = self.facts.get("mean_test_score")
-        return float(told) if told is not None else sum(score or 0.0 for score in self.folds) / len(self.folds)
+        own = self.folds[: self.facts.get(DONE)]
+        return float(told) if told is not None else sum(score or 0.0 for score in own) / len(own)
 
 
 def scored_candidates(run: RunDirectory) -> list[list[Scored]]:
@@ -104,29 +105,36 @@ def _of_journal(run: RunDirectory) -> list[list[Scored]]:
         return []
     with run.folder.reading(JOURNAL) as folder:
         paths = [folder / f"candidates-{number}.json" for number in range(len(list(folder.iterdir())))]
-        paths = [path for path in paths if path.exists()]
-        records = {tuple(record["fit"]): record for record in _records(folder)} if paths else {}
-        return [_evaluation(path, records) for path in paths]
+        # Before the records: whom a race has dropped has all of them by then.
+        described = [read_json(path) for path in paths if path.exists()]
+        records = {tuple(record["fit"]): record for record in _records(folder)} if described else {}
+        return [_evaluation(one, records) for one in described]
 
 
-def _evaluation(path: Path, records: Mapping[tuple[str, ...], Mapping[str, Any]]) -> list[Scored]:
-    described = read_json(path)
+def _evaluation(described: Mapping[str, Any], records: Mapping[tuple[str, ...], Mapping[str, Any]]) -> list[Scored]:
+    folds = described["folds"]
+    wanted = described.get(DONE) or [len(folds)] * len(described["keys"])
     return [
-        _of_records(params, [records.get((key, fold)) for fold in described["folds"]])
-        for key, params in zip(described["keys"], described["candidates"])
+        _of_records(params, [records.get((key, fold)) for fold in folds[:count]], len(folds))
+        for key, params, count in zip(described["keys"], described["candidates"], wanted)
     ]
 
 
-def _of_records(params: Mapping[str, Any], folds: Sequence[Mapping[str, Any] | None]) -> Scored:
-    """Return a candidate as its folds' records tell of it; None for a fit that has not ended."""
-    ended = [record for record in folds if record is not None]
+def _of_records(params: Mapping[str, Any], own: Sequence[Mapping[str, Any] | None], folds: int) -> Scored:
+    """Return a candidate as the records of its own folds tell of it; None for a fit that has not ended."""
+    ended = [record for record in own if record is not None]
     facts: dict[str, Any] = {}
     if ended:
         facts["mean_fit_time"] = math.fsum(float(record["fit_time"]) for record in ended) / len(ended)
     for record in ended:
         if record["fit_error"]:
             facts["fit_error"] = str(record["fit_error"]).strip().splitlines()[-1]
-    return Scored(params, [None if record is None else _score(record["test_scores"]) for record in folds], facts)
+    is_dropped = len(own) < folds
+    missing = math.nan if is_dropped else None  # a dropped one's fit without a record has died
+    if is_dropped:
+        facts[DONE] = len(own)
+    scores = [missing if record is None else _score(record["test_scores"]) for record in own]
+    return Scored(params, scores + [missing] * (folds - len(own)), facts)
 
 
 def _score(scores: Any) -> float:

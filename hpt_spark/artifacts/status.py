@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -19,7 +20,7 @@ from hpt_spark.config.secrets import mask_secrets, masked
 from hpt_spark.errors import HptSparkError
 from hpt_spark.matrix.design import read_json, write_json
 from hpt_spark.search.live_view import in_words
-from hpt_spark.search.monitor import Best, SearchFollower, SearchState
+from hpt_spark.search.monitor import Best, OuterFolds, SearchFollower, SearchState
 from hpt_spark.storage import Folder
 from hpt_spark.storage.local import LocalFolder
 
@@ -79,6 +80,10 @@ class StatusFile(SearchFollower):
         """Let the next write have it."""
         self._state = state
 
+    def outer_folds_changed(self, outer: OuterFolds) -> None:
+        """Let the next write have how far the outer folds are."""
+        self._state = replace(self._state, stage="searching", outer=outer)
+
     def search_ended(self, search: Any) -> None:
         """Take note of the search, which knows why it has ended and whether fits are missing."""
         self._search = search
@@ -118,6 +123,7 @@ class StatusFile(SearchFollower):
             "failures": {mask_secrets(name): count for name, count in found.failures.items()},
             "seconds_left": None if found.seconds_left is None else round(found.seconds_left, 1),
             "best": _best_as_json(found.best),
+            "outer": None if found.outer is None else asdict(found.outer),
             "host": socket.gethostname(),
             "pid": os.getpid(),
         }
@@ -149,11 +155,14 @@ def read_status(folder: Folder) -> dict[str, Any] | None:
 def describe(status: Mapping[str, Any]) -> str:
     """Return a status as one line."""
     rung = f", rung {status['rung']}" if status.get("rung") else ""
-    text = f"{status.get('state')}{rung}"
+    text, outer = f"{status.get('state')}{rung}", status.get("outer")
+    if outer and status.get("state") not in ENDED_WELL:
+        text += f", outer fold {outer['fold']} of {outer['folds']}"
     if status.get("reason") and status.get("state") != "finished":
         text += f" ({status['reason'].rstrip('.')})"
     if status.get("fits"):
-        text += f": {status.get('fits_done')} of {status['fits']} fits in {_interval(status.get('seconds'))}"
+        more = f" and {outer['fits_done']} on outer folds" if outer else ""
+        text += f": {status.get('fits_done')} of {status['fits']} fits{more} in {_interval(status.get('seconds'))}"
     if status.get("state") in RUNNING and status.get("seconds_left") is not None:
         text += f", about {_interval(status['seconds_left'])} left"
     best = status.get("best")

@@ -27,7 +27,10 @@ class MlflowSection(Section):
         None,
         ge=0,
         strict=True,
-        description="How many candidates get a run of their own, the best ones; null for all.",
+        description=(
+            "How many candidates get a run of their own, the best ones; null for all. Of several scorings that of "
+            "`search.refit` ranks them, the first one where it names none."
+        ),
     )
 
 

@@ -249,6 +249,8 @@ class Evaluator:
                 fits = [fit for fit in wave if fit not in found]
                 if self._race:
                     self._monitor.expect(len(evaluation.fits) - len(self._race.skipped_fits(evaluation)))
+                    if fits:  # waves that the journal has whole are passed over at once
+                        self._journal.note_wanted(evaluation, self._race.wanted_folds(evaluation))
                 self._monitor.plan(len(fits))
                 for results in scheduler.run(equals.first_of(fits)) if fits else ():
                     scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
@@ -260,6 +262,8 @@ class Evaluator:
                     yield [*results, *of_equals]
                 if not found.keys() >= set(wave):
                     return  # the time was up
+            if self._race:
+                self._journal.note_wanted(evaluation, self._race.wanted_folds(evaluation))
         finally:
             self.timeline.expect(scheduler.forecast)
             self.fit_counts.update(

@@ -11,6 +11,7 @@ import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -100,6 +101,24 @@ class Best:
 
 
 @dataclass(frozen=True)
+class OuterFolds:
+    """How far the searches of a nested cross-validation are, which follow the search itself.
+
+    Parameters
+    ----------
+    fold : int
+        One more than have ended, the last one at most; several may run at a time.
+    folds : int
+    fits_done : int
+        Of all these searches.
+    """
+
+    fold: int
+    folds: int
+    fits_done: int
+
+
+@dataclass(frozen=True)
 class SearchState:
     """Where a search stands.
 
@@ -122,6 +141,8 @@ class SearchState:
     best : Best or None
     failures : mapping of str to int
         How many fits have failed for each reason.
+    outer : OuterFolds or None
+        While outer folds are searched, and after that.
     """
 
     stage: str = "starting"
@@ -136,6 +157,7 @@ class SearchState:
     seconds_left: float | None = None
     best: Best | None = None
     failures: Mapping[str, int] = field(default_factory=dict)
+    outer: OuterFolds | None = None
 
 
 class SearchFollower:
@@ -153,6 +175,13 @@ class SearchFollower:
     def search_ended(self, search: Any) -> None:
         """Take note of the fitted search."""
 
+    def outer_folds_changed(self, outer: OuterFolds) -> None:
+        """Take note of how far the outer folds are, after the search itself; is called in the threads of these."""
+
+
+# Who follows every search of this context: scikit-learn clones those of outer folds, and a clone has no followers.
+also_following: ContextVar[Sequence[SearchFollower]] = ContextVar("also_following", default=())
+
 
 class SearchMonitor:
     """Keeps the state of a search and tells its followers.
@@ -165,7 +194,7 @@ class SearchMonitor:
     """
 
     def __init__(self, followers: Iterable[SearchFollower] = (), metric: str = "score") -> None:
-        self._followers = list(followers)
+        self._followers = [*followers, *also_following.get()]
         self._metric = metric
         self._rows = 0
         self._later = 0  # candidates that are expected after the evaluation that runs

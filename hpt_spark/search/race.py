@@ -154,7 +154,13 @@ class Race:
 
     def skipped_fits(self, evaluation: Evaluation) -> set[Fit]:
         """Return the fits that are not to run."""
-        return {fit for fit in evaluation.fits if fit.fold >= self._done.get(fit.candidate, len(evaluation.folds))}
+        wanted = self.wanted_folds(evaluation)
+        return {fit for fit in evaluation.fits if fit.fold >= wanted[fit.candidate]}
+
+    def wanted_folds(self, evaluation: Evaluation) -> list[int]:
+        """Return how many folds each candidate is to have, as far as it is decided: fewer than all if it is dropped."""
+        folds = len(evaluation.folds)
+        return [self._done.get(candidate, folds) for candidate in range(len(evaluation.candidates))]
 
     def fill(self, evaluation: Evaluation, found: MutableMapping[Fit, dict[str, Any]]) -> None:
         """Give each fit that was skipped a result, which `note_skipped` takes out of ``cv_results_`` again.

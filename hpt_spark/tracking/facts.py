@@ -9,7 +9,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -114,8 +114,24 @@ def results_of(search: Any, metric: str) -> dict[str, Any]:
         "metrics": {**metrics, **counts},
         "best_so_far": best_of_batches(search.cv_results_, metric_of_search(search)),
         "tags": tags,
+        "rank": rank_column(search.cv_results_, metric_of_search(search)),
         "rows": columns_of(search.cv_results_),
     }
+
+
+def rank_column(names: Iterable[str], metric: str) -> str:
+    """Return the column that ranks the candidates: that of `metric`, where there is none that of the first scoring.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The columns of ``cv_results_``.
+    metric : str
+        That of ``refit``.
+    """
+    ranks = [name for name in names if name.startswith("rank_test_")]
+    named = f"rank_test_{metric}"
+    return named if named in ranks else ranks[0]
 
 
 def end_tags(is_incomplete: Any, end_reason: str | None) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,8 @@ class History:
         MLflow's tracking URI.
     experiment : str
     max_children : int or None
-        How many candidates get a run of their own; where there are more, the best ones do, at the end.
+        How many candidates get a run of their own; where there are more, the best ones do, at the end, by the metric
+        of ``refit`` or else the first scoring.
 
     Attributes
     ----------
@@ -326,8 +328,8 @@ def _digest(columns: list[Mapping[str, float]]) -> str:
 
 def _rank(sweep: Sweep, candidate: Candidate) -> tuple[float, float]:
     rows = candidate.rows if sweep.curve else candidate.rows[-1:]
-    ranks = [value for row in rows for name, value in row.columns.items() if name.startswith("rank_test_")]
-    return (0 if sweep.curve else -rows[-1].step, min(ranks, default=float("inf")))
+    column = (sweep.results or {})["rank"]
+    return (0 if sweep.curve else -rows[-1].step, min(row.columns.get(column, math.inf) for row in rows))
 
 
 def _pieces(params: Mapping[str, str]) -> Iterator[list[Param]]:

@@ -3,26 +3,69 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
 from hpt_spark.search.end_reason import as_sentence
+from hpt_spark.search.monitor import FitEnded, OuterFolds, SearchFollower, SearchState, also_following
 from hpt_spark.search.nested import outer_scores, searches_at_once
 from hpt_spark.search.spark_search import SparkSearchMixin
 from hpt_spark.tuning.roles import RowRoles
-from hpt_spark.tuning.splitters import takes_groups
+from hpt_spark.tuning.splitters import number_of_folds, takes_groups
 
 _log = logging.getLogger(__name__)
 
 
-def score_outer_folds(search: Any, data: tuple[Any, Any, dict[str, Any]], outer: Any, roles: RowRoles) -> float:
+class OuterProgress(SearchFollower):
+    """Counts the fits of the searches of outer folds, several of which may run at a time, and tells who follows.
+
+    Parameters
+    ----------
+    folds : int
+    followers : sequence of SearchFollower
+    """
+
+    def __init__(self, folds: int, followers: Sequence[SearchFollower]) -> None:
+        self._folds = folds
+        self._followers = followers
+        self._searched = self._fits = 0
+        self._counting = threading.Lock()
+        self._count()
+
+    def fits_ended(self, fits: Sequence[FitEnded], state: SearchState) -> None:
+        """Count results."""
+        self._count(fits=len(fits))
+
+    def fold_ended(self) -> None:
+        """Count an outer fold."""
+        self._count(folds=1)
+
+    def _count(self, folds: int = 0, fits: int = 0) -> None:
+        with self._counting:
+            self._searched += folds
+            self._fits += fits
+            outer = OuterFolds(min(self._searched + 1, self._folds), self._folds, self._fits)
+            for follower in self._followers:
+                follower.outer_folds_changed(outer)
+
+
+def score_outer_folds(
+    search: Any,
+    data: tuple[Any, Any, dict[str, Any]],
+    outer: Any,
+    roles: RowRoles,
+    followers: Sequence[SearchFollower] = (),
+) -> float:
     """Search again for each outer fold, give a fitted search ``outer_scores_``, and return the seconds that it took.
 
     They are a list of mappings: ``score`` of an outer fold, and of the search for it ``best_params`` and
-    ``best_score``. A search that was ended early has none yet: it goes on with what it lacks.
+    ``best_score``. A search that was ended early has none yet: it goes on with what it lacks. The `followers` are told
+    how far the outer folds are.
     """
     if outer is None or getattr(search, "incomplete_", False):
         return 0.0
@@ -33,23 +76,29 @@ def score_outer_folds(search: Any, data: tuple[Any, Any, dict[str, Any]], outer:
     if is_on_spark:
         again.set_params(progress=False, tracking=None, keep_oof="none")
     cut_short: list[str] = []
+    progress = OuterProgress(number_of_folds(outer, X, y, roles), followers)
 
     def ended(fold: int, fitted: Any) -> None:
         if getattr(fitted, "incomplete_", False):
             cut_short.append(fitted.end_clauses_[0])
+        progress.fold_ended()
         best = getattr(fitted, "best_params_", {})
         _log.info("outer fold %d: the search is done, its best candidate is %s", fold + 1, best)
 
-    found = outer_scores(
-        again,
-        X,
-        y,
-        outer,
-        groups=roles.groups if takes_groups(outer) else None,
-        fit_params=more,
-        at_once=searches_at_once(again, X, y) if is_on_spark else 1,
-        ended=ended,
-    )
+    before = also_following.set([progress])
+    try:
+        found = outer_scores(
+            again,
+            X,
+            y,
+            outer,
+            groups=roles.groups if takes_groups(outer) else None,
+            fit_params=more,
+            at_once=searches_at_once(again, X, y) if is_on_spark else 1,
+            ended=ended,
+        )
+    finally:
+        also_following.reset(before)
     if cut_short:
         left_out = f"the outer folds are left out this time: {cut_short[0]}"
         _log.warning(left_out)

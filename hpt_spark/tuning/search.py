@@ -114,7 +114,7 @@ def run_search(
             search.followers = [*search.followers, *followers]
             begin()
             fitted, seconds = _timed_fit(search, settings.metric, *data)
-            return fitted, seconds + score_outer_folds(fitted, data, outer, roles)
+            return fitted, seconds + score_outer_folds(fitted, data, outer, roles, followers)
 
 
 @contextmanager

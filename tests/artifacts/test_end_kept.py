@@ -35,7 +35,10 @@ def test_files_lists_and_histories_say_why_it_ended(run, capsys):
     (listed,) = find_runs(str(folder))
     assert listed.end_reason == WHY
     assert as_table([listed]).splitlines()[1].endswith(WHY)
-    live, afterwards = results_of(search, "neg_log_loss"), _results_of(manifest, [{"mean_fit_time": "1"}])
+    live, afterwards = (
+        results_of(search, "neg_log_loss"),
+        _results_of(manifest, [{"mean_fit_time": "1", "rank_test_score": "1"}]),
+    )
     for found in (live, afterwards):
         assert found["tags"] == {"hpt_spark.incomplete": "True", "hpt_spark.end_reason": WHY}
 

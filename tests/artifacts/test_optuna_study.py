@@ -203,6 +203,39 @@ def test_a_running_search_of_several_scorings_has_the_score_that_decides(run, tm
     assert (study.trials[0].value, study.metric_names) == (-0.5, ["neg_log_loss"])
 
 
+def test_whom_a_race_has_dropped_is_pruned_while_the_search_runs(run, tmp_path):
+    scores = [
+        [-0.5, -0.4, None],
+        [-0.9, -0.7, None],
+        [-0.8, float("nan"), None],
+        [-0.6, -0.5, None],
+        [-0.7, None, None],
+    ]
+    fits = [Fit(number, *divmod(number, 3)) for number in range(15)]
+    record = Journalled(open_folder(run.journal), {"X": "1"}, fits)
+    found = {fit: scores[fit.candidate][fit.fold] for fit in fits}
+    record.add(
+        [
+            (fit, {"test_scores": score, "fit_time": 0.5, "fit_error": "ValueError: no" if score != score else None})
+            for fit, score in found.items()
+            if score is not None
+        ]
+    )
+    candidates = [{"C": float(number + 1)} for number in range(5)]
+    record.describe(candidates)
+    assert export_study(run, tmp_path / "study.log") == {"running": 5}
+    record.describe(candidates, [3, 2, 2, 3, 2])  # the last one's second fit has died, which leaves no record
+    assert export_study(run, tmp_path / "study.log") == {"fail": 2, "pruned": 1, "running": 2}
+    trials = read(tmp_path / "study.log").trials
+    assert [trial.state.name for trial in trials] == ["RUNNING", "PRUNED", "FAIL", "RUNNING", "FAIL"]
+    assert (trials[1].value, trials[1].intermediate_values) == (-0.8, {0: -0.9, 1: -0.7})
+    assert trials[1].user_attrs["n_splits_done"] == 2
+    # Records of an earlier search without a race do not count.
+    record.add([(fits[5], {"test_scores": -0.1, "fit_time": 0.5, "fit_error": None})])
+    export_study(run, tmp_path / "study.log")
+    assert read(tmp_path / "study.log").trials[1].intermediate_values == {0: -0.9, 1: -0.7}
+
+
 def test_evaluations_of_an_earlier_search_are_not_shown(run, tmp_path):
     for depths in ([[1, 2], [3, 4], [5, 6]], [[1, 2]]):  # the second one begins alike, and has ended sooner
         for number, candidates in enumerate(depths):

@@ -40,6 +40,7 @@ def test_it_has_the_numbers_of_the_search(run, kind):
     sweep, results = replayed(run)
     assert results["rows"] == facts.columns_of(search.cv_results_)
     several = "mean_test_accuracy" in search.cv_results_
+    assert results["rank"] == ("rank_test_neg_log_loss" if several else "rank_test_score")
     for candidate in sweep.candidates.values():
         assert candidate.whole_rows == candidate.rows
         for row in candidate.rows:

@@ -13,7 +13,7 @@ from hpt_spark.artifacts.run_list import HEADINGS, as_table, find_runs
 from hpt_spark.artifacts.status import StatusFile, describe, read_status
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.monitor import SearchMonitor
+from hpt_spark.search.monitor import OuterFolds, SearchMonitor
 from tests.artifacts.searches import a_design, finished
 from tests.waiting import wait_until
 
@@ -53,6 +53,21 @@ def test_the_status_is_rewritten_while_the_search_goes_on(run, quickly):
         wait_until(lambda: status_in(run)["state"] == "refitting")
         monitor.finish(object())
     assert status_in(run)["state"] == "finished"
+
+
+def test_while_outer_folds_run_the_status_says_which_and_how_many_fits_they_have_done(run, quickly):
+    with StatusFile(run, "accuracy") as status:
+        status.begin()
+        monitor = SearchMonitor([status])
+        monitor.begin([{"C": 0.1}], 2)
+        monitor.end([(Fit(0, 0, 0), result(0.5)), (Fit(1, 0, 1), result(0.5))])
+        monitor.finish(object())
+        status.outer_folds_changed(OuterFolds(2, 5, 7))
+        wait_until(lambda: run.folder.exists(STATUS) and status_in(run)["outer"])
+        found = read_status(run.folder)
+        assert found["outer"] == {"fold": 2, "folds": 5, "fits_done": 7}
+        assert describe(found).startswith("searching, outer fold 2 of 5: 2 of 2 fits and 7 on outer folds in 00:0")
+    assert describe(read_status(run.folder)).startswith("finished: 2 of 2 fits and 7 on outer folds in 00:0")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from types import SimpleNamespace
 from unittest import mock
@@ -21,6 +22,7 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV, OptunaSearchCV
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
+from hpt_spark.search.monitor import SearchFollower
 from hpt_spark.search.proposals import Proposals
 from hpt_spark.search.race import Race, RaceRules, is_worse, note_skipped
 
@@ -177,6 +179,28 @@ def test_the_search_is_scikit_learns_but_for_the_folds_that_are_skipped(spark, t
             np.testing.assert_array_equal(again.cv_results_[name], column)
 
 
+def wanted_folds(journal, evaluation=0):
+    """Return how many folds each candidate is to have, as the journal tells."""
+    described = json.loads((journal / f"candidates-{evaluation}.json").read_text())
+    return described.get("n_splits_done")
+
+
+def test_the_journal_tells_who_is_dropped_before_the_next_fold_begins(spark, tmp_path):
+    told = []
+
+    class Reader(SearchFollower):
+        def fits_ended(self, fits, state):
+            told.extend((fit.fold, wanted_folds(tmp_path)) for fit in fits)
+
+    search = GridSearchCV(TREE, GRID, cv=FOLDS, race=RULES, sc=spark, journal=str(tmp_path), refit=False)
+    search.followers = [Reader()]
+    done = search.fit(X, y).cv_results_["n_splits_done"]
+    assert len(told) == done.sum()
+    for fold, wanted in told:
+        assert wanted == np.where(done <= fold, done, 6).tolist()
+    assert wanted_folds(tmp_path) == done.tolist()
+
+
 def test_a_shared_training_goes_on_as_long_as_one_of_its_candidates_may_win(spark):
     grid = {"n_estimators": [1, 6], "max_depth": [1, 2], "learning_rate": [1e-4, 0.4]}
     estimator = XGBClassifier(seed=0, n_jobs=1)
@@ -196,13 +220,14 @@ def test_a_shared_training_goes_on_as_long_as_one_of_its_candidates_may_win(spar
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more")
-def test_a_failed_candidate_gets_no_more_folds_and_optuna_takes_a_dropped_one_for_a_worse_one(spark, monkeypatch):
+def test_a_failed_candidate_gets_no_more_folds_and_optuna_takes_a_dropped_one_for_a_worse_one(
+    spark, monkeypatch, tmp_path
+):
     told = []
     monkeypatch.setattr(Proposals, "tell", lambda self, scores, dropped: told.append((list(scores), dropped)))
     space = {"strategy": ["no such", "prior", "constant", "uniform"], "constant": [0], "random_state": [0]}
-    search = OptunaSearchCV(
-        DummyClassifier(), space, n_iter=4, batch_size=2, cv=FOLDS, race=RULES, scoring="neg_log_loss", sc=spark
-    ).fit(X, y)
+    arguments = {"n_iter": 4, "batch_size": 2, "cv": FOLDS, "race": RULES, "scoring": "neg_log_loss"}
+    search = OptunaSearchCV(DummyClassifier(), space, sc=spark, journal=str(tmp_path), **arguments).fit(X, y)
     by_name = {
         params["strategy"]: (done, mean)
         for params, done, mean in zip(
@@ -215,6 +240,7 @@ def test_a_failed_candidate_gets_no_more_folds_and_optuna_takes_a_dropped_one_fo
     assert by_name["no such"][0] == 3
     assert np.isnan(by_name["no such"][1])
     assert [len(scores) for scores, _ in told] == [2, 2]
+    assert wanted_folds(tmp_path) + wanted_folds(tmp_path, 1) == search.cv_results_["n_splits_done"].tolist()
     dropped = [folds for _, batch in told for folds in batch]
     assert dropped == [None if one == 6 else one for one in search.cv_results_["n_splits_done"]]
 

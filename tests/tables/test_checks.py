@@ -63,7 +63,7 @@ def test_numbers_with_commas_or_signs_are_told_of(caplog, terms, shown):
     assert said.count("WARNING") == 1
 
 
-@pytest.mark.parametrize("terms", [["1,2", "1,3", "2"], ["10%", "20%", "unknown"], ["a,b", "1,2", "c", "d", "3,4", "1,5"]])
+@pytest.mark.parametrize("terms", [["1,2", "1,3"], ["10%", "20%", "unknown"], ["a", "1,2", "c", "d", "3,4", "1,5"]])
 def test_a_few_signed_terms_are_left_in_peace(caplog, terms):
     assert told(caplog, terms, **CSV) == ""
 

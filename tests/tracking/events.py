@@ -55,6 +55,7 @@ def results(rows, best, **more):
         "best_params": best,
         "metrics": {METRIC: -1.005, "best_cv_score": -1.005},
         "tags": {},
+        "rank": "rank_test_score",
         "rows": columns,
     }
     return {"kind": "results", **found, **more}

@@ -183,6 +183,14 @@ def test_only_the_best_get_a_run_where_that_is_asked_for(store, most):
     assert sorted(store.runs()[1]) == ["0", "1"][:most]
 
 
+@pytest.mark.parametrize(("metric", "best"), [("accuracy", {"0", "1"}), (METRIC, {"2", "3"})])
+def test_of_several_scorings_one_says_who_are_the_best(store, metric, best):
+    columns = [{"rank_test_accuracy": float(1 + row), f"rank_test_{METRIC}": float(4 - row)} for row in range(4)]
+    found = {**results(4, {"max_depth": "0"}), "rank": f"rank_test_{metric}", "rows": columns}
+    written(store, search(), evaluation(grid(4)), fits(0, 1, 2, 3), found, end(), max_children=2)
+    assert set(store.runs()[1]) == best
+
+
 def test_names_values_and_numbers_stay_within_mlflows_limits(store):
     many = {f"step__{number}": "x" for number in range(250)}
     candidate = {**many, "naïve?*name": "y" * 10_000, "z" * 300: "1"}

@@ -135,6 +135,20 @@ def test_the_best_so_far_of_each_batch_is_that_of_candidates_with_all_folds():
     assert facts.best_of_batches({**table, "n_resources": [1, 1, 2, 3]}, "score") == []  # of halving
 
 
+@pytest.mark.parametrize(
+    ("scoring", "refit", "ranks"),
+    [
+        (["accuracy", "neg_log_loss"], "neg_log_loss", "rank_test_neg_log_loss"),
+        (["neg_log_loss", "accuracy"], False, "rank_test_neg_log_loss"),
+        ({"z": "accuracy", "a": "neg_log_loss"}, lambda table: 0, "rank_test_z"),
+        ("accuracy", True, "rank_test_score"),
+    ],
+)
+def test_the_metric_of_refit_ranks_the_candidates_else_the_first_scoring(scoring, refit, ranks):
+    search = GridSearchCV(LogisticRegression(), GRID, cv=2, scoring=scoring, refit=refit).fit(X, y)
+    assert facts.results_of(search, "any")["rank"] == ranks
+
+
 def test_the_data_have_a_digest_of_their_values():
     one, same, other = facts.dataset_of(X, y), facts.dataset_of(X.copy(), y), facts.dataset_of(X + 1, y)
     assert one == same

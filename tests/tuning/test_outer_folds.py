@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFo
 
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.config.sections import SparkSection
+from hpt_spark.search.monitor import OuterFolds, SearchFollower
 from hpt_spark.tuning.roles import RowRoles
 from hpt_spark.tuning.search import run_search
 from tests.configuring import problem
@@ -27,6 +28,16 @@ def settings(**given):
     )
 
 
+class Notes(SearchFollower):
+    """Notes how far the outer folds are."""
+
+    def __init__(self):
+        self.told = []
+
+    def outer_folds_changed(self, outer):
+        self.told.append(outer)
+
+
 @pytest.mark.parametrize("backend", ["spark", pytest.param("joblib", marks=pytest.mark.long)])
 def test_the_outer_scores_are_scikit_learns_on_both_backends(spark, tmp_path, monkeypatch, backend):
     # The tests' session is one for all; the search must not stop it.
@@ -34,15 +45,21 @@ def test_the_outer_scores_are_scikit_learns_on_both_backends(spark, tmp_path, mo
     outer = {"splitter": "GroupKFold", "n_splits": 3}
     given = settings(backend=backend, outer_cv=outer)
     roles = RowRoles(groups=GROUPS)
-    search, _ = run_search(given, SparkSection(), X, y, str(tmp_path / "journal"), roles=roles)
+    notes, of_resumed = Notes(), Notes()
+    search, _ = run_search(given, SparkSection(), X, y, str(tmp_path / "journal"), followers=[notes], roles=roles)
     expected = []
     for train, test in GroupKFold(3).split(X, y, GROUPS):
         theirs = GridSearchCV(LogisticRegression(), GRID, scoring="neg_log_loss", cv=StratifiedGroupKFold(2))
         theirs.fit(X[train], y[train], groups=GROUPS[train])
         expected.append((theirs.score(X[test], y[test]), theirs.best_params_, theirs.best_score_))
     assert [tuple(one.values()) for one in search.outer_scores_] == expected
-    again, _ = run_search(given, SparkSection(), X, y, str(tmp_path / "journal"), roles=roles)
+    again, _ = run_search(given, SparkSection(), X, y, str(tmp_path / "journal"), followers=[of_resumed], roles=roles)
     assert again.outer_scores_ == search.outer_scores_
+    for told in (notes.told, of_resumed.told):
+        assert (told[0], told[-1]) == (OuterFolds(1, 3, 0), OuterFolds(3, 3, 12))
+        assert {one.fold for one in told} == {1, 2, 3}
+        for name in ("fold", "fits_done"):
+            assert sorted(getattr(one, name) for one in told) == [getattr(one, name) for one in told]
 
 
 def test_a_search_that_ended_early_has_no_outer_scores_yet(spark, tmp_path, monkeypatch):

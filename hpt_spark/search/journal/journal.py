@@ -6,7 +6,8 @@ fit by the digests of the candidate and of the fold's rows, so that another sear
 more values in its grid, with another strategy) finds it as well. Where out-of-fold predictions are kept,
 ``fits-NNNNNN.npz`` holds those of the same fits, an array for each, under the line's number. It is there
 before the lines, so that a result in the journal has its predictions. ``candidates-K.json`` tells readers which
-candidates the K-th evaluation of the last search has (a search has one, halving one per rung). Each file is
+candidates the K-th evaluation of the last search has (a search has one, halving one per rung), and after how
+many folds a race has dropped them, as ``n_splits_done``. Each file is
 written under another name and renamed, so that a killed driver leaves whole files; nothing is ever appended
 to, which object stores and some Hadoop file systems cannot do.
 """
@@ -32,6 +33,7 @@ from hpt_spark.search.journal.records import (
     read_predictions,
     readable,
 )
+from hpt_spark.search.result_table import DONE
 from hpt_spark.storage import Folder
 
 CONTEXT = "context.json"
@@ -91,13 +93,31 @@ class Journal:
         """Raise JournalError, as there is no journal here."""
         raise JournalError(f"{self.folder} is no journal of a search: it has no {CONTEXT}.")
 
-    def describe(self, number: int, keys: FitKeys, candidates: Sequence[Mapping[str, Any]]) -> None:
-        """Write which candidates an evaluation of the search has, for those who read the journal."""
+    def describe(
+        self,
+        number: int,
+        keys: FitKeys,
+        candidates: Sequence[Mapping[str, Any]],
+        wanted_folds: Sequence[int] | None = None,
+    ) -> None:
+        """Write which candidates an evaluation of the search has, for those who read the journal.
+
+        Parameters
+        ----------
+        number : int
+            Of the evaluation.
+        keys : FitKeys
+        candidates : sequence of mapping
+        wanted_folds : sequence of int, optional
+            Of a race: how many folds each candidate is to have, as far as it is decided.
+        """
         if number == 0:  # another search has begun: what it has of these it describes again
             self._delete(r"candidates-[1-9]\d*\.json")
         name = f"candidates-{number}.json"
         shown = [dict(candidate) for candidate in candidates]
-        content = {"keys": list(keys.candidates), "folds": list(keys.folds), "candidates": shown}
+        content: dict[str, Any] = {"keys": list(keys.candidates), "folds": list(keys.folds), "candidates": shown}
+        if wanted_folds is not None:
+            content[DONE] = list(wanted_folds)
         text = json.dumps(content, default=readable) + "\n"
         if self.folder.exists(name):
             with self.folder.reading(name) as path:

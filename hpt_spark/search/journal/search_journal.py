@@ -107,6 +107,12 @@ class SearchJournal:
         self._evaluations += 1
         return found
 
+    def note_wanted(self, evaluation: Evaluation, folds: Sequence[int]) -> None:
+        """Tell readers how many folds each candidate of the present evaluation is to have: fewer if it is dropped."""
+        if self._journal is not None and self._lock is not None and self._keys is not None:
+            self._lock.check()
+            self._journal.describe(self._evaluations - 1, self._keys, evaluation.candidates, folds)
+
     @property
     def candidate_keys(self) -> Sequence[str] | None:
         """The keys of the present evaluation's candidates; None without a journal."""

@@ -18,9 +18,9 @@ class Journalled:
         self.number = number
         self.results = self.journal.find(self.keys, fits, keep)
 
-    def describe(self, candidates):
+    def describe(self, candidates, wanted_folds=None):
         keys = FitKeys([f"{self.keys.candidates[0][:-1]}{at}" for at in range(len(candidates))], self.keys.folds)
-        self.journal.describe(self.number, keys, candidates)
+        self.journal.describe(self.number, keys, candidates, wanted_folds)
 
     def add(self, results, predictions=None):
         self.journal.add(self.keys, results, predictions)
