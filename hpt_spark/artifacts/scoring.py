@@ -181,12 +181,13 @@ def predictions(rows: DataFrame, sent: Broadcast[TableModel], model: TableModel,
     for name in names:
         schema.add(name, kind)
     schema.add("unseen", ArrayType(LongType())).add(PROBLEM, StringType())
-    model_columns = len(model.encoding.columns) if model.encoding else 1
+    assert model.encoding is not None
+    stored = max(model.encoding.stored_per_row, len(names))
     arrow_type = ARROW_TYPES[kind]
 
     def predict(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         loaded = sent.value
-        for batch in small_batches(batches, model_columns):
+        for batch in small_batches(batches, stored):
             rows = batch.num_rows
             first = [batch.column(batch.schema.get_field_index(name)) for name in carried]
             try:

@@ -80,6 +80,11 @@ class TableEncoding:
         return [(code.name, term) for code in self.codes for term in code.terms]
 
     @property
+    def stored_per_row(self) -> int:
+        """How many cells of the matrix a row stores, at least: of terms in a sparse one a row has one, not all."""
+        return sum(1 if code.has_terms and self.is_sparse else len(code.terms) for code in self.codes)
+
+    @property
     def with_terms(self) -> list[str]:
         """The names of the columns whose terms are looked up, in order."""
         return [code.name for code in self.codes if code.has_terms]

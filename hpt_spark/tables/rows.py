@@ -88,10 +88,10 @@ def encoded_rows(canonical: DataFrame, encoding: TableEncoding) -> DataFrame:
     schema = ", ".join(f"{name} {types[name]}" for name in kept)
     schema += f", places array<int>, values array<double>, unseen array<bigint>, {PROBLEM} string"
 
-    columns = len(encoding.columns)
+    stored = encoding.stored_per_row
 
     def encode(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in small_batches(batches, columns):
+        for batch in small_batches(batches, stored):
             keys = [batch.column(batch.schema.get_field_index(name)) for name in kept]
             try:
                 matrix, unseen = encoding.transform(batch)
@@ -108,9 +108,9 @@ def encoded_rows(canonical: DataFrame, encoding: TableEncoding) -> DataFrame:
     return canonical.mapInArrow(encode, schema)
 
 
-def small_batches(batches: Iterable[pa.RecordBatch], columns: int) -> Iterator[pa.RecordBatch]:
-    """Cut batches into ones whose matrix of `columns` columns stays small, however wide it is."""
-    rows = max(1, CELLS // max(1, columns))
+def small_batches(batches: Iterable[pa.RecordBatch], stored_per_row: int) -> Iterator[pa.RecordBatch]:
+    """Cut batches into ones whose matrix stays small, however many of its cells a row stores."""
+    rows = max(1, CELLS // max(1, stored_per_row))
     for batch in batches:
         for start in range(0, batch.num_rows, rows):
             yield batch.slice(start, rows)

@@ -135,6 +135,20 @@ def test_batches_of_wide_rows_are_cut(columns, most):
     assert max(part.num_rows for part in parts) == most
 
 
+@pytest.mark.parametrize(("is_sparse", "stored"), [(True, 5), (False, 1_004)])
+def test_of_a_text_a_row_of_a_sparse_matrix_stores_one_cell_however_many_terms_there_are(is_sparse, stored):
+    codes = (
+        ColumnCode("t", "text", tuple(f"{number:04}" for number in range(1_000))),
+        ColumnCode("x", "number", ("",)),
+        ColumnCode("v", "vector", ("0", "1", "2")),
+    )
+    coded = TableEncoding(codes, "nan", is_sparse)
+    assert coded.stored_per_row == stored
+    rows = {"t": ["0007", "0999"], "x": [1.0, 2.0], "v": [[1.0, 2.0, 3.0]] * 2}
+    matrix, _ = coded.transform(canonical_table(rows, coded))
+    assert (matrix.nnz if is_sparse else matrix.size) == 2 * stored
+
+
 @pytest.mark.parametrize("values", [[True, False, True], [3, -1, 3], [0.5, 0.0, 0.5], ["é", "b", "é"]])
 def test_labels_of_any_type_are_numbered_in_order(values):
     codes, classes = codes_of(pa.array(values))
