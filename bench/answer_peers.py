@@ -58,6 +58,11 @@ class Asked:
         return {"max": numbers[-1], "step": numbers[1] - numbers[0]}
 
     @property
+    def rounds_until_worse(self) -> dict[str, int]:
+        """The same, ended where two numbers in a row are no better."""
+        return {**self.rounds, "early_stopping_rounds": 2 * self.rounds["step"]}
+
+    @property
     def common(self) -> dict[str, Any]:
         """The arguments that all searches have in common."""
         return {name: self.problem.arguments[name] for name in ("estimator", "scoring", "cv")} | {"refit": False}
@@ -112,19 +117,15 @@ def our_rounds(asked: Asked) -> Any:
     """The numbers of rounds chosen by the mean curve, which stops when it no longer gets better."""
     from hpt_spark import GridSearchCV as OurGridSearchCV
 
-    patience = 2 * asked.rounds["step"]
-    return OurGridSearchCV(
-        param_grid=asked.settings, rounds={**asked.rounds, "early_stopping_rounds": patience}, **asked.common
-    )
+    return OurGridSearchCV(param_grid=asked.settings, rounds=asked.rounds_until_worse, **asked.common)
 
 
 def our_optuna(asked: Asked) -> Any:
     """Optuna's proposals, each with its curve."""
     from hpt_spark import OptunaSearchCV
 
-    return OptunaSearchCV(
-        param_distributions=asked.settings, n_iter=32, random_state=asked.seed, rounds=asked.rounds, **asked.common
-    )
+    space = {"param_distributions": asked.settings, "n_iter": 32, "random_state": asked.seed}
+    return OptunaSearchCV(**space, rounds=asked.rounds_until_worse, **asked.common)
 
 
 def our_halving(asked: Asked) -> Any:
