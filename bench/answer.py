@@ -163,7 +163,7 @@ def section(
         f"{settings} settings x {len(problem.grid[ROUNDS])} numbers of rounds up to {problem.grid[ROUNDS][-1]};",
         f"{options.cores} cores, each fit on one thread. *Answer*: the seconds from `fit` until the best so far is",
         f"within {CLOSE} of the best of the whole grid ({best:.5f}), which this package's grid has found. A peer that",
-        f"had not found it after {options.limit:g} s was ended. CPU is of the whole process, until the answer.",
+        f"had not found it after {options.limit:g} s was ended. CPU is of the whole process, until it ends.",
         "FLAML searches a space and folds of its own.",
         f"{setting}.",
         "",

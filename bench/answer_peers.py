@@ -88,10 +88,6 @@ class Trace:
         """Note that it is known now."""
         self.write(time.time() - self._began, score)
 
-    def at(self, moment: float, score: float) -> None:
-        """Note that it was known at a moment, in seconds since 1970."""
-        self.write(moment - self._began, score)
-
 
 def ours(search_of: Callable[[Asked], Any]) -> Callable[[Asked, Trace], None]:
     """Run one of this package's searches on Spark."""

@@ -48,6 +48,6 @@ if not TYPE_CHECKING:  # to a type checker any name would seem to be here
         except ModuleNotFoundError as error:
             from hpt_spark.errors import NO_PYSPARK, MissingDependencyError
 
-            if str(error.name).partition(".")[0] != "pyspark":
+            if error.name != "pyspark":
                 raise
             raise MissingDependencyError(NO_PYSPARK) from None

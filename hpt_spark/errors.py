@@ -25,7 +25,7 @@ class ConfigError(InputError):
     """The configuration is wrong; the message lists every problem at once."""
 
 
-class MissingDependencyError(HptSparkError):
+class MissingDependencyError(HptSparkError, ImportError):
     """An optional package or program is not installed; the message names what to install."""
 
 

@@ -15,6 +15,7 @@ from hpt_spark.artifacts.candidates import read_candidates
 from hpt_spark.artifacts.run_directory import JOURNAL, RunDirectory
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import read_json
+from hpt_spark.search.journal.journal import WANTED
 from hpt_spark.search.result_table import DONE, ITERATION, RESOURCES
 
 TOLD = re.compile(r"(mean|std|rank)_\w+")  # columns of cv_results that are no parameter and no fold
@@ -45,14 +46,20 @@ class Scored:
     @property
     def is_dropped(self) -> bool:
         """Whether a race has dropped it before its last fold."""
-        return int(self.facts.get(DONE, len(self.folds))) < len(self.folds)
+        return self._folds_done < len(self.folds)
+
+    @property
+    def _folds_done(self) -> int:
+        return int(self.facts.get(DONE, len(self.folds)))
 
     @property
     def mean(self) -> float:
         """The mean score as scikit-learn gives it; NaN where a fit has failed."""
         told = self.facts.get("mean_test_score")
-        own = self.folds[: self.facts.get(DONE)]
-        return float(told) if told is not None else sum(score or 0.0 for score in own) / len(own)
+        if told is not None:
+            return float(told)
+        own = self.folds[: self._folds_done]
+        return sum(score or 0.0 for score in own) / len(own)
 
 
 def scored_candidates(run: RunDirectory) -> list[list[Scored]]:
@@ -105,7 +112,7 @@ def _of_journal(run: RunDirectory) -> list[list[Scored]]:
         return []
     with run.folder.reading(JOURNAL) as folder:
         paths = [folder / f"candidates-{number}.json" for number in range(len(list(folder.iterdir())))]
-        # Before the records: whom a race has dropped has all of them by then.
+        # Before the records: a candidate that a race has dropped then has all its records.
         described = [read_json(path) for path in paths if path.exists()]
         records = {tuple(record["fit"]): record for record in _records(folder)} if described else {}
         return [_evaluation(one, records) for one in described]
@@ -113,7 +120,7 @@ def _of_journal(run: RunDirectory) -> list[list[Scored]]:
 
 def _evaluation(described: Mapping[str, Any], records: Mapping[tuple[str, ...], Mapping[str, Any]]) -> list[Scored]:
     folds = described["folds"]
-    wanted = described.get(DONE) or [len(folds)] * len(described["keys"])
+    wanted = described.get(WANTED) or [len(folds)] * len(described["keys"])
     return [
         _of_records(params, [records.get((key, fold)) for fold in folds[:count]], len(folds))
         for key, params, count in zip(described["keys"], described["candidates"], wanted)

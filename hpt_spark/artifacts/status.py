@@ -82,7 +82,8 @@ class StatusFile(SearchFollower):
 
     def outer_folds_changed(self, outer: OuterFolds) -> None:
         """Let the next write have how far the outer folds are."""
-        self._state = replace(self._state, stage="searching", outer=outer)
+        stage = "searching" if outer.ended < outer.folds else "ended"
+        self._state = replace(self._state, stage=stage, outer=outer)
 
     def search_ended(self, search: Any) -> None:
         """Take note of the search, which knows why it has ended and whether fits are missing."""
@@ -156,8 +157,8 @@ def describe(status: Mapping[str, Any]) -> str:
     """Return a status as one line."""
     rung = f", rung {status['rung']}" if status.get("rung") else ""
     text, outer = f"{status.get('state')}{rung}", status.get("outer")
-    if outer and status.get("state") not in ENDED_WELL:
-        text += f", outer fold {outer['fold']} of {outer['folds']}"
+    if outer and outer["ended"] < outer["folds"] and status.get("state") not in ENDED_WELL:
+        text += f", outer fold {outer['ended'] + 1} of {outer['folds']}"
     if status.get("reason") and status.get("state") != "finished":
         text += f" ({status['reason'].rstrip('.')})"
     if status.get("fits"):

@@ -238,7 +238,7 @@ class SearchSection(Section):
             return scoring
         if not scoring or not all(isinstance(name, str) for name in scoring):
             raise ValueError("must be the name of a scorer, or a list of such names")
-        return each_once(scoring, "scorer ")
+        return each_once(scoring, "each scorer")
 
     @field_validator("cv", "outer_cv", mode="before")
     @classmethod

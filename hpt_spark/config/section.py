@@ -32,16 +32,16 @@ class Section(BaseModel):
         return value
 
 
-def each_once(names: list[Name], what: str = "") -> list[Name]:
+def each_once(names: list[Name], what: str = "each") -> list[Name]:
     """Return `names`; raise ValueError where one is there twice."""
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ValueError(f"names {', '.join(repeated)} more than once; name each {what}once")
+        raise ValueError(f"names {', '.join(repeated)} more than once; name {what} once")
     return names
 
 
 def is_whole_number(value: Any) -> bool:
-    """Return whether `value` is a whole number, which to Python true and false are as well."""
+    """Return whether `value` is an int, and no bool, which to Python is one."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 

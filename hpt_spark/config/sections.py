@@ -132,7 +132,7 @@ class FeaturesSection(_From):
     @field_validator("sets")
     @classmethod
     def _each_set_once(cls, sets: list[FeatureSet]) -> list[FeatureSet]:
-        return each_once(sets, "set ")
+        return each_once(sets, "each set")
 
     @property
     def is_from_table(self) -> bool:

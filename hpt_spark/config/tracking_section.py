@@ -28,8 +28,8 @@ class MlflowSection(Section):
         ge=0,
         strict=True,
         description=(
-            "How many candidates get a run of their own, the best ones; null for all. Of several scorings that of "
-            "`search.refit` ranks them, the first one where it names none."
+            "How many candidates get a run of their own, the best ones; null for all. With several scorings, "
+            "the one that `search.refit` names ranks them, else the first."
         ),
     )
 

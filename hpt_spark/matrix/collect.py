@@ -125,5 +125,5 @@ def _give_up(running: Iterable[Future[list[CollectedBlock]]], cancel_all_jobs: C
     """Cancel what was begun, so that a failure or a Ctrl-C does not wait for the rest."""
     left = [future for future in running if not future.cancel()]
     while wait(left, timeout=0.2).not_done:
-        # Again and again: between two jobs of Spark the next one begins.
+        # Again and again, because a thread that is between two jobs of Spark starts the next one.
         cancel_all_jobs()

@@ -85,8 +85,9 @@ class Steps:
     def has_run(self, step: str) -> None:
         """Forget the digests of what a step has replaced."""
         # `tune` removes what was made of an earlier model.
-        for one in ("tune", "predict", "report") if step == "tune" else (step,):
-            self._digests.pop(one, None)
+        replaced = ("tune", "predict", "report") if step == "tune" else (step,)
+        for name in replaced:
+            self._digests.pop(name, None)
 
     def is_complete(self, step: str) -> bool:
         """Return whether a step has made all that it can: a search may have run out of time."""

@@ -1,4 +1,4 @@
-"""Arguments of a search that are scikit-learn's not, checked before anything runs."""
+"""Arguments of a search that scikit-learn does not have, checked before anything runs."""
 
 from __future__ import annotations
 

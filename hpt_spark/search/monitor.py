@@ -10,7 +10,8 @@ import logging
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -106,14 +107,14 @@ class OuterFolds:
 
     Parameters
     ----------
-    fold : int
-        One more than have ended, the last one at most; several may run at a time.
+    ended : int
+        Of the folds; several may run at a time.
     folds : int
     fits_done : int
         Of all these searches.
     """
 
-    fold: int
+    ended: int
     folds: int
     fits_done: int
 
@@ -161,7 +162,7 @@ class SearchState:
 
 
 class SearchFollower:
-    """Follows a search; every method is called in the search's own thread and must return at once."""
+    """Follows a search; every method but the last is called in the search's own thread, and must return at once."""
 
     def evaluation_began(self, begun: Begun, state: SearchState) -> None:
         """Take note of an evaluation whose fits follow."""
@@ -179,8 +180,17 @@ class SearchFollower:
         """Take note of how far the outer folds are, after the search itself; is called in the threads of these."""
 
 
-# Who follows every search of this context: scikit-learn clones those of outer folds, and a clone has no followers.
-also_following: ContextVar[Sequence[SearchFollower]] = ContextVar("also_following", default=())
+_following_all: ContextVar[Sequence[SearchFollower]] = ContextVar("following_all", default=())
+
+
+@contextmanager
+def followed_by(*followers: SearchFollower) -> Iterator[None]:
+    """Let `followers` follow every search of this context: scikit-learn's clones of a search have none of their own."""
+    token = _following_all.set(followers)
+    try:
+        yield
+    finally:
+        _following_all.reset(token)
 
 
 class SearchMonitor:
@@ -194,7 +204,9 @@ class SearchMonitor:
     """
 
     def __init__(self, followers: Iterable[SearchFollower] = (), metric: str = "score") -> None:
-        self._followers = [*followers, *also_following.get()]
+        own = list(followers)
+        self._is_followed = bool(own)
+        self._followers = [*own, *_following_all.get()]
         self._metric = metric
         self._rows = 0
         self._later = 0  # candidates that are expected after the evaluation that runs
@@ -210,8 +222,8 @@ class SearchMonitor:
 
     @property
     def is_followed(self) -> bool:
-        """Whether anybody follows: else nobody need look for what fits do."""
-        return bool(self._followers)
+        """Whether a follower of this very search is there: else nobody need look for what fits do."""
+        return self._is_followed
 
     def begin(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,8 @@ ID_LIKE_SHARE = 0.5  # of the rows: so many different terms are those of an id
 FEW_OTHERS = 3
 OTHERS_SHARE = 0.5  # of the terms: with fewer that are none, a column is one of numbers
 MANY_TERMS = 50
-BARE = str.maketrans("", "", ",'%€$£¥ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}")  # what people write about numbers
+# Numbers as people write them: 3,5; 1.234,50; 1,234; 12 %; $5.
+WRITTEN = re.compile(r"[-+]?[$€£¥]?\s?(\d+|\d{1,3}([.,'\s]\d{3})+)([.,]\d+)?\s?[%$€£¥]?")
 REPLACED = "\N{REPLACEMENT CHARACTER}"  # what Spark reads where bytes are no text
 AT_THE_SOURCE = "correct them where the table is made"
 
@@ -166,18 +168,18 @@ def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSe
 
 
 def _say_odd_texts(feature: Feature, facts: ColumnFacts, section: TableSection, place: str) -> None:
-    """Warn of numbers that are texts, by a few cells or by their signs, and of bytes read in another encoding."""
+    """Warn of numbers that are texts, by a few cells or as they are written, and of bytes in another encoding."""
     if feature.kind != "text":
         return
     others = [term for term in facts.terms if not _is_number(term)]
-    signed = [term for term in others if _is_number(term.translate(BARE))]
-    if len(signed) > FEW_OTHERS and len(others) - len(signed) <= FEW_OTHERS:
+    written = [term for term in others if WRITTEN.fullmatch(term)]
+    if len(written) > FEW_OTHERS and len(others) - len(written) <= FEW_OTHERS:
         _log.warning(
-            "%s: %s has texts, each a column of the design, that are numbers with commas or signs, such as %r; write "
-            "them with a decimal point and nothing else where the table is made",
+            "%s: %s has texts, each a column of the design, that are numbers with commas, currencies or percents, "
+            "such as %r; write them with a decimal point and nothing else where the table is made",
             place,
             feature.name,
-            signed[0],
+            written[0],
         )
     elif 0 < len(others) <= FEW_OTHERS and len(others) < OTHERS_SHARE * len(facts.terms):
         _log.warning(

@@ -81,7 +81,7 @@ class TableEncoding:
 
     @property
     def stored_per_row(self) -> int:
-        """How many cells of the matrix a row stores, at least: of terms in a sparse one a row has one, not all."""
+        """How many cells a row has in memory while its matrix is made: of a column of texts one, if that is sparse."""
         return sum(1 if code.has_terms and self.is_sparse else len(code.terms) for code in self.codes)
 
     @property

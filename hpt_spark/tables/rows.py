@@ -109,7 +109,7 @@ def encoded_rows(canonical: DataFrame, encoding: TableEncoding) -> DataFrame:
 
 
 def small_batches(batches: Iterable[pa.RecordBatch], stored_per_row: int) -> Iterator[pa.RecordBatch]:
-    """Cut batches into ones whose matrix stays small, however many of its cells a row stores."""
+    """Cut batches into ones whose matrix stays small, however many cells a row has in memory."""
     rows = max(1, CELLS // max(1, stored_per_row))
     for batch in batches:
         for start in range(0, batch.num_rows, rows):

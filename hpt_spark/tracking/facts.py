@@ -120,7 +120,7 @@ def results_of(search: Any, metric: str) -> dict[str, Any]:
 
 
 def rank_column(names: Iterable[str], metric: str) -> str:
-    """Return the column that ranks the candidates: that of `metric`, where there is none that of the first scoring.
+    """Return the column that ranks the candidates: that of `metric`, else that of the first scoring.
 
     Parameters
     ----------

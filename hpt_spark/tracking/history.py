@@ -328,7 +328,8 @@ def _digest(columns: list[Mapping[str, float]]) -> str:
 
 def _rank(sweep: Sweep, candidate: Candidate) -> tuple[float, float]:
     rows = candidate.rows if sweep.curve else candidate.rows[-1:]
-    column = (sweep.results or {})["rank"]
+    assert sweep.results is not None  # candidates are ranked at the end
+    column = sweep.results["rank"]
     return (0 if sweep.curve else -rows[-1].step, min(row.columns.get(column, math.inf) for row in rows))
 
 

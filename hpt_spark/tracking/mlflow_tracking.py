@@ -49,8 +49,8 @@ class MlflowTracking:
         ``mlflow.db`` in the working directory.
     experiment : str
     max_children : int, optional
-        How many candidates get a run of their own, the best ones; by default all. Of several scorings that of
-        ``refit`` ranks them, the first one where ``refit`` names none.
+        How many candidates get a run of their own, the best ones; by default all. With several scorings,
+        the one that ``refit`` names ranks them, else the first.
     wait : float, optional
         How many seconds `fit` waits at its end for the history; by default 30 for the search's own run and 10 for
         its candidates'. What is not written then is written afterwards.

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import clone
 
 from hpt_spark.search.end_reason import as_sentence
-from hpt_spark.search.monitor import FitEnded, OuterFolds, SearchFollower, SearchState, also_following
+from hpt_spark.search.monitor import FitEnded, OuterFolds, SearchFollower, SearchState, followed_by
 from hpt_spark.search.nested import outer_scores, searches_at_once
 from hpt_spark.search.spark_search import SparkSearchMixin
 from hpt_spark.tuning.roles import RowRoles
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class OuterProgress(SearchFollower):
-    """Counts the fits of the searches of outer folds, several of which may run at a time, and tells who follows.
+    """Counts the fits of the searches of outer folds, several of which may run at a time, and tells the followers.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class OuterProgress(SearchFollower):
     def __init__(self, folds: int, followers: Sequence[SearchFollower]) -> None:
         self._folds = folds
         self._followers = followers
-        self._searched = self._fits = 0
+        self._ended = self._fits = 0
         self._counting = threading.Lock()
         self._count()
 
@@ -47,9 +47,9 @@ class OuterProgress(SearchFollower):
 
     def _count(self, folds: int = 0, fits: int = 0) -> None:
         with self._counting:
-            self._searched += folds
+            self._ended += folds
             self._fits += fits
-            outer = OuterFolds(min(self._searched + 1, self._folds), self._folds, self._fits)
+            outer = OuterFolds(self._ended, self._folds, self._fits)
             for follower in self._followers:
                 follower.outer_folds_changed(outer)
 
@@ -85,8 +85,7 @@ def score_outer_folds(
         best = getattr(fitted, "best_params_", {})
         _log.info("outer fold %d: the search is done, its best candidate is %s", fold + 1, best)
 
-    before = also_following.set([progress])
-    try:
+    with followed_by(progress):
         found = outer_scores(
             again,
             X,
@@ -97,8 +96,6 @@ def score_outer_folds(
             at_once=searches_at_once(again, X, y) if is_on_spark else 1,
             ended=ended,
         )
-    finally:
-        also_following.reset(before)
     if cut_short:
         left_out = f"the outer folds are left out this time: {cut_short[0]}"
         _log.warning(left_out)

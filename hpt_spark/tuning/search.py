@@ -110,7 +110,7 @@ def run_search(
         if outer is not None:
             check_splitter(outer, X, y, roles, "search.outer_cv")
         data = (X, y, fit_arguments(roles, takes_groups(arguments["cv"])))
-        with _unfitted(settings, spark, requesting(estimator, roles), arguments, journal, lock) as search:
+        with _search_on_backend(settings, spark, requesting(estimator, roles), arguments, journal, lock) as search:
             search.followers = [*search.followers, *followers]
             begin()
             fitted, seconds = _timed_fit(search, settings.metric, *data)
@@ -118,7 +118,7 @@ def run_search(
 
 
 @contextmanager
-def _unfitted(
+def _search_on_backend(
     settings: SearchSection,
     spark: SparkSection,
     estimator: Any,
@@ -126,7 +126,7 @@ def _unfitted(
     journal: str,
     lock: FolderLock | None,
 ) -> Iterator[Any]:
-    """Give the search, for the time in which what it runs on is there."""
+    """Give the unfitted search, while its Spark or its live view is open."""
     if settings.backend == "joblib":
         from hpt_spark.tuning import joblib_backend
 

@@ -62,12 +62,15 @@ def test_while_outer_folds_run_the_status_says_which_and_how_many_fits_they_have
         monitor.begin([{"C": 0.1}], 2)
         monitor.end([(Fit(0, 0, 0), result(0.5)), (Fit(1, 0, 1), result(0.5))])
         monitor.finish(object())
-        status.outer_folds_changed(OuterFolds(2, 5, 7))
+        status.outer_folds_changed(OuterFolds(1, 5, 7))
         wait_until(lambda: run.folder.exists(STATUS) and status_in(run)["outer"])
         found = read_status(run.folder)
-        assert found["outer"] == {"fold": 2, "folds": 5, "fits_done": 7}
+        assert found["outer"] == {"ended": 1, "folds": 5, "fits_done": 7}
         assert describe(found).startswith("searching, outer fold 2 of 5: 2 of 2 fits and 7 on outer folds in 00:0")
-    assert describe(read_status(run.folder)).startswith("finished: 2 of 2 fits and 7 on outer folds in 00:0")
+        status.outer_folds_changed(OuterFolds(5, 5, 40))
+        wait_until(lambda: status_in(run)["state"] == "refitting")  # as its files are not there yet
+        assert describe(read_status(run.folder)).startswith("refitting: 2 of 2 fits and 40 on outer folds in 00:0")
+    assert describe(read_status(run.folder)).startswith("finished: 2 of 2 fits and 40 on outer folds in 00:0")
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,23 @@ def test_without_its_packages_connect_tells_the_extra_and_before_pyspark_4_the_r
             search_of(sc=given).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("missing", "error", "said"),
+    [
+        ("pyspark", MissingDependencyError, NO_PYSPARK),
+        ("pyspark.of_another_release", ModuleNotFoundError, "No module named 'pyspark.of_another_release'"),
+    ],
+)
+def test_without_pyspark_a_search_is_an_import_error_with_the_way_to_install_it(monkeypatch, missing, error, said):
+    def import_module(name):
+        raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+
+    monkeypatch.setattr("hpt_spark.import_module", import_module)
+    with pytest.raises(ImportError) as raised:
+        from hpt_spark import GridSearchCV  # noqa: F401
+    assert (raised.type, str(raised.value)) == (error, said)
+
+
 @pytest.mark.process
 def test_without_pyspark_a_search_tells_the_way_to_install_it():
     program = "import sys; sys.modules['pyspark'] = None\nfrom hpt_spark import GridSearchCV"

@@ -182,7 +182,7 @@ def test_the_search_is_scikit_learns_but_for_the_folds_that_are_skipped(spark, t
 def wanted_folds(journal, evaluation=0):
     """Return how many folds each candidate is to have, as the journal tells."""
     described = json.loads((journal / f"candidates-{evaluation}.json").read_text())
-    return described.get("n_splits_done")
+    return described.get("wanted_folds")
 
 
 def test_the_journal_tells_who_is_dropped_before_the_next_fold_begins(spark, tmp_path):

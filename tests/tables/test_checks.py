@@ -57,14 +57,26 @@ def test_a_word_among_numbers_is_corrected_where_it_can_be(caplog, words, settin
         (["1\N{NO-BREAK SPACE}000", "2 000", "3'000", "4 000 €"], "'1\\xa0000'"),
     ],
 )
-def test_numbers_with_commas_or_signs_are_told_of(caplog, terms, shown):
+def test_numbers_with_commas_currencies_or_percents_are_told_of(caplog, terms, shown):
     said = told(caplog, terms, **CSV)
-    assert f"that are numbers with commas or signs, such as {shown}; write them with a decimal point" in said
+    assert f"numbers with commas, currencies or percents, such as {shown}; write them with a decimal point" in said
     assert said.count("WARNING") == 1
 
 
-@pytest.mark.parametrize("terms", [["1,2", "1,3"], ["10%", "20%", "unknown"], ["a", "1,2", "c", "d", "3,4", "1,5"]])
-def test_a_few_signed_terms_are_left_in_peace(caplog, terms):
+@pytest.mark.parametrize(
+    "terms",
+    [
+        ["1,2", "1,3"],
+        ["10%", "20%", "unknown"],
+        ["a", "1,2", "c", "d", "3,4", "1,5"],
+        ["1,2,3", "1,2,4", "2,3,5", "1,4,9"],
+        ["+49 30 1234", "+49 30 9876", "+49 40 5555", "+49 89 12"],
+        ["2020 01 02", "2020 01 03", "2021 05 06", "2022 01 01"],
+        ["192.168.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.3"],
+        ["12:30", "12:45", "13:00", "14:15"],
+    ],
+)
+def test_few_such_terms_and_codes_of_another_form_are_left_in_peace(caplog, terms):
     assert told(caplog, terms, **CSV) == ""
 
 

@@ -56,9 +56,9 @@ def test_the_outer_scores_are_scikit_learns_on_both_backends(spark, tmp_path, mo
     again, _ = run_search(given, SparkSection(), X, y, str(tmp_path / "journal"), followers=[of_resumed], roles=roles)
     assert again.outer_scores_ == search.outer_scores_
     for told in (notes.told, of_resumed.told):
-        assert (told[0], told[-1]) == (OuterFolds(1, 3, 0), OuterFolds(3, 3, 12))
-        assert {one.fold for one in told} == {1, 2, 3}
-        for name in ("fold", "fits_done"):
+        assert (told[0], told[-1]) == (OuterFolds(0, 3, 0), OuterFolds(3, 3, 12))
+        assert {one.ended for one in told} == {0, 1, 2, 3}
+        for name in ("ended", "fits_done"):
             assert sorted(getattr(one, name) for one in told) == [getattr(one, name) for one in told]
 
 

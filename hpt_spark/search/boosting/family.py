@@ -72,7 +72,7 @@ class WithoutMatrices:
         return dict(estimator.get_params())
 
     def rounds_of(self, params: Mapping[str, Any]) -> int:
-        """Return the parameter."""
+        """Return the number of boosting rounds."""
         return int(params[self.rounds])
 
     def matrix_key(self, params: Mapping[str, Any]) -> str:

@@ -13,8 +13,8 @@ from pyspark import SparkFiles
 from hpt_spark.search.execution import between_tasks
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
-from hpt_spark.search.execution.refit import ATTEMPTS
-from hpt_spark.search.execution.spark_task import attempts, fit_process, refit_in_pieces, tidy_up
+from hpt_spark.search.execution.refit import MOST_ATTEMPTS
+from hpt_spark.search.execution.spark_task import earlier_attempts, fit_process, refit_in_pieces, tidy_up
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.retries import Step
@@ -76,7 +76,7 @@ class FitWork(ConnectWork):
         groups = self._tasks[number]
         place = sum(map(len, self._tasks[:number]))
         executors = self._step.executors
-        if executors is not None and attempts() >= executors:
+        if executors is not None and earlier_attempts() >= executors:
             yield from ((place + at, Death(LOST_TWICE)) for at in range(len(groups)))
             return
         files = files_on_this_node(self._shared)
@@ -101,7 +101,7 @@ class RefitWork(ConnectWork):
 
     def values(self, number: int) -> Iterator[Any]:
         """Yield them."""
-        if attempts() >= ATTEMPTS:  # Spark would go on to its own limit
+        if earlier_attempts() >= MOST_ATTEMPTS:  # Spark would go on to its own limit
             yield Death(LOST_TWICE)
             return
         files = files_on_this_node(self._shared)

@@ -63,8 +63,7 @@ class FitProcess:
         self._process: Any = None
         self._to_child: Connection
         self._from_child: Connection
-        self._imports: DriverImports
-        self._path: list[str] | None = None
+        self._suited_to: tuple[DriverImports, list[str]] | None = None
 
     def run(
         self, shared: SharedEvaluation, files: Sequence[str], groups: Sequence[FitGroup], imports: DriverImports
@@ -118,9 +117,9 @@ class FitProcess:
 
     def _suit(self, imports: DriverImports) -> None:
         """Let the child import what the driver does; Spark changes this worker's own path, too (``addPyFile``)."""
-        if sys.path != self._path or imports != self._imports:
+        if (imports, sys.path) != self._suited_to:
             self._end()
-            self._imports, self._path = imports, list(sys.path)
+            self._suited_to = (imports, list(sys.path))
 
     def _ask(self, work: Callable[[], Iterator[Any]], files: Sequence[str]) -> None:
         if self._process is None or not self._process.is_alive():
@@ -172,12 +171,14 @@ class FitProcess:
         # A fork shares what is imported, which takes a second or two. But native threads do not survive
         # one, and a library that has started some (OpenMP) would wait for them in the child for ever. Nor
         # may it share a module that the driver has loaded anew since.
-        may_fork = _is_single_threaded() and not self._imports.are_stale_here()
+        assert self._suited_to is not None  # `_suit` has been called
+        imports, _ = self._suited_to
+        may_fork = _is_single_threaded() and not imports.are_stale_here()
         start: Any = multiprocessing.get_context("fork" if may_fork else "spawn")
         requests, self._to_child = start.Pipe(duplex=False)
         self._from_child, answers = start.Pipe(duplex=False)
         ends = (requests, answers, self._to_child)
-        self._process = start.Process(target=serve, args=(*ends, os.getpid(), self._imports))
+        self._process = start.Process(target=serve, args=(*ends, os.getpid(), imports))
         self._process.start()
         requests.close()
         answers.close()

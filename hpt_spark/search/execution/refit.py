@@ -26,7 +26,7 @@ from hpt_spark.streams import show
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 2  # of a refit that kills its process or its executor
+MOST_ATTEMPTS = 2  # of a refit that kills its process or its executor
 WAY_OUT = 'refit_on="driver" (search.refit_on: driver) trains it in the driver\'s own process'
 
 
@@ -168,7 +168,7 @@ class _RaisedThereError(Exception):
 
 
 def tried_twice(refit: Refit, train: Callable[[], Any]) -> Any:
-    """Return the model that `train` returns; call it once more where it returns how the refit has killed its process.
+    """Return the model that `train` returns; try once more after a `Death`, except of a lost executor.
 
     Raises
     ------

@@ -24,7 +24,7 @@ from hpt_spark.search.execution import spark_task
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
 from hpt_spark.search.execution.job_thread import run_to_its_end
-from hpt_spark.search.execution.refit import ATTEMPTS, WAY_OUT, Refit, Refitted, outcome, tried_twice
+from hpt_spark.search.execution.refit import MOST_ATTEMPTS, WAY_OUT, Refit, Refitted, outcome, tried_twice
 from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDiedError
 from hpt_spark.search.execution.spark_runner import Shipped, SparkRunner
 from hpt_spark.search.execution.spark_task import Pieces
@@ -205,7 +205,7 @@ class _RefitTask:
 
     def __call__(self, _: Iterable[str]) -> Iterator[_Piece]:
         training = uuid.uuid4().hex
-        if spark_task.attempts() >= ATTEMPTS:  # Spark would go on to its own limit
+        if spark_task.earlier_attempts() >= MOST_ATTEMPTS:  # Spark would go on to its own limit
             yield _Piece(training, Death(LOST_TWICE))
             return
         files = spark_task.locate(self._shared, self._pieces)

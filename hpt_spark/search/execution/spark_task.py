@@ -79,7 +79,7 @@ class RunTask:
             return  # the executor that kept them was lost, and the driver asks for what there is
         context = TaskContext.get()
         executors = self._step.executors
-        is_lost = executors is not None and attempts() >= executors
+        is_lost = executors is not None and earlier_attempts() >= executors
         for groups in tasks:
             if self._has_ended():
                 return
@@ -143,7 +143,7 @@ def _put_in_place(shared: SharedObject, number: int, content: bytes) -> None:
 fit_process = FitProcess()
 
 
-def attempts() -> int:
+def earlier_attempts() -> int:
     """Return how often Spark has tried this task before."""
     context = TaskContext.get()
     return 0 if context is None else context.attemptNumber()
@@ -184,11 +184,11 @@ class TidyUp:
 
 
 def tidy_up(folder: Path, tokens: Set[str]) -> None:
-    """Delete the files of what was shared under `tokens`; the other slots get a task of their own meanwhile."""
+    """Delete the files of what was shared under `tokens`."""
     for file in folder.iterdir():
         if file.stem in tokens:
             file.unlink(missing_ok=True)
-    time.sleep(SECONDS_TO_SPREAD)
+    time.sleep(SECONDS_TO_SPREAD)  # so that each slot gets a task of its own
 
 
 def folder_of_this_node() -> Path:

@@ -156,8 +156,8 @@ class WorkerCache:
                 not_shared = SCORING_CHANGES
             if step is Step.PLAIN:
                 results = [(fit, _result_or_error(evaluation, fit)) for fit in group.fits]
-        seconds, own = time.perf_counter() - started, process_name()
-        return GroupResult(results, seconds, own, fold_slices, matrices, checkpoint, not_shared, began, peak_bytes())
+        seconds, worker = time.perf_counter() - started, process_name()
+        return GroupResult(results, seconds, worker, fold_slices, matrices, checkpoint, not_shared, began, peak_bytes())
 
     def _rows_of(self, evaluation: Evaluation, fold: int) -> FoldRows:
         if self._rows is not None and self._rows.fits(evaluation, fold):

@@ -6,8 +6,8 @@ fit by the digests of the candidate and of the fold's rows, so that another sear
 more values in its grid, with another strategy) finds it as well. Where out-of-fold predictions are kept,
 ``fits-NNNNNN.npz`` holds those of the same fits, an array for each, under the line's number. It is there
 before the lines, so that a result in the journal has its predictions. ``candidates-K.json`` tells readers which
-candidates the K-th evaluation of the last search has (a search has one, halving one per rung), and after how
-many folds a race has dropped them, as ``n_splits_done``. Each file is
+candidates the K-th evaluation of the last search has (a search has one, halving one per rung), and, of a race,
+how many folds each candidate is to have (``wanted_folds``). Each file is
 written under another name and renamed, so that a killed driver leaves whole files; nothing is ever appended
 to, which object stores and some Hadoop file systems cannot do.
 """
@@ -33,12 +33,12 @@ from hpt_spark.search.journal.records import (
     read_predictions,
     readable,
 )
-from hpt_spark.search.result_table import DONE
 from hpt_spark.storage import Folder
 
 CONTEXT = "context.json"
 RECORDS = re.compile(r"fits-\d{6,}\.jsonl")
 OF_EARLIER_RELEASES = "evaluation-0.json"
+WANTED = "wanted_folds"  # of a race
 MOST_NAMED = 8  # differences that a message lists
 
 KeepPredictions = Callable[[Fit, np.ndarray], None]
@@ -117,7 +117,7 @@ class Journal:
         shown = [dict(candidate) for candidate in candidates]
         content: dict[str, Any] = {"keys": list(keys.candidates), "folds": list(keys.folds), "candidates": shown}
         if wanted_folds is not None:
-            content[DONE] = list(wanted_folds)
+            content[WANTED] = list(wanted_folds)
         text = json.dumps(content, default=readable) + "\n"
         if self.folder.exists(name):
             with self.folder.reading(name) as path:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from hpt_spark.search.arguments import is_number
+
 # What a fold's first training on a worker pays on top of its own cost, as a share of a typical one:
 # cutting the rows and building the matrix (1 to 2 s where a training takes minutes).
 FOLD_CHANGE = 0.05
@@ -91,7 +93,6 @@ def seconds_left(cost_done: float, seconds_done: float, costs_left: Sequence[flo
 def _number(params: Mapping[str, Any], names: Sequence[str], default: float) -> float:
     """Return the first of the named parameters, also of a step of a pipeline, that is a positive number."""
     for full_name, value in params.items():
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if full_name.rpartition("__")[2] in names and is_number and value > 0 and math.isfinite(value):
+        if full_name.rpartition("__")[2] in names and is_number(value) and 0 < value < math.inf:
             return float(value)
     return default

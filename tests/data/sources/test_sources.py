@@ -103,7 +103,7 @@ BLOBS = [
         (["/data/raw", *BLOBS], "hadoop", "HadoopSource"),
     ],
 )
-def test_the_registry_knows_one_kind_for_each_uri(monkeypatch, uris, via, kind):
+def test_each_uri_is_read_by_one_kind_of_source(monkeypatch, uris, via, kind):
     for name in ("FolderSource", "BlobSource", "HadoopSource"):
         monkeypatch.setattr(opening, name, lambda *_, name=name: SimpleNamespace(kind=name))
     assert [opening.open_source(uri, via).kind for uri in uris] == [kind] * len(uris)
