@@ -33,7 +33,6 @@ SPACE = {
     "colsample_bylevel": {"loguniform": [0.01, 0.3]},
     "subsample": {"uniform": [0.5, 0.5]},
 }
-AS_THE_GRID: dict[str, Any] = {}
 WITH_OPTUNA = {
     "strategy": "optuna",
     "param_grid": [SPACE],
@@ -50,7 +49,7 @@ def main() -> None:
     rows, budget = [], options.budget
     with tempfile.TemporaryDirectory(prefix="hpt-bench-", dir=options.cache) as temporary:
         if budget is None:
-            row, budget = tuned("the grid, 16 candidates", AS_THE_GRID, design, Path(temporary, "grid"), options.cores)
+            row, budget = tuned("the grid, 16 candidates", {}, design, Path(temporary, "grid"), options.cores)
             rows.append(row)
         settings = {**WITH_OPTUNA, "max_time": budget}
         row, _ = tuned("rounds + Optuna", settings, design, Path(temporary, "optuna"), options.cores)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import numbers
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.artifacts.scored_candidates import Scored, scored_candidates
 from hpt_spark.artifacts.status import read_status
 from hpt_spark.errors import InputError, MissingDependencyError
+from hpt_spark.search.arguments import is_integer, is_number
 from hpt_spark.storage.local import LocalFolder
 
 NO_OPTUNA = "Optuna is not installed; run: pip install 'hpt-spark[optuna]'."
@@ -172,7 +172,7 @@ def _trial(optuna: Any, history: Sequence[Scored], evaluations: int, scales: Map
     params = {name: scales[name].of(value) for name, value in last.params.items()}
     state = _state(optuna, last, is_dropped=len(history) < evaluations or last.is_dropped)
     # NaN is a fact that JSON cannot hold, and the dashboard then shows nothing at all.
-    facts = {name: value for name, value in last.facts.items() if not _is_number(value) or math.isfinite(value)}
+    facts = {name: value for name, value in last.facts.items() if not is_number(value) or math.isfinite(value)}
     return optuna.trial.create_trial(
         state=state,
         value=last.mean if state.name in ("COMPLETE", "PRUNED") else None,
@@ -210,9 +210,9 @@ class _Scale:
     def __init__(self, optuna: Any, values: Sequence[Any], drawn: tuple[str, float, float] | None) -> None:
         distributions = optuna.distributions
         self._kind: type = str
-        if all(_is_number(value) and math.isfinite(value) for value in values):
+        if all(is_number(value) and math.isfinite(value) for value in values):
             low, high, log = min(values), max(values), False
-            is_whole = all(isinstance(value, numbers.Integral) for value in values)
+            is_whole = all(is_integer(value) for value in values)
             if drawn is not None:
                 kind, least, most = drawn
                 low, high = min(low, least), max(high, most - 1 if kind == "randint" else most)
@@ -233,9 +233,5 @@ class _Scale:
         return self._shown[repr(value)] if self._kind is str else self._kind(value)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
 def _is_choice(value: Any) -> bool:
-    return value is None or isinstance(value, (str, bool)) or (_is_number(value) and math.isfinite(value))
+    return value is None or isinstance(value, (str, bool)) or (is_number(value) and math.isfinite(value))

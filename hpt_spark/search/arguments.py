@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import Any
+from typing import Any, TypeGuard
 
 from hpt_spark.errors import InputError
 
@@ -33,6 +33,6 @@ def is_integer(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Return whether `value` is a real number, also one of NumPy's, and no truth value."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)

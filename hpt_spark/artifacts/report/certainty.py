@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hpt_spark.artifacts.report.parameters import ROUNDS
-from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter, is_number
+from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter
+from hpt_spark.search.arguments import is_number
 
 # The number of leaves of a tree is 2 to the power of the one, and the other itself.
 DEPTH = re.compile(r"(^|__)(max_depth|depth)$")

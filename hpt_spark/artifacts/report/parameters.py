@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpt_spark.artifacts.report.tree import Candidate, Parameter, Value, is_number
+from hpt_spark.artifacts.report.tree import Candidate, Parameter, Value
+from hpt_spark.search.arguments import is_number
 from hpt_spark.search.result_table import ITERATION, RESOURCES
 
 PREFIX = "param_"

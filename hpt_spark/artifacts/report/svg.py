@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpt_spark.artifacts.report.markup import Html, compact, join, tag
-from hpt_spark.artifacts.report.tree import Parameter, Value, is_number
+from hpt_spark.artifacts.report.tree import Parameter, Value
+from hpt_spark.search.arguments import is_number
 
 WIDE, NARROW = 1000.0, 340.0  # units of a chart's width on a desk and on a phone
 LETTER = 7.0  # the mean width of a letter of an axis

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard, Union
+from typing import Any, Union
 
 Value = Union[str, float, int, bool, None]
-
-
-def is_number(value: object) -> TypeGuard[float | int]:
-    """Return whether a value is a number; a truth value is none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
