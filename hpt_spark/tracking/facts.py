@@ -111,6 +111,7 @@ def results_of(search: Any, metric: str) -> dict[str, Any]:
     return {
         "time": now(),
         "best_params": as_texts(getattr(search, "best_params_", {})),
+        "best_row": None if (row := getattr(search, "best_index_", None)) is None else int(row),
         "metrics": {**metrics, **counts},
         "best_so_far": best_of_batches(search.cv_results_, metric_of_search(search)),
         "tags": tags,

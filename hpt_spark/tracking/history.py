@@ -326,11 +326,13 @@ def _digest(columns: list[Mapping[str, float]]) -> str:
     return hashlib.sha256(json.dumps(columns, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _rank(sweep: Sweep, candidate: Candidate) -> tuple[float, float]:
+def _rank(sweep: Sweep, candidate: Candidate) -> tuple[bool, float, float]:
     rows = candidate.rows if sweep.curve else candidate.rows[-1:]
     assert sweep.results is not None  # candidates are ranked at the end
+    # A function as `refit` may choose another one than the first by rank.
+    is_chosen = sweep.results.get("best_row") in {row.number for row in candidate.rows}
     column = sweep.results["rank"]
-    return (0 if sweep.curve else -rows[-1].step, min(row.columns.get(column, math.inf) for row in rows))
+    return (not is_chosen, 0 if sweep.curve else -rows[-1].step, min(row.columns.get(column, math.inf) for row in rows))
 
 
 def _pieces(params: Mapping[str, str]) -> Iterator[list[Param]]:

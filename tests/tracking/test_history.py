@@ -191,6 +191,12 @@ def test_of_several_scorings_one_says_who_are_the_best(store, metric, best):
     assert set(store.runs()[1]) == best
 
 
+def test_the_candidate_that_a_function_has_chosen_gets_a_run_though_others_rank_before_it(store):
+    found = {**results(4, {"max_depth": "3"}), "best_row": 3}
+    written(store, search(), evaluation(grid(4)), fits(0, 1, 2, 3), found, end(), max_children=2)
+    assert sorted(store.runs()[1]) == ["0", "3"]
+
+
 def test_names_values_and_numbers_stay_within_mlflows_limits(store):
     many = {f"step__{number}": "x" for number in range(250)}
     candidate = {**many, "naïve?*name": "y" * 10_000, "z" * 300: "1"}

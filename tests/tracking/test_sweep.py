@@ -146,7 +146,8 @@ def test_the_best_so_far_of_each_batch_is_that_of_candidates_with_all_folds():
 )
 def test_the_metric_of_refit_ranks_the_candidates_else_the_first_scoring(scoring, refit, ranks):
     search = GridSearchCV(LogisticRegression(), GRID, cv=2, scoring=scoring, refit=refit).fit(X, y)
-    assert facts.results_of(search, "any")["rank"] == ranks
+    found = facts.results_of(search, "any")
+    assert (found["rank"], found["best_row"]) == (ranks, getattr(search, "best_index_", None))
 
 
 def test_the_data_have_a_digest_of_their_values():
