@@ -56,7 +56,7 @@ def _predict_test_rows(config: Config) -> None:
         design, manifest = run.load_design(), run.finished_manifest()
         refuse_other_columns(design, manifest)
         if design.rows_are == DEVICES:
-            probabilities = class_probabilities(load_model(run, manifest["plan"]["search"]), design)
+            probabilities = class_probabilities(load_model(run, manifest), design)
             id_name, predicted = "device_id", pa.table(dict(zip(design.classes, probabilities.T)))
         elif design.X_test.shape[0]:
             id_name, predicted = design.facts["table"]["id"], open_model(run).outputs_of(design.X_test)

@@ -10,6 +10,7 @@ from typing import Any
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.errors import InputError
 from hpt_spark.search.result_table import ITERATION, RESOURCES
+from hpt_spark.storage.csv_rows import read_rows
 
 TABLE = "cv_results.csv"
 _MEAN, _FIRST_FOLD = "mean_test_", "split0_test_"
@@ -37,7 +38,7 @@ def read_candidates(run: RunDirectory) -> list[dict[str, str]]:
         raise InputError(f"run.dir={run.uri} has no {TABLE}; run `hpt-spark tune --overwrite` to make it anew.")
     try:
         with run.folder.reading(TABLE) as path, path.open(encoding="utf-8", newline="") as file:
-            rows = [_with_the_score(row) for row in csv.DictReader(file, strict=True)]
+            rows = [_with_the_score(row) for row in read_rows(file)]
         _check(rows)
     except (ValueError, csv.Error) as error:
         raise InputError(

@@ -173,7 +173,7 @@ def track_finished(run: RunDirectory, settings: MlflowSection, run_dir: str) -> 
 
     design, plan, rows = run.load_design(), manifest["plan"], read_candidates(run)
     with tempfile.TemporaryDirectory() as scratch, files_of(run) as files:
-        model = load_model(run, plan["search"]) if plan["search"]["refit"] else None
+        model = load_model(run, manifest) if plan["search"]["refit"] else None
         events = [
             {
                 "kind": "search",

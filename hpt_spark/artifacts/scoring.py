@@ -6,16 +6,20 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from pyarrow import dataset
+from pyarrow.csv import ParseOptions
 
 from hpt_spark.artifacts.table_model import TableModel
 from hpt_spark.config.secrets import without_secrets
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.search.planning.threads import with_threads
-from hpt_spark.storage import open_folder
+from hpt_spark.storage import is_local, open_folder
+from hpt_spark.storage.uris import hadoop_uri, local_path
 from hpt_spark.tables.checks import refuse_empty
 from hpt_spark.tables.design import has_texts, read_later_table
 from hpt_spark.tables.encoding import PROBLEM, unseen_terms
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 ARROW_TYPES = {"double": pa.float64(), "boolean": pa.bool_(), "long": pa.int64(), "string": pa.string()}
+OF_SPARK = ("part-", "_", ".")  # begin the names of the files that Spark writes
 # Ids arrive as they were: Spark's own form trims them, and puts a backslash where every other reader expects a quote.
 AS_CSV = {"header": "true", "escape": '"', "ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false"}
 
@@ -68,9 +73,7 @@ def predict_table(
     if section.id:
         _refuse_same_names([section.id], model.outputs, place)
     folder = open_folder(target)
-    shown = without_secrets(target)
-    if folder.list() and not overwrite:
-        raise InputError(f"--output={shown} is there already; name another folder, or replace it with --overwrite.")
+    _refuse_losses(folder.list(), source, target, overwrite)
     with in_utc(spark), translate_reading(place):
         frame = read_later_table(spark, source, section, model.encoding, "--input")
         features = [Feature(code.name, code.kind) for code in model.encoding.codes]
@@ -87,10 +90,39 @@ def predict_table(
         rows = canonical_rows(frame, features, model.encoding.dates, Keys(id=section.id), model.own_blocks, carried)
         with folder.staged_dir() as staging:
             counts = _write(spark, model, rows, names, staging.uri, kind, place)
+            if is_local(target) and not spark.sparkContext.master.startswith("local"):
+                refuse_rows_elsewhere(local_path(staging.uri), kind, counts[0], target)
     words = ", ".join(unseen_terms(model.encoding, counts[1:]))
     if words:
         _log.info("%s: cells with terms that no training row has, which count for nothing: %s", place, words)
     return counts[0]
+
+
+def _refuse_losses(names: Sequence[str], source: str, target: str, overwrite: bool) -> None:
+    """Raise InputError when the folder `target`, which holds `names`, is not to be replaced by predictions."""
+    place = f"--output={without_secrets(target)}"
+    if names and not overwrite:
+        raise InputError(f"{place} is there already; name another folder, or replace it with --overwrite.")
+    others = [name for name in names if not name.startswith(OF_SPARK)]
+    if others:
+        raise InputError(
+            f"{place} holds other things ({', '.join(others[:5])}), which would be lost: name a folder that is new, "
+            "empty or holds earlier predictions."
+        )
+    read, written = (str(local_path(uri)) if is_local(uri) else hadoop_uri(uri).rstrip("/") for uri in (source, target))
+    if names and f"{read}/".startswith(f"{written}/"):
+        raise InputError(f"{place} holds the table of --input, which would be lost: name another folder.")
+
+
+def refuse_rows_elsewhere(folder: Path, kind: str, rows: int, target: str) -> None:
+    """Raise InputError unless `folder`, which each executor has written to, has all rows on this machine, too."""
+    of_csv = dataset.CsvFileFormat(parse_options=ParseOptions(newlines_in_values=True))
+    here = dataset.dataset(folder, format=of_csv if kind == "csv" else kind).count_rows()
+    if here != rows:
+        raise InputError(
+            f"--output={without_secrets(target)} is a folder of each machine's own: {here:,} of {rows:,} rows have "
+            "come to the driver's. Name a path that the driver and all executors share, such as one of Hadoop's."
+        )
 
 
 def _refuse_same_names(columns: Sequence[str], outputs: Sequence[str], place: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from hpt_spark.artifacts.json_values import json_safe, to_python
 from hpt_spark.artifacts.run_directory import OOF, OUTER, RunDirectory
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import write_json
+from hpt_spark.storage.csv_rows import csv_writer
 from hpt_spark.tuning.estimators import find_estimator_class
 
 
@@ -50,7 +50,7 @@ def outer_of(search: Any) -> dict[str, Any] | None:
 def write_cv_results(path: Path, cv_results: Mapping[str, Any]) -> None:
     """Write ``cv_results_`` as CSV: scikit-learn's columns, one row per candidate; a masked value is empty."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow(cv_results)
         for row in zip(*(_cells(column) for column in cv_results.values())):
             writer.writerow(row)
@@ -104,14 +104,15 @@ def save_predictions(path: Path, search: Any) -> None:
         np.savez(path, candidates=np.arange(len(predictions)), predictions=predictions)
 
 
-def load_model(run: RunDirectory, searched: Mapping[str, Any]) -> Any:
-    """Return the fitted model of a run, whose plan of the search is `searched`.
+def load_model(run: RunDirectory, manifest: Mapping[str, Any]) -> Any:
+    """Return the fitted model of a run, whose manifest is `manifest`.
 
     Raises
     ------
     InputError
         When the run kept none, or its file cannot be read.
     """
+    searched = manifest["plan"]["search"]
     found = [name for name in ("model.ubj", "model.joblib") if run.folder.exists(name)]
     if not found:
         remedy = "tune` again" if searched["refit"] else "tune --overwrite` with search.refit: true"
@@ -120,7 +121,10 @@ def load_model(run: RunDirectory, searched: Mapping[str, Any]) -> Any:
         with run.folder.reading(found[0]) as path:
             if found[0] == "model.joblib":
                 return joblib.load(path)
-            model = find_estimator_class(searched["estimator"])()
+            params = {**searched["estimator_params"], **manifest["best"]["params"]}
+            # XGBoost's file does not say which value stands for a missing one.
+            missing = float(params.get("missing", "nan"))
+            model = find_estimator_class(searched["estimator"])(missing=missing)
             model.load_model(path)
             return model
     except InputError:

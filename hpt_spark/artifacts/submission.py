@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 from hpt_spark.artifacts.table_model import probabilities_of
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.storage.csv_rows import csv_writer
 
 
 def refuse_other_columns(design: DesignMatrix, manifest: dict[str, Any]) -> None:
@@ -53,7 +53,7 @@ def class_probabilities(model: Any, design: DesignMatrix) -> np.ndarray:
 def write_predictions(path: Path, id_name: str, ids: np.ndarray, predicted: pa.Table) -> None:
     """Write the ids of rows, and what is predicted of them: probabilities by class, or a value."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow([id_name, *predicted.column_names])
         columns = (column.to_pylist() for column in predicted.columns)
         for row_id, *row in zip(ids.tolist(), *columns):

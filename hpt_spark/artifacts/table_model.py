@@ -124,7 +124,7 @@ def open_model(run: RunDirectory) -> TableModel:
         When the run has none.
     """
     manifest = run.finished_manifest()
-    estimator = load_estimator(run, manifest["plan"]["search"])
+    estimator = load_estimator(run, manifest)
     if not run.folder.exists(VOCABULARY):
         return TableModel(estimator, "classification", list(manifest.get("classes", ())))
     try:

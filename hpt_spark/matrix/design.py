@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from hpt_spark.errors import InputError
+from hpt_spark.storage.csv_rows import csv_writer, read_rows
 from hpt_spark.storage.folder import digest_of_file
 
 DEVICES, ROWS = "devices", "rows"  # what the rows of a design are: the scenario's, and those of any other table
@@ -93,7 +94,7 @@ class DesignMatrix:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(_save_array, (folder / name for name in files), files.values()))
         with (folder / COLUMNS).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
+            writer = csv_writer(file)
             writer.writerow(["column", "block", "term"])
             writer.writerows((number, block, term) for number, (block, term) in enumerate(self.columns))
         write_json(folder / CLASSES, list(self.classes))
@@ -153,7 +154,7 @@ class DesignMatrix:
                     f"the design {location} lacks {', '.join(missing)}; run `hpt-spark build_features` again."
                 )
             design = cls._read(folder, facts)
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, OSError, csv.Error) as error:
             raise InputError(
                 f"the design {location} cannot be read ({error}); run `hpt-spark build_features` again."
             ) from None
@@ -180,7 +181,7 @@ class DesignMatrix:
         if changed:
             raise ValueError(f"{', '.join(changed)} changed since manifest.json was written")
         with (folder / "columns.csv").open(encoding="utf-8", newline="") as file:
-            columns = [(row["block"], row["term"]) for row in csv.DictReader(file)]
+            columns = [(row["block"], row["term"]) for row in read_rows(file)]
         arrays = {
             name.partition(".")[0]: _load_array(folder / name)
             for name in facts["files"]

@@ -74,8 +74,9 @@ class HadoopFolder(Folder):
             yield copy
 
     def list(self) -> list[str]:
-        """Return the names in this folder, sorted, without unfinished ones."""
-        return sorted(name for name in self._files.names(self._path) if not is_own(name))
+        """Return the names in this folder, sorted, without unfinished ones; what is just being replaced is there."""
+        found = {name.removeprefix(REPLACED) for name in self._files.names(self._path)}
+        return sorted(name for name in found if not is_own(name))
 
     def digests(self, *names: str) -> dict[str, str]:
         """Return the SHA-256 of each file of `names`, and of each below a folder of `names`, by its name here."""

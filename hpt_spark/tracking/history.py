@@ -204,7 +204,8 @@ class History:
             with mlflow.start_run(run_id=self._parent, log_system_metrics=False):
                 more: dict[str, Any] = {"signature": signature, "input_example": example}
                 more["pip_requirements"] = model["requirements"]
-                if hasattr(estimator, "get_booster"):
+                # XGBoost's file does not say which value stands for a missing one.
+                if hasattr(estimator, "get_booster") and math.isnan(estimator.missing):
                     import mlflow.xgboost as flavor
                 else:
                     import mlflow.sklearn as flavor

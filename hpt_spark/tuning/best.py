@@ -20,7 +20,8 @@ def refit_argument(settings: SearchSection) -> Any:
     """Return what a search of scikit-learn takes as its ``refit``."""
     choice = settings.refit
     if choice == ONE_STD_ERR:
-        return OneStandardError(settings.metric if len(settings.metrics) > 1 else "score", settings.grids)
+        metric = settings.metric if len(settings.metrics) > 1 else "score"
+        return OneStandardError(metric, settings.grids, settings.rounds is not None)
     if isinstance(choice, str) and choice not in settings.metrics:
         return Chosen(choice)
     if isinstance(choice, str):
@@ -63,11 +64,14 @@ class OneStandardError:
     grids : sequence of mapping
         What comes earlier in a list of values is simpler; the parameter that is written first counts first, then the
         next. Where values are drawn, there is no list: fewer rounds are simpler.
+    has_curves : bool
+        Whether candidates are points of curves: their number of rounds, which no grid has, counts last.
     """
 
-    def __init__(self, metric: str, grids: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, metric: str, grids: Sequence[Mapping[str, Any]], has_curves: bool = False) -> None:
         self._metric = metric
         self._grids = grids
+        self._has_curves = has_curves
 
     def __call__(self, cv_results: Mapping[str, Any]) -> int:
         """Return the number of the candidate."""
@@ -88,10 +92,12 @@ class OneStandardError:
 
     def _complexity(self, params: Mapping[str, Any]) -> tuple[float, ...]:
         for number, grid in enumerate(self._grids):
-            if set(grid) == set(params) and all(
-                isinstance(values, dict) or params[name] in values for name, values in grid.items()
+            more = sorted(set(params) - set(grid))
+            if len(more) == self._has_curves and all(
+                name in params and (isinstance(values, dict) or params[name] in values) for name, values in grid.items()
             ):
-                return (number, *(_place(params[name], name, values) for name, values in grid.items()))
+                places = (_place(params[name], name, values) for name, values in grid.items())
+                return (number, *places, *(float(params[name]) for name in more))
         return (len(self._grids),)
 
 

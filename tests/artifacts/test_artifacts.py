@@ -257,25 +257,41 @@ def test_a_model_is_read_as_it_was_saved(run, estimator, name, file):
     search = finished(run, SETTINGS.model_copy(update={"estimator": name, "param_grid": grid}), estimator)
     assert model_file(search.best_estimator_) == file
     assert [found for found in run.folder.list() if found.startswith("model")] == [file]
-    found = class_probabilities(load_model(run, run.finished_manifest()["plan"]["search"]), design)
+    found = class_probabilities(load_model(run, run.finished_manifest()), design)
     np.testing.assert_allclose(found, search.best_estimator_.predict_proba(design.X_test), rtol=1e-6)
     assert np.abs(found.sum(axis=1) - 1).max() < 1e-12
+
+
+@pytest.mark.parametrize("is_in_the_grid", [True, False])
+def test_a_model_of_xgboost_knows_which_value_is_missing(run, is_in_the_grid):
+    design = a_design()
+    missing = float(design.X_test[0, 0])
+    grid, params = {"max_depth": [2]}, {"missing": missing}
+    settings = {"param_grid": {**grid, "missing": [missing]}} if is_in_the_grid else {"estimator_params": params}
+    given = SETTINGS.model_copy(update={"param_grid": grid, "estimator": "xgboost.XGBClassifier", **settings})
+    search = finished(run, given, XGBClassifier(n_estimators=3, missing=missing))
+    model = load_model(run, run.finished_manifest())
+    assert model.missing == missing
+    found = class_probabilities(model, design)
+    np.testing.assert_allclose(found, search.best_estimator_.predict_proba(design.X_test), rtol=1e-6)
 
 
 def test_a_search_without_refit_has_no_model(run):
     finished(run, SETTINGS.model_copy(update={"refit": False}))
     with pytest.raises(InputError, match=r"has no model; run `hpt-spark tune --overwrite` with search\.refit: true"):
-        load_model(run, {"refit": False})
+        load_model(run, {"plan": {"search": {"refit": False}}})
     with pytest.raises(InputError, match=r"has no model; run `hpt-spark tune` again"):
-        load_model(run, {"refit": True})
+        load_model(run, {"plan": {"search": {"refit": True}}})
 
 
 @pytest.mark.parametrize("file", ["model.ubj", "model.joblib"])
 @pytest.mark.parametrize("content", [b"", b"not a model"])
 def test_a_damaged_model_is_refused(run, file, content):
     (run.folder.path / file).write_bytes(content)
+    searched = {"refit": True, "estimator": "xgboost.XGBClassifier", "estimator_params": {}}
+    manifest = {"plan": {"search": searched}, "best": {"params": {}}}
     with pytest.raises(InputError, match=f"{file} cannot be read as a model"):
-        load_model(run, {"refit": True, "estimator": "xgboost.XGBClassifier"})
+        load_model(run, manifest)
 
 
 # --- the submission ---

@@ -204,6 +204,12 @@ def test_a_design_is_read_as_it_was_saved(saved):
     assert found.describe() == "2 training and 1 test devices, 3 columns, 2 classes"
 
 
+def test_any_text_may_be_a_term(tmp_path):
+    columns = [("text", term) for term in ("a\rb", 'c\n"', "x" * 140_000)]
+    a_design(columns=columns).save(tmp_path)
+    assert DesignMatrix.load(tmp_path).columns == columns
+
+
 @pytest.mark.parametrize("name", [*FILES, "manifest.json"])
 def test_a_design_without_one_of_its_files_is_refused(saved, name):
     (saved / name).unlink()

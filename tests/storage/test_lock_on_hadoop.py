@@ -9,6 +9,7 @@ import pytest
 
 from hpt_spark.errors import InputError
 from hpt_spark.storage import lock as folder_lock
+from hpt_spark.storage.folder import REPLACED
 from hpt_spark.storage.hadoop import HadoopFolder
 from hpt_spark.storage.lock import FolderLock
 from tests.waiting import wait_until
@@ -47,6 +48,17 @@ def test_the_second_driver_is_refused(folder):
         pytest.raises(InputError, match="of this machine is working with the journal"),
     ):
         FolderLock(folder, "the journal").__enter__()
+    assert folder.list() == []
+
+
+def test_the_second_driver_is_refused_also_while_the_first_one_renews_its_lock(folder, tmp_path):
+    """Where a file is replaced by two renames, it has another name between them."""
+    with FolderLock(folder, "the journal") as lock:
+        journal = tmp_path / "journal"
+        (journal / lock._name).rename(journal / f"{REPLACED}{lock._name}")
+        with pytest.raises(InputError, match="of this machine is working with the journal"):
+            FolderLock(folder, "the journal").__enter__()
+        lock.check()
     assert folder.list() == []
 
 

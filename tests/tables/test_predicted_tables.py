@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,11 +14,11 @@ from sklearn.datasets import dump_svmlight_file
 from sklearn.dummy import DummyClassifier
 
 from hpt_spark import load_model
-from hpt_spark.artifacts.scoring import _columns_to_carry, predict_table
+from hpt_spark.artifacts.scoring import _columns_to_carry, predict_table, refuse_rows_elsewhere
 from hpt_spark.artifacts.table_model import TableModel
 from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.config.table_section import TableSection
-from hpt_spark.errors import ConfigError
+from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.tables.design import build_table_design
 from hpt_spark.tables.encoding import ColumnCode, TableEncoding
 from tests.jobs.running import done_here, run_here
@@ -114,6 +116,44 @@ def test_what_lies_at_the_output_is_not_replaced_unasked(spark, place):
     assert (place / "there" / "mine.txt").read_text() == "mine"
     code, _, err = run_here("predict", "--conf", place / "conf.yaml", "--input", "x")
     assert (code, "--input and --output go together" in err) == (2, True)
+
+
+def test_overwriting_takes_earlier_predictions_and_nothing_else(spark, place):
+    new, out = place / "new.csv", place / "run-out"
+    copied = shutil.copytree(place / "run", place / "copy")
+    pd.read_csv(new).to_parquet(place / "part-0.parquet")
+    table = place / "table"
+    table.mkdir()
+    (place / "part-0.parquet").rename(table / "part-0.parquet")
+    for source, target, named in (
+        (new, copied, "holds other things ("),
+        (new, place, "holds other things ("),
+        (table, table, "holds the table of --input"),
+        (f"{table}/*.parquet", f"file://{table}", "holds the table of --input"),
+    ):
+        words = ["--conf", place / "conf.yaml", "--input", source, "--output", target, "--overwrite"]
+        code, _, err = run_here("predict", *words, spark=spark)
+        assert (code, named in err) == (2, True), err
+    assert new.exists()
+    assert sorted(file.name for file in copied.iterdir()) == sorted(file.name for file in (place / "run").iterdir())
+    assert [file.name for file in table.iterdir()] == ["part-0.parquet"]
+    for _ in range(2):
+        words = ["--conf", place / "conf.yaml", "--input", new, "--output", out, "--overwrite"]
+        done_here("predict", *words, spark=spark)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_rows_that_executors_have_written_to_their_own_disks_are_missed(tmp_path, kind):
+    frame = pd.DataFrame({"id": ["a\nb", 'c"'], "prediction": [0.5, 1.0]})
+    for part in range(2):
+        write = frame.to_parquet if kind == "parquet" else frame.to_csv
+        write(tmp_path / f"part-{part}.{kind}", index=False)
+    (tmp_path / "_SUCCESS").touch()
+    refuse_rows_elsewhere(tmp_path, kind, 4, "/tmp/out")
+    for part, here in ((0, "2"), (1, "0")):
+        (tmp_path / f"part-{part}.{kind}").unlink()
+        with pytest.raises(InputError, match=f"^--output=/tmp/out is a folder .* {here} of 1,234 rows"):
+            refuse_rows_elsewhere(tmp_path, kind, 1234, "/tmp/out")
 
 
 def test_a_table_of_another_form_gives_the_same_values(spark, place):

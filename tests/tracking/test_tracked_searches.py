@@ -79,6 +79,18 @@ def test_a_search_is_tracked_with_its_model(spark, store, tracking):
     assert info.saved_input_example_info is not None
 
 
+def test_a_kept_model_knows_which_value_is_missing(spark, store, tracking):
+    import mlflow
+
+    known = np.where(X > 5, -1.0, X)
+    search = GridSearchCV(XGBClassifier(n_estimators=3, missing=-1.0), {"max_depth": [2]}, cv=2, sc=spark)
+    search.set_params(tracking=tracking).fit(known, y)
+    parent, _ = store.runs()
+    mlflow.set_tracking_uri(store.uri)
+    loaded = mlflow.pyfunc.load_model(f"runs:/{parent[0].info.run_id}/model")
+    np.testing.assert_array_equal(loaded.predict(known), search.predict(known))
+
+
 def test_the_same_search_with_its_journal_continues_its_run(spark, store, tracking, tmp_path):
     journal = str(tmp_path / "journal")
     for _ in range(2):
