@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -155,8 +156,8 @@ class RunDirectory:
         if missing:
             _log.warning("%s has lost %s, which is made again", self.uri, ", ".join(missing))
         # A search that ran out of time goes on from its journal.
-        has_predictions = KEPT.index(manifest.get("keep_oof", "none")) >= KEPT.index(keep_oof)
-        return set(missing) <= {REPORT} and not manifest.get("partial", False) and has_predictions
+        is_whole = set(missing) <= {REPORT} and not manifest.get("partial", False)
+        return is_whole and has_predictions(manifest, keep_oof)
 
     def is_being_overwritten(self, plan: dict[str, Any]) -> bool:
         """Return whether an earlier start of this very submission has replaced the former results by `plan`.
@@ -275,3 +276,8 @@ def differing_keys(one: Any, other: Any, at: str = "") -> list[str]:
         ]
     # NaN differs from itself.
     return [] if json.dumps(one) == json.dumps(other) else [at]
+
+
+def has_predictions(manifest: Mapping[str, Any], keep_oof: str) -> bool:
+    """Return whether a finished search has kept the out-of-fold predictions that are wanted, or more."""
+    return KEPT.index(manifest.get("keep_oof", "none")) >= KEPT.index(keep_oof)

@@ -76,7 +76,7 @@ def _why_to_run(step: str, places: Steps) -> str:
     is_of_the_same_search = (recorded.settings, recorded.inputs) == (now.settings, now.inputs)
     if step == "tune" and is_of_the_same_search and recorded.outputs != now.outputs:
         places.remove_changed(recorded, now)
-    return recorded.why_to_run(now)
+    return recorded.why_to_run(now) or places.what_is_wanted_more(step)
 
 
 def _run(step: str, places: Steps, job: Callable[..., None], config: Config) -> None:

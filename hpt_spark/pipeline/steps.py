@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hpt_spark import __version__
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.plan import searched_settings
-from hpt_spark.artifacts.run_directory import DESIGN, REPORT, RESULTS, SUBMISSION, RunDirectory
+from hpt_spark.artifacts.run_directory import DESIGN, REPORT, RESULTS, SUBMISSION, RunDirectory, has_predictions
+from hpt_spark.config.functions import find_function
 from hpt_spark.config.layers import Config
 from hpt_spark.config.secrets import masked
 from hpt_spark.data import ingest
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.data.sources.base import find_files
 from hpt_spark.data.sources.opening import is_read_by_hadoop, open_source
+from hpt_spark.errors import InputError
 from hpt_spark.pipeline.records import Record, Records
+from hpt_spark.search.journal.fingerprint import value_digest
 from hpt_spark.storage import is_local, open_folder
 from hpt_spark.storage.folder import digest_of
 from hpt_spark.tables.digests import digests_of_table
@@ -60,6 +64,21 @@ def settings_of(step: str, config: Config) -> dict[str, Any]:
     return {}
 
 
+def digests_of_blocks(paths: Iterable[str]) -> dict[str, str]:
+    """Return the digest of each function of the user's own that makes blocks, with all code of the user's that it uses.
+
+    A function that uses what cannot be compared with another process's, such as a lock, counts as another each time.
+    """
+    found = {}
+    for path in paths:
+        function = find_function(path, "features.blocks")
+        try:
+            found[f"features.blocks: {path}"] = value_digest(path, function).hex()
+        except InputError:
+            found[f"features.blocks: {path}"] = uuid.uuid4().hex
+    return found
+
+
 class Steps:
     """The steps on what lies in the places that a configuration names.
 
@@ -93,6 +112,13 @@ class Steps:
         """Return whether a step has made all that it can: a search may have run out of time."""
         return step != "tune" or not self._run.finished_manifest().get("partial", False)
 
+    def what_is_wanted_more(self, step: str) -> str:
+        """Return what a step is to make beside all that it has made; empty if nothing."""
+        keep_oof = self._config.search.keep_oof
+        if step != "tune" or has_predictions(self._run.finished_manifest(), keep_oof):
+            return ""
+        return f"search.keep_oof={keep_oof} wants predictions that were not kept"
+
     def remove_changed(self, recorded: Record, now: Record) -> None:
         """Remove the results of a search that are not as they were made; `tune` makes them again from its journal."""
         with self._run.locked():
@@ -104,15 +130,18 @@ class Steps:
         """Return the digests of the files that a step reads."""
         if step == "ingest":
             return self._kept("source", self._of_the_source)
-        if step == "build_features" and self._config.features.is_from_table:
-            return self._kept("table", lambda: digests_of_table(self._config.features.table))
         if step == "build_features":
-            return self._outputs("ingest")
+            return {**self._tables_read(), **digests_of_blocks(self._config.features.blocks)}
         if step == "tune":
             return self._outputs("build_features")
         if step == "predict":
             return {**self._outputs("build_features"), **self._outputs("tune")}
         return self._outputs("tune")
+
+    def _tables_read(self) -> dict[str, str]:
+        if self._config.features.is_from_table:
+            return self._kept("table", lambda: digests_of_table(self._config.features.table))
+        return self._outputs("ingest")
 
     def _outputs(self, step: str) -> dict[str, str]:
         if step == "ingest":

@@ -14,13 +14,14 @@ from hpt_spark.storage.uris import hadoop_uri
 from hpt_spark.tables.reading import spark_address
 
 PATTERN = set("*?[{")
+ONLY_HADOOPS = set("[{")  # of these Python understands none as Hadoop does
 
 
 def digests_of_table(section: TableSection) -> dict[str, str]:
     """Return the digest of each file of the table and of its test table.
 
-    What a query gives, and which files of a Hadoop file system a pattern names, is known only when it is read: it
-    counts as another table each time.
+    What a query gives, and which files a pattern names on a Hadoop file system or with ``{`` or ``[`` in it, is known
+    only when it is read: it counts as another table each time.
     """
     if section.sql:
         return {"features.table.sql": uuid.uuid4().hex, **_of_uri("test_uri", section.test_uri)}
@@ -30,7 +31,7 @@ def digests_of_table(section: TableSection) -> dict[str, str]:
 def _of_uri(key: str, uri: str | None) -> dict[str, str]:
     if uri is None:
         return {}
-    if is_local(uri):
+    if is_local(uri) and not ONLY_HADOOPS & set(uri):
         path = spark_address(uri).removeprefix("file://").removeprefix("file:")
         found = [Path(path)] if Path(path).exists() else map(Path, sorted(glob.glob(path)))
         files = [file for one in found for file in ([one] if one.is_file() else sorted(one.rglob("*")))]

@@ -122,7 +122,8 @@ class StandIns:
             "std_test_score": scores.std(axis=1),
         }
         best = {"best_index_": 0, "best_params_": results["params"][0], "best_score_": self._generation}
-        search = SimpleNamespace(cv_results_=results, refit=False, incomplete_=self.partial, **best)
+        more = {"refit": False, "keep_oof": settings.keep_oof, "incomplete_": self.partial}
+        search = SimpleNamespace(cv_results_=results, **more, **best)
         return search, 1.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import sys
@@ -145,6 +146,34 @@ def test_a_setting_concerns_the_steps_that_go_by_it(finished, jobs, setting, exp
     else:
         assert again(jobs, finished, setting) == expected
     assert again(jobs, finished, setting) == []
+
+
+def test_predictions_that_were_not_kept_are_made_and_more_than_enough_is_enough(finished, jobs, caplog):
+    with caplog.at_level("INFO"):
+        assert again(jobs, finished, "search.keep_oof=best") == LAST_THREE
+    assert "tune: search.keep_oof=best wants predictions that were not kept" in caplog.text
+    assert again(jobs, finished, "search.keep_oof=best") == again(jobs, finished) == []
+
+
+def test_an_edited_function_makes_its_blocks_anew(finished, jobs, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "features_of_mine.py"
+    words = "features.blocks=[features_of_mine.recent]"
+
+    def edited(text):
+        module.write_text(text)
+        sys.modules.pop("features_of_mine", None)
+        importlib.invalidate_caches()
+        return again(jobs, finished, words)
+
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    used = "DAYS = {}\ndef used(): return DAYS\ndef recent(tables): return used()\n"
+    assert edited(used.format(1)) == ["build_features"]  # the design itself stays as it was
+    assert edited("# a comment\n" + used.format(1)) == []
+    assert edited(used.format(2)) == ["build_features"]
+    lock = "import threading\nLOCK = threading.Lock()\ndef recent(tables): return LOCK\n"
+    for _ in range(2):
+        assert edited(lock) == ["build_features"]
 
 
 def test_the_same_files_elsewhere_are_the_same_input(finished, jobs):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hpt_spark.config.layers import load_config
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.pipeline.steps import settings_of, steps_of
@@ -20,6 +22,12 @@ def test_each_file_counts_by_its_content(tmp_path):
     (tmp_path / "part/b.csv").write_text("4")
     after = digests_of_table(whole)
     assert [name.rpartition("/")[2] for name in before if before[name] != after[name]] == ["b.csv"]
+
+
+@pytest.mark.parametrize("pattern", ["{a,b}.csv", "[^x].csv"])
+def test_what_only_hadoop_finds_is_another_table_each_time(tmp_path, pattern):
+    section = TableSection(uri=f"{tmp_path}/{pattern}")
+    assert digests_of_table(section) != digests_of_table(section)
 
 
 def test_what_a_query_gives_is_another_table_each_time():
