@@ -31,7 +31,7 @@ SPACE = {
     "colsample_bytree": [1],
     "learning_rate": {"loguniform": [0.05, 0.3]},
     "colsample_bylevel": {"loguniform": [0.01, 0.3]},
-    "subsample": {"uniform": [0.5, 0.5]},
+    "subsample": {"uniform": [0.5, 1.0]},
 }
 WITH_OPTUNA = {
     "strategy": "optuna",

@@ -90,7 +90,7 @@ def predict_table(
         rows = canonical_rows(frame, features, model.encoding.dates, Keys(id=section.id), model.own_blocks, carried)
         with folder.staged_dir() as staging:
             counts = _write(spark, model, rows, names, staging.uri, kind, place)
-            if is_local(target) and not spark.sparkContext.master.startswith("local"):
+            if is_local(target) and not str(spark.sparkContext.master).startswith("local"):
                 refuse_rows_elsewhere(local_path(staging.uri), kind, counts[0], target)
     words = ", ".join(unseen_terms(model.encoding, counts[1:]))
     if words:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import sklearn
 
 from hpt_spark.errors import HptSparkError, SparkEndedError
+from hpt_spark.search.arguments import is_number
 from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.end_reason import INTERRUPTED, EndReason
@@ -103,6 +104,8 @@ class Evaluator:
         The predictions, until the end of the ``with``.
     incomplete : bool
         Whether it was ended early.
+    has_table : bool
+        Whether scikit-learn has made ``cv_results_`` of an evaluation.
     fit_counts : Counter
         ``fits``, ``trainings``, ``resumed``, ``continued``, ``fold_slices``, ``matrices``.
     timeline : Timeline
@@ -140,6 +143,7 @@ class Evaluator:
         self._runner: Runner | None = None
         self._finished_evaluations = 0
         self._has_logged_threads = False
+        self.has_table = False
         self._score_params: Mapping[str, Any] = {}
         self.incomplete = False
         self.timeline = Timeline()
@@ -184,6 +188,8 @@ class Evaluator:
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM where a job turns it into this
             self._begin_to_end_early(INTERRUPTED)
         skipped = self._race.skipped_fits(evaluation) if self._race else set()
+        for fit in skipped:
+            found.pop(fit, None)  # of a journal: of a search without a race, say
         missing = [fit for fit in evaluation.fits if fit not in found and fit not in skipped]
         self.end_reason.take(found.values(), len(missing), len(skipped))
         if missing:
@@ -273,7 +279,7 @@ class Evaluator:
     def batch_size(self, folds: int) -> int:
         """Return for how many candidates each slot has two fits; a resumed search has the number of its first run."""
         slots = self._spark_runner().planned_slots
-        return self._journal.settled("batch_size", max(2, math.ceil(2 * slots / folds)))
+        return self._journal.settled("batch_size", max(2, math.ceil(2 * slots / folds)), folds)
 
     def expect_later(self, candidates: int) -> None:
         """Take note of how many candidates are to follow those of the next evaluation, for those who follow."""
@@ -330,6 +336,10 @@ class Evaluator:
         for text in warnings_of(uncapped(evaluation.estimator, evaluation.candidates, threads), threads):
             warnings.warn(text, UserWarning, stacklevel=2)
 
+    def end_between_evaluations(self) -> None:
+        """Let a signal that has come while candidates were proposed, say, end the search with what it has."""
+        self._begin_to_end_early(INTERRUPTED)
+
     def _begin_to_end_early(self, cause: str) -> None:
         """Keep what there is, also if another signal comes before the refit."""
         if not self.incomplete:
@@ -346,12 +356,15 @@ class Evaluator:
             cause = f"the time was up (max_time={self._max_time:g} seconds)"
         self._begin_to_end_early(cause)
         whole = set(range(len(evaluation.candidates))) - {fit.candidate for fit in missing} - dropped
+        error_score = evaluation.common["error_score"]
+        if is_number(error_score) and math.isnan(error_score):
+            whole -= {fit.candidate for fit, result in found.items() if result["fit_error"]}
         if not whole and self._finished_evaluations:
             raise EndedEarlyError
         if not whole:
             raise HptSparkError(
-                f"the search was ended after {len(found)} of {len(evaluation.fits)} fits, before any candidate had all "
-                f"its folds: there is no best one. "
+                f"the search was ended after {len(found)} of {len(evaluation.fits)} fits, before any candidate had a "
+                f"score on all its folds: there is no best one. "
                 f"{self._journal.resume_hint('Give it more time (max_time), or a journal to resume from.')}"
             )
         warnings.warn(

@@ -186,7 +186,7 @@ def dimension(name: str, values: Any) -> Dimension:
     if isinstance(values, distributions.BaseDistribution):
         return Dimension(values, lambda drawn: drawn)
     if hasattr(values, "support") and hasattr(values, "ppf"):
-        return _of_scipy(values)
+        return _of_scipy(values if hasattr(values, "dist") else values())  # `stats.uniform` itself may be given
     if hasattr(values, "rvs"):
         raise InputError(f"the distribution of {name} has no quantiles (ppf): give one of scipy.stats, or a list.")
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
@@ -222,8 +222,12 @@ def _of_scipy(frozen: Any) -> Dimension:
     if kind in ("loguniform", "reciprocal") and "loc" not in frozen.kwds and len(frozen.args) <= 2:
         return Dimension(FloatDistribution(float(low), float(high), log=True), float)
     is_discrete = hasattr(frozen.dist, "pmf")
-    share = FloatDistribution(LEAST_SHARE, 1 - LEAST_SHARE)
-    return Dimension(share, lambda drawn: int(frozen.ppf(drawn)) if is_discrete else float(frozen.ppf(drawn)))
+
+    def value_of(share: Any) -> float:
+        value = float(frozen.ppf(share))
+        return int(value) if is_discrete and value.is_integer() else value
+
+    return Dimension(FloatDistribution(LEAST_SHARE, 1 - LEAST_SHARE), value_of)
 
 
 def _drawn(trial: Trial, name: str, distribution: BaseDistribution) -> Any:

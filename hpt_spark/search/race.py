@@ -71,9 +71,9 @@ def race_of(search: Any) -> Race | None:
             "folds. Let refit be True or the name of a metric."
         )
     metric = metric_that_decides(search)
-    rounds = search.rounds
+    rounds = search.rounds  # anything else than a mapping is refused where it is read
     compares_batches = getattr(search, "compares_batches", False)
-    if rounds is not None and (compares_batches or dict(rounds).get("early_stopping_rounds")):
+    if isinstance(rounds, Mapping) and (compares_batches or rounds.get("early_stopping_rounds")):
         raise InputError(
             "race= goes together with rounds= only in a grid or a randomized search without early_stopping_rounds and "
             "no_improvement: a mean curve over fewer folds is not compared with one over all."
@@ -132,6 +132,7 @@ class Race:
                 "search more (cv=RepeatedStratifiedKFold(...))."
             )
         self._done = {}
+        gone: list[list[int]] = []  # the trainings that were dropped
         table = [evaluation.fits[at : at + folds] for at in range(0, len(evaluation.fits), folds)]
         ratio = sum(len(test) for _, test in evaluation.folds) / sum(len(train) for train, _ in evaluation.folds)
         left = _trainings(evaluation)
@@ -145,11 +146,21 @@ class Race:
                 for candidate in training
             }
             if end == folds:
-                whole = filter(_is_whole, [*self._bests, *scores.values()])
+                whole = list(filter(_is_whole, [*self._bests, *scores.values()]))
                 self._bests = sorted(whole, key=np.mean)[-1:]
-                return
+                if whole or not gone:
+                    return
+                # All that were left have failed: those that were dropped last take their place, one after another.
+                left = [gone.pop()]
+                begun = min(map(self._done.pop, left[0]))
+                continue
             left, dropped = self._decide(left, scores, ratio)
             self._done.update((candidate, end) for training in dropped for candidate in training)
+            means = {candidate: own.mean() for candidate, own in scores.items() if _is_whole(own)}
+            gone += sorted(
+                (training for training in dropped if means.keys() & set(training)),
+                key=lambda training: max(means[one] for one in training if one in means),
+            )
             begun, end = end, folds if len(left) == 1 and not self._bests else end + 1
 
     def skipped_fits(self, evaluation: Evaluation) -> set[Fit]:

@@ -188,9 +188,13 @@ class SparkSearchMixin(HandsFitsOver):
         batches = FailedBatches(run.results, goes_on, callable(self.scoring))
         try:
             yield batches.run
-            batches.refuse_none_scored()
         except EndedEarlyError:
             _count_finished_rungs(self)
+        except (KeyboardInterrupt, SystemExit):  # between two evaluations
+            if not run.has_table or hasattr(self, "n_resources_"):
+                raise
+            run.end_between_evaluations()
+        batches.refuse_none_scored()
         if self.refit and self.refit_on == "executor":
             run.fits_are_done()
             refitting.set((self, run.refit))
@@ -200,6 +204,7 @@ class SparkSearchMixin(HandsFitsOver):
     def _completed(self, results: dict[str, Any], fits: Any) -> dict[str, Any]:
         if self.race is not None:
             note_skipped(results, fits)
+        running().has_table = True
         return results
 
     def __sklearn_clone__(self) -> Any:

@@ -11,7 +11,9 @@ from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
-from hpt_spark import GridSearchCV, OptunaSearchCV
+from hpt_spark import GridSearchCV, OptunaSearchCV, RandomizedSearchCV
+from hpt_spark.errors import HptSparkError
+from hpt_spark.search.batches import _Drawn
 from hpt_spark.search.failures import timed_out
 from tests.search.without_spark import Scheduler
 
@@ -142,3 +144,69 @@ def test_a_batch_of_failures_in_a_race(error_score, size):
     assert set(search.cv_results_["n_splits_done"][bad]) == {2, 6}
     assert search.cv_results_["n_splits_done"][search.best_index_] == 6
     assert search.best_params_["bad"] == 0
+
+
+def stopped_after(fits, monkeypatch):
+    """Let the time be up when so many fits have run."""
+    run, left = Scheduler.run, [fits]
+
+    def stopping(self, fits):
+        for results in run(self, fits):
+            yield results
+            left[0] -= 1
+            if not left[0]:
+                return
+
+    monkeypatch.setattr(Scheduler, "run", stopping)
+
+
+@pytest.mark.parametrize("bad", [[0, 1], [1, 0]])
+def test_who_has_failed_is_not_the_best_of_a_search_that_was_ended(bad, monkeypatch):
+    stopped_after(5, monkeypatch)
+    search = GridSearchCV(Failing(), {"bad": bad}, cv=3, max_time=99.0, refit_on="driver")
+    if bad == [1, 0]:
+        with pytest.raises(HptSparkError, match="after 5 of 6 fits, before any candidate had a score"):
+            search.fit(X, y)
+        return
+    with pytest.warns(UserWarning, match="1 of 6 fits are missing"):
+        search.fit(X, y)
+    assert search.best_params_ == {"bad": 0}
+
+
+def test_a_failed_one_counts_with_the_score_that_it_was_given(monkeypatch):
+    stopped_after(5, monkeypatch)
+    search = GridSearchCV(Failing(), {"bad": [1, 0]}, cv=3, max_time=99.0, refit=False, error_score=0.0)
+    with pytest.warns(UserWarning, match="1 of 6 fits are missing"):
+        search.fit(X, y)
+    assert search.best_score_ == 0.0
+
+
+def test_a_search_that_was_ended_after_a_batch_of_failures_has_no_best(monkeypatch):
+    stopped_after(3, monkeypatch)
+    arguments = {"n_iter": 4, "batch_size": 1, "random_state": 0, "cv": 2, "max_time": 99.0, "refit_on": "driver"}
+    with pytest.raises(ValueError, match=r"All the 2 fits failed"):
+        OptunaSearchCV(Failing(), {"bad": [1, 2], "depth": [1, 2]}, **arguments).fit(X, y)
+
+
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, SystemExit])
+def test_a_signal_between_two_batches_ends_with_what_there_is(signal, monkeypatch):
+    ask, asked = _Drawn.ask, []
+
+    def ask_twice(self, number):
+        asked.append(number)
+        if len(asked) > when:
+            raise signal
+        return ask(self, number)
+
+    monkeypatch.setattr(_Drawn, "ask", ask_twice)
+    arguments = {"n_iter": 4, "batch_size": 1, "no_improvement": 9, "random_state": 0, "cv": 2, "refit_on": "driver"}
+    when = 2
+    search = RandomizedSearchCV(Failing(), {"depth": [1, 2, 3, 4]}, **arguments).fit(X, y)
+    assert search.incomplete_
+    assert search.end_reason_ == "The search was interrupted (Ctrl-C or SIGTERM)."
+    assert len(search.cv_results_["params"]) == 2
+    assert search.best_estimator_.depth == search.best_params_["depth"]
+    asked.clear()
+    when = 0
+    with pytest.raises(signal):
+        RandomizedSearchCV(Failing(), {"depth": [1, 2, 3, 4]}, **arguments).fit(X, y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV, HalvingRandomSearchCV, OptunaSearchCV, nested_cross_validate
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.search import nested
+from hpt_spark.search.journal.search_journal import SearchJournal
 from tests.search.misbehaving import Misbehaving
 from tests.waiting import wait_until
 
@@ -95,6 +97,23 @@ def test_a_journal_serves_several_proposing_searches_at_once(spark, tmp_path):
     alone = theirs(search, 2)
     found = nested_cross_validate(search.set_params(journal=str(tmp_path)), X, y, cv=2)
     assert_same(found, alone)
+
+
+def test_searches_of_outer_folds_settle_on_the_size_of_their_batches_together(no_spark, tmp_path, monkeypatch):
+    write, written = SearchJournal._write_settled, []
+
+    def slowly(self):
+        written.extend(self._settled)
+        time.sleep(0.2 * bool(self._settled))
+        write(self)
+
+    monkeypatch.setattr(SearchJournal, "_write_settled", slowly)
+    search = OptunaSearchCV(TREE, GRID, n_iter=2, n_startup_trials=1, cv=2, refit_on="driver")
+    alone = theirs(search, 4)
+    found = nested_cross_validate(search.set_params(journal=str(tmp_path)), X, y, cv=4)
+    assert_same(found, alone)
+    assert written == ["batch_size-2-folds.json"]
+    assert (tmp_path / "batch_size-2-folds.json").read_text() == "2\n"
 
 
 def test_several_outer_folds_are_searched_at_a_time(spark, monkeypatch):

@@ -82,6 +82,20 @@ def test_any_distribution_with_quantiles_is_drawn_from():
     assert all(0 <= one["f"] <= 1 for one in asked)
 
 
+def test_what_is_not_frozen_and_what_lists_its_values_is_drawn_from():
+    halves = stats.rv_discrete(values=([1, 2], [0.2, 0.8]))
+    space = {
+        "u": stats.uniform,
+        "v": halves,
+        "w": stats.rv_histogram(np.histogram([1.0, 2.0, 2.0], bins=2)),
+        "x": halves(0.5),
+    }
+    asked = Proposals(space, 0, 100).ask(100)
+    assert all(0 <= one["u"] <= 1 <= one["w"] <= 2 for one in asked)
+    assert {(type(one["v"]), one["v"]) for one in asked} == {(int, 1), (int, 2)}
+    assert {one["x"] for one in asked} == {1.5, 2.5}
+
+
 def test_a_space_that_cannot_be_is_told():
     class Rvs:
         def rvs(self, random_state=None):

@@ -93,11 +93,16 @@ def test_a_candidate_is_dropped_where_all_of_its_training_are_worse_than_the_bes
     trainings = [number // 2 if shared else number for number in range(candidates)]
     waves, results = run(Race(RaceRules(burn_in, 0.2), "score"), table, trainings)
     asked = np.zeros(table.shape, bool)
-    for fit in (fit for wave in waves for fit in wave):
-        assert not asked[fit.candidate, fit.fold]
-        asked[fit.candidate, fit.fold] = True
-    done = asked.sum(axis=1)
+    done = None  # when the first candidates have all folds
+    for wave in waves:
+        for fit in wave:
+            assert not asked[fit.candidate, fit.fold]
+            asked[fit.candidate, fit.fold] = True
+        done = asked.sum(axis=1) if done is None and asked.all(axis=1).any() else done
     assert [bool(one.get("skipped")) for one in results] == (~asked).ravel().tolist()
+    is_whole = np.isfinite(table).all(axis=1)
+    assert is_whole[asked.all(axis=1)].any() == is_whole.any(), "who is whole is found, though others have won first"
+    assert np.array_equal(done, asked.sum(axis=1)) or not is_whole[done == folds].any()
     for end in range(burn_in, folds):
         left = np.flatnonzero(done >= end)
         whole = [one for one in left if np.isfinite(table[one, :end]).all()]
@@ -114,6 +119,23 @@ def test_a_candidate_is_dropped_where_all_of_its_training_are_worse_than_the_bes
     again, same = run(Race(RaceRules(burn_in, 0.2), "score"), table, trainings, known)
     assert [set(wave) for wave in again] == [set(wave) for wave in waves], "what a journal has changes no decision"
     np.testing.assert_equal(same, results)
+
+
+def test_a_race_counts_its_own_fits_also_where_the_journal_has_more(no_spark, tmp_path):
+    arguments = {"cv": FOLDS, "refit_on": "driver", "journal": str(tmp_path)}
+    alone = GridSearchCV(TREE, GRID, cv=FOLDS, refit_on="driver", race=RULES).fit(X, y)
+    GridSearchCV(TREE, GRID, **arguments).fit(X, y)
+    again = GridSearchCV(TREE, GRID, race=RULES, **arguments).fit(X, y)
+    assert again.end_reason_ == alone.end_reason_
+    np.testing.assert_array_equal(again.cv_results_["n_splits_done"], alone.cv_results_["n_splits_done"])
+
+
+def test_where_the_last_one_fails_who_was_dropped_last_takes_its_place():
+    table = np.array([[0.5] * 6, [0.1] * 6, [0.52] * 6, [0.9] * 5 + [np.nan]])
+    waves, results = run(Race(RaceRules(2, 0.2), "score"), table, range(4))
+    assert {(fit.candidate, fit.fold) for fit in waves[-1]} == {(2, fold) for fold in range(2, 6)}
+    skipped = np.array([bool(one.get("skipped")) for one in results]).reshape(table.shape)
+    assert skipped.sum(axis=1).tolist() == [4, 4, 0, 0]
 
 
 def test_the_best_of_the_batches_before_races_along():

@@ -189,7 +189,7 @@ def test_a_search_that_runs_out_of_time_ends_with_what_it_has(spark, tmp_path):
         (str(tmp_path), "The same search, started again, goes on from"),
     ):
         too_short = GridSearchCV(Misbehaving(), {"how": ["sleeps"]}, cv=2, max_time=1, sc=spark, journal=journal)
-        with pytest.raises(HptSparkError, match=f"before any candidate had all its folds: .*{way_on}"):
+        with pytest.raises(HptSparkError, match=f"before any candidate had a score on all its folds: .*{way_on}"):
             too_short.fit(X, y)
 
 

@@ -68,10 +68,11 @@ def test_the_order_of_values_and_of_parameters_says_what_is_simpler():
 @pytest.mark.parametrize("of_step", ["", "model__"])
 def test_of_curves_the_earliest_setting_and_then_the_fewest_rounds_are_simplest(of_step):
     grids = [{f"{of_step}depth": [2, 6]}, {f"{of_step}rate": [0.1]}]
-    points = [{**setting, f"{of_step}n_estimators": n} for grid in grids for setting in ParameterGrid(grid) for n in (9, 5)]
+    rounds = f"{of_step}n_estimators"
+    points = [{**setting, rounds: number} for grid in grids for setting in ParameterGrid(grid) for number in (9, 5)]
     found = {**results([[0.1, 0.3]] * 6), "params": points[::-1]}
     settings = SearchSection(param_grid=grids, rounds={"max": 9, "step": 5}, refit="one_std_err")
-    assert found["params"][refit_argument(settings)(found)] == {f"{of_step}depth": 2, f"{of_step}n_estimators": 5}
+    assert found["params"][refit_argument(settings)(found)] == {f"{of_step}depth": 2, rounds: 5}
 
 
 def test_where_values_are_drawn_fewer_rounds_are_simpler():

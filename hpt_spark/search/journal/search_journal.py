@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -22,6 +23,7 @@ from hpt_spark.storage import FolderLock, open_folder
 
 IN_A_RUN = "journal"
 ONE_OF_MANY = "search-"
+SETTLING = threading.Lock()  # searches of several outer folds settle on the same number
 
 
 class SearchJournal:
@@ -151,23 +153,29 @@ class SearchJournal:
             self._lock.check()
             self._journal.add(self._keys, [(fit, one) for fit, one in results if not has_died(one)], predictions)
 
-    def settled(self, name: str, value: int) -> int:
-        """Return what an earlier run of the search has settled on under `name`, else `value`, which later ones get."""
+    def settled(self, name: str, value: int, folds: int) -> int:
+        """Return what an earlier run of the search has settled on under `name`, else `value`, which later ones get.
+
+        Searches that share a folder share the number as well, those that have as many `folds`.
+        """
         if self._uri is None:
             return value
         folder = open_folder(self._uri)
-        file = f"{name}.json"
-        if not folder.exists(file):
-            self._settled[file] = value
-            return value
-        with folder.reading(file) as path:
-            text = path.read_text(encoding="utf-8", errors="replace")
+        file = f"{name}-{folds}-folds.json" if self._is_one_of_many else f"{name}.json"
+        with SETTLING:
+            if not folder.exists(file):
+                self._settled[file] = value
+                if self._is_one_of_many:  # the others, in threads of this driver, go by the same number
+                    self._write_settled()
+                return value
+            with folder.reading(file) as path:
+                text = path.read_text(encoding="utf-8", errors="replace")
         if not re.fullmatch(r"[1-9]\d*\n", text):
             raise damaged(folder, file, 1)
         return int(text)
 
     def _write_settled(self) -> None:
-        """Write what the search has settled on: the journal is known to be its own now."""
+        """Write what the search has settled on; one that has the folder to itself, when that is known to be its own."""
         while self._settled and self._uri is not None:
             file, value = self._settled.popitem()
             with open_folder(self._uri).atomic_write(file) as path:
