@@ -36,17 +36,31 @@ class FoldPredictions:
         Of all the data.
     predictor : Predictor
     candidates : int
+    first : int
+        How many candidates earlier evaluations have had.
+    shape : tuple of int, optional
+        Of a row's predictions, where an earlier evaluation has some.
     """
 
-    def __init__(self, path: Path, folds: Folds, rows: int, predictor: Predictor, candidates: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        folds: Folds,
+        rows: int,
+        predictor: Predictor,
+        candidates: int,
+        first: int = 0,
+        shape: tuple[int, ...] | None = None,
+    ) -> None:
         self._path = path
         self._folds = folds
         self._rows = rows
         self._dtype = np.dtype(predictor.dtype)
         self._starts = np.cumsum([0, *(len(test) for _, test in folds)], dtype=np.int64)
         self._known: set[tuple[int, int]] = set()
-        self.shape: tuple[int, ...] | None = None  # of a row's predictions, as the first ones have it
+        self.shape = shape  # as the first predictions of the search have it; None before these
         self.candidates = candidates
+        self._first = first
         path.touch()
 
     def put(self, fit: Fit, predictions: np.ndarray) -> None:
@@ -55,8 +69,8 @@ class FoldPredictions:
         self.shape = shape if self.shape is None else self.shape
         if shape != self.shape or len(predictions) != self._starts[fit.fold + 1] - self._starts[fit.fold]:
             raise InputError(
-                f"keep_oof needs predictions of one shape, but those of candidate {fit.candidate} on fold {fit.fold} "
-                f"have the shape {predictions.shape}; leave keep_oof out."
+                f"keep_oof needs predictions of one shape, but those of candidate {self._first + fit.candidate} on "
+                f"fold {fit.fold} have the shape {predictions.shape}; leave keep_oof out."
             )
         with translate_disk_errors(self._path), self._path.open("r+b") as file:
             file.seek(self._offset(fit.candidate, fit.fold))
@@ -101,22 +115,43 @@ class OutOfFold:
         self._held = ExitStack()
         self._folder: Path | None = None
         self._evaluations: list[FoldPredictions] = []
+        self._predictor: Predictor | None = None  # of all evaluations
 
     def close(self) -> None:
         """Delete the files that have held the predictions."""
         self._held.close()
 
     def begin(self, evaluation: Evaluation) -> Evaluation:
-        """Return `evaluation` with the wish for predictions, if there is one."""
+        """Return `evaluation` with the wish for predictions, if there is one.
+
+        Raises
+        ------
+        InputError
+            When its candidates do not predict, or not the way that those of earlier evaluations do.
+        """
         if self._keep == "none":
             return evaluation
-        predictor, rows = predictor_of(evaluation), num_samples(evaluation.X)
+        self._predictor = predictor = predictor_of(evaluation, self._predictor)
         if self._folder is None:
             self._folder = self._held.enter_context(scratch_folder())
         path = self._folder / f"evaluation-{len(self._evaluations)}"
-        candidates = len(evaluation.candidates)
-        self._evaluations.append(FoldPredictions(path, evaluation.folds, rows, predictor, candidates))
+        self._evaluations.append(
+            FoldPredictions(
+                path,
+                evaluation.folds,
+                num_samples(evaluation.X),
+                predictor,
+                len(evaluation.candidates),
+                first=sum(one.candidates for one in self._evaluations),
+                shape=self._shape,
+            )
+        )
         return replace(evaluation, predictor=predictor)
+
+    @property
+    def _shape(self) -> tuple[int, ...] | None:
+        """The shape of a row's predictions, which is one for all evaluations; None before there are any."""
+        return next((one.shape for one in self._evaluations if one.shape is not None), None)
 
     def put(self, fit: Fit, predictions: np.ndarray) -> None:
         """Keep predictions of the present evaluation, if any are wanted."""
@@ -155,6 +190,8 @@ class OutOfFold:
         -------
         ndarray, shape (n_candidates, n_rows[, n_columns])
         """
+        for one in self._evaluations:
+            one.shape = self._shape  # an evaluation has none that came before the first predictions
         places = [(one, at) for one in self._evaluations for at in range(one.candidates)]
         assert self._folder is not None
         path = self._folder / "predictions"

@@ -74,18 +74,25 @@ class Predictor:
         return whole
 
 
-def predictor_of(evaluation: Evaluation) -> Predictor:
+def predictor_of(evaluation: Evaluation, earlier: Predictor | None = None) -> Predictor:
     """Return how all candidates of an evaluation predict.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    earlier : Predictor, optional
+        How those of the search's earlier evaluations do.
 
     Raises
     ------
     InputError
-        When they cannot, or not all of them the same way.
+        When they cannot, or not all of them the same way, which is that of the earlier ones.
     """
     y = evaluation.y
     targets = None if y is None else np.asarray(y)
     columns = 1 if targets is None or targets.ndim < 2 else targets.shape[1]
-    methods = {_method_of(estimator) for estimator in _kinds(evaluation)} or {_method_of(evaluation.estimator)}
+    methods = {_method_of(estimator) for estimator in _kinds(evaluation)} | ({earlier.method} if earlier else set())
+    methods = methods or {_method_of(evaluation.estimator)}
     if len(methods) > 1:
         raise InputError(
             f"keep_oof needs one kind of prediction for all candidates, but some predict by "

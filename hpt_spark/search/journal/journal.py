@@ -5,11 +5,11 @@ A journal is a folder. ``context.json`` has the fingerprint of what all its resu
 fit by the digests of the candidate and of the fold's rows, so that another search of the same context (with
 more values in its grid, with another strategy) finds it as well. Where out-of-fold predictions are kept,
 ``fits-NNNNNN.npz`` holds those of the same fits, an array for each, under the line's number. It is there
-before the lines, so that a result in the journal has its predictions. ``candidates-K.json`` tells readers which
-candidates the K-th evaluation of the last search has (a search has one, halving one per rung), and, of a race,
-how many folds each candidate is to have (``wanted_folds``). Each file is
-written under another name and renamed, so that a killed driver leaves whole files; nothing is ever appended
-to, which object stores and some Hadoop file systems cannot do.
+before the lines, so that a result in the journal has its predictions; a driver that was killed between the two has left
+it alone, and the next one deletes it. ``candidates-K.json`` tells readers which candidates the K-th evaluation of the
+last search has (a search has one, halving one per rung), and, of a race, how many folds each candidate is to have
+(``wanted_folds``). Each file is written under another name and renamed, so that a killed driver leaves whole files;
+nothing is ever appended to, which object stores and some Hadoop file systems cannot do.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from hpt_spark.storage import Folder
 
 CONTEXT = "context.json"
 RECORDS = re.compile(r"fits-\d{6,}\.jsonl")
+PREDICTIONS = re.compile(r"fits-\d{6,}\.npz")
 OF_EARLIER_RELEASES = "evaluation-0.json"
 WANTED = "wanted_folds"  # of a race
 MOST_NAMED = 8  # differences that a message lists
@@ -155,6 +156,14 @@ class Journal:
                     predicted.add(fit)
         return {fit: result for fit, result in results.items() if fit in predicted}
 
+    def by_file(self, keys: FitKeys, fits: Sequence[Fit]) -> list[list[Fit]]:
+        """Return those of `fits` that have results, apart by the file in which these are."""
+        found: dict[str, list[Fit]] = {}
+        for fit in fits:
+            if (record := self._records.get(keys.of(fit))) is not None:
+                found.setdefault(record.file, []).append(fit)
+        return list(found.values())
+
     def add(
         self,
         keys: FitKeys,
@@ -216,6 +225,11 @@ class Journal:
                 self.folder.delete(name)
 
     def _replay(self) -> None:
+        self._replay_records()
+        if not self._read_only:
+            self._delete_predictions_without_records()
+
+    def _replay_records(self) -> None:
         names = sorted((name for name in self.folder.list() if RECORDS.fullmatch(name)), key=_number_of)
         if not names:
             return
@@ -232,6 +246,13 @@ class Journal:
                         raise self._damaged(name, len(whole) + 1)
                     self._mend(name, whole)
                 self._written = _number_of(name)
+
+    def _delete_predictions_without_records(self) -> None:
+        """Delete them, because their number is used again: records of other fits may come to lie beside them."""
+        names = set(self.folder.list())  # a torn file of records is gone from it by now
+        for name in sorted(names):
+            if PREDICTIONS.fullmatch(name) and f"{name.removesuffix('.npz')}.jsonl" not in names:
+                self.folder.delete(name)
 
     def _mend(self, name: str, lines: Sequence[str]) -> None:
         if self._read_only:

@@ -95,19 +95,38 @@ class SearchJournal:
         found: dict[Fit, dict[str, Any]] = {}
         for journal in self._journals(context):
             journal.begin(context)
-            kept: dict[Fit, np.ndarray] = {}
-            wanted = None if evaluation.predictor is None else kept.__setitem__
+            wanted = None if evaluation.predictor is None else keep
             missing = [fit for fit in evaluation.fits if fit not in found]
-            found.update(new := journal.find(keys, missing, wanted))
-            if journal is not self._journal:  # which is to be whole by itself
-                self.add(list(new.items()), kept)
-            for fit, predictions in kept.items():
-                keep(fit, predictions)
+            found.update(
+                journal.find(keys, missing, wanted)
+                if journal is self._journal
+                else self._take_over(journal, keys, missing, wanted)
+            )
         self._write_settled()
         if self._journal is not None:
             self._journal.describe(self._evaluations, keys, evaluation.candidates)
         self._evaluations += 1
         return found
+
+    def _take_over(
+        self, journal: Journal, keys: FitKeys, fits: Sequence[Fit], keep: KeepPredictions | None
+    ) -> dict[Fit, dict[str, Any]]:
+        """Return what another search's journal has of `fits`; the search's own, if any, gets it and is whole by itself.
+
+        Of predictions those of one file at a time are in memory.
+        """
+        if keep is None:
+            found = journal.find(keys, fits)
+            self.add(list(found.items()))
+            return found
+        found = {}
+        for fits_of_file in journal.by_file(keys, fits):
+            kept: dict[Fit, np.ndarray] = {}
+            found.update(new := journal.find(keys, fits_of_file, kept.__setitem__))
+            self.add(list(new.items()), kept)
+            for fit in list(kept):
+                keep(fit, kept.pop(fit))
+        return {fit: found[fit] for fit in fits if fit in found}
 
     def note_wanted(self, evaluation: Evaluation, folds: Sequence[int]) -> None:
         """Tell readers how many folds each candidate of the present evaluation is to have: fewer if it is dropped."""
