@@ -29,6 +29,7 @@ from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
 from hpt_spark.search.retries import Step
+from hpt_spark.storage.disk_errors import translate_disk_errors
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
@@ -134,11 +135,12 @@ class ConnectRunner(Runner):
         """Return how a refit has ended, with its model in `file`, or why it has killed its process."""
         told: list[Any] = []
         try:
-            with file.open("wb") as arriving:
+            with translate_disk_errors(file), file.open("wb") as arriving:
 
                 def take(value: Any) -> None:
                     if isinstance(value, bytes):
-                        arriving.write(value)
+                        with translate_disk_errors(file):  # here, in the thread of the operation
+                            arriving.write(value)
                     else:
                         told.append(value)
 

@@ -22,6 +22,8 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from hpt_spark.storage.disk_errors import translate_disk_errors
+
 PIECE_BYTES = 64 << 20  # small beside the arrays, large beside the cost of sending one
 MARK = b"\1"  # of a piece that is in its place
 SECONDS_BETWEEN_TRIES = 0.01  # short beside the writing of a piece
@@ -169,7 +171,7 @@ def share(value: Any, folder: Path) -> SharedObject:
 
     _ArrayPickler(pickled, protocol=5, buffer_callback=into_the_pickle).dump(value)
     places = []
-    with open(path, "wb") as file:
+    with translate_disk_errors(path), path.open("wb") as file:
         for content in (pickled.getbuffer(), *(array.raw() for array in arrays)):
             with content as view:
                 file.write(b"\0" * (-file.tell() % ALIGNMENT))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import socket
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.failures import advice
 from hpt_spark.search.planning.threads import thread_caps
+from hpt_spark.storage.disk_errors import DISK_FULL, translate_disk_errors
 from hpt_spark.streams import show
 
 log = logging.getLogger(__name__)
@@ -122,10 +124,12 @@ def _fitted(refit: Refit, data: Dataset) -> Any:
 
 
 def _write(fitted: Any, target: str) -> None:
-    with open(target, "wb") as file:
+    with translate_disk_errors(Path(f"{target} on {socket.gethostname()}")), open(target, "wb") as file:
         try:
             cloudpickle.dump(fitted, file)
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
+                raise
             raise _cannot_travel(type(fitted).__name__, error) from error
 
 

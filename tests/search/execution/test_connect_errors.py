@@ -7,6 +7,7 @@ import types
 import pytest
 
 from hpt_spark.errors import HptSparkError, InputError, SparkEndedError
+from hpt_spark.search.execution import connect_runner
 from hpt_spark.search.execution.connect_runner import ConnectRunner
 from hpt_spark.search.execution.connect_session import translate_connect_error
 from hpt_spark.search.execution.spark_job import WorkerDiedError
@@ -65,4 +66,14 @@ def test_with_a_local_master_all_slots_share_the_memory_of_the_server():
     runner = ConnectRunner(types.SimpleNamespace(conf=conf, is_stopped=False))
     vars(runner)["slots"] = 4
     assert runner.slots_per_executor == 4
+    runner.release()
+
+
+def test_a_client_s_disk_without_room_for_the_model_is_told_in_a_sentence(tmp_path, monkeypatch):
+    file = tmp_path / "arriving.model"
+    file.symlink_to("/dev/full")
+    monkeypatch.setattr(connect_runner, "values_of", lambda session, tasks, work, take: take(b"x" * (1 << 20)))
+    runner = ConnectRunner(types.SimpleNamespace(conf=types.SimpleNamespace(getAll={}), is_stopped=False))
+    with pytest.raises(InputError, match=f"^the disk is full while writing {file}: free some space"):
+        runner._refitted_into(file, None)
     runner.release()

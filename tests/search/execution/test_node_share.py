@@ -8,12 +8,14 @@ import pickle
 import signal
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpt_spark.errors import InputError
 from hpt_spark.search.execution import node_share, spark_task
 from hpt_spark.search.execution.node_share import path_on_this_node, put_in_place, read_in_pieces, share
 from tests.property_settings import examples
@@ -58,6 +60,13 @@ def test_pieces_come_in_any_order_and_more_than_once(before, order):
         for number in order:
             put_in_place(shared, number, contents[number], folder)
         assert_it_is_whole(shared, folder)
+
+
+def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(node_share.uuid, "uuid4", lambda: SimpleNamespace(hex="full"))
+    (tmp_path / "full.shared").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=rf"^the disk is full while writing {tmp_path}/full.shared: free some space"):
+        share(VALUE, tmp_path)
 
 
 def test_several_processes_put_the_pieces_in_place_at_once(tmp_path):
