@@ -186,9 +186,22 @@ def whole_file(path: str) -> SharedObject:
 
 
 class _ArrayPickler(cloudpickle.Pickler):
-    """A pickler that leaves out also the arrays which NumPy puts into the pickle: mapped and strided ones."""
+    """A pickler that leaves out also the arrays which NumPy puts into the pickle: mapped and strided ones.
+
+    Sums depend in their last bits on the order of strides, so that an array keeps its own.
+    """
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is np.memmap or (type(value) is np.ndarray and not value.flags.forc):
-            return np.asarray(value, order="A" if value.flags.forc else "C").view(np.ndarray).__reduce_ex__(5)
+            array = value.view(np.ndarray)
+            if array.flags.forc:
+                return array.__reduce_ex__(5)
+            backwards = tuple(axis for axis, stride in enumerate(array.strides) if stride < 0)
+            axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+            compact = np.ascontiguousarray(np.flip(array, backwards).transpose(axes))
+            return _with_strides, (compact, np.argsort(axes), backwards)
         return super().reducer_override(value)
+
+
+def _with_strides(compact: np.ndarray, axes: np.ndarray, backwards: tuple[int, ...]) -> np.ndarray:
+    return np.flip(compact.transpose(axes), backwards)
