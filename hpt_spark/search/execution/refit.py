@@ -19,6 +19,7 @@ import sklearn
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.execution import worker
+from hpt_spark.search.execution.driver_releases import check_releases
 from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.failures import advice
@@ -92,6 +93,7 @@ def refit_into_file(shared: SharedEvaluation, files: Sequence[str], target: str)
         The files of its parts on this node.
     target : str
     """
+    check_releases(shared.releases)
     worker.forget()  # the rows of a fold and its matrices are needed no more
     refit: Refit = shared.evaluation.load(files[1])
     worker.hold_to_threads(refit.threads)

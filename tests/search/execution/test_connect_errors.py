@@ -25,6 +25,7 @@ Traceback (most recent call last):
     raise HptSparkError(text)
 hpt_spark.errors.HptSparkError: {}
 """
+OTHER_RELEASE = "the executor's Python on node7 (/bin/python) has numpy 1.0, but the driver numpy 2.0, so that ..."
 OTHER_PYTHON = (
     "pyspark.errors.exceptions.base.PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python in worker has different "
     "version: 3.12 than that in driver: 3.11, PySpark cannot run with different minor versions."
@@ -36,6 +37,7 @@ OTHER_PYTHON = (
     [
         (LOST, WorkerDiedError, "Connection reset"),
         (RAISED.format("ModuleNotFoundError: No module named 'late4.a'"), HptSparkError, "session.addArtifacts"),
+        (RAISED.format(f"HptSparkError: {OTHER_RELEASE}"), HptSparkError, OTHER_RELEASE),
         (RAISED.format("ValueError: no good"), HptSparkError, "the Spark job of the search failed: "),
         (RAISED.format(OTHER_PYTHON), InputError, "run Python 3.12, and this process Python 3.11: both must be"),
         ("[OPERATION_CANCELED] Operation has been canceled. SQLSTATE: HY008", SparkEndedError, "search was cancelled."),
