@@ -14,7 +14,7 @@ _NOT_WRITABLE = (  # FileNotFoundError in /proc
     *(PermissionError, FileExistsError, FileNotFoundError),
     *(IsADirectoryError, NotADirectoryError),
 )
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def translate_disk_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _DISK_FULL:
+        if error.errno in DISK_FULL:
             message = f"the disk is full while writing {target}: free some space or choose a folder on another disk"
             raise InputError(message) from error
         if error.errno in (errno.EROFS, errno.EBUSY, errno.ENAMETOOLONG):

@@ -19,6 +19,7 @@ from hpt_spark.search.execution.connect_job import SCHEMA, ConnectJob, Operation
 from hpt_spark.search.execution.connect_session import translate_failure
 from hpt_spark.search.execution.connect_task import Count, FitWork, RefitWork, TidyUpWork
 from hpt_spark.search.execution.driver_imports import DriverImports
+from hpt_spark.search.execution.driver_releases import releases_of, releases_of_fits
 from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.node_share import SharedObject
 from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, outcome, tried_twice
@@ -29,6 +30,7 @@ from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
 from hpt_spark.search.retries import Step
+from hpt_spark.storage.disk_errors import translate_disk_errors
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
@@ -89,7 +91,8 @@ class ConnectRunner(Runner):
         data = self._shared_data(evaluation.data)
         rest = self._share(replace(evaluation, data=NO_DATA, keep_checkpoints=False))
         try:
-            yield SharedEvaluation(data, rest, max_fit_time=evaluation.max_fit_time)
+            limit = evaluation.max_fit_time
+            yield SharedEvaluation(data, rest, max_fit_time=limit, releases=releases_of_fits(evaluation))
         finally:
             self._take_back(rest)
 
@@ -118,10 +121,11 @@ class ConnectRunner(Runner):
         """Return the estimator of `refit`, fitted by a task; its model comes as rows."""
         data = self._shared_data(refit.data)
         rest = self._share(replace(refit, data=NO_DATA))
+        shared = SharedEvaluation(data, rest, releases=releases_of(refit.data, refit.estimator))
         file = self._folder / f"{rest.token}.model"
 
         def train() -> Any:
-            ended = self._refitted_into(file, RefitWork(SharedEvaluation(data, rest), self._imports))
+            ended = self._refitted_into(file, RefitWork(shared, self._imports))
             return ended if isinstance(ended, Death) else outcome(ended, file, type(refit.estimator).__name__)
 
         try:
@@ -134,11 +138,12 @@ class ConnectRunner(Runner):
         """Return how a refit has ended, with its model in `file`, or why it has killed its process."""
         told: list[Any] = []
         try:
-            with file.open("wb") as arriving:
+            with translate_disk_errors(file), file.open("wb") as arriving:
 
                 def take(value: Any) -> None:
                     if isinstance(value, bytes):
-                        arriving.write(value)
+                        with translate_disk_errors(file):  # here, in the thread of the operation
+                            arriving.write(value)
                     else:
                         told.append(value)
 

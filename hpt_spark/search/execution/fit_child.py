@@ -13,6 +13,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 
 import cloudpickle
+import numpy as np
 
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.worker import GroupResult, forget
@@ -30,6 +31,7 @@ def serve(
     """Answer the parent's requests until it is gone; what the child does."""
     other_end.close()
     imports.take_effect()
+    np.random.seed()  # all workers are forks of one daemon, and NumPy, unlike Python, goes on after a fork as before it
     _end_with(parent)
     _leave_sockets_to_the_parent()
     files: Sequence[str] = ()

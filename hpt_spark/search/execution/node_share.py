@@ -22,6 +22,8 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from hpt_spark.storage.disk_errors import translate_disk_errors
+
 PIECE_BYTES = 64 << 20  # small beside the arrays, large beside the cost of sending one
 MARK = b"\1"  # of a piece that is in its place
 SECONDS_BETWEEN_TRIES = 0.01  # short beside the writing of a piece
@@ -169,7 +171,7 @@ def share(value: Any, folder: Path) -> SharedObject:
 
     _ArrayPickler(pickled, protocol=5, buffer_callback=into_the_pickle).dump(value)
     places = []
-    with open(path, "wb") as file:
+    with translate_disk_errors(path), path.open("wb") as file:
         for content in (pickled.getbuffer(), *(array.raw() for array in arrays)):
             with content as view:
                 file.write(b"\0" * (-file.tell() % ALIGNMENT))
@@ -184,9 +186,22 @@ def whole_file(path: str) -> SharedObject:
 
 
 class _ArrayPickler(cloudpickle.Pickler):
-    """A pickler that leaves out also the arrays which NumPy puts into the pickle: mapped and strided ones."""
+    """A pickler that leaves out also the arrays which NumPy puts into the pickle: mapped and strided ones.
+
+    Sums depend in their last bits on the order of strides, so that an array keeps its own.
+    """
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is np.memmap or (type(value) is np.ndarray and not value.flags.forc):
-            return np.asarray(value, order="A" if value.flags.forc else "C").view(np.ndarray).__reduce_ex__(5)
+            array = value.view(np.ndarray)
+            if array.flags.forc:
+                return array.__reduce_ex__(5)
+            backwards = tuple(axis for axis, stride in enumerate(array.strides) if stride < 0)
+            axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+            compact = np.ascontiguousarray(np.flip(array, backwards).transpose(axes))
+            return _with_strides, (compact, np.argsort(axes), backwards)
         return super().reducer_override(value)
+
+
+def _with_strides(compact: np.ndarray, axes: np.ndarray, backwards: tuple[int, ...]) -> np.ndarray:
+    return np.flip(compact.transpose(axes), backwards)

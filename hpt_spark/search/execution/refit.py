@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import socket
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,10 +19,12 @@ import sklearn
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.execution import worker
+from hpt_spark.search.execution.driver_releases import check_releases
 from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.failures import advice
 from hpt_spark.search.planning.threads import thread_caps
+from hpt_spark.storage.disk_errors import DISK_FULL, translate_disk_errors
 from hpt_spark.streams import show
 
 log = logging.getLogger(__name__)
@@ -90,6 +93,7 @@ def refit_into_file(shared: SharedEvaluation, files: Sequence[str], target: str)
         The files of its parts on this node.
     target : str
     """
+    check_releases(shared.releases)
     worker.forget()  # the rows of a fold and its matrices are needed no more
     refit: Refit = shared.evaluation.load(files[1])
     worker.hold_to_threads(refit.threads)
@@ -122,10 +126,12 @@ def _fitted(refit: Refit, data: Dataset) -> Any:
 
 
 def _write(fitted: Any, target: str) -> None:
-    with open(target, "wb") as file:
+    with translate_disk_errors(Path(f"{target} on {socket.gethostname()}")), open(target, "wb") as file:
         try:
             cloudpickle.dump(fitted, file)
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
+                raise
             raise _cannot_travel(type(fitted).__name__, error) from error
 
 

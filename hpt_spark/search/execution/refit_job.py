@@ -30,6 +30,7 @@ from hpt_spark.search.execution.spark_runner import Shipped, SparkRunner
 from hpt_spark.search.execution.spark_task import Pieces
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.result_size import bytes_per_job
+from hpt_spark.storage.disk_errors import translate_disk_errors
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def _outcome(ended: Refitted, model: _Model, folder: Path, name: str) -> Any:
     file = folder / f"{model.token}.model"
     try:
         if ended.error is None:
-            with file.open("wb") as arriving:
+            with translate_disk_errors(file), file.open("wb") as arriving:
                 model.fetch(arriving)
         return outcome(ended, file, name)
     finally:

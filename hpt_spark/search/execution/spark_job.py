@@ -14,6 +14,7 @@ from py4j.protocol import Py4JError, Py4JJavaError, Py4JNetworkError
 from pyspark import RDD, InheritableThread, SparkContext, StorageLevel, TaskContext
 
 from hpt_spark.errors import HptSparkError, SparkEndedError
+from hpt_spark.search.execution.driver_releases import OTHER_RELEASE_BEGINS
 from hpt_spark.search.execution.job_thread import cancel_with
 from hpt_spark.search.execution.spark_context import SPARK_STOPPED, is_stopped
 
@@ -28,6 +29,7 @@ CANCELLED = re.compile(r"SparkException: (?:\[\w+\] )?Job \d+ (?:was )?cancelled
 STOPPED = re.compile(r"SparkContext was shut ?down|stopped SparkContext|Master removed our application")
 NOT_IMPORTED = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 OTHER_VERSION = re.compile(r"(?:Can't get attribute|cannot import name) '([\w.]+)' (?:on <module|from) '([\w.]+)'")
+OTHER_RELEASE = re.compile(f"{OTHER_RELEASE_BEGINS} .*")
 NO_ROOM = re.compile(r"java\.io\.IOException: ((?:No space left on device|Disk quota exceeded|File too large).*)")
 # An executor is lost, for example, when YARN kills its container; then Spark gives the reason last.
 EXECUTOR_LOST = re.compile(r"ExecutorLostFailure \(.*?\) Reason: (.*)")
@@ -247,6 +249,8 @@ def import_advice(reason: str, is_local: bool, send: str = "spark-submit --py-fi
     send : str
         How else a module comes to them.
     """
+    if other_release := OTHER_RELEASE.search(reason):
+        return other_release[0]
     missing, other = NOT_IMPORTED.search(reason), OTHER_VERSION.search(reason)
     if missing and is_local:
         return (

@@ -23,6 +23,7 @@ from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.execution.begun import BegunFits, FitWatcher
 from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.driver_imports import DriverImports
+from hpt_spark.search.execution.driver_releases import releases_of, releases_of_fits
 from hpt_spark.search.execution.node_share import PIECE_BYTES, SharedObject, read_in_pieces, whole_file
 from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.execution.runner import Runner
@@ -92,7 +93,8 @@ class SparkRunner(Runner):
             begun, self._look = fits.path, fits.tell
         elif watcher:
             self._look = partial(self._count_running, watcher, Occasionally(SECONDS_BETWEEN_COUNTS))
-        shared = SharedEvaluation(data, rest, checkpoints, evaluation.keep_checkpoints, begun, evaluation.max_fit_time)
+        kept, limit, releases = evaluation.keep_checkpoints, evaluation.max_fit_time, releases_of_fits(evaluation)
+        shared = SharedEvaluation(data, rest, checkpoints, kept, begun, limit, releases)
         try:
             yield shared
         finally:
@@ -112,7 +114,7 @@ class SparkRunner(Runner):
         """Give what a task needs to do `refit` on any node, for the time of a ``with``."""
         data = self._shared_data(refit.data)
         rest = self._share(replace(refit, data=NO_DATA))
-        shared = SharedEvaluation(data, rest)
+        shared = SharedEvaluation(data, rest, releases=releases_of(refit.data, refit.estimator))
         try:
             pieces = [self._pieces_of(part) for part in shared.parts]
             yield Shipped(self._context, self._conf, self._folder, self._is_local, shared, pieces, self._imports)

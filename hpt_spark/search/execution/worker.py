@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.begun import note_begun
+from hpt_spark.search.execution.driver_releases import Release, check_releases
 from hpt_spark.search.execution.group_fit import SCORING_CHANGES, ChangedByScoringError, fit_group
 from hpt_spark.search.execution.node_share import SharedObject
 from hpt_spark.search.execution.rows import FoldRows
@@ -81,6 +82,8 @@ class SharedEvaluation:
         The file in which the begin of each fit is noted, where somebody asks for it.
     max_fit_time : float or None
         Seconds after which the process of the fits is ended with the group that it runs.
+    releases : tuple of Release
+        Those of the driver, which the process of the fits must have, too.
     """
 
     data: SharedObject
@@ -89,6 +92,7 @@ class SharedEvaluation:
     keep_checkpoints: bool = False
     begun: str = ""
     max_fit_time: float | None = None
+    releases: tuple[Release, ...] = ()
 
     @property
     def parts(self) -> tuple[SharedObject, ...]:
@@ -242,6 +246,7 @@ def run_groups(
         The files of its parts on this node.
     groups : iterable of FitGroup
     """
+    check_releases(shared.releases)  # before anything is loaded, which another release may not be able to
     evaluation = _cache.evaluation(shared, files)
     for group in groups:
         if shared.begun:

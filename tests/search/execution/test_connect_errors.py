@@ -7,6 +7,7 @@ import types
 import pytest
 
 from hpt_spark.errors import HptSparkError, InputError, SparkEndedError
+from hpt_spark.search.execution import connect_runner
 from hpt_spark.search.execution.connect_runner import ConnectRunner
 from hpt_spark.search.execution.connect_session import translate_connect_error
 from hpt_spark.search.execution.spark_job import WorkerDiedError
@@ -24,6 +25,7 @@ Traceback (most recent call last):
     raise HptSparkError(text)
 hpt_spark.errors.HptSparkError: {}
 """
+OTHER_RELEASE = "the executor's Python on node7 (/bin/python) has numpy 1.0, but the driver numpy 2.0, so that ..."
 OTHER_PYTHON = (
     "pyspark.errors.exceptions.base.PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python in worker has different "
     "version: 3.12 than that in driver: 3.11, PySpark cannot run with different minor versions."
@@ -35,6 +37,7 @@ OTHER_PYTHON = (
     [
         (LOST, WorkerDiedError, "Connection reset"),
         (RAISED.format("ModuleNotFoundError: No module named 'late4.a'"), HptSparkError, "session.addArtifacts"),
+        (RAISED.format(f"HptSparkError: {OTHER_RELEASE}"), HptSparkError, OTHER_RELEASE),
         (RAISED.format("ValueError: no good"), HptSparkError, "the Spark job of the search failed: "),
         (RAISED.format(OTHER_PYTHON), InputError, "run Python 3.12, and this process Python 3.11: both must be"),
         ("[OPERATION_CANCELED] Operation has been canceled. SQLSTATE: HY008", SparkEndedError, "search was cancelled."),
@@ -65,4 +68,14 @@ def test_with_a_local_master_all_slots_share_the_memory_of_the_server():
     runner = ConnectRunner(types.SimpleNamespace(conf=conf, is_stopped=False))
     vars(runner)["slots"] = 4
     assert runner.slots_per_executor == 4
+    runner.release()
+
+
+def test_a_client_s_disk_without_room_for_the_model_is_told_in_a_sentence(tmp_path, monkeypatch):
+    file = tmp_path / "arriving.model"
+    file.symlink_to("/dev/full")
+    monkeypatch.setattr(connect_runner, "values_of", lambda session, tasks, work, take: take(b"x" * (1 << 20)))
+    runner = ConnectRunner(types.SimpleNamespace(conf=types.SimpleNamespace(getAll={}), is_stopped=False))
+    with pytest.raises(InputError, match=f"^the disk is full while writing {file}: free some space"):
+        runner._refitted_into(file, None)
     runner.release()

@@ -8,12 +8,14 @@ import pickle
 import signal
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpt_spark.errors import InputError
 from hpt_spark.search.execution import node_share, spark_task
 from hpt_spark.search.execution.node_share import path_on_this_node, put_in_place, read_in_pieces, share
 from tests.property_settings import examples
@@ -58,6 +60,54 @@ def test_pieces_come_in_any_order_and_more_than_once(before, order):
         for number in order:
             put_in_place(shared, number, contents[number], folder)
         assert_it_is_whole(shared, folder)
+
+
+COLUMNS_FIRST = np.asfortranarray(np.random.default_rng(0).normal(size=(30_000, 20)))
+CUBE = np.random.default_rng(0).normal(size=(60, 70, 80)).transpose(1, 0, 2)
+STRIDED = {
+    "rows": COLUMNS_FIRST[:20_000],
+    "every other row": COLUMNS_FIRST[::2],
+    "rows backwards": COLUMNS_FIRST[::-1],
+    "columns of rows": COLUMNS_FIRST.T[:, :20_000],
+    "columns of rows backwards": COLUMNS_FIRST.T[::-1, :20_000],
+    "three axes": CUBE,
+    "a part of three axes": CUBE[:, :50, ::-1],
+    "one axis": np.arange(300_000.0)[::2],
+    "contiguous": COLUMNS_FIRST,
+}
+
+
+def order_of_strides(array):
+    return np.argsort(np.abs(array.strides)).tolist(), np.sign(array.strides).tolist()
+
+
+@pytest.mark.parametrize("name", STRIDED)
+@pytest.mark.parametrize("writable", [False, True])
+def test_an_array_keeps_the_order_of_its_strides_and_is_left_out_of_the_pickle(tmp_path, name, writable):
+    """Sums depend on it in their last bits."""
+    array = STRIDED[name]
+    shared = share(array, tmp_path)
+    assert [length for _, length in shared.places[1:]] == [array.nbytes]
+    found = shared.load(writable=writable)
+    np.testing.assert_array_equal(found, array)
+    assert order_of_strides(found) == order_of_strides(array)
+    assert found.flags.writeable == writable
+
+
+@pytest.mark.parametrize("part", [np.s_[:], np.s_[:20_000]])
+def test_an_array_that_is_mapped_already_keeps_it_too(tmp_path, part):
+    mapped = np.memmap(tmp_path / "mapped", np.float64, "w+", shape=COLUMNS_FIRST.shape, order="F")
+    mapped[:] = COLUMNS_FIRST
+    found = share(mapped[part], tmp_path).load()
+    np.testing.assert_array_equal(found, COLUMNS_FIRST[part])
+    assert order_of_strides(found) == order_of_strides(COLUMNS_FIRST)
+
+
+def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(node_share.uuid, "uuid4", lambda: SimpleNamespace(hex="full"))
+    (tmp_path / "full.shared").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=rf"^the disk is full while writing {tmp_path}/full.shared: free some space"):
+        share(VALUE, tmp_path)
 
 
 def test_several_processes_put_the_pieces_in_place_at_once(tmp_path):

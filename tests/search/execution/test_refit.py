@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
@@ -178,6 +178,14 @@ def test_what_a_fit_writes_into_large_rows_is_its_own(spark):
     with threadpool_limits(limits=1):  # as a task has: a sum by two is another one in its last bit
         theirs = clone(estimator).fit(before.copy(), target)
     assert np.array_equal(search.predict_proba(before.copy()), theirs.predict_proba(before.copy()))
+
+
+def test_rows_of_an_array_that_lies_by_columns_are_summed_as_on_the_driver(spark):
+    rows = np.asfortranarray(np.random.default_rng(0).normal(size=(3_000, 20)))[:2_000]
+    target = np.random.default_rng(1).normal(size=2_000)
+    search = GridSearchCV(Ridge(), {"alpha": [1.0]}, cv=2, sc=spark).fit(rows, target)
+    with threadpool_limits(limits=1):
+        assert np.array_equal(search.best_estimator_.coef_, Ridge().fit(rows, target).coef_)
 
 
 def test_data_are_shipped_once(spark, monkeypatch):

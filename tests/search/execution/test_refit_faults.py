@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -20,7 +22,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 import hpt_spark
 from hpt_spark import GridSearchCV
 from hpt_spark.errors import HptSparkError, InputError, SparkEndedError
-from hpt_spark.search.execution import refit_job
+from hpt_spark.search.execution import refit, refit_job
 from hpt_spark.search.execution.spark_job import WorkerDiedError
 from tests.search.misbehaving import Misbehaving, UnfriendlyError, fits_marked
 
@@ -182,4 +184,21 @@ def test_a_worker_that_always_dies_is_told(spark, marks, monkeypatch):
 
     monkeypatch.setattr(refit_job._Model, "_fetch", dying)
     with pytest.raises(HptSparkError, match=r"killed its Python worker.*exited unexpectedly"):
+        refitted(spark, "fits", marks)
+
+
+@pytest.mark.parametrize("letters", [1, 1 << 20])
+def test_an_executor_s_disk_without_room_for_the_model_is_told_with_its_machine(tmp_path, letters):
+    target = tmp_path / "there.model"
+    target.symlink_to("/dev/full")
+    with pytest.raises(InputError, match=f"^the disk is full while writing {target} on {socket.gethostname()}: free"):
+        refit._write("x" * letters, str(target))
+
+
+def test_a_driver_s_disk_without_room_for_the_model_is_told_in_a_sentence(spark, marks, monkeypatch):
+    def fetch(self, file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(refit_job._Model, "fetch", fetch)
+    with pytest.raises(InputError, match=r"^the disk is full while writing .*\.model: free some space"):
         refitted(spark, "fits", marks)
