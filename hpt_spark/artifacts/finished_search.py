@@ -18,6 +18,7 @@ from hpt_spark.artifacts.report.page import PARTIAL, write_page
 from hpt_spark.artifacts.run_directory import HISTORY, REPORT, STATUS, TIMELINE, VOCABULARY, RunDirectory
 from hpt_spark.artifacts.search_results import column_of, outer_of, save_results
 from hpt_spark.artifacts.table_model import vocabulary_of
+from hpt_spark.config.secrets import masked
 from hpt_spark.matrix.design import DEVICES, DesignMatrix, write_json
 from hpt_spark.search.result_table import rungs_of
 from hpt_spark.storage.lock import is_lock
@@ -94,7 +95,7 @@ def _save_timeline(run: RunDirectory, search: Any) -> None:
     seconds = float(getattr(search, "refit_time_", 0.0))
     refit = {"refit": {"began": time.time() - seconds, "seconds": seconds}} if search.refit else {}
     with run.folder.atomic_write(TIMELINE) as path:
-        write_json(path, json_safe({**timeline, **refit}))
+        write_json(path, masked(json_safe({**timeline, **refit})))
 
 
 def announce(run: RunDirectory) -> None:
