@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of
+from hpt_spark.artifacts.report import page as page_module
 from hpt_spark.artifacts.report.gather import gather
 from hpt_spark.artifacts.report.markup import json_block, tag
 from hpt_spark.artifacts.report.page import PARTIAL, render, write_report
@@ -145,6 +146,21 @@ def test_a_hyperparameter_all_of_whose_candidates_failed_has_no_curve(run):
     assert not any("over gamma" in line for line in text)
 
 
+GRIDS = {
+    "a parameter that not all have": [{"max_depth": 3}, {"max_depth": 3, "subsample": 0.5}],
+    "only one kernel has a gamma": [{"kernel": "linear"}, *grid(kernel=["rbf"], gamma=[0.1, 1.0])],
+    "NaN and None": grid(missing=[float("nan"), 0.0], max_delta_step=[None, 1.0]),
+}
+
+
+@pytest.mark.parametrize(("kind", "best"), [(kind, at) for kind, params in GRIDS.items() for at in range(len(params))])
+def test_candidates_of_different_parameters_make_a_report_whichever_is_the_best(run, kind, best):
+    params = GRIDS[kind]
+    sample(run, params, lambda one, fold: float(one is params[best]) + fold / 100)
+    assert gather(run, run.finished_manifest()).best.candidate.row == best
+    assert len(table_of(page_of(run))["rows"]) == len(params)
+
+
 def test_all_that_a_report_tells_is_json(run):
     sample(run, [*sixteen(), *many(3), *hostile()])
     json.dumps(asdict(gather(run, run.finished_manifest())), allow_nan=False)
@@ -233,6 +249,73 @@ def test_a_report_needs_no_design_any_more(run):
     run.folder.delete("design")
     write_report(run)
     assert "30 training devices with 4 columns" in Outline(page_of(run)).text
+
+
+# --- a page that cannot be drawn ---
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Let the next page raise an error of its own."""
+
+    def breaks(error):
+        def render(report):
+            raise error
+
+        monkeypatch.setattr(page_module, "render", render)
+
+    return breaks
+
+
+def test_a_page_that_raises_leaves_a_finished_run(run, broken, caplog, capsys):
+    broken(KeyError("https://host/vectors?sig=SECRET"))
+    caplog.set_level("DEBUG", "hpt_spark")
+    search = finished(run)
+    reason = "KeyError: 'https://host/vectors?***'"
+    told = f"the report could not be drawn: {reason}; `hpt-spark report {run.uri}` tries again"
+    (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.getMessage() == told
+    assert any(record.levelname == "DEBUG" and record.exc_info for record in caplog.records)
+    manifest = run.finished_manifest()
+    assert manifest["best"]["candidate"] == search.best_index_
+    assert {"cv_results.csv", "sweeping_results.txt", "best_params.json", "model.joblib"} <= set(manifest["files"])
+    assert "report.html" not in manifest["files"]
+    assert run.is_finished(plan_of(SETTINGS, run.load_design()), overwrite=False)
+    caplog.clear()
+    announce(run)
+    assert told in caplog.text
+    assert run.finished_manifest() == manifest
+    assert capsys.readouterr().out.startswith("best of 3 candidates: ")
+
+
+def test_the_report_that_is_asked_for_fails_loudly(run, broken):
+    finished(run)
+    broken(KeyError("x"))
+    with pytest.raises(KeyError):
+        write_report(run)
+
+
+def test_once_it_can_be_drawn_a_page_is_there_again(run, broken, monkeypatch):
+    broken(KeyError("x"))
+    finished(run)
+    monkeypatch.undo()
+    announce(run)
+    assert "report.html" in run.finished_manifest()["files"]
+
+
+def cut_short():
+    """Return what a request raises that a signal has cut short."""
+    error = OSError("the connection is lost")
+    error.__context__ = SystemExit(143)  # as where a ``with`` fails on the way out
+    return error
+
+
+@pytest.mark.parametrize("error", [InputError("the table is damaged"), KeyboardInterrupt(), cut_short()])
+def test_an_error_of_the_run_or_a_signal_is_no_error_of_the_page(run, broken, error):
+    broken(error)
+    with pytest.raises(type(error)):
+        finished(run)
+    assert run.manifest() is None
 
 
 # --- out-of-fold predictions ---
