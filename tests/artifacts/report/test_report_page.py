@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import RidgeClassifier
+from sklearn.model_selection import cross_val_predict
+from sklearn.svm import SVC, LinearSVC
 
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of
@@ -342,6 +345,25 @@ def test_predictions_of_another_candidate_are_not_shown(run):
         candidates=np.array([(search.best_index_ + 1) % 16]),
         predictions=np.full((1, 30, 3), 1 / 3, np.float32),
     )
+    write_report(run)
+    assert "Out-of-fold" not in page_of(run)
+
+
+def test_predictions_without_an_error_are_shown(run):
+    search = sample(run, sixteen())
+    predictions = np.eye(3, dtype=np.float32)[np.arange(30) % 3]
+    np.savez(run.folder.path / "oof.npz", candidates=np.array([search.best_index_]), predictions=predictions[None])
+    write_report(run)
+    assert "log loss 0.00000, mean error of calibration 0.0000" in Outline(page_of(run)).text
+
+
+@pytest.mark.parametrize("model", [LinearSVC(), SVC(kernel="linear"), RidgeClassifier()])
+def test_decision_values_are_not_shown_as_probabilities(run, model):
+    search, design = sample(run, sixteen()), run.load_design()
+    X = design.X_train.toarray()
+    values = cross_val_predict(model, X, design.y_train, cv=2, method="decision_function").astype(np.float32)
+    assert values.shape == (30, 3)
+    np.savez(run.folder.path / "oof.npz", candidates=np.array([search.best_index_]), predictions=values[None])
     write_report(run)
     assert "Out-of-fold" not in page_of(run)
 
