@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from traceback import format_exception_only
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,14 @@ from hpt_spark.artifacts.report.page import PARTIAL, write_page
 from hpt_spark.artifacts.run_directory import HISTORY, REPORT, STATUS, TIMELINE, VOCABULARY, RunDirectory
 from hpt_spark.artifacts.search_results import column_of, outer_of, save_results
 from hpt_spark.artifacts.table_model import vocabulary_of
+from hpt_spark.config.secrets import masked
+from hpt_spark.errors import HptSparkError
 from hpt_spark.matrix.design import DEVICES, DesignMatrix, write_json
+from hpt_spark.search.reasons import reason_of
 from hpt_spark.search.result_table import rungs_of
 from hpt_spark.storage.lock import is_lock
+
+log = logging.getLogger(__name__)
 
 
 def finish_search(
@@ -81,8 +88,31 @@ def finish_search(
             **(provenance or {}),
         }
     )
-    write_page(run, manifest)
+    _write_page(run, manifest)
     run.finish(manifest)
+
+
+def _write_page(run: RunDirectory, manifest: dict[str, Any]) -> bool:
+    """Write the page and return whether it could be drawn: a chart that fails costs no search its results."""
+    try:
+        write_page(run, manifest)
+    except HptSparkError:
+        raise  # of what lies in the run
+    except Exception as error:
+        if _comes_of_a_signal(error):
+            raise
+        reason = reason_of("".join(format_exception_only(error))).rstrip(".")
+        log.warning("the report could not be drawn: %s; `hpt-spark report %s` tries again", reason, run.uri)
+        log.debug("%s could not be drawn", run.folder.location(REPORT), exc_info=True)
+        return False
+    return True
+
+
+def _comes_of_a_signal(error: BaseException | None) -> bool:
+    """Return whether an error came up while a signal unwound: what it cuts short can end in any error."""
+    while error is not None and isinstance(error, Exception):
+        error = error.__context__
+    return error is not None
 
 
 def _save_timeline(run: RunDirectory, search: Any) -> None:
@@ -94,14 +124,13 @@ def _save_timeline(run: RunDirectory, search: Any) -> None:
     seconds = float(getattr(search, "refit_time_", 0.0))
     refit = {"refit": {"began": time.time() - seconds, "seconds": seconds}} if search.refit else {}
     with run.folder.atomic_write(TIMELINE) as path:
-        write_json(path, json_safe({**timeline, **refit}))
+        write_json(path, masked(json_safe({**timeline, **refit})))
 
 
 def announce(run: RunDirectory) -> None:
     """Print the best candidate, its score, and where the files are; a lost report is made again before."""
     manifest = run.finished_manifest()
-    if not run.folder.exists(REPORT):
-        write_page(run, manifest)
+    if not run.folder.exists(REPORT) and _write_page(run, manifest):
         run.record(REPORT)
     run.record(STATUS, HISTORY)
     best, scoring = manifest["best"], deciding_metric(manifest["plan"]["search"])

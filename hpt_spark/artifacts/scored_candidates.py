@@ -13,6 +13,7 @@ from typing import Any
 
 from hpt_spark.artifacts.candidates import read_candidates
 from hpt_spark.artifacts.run_directory import JOURNAL, RunDirectory
+from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import read_json
 from hpt_spark.search.journal.journal import WANTED
@@ -135,7 +136,7 @@ def _of_records(params: Mapping[str, Any], own: Sequence[Mapping[str, Any] | Non
         facts["mean_fit_time"] = math.fsum(float(record["fit_time"]) for record in ended) / len(ended)
     for record in ended:
         if record["fit_error"]:
-            facts["fit_error"] = str(record["fit_error"]).strip().splitlines()[-1]
+            facts["fit_error"] = mask_secrets(str(record["fit_error"])).strip().splitlines()[-1]
     is_dropped = len(own) < folds
     missing = math.nan if is_dropped else None  # a dropped one's fit without a record has died
     if is_dropped:

@@ -14,12 +14,14 @@ REFERENCE_KEY = re.compile(
     r"(?i)provider$|\.account\.keyprovider\.|\.(enabled|file|path|class|type)$|^source\.credential$|^submit\.secrets\."
 )
 PASSWORD = re.compile(r"(://[^/@:\s]*):[^/\s]*@")  # up to the last @: a password may hold one
-SETTING = re.compile(r"([\w.-]+)=([^\s,;'\"]+)")  # as in Java's -Dname=value
+# These begin where a word does: a word of a megabyte, which an exception may quote, would else be tried at each letter.
+QUERY = re.compile(r"(?<!\w)(\w+://[^\s?'\"]+)\?[^\s'\"]+")
+SETTING = re.compile(r"(?<![\w.-])([\w.-]+)=([^\s,;'\"]+)")  # as in Java's -Dname=value
 
 
 def mask_secrets(text: str) -> str:
     """Return `text` without the query strings (a SAS token is one) and passwords of URIs, and without account keys."""
-    text = re.sub(r"(\w+://[^\s?'\"]+)\?[^\s'\"]+", r"\1?***", text)
+    text = QUERY.sub(r"\1?***", text)
     text = PASSWORD.sub(r"\1:***@", text)
     text = re.sub(r"(?i)\b(sig|accountkey|sharedaccesssignature)=[^\s&;,'\"]+", r"\1=***", text)
     return SETTING.sub(lambda found: f"{found[1]}=***" if SECRET_KEY.search(found[1]) else found[0], text)

@@ -7,7 +7,9 @@ from typing import Any
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.journal.records import NONE_PREDICTED
 from hpt_spark.search.sklearn_compat import scorers_by_name
+from hpt_spark.storage import mask_secrets
 
 DIED = "WorkerDiedError:"
 TIMED_OUT = "FitTimeout:"
@@ -60,6 +62,13 @@ def _failed(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
 def has_died(result: dict[str, Any]) -> bool:
     """Return whether a result is that of `killed_worker`."""
     return str(result["fit_error"]).startswith(DIED)
+
+
+def mask_reasons(result: dict[str, Any]) -> None:
+    """Mask the credentials in what a result says of a failure: from here it goes into the journal, logs and files."""
+    for name in ("fit_error", NONE_PREDICTED):
+        if result.get(name):
+            result[name] = mask_secrets(str(result[name]))
 
 
 def advice(reason: str) -> str:

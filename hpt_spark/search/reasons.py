@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from hpt_spark.storage import mask_secrets
+
 # scikit-learn's text of all failures has such a heading above each group of equal ones.
 GROUP = re.compile(r"^-{20,}\n(\d+) fits failed with the following error:\n", re.MULTILINE)
 CHAINED = re.compile(
@@ -31,7 +33,7 @@ def reason_of(traceback: str) -> str:
     """Return the type and the first line of the exception that ends a traceback, ``XGBoostError: value -1 for ...``.
 
     Of chained exceptions the last one counts. What an exception says may have many lines, a stack of native
-    code or the text of another traceback among them.
+    code or the text of another traceback among them. Credentials in it are masked.
     """
     text = IN_A_GROUP.sub("", traceback)
     if TRACEBACK.match(text):
@@ -42,12 +44,13 @@ def reason_of(traceback: str) -> str:
         return "no reason was given"
     kind, _, message = lines[start].strip().partition(":")
     if not re.fullmatch(r"[\w.<>]+", kind):
-        return shortened(lines[start].strip())
+        return shortened(mask_secrets(lines[start].strip()))
     message = NATIVE_PLACE.sub("", message.strip())
     if (not message or message.endswith(":")) and lines[start + 1 :]:
         message = f"{message} {NATIVE_PLACE.sub('', lines[start + 1].strip())}".strip()
     kind = kind.rpartition(".")[2]
-    return shortened(f"{kind}: {message}" if message else kind)
+    # Before it is shortened: half a credential would not be known for one.
+    return shortened(mask_secrets(f"{kind}: {message}" if message else kind))
 
 
 def shortened(text: str, most: int = MOST_LETTERS) -> str:

@@ -191,6 +191,17 @@ def test_a_running_search_has_trials_that_run_and_that_wait(run, tmp_path):
     assert read(tmp_path / "study.log").trials[1].user_attrs["fit_error"] == "ValueError: no"
 
 
+def test_a_credential_in_the_reason_of_a_failed_fit_does_not_become_an_attribute(run, tmp_path):
+    fits = [Fit(0, 0, 0)]
+    record = Journalled(open_folder(run.journal), {"X": "1"}, fits)
+    record.describe([{"C": 0.1}])
+    reason = "Traceback\n\nOSError: HTTP 403 for https://a.net/v.bin?sig=SECRET of ftp://me:SECRET@host"
+    record.add([(fits[0], {"test_scores": float("nan"), "fit_time": 0.5, "fit_error": reason})])
+    export_study(run, tmp_path / "study.log")
+    said = "OSError: HTTP 403 for https://a.net/v.bin?*** of ftp://me:***@host"
+    assert read(tmp_path / "study.log").trials[0].user_attrs["fit_error"] == said
+
+
 def test_a_running_search_of_several_scorings_has_the_score_that_decides(run, tmp_path):
     record = Journalled(open_folder(run.journal), {"X": "1"}, [Fit(0, 0, 0), Fit(1, 1, 0)])
     record.describe([{"C": 0.1}, {"C": 1.0}])

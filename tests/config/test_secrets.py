@@ -29,3 +29,9 @@ def test_what_is_no_password_stays(uri):
 )
 def test_which_keys_hold_a_secret(key, is_secret):
     assert list(secret_keys("value", key)) == ([key] if is_secret else [])
+
+
+@pytest.mark.parametrize("word", ["x" * 200_000, "x.y-" * 50_000])
+@pytest.mark.timeout(20)
+def test_a_very_long_word_is_looked_through_once(word):
+    assert mask_secrets(f"{word} password=hunter2") == f"{word} password=***"

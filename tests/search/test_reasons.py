@@ -45,6 +45,20 @@ def raised(error, first=None, cause=False):
 
 
 @pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("HTTP 403 for https://a.net/v.bin?sv=2024&sig=SECRET%3D", "OSError: HTTP 403 for https://a.net/v.bin?***"),
+        ("no answer of ftp://me:SECRET@host/v.bin", "OSError: no answer of ftp://me:***@host/v.bin"),
+        # Cut within the credential, which is then none that can be known.
+        (f"{'x' * 470} ftp://me:SECRET{'x' * 40}@host", f"OSError: {'x' * 470} ftp://me:***@host"),
+    ],
+)
+def test_a_credential_in_a_reason_is_masked(said, reason):
+    assert reason_of(raised(OSError(said))) == reason
+    assert reason_of(said) == reason.removeprefix("OSError: ")
+
+
+@pytest.mark.parametrize(
     ("error", "reason"),
     [
         (ValueError("value -1 for gamma\ngamma: what it is\n"), "ValueError: value -1 for gamma"),

@@ -134,11 +134,17 @@ def _levels(parameter: Parameter, scale: Axis, y: float) -> Html:
     return tag("g", *shown, class_="axis")
 
 
-def slice_of(best: Best, having: Sequence[Candidate], parameter: Parameter) -> Slice:
-    """Return the candidates that differ from the best one in `parameter` alone, and the best one, along it."""
+def slice_of(best: Best, scored: Sequence[Candidate], parameter: Parameter) -> Slice:
+    """Return the candidates that differ from the best one in `parameter` alone, and the best one, along it.
+
+    Those of another grid, which do not have it, have no place along it.
+    """
     rest = {name: value for name, value in best.candidate.params.items() if name != parameter.name}
     own = [
-        one for one in having if {name: value for name, value in one.params.items() if name != parameter.name} == rest
+        one
+        for one in scored
+        if parameter.name in one.params
+        and {name: value for name, value in one.params.items() if name != parameter.name} == rest
     ]
     order = {level: at for at, level in enumerate(parameter.levels)}
     return sorted(own, key=lambda one: order[one.params[parameter.name]])

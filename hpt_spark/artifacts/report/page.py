@@ -231,7 +231,7 @@ def _predictions(report: Report) -> Html:
     found = report.predictions
     if found is None:
         return join()
-    worst = max(one.log_loss for one in found.classes)
+    worst = max(one.log_loss for one in found.classes) or 1.0  # which is 0 where all are sure and right
     rows = [
         [one.name, f"{one.rows:,}", bar(one.log_loss / worst), f"{one.log_loss:.4f}", percent(one.recall)]
         for one in found.classes

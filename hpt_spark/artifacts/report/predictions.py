@@ -12,6 +12,8 @@ from hpt_spark.artifacts.report.tree import CalibrationBin, ClassQuality, Predic
 
 BINS = 10
 LEAST = 1e-15
+ROUNDING = 1e-6  # of single precision
+MOST_OFF = 1e-3  # from 1, in the sum of a row's probabilities
 
 
 def read_predictions(path: Path, row: int) -> np.ndarray | None:
@@ -36,6 +38,7 @@ def read_predictions(path: Path, row: int) -> np.ndarray | None:
 def quality_of(probabilities: np.ndarray, y: np.ndarray, classes: Sequence[str]) -> Predictions | None:
     """Return the log loss of each class, and how well the probabilities are calibrated.
 
+    None where there are none: an estimator without ``predict_proba`` leaves the values of its decision function.
     Calibration is by bins of equal width over all probabilities of all rows; its error is the mean distance between
     a bin's probability and how often it came true, weighted by the bins' sizes.
     """
@@ -43,7 +46,7 @@ def quality_of(probabilities: np.ndarray, y: np.ndarray, classes: Sequence[str])
         return None
     known = np.isfinite(probabilities).all(axis=1)
     probabilities, y = probabilities[known], y[known]
-    if not len(y):
+    if not len(y) or not _are_probabilities(probabilities):
         return None
     of_truth = probabilities[np.arange(len(y)), y]
     losses = -np.log(np.clip(of_truth, LEAST, 1.0))
@@ -68,3 +71,8 @@ def quality_of(probabilities: np.ndarray, y: np.ndarray, classes: Sequence[str])
     ]
     error = sum(one.count * abs(one.predicted - one.observed) for one in bins) / len(flat)
     return Predictions(tuple(qualities), tuple(bins), float(error), float(losses.mean()))
+
+
+def _are_probabilities(values: np.ndarray) -> bool:
+    is_in_range = values.min() >= -ROUNDING and values.max() <= 1 + ROUNDING
+    return bool(is_in_range and np.abs(values.sum(axis=1) - 1).max() <= MOST_OFF)

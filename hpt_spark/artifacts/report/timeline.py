@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpt_spark.artifacts.report.tree import Timeline, Training
+from hpt_spark.config.secrets import mask_secrets
 
 GAP = 60.0  # seconds without a training, and longer than the longest one: a driver was cut short and resumed
 
@@ -92,4 +93,5 @@ def _words(one: Mapping[str, Any], evaluations: str) -> tuple[str, str, str, tup
     many = ", ".join(map(str, candidates[:6])) + (", …" if len(candidates) > 6 else "")
     evaluation = f"{evaluations} {fits[0][0]}, " if fits[0][0] else ""
     label = f"{evaluation}fold {fits[0][2]}, candidate{'s' if len(candidates) > 1 else ''} {many}"
-    return f"fold {fits[0][2]}", label, str(one.get("failed", "")), tuple(one.get("retries", ()))
+    failed, *retries = map(mask_secrets, (str(one.get("failed", "")), *one.get("retries", ())))
+    return f"fold {fits[0][2]}", label, failed, tuple(retries)

@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import RidgeClassifier
+from sklearn.model_selection import cross_val_predict
+from sklearn.svm import SVC, LinearSVC
 
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of
+from hpt_spark.artifacts.report import page as page_module
 from hpt_spark.artifacts.report.gather import gather
 from hpt_spark.artifacts.report.markup import json_block, tag
 from hpt_spark.artifacts.report.page import PARTIAL, render, write_report
@@ -145,6 +149,21 @@ def test_a_hyperparameter_all_of_whose_candidates_failed_has_no_curve(run):
     assert not any("over gamma" in line for line in text)
 
 
+GRIDS = {
+    "a parameter that not all have": [{"max_depth": 3}, {"max_depth": 3, "subsample": 0.5}],
+    "only one kernel has a gamma": [{"kernel": "linear"}, *grid(kernel=["rbf"], gamma=[0.1, 1.0])],
+    "NaN and None": grid(missing=[float("nan"), 0.0], max_delta_step=[None, 1.0]),
+}
+
+
+@pytest.mark.parametrize(("kind", "best"), [(kind, at) for kind, params in GRIDS.items() for at in range(len(params))])
+def test_candidates_of_different_parameters_make_a_report_whichever_is_the_best(run, kind, best):
+    params = GRIDS[kind]
+    sample(run, params, lambda one, fold: float(one is params[best]) + fold / 100)
+    assert gather(run, run.finished_manifest()).best.candidate.row == best
+    assert len(table_of(page_of(run))["rows"]) == len(params)
+
+
 def test_all_that_a_report_tells_is_json(run):
     sample(run, [*sixteen(), *many(3), *hostile()])
     json.dumps(asdict(gather(run, run.finished_manifest())), allow_nan=False)
@@ -235,6 +254,73 @@ def test_a_report_needs_no_design_any_more(run):
     assert "30 training devices with 4 columns" in Outline(page_of(run)).text
 
 
+# --- a page that cannot be drawn ---
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Let the next page raise an error of its own."""
+
+    def breaks(error):
+        def render(report):
+            raise error
+
+        monkeypatch.setattr(page_module, "render", render)
+
+    return breaks
+
+
+def test_a_page_that_raises_leaves_a_finished_run(run, broken, caplog, capsys):
+    broken(KeyError("https://host/vectors?sig=SECRET"))
+    caplog.set_level("DEBUG", "hpt_spark")
+    search = finished(run)
+    reason = "KeyError: 'https://host/vectors?***'"
+    told = f"the report could not be drawn: {reason}; `hpt-spark report {run.uri}` tries again"
+    (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.getMessage() == told
+    assert any(record.levelname == "DEBUG" and record.exc_info for record in caplog.records)
+    manifest = run.finished_manifest()
+    assert manifest["best"]["candidate"] == search.best_index_
+    assert {"cv_results.csv", "sweeping_results.txt", "best_params.json", "model.joblib"} <= set(manifest["files"])
+    assert "report.html" not in manifest["files"]
+    assert run.is_finished(plan_of(SETTINGS, run.load_design()), overwrite=False)
+    caplog.clear()
+    announce(run)
+    assert told in caplog.text
+    assert run.finished_manifest() == manifest
+    assert capsys.readouterr().out.startswith("best of 3 candidates: ")
+
+
+def test_the_report_that_is_asked_for_fails_loudly(run, broken):
+    finished(run)
+    broken(KeyError("x"))
+    with pytest.raises(KeyError):
+        write_report(run)
+
+
+def test_once_it_can_be_drawn_a_page_is_there_again(run, broken, monkeypatch):
+    broken(KeyError("x"))
+    finished(run)
+    monkeypatch.undo()
+    announce(run)
+    assert "report.html" in run.finished_manifest()["files"]
+
+
+def cut_short():
+    """Return what a request raises that a signal has cut short."""
+    error = OSError("the connection is lost")
+    error.__context__ = SystemExit(143)  # as where a ``with`` fails on the way out
+    return error
+
+
+@pytest.mark.parametrize("error", [InputError("the table is damaged"), KeyboardInterrupt(), cut_short()])
+def test_an_error_of_the_run_or_a_signal_is_no_error_of_the_page(run, broken, error):
+    broken(error)
+    with pytest.raises(type(error)):
+        finished(run)
+    assert run.manifest() is None
+
+
 # --- out-of-fold predictions ---
 
 
@@ -259,6 +345,25 @@ def test_predictions_of_another_candidate_are_not_shown(run):
         candidates=np.array([(search.best_index_ + 1) % 16]),
         predictions=np.full((1, 30, 3), 1 / 3, np.float32),
     )
+    write_report(run)
+    assert "Out-of-fold" not in page_of(run)
+
+
+def test_predictions_without_an_error_are_shown(run):
+    search = sample(run, sixteen())
+    predictions = np.eye(3, dtype=np.float32)[np.arange(30) % 3]
+    np.savez(run.folder.path / "oof.npz", candidates=np.array([search.best_index_]), predictions=predictions[None])
+    write_report(run)
+    assert "log loss 0.00000, mean error of calibration 0.0000" in Outline(page_of(run)).text
+
+
+@pytest.mark.parametrize("model", [LinearSVC(), SVC(kernel="linear"), RidgeClassifier()])
+def test_decision_values_are_not_shown_as_probabilities(run, model):
+    search, design = sample(run, sixteen()), run.load_design()
+    X = design.X_train.toarray()
+    values = cross_val_predict(model, X, design.y_train, cv=2, method="decision_function").astype(np.float32)
+    assert values.shape == (30, 3)
+    np.savez(run.folder.path / "oof.npz", candidates=np.array([search.best_index_]), predictions=values[None])
     write_report(run)
     assert "Out-of-fold" not in page_of(run)
 

@@ -224,6 +224,14 @@ def test_rows_that_no_fit_has_predicted_are_left_out():
     assert quality_of(probabilities[:, :1], np.array([0, 1]), ["a", "b"]) is None
 
 
+def test_values_that_are_no_probabilities_have_no_log_loss():
+    y = np.array([0, 1])
+    for values in ([[0.9, 0.2], [0.1, 0.8]], [[1.5, -0.5], [0.5, 0.5]], [[-2.0, 3.0], [0.4, 0.6]]):
+        assert quality_of(np.array(values), y, ["a", "b"]) is None
+    rounded = np.array([[0.9004, 0.1], [0.1, 0.9]])  # as classifiers of single precision sum them up
+    assert quality_of(rounded, y, ["a", "b"]).log_loss == pytest.approx(0.1051, abs=1e-3)
+
+
 # --- axes ---
 
 
