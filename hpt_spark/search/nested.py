@@ -23,7 +23,7 @@ from sklearn.model_selection import check_cv, cross_validate
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.abandoned import gives_up, leave_if_abandoned
-from hpt_spark.search.execution.spark_context import parallelism_of, spark_of
+from hpt_spark.search.execution.spark_context import slots_of, spark_of
 from hpt_spark.search.spark_search import SparkSearchMixin
 
 Result = TypeVar("Result")
@@ -87,7 +87,7 @@ def nested_cross_validate(
 
 def searches_at_once(search: SparkSearchMixin, X: Any, y: Any) -> int:
     """Return how many searches fill the slots, if each has one training per fold, and one more for their ends."""
-    slots = parallelism_of(spark_of(search.sc))
+    slots = slots_of(spark_of(search.sc))
     return 1 + math.ceil(slots / _inner_folds(search, X, y))
 
 
