@@ -87,7 +87,7 @@ def nested_cross_validate(
 
 def searches_at_once(search: SparkSearchMixin, X: Any, y: Any) -> int:
     """Return how many searches fill the slots, if each has one training per fold, and one more for their ends."""
-    slots = spark_context.parallelism_of(spark_context.spark_of(search.sc))
+    slots = spark_context.slots_of(spark_context.spark_of(search.sc))
     return 1 + math.ceil(slots / _inner_folds(search, X, y))
 
 

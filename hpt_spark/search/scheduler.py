@@ -157,7 +157,7 @@ class Scheduler:
 
         How long a training takes is known when the first have ended, and the rest is cut into tasks by it.
         """
-        queue = TaskQueue(groups, self._runner.planned_slots, self._runner.reuses_workers)
+        queue = TaskQueue(groups, lambda: self._runner.planned_slots, self._runner.reuses_workers)
         again = "" if step is Step.TOGETHER else f", tried again {step.title}"
         with self._runner.tasks(shared, self._deadline, step, f"{self._description}{again}") as stream:
             self._submit(stream, queue)

@@ -22,6 +22,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from hpt_spark import GridSearchCV
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.search.execution import spark_runner
+from hpt_spark.search.execution.spark_context import slots_of
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_runner import SparkRunner
 from hpt_spark.spark.session import spark_session
@@ -102,6 +103,26 @@ def test_executors_that_come_later_get_their_share(cluster, marks, jobs, caplog)
         search.cv_results_["mean_test_score"], theirs.fit(X, y).cv_results_["mean_test_score"]
     )
     assert len({name.rpartition("-")[2] for name in os.listdir(marks)}) > 2, "processes of more than two slots"
+
+
+@pytest.mark.parametrize("partitions", ["1", "64"])
+@pytest.mark.parametrize("master", ["local[2]", "local[2,4]"])
+def test_slots_of_a_local_master_are_its_cores_whatever_the_number_of_partitions(master, partitions):
+    section = SparkSection(master=master, conf={"spark.ui.enabled": "false", "spark.default.parallelism": partitions})
+    with spark_session("partitions", section) as session:
+        runner = SparkRunner(session.sparkContext)
+        assert (runner.slots, runner.planned_slots, slots_of(session.sparkContext)) == (2, 2, 2)
+        runner.release()
+
+
+@pytest.mark.parametrize("partitions", ["1", "64"])
+def test_slots_of_a_cluster_are_those_of_its_executors_whatever_the_number_of_partitions(cluster, partitions):
+    settings = {"spark.default.parallelism": partitions, "spark.dynamicAllocation.enabled": "false"}
+    with context_with(cluster, **settings, **{"spark.executor.cores": None}) as context:
+        wait_until(lambda: slots_of(context) == 4, 60)
+        runner = SparkRunner(context)
+        assert (runner.slots, runner.planned_slots) == (4, 4)
+        runner.release()
 
 
 def test_workers_that_are_not_reused_get_few_tasks_and_a_warning(tmp_path, marks, jobs):

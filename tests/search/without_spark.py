@@ -62,6 +62,7 @@ def without_spark():
         mock.patch.object(evaluator, "Scheduler", Scheduler),
         mock.patch.object(spark_context, "spark_of", return_value=CONTEXT),
         mock.patch.object(spark_context, "runner_of", side_effect=Runner),
+        mock.patch.object(spark_context, "slots_of", return_value=Runner.slots),
         mock.patch.object(spark_context, "translate_stop", side_effect=nullcontext),
     ):
         yield

@@ -29,6 +29,7 @@ from hpt_spark.search.execution.task_stream import Arrived, Tasks, TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
+from hpt_spark.search.planning.slots import cores_of_local, cores_of_task
 from hpt_spark.search.retries import Step
 from hpt_spark.storage.disk_errors import translate_disk_errors
 
@@ -75,7 +76,7 @@ class ConnectRunner(Runner):
     @cached_property
     def slots(self) -> int:
         """How many tasks run at the same time, with the executors that are there when it is first asked for."""
-        return max(1, parallelism(self._session) // self.threads)
+        return slots_of_server(self._session, self._conf)
 
     def memory_limit(self) -> MemoryLimit | None:
         """Return what an executor's Python processes may take; not known of a local master, on the server's machine."""
@@ -201,10 +202,20 @@ class _FewTasksPerJob(TaskStream):
             super().submit(tasks[begin : begin + self._tasks_per_job])
 
 
-def parallelism(session: SparkSession) -> int:
-    """Return how many cores Spark counts on: ``spark.default.parallelism``, or those of all executors.
+def slots_of_server(session: SparkSession, conf: Mapping[str, str]) -> int:
+    """Return how many tasks run at the same time, with the executors that are there now.
 
-    A client is not told, but the server cuts a DataFrame into so many partitions.
+    A local master may name its cores. Of any other one the client is not told, but the server cuts a DataFrame into
+    ``spark.default.parallelism`` partitions, or as many as all executors have cores.
+
+    Parameters
+    ----------
+    session : SparkSession
+    conf : mapping of str to str
+        Its settings.
     """
-    with translate_failure(session):
-        return session.range(ROWS_TO_COUNT).mapInArrow(Count(), SCHEMA).count()
+    cores = cores_of_local(conf.get("spark.master", ""))
+    if cores is None:
+        with translate_failure(session):
+            cores = session.range(ROWS_TO_COUNT).mapInArrow(Count(), SCHEMA).count()
+    return max(1, cores // cores_of_task(conf))

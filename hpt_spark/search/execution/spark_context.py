@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pyspark import SparkContext, TaskContext
 
 from hpt_spark.errors import HptSparkError, InputError, SparkEndedError
+from hpt_spark.search.planning.slots import cores_of_task
 
 if TYPE_CHECKING:
     from hpt_spark.search.execution.runner import Runner
@@ -70,13 +71,32 @@ def runner_of(spark: Any) -> Runner:
     return SparkRunner(spark)
 
 
-def parallelism_of(spark: Any) -> int:
-    """Return how many cores Spark counts on now."""
+def slots_of(spark: Any) -> int:
+    """Return how many tasks run at the same time, with the executors that are there now."""
     if is_of_connect(spark):
-        from hpt_spark.search.execution.connect_runner import parallelism
+        from hpt_spark.search.execution.connect_runner import slots_of_server
 
-        return parallelism(spark)
-    return int(spark.defaultParallelism)
+        return slots_of_server(spark, spark.conf.getAll)
+    return slots_of_context(spark, dict(spark.getConf().getAll()))
+
+
+def slots_of_context(context: SparkContext, conf: Mapping[str, str]) -> int:
+    """Return how many tasks run at the same time, with the executors that are there now.
+
+    Until one has come, that is what Spark itself goes by: ``spark.default.parallelism``, or two cores.
+
+    Parameters
+    ----------
+    context : SparkContext
+    conf : mapping of str to str
+        Its settings; to ask for them takes longer than all the rest.
+    """
+    registered = 0
+    if "spark.default.parallelism" in conf:  # Spark's own number is that of partitions then, whatever cores there are
+        scala: Any = context._jsc
+        of_scala = scala.sc()
+        registered = int(of_scala.maxNumConcurrentTasks(of_scala.resourceProfileManager().defaultResourceProfile()))
+    return registered or max(1, context.defaultParallelism // cores_of_task(conf))
 
 
 def _spark_context(given: Any) -> SparkContext:

@@ -27,6 +27,7 @@ from hpt_spark.search.execution.driver_releases import releases_of, releases_of_
 from hpt_spark.search.execution.node_share import PIECE_BYTES, SharedObject, read_in_pieces, whole_file
 from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.execution.runner import Runner
+from hpt_spark.search.execution.spark_context import slots_of_context
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_task import Piece, Pieces, RunTask, TidyUp
 from hpt_spark.search.execution.task_stream import Arrived, ArrivingResults, Tasks, TaskStream
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 
 SECONDS_TO_TIDY_UP = 20.0
 SECONDS_BETWEEN_COUNTS = 2.0
+SECONDS_BETWEEN_COUNTS_OF_SLOTS = 1.0  # each asks Java, which takes a millisecond or two
 MOST_ENDED = 1000
 # What the searches of an application have shared, as tokens, so far as they have ended.
 ENDED: WeakKeyDictionary[SparkContext, deque[str]] = WeakKeyDictionary()
@@ -71,11 +73,15 @@ class SparkRunner(Runner):
         self._gone: list[str] = []  # files of earlier evaluations' checkpoints, which may be large
         self._look: Callable[[], None] = _nobody_asks
         self._imports = DriverImports.of_now(self._is_local)
+        self._is_time_to_count = Occasionally(SECONDS_BETWEEN_COUNTS_OF_SLOTS)
+        self._slots = 1
 
     @property
     def slots(self) -> int:
-        """How many tasks run at the same time, with the executors that are there now."""
-        return max(1, self._context.defaultParallelism // self.threads)
+        """How many tasks run at the same time, with the executors that were there a second ago or less."""
+        if self._is_time_to_count():
+            self._slots = slots_of_context(self._context, self._conf)
+        return self._slots
 
     def memory_limit(self) -> MemoryLimit | None:
         """Return what an executor's Python processes may take, where that is limited."""

@@ -18,6 +18,7 @@ from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDiedError
 from hpt_spark.search.execution.worker import GroupResult
 from hpt_spark.search.fit_groups import FitGroup
+from hpt_spark.search.monitor import Occasionally
 
 Tasks = Sequence[Sequence[FitGroup]]
 
@@ -28,6 +29,7 @@ Ended = tuple[FitGroup, Union[GroupResult, Death]]
 # Results that arrive within this time are handed over together: thousands of tiny fits are to be few
 # files of a journal, and no result is to wait long for its place there.
 SECONDS_TOGETHER = 0.25
+SECONDS_BETWEEN_LOOKS_FOR_EXECUTORS = 1.0
 
 
 class TaskStream:
@@ -76,7 +78,11 @@ class TaskStream:
             self._jobs.append((self._start(tasks), tasks))
 
     def __iter__(self) -> Iterator[list[Ended]]:
-        """Yield what has arrived together, until all is done or the deadline has passed."""
+        """Yield what has arrived together, until all is done or the deadline has passed.
+
+        Where nothing arrives, nothing is yielded once a second, so that more can be submitted for executors that come.
+        """
+        is_time = Occasionally(SECONDS_BETWEEN_LOOKS_FOR_EXECUTORS)
         while (self._jobs or not self._arrived.empty()) and time.monotonic() < self._deadline:
             leave_if_abandoned()
             ended = self._all_that_arrived()
@@ -90,6 +96,8 @@ class TaskStream:
                 yield ended
                 if self._jobs:
                     self._jobs[-1][0].join(max(0.0, handed_over + SECONDS_TOGETHER - time.monotonic()))
+            elif is_time():
+                yield []
         if ended := self._all_that_arrived():  # while the last were handed over, when the time was up
             self._look_for_begun()
             yield ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 # Where nothing limits the number of executors, tasks are planned for so many slots.
@@ -46,6 +47,12 @@ def planned_slots(master: str, conf: Mapping[str, str], now: int) -> int:
 def is_local(master: str) -> bool:
     """Return whether tasks run on the driver's machine, in its own JVM."""
     return master.startswith("local") and not master.startswith("local-cluster")
+
+
+def cores_of_local(master: str) -> int | None:
+    """Return how many cores a local master names; None where it takes all of its machine, or is none."""
+    named = re.fullmatch(r"local(?:\[\s*(\d+)\s*(?:,.*)?\])?", master)
+    return int(named[1] or 1) if named else None
 
 
 def slots_of_executor(master: str, conf: Mapping[str, str]) -> int | None:

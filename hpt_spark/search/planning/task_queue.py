@@ -29,13 +29,13 @@ class TaskQueue:
     Parameters
     ----------
     groups : sequence of FitGroup
-    slots : int
-        How many tasks run at the same time.
+    slots : callable
+        Returns how many tasks run at the same time; it is asked again and again, because executors come and go.
     reuses_workers : bool
         Whether a Python worker serves one task after another.
     """
 
-    def __init__(self, groups: Sequence[FitGroup], slots: int, reuses_workers: bool = True) -> None:
+    def __init__(self, groups: Sequence[FitGroup], slots: Callable[[], int], reuses_workers: bool = True) -> None:
         self._waiting = deque(groups)
         self._cost_left = sum(group.cost for group in groups)
         self._slots = slots
@@ -43,6 +43,7 @@ class TaskQueue:
         self._task_of: dict[FitGroup, int] = {}
         self._open: dict[int, int] = {}  # how many groups of a task have not ended
         self._begun = self._begun_at_first = 0
+        self._is_any_ended = False
         self._first = (0.0, 0.0)  # the seconds and the cost of what has ended of the first tasks
         self._rest = (0.0, 0.0)  # and of the others
 
@@ -58,6 +59,7 @@ class TaskQueue:
             task = self._task_of.pop(group, 0)
             if not task:
                 continue  # told twice: given up with its executor, whose result came all the same
+            self._is_any_ended = True
             self._open[task] -= 1
             if not self._open[task]:
                 del self._open[task]
@@ -70,31 +72,35 @@ class TaskQueue:
 
     def next_tasks(self) -> list[list[FitGroup]]:
         """Return the tasks to submit now; none while enough wait for a slot."""
-        if not self._waiting or len(self._open) >= self._slots * (TASKS_AHEAD_PER_SLOT - 1):
+        if not self._waiting:
             return []
-        if not self._begun:
+        slots = self._slots()
+        if len(self._open) >= slots * (TASKS_AHEAD_PER_SLOT - 1):
+            return []
+        if not self._is_any_ended:
             # As many as tell something of the rest; all of them where they are few.
-            few = len(self._waiting) <= self._slots * SINGLE_TASKS_PER_SLOT
-            self._begun_at_first = len(self._waiting) if few else self._slots
-            return self._begin([0.0] * self._begun_at_first)
+            few = self._begun + len(self._waiting) <= slots * SINGLE_TASKS_PER_SLOT
+            tasks = self._begin([0.0] * (len(self._waiting) if few else max(0, slots - self._begun)))
+            self._begun_at_first = self._begun
+            return tasks
         seconds, cost = self._rest if self._rest[1] else self._first
         if not self._reuses_workers or not cost:
-            most = self._slots * (TASKS_PER_SLOT if self._reuses_workers else TASKS_PER_SLOT_WITHOUT_REUSE)
+            most = slots * (TASKS_PER_SLOT if self._reuses_workers else TASKS_PER_SLOT_WITHOUT_REUSE)
             return self._begin([self._cost_left / most] * most)
-        return self._begin(self._next_costs(seconds / cost))
+        return self._begin(self._next_costs(seconds / cost, slots))
 
-    def _next_costs(self, seconds_per_cost: float) -> list[float]:
+    def _next_costs(self, seconds_per_cost: float, slots: int) -> list[float]:
         """Return how much each of the next tasks is to cost."""
         longest, least = (
             seconds / max(seconds_per_cost, 1e-12) for seconds in (SECONDS_PER_TASK, LEAST_SECONDS_PER_TASK)
         )
-        ahead = self._slots * TASKS_AHEAD_PER_SLOT
+        ahead = slots * TASKS_AHEAD_PER_SLOT
         left = self._cost_left
         if left > ahead * longest:
             return [longest] * ahead
         costs: list[float] = []
         while left > 0:
-            costs.append(min(longest, max(least, left / self._slots * SHARE_OF_THE_REST)))
+            costs.append(min(longest, max(least, left / slots * SHARE_OF_THE_REST)))
             left -= costs[-1]
         return costs
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from hpt_spark.search.planning.slots import SLOTS_WITHOUT_LIMIT, is_true, planned_slots, slots_of_executor
+from hpt_spark.search.planning.slots import (
+    SLOTS_WITHOUT_LIMIT,
+    cores_of_local,
+    is_true,
+    planned_slots,
+    slots_of_executor,
+)
 
 DYNAMIC = {"spark.dynamicAllocation.enabled": "true"}
 
@@ -48,3 +54,21 @@ def test_slots_of_an_executor_and_what_is_switched_on():
     assert slots_of_executor("spark://host", {}) is None
     assert is_true({}, "spark.python.worker.reuse", default="true")
     assert not is_true({"spark.python.worker.reuse": "False"}, "spark.python.worker.reuse", default="true")
+
+
+@pytest.mark.parametrize(
+    ("master", "cores"),
+    [
+        ("local", 1),
+        ("local[2]", 2),
+        ("local[ 12 ]", 12),
+        ("local[4,3]", 4),
+        ("local[*]", None),
+        ("local[*, 3]", None),
+        ("local-cluster[2,1,1024]", None),
+        ("yarn", None),
+        ("", None),
+    ],
+)
+def test_the_cores_that_a_local_master_names(master, cores):
+    assert cores_of_local(master) == cores

@@ -46,7 +46,7 @@ costs = st.lists(st.floats(0.01, 100), max_size=300)
 @given(costs, st.integers(1, 20), st.booleans(), st.floats(1e-6, 100), st.floats(0.1, 20))
 def test_each_group_starts_once_and_in_order(costs, slots, reuses, seconds_per_cost, first_takes):
     given_groups = groups(costs)
-    started, _ = played(TaskQueue(given_groups, slots, reuses), slots, seconds_per_cost, first_takes)
+    started, _ = played(TaskQueue(given_groups, lambda: slots, reuses), slots, seconds_per_cost, first_takes)
     assert [group for task in started for group in task] == given_groups
     assert all(started)
 
@@ -80,7 +80,7 @@ def test_tasks_are_neighbours_that_cost_about_what_is_wanted(costs, wanted):
 
 @pytest.mark.parametrize("first_takes", [1.0, 20.0])
 def test_trainings_of_milliseconds_are_tasks_of_a_second_and_keep_the_slots_busy(first_takes):
-    started, busy = played(TaskQueue(groups([1.0] * 20_000), 2), 2, 0.01, first_takes)
+    started, busy = played(TaskQueue(groups([1.0] * 20_000), lambda: 2), 2, 0.01, first_takes)
     seconds = [len(task) * 0.01 for task in started[8:-20]]
     assert max(seconds) <= 1.01
     assert sum(seconds) / len(seconds) > 0.9
@@ -88,18 +88,18 @@ def test_trainings_of_milliseconds_are_tasks_of_a_second_and_keep_the_slots_busy
 
 
 def test_long_trainings_are_tasks_of_their_own():
-    started, _ = played(TaskQueue(groups([5.0, 7.0] * 100), 3), 3, 60.0)
+    started, _ = played(TaskQueue(groups([5.0, 7.0] * 100), lambda: 3), 3, 60.0)
     assert {len(task) for task in started} == {1}
 
 
 def test_few_trainings_are_submitted_at_once_and_many_some_at_a_time():
-    assert len(TaskQueue(groups([1.0] * 8), 2).next_tasks()) == 8
-    many = TaskQueue(groups([1.0] * 1000), 2)
+    assert len(TaskQueue(groups([1.0] * 8), lambda: 2).next_tasks()) == 8
+    many = TaskQueue(groups([1.0] * 1000), lambda: 2)
     assert [len(task) for task in many.next_tasks()] == [1, 1]
 
 
 def test_where_nothing_tells_the_time_all_is_submitted():
-    queue = TaskQueue(groups([1.0] * 1000), 2)
+    queue = TaskQueue(groups([1.0] * 1000), lambda: 2)
     first = queue.next_tasks()
     queue.ended((group, None) for task in first for group in task)
     tasks = queue.next_tasks()
@@ -108,7 +108,47 @@ def test_where_nothing_tells_the_time_all_is_submitted():
 
 
 def test_where_each_task_starts_a_worker_there_are_few():
-    queue = TaskQueue(groups([1.0] * 1000), 2, reuses_workers=False)
+    queue = TaskQueue(groups([1.0] * 1000), lambda: 2, reuses_workers=False)
     first = queue.next_tasks()
     queue.ended([(first[0][0], 0.01)])
     assert len(queue.next_tasks()) == 2 * TASKS_PER_SLOT_WITHOUT_REUSE
+
+
+def test_executors_that_come_later_get_tasks_at_once():
+    slots = [2]
+    queue = TaskQueue(groups([1.0] * 640), lambda: slots[0])
+    assert len(queue.next_tasks()) == 2
+    assert queue.next_tasks() == [], "nothing has ended that would tell how long a training takes"
+    slots[0] = 16
+    assert [len(task) for task in queue.next_tasks()] == [1] * 14, "no slot waits for the end of the first trainings"
+    assert queue.next_tasks() == []
+
+
+def test_executors_that_come_when_trainings_have_ended_get_tasks_at_once():
+    slots = [2]
+    queue = TaskQueue(groups([1.0] * 640), lambda: slots[0])
+    open_tasks = queue.next_tasks()
+    queue.ended([(open_tasks.pop()[0], 60.0)])
+    open_tasks += queue.next_tasks()
+    assert len(open_tasks) <= 9
+    slots[0] = 16
+    queue.ended([(open_tasks.pop()[0], 60.0)])
+    open_tasks += queue.next_tasks()
+    assert len(open_tasks) >= 16
+
+
+def test_few_trainings_are_all_submitted_when_the_executors_are_there():
+    slots = [2]
+    queue = TaskQueue(groups([1.0] * 60), lambda: slots[0])
+    assert len(queue.next_tasks()) == 2
+    slots[0] = 16
+    assert [len(task) for task in queue.next_tasks()] == [1] * 58
+
+
+def test_slots_are_counted_no_more_when_no_training_waits():
+    counted = []
+    queue = TaskQueue(groups([1.0] * 8), lambda: counted.append(1) or 2)
+    first = queue.next_tasks()
+    queue.ended((group, 1.0) for task in first for group in task)
+    assert queue.next_tasks() == []
+    assert len(counted) == 1
