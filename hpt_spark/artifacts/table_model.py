@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,9 @@ from hpt_spark.artifacts.search_results import load_model as load_estimator
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix, read_json
 from hpt_spark.tables.arrow_rows import canonical_table
-from hpt_spark.tables.encoding import TableEncoding
+from hpt_spark.tables.encoding import TableEncoding, unseen_terms
+
+_log = logging.getLogger(__name__)
 
 
 def vocabulary_of(design: DesignMatrix) -> dict[str, Any]:
@@ -65,7 +68,7 @@ class TableModel:
         return ["prediction"]
 
     def transform(self, data: Any) -> Any:
-        """Return the rows of the design that a table in memory is.
+        """Return the rows of the design that a table in memory is; warn of terms that no training row has.
 
         Parameters
         ----------
@@ -73,7 +76,10 @@ class TableModel:
         """
         if self.encoding is None:
             return data
-        matrix, _ = self.encoding.transform(canonical_table(data, self.encoding))
+        matrix, unseen = self.encoding.transform(canonical_table(data, self.encoding))
+        words = ", ".join(unseen_terms(self.encoding, unseen))
+        if words:
+            _log.warning("cells with terms that no training row has, which count for nothing: %s", words)
         return matrix
 
     def predict(self, data: Any) -> np.ndarray:

@@ -11,9 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hpt_spark.errors import InputError
-from hpt_spark.tables.encoding import ColumnCode, TableEncoding
+from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding
 from hpt_spark.tables.roles import refuse_missing
 
+TAKES = {
+    "boolean": "true and false, or texts",
+    "text": "texts, or whole numbers",
+    "texts": "lists of texts",
+    "date": "dates, timestamps, or texts",
+    "timestamp": "dates, timestamps, or texts",
+}
 PARTS = {"year": pc.year, "month": pc.month, "weekday": pc.day_of_week, "hour": pc.hour}
 
 
@@ -63,6 +70,11 @@ def _as_arrow(data: Any) -> pa.Table:
 def _canonical(column: pa.Array, code: ColumnCode) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    if str(column.type) == "string_view":
+        column = column.cast(pa.string())  # Arrow trims no others
+    if column.null_count and column.null_count == len(column):
+        column = pa.nulls(len(column))  # pandas calls a column without any value one of floats, whatever it was
+    _refuse_another_type(column.type, code.kind)
     if code.kind == "number":
         return _numbers(column)
     if code.kind == "categorical" and pa.types.is_integer(column.type):
@@ -72,8 +84,6 @@ def _canonical(column: pa.Array, code: ColumnCode) -> pa.Array:
         return pa.array([_number_as_text(number) for number in numbers.to_pylist()], pa.string())
     if code.kind == "boolean":
         return pc.utf8_lower(pc.utf8_trim_whitespace(column.cast(pa.string())))
-    if code.kind == "text" and (pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)):
-        raise TypeError("a fraction has no one text")
     if code.kind == "text":
         return column.cast(pa.string())
     if code.kind == "texts":
@@ -86,8 +96,30 @@ def _canonical(column: pa.Array, code: ColumnCode) -> pa.Array:
     return _parts_of(column, code)
 
 
-def _is_text(column: pa.Array) -> bool:
-    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+def _refuse_another_type(arrow_type: pa.DataType, kind: str) -> None:
+    """Raise TypeError where Arrow would give values of another meaning: of the number 1, a second of 1970."""
+    is_list = _is_list(arrow_type)
+    is_moment = pa.types.is_date(arrow_type) or pa.types.is_timestamp(arrow_type)
+    taken = {
+        "boolean": _is_text(arrow_type) or pa.types.is_boolean(arrow_type),
+        "text": _is_text(arrow_type) or pa.types.is_integer(arrow_type),
+        "texts": is_list,
+        "date": _is_text(arrow_type) or is_moment,
+        "timestamp": _is_text(arrow_type) or is_moment,
+    }
+    if not taken.get(kind, True) and not pa.types.is_null(arrow_type):
+        raise TypeError(f"it takes {TAKES[kind]}")
+    if kind in NUMBERS and is_list and pa.types.is_boolean(arrow_type.value_type):
+        raise TypeError("true and false are no numbers")
+
+
+def _is_list(arrow_type: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_list(arrow_type) or types.is_large_list(arrow_type) or types.is_fixed_size_list(arrow_type))
+
+
+def _is_text(arrow_type: pa.DataType) -> bool:
+    return bool(pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type))
 
 
 def _trimmed(column: pa.Array) -> pa.Array:
@@ -112,7 +144,7 @@ def _moment(text: str) -> Any:
 
 
 def _numbers(column: pa.Array) -> pa.Array:
-    if _is_text(column):
+    if _is_text(column.type):
         column = _trimmed(column)
     if pa.types.is_boolean(column.type):
         raise TypeError("true and false are no numbers")
@@ -136,7 +168,7 @@ def _as_java(number: float) -> str:
 
 
 def _parts_of(column: pa.Array, code: ColumnCode) -> pa.Array:
-    if _is_text(column):
+    if _is_text(column.type):
         column = _moments(column)
     if not (pa.types.is_date(column.type) or pa.types.is_timestamp(column.type)):
         column = column.cast(pa.timestamp("us"))

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.dummy import DummyRegressor
 
+from hpt_spark.artifacts.table_model import TableModel
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.tables.arrow_rows import canonical_table
@@ -93,15 +95,46 @@ def test_a_missing_number_is_zero_where_that_is_wanted():
         ({"n": ["much"]}, r"the column n is \w+, which cannot be read as the number that it was in training"),
         ({"n": [float("inf")]}, "the column n has infinite values"),
         ({"v": [[1.0, 2.0, 3.0]]}, "the column v has lists of 3 numbers where 2 are needed"),
+        (
+            {"b": [0]},
+            r"the column b is int64, .* the boolean that it was in training \(it takes true and false, or texts",
+        ),
+        ({"b": [1.0]}, "the column b is double"),
+        ({"t": [True]}, r"the column t is bool, .* \(it takes texts, or whole numbers"),
+        ({"t": [pd.Timestamp("2024-01-01")]}, r"the column t is timestamp"),
+        ({"m": ["xy"]}, r"the column m is \w+, .* \(it takes lists of texts"),
+        ({"m": [{"x": 1}]}, "the column m is struct"),
+        ({"v": [[True, False]]}, r"the column v is list.* \(true and false are no numbers"),
+        ({"d": [20240101]}, r"the column d is int64, .* \(it takes dates, timestamps, or texts"),
+        ({"s": [1704067200.0]}, r"the column s is double, .* \(it takes dates, timestamps, or texts"),
         ({"nn": [1.0], "n": None}, "the model names n, but the table has no such column; did you mean nn"),
     ],
 )
 def test_what_cannot_be_read_is_told(changed, told):
-    cells = {"n": [1.0], "c": [1], "b": [True], "t": ["a"], "m": [["x"]], "v": [[1.0, 2.0]], **changed}
+    cells = {"n": [1.0], "c": [1], "b": [True], "t": ["a"], "m": [["x"]], "v": [[1.0, 2.0]]}
+    cells |= {"d": ["2024-01-01"], "s": [pd.Timestamp("2024-01-01")], **changed}
     frame = pd.DataFrame({name: values for name, values in cells.items() if values is not None})
-    coded = encoding(False)
+    moments = (ColumnCode("d", "date", ("year",)), ColumnCode("s", "timestamp", ("year",)))
+    coded = TableEncoding((*CODES, *moments), "nan", False, ("year",))
     with pytest.raises(InputError, match=told):
         coded.transform(canonical_table(frame, coded))
+
+
+def test_a_column_without_any_value_is_missing_whatever_pandas_calls_its_type():
+    frame = pd.DataFrame({code.name: [np.nan, np.nan] for code in CODES})
+    coded = encoding(True, "zero")
+    matrix, unseen = coded.transform(canonical_table(frame, coded))
+    assert (abs(matrix).sum(), unseen.sum()) == (0, 0)
+
+
+def test_a_model_warns_of_terms_that_no_training_row_has(caplog):
+    coded = TableEncoding((ColumnCode("t", "text", ("a", "b")), ColumnCode("u", "text", ("c",))), "nan", False)
+    model = TableModel(DummyRegressor().fit([[0, 0, 0]], [1.0]), "regression", [], coded)
+    assert list(model.predict({"t": ["a", "b"], "u": ["c", None]})) == [1.0, 1.0]
+    assert not caplog.records
+    model.predict({"t": ["a", "z"], "u": ["d", "e"]})
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "cells with terms that no training row has, which count for nothing: t 1, u 2" in caplog.text
 
 
 def test_what_other_programs_write_is_read_as_spark_reads_it():

@@ -19,7 +19,7 @@ from hpt_spark.data.sources.blob.credentials import Credential
 from hpt_spark.data.sources.blob.refusals import PASSING, code_of, status_of, translate_errors
 from hpt_spark.errors import HptSparkError, InputError
 
-PATIENCE = 120.0  # seconds without any progress after which a call gives up
+PATIENCE = 120.0  # seconds from its first failure after which a call gives up
 FIRST_PATIENCE = 10.0  # the same until the server has answered once: the address may be wrong
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 20.0
 
@@ -80,22 +80,27 @@ class Retry:
         writes : bool
             Whether something is written.
         on_failure : callable
-            Is called before the next attempt.
+            Is called after each failure that may pass.
         """
-        start, pause = time.monotonic(), _FIRST_PAUSE
+        pause = _FIRST_PAUSE
+        failing_since: float | None = None
         while True:
             if self._stopping.is_set():
                 raise StoppedError
             result = self._try(attempt, name, writes)
             if not isinstance(result, _Failure):
                 return result
-            patience = PATIENCE if self._has_answered else FIRST_PATIENCE
-            if result.final or time.monotonic() + pause > start + patience:
+            if result.final:
                 raise result.error  # here, not where the SDK's error was caught, which would be its context
+            on_failure()
+            now = time.monotonic()
+            # The first attempt does not count: it may have received bytes for minutes before it broke.
+            failing_since = now if failing_since is None else failing_since
+            if now + pause > failing_since + (PATIENCE if self._has_answered else FIRST_PATIENCE):
+                raise result.error
             _log.info("%s: %s; next attempt in %.1f s", self._address.location_of(name), result.reason, pause)
             self._stopping.wait(max(result.server_wants, pause * random.uniform(0.8, 1.2)))
             pause = min(2 * pause, _LONGEST_PAUSE)
-            on_failure()
 
     def _try(self, attempt: Callable[[], T], name: str, writes: bool) -> T | _Failure:
         from azure.core.exceptions import AzureError
