@@ -50,8 +50,8 @@ PORT ?= 5000
 
 .PHONY: ui
 ui: setup ## Show the history of the runs in RUNS (default: runs) in MLflow's pages, on this machine
-	@test -e $(RUNS)/mlflow.db || { echo "$(RUNS)/mlflow.db does not exist yet: a search writes it, make demo for one" >&2; exit 1; }
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(RUNS)/mlflow.db --host 127.0.0.1 --port $(PORT)
+	@test -e "$(RUNS)/mlflow.db" || { echo "$(RUNS)/mlflow.db does not exist yet: a search writes it, make demo for one" >&2; exit 1; }
+	$(BIN)/mlflow ui --backend-store-uri "sqlite:///$(RUNS)/mlflow.db" --host 127.0.0.1 --port $(PORT)
 
 BUNDLE_ENVIRONMENT ?= venv-pack
 BUNDLE_CONSTRAINTS ?= constraints/spark4.txt
@@ -95,7 +95,7 @@ test-hdfs: java ## Run the tests on a real HDFS, fetched from Maven Central (40 
 .PHONY: test-yarn
 test-yarn: java .bundle/env.tar.gz ## Run the jobs in cluster mode on a real YARN of two nodes, fetched from Maven Central (50 MB)
 	$(BIN)/python -m tests.yarn
-	HPT_SPARK_TEST_ENVIRONMENT=$(CURDIR)/.bundle/env.tar.gz $(BIN)/python -m pytest -m yarn
+	HPT_SPARK_TEST_ENVIRONMENT="$(CURDIR)/.bundle/env.tar.gz" $(BIN)/python -m pytest -m yarn
 
 .PHONY: test-livy
 test-livy: java ## Run jobs on a real Livy 0.5, fetched from Maven Central (73 MB)
@@ -106,7 +106,7 @@ test-livy: java ## Run jobs on a real Livy 0.5, fetched from Maven Central (73 M
 test-oozie: java .bundle/env.tar.gz ## Run the workflows on a real Oozie with a real YARN, fetched from Maven Central (130 MB)
 	$(BIN)/python -m tests.yarn
 	$(BIN)/python -m tests.oozie.jars
-	HPT_SPARK_TEST_ENVIRONMENT=$(CURDIR)/.bundle/env.tar.gz $(BIN)/python -m pytest -m oozie
+	HPT_SPARK_TEST_ENVIRONMENT="$(CURDIR)/.bundle/env.tar.gz" $(BIN)/python -m pytest -m oozie
 
 .venv-azureml/.ready: constraints/azureml.txt
 	$(PYTHON) -m venv .venv-azureml
@@ -197,7 +197,7 @@ test-hdfs-spark33: find-python310 .venv-spark33/.ready ## Run the tests on a rea
 test-yarn-spark33: find-python310 .venv-spark33/.ready .bundle-spark33/env.tar.gz ## Run the jobs on a YARN of the release that PySpark 3.3 has
 	@$(BIN33)/python -m hpt_spark.spark.java
 	$(BIN33)/python -m tests.yarn
-	HPT_SPARK_TEST_ENVIRONMENT=$(CURDIR)/.bundle-spark33/env.tar.gz $(BIN33)/python -m pytest -m yarn
+	HPT_SPARK_TEST_ENVIRONMENT="$(CURDIR)/.bundle-spark33/env.tar.gz" $(BIN33)/python -m pytest -m yarn
 
 .venv-oldest/.ready: setup.py constraints/oldest.txt | .venv/.ready
 	$(PYTHON310) -m venv --clear --without-pip .venv-oldest
@@ -280,7 +280,7 @@ bench-tracking: java ## Measure what a history in MLflow costs a search of 1,000
 .PHONY: bench-yarn
 bench-yarn: java .bundle/env.tar.gz ## Measure where the seconds of a run on YARN go, and pipeline against five submissions
 	$(BIN)/python -m tests.yarn
-	HPT_SPARK_TEST_ENVIRONMENT=$(CURDIR)/.bundle/env.tar.gz $(BIN)/python bench/yarn.py --out docs/benchmarks.md
+	HPT_SPARK_TEST_ENVIRONMENT="$(CURDIR)/.bundle/env.tar.gz" $(BIN)/python bench/yarn.py --out docs/benchmarks.md
 
 .PHONY: constraints
 constraints: setup ## Resolve the constraints files again to the newest releases

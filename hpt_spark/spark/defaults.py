@@ -48,7 +48,7 @@ def _settings_of_the_installation() -> set[str]:
 
     folder = Path(os.environ.get("SPARK_CONF_DIR") or Path(_find_spark_home()) / "conf")
     try:
-        lines = (folder / "spark-defaults.conf").read_text(encoding="utf-8").splitlines()
+        lines = (folder / "spark-defaults.conf").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return set()
     return {re.split(r"[\s=:]", line.strip(), maxsplit=1)[0] for line in lines}

@@ -45,7 +45,7 @@ def write_properties(path: Path, properties: dict[str, str], below: str = "") ->
     """Write properties that only this user can read, after the text of another such file, over which they win."""
     path.touch(mode=0o600)
     lines = [f"{_escaped(name)} {_escaped(value)}" for name, value in properties.items()]
-    path.write_text("\n".join([below, *lines, ""]), encoding="utf-8")
+    path.write_text("\n".join([below, *lines, ""]), encoding="utf-8", errors="surrogateescape")
 
 
 def _escaped(text: str) -> str:

@@ -52,6 +52,13 @@ def frame_model():
     return make_pipeline(encoded, LogisticRegression(max_iter=300)), {"logisticregression__C": [0.1, 1.0]}
 
 
+def texts():
+    return [" ".join(WORDS[generator.integers(0, 5, 6)]) for _ in range(ROWS)]
+
+
+OF_TEXTS = (make_pipeline(CountVectorizer(), LogisticRegression()), {"logisticregression__C": [0.1, 1.0]})
+
+
 def mapped(folder):
     np.save(folder / "X.npy", DENSE)
     return np.load(folder / "X.npy", mmap_mode="r")
@@ -69,10 +76,8 @@ KINDS = {
     "float32": (lambda _: DENSE.astype(np.float32), BOOSTED),
     "memory-mapped": (mapped, LOGISTIC),
     "list of lists": (lambda _: DENSE.tolist(), LOGISTIC),
-    "list of texts": (
-        lambda _: [" ".join(WORDS[generator.integers(0, 5, 6)]) for _ in range(ROWS)],
-        (make_pipeline(CountVectorizer(), LogisticRegression()), {"logisticregression__C": [0.1, 1.0]}),
-    ),
+    "list of texts": (lambda _: texts(), OF_TEXTS),
+    "series of texts": (lambda _: pd.Series(texts(), index=range(7, 7 + ROWS)), OF_TEXTS),
     "frame": (lambda _: pd.DataFrame(DENSE, columns=[f"c{n}" for n in range(12)]), BOOSTED),
     "frame of mixed columns": (lambda _: frame(), frame_model()),
     "kernel": (lambda _: DENSE @ DENSE.T, (SVC(kernel="precomputed"), {"C": [0.1, 1.0]})),
@@ -108,6 +113,8 @@ def test_every_kind_of_data_is_the_same_after_a_journey(tmp_path, kind):
         assert loaded.dtype == data.dtype
     elif isinstance(data, pd.DataFrame):
         pd.testing.assert_frame_equal(loaded, data)
+    elif isinstance(data, pd.Series):
+        pd.testing.assert_series_equal(loaded, data)
     else:
         np.testing.assert_array_equal(loaded, data)
     if isinstance(data, np.ndarray):

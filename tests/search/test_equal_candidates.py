@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark import GridSearchCV, OptunaSearchCV
+from hpt_spark.errors import InputError
 from hpt_spark.search import equal_candidates
 from hpt_spark.search.equal_candidates import EqualCandidates
 from hpt_spark.search.evaluation import Fit
@@ -123,6 +124,30 @@ class Tagged(DummyClassifier):
 def test_a_value_without_a_digest_keeps_no_others_from_being_fitted_once():
     search = GridSearchCV(Tagged(), {"tag": [Locked(), (1, 2), (1, 2), Locked()]}, cv=2, refit=False).fit(X, y)
     assert (search.fit_counts_["fits"], search.fit_counts_["trainings"]) == (8, 6)
+
+
+class OnAnotherDevice(np.lib.mixins.NDArrayOperatorsMixin):
+    """As a tensor of a library that NumPy cannot read."""
+
+    __module__ = "sklearn.anything"
+
+    def __array__(self, *args, **more):
+        raise RuntimeError("cannot be read here")
+
+
+def nested(depth=5000):
+    found = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize("make", [OnAnotherDevice, nested])
+def test_what_cannot_be_digested_is_equal_to_itself_and_a_sentence_in_a_journal(make):
+    value = make()
+    assert fingerprint.value_key("p", value) == id(value)
+    with pytest.raises(InputError, match="the journal cannot record the candidates"):
+        fingerprint.value_digest("p", value)
 
 
 def test_numbers_of_numpy_are_told_apart_without_a_digest(monkeypatch):

@@ -29,8 +29,9 @@ def test_what_spark_defaults_conf_names_is_left_to_it(tmp_path, monkeypatch, hom
     monkeypatch.delenv("SPARK_CONF_DIR", raising=False)
     monkeypatch.setenv(*(("SPARK_HOME", str(tmp_path)) if home else ("SPARK_CONF_DIR", str(tmp_path / "conf"))))
     (tmp_path / "conf").mkdir()
-    (tmp_path / "conf" / "spark-defaults.conf").write_text(
-        "# spark.ui.showConsoleProgress true\n\nspark.driver.extraJavaOptions -Da=b=c -Dd\n  spark.ui.enabled=true\n"
+    (tmp_path / "conf" / "spark-defaults.conf").write_bytes(
+        b"# f\xfcr\n# spark.ui.showConsoleProgress true\n\nspark.driver.extraJavaOptions -Da=b=c -Dd\n"
+        b"  spark.ui.enabled=true\n"
     )
     assert sorted(defaults_of_own_jvm("tune", None)) == [
         "spark.python.daemon.module",

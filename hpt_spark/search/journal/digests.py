@@ -50,8 +50,14 @@ class Digester(CodeDigester):
             When `value` holds something that cannot be compared with another process's.
         """
         self._root = (what, uses)
-        with self._as(cloned, False):
-            return self.of(value).hex()
+        try:
+            with self._as(cloned, False):
+                return self.of(value).hex()
+        except RecursionError:
+            raise InputError(
+                f"the journal cannot record the {what}: it holds objects within objects, too many for Python to go "
+                "through; keep them in a list, or search without a journal."
+            ) from None
 
     def of(self, value: Any) -> bytes:
         """Return the digest of any object."""
@@ -155,7 +161,11 @@ class Digester(CodeDigester):
             # It holds a copy of NumPy's own generator, once it was cloned; a search draws with its random_state.
             return combine("distribution", self.of(type(value.dist)), self.of(value.args), self.of(value.kwds))
         if hasattr(value, "__array__") and not hasattr(value, "columns") and is_library(kind.__module__):
-            return combine("array of", self.of(kind), self.of(np.asarray(value)))
+            try:
+                array = np.asarray(value)
+            except Exception:  # of the library: it lies on another device, say
+                raise self._without_digest(value) from None
+            return combine("array of", self.of(kind), self.of(array))
         reducer = copyreg.dispatch_table.get(kind)
         try:
             reduced = reducer(value) if reducer else value.__reduce_ex__(4)

@@ -11,7 +11,6 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import check_scoring
 
-from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.journal.data_digests import PRIMITIVES, combine, primitives_digest
 from hpt_spark.search.journal.digests import Digester
@@ -122,5 +121,5 @@ def value_key(name: str, value: Any) -> Hashable:
         return type(value), repr(value)  # NaN equals NaN, and True is not 1
     try:
         return value_digest(name, value)
-    except InputError:
+    except Exception:  # of its own code, or of Python, where it is nested too deeply; InputError where it has none
         return id(value)

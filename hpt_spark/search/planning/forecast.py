@@ -152,10 +152,9 @@ def _shape_of(evaluation: Evaluation) -> _Shape:
         return _Shape(X.nnz * share, csr_bytes * share, columns, True)
     if isinstance(X, np.ndarray):
         return _Shape(X.size * share, X.nbytes * share, columns, False)
-    if hasattr(X, "memory_usage"):
-        return _Shape(
-            rows * columns * share, float(X.memory_usage(index=False, deep=False).sum()) * share, columns, False
-        )
+    if hasattr(X, "memory_usage"):  # of a frame by column, of a series one number
+        held = float(np.sum(X.memory_usage(index=False, deep=False)))
+        return _Shape(rows * columns * share, held * share, columns, False)
     return _Shape(rows * share, 0.0, columns, False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +42,14 @@ def test_fits_and_trainings_are_counted():
     found = forecast_of(evaluation(np.zeros((60, 4))))
     assert (found.fits, found.trainings, found.slots) == (4, 2, 2)
     assert found.describe().startswith("4 fits in 2 trainings, 2 at a time, estimated time: under 10 s; about ")
+
+
+@pytest.mark.parametrize("kind", ["frame", "series", "texts"])
+def test_pandas_data_are_measured(kind):
+    table = pd.DataFrame(np.zeros((60, 4)))
+    X = {"frame": table, "series": table[0], "texts": table[0].astype(str)}[kind]
+    found = forecast_of(evaluation(X, LogisticRegression(), ({"C": 1.0},)))
+    assert (found.fits, found.trainings) == (2, 2)
 
 
 def test_more_values_rounds_and_workers_need_more():
