@@ -26,7 +26,7 @@ from hpt_spark.config.tracking_section import MlflowSection
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.progress import Progress
-from hpt_spark.search.monitor import SearchFollower
+from hpt_spark.search.monitor import Begun, SearchFollower
 from hpt_spark.search.result_table import DONE, ITERATION, RESOURCES
 from hpt_spark.search.rounds import Rounds
 from hpt_spark.storage import without_secrets
@@ -96,12 +96,13 @@ class RunHistory:
     def __enter__(self) -> RunHistory:
         if self._store is not None:
             tracking = MlflowTracking(self._store, self._settings.experiment, self._settings.max_children)
-            described = partial(
-                described_run, self._run, self.plan, self._design, self._store, self._settings.experiment
-            )
+            described = partial(self._described, self._store)
             remedy = f"Its results are in {self._run.uri}; `hpt-spark track {self._run.uri}` writes its history again."
             self._follower = self._following.enter_context(tracking.following(self._store, described, remedy=remedy))
         return self
+
+    def _described(self, store: str, _: Begun) -> dict[str, Any]:
+        return described_run(self._run, self.plan, self._design, store, self._settings.experiment)
 
     def __exit__(self, *error: Any) -> Any:
         return self._following.__exit__(*error)

@@ -232,8 +232,9 @@ class Evaluator:
         evaluation = self.out_of_fold.begin(evaluation)
         journalled = self._journal.begin(evaluation, self.out_of_fold.put)
         rung = None if self._resource is None else self._finished_evaluations + 1
-        begun = self._monitor.begin(evaluation.candidates, len(evaluation.folds), rung, self._resource, self._curve)
-        equals = EqualCandidates(evaluation, self._journal.candidate_keys)
+        keys, folds = self._journal.keys, len(evaluation.folds)
+        begun = self._monitor.begin(evaluation.candidates, folds, rung, self._resource, self._curve, keys)
+        equals = EqualCandidates(evaluation, None if keys is None else keys.candidates)
         if journalled is not None:
             equals.mark(journalled)
             limit = self._max_fit_time

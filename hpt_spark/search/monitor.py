@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from hpt_spark.search.evaluation import Fit
+from hpt_spark.search.journal.records import FitKeys
 from hpt_spark.search.reasons import reason_of
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ class Begun:
         The parameter of which each rung gives its candidates more.
     curve : str or None
         The parameter that counts the rounds, where candidates are the points of curves.
+    keys : FitKeys or None
+        Digests of the candidates and of the folds; None without a journal.
     """
 
     first_row: int
@@ -51,6 +54,7 @@ class Begun:
     rung: int | None = None
     resource: str | None = None
     curve: str | None = None
+    keys: FitKeys | None = None
 
     @property
     def is_halvings(self) -> bool:
@@ -232,9 +236,10 @@ class SearchMonitor:
         rung: int | None = None,
         resource: str | None = None,
         curve: str | None = None,
+        keys: FitKeys | None = None,
     ) -> Begun:
         """Begin an evaluation, and return it."""
-        self._begun = begun = Begun(self._rows, candidates, folds, rung, resource, curve)
+        self._begun = begun = Begun(self._rows, candidates, folds, rung, resource, curve, keys)
         self._rows += len(candidates)
         self._scores = defaultdict(dict)
         self._in_flight = set()
@@ -373,22 +378,6 @@ class SearchMonitor:
             except Exception as error:
                 self._followers.remove(follower)
                 log.warning("%s no longer follows the search: %s: %s", follower, type(error).__name__, error)
-
-
-class Occasionally:
-    """Says yes at most once in so many seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._last = -math.inf
-
-    def __call__(self) -> bool:
-        """Return whether it is time again."""
-        now = time.monotonic()
-        if now - self._last < self._seconds:
-            return False
-        self._last = now
-        return True
 
 
 def _as_float(score: Any) -> float:

@@ -6,6 +6,7 @@ import getpass
 import hashlib
 import importlib.metadata
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -24,6 +25,13 @@ from hpt_spark.search.sklearn_compat import num_samples
 
 # Arguments of a search that are no settings, and those that the children's parameters show.
 NOT_PARAMS = ("sc", "tracking", "progress", "param_grid", "param_distributions")
+# Where the fits run and how long they may take, which may change while a search goes on.
+OF_THE_RUN = (
+    *("journal", "warm_start", "max_time", "max_fit_time", "refit_on", "keep_oof"),
+    *("n_jobs", "pre_dispatch", "verbose"),
+)
+END_REASON = "hpt_spark.end_reason"
+ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")  # of an object in memory, which is another one in each process
 PACKAGES = ("hpt-spark", "scikit-learn", "xgboost", "lightgbm", "numpy", "scipy", "pyspark")
 LONGEST_TEXT = 6000
 
@@ -32,7 +40,7 @@ def as_text(value: Any, name: str = "") -> str:
     """Return a parameter's value as a history shows it; `name` tells whether it is a secret."""
     value = value.item() if isinstance(value, np.generic) else value
     shown = masked(value, name)
-    return mask_secrets(str(shown))[:LONGEST_TEXT]
+    return ADDRESS.sub("", mask_secrets(str(shown)))[:LONGEST_TEXT]
 
 
 def as_texts(params: Mapping[str, Any]) -> dict[str, str]:
@@ -49,8 +57,16 @@ def metric_name(search: Any) -> str:
 
 
 def params_of(search: Any) -> dict[str, str]:
-    """Return the settings of a search."""
-    return as_texts({n: value for n, value in search.get_params(deep=False).items() if n not in NOT_PARAMS})
+    """Return the settings of a search on which its results depend."""
+    given = search.get_params(deep=False)
+    return as_texts({name: value for name, value in given.items() if name not in (*NOT_PARAMS, *OF_THE_RUN)})
+
+
+def settings_of_run(search: Any) -> dict[str, str]:
+    """Return, as tags, the settings of a search on which its results do not depend."""
+    given = search.get_params(deep=False)
+    texts = as_texts({name: given[name] for name in OF_THE_RUN if name in given})
+    return {f"setting.{name}": text for name, text in texts.items()}
 
 
 def changed_params(estimator: Any) -> dict[str, str]:
@@ -137,7 +153,7 @@ def rank_column(names: Iterable[str], metric: str) -> str:
 
 def end_tags(is_incomplete: Any, end_reason: str | None) -> dict[str, str]:
     """Return what a history says of the end of a search: whether fits are missing, and why it has ended."""
-    why = {"hpt_spark.end_reason": end_reason} if end_reason else {}
+    why = {END_REASON: end_reason} if end_reason else {}
     return {"hpt_spark.incomplete": str(bool(is_incomplete)), **why}
 
 

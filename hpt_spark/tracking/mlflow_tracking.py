@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.util
 import json
@@ -30,6 +31,7 @@ from hpt_spark.tracking.store_uri import NO_TRACKING, STORE, artifacts_beside, c
 
 NO_MLFLOW = "MLflow is not installed: pip install 'hpt-spark[mlflow]'."
 IDENTITY = "tracking.json"
+JOURNAL = "hpt_spark.journal"  # a tag: which searches share one
 ROWS_OF_EXAMPLE = 5
 
 log = logging.getLogger(__name__)
@@ -81,7 +83,7 @@ class MlflowTracking:
         uri : str
             Where MLflow keeps runs.
         described : callable
-            Returns the content of the spool's first event.
+            Is given the first evaluation, and returns the content of the spool's first event.
         keeps_model : bool
             Whether the best estimator is kept as soon as it is there; else who calls does.
         X : array-like
@@ -136,7 +138,7 @@ class SpoolFollower(SearchFollower):
     def _begin(self, begun: Begun) -> None:
         folder = Path(tempfile.mkdtemp(prefix="hpt-spark-history-"))
         self._spool = SpoolWriter(folder)
-        content = self._described()
+        content = self._described(begun)
         self._metric = content.pop("metric")
         artifacts = artifacts_beside(self._settings["uri"])
         self._write("search", **content, halves=begun.is_halvings, artifacts=artifacts, started=facts.now())
@@ -184,17 +186,26 @@ class SpoolFollower(SearchFollower):
             self._spool.write(kind, **content)
 
 
-def _described(search: Any, X: Any, y: Any, journal: str | None) -> dict[str, Any]:
+def _described(search: Any, X: Any, y: Any, journal: str | None, begun: Begun) -> dict[str, Any]:
     """Return what a history says of a search of the Python classes."""
+    noted = identity_in(None if journal is None else open_folder(journal))
+    of_journal = {} if journal is None else {JOURNAL: noted}
     return {
-        "id": identity_in(None if journal is None else open_folder(journal)),
+        "id": noted if journal is None else _id_of_search(noted, search, begun),
         "name": f"{type(search).__name__} of {type(search.estimator).__name__}",
         "metric": facts.metric_name(search),
         "params": facts.params_of(search),
         "estimator_params": facts.changed_params(search.estimator),
-        "tags": facts.tags_of(search.estimator),
+        "tags": {**facts.tags_of(search.estimator), **facts.settings_of_run(search), **of_journal},
         "dataset": facts.dataset_of(X, y),
     }
+
+
+def _id_of_search(journal: str, search: Any, begun: Begun) -> str:
+    """Return the name of one of the searches that share a journal: these differ in settings, candidates or folds."""
+    keys = None if begun.keys is None else dataclasses.asdict(begun.keys)
+    searched = [journal, type(search).__name__, facts.params_of(search), keys]
+    return hashlib.sha256(json.dumps(searched, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def identity_in(folder: Folder | None, **about: str | None) -> str:

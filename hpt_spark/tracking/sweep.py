@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -55,9 +57,19 @@ class Row:
 
 @dataclass
 class Candidate:
-    """A candidate: a child run. Its rows are those of halving's rungs or of a curve's points, or the only one."""
+    """A candidate: a child run. Its rows are those of halving's rungs or of a curve's points, or the only one.
+
+    Parameters
+    ----------
+    number : int
+    key : str
+        A digest of its parameters, and how many candidates with the same ones came before it.
+    params : mapping of str to str
+    rows : list of Row
+    """
 
     number: int
+    key: str
     params: Mapping[str, str]
     rows: list[Row] = field(default_factory=list)
 
@@ -95,6 +107,7 @@ class Sweep:
         self.may_go_on = False
         self.candidates: dict[str, Candidate] = {}
         self._rows: dict[int, Row] = {}
+        self._equal: Counter[str] = Counter()
         self.add(events)
 
     @property
@@ -119,9 +132,14 @@ class Sweep:
             self._rows[row.number] = row
             known = {name: text for name, text in params.items() if name not in (event["resource"], curve)}
             # Halving tries a candidate again on each rung, and so does a curve; elsewhere two equal ones are two.
-            key = json.dumps(known, sort_keys=True) if event["rung"] or curve else str(row.number)
-            candidate = self.candidates.setdefault(key, Candidate(len(self.candidates), known))
-            candidate.rows.append(row)
+            text = json.dumps(known, sort_keys=True)
+            place = text if event["rung"] or curve else str(row.number)
+            if place not in self.candidates:
+                digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+                key = f"{digest}-{self._equal[digest]}"
+                self._equal[digest] += 1
+                self.candidates[place] = Candidate(len(self.candidates), key, known)
+            self.candidates[place].rows.append(row)
 
     def _fits(self, event: Event) -> None:
         for number, fold, scores, fit_time, score_time, failure in event["fits"]:

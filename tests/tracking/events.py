@@ -45,10 +45,10 @@ def score(row, fold):
     return -(row + 1) - fold / 100
 
 
-def results(rows, best, **more):
+def results(number, best, **more):
     columns = [
         {"mean_test_score": (score(row, 0) + score(row, 1)) / 2, "rank_test_score": float(row + 1)}
-        for row in range(rows)
+        for row in range(number)
     ]
     found = {
         "time": 1_020_000,

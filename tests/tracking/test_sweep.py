@@ -94,6 +94,14 @@ def test_two_equal_candidates_of_a_grid_are_two():
     assert [candidate.number for candidate in sweep.candidates.values()] == [0, 1]
 
 
+def test_candidates_have_keys_by_their_parameters_and_how_many_equal_ones_came_before():
+    one, again, other = Sweep([search(), evaluation([*grid(1), *grid(2)])]).candidates.values()
+    (same,) = Sweep([search(), evaluation(grid(1))]).candidates.values()
+    assert one.key == same.key
+    assert len({one.key, again.key, other.key}) == 3
+    assert one.key.split("-")[0] == again.key.split("-")[0]
+
+
 def test_the_spool_gives_whole_events_as_they_come(tmp_path):
     reader = SpoolReader(tmp_path)
     assert list(reader.new()) == []
@@ -122,9 +130,11 @@ def test_numbers_that_json_lacks_pass_through_the_spool(tmp_path):
 def test_parameters_are_texts_without_secrets_and_without_defaults():
     estimator = XGBClassifier(max_depth=3, n_jobs=1)
     assert facts.changed_params(estimator) == {"max_depth": "3", "n_jobs": "1"}
-    found = facts.params_of(search_of(journal="abfss://c@a.dfs.core.windows.net/j?sig=hidden"))
-    assert found["journal"] == "abfss://c@a.dfs.core.windows.net/j?***"
-    assert not {"sc", "tracking", "progress", "param_grid"} & set(found)
+    search = search_of(journal="abfss://c@a.dfs.core.windows.net/j?sig=hidden", scoring=lambda *_: 1.0)
+    assert facts.settings_of_run(search)["setting.journal"] == "abfss://c@a.dfs.core.windows.net/j?***"
+    found = facts.params_of(search)
+    assert not {"sc", "tracking", "progress", "param_grid", "journal", "max_time"} & set(found)
+    assert found["scoring"].endswith("<lambda>>")  # without its address
     assert facts.as_text(np.float32(0.5)) == "0.5"
     assert facts.as_text("hunter2", "model__password") == "***"
 

@@ -13,6 +13,7 @@ import yaml
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV as SklearnGridSearchCV
+from sklearn.model_selection import KFold
 from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV
@@ -97,6 +98,57 @@ def test_the_same_search_with_its_journal_continues_its_run(spark, store, tracki
         search = search_of(sc=spark, tracking=tracking, journal=journal).fit(X, y)
     assert search.fit_counts_["resumed"] == 4
     assert_it_is_the_search(store, search, "score")
+
+
+def shown(store):
+    """Return each parent with the scores of its children by their parameters, the latest first."""
+    experiment = store.client.get_experiment_by_name("hpt-spark").experiment_id
+    runs = store.client.search_runs([experiment])
+    return [
+        (
+            parent,
+            {
+                run.data.params["C"]: (run.data.metrics["mean_test_score"], run.data.metrics["rank_test_score"])
+                for run in runs
+                if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id
+            },
+        )
+        for parent in runs
+        if "mlflow.parentRunId" not in parent.data.tags
+    ]
+
+
+def table_of(search):
+    table = search.cv_results_
+    return {
+        str(params["C"]): (mean, rank)
+        for params, mean, rank in zip(table["params"], table["mean_test_score"], table["rank_test_score"])
+    }
+
+
+def test_other_searches_on_a_journal_have_runs_of_their_own_and_the_same_one_continues_its(
+    spark, store, tracking, tmp_path
+):
+    arguments = {"sc": spark, "tracking": tracking, "journal": str(tmp_path / "journal")}
+    two, three = [1.0, 10.0], [0.001, 1.0, 10.0]
+    kinds = [(two, 2), (three, 2), (three, KFold(3)), (three, KFold(3, shuffle=True, random_state=0))]
+
+    def searched(number, **more):
+        values, cv = kinds[number]
+        return GridSearchCV(LogisticRegression(), {"C": values}, cv=cv, **arguments, **more).fit(X, y)
+
+    searches = [searched(number) for number in range(len(kinds))]
+    searched(0)
+    searched(1, max_time=1e6)  # the same with more time
+    found = shown(store)
+    assert len(found) == len(kinds)
+    assert len({parent.data.tags["hpt_spark.journal"] for parent, _ in found}) == 1
+    for search, (parent, children) in zip(searches, reversed(found)):
+        assert parent.info.status == "FINISHED"
+        assert children == table_of(search)
+        assert parent.data.params["best_C"] == str(search.best_params_["C"])
+        assert parent.data.metrics["best_cv_score"] == search.best_score_
+    assert found[2][0].data.tags["setting.max_time"] == "1000000.0"
 
 
 @pytest.mark.parametrize("also_tracked", [False, True])

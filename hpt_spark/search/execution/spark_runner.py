@@ -20,7 +20,7 @@ from pyspark import Broadcast, SparkContext
 from hpt_spark.errors import SparkEndedError
 from hpt_spark.search.dataset import NO_DATA
 from hpt_spark.search.evaluation import Evaluation
-from hpt_spark.search.execution.begun import BegunFits, FitWatcher
+from hpt_spark.search.execution.begun import BegunFits, FitWatcher, Occasionally
 from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.driver_releases import releases_of, releases_of_fits
@@ -32,7 +32,6 @@ from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_task import Piece, Pieces, RunTask, TidyUp
 from hpt_spark.search.execution.task_stream import Arrived, ArrivingResults, Tasks, TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
-from hpt_spark.search.monitor import Occasionally
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import memory_limit
 from hpt_spark.search.planning.slots import is_true

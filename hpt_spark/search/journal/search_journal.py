@@ -135,9 +135,9 @@ class SearchJournal:
             self._journal.describe(self._evaluations - 1, self._keys, evaluation.candidates, folds)
 
     @property
-    def candidate_keys(self) -> Sequence[str] | None:
-        """The keys of the present evaluation's candidates; None without a journal."""
-        return None if self._keys is None else self._keys.candidates
+    def keys(self) -> FitKeys | None:
+        """The keys of the present evaluation's candidates and folds; None without a journal."""
+        return self._keys
 
     def _journals(self, context: dict[str, str]) -> list[Journal]:
         """Return the search's own journal, if it has one, and the others."""

@@ -1,0 +1,201 @@
+"""The runs of candidates, below that of their search."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.entities import Metric, Run
+from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from hpt_spark.tracking.metrics import known_name, metrics_of_row, peaks_of
+from hpt_spark.tracking.requests import log_all, short_value
+from hpt_spark.tracking.sweep import Candidate, Row, Sweep
+
+NUMBER, KEY, FAILURE = "hpt_spark.candidate", "hpt_spark.key", "failure"
+ROWS, SCORES, TOLD = "hpt_spark.rows", "hpt_spark.scores", "hpt_spark.columns"
+PAGE = 1000
+
+
+@dataclass
+class Child:
+    """The run of a candidate, as far as it is written.
+
+    Parameters
+    ----------
+    run_id : str
+    key : str
+        Of the candidate.
+    rows : int
+        How many of its rows are there.
+    scores, told : str
+        Digests of these rows' scores, and of the final columns.
+    has_failure, is_closed : bool
+    is_found : bool
+        Whether the store had it, and nothing has been compared with it yet.
+    """
+
+    run_id: str
+    key: str
+    rows: int = 0
+    scores: str = ""
+    told: str = ""
+    has_failure: bool = False
+    is_closed: bool = False
+    is_found: bool = False
+
+    @classmethod
+    def of(cls, run: Run) -> Child:
+        """Return the child that a run of the store is."""
+        tags = run.data.tags
+        return cls(
+            run.info.run_id,
+            tags.get(KEY, ""),
+            int(tags.get(ROWS, 0)),
+            tags.get(SCORES, ""),
+            tags.get(TOLD, ""),
+            FAILURE in tags,
+            run.info.status != "RUNNING",
+            is_found=True,
+        )
+
+
+class Children:
+    """The children of one parent, by the numbers of their candidates.
+
+    Parameters
+    ----------
+    client : MlflowClient
+    experiment_id, parent : str
+    """
+
+    def __init__(self, client: MlflowClient, experiment_id: str, parent: str) -> None:
+        self._client = client
+        self._experiment_id = experiment_id
+        self._parent = parent
+        self._children: dict[int, Child] = {}
+        self._ranked: set[int] = set()
+
+    def find(self) -> None:
+        """Look which ones the store has."""
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self._experiment_id],
+                f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self._parent}'",
+                max_results=PAGE,
+                page_token=token,
+            )
+            for run in page:
+                self._children[int(run.data.tags.get(NUMBER, -1))] = Child.of(run)
+            token = page.token
+            if not token:
+                return
+
+    def __contains__(self, candidate: Candidate) -> bool:
+        return candidate.number in self._children
+
+    def may_be(self, candidate: Candidate) -> bool:
+        """Return whether the child of this number is the candidate's, or is still to be made."""
+        return candidate not in self or self._children[candidate.number].key == candidate.key
+
+    def are_within(self, sweep: Sweep) -> bool:
+        """Return whether a search that has ended still has all that is written here."""
+        rows = {candidate.number: len(candidate.whole_rows) for candidate in sweep.candidates.values()}
+        return all(child.rows <= rows.get(number, -1) for number, child in self._children.items())
+
+    def write(self, candidate: Candidate, sweep: Sweep) -> bool:
+        """Write what is new of a candidate; return whether there was anything."""
+        rows, child = candidate.whole_rows, self._children.get(candidate.number)
+        if not rows:
+            return False
+        if child is None:
+            child = self._create(candidate, sweep, rows[0].began)
+        written = self._written(child, rows)
+        ranked = [row for row in rows if row.columns and row.number not in self._ranked]
+        is_told = bool(ranked) and _digest([row.columns for row in ranked]) == child.told
+        has_news = len(rows) > written or (bool(ranked) and not is_told)
+        if has_news:
+            self._log(child, candidate, sweep, written, [] if is_told else ranked)
+        self._ranked.update(row.number for row in ranked)
+        if not child.is_closed and (ranked or not sweep.may_go_on):
+            self._close(child, rows[-1])
+        return has_news
+
+    def close_all(self, sweep: Sweep, status: str) -> None:
+        """Close what is open; a child without a whole row has ended as the search has."""
+        candidates = {candidate.number: candidate for candidate in sweep.candidates.values()}
+        for number, child in self._children.items():
+            if child.is_closed:
+                continue
+            candidate = candidates.get(number)
+            if candidate is not None and candidate.key == child.key and candidate.whole_rows:
+                self._close(child, candidate.whole_rows[-1])
+            else:
+                self._client.set_terminated(child.run_id, status)
+                child.is_closed = True
+
+    def _create(self, candidate: Candidate, sweep: Sweep, began: int) -> Child:
+        facts: dict[str, Any] = sweep.facts or {}
+        tags = {MLFLOW_PARENT_RUN_ID: self._parent, NUMBER: str(candidate.number), KEY: candidate.key}
+        tags.update({name: facts["tags"][name] for name in ("estimator_name", "estimator_class")})
+        run = self._client.create_run(self._experiment_id, began, tags, f"candidate {candidate.number}")
+        self._children[candidate.number] = child = Child(run.info.run_id, candidate.key)
+        return child
+
+    def _written(self, child: Child, rows: list[Row]) -> int:
+        """Return how many rows need not be written: none of a child that was found, where fits ran again since."""
+        if child.is_found and len(rows) >= child.rows:
+            child.is_found = False
+            if child.rows and _digest_of_scores(rows[: child.rows]) != child.scores:
+                child.is_closed = False
+                return 0
+        return child.rows
+
+    def _log(self, child: Child, candidate: Candidate, sweep: Sweep, written: int, ranked: list[Row]) -> None:
+        rows = candidate.whole_rows
+        new = rows[written:]
+        metrics = [metric for row in new for metric in metrics_of_row(row, sweep)]
+        for row in ranked:
+            known = row.summary()
+            late = {name: value for name, value in row.columns.items() if row not in new and known.get(name) != value}
+            metrics += [
+                Metric(known_name(name), value, row.ended + 1, row.step) for name, value in late.items()
+            ]  # the latest
+        if ranked and sweep.curve:
+            metrics += peaks_of(rows)
+        tags = {ROWS: str(len(rows)), SCORES: _digest_of_scores(rows)}
+        if reasons := [row.failure for row in new if row.failure]:
+            tags[FAILURE] = reasons[-1]
+        elif child.has_failure and not written:
+            self._client.delete_tag(child.run_id, FAILURE)
+            child.has_failure = False
+        if rows[-1].skipped:
+            tags["dropped"] = f"by the race, after {len(rows[-1].scores)} of {rows[-1].folds} folds"
+        if ranked:
+            tags[TOLD] = _digest([row.columns for row in ranked])
+        params = {} if child.rows else _params_of(candidate, sweep)
+        log_all(self._client, child.run_id, metrics, params, tags)
+        child.rows = len(rows)
+
+    def _close(self, child: Child, last: Row) -> None:
+        scores = [score for scores in last.scores.values() for score in scores.values()]
+        has_failed = last.failure is not None and all(score != score for score in scores)
+        self._client.set_terminated(child.run_id, "FAILED" if has_failed else "FINISHED", last.ended)
+        child.is_closed = True
+
+
+def _params_of(candidate: Candidate, sweep: Sweep) -> dict[str, str]:
+    params = {**(sweep.facts or {})["estimator_params"], **candidate.params}
+    return {known_name(name): short_value(text) for name, text in params.items()}
+
+
+def _digest_of_scores(rows: list[Row]) -> str:
+    return _digest([sorted(row.scores.items()) for row in rows])
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
