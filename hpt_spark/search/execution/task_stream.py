@@ -13,12 +13,12 @@ import cloudpickle
 from pyspark.accumulators import AccumulatorParam
 
 from hpt_spark.search.abandoned import leave_if_abandoned
+from hpt_spark.search.execution.begun import Occasionally
 from hpt_spark.search.execution.checkpoints import CheckpointPlace, Checkpoints
 from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDiedError
 from hpt_spark.search.execution.worker import GroupResult
 from hpt_spark.search.fit_groups import FitGroup
-from hpt_spark.search.monitor import Occasionally
 
 Tasks = Sequence[Sequence[FitGroup]]
 
