@@ -22,6 +22,8 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from hpt_spark.search.execution.address_space import translate_lack_of_address_space
+
 PIECE_BYTES = 64 << 20  # small beside the arrays, large beside the cost of sending one
 MARK = b"\1"  # of a piece that is in its place
 SECONDS_BETWEEN_TRIES = 0.01  # short beside the writing of a piece
@@ -68,10 +70,11 @@ class SharedObject:
             Whether the arrays may be written to: what is written is this process's own. Else they are read-only.
         """
         access = mmap.ACCESS_COPY if writable else mmap.ACCESS_READ
-        with open(path or self.path, "rb") as file:
-            mapped = memoryview(mmap.mmap(file.fileno(), 0, access=access))
-        pickled, *arrays = (mapped[offset : offset + length] for offset, length in self.places)
-        return pickle.loads(pickled, buffers=arrays)
+        with translate_lack_of_address_space(self.size):
+            with open(path or self.path, "rb") as file:
+                mapped = memoryview(mmap.mmap(file.fileno(), 0, access=access))
+            pickled, *arrays = (mapped[offset : offset + length] for offset, length in self.places)
+            return pickle.loads(pickled, buffers=arrays)
 
 
 def read_in_pieces(shared: SharedObject) -> Iterator[bytes]:
