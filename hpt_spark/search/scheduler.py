@@ -122,8 +122,7 @@ class Scheduler:
         )
         self.forecast = needed
         log.info("%s", needed.describe())
-        too_much = needed.warning(runner.memory_limit())
-        if too_much:
+        for too_much in filter(None, map(needed.warning, runner.memory_limits)):
             warnings.warn(too_much, UserWarning, stacklevel=2)
         if not runner.reuses_workers:
             warnings.warn(NO_REUSE, UserWarning, stacklevel=2)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
@@ -27,28 +29,56 @@ SQL_DEFAULTS = {
 }
 
 
+APP_NAME = "spark.app.name"
+# Options of spark-submit that stand for a setting of ours.
+OPTIONS = {"--name": APP_NAME, "--driver-java-options": "spark.driver.extraJavaOptions"}
+
+
+def name_of_application(job: str) -> str:
+    """Return what Spark's pages call `job`, unless the user says otherwise."""
+    return f"hpt-spark {job}"
+
+
 def defaults_of_own_jvm(job: str, master: str | None) -> dict[str, str]:
     """Return the settings of a JVM that `job` starts itself.
 
-    What ``spark-defaults.conf`` names is left out: PySpark would put ours over it.
+    What PYSPARK_SUBMIT_ARGS or ``spark-defaults.conf`` names is left out: PySpark would put ours over it.
     """
     is_local = master is None or master.startswith("local")
     defaults = {
+        APP_NAME: name_of_application(job),
         "spark.ui.showConsoleProgress": "false",
         "spark.ui.enabled": str(not is_local).lower(),  # half a second for pages that are gone when the job is done
         "spark.driver.extraJavaOptions": " ".join(JVM_OPTIONS),
         "spark.python.daemon.module": "hpt_spark.worker_daemon",
     }
-    of_the_installation = _settings_of_the_installation()
-    return {key: value for key, value in defaults.items() if key not in of_the_installation}
+    arguments = shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", ""))
+    files = [Path(file) for option, file in _options(arguments) if option == "--properties-file"][-1:]
+    if not files or "--load-spark-defaults" in arguments:
+        files.append(_file_of_the_installation())
+    named = {OPTIONS.get(option) or value.partition("=")[0].strip() for option, value in _options(arguments)}
+    named |= {name for file in files for name in _settings_in(file)}
+    return {key: value for key, value in defaults.items() if key not in named}
 
 
-def _settings_of_the_installation() -> set[str]:
+def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield those options of spark-submit that name settings, each with its value: ``--name X`` and ``--name=X``."""
+    words = iter(arguments)
+    for word in words:
+        option, is_joined, value = word.partition("=")
+        if option in OPTIONS or option in ("--conf", "-c", "--properties-file"):
+            yield option, value if is_joined else next(words, "")
+
+
+def _file_of_the_installation() -> Path:
     from pyspark.find_spark_home import _find_spark_home
 
-    folder = Path(os.environ.get("SPARK_CONF_DIR") or Path(_find_spark_home()) / "conf")
+    return Path(os.environ.get("SPARK_CONF_DIR") or Path(_find_spark_home()) / "conf") / "spark-defaults.conf"
+
+
+def _settings_in(file: Path) -> set[str]:
     try:
-        lines = (folder / "spark-defaults.conf").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return set()
     return {re.split(r"[\s=:]", line.strip(), maxsplit=1)[0] for line in lines}

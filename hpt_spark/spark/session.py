@@ -26,7 +26,7 @@ from hpt_spark.errors import (
     SparkEndedError,
 )
 from hpt_spark.signals import before_sigterm, hold_back_signals
-from hpt_spark.spark.defaults import SQL_DEFAULTS, defaults_of_own_jvm
+from hpt_spark.spark.defaults import APP_NAME, SQL_DEFAULTS, defaults_of_own_jvm, name_of_application
 from hpt_spark.spark.interpreter import use_this_python
 from hpt_spark.spark.java import check_java
 from hpt_spark.spark.preflight import (
@@ -68,8 +68,7 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
         check_submit_arguments()
         check_master(settings.master, pyspark.__version__)
         check_java(pyspark.__version__)
-    defaults = {} if submitted else defaults_of_own_jvm(job, settings.master)
-    defaults["spark.app.name"] = f"hpt-spark {job}"
+    defaults = {APP_NAME: name_of_application(job)} if submitted else defaults_of_own_jvm(job, settings.master)
     given = settings.conf_as_text
     if settings.master:
         given["spark.master"] = settings.master
@@ -149,9 +148,9 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
         with hold_back_signals(), utf8_locale_for_java():
             SparkContext._ensure_initialized(conf=conf)
         # By now the settings of spark-submit, spark-defaults.conf and PYSPARK_SUBMIT_ARGS are known, too.
-        name = SparkConf().get("spark.app.name")
+        name = SparkConf().get(APP_NAME)
         if started_by_spark_submit() and name and name != Path(sys.argv[0]).name:  # which is spark-submit's own choice
-            conf.set("spark.app.name", given.get("spark.app.name", name))
+            conf.set(APP_NAME, given.get(APP_NAME, name))
         master = given.get("spark.master") or SparkConf().get("spark.master") or "local"
         if master != "yarn":  # whose configuration spark-submit has looked for
             check_master(master, pyspark.__version__)

@@ -8,6 +8,9 @@ import pytest
 
 from hpt_spark.spark.defaults import JVM_OPTIONS, defaults_of_own_jvm
 
+DAEMON = "spark.python.daemon.module"
+PROGRESS = "spark.ui.showConsoleProgress"
+
 
 def test_without_an_installation_of_its_own_all_our_defaults_hold(tmp_path, monkeypatch):
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
@@ -34,6 +37,43 @@ def test_what_spark_defaults_conf_names_is_left_to_it(tmp_path, monkeypatch, hom
         b"  spark.ui.enabled=true\n"
     )
     assert sorted(defaults_of_own_jvm("tune", None)) == [
+        "spark.app.name",
         "spark.python.daemon.module",
         "spark.ui.showConsoleProgress",
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ("--conf spark.ui.enabled=true", {"spark.ui.enabled"}),
+        ("--conf=spark.ui.enabled=true -c 'spark.python.daemon.module = mine'", {"spark.ui.enabled", DAEMON}),
+        ("--name 'my search'", {"spark.app.name"}),
+        ("--name=mine --driver-memory 2g", {"spark.app.name"}),
+        ("--conf spark.app.name=mine --conf spark.ui.showConsoleProgress=true", {"spark.app.name", PROGRESS}),
+        ("--driver-java-options '-Xss4m -Da=b'", {"spark.driver.extraJavaOptions"}),
+        ("--driver-memory 2g --jars spark.ui.enabled=true", set()),
+        ("", set()),
+    ],
+)
+def test_what_the_arguments_of_spark_submit_name_is_left_to_them(tmp_path, monkeypatch, arguments, named):
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    monkeypatch.delenv("PYSPARK_SUBMIT_ARGS", raising=False)
+    ours = defaults_of_own_jvm("tune", None)
+    assert ours["spark.app.name"] == "hpt-spark tune"
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", f"{arguments} pyspark-shell")
+    assert defaults_of_own_jvm("tune", None) == {key: ours[key] for key in ours.keys() - named}
+
+
+@pytest.mark.parametrize(
+    ("option", "left_out"),
+    [("", {PROGRESS}), ("--load-spark-defaults", {PROGRESS, "spark.ui.enabled"})],
+)
+def test_a_file_of_properties_stands_in_place_of_spark_defaults_conf(tmp_path, monkeypatch, option, left_out):
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    ours = defaults_of_own_jvm("tune", None)
+    (tmp_path / "spark-defaults.conf").write_text("spark.ui.enabled true\n")
+    (tmp_path / "my.conf").write_text(f"{PROGRESS} true\n")
+    arguments = f"--properties-file '{tmp_path / 'my.conf'}' {option} pyspark-shell"
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", arguments)
+    assert defaults_of_own_jvm("tune", None).keys() == ours.keys() - left_out

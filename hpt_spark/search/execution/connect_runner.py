@@ -28,7 +28,6 @@ from hpt_spark.search.execution.spark_job import WorkerDiedError
 from hpt_spark.search.execution.task_stream import Arrived, Tasks, TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
-from hpt_spark.search.planning.memory_limit import memory_limit
 from hpt_spark.search.planning.slots import cores_of_local, cores_of_task
 from hpt_spark.search.retries import Step
 from hpt_spark.storage.disk_errors import translate_disk_errors
@@ -78,9 +77,9 @@ class ConnectRunner(Runner):
         """How many tasks run at the same time, with the executors that are there when it is first asked for."""
         return slots_of_server(self._session, self._conf)
 
-    def memory_limit(self) -> MemoryLimit | None:
+    def _memory_limit(self) -> MemoryLimit | None:
         """Return what an executor's Python processes may take; not known of a local master, on the server's machine."""
-        return None if self._is_local else memory_limit(self._master, self._conf)
+        return None if self._is_local else super()._memory_limit()
 
     def arriving_bytes(self, shared: SharedEvaluation) -> int:
         """Return 0: files arrive through Java, a little at a time."""

@@ -22,6 +22,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from hpt_spark.search.execution.address_space import translate_lack_of_address_space
 from hpt_spark.storage.disk_errors import translate_disk_errors
 
 PIECE_BYTES = 64 << 20  # small beside the arrays, large beside the cost of sending one
@@ -70,10 +71,11 @@ class SharedObject:
             Whether the arrays may be written to: what is written is this process's own. Else they are read-only.
         """
         access = mmap.ACCESS_COPY if writable else mmap.ACCESS_READ
-        with open(path or self.path, "rb") as file:
-            mapped = memoryview(mmap.mmap(file.fileno(), 0, access=access))
-        pickled, *arrays = (mapped[offset : offset + length] for offset, length in self.places)
-        return pickle.loads(pickled, buffers=arrays)
+        with translate_lack_of_address_space(self.size):
+            with open(path or self.path, "rb") as file:
+                mapped = memoryview(mmap.mmap(file.fileno(), 0, access=access))
+            pickled, *arrays = (mapped[offset : offset + length] for offset, length in self.places)
+            return pickle.loads(pickled, buffers=arrays)
 
 
 def read_in_pieces(shared: SharedObject) -> Iterator[bytes]:

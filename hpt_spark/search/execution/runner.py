@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.task_stream import TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
+from hpt_spark.search.planning.memory_limit import address_space_limit, memory_limit
 from hpt_spark.search.planning.result_size import bytes_per_job, most_of_a_job
 from hpt_spark.search.planning.slots import cores_of_task, is_local, is_true, planned_slots, slots_of_executor
 from hpt_spark.search.retries import Step
@@ -85,9 +86,14 @@ class Runner(ABC):
         """What the tasks of a job are to bring to the driver together."""
         return bytes_per_job(self._conf)
 
-    @abstractmethod
-    def memory_limit(self) -> MemoryLimit | None:
-        """Return what an executor's Python processes may take, where that is limited."""
+    @property
+    def memory_limits(self) -> Sequence[MemoryLimit]:
+        """What an executor's Python processes may take, together and each, so far as that is limited."""
+        limits = (address_space_limit(self._conf), self._memory_limit())
+        return tuple(dict.fromkeys(limit for limit in limits if limit is not None))
+
+    def _memory_limit(self) -> MemoryLimit | None:
+        return memory_limit(self._master, self._conf)
 
     @abstractmethod
     def arriving_bytes(self, shared: SharedEvaluation) -> int:

@@ -32,8 +32,6 @@ from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_task import Piece, Pieces, RunTask, TidyUp
 from hpt_spark.search.execution.task_stream import Arrived, ArrivingResults, Tasks, TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
-from hpt_spark.search.planning.forecast import MemoryLimit
-from hpt_spark.search.planning.memory_limit import memory_limit
 from hpt_spark.search.planning.slots import is_true
 from hpt_spark.search.retries import Step
 from hpt_spark.spark.interpreter import use_this_python
@@ -81,10 +79,6 @@ class SparkRunner(Runner):
         if self._is_time_to_count():
             self._slots = slots_of_context(self._context, self._conf)
         return self._slots
-
-    def memory_limit(self) -> MemoryLimit | None:
-        """Return what an executor's Python processes may take, where that is limited."""
-        return memory_limit(self._master, self._conf)
 
     @contextmanager
     def shared(self, evaluation: Evaluation, watcher: FitWatcher | None) -> Iterator[SharedEvaluation]:

@@ -16,6 +16,7 @@ from pyspark.accumulators import Accumulator
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution import between_tasks
+from hpt_spark.search.execution.address_space import translate_lack_of_address_space
 from hpt_spark.search.execution.checkpoints import CheckpointPlace
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import LOST_TWICE, Death, FitProcess
@@ -112,7 +113,8 @@ def locate(shared: SharedEvaluation, pieces: Pieces, gone: Sequence[str] = ()) -
     folder = folder_of_this_node()
     for name in gone:
         (folder / name).unlink(missing_ok=True)
-    return [path_on_this_node(part, partial(_fetch, sent), folder) for part, sent in zip(shared.parts, pieces)]
+    with translate_lack_of_address_space(shared.size):
+        return [path_on_this_node(part, partial(_fetch, sent), folder) for part, sent in zip(shared.parts, pieces)]
 
 
 def _fetch(pieces: Iterable[Broadcast[Piece]]) -> None:

@@ -7,6 +7,7 @@ are for deciding whether a cluster's settings can hold a search, not for account
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,11 @@ from hpt_spark.search.sklearn_compat import num_samples
 
 # A Python worker with NumPy, scikit-learn and XGBoost imported; what it shares with the others not counted.
 WORKER_BYTES = 90 << 20
+
+# Address space of such a worker beside that: 702 MiB in all with one thread. Further threads of a fit had up to 97 MiB
+# each (LightGBM; at most 80 with XGBoost): a stack, and the heap that the C library reserves.
+LIBRARY_ADDRESSES = 612 << 20
+THREAD_ADDRESSES = 97 << 20
 
 # Of a training on top of its rows, per value of its matrix.
 XGBOOST_BYTES_PER_SPARSE_VALUE = 72
@@ -40,11 +46,14 @@ class MemoryLimit:
     available : int
         Bytes.
     remedy : str
-        Which setting to change when that is too little.
+        What to do when that is too little; for a limit of each process, the setting.
+    of_each : int
+        Into how many parts a setting is divided, where `available` is such a part: the address space of one process.
     """
 
     available: int
     remedy: str
+    of_each: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,8 @@ class Forecast:
         How many trainings run at the same time when all executors have come.
     process_bytes : int
         Of one process that trains, what it shares with the others left out.
+    address_bytes : int
+        Of the address space of such a process, in which the mapped data and the libraries count.
     """
 
     fits: int
@@ -74,6 +85,7 @@ class Forecast:
     seconds: float | None
     planned_slots: int = 0
     process_bytes: int = 0
+    address_bytes: int = 0
 
     def describe(self) -> str:
         """Return the forecast as one line."""
@@ -87,11 +99,25 @@ class Forecast:
 
     def warning(self, limit: MemoryLimit | None) -> str | None:
         """Return what to change when `limit` cannot hold the search; None when it can, or is not known."""
-        if limit is None or self.executor_bytes <= limit.available:
+        if limit is None:
+            return None
+        if limit.of_each:
+            return self._warning_of_each(limit)
+        if self.executor_bytes <= limit.available:
             return None
         return (
             f"The fits of an executor may need {as_size(self.executor_bytes)} of memory outside the JVM, and "
             f"{as_size(limit.available)} are there for it: {limit.remedy}."
+        )
+
+    def _warning_of_each(self, limit: MemoryLimit) -> str | None:
+        if self.address_bytes <= limit.available:
+            return None
+        gibibytes = math.ceil(self.address_bytes * limit.of_each / (1 << 30))
+        return (
+            f"The process of a fit may need {as_size(self.address_bytes)} of address space, in which the mapped data "
+            f"and the libraries count, and {limit.remedy} leaves each {as_size(limit.available)}, as Spark divides "
+            f"it by spark.executor.cores={limit.of_each}: set {limit.remedy}={gibibytes}g, or leave it out."
         )
 
 
@@ -131,7 +157,12 @@ def forecast(
         seconds=_seconds(evaluation, groups, shape, max(slots, planned_slots)),
         planned_slots=planned_slots,
         process_bytes=int(WORKER_BYTES + of_a_training),
+        address_bytes=int(shared_bytes + WORKER_BYTES + of_a_training + _addresses(evaluation.threads or 1)),
     )
+
+
+def _addresses(threads: int) -> int:
+    return LIBRARY_ADDRESSES + (threads - 1) * THREAD_ADDRESSES
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from hpt_spark.search.planning.free_memory import free_memory
 from hpt_spark.search.planning.slots import is_local
 
 MIN_OVERHEAD = 384 << 20  # bytes; Spark's own minimum
+PYSPARK_MEMORY = "spark.executor.pyspark.memory"
 UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -18,7 +19,8 @@ def memory_limit(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:
 
     Python's memory is outside the JVM's heap. On YARN and Kubernetes it counts against the
     overhead of the executor's container (Spark's documentation, "Configuration",
-    ``spark.executor.memoryOverhead``), unless ``spark.executor.pyspark.memory`` sets it apart.
+    ``spark.executor.memoryOverhead``), unless ``spark.executor.pyspark.memory`` sets it apart: then each process has
+    a share of that (`address_space_limit`).
 
     Parameters
     ----------
@@ -27,9 +29,9 @@ def memory_limit(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:
     conf : mapping of str to str
         Spark's settings.
     """
-    if "spark.executor.pyspark.memory" in conf and not is_local(master):
-        available = in_bytes(conf["spark.executor.pyspark.memory"])
-        return MemoryLimit(available, "raise spark.executor.pyspark.memory, or lower spark.executor.cores")
+    of_each = address_space_limit(conf)
+    if of_each is not None and not is_local(master):
+        return of_each
     if master.startswith(("yarn", "k8s")):
         return MemoryLimit(
             _overhead("executor", master, conf), "raise spark.executor.memoryOverhead, or lower spark.executor.cores"
@@ -38,6 +40,17 @@ def memory_limit(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:
         free = free_memory()
         return None if free is None else MemoryLimit(free, "run fewer fits at a time with spark.master: local[N]")
     return None
+
+
+def address_space_limit(conf: Mapping[str, str]) -> MemoryLimit | None:
+    """Return the address space of each Python process of an executor; None where Spark's settings do not limit it.
+
+    Spark divides ``spark.executor.pyspark.memory`` by the cores of an executor, however many of them a task takes, and
+    also with a local master; the process of the fits inherits the limit of its worker.
+    """
+    cores = int(conf.get("spark.executor.cores", "1"))
+    mebibytes = (in_bytes(conf.get(PYSPARK_MEMORY, "0")) >> 20) // cores
+    return MemoryLimit(mebibytes << 20, PYSPARK_MEMORY, of_each=cores) if mebibytes else None
 
 
 def driver_memory(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import pickle
+import resource
 import signal
+import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import HptSparkError, InputError, MemoryExhaustedError
 from hpt_spark.search.execution import node_share, spark_task
+from hpt_spark.search.execution.address_space import translate_lack_of_address_space
 from hpt_spark.search.execution.node_share import path_on_this_node, put_in_place, read_in_pieces, share
 from tests.property_settings import examples
 
@@ -178,3 +182,53 @@ def test_a_broadcast_piece_goes_into_the_node_s_file_as_it_is_unpickled(tmp_path
         piece = pickle.dumps(spark_task.Piece(shared, number, content), 5)
         assert pickle.loads(piece) is None, "PySpark keeps what it has read"
     assert_it_is_whole(shared, tmp_path)
+
+
+@pytest.fixture
+def shared_for_good():
+    with tempfile.TemporaryDirectory() as place:
+        yield share(np.zeros(8 << 20), Path(place))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells how much address space a process has")
+@pytest.mark.parametrize("writable", [False, True])
+def test_data_for_which_there_is_no_address_space_name_the_setting_to_change(shared_for_good, writable):
+    def load():
+        with open("/proc/self/statm", encoding="ascii") as file:
+            taken = int(file.read().split()[0]) * resource.getpagesize()
+        limit = taken + shared_for_good.size // 2
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        try:
+            shared_for_good.load(writable=writable)
+        except HptSparkError as error:
+            told.send(str(error))
+
+    start = multiprocessing.get_context("fork")
+    asked, told = start.Pipe(duplex=False)
+    process = start.Process(target=load)
+    process.start()
+    told.close()
+    said = asked.recv()
+    process.join()
+    assert said.startswith("there is no room for the search's data (67 MB) in the address space of a Python worker")
+    assert "Raise spark.executor.pyspark.memory" in said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), OSError(errno.ENOMEM, "no"), ImportError("libx.so: failed to map segment from shared object")],
+)
+def test_what_lacks_memory_without_such_a_limit_is_left_as_it_is(error, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
+    with pytest.raises(type(error)) as raised, translate_lack_of_address_space(1):
+        raise error
+    assert raised.value is error
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 30, 1 << 30))
+    with pytest.raises(MemoryExhaustedError, match="limited to 1,074 MB"), translate_lack_of_address_space(1):
+        raise error
+
+
+def test_other_errors_are_left_as_they_are_under_such_a_limit(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 30, 1 << 30))
+    with pytest.raises(FileNotFoundError), translate_lack_of_address_space(1):
+        raise FileNotFoundError(errno.ENOENT, "gone")

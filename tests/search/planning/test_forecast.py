@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,8 +18,8 @@ from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.fit_groups import group_fits
 from hpt_spark.search.folds import Folds
-from hpt_spark.search.planning.forecast import WORKER_BYTES, Forecast, MemoryLimit, forecast
-from hpt_spark.search.planning.memory_limit import MIN_OVERHEAD, in_bytes, memory_limit
+from hpt_spark.search.planning.forecast import THREAD_ADDRESSES, WORKER_BYTES, Forecast, MemoryLimit, forecast
+from hpt_spark.search.planning.memory_limit import MIN_OVERHEAD, address_space_limit, in_bytes, memory_limit
 
 
 def evaluation(X, estimator=None, candidates=({"n_estimators": 10}, {"n_estimators": 20})):
@@ -91,11 +93,47 @@ def test_a_warning_names_the_setting_to_change():
         ("yarn", {"spark.executor.memory": "10g", "spark.executor.memoryOverhead": "3g"}, 3 << 30),
         ("yarn", {"spark.executor.memory": "10g", "spark.executor.memoryOverheadFactor": "0.5"}, 5 << 30),
         ("yarn", {"spark.executor.pyspark.memory": "2048"}, 2 << 30),
+        ("yarn", {"spark.executor.pyspark.memory": "4g", "spark.executor.cores": "4"}, 1 << 30),
+        ("k8s://host", {"spark.executor.pyspark.memory": "0", "spark.executor.memory": "10g"}, int(0.4 * (10 << 30))),
         ("k8s://host", {"spark.executor.memory": "10g"}, int(0.4 * (10 << 30))),
     ],
 )
 def test_what_is_left_to_python_on_a_cluster(master, conf, available):
     assert memory_limit(master, conf).available == available
+
+
+@pytest.mark.parametrize(
+    ("size", "cores", "shared_bytes", "setting"),
+    [
+        ("4g", "4", 1_200_000_000, "8g"),
+        ("8g", "4", 1_200_000_000, None),
+        ("2g", "1", 1_200_000_000, None),
+        ("1g", "2", 1_000_000, "2g"),  # the libraries alone
+    ],
+)
+def test_address_space_is_of_each_process_and_has_the_data_and_the_libraries_in_it(size, cores, shared_bytes, setting):
+    conf = {"spark.executor.pyspark.memory": size, "spark.executor.cores": cores}
+    evaluated = evaluation(np.zeros((60, 4)))
+    needed = forecast(evaluated, group_fits(evaluated, evaluated.fits), shared_bytes, int(cores), int(cores))
+    warning = needed.warning(memory_limit("yarn", conf))
+    if setting is None:
+        assert warning is None
+    else:
+        assert warning.startswith("The process of a fit may need ")
+        assert warning.endswith(f"set spark.executor.pyspark.memory={setting}, or leave it out.")
+        enough = {**conf, "spark.executor.pyspark.memory": setting}
+        assert needed.warning(memory_limit("yarn", enough)) is None
+
+
+def test_threads_of_a_fit_take_address_space():
+    evaluated = evaluation(np.zeros((60, 4)))
+    one, four = (forecast_of(replace(evaluated, threads=threads)).address_bytes for threads in (None, 4))
+    assert four == one + 3 * THREAD_ADDRESSES
+
+
+def test_spark_limits_the_address_space_with_a_local_master_too():
+    assert address_space_limit({}) is None
+    assert address_space_limit({"spark.executor.pyspark.memory": "3g"}).available == 3 << 30
 
 
 def test_a_standalone_cluster_has_no_limit_and_a_local_master_the_machines():
