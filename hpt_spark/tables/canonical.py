@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hpt_spark.tables.encoding import PROBLEM
+from hpt_spark.tables.number_names import WHOLE
 from hpt_spark.tables.roles import FLOATS, INTEGERS, NO_FEATURE, Feature, is_whole, kind_of
 
 if TYPE_CHECKING:
@@ -100,9 +101,10 @@ def _as(kind: str, name: str, spark_type: str, dates: Sequence[str]) -> Column:
     if kind == "number":
         return F.expr(_from_text(kind, name) if is_text else f"CAST({name} AS DOUBLE)")
     if kind == "categorical":
-        if is_text:  # a float has not all digits of a long whole number
-            whole = f"CAST(try_cast(trim({name}) AS BIGINT) AS STRING)"
-            return F.expr(f"COALESCE({whole}, {_number_as_text(_from_text(kind, name), spark_type)})")
+        if is_text:  # a float has not all digits of a long whole number, and a decimal has no fraction
+            whole = F.expr(f"CAST(try_cast(trim({name}) AS DECIMAL(38,0)) AS STRING)")
+            other = F.expr(_number_as_text(_from_text(kind, name), spark_type))
+            return F.when(F.col(name).rlike(WHOLE), whole).otherwise(other)
         return F.expr(_number_as_text(name, spark_type))
     if kind == "boolean":
         return F.lower(F.trim(F.col(name))) if is_text else F.col(name).cast("string")

@@ -14,6 +14,7 @@ from scipy import sparse
 
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.vocabulary import places_among
+from hpt_spark.tables.number_names import name_as_float
 
 NUMBERS = ("number", "numbers", "vector", "date", "timestamp")  # kinds whose values are numbers
 PROBLEM = "problem"  # the column of canonical rows that says what cannot be read
@@ -48,9 +49,18 @@ class ColumnCode:
     def _known(self) -> pa.Array:
         return pa.array(self.terms, pa.string())
 
+    @cached_property
+    def _has_floats(self) -> bool:
+        return self.kind == "categorical" and any("E" in term for term in self.terms)
+
     def places(self, terms: pa.Array) -> np.ndarray:
         """Return the number of each term; -1 of an unknown one."""
-        return places_among(self._known, terms)
+        places = places_among(self._known, terms)
+        if self._has_floats and (places < 0).any():
+            # Long whole numbers that were learnt as floats come with all their digits from a table of texts.
+            as_floats = pa.array([name_as_float(term) for term in terms.to_pylist()], pa.string())
+            places = np.where(places < 0, places_among(self._known, as_floats), places)
+        return places
 
 
 @dataclass(frozen=True)
