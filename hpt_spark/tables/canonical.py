@@ -5,7 +5,7 @@ Columns are called by their place (``x0``, ``x1`` ...), because names of other p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hpt_spark.tables.encoding import PROBLEM
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 WHAT = {"number": "a number", "categorical": "a number", "date": "a date", "timestamp": "a time"}
+CAST_FROM_TEXT = ("number", "boolean", "date", "timestamp")
 SAME_KIND = {  # what is read alike
     "number": ("number", "boolean_as_none"),
     "categorical": ("number",),
@@ -64,6 +65,38 @@ def canonical_columns(frame: DataFrame, features: Sequence[Feature], dates: Sequ
             problems.append(F.when(unread, said))
     problem = F.coalesce(*problems) if problems else F.lit(None).cast("string")
     return [*columns, problem.alias(PROBLEM)]
+
+
+def with_types(frame: DataFrame, types: Mapping[str, str]) -> tuple[DataFrame, Column]:
+    """Return a table whose texts have the types of the training table, and what a row has that cannot be read so.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    types : mapping of str to str
+        Of Spark, by column; a column that is not named, or is no text in `frame`, stays as it is.
+    """
+    from pyspark.sql import functions as F
+
+    columns, problems = [], []
+    for field in frame.schema:
+        cell, name = F.col(quoted(field.name)), quoted(field.name)
+        wanted = types.get(field.name, "string")
+        if kind_of(field.dataType.simpleString()) != "text" or kind_of(wanted) not in CAST_FROM_TEXT:
+            columns.append(cell)
+            continue
+        read = F.expr(f"try_cast(trim({name}) AS {wanted})")
+        columns.append(read.alias(field.name))
+        is_unread = read.isNull()
+        if wanted.startswith("decimal("):  # which a cast would round
+            is_unread |= read.cast("double") != F.expr(f"try_cast(trim({name}) AS DOUBLE)")
+        said = F.concat(
+            F.lit(f"the column {field.name} holds '"),
+            F.substring(cell, 1, 80),
+            F.lit(f"' where features.blocks need {wanted}, its type in the training table"),
+        )
+        problems.append(F.when(cell.isNotNull() & (F.trim(cell) != "") & is_unread, said))
+    return frame.select(*columns), F.coalesce(*problems) if problems else F.lit(None).cast("string")
 
 
 def key_column(name: str | None, spark_type: str, alias: str) -> Column:

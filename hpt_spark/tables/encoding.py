@@ -77,12 +77,16 @@ class TableEncoding:
         not is nothing.
     dates : tuple of str
         What is taken of dates.
+    types : dict of str to str, optional
+        The types of Spark that the columns of the training table have, for the functions that make blocks of a table;
+        None without blocks.
     """
 
     codes: tuple[ColumnCode, ...]
     missing: str
     is_sparse: bool
     dates: tuple[str, ...] = ()
+    types: Mapping[str, str] | None = None
 
     @cached_property
     def columns(self) -> list[tuple[str, str]]:
@@ -167,13 +171,14 @@ class TableEncoding:
             "sparse": self.is_sparse,
             "dates": list(self.dates),
             "columns": [{"name": code.name, "kind": code.kind, "terms": list(code.terms)} for code in self.codes],
+            **({} if self.types is None else {"types": dict(self.types)}),
         }
 
     @classmethod
     def of_json(cls, found: Mapping[str, Any]) -> TableEncoding:
         """Return the encoding that `as_json` described."""
         codes = (ColumnCode(one["name"], one["kind"], tuple(one["terms"])) for one in found["columns"])
-        return cls(tuple(codes), found["missing"], found["sparse"], tuple(found["dates"]))
+        return cls(tuple(codes), found["missing"], found["sparse"], tuple(found["dates"]), found.get("types"))
 
 
 def _refuse_problems(problems: Any) -> None:
