@@ -21,7 +21,7 @@ from hpt_spark.search.planning.threads import with_threads
 from hpt_spark.storage import is_local, open_folder
 from hpt_spark.storage.uris import hadoop_uri, local_path
 from hpt_spark.tables.checks import refuse_empty
-from hpt_spark.tables.design import has_texts, read_later_table
+from hpt_spark.tables.design import block_types, has_texts, read_later_table
 from hpt_spark.tables.encoding import PROBLEM, unseen_terms
 from hpt_spark.tables.reading import in_utc, translate_reading
 from hpt_spark.tables.roles import NO_FEATURE, Feature, kind_of, refuse_missing
@@ -87,7 +87,9 @@ def predict_table(
             _refuse_same_names(carried, model.outputs, place)
             names = {f"{CARRIED}{number}": name for number, name in enumerate(carried)}
         check_same_kinds(frame, features, place, "--input", has_texts(section, source))
-        rows = canonical_rows(frame, features, model.encoding.dates, Keys(id=section.id), model.own_blocks, carried)
+        types = block_types(section, source, model.encoding, place)
+        keys = Keys(id=section.id)
+        rows = canonical_rows(frame, features, model.encoding.dates, keys, model.own_blocks, carried, types)
         with folder.staged_dir() as staging:
             counts = _write(spark, model, rows, names, staging.uri, kind, place)
             if is_local(target) and not str(spark.sparkContext.master).startswith("local"):

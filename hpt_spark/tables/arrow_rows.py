@@ -6,12 +6,12 @@ import re
 from datetime import datetime, timezone
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hpt_spark.errors import InputError
 from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding
+from hpt_spark.tables.number_names import name_of_number, name_of_text
 from hpt_spark.tables.roles import refuse_missing
 
 TAKES = {
@@ -62,9 +62,21 @@ def canonical_table(data: Any, encoding: TableEncoding) -> pa.Table:
 def _as_arrow(data: Any) -> pa.Table:
     if isinstance(data, (pa.Table, pa.RecordBatch)):
         return pa.table(data) if isinstance(data, pa.Table) else pa.Table.from_batches([data])
-    if hasattr(data, "columns") and hasattr(data, "iloc"):
-        return pa.Table.from_pandas(data, preserve_index=False)
-    return pa.table(dict(data))
+    try:
+        if hasattr(data, "columns") and hasattr(data, "iloc"):
+            return pa.Table.from_pandas(data, preserve_index=False)
+        return pa.table(dict(data))
+    except OverflowError:
+        return pa.table({str(name): _long_numbers(values) for name, values in data.items()})
+
+
+def _long_numbers(values: Any) -> pa.Array:
+    """Return a column in which there may be whole numbers beyond 64 bits, as texts if there are."""
+    try:
+        return pa.array(values)
+    except OverflowError:
+        texts = (str(one) if isinstance(one, (int, float)) and one == one else one for one in values)
+        return pa.array(list(texts), pa.string(), from_pandas=True)
 
 
 def _canonical(column: pa.Array, code: ColumnCode) -> pa.Array:
@@ -77,11 +89,8 @@ def _canonical(column: pa.Array, code: ColumnCode) -> pa.Array:
     _refuse_another_type(column.type, code.kind)
     if code.kind == "number":
         return _numbers(column)
-    if code.kind == "categorical" and pa.types.is_integer(column.type):
-        return column.cast(pa.string())
     if code.kind == "categorical":
-        numbers = _numbers(column)
-        return pa.array([_number_as_text(number) for number in numbers.to_pylist()], pa.string())
+        return _names(column)
     if code.kind == "boolean":
         return pc.utf8_lower(pc.utf8_trim_whitespace(column.cast(pa.string())))
     if code.kind == "text":
@@ -153,18 +162,16 @@ def _numbers(column: pa.Array) -> pa.Array:
     return column.cast(pa.float64(), safe=False) if pa.types.is_integer(column.type) else column.cast(pa.float64())
 
 
-def _number_as_text(number: float | None) -> str | None:
-    if number is None or np.isnan(number):
-        return None
-    return str(int(number)) if number == np.floor(number) and abs(number) < 9e15 else _as_java(number)
-
-
-def _as_java(number: float) -> str:
-    """Return a number as Spark writes it: beyond ten millions and below a thousandth with an exponent."""
-    if 1e-3 <= abs(number) < 1e7:
-        return repr(float(number))
-    mantissa, _, power = np.format_float_scientific(number, trim="0").partition("e")
-    return f"{mantissa}E{int(power)}"
+def _names(column: pa.Array) -> pa.Array:
+    """Return numbers as names; a float has not all digits of a long whole number, which its type or its text has."""
+    if pa.types.is_integer(column.type):
+        return column.cast(pa.string())
+    if pa.types.is_decimal(column.type) and column.type.scale <= 0:
+        return pa.array([None if one is None else str(int(one)) for one in column.to_pylist()], pa.string())
+    names = [name_of_number(number) for number in _numbers(column).to_pylist()]
+    if _is_text(column.type):
+        names = [name_of_text(text) or name for text, name in zip(column.to_pylist(), names)]
+    return pa.array(names, pa.string())
 
 
 def _parts_of(column: pa.Array, code: ColumnCode) -> pa.Array:

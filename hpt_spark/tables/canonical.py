@@ -5,16 +5,18 @@ Columns are called by their place (``x0``, ``x1`` ...), because names of other p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hpt_spark.tables.encoding import PROBLEM
+from hpt_spark.tables.number_names import WHOLE
 from hpt_spark.tables.roles import FLOATS, INTEGERS, NO_FEATURE, Feature, is_whole, kind_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 WHAT = {"number": "a number", "categorical": "a number", "date": "a date", "timestamp": "a time"}
+CAST_FROM_TEXT = ("number", "boolean", "date", "timestamp")
 SAME_KIND = {  # what is read alike
     "number": ("number", "boolean_as_none"),
     "categorical": ("number",),
@@ -65,6 +67,38 @@ def canonical_columns(frame: DataFrame, features: Sequence[Feature], dates: Sequ
     return [*columns, problem.alias(PROBLEM)]
 
 
+def with_types(frame: DataFrame, types: Mapping[str, str]) -> tuple[DataFrame, Column]:
+    """Return a table whose texts have the types of the training table, and what a row has that cannot be read so.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    types : mapping of str to str
+        Of Spark, by column; a column that is not named, or is no text in `frame`, stays as it is.
+    """
+    from pyspark.sql import functions as F
+
+    columns, problems = [], []
+    for field in frame.schema:
+        cell, name = F.col(quoted(field.name)), quoted(field.name)
+        wanted = types.get(field.name, "string")
+        if kind_of(field.dataType.simpleString()) != "text" or kind_of(wanted) not in CAST_FROM_TEXT:
+            columns.append(cell)
+            continue
+        read = F.expr(f"try_cast(trim({name}) AS {wanted})")
+        columns.append(read.alias(field.name))
+        is_unread = read.isNull()
+        if wanted.startswith("decimal("):  # which a cast would round
+            is_unread |= read.cast("double") != F.expr(f"try_cast(trim({name}) AS DOUBLE)")
+        said = F.concat(
+            F.lit(f"the column {field.name} holds '"),
+            F.substring(cell, 1, 80),
+            F.lit(f"' where features.blocks need {wanted}, its type in the training table"),
+        )
+        problems.append(F.when(cell.isNotNull() & (F.trim(cell) != "") & is_unread, said))
+    return frame.select(*columns), F.coalesce(*problems) if problems else F.lit(None).cast("string")
+
+
 def key_column(name: str | None, spark_type: str, alias: str) -> Column:
     """Return an id, a label or a group: whole numbers as bigint, truth values as they are, all else as text."""
     from pyspark.sql import functions as F
@@ -100,9 +134,10 @@ def _as(kind: str, name: str, spark_type: str, dates: Sequence[str]) -> Column:
     if kind == "number":
         return F.expr(_from_text(kind, name) if is_text else f"CAST({name} AS DOUBLE)")
     if kind == "categorical":
-        if is_text:  # a float has not all digits of a long whole number
-            whole = f"CAST(try_cast(trim({name}) AS BIGINT) AS STRING)"
-            return F.expr(f"COALESCE({whole}, {_number_as_text(_from_text(kind, name), spark_type)})")
+        if is_text:  # a float has not all digits of a long whole number, and a decimal has no fraction
+            whole = F.expr(f"CAST(try_cast(trim({name}) AS DECIMAL(38,0)) AS STRING)")
+            other = F.expr(_number_as_text(_from_text(kind, name), spark_type))
+            return F.when(F.col(name).rlike(WHOLE), whole).otherwise(other)
         return F.expr(_number_as_text(name, spark_type))
     if kind == "boolean":
         return F.lower(F.trim(F.col(name))) if is_text else F.col(name).cast("string")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +39,10 @@ from hpt_spark.tables.reading import (
     read_uri,
     translate_reading,
 )
-from hpt_spark.tables.roles import NO_FEATURE, Feature, roles_of
+from hpt_spark.tables.roles import NO_FEATURE, Feature, kind_of, roles_of
 from hpt_spark.tables.rows import CollectedRows, collect_rows, with_columns_of
 from hpt_spark.tables.table import (
+    BLOCK,
     Keys,
     block_features,
     canonical_rows,
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 DENSE_FROM = 0.5  # the share of stored cells from which on a dense matrix is the smaller one, or nearly so
+DATES = ("date", "timestamp")  # kinds
 COPIES = 3  # of the matrix at one moment: as rows from Spark, as a matrix, and as the same in order
 
 
@@ -100,6 +103,10 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
         check_rows(profile, section, place)
         check_columns(profile, named, section, place)
         kept, encoding = encoding_of(profile, named, section, place)
+        if features.blocks:
+            keyed = (roles.label, roles.id)
+            types = {name: kind for name, kind in rows.dtypes if name not in keyed}
+            encoding = replace(encoding, types=types)
         refuse_too_large(spark, profile, encoding, kept, place)
         collected = collect_rows(with_columns_of(canonical, kept), encoding, by_group=task == "ranking")
         if collected.digest != profile.digest:
@@ -228,7 +235,9 @@ def _tested(
     with translate_reading(place):
         frame = read_later_table(spark, uri, section, encoding, "test_uri")
         check_same_kinds(frame, kept, place, "features.table", has_texts(section, uri))
-        canonical = canonical_rows(frame, kept, section.dates, Keys(id=id_column), features.blocks)
+        types = block_types(section, uri, encoding, place)
+        keys = Keys(id=id_column)
+        canonical = canonical_rows(frame, kept, section.dates, keys, features.blocks, block_types=types)
         collected = collect_rows(canonical, encoding)
         refuse_empty(collected.X.shape[0], place)
         if collected.keys["id"].null_count:
@@ -250,6 +259,19 @@ def has_texts(section: TableSection, uri: str) -> bool:
     return format_of(uri, section.format) in ("csv", "json")
 
 
+def block_types(section: TableSection, uri: str, encoding: TableEncoding, place: str) -> Mapping[str, str] | None:
+    """Return the types that the columns of a later table at `uri` have for the user's own blocks; None for its own."""
+    if not has_texts(section, uri):
+        return None
+    if encoding.types is None and any(code.kind == BLOCK for code in encoding.codes):
+        _log.warning(
+            "%s: the model does not say of what types its training table was, so that the functions of features.blocks "
+            "see texts for numbers and dates of a CSV; run build_features and tune again, or name Parquet files",
+            place,
+        )
+    return encoding.types
+
+
 def read_later_table(
     spark: SparkSession, uri: str, section: TableSection, encoding: TableEncoding, key: str
 ) -> DataFrame:
@@ -259,7 +281,8 @@ def read_later_table(
     vectors = [code for code in encoding.codes if code.kind == "vector"]
     if kind == "libsvm" and vectors and option_of(options, "numFeatures") is None:
         options["numFeatures"] = len(vectors[0].terms)  # which Spark takes from the last index that occurs
-    date_types = {code.name: code.kind for code in encoding.codes if code.kind in ("date", "timestamp")}
+    date_types = {name: kind for name, kind in (encoding.types or {}).items() if kind_of(kind) in DATES}
+    date_types |= {code.name: code.kind for code in encoding.codes if code.kind in DATES}
     place = f"features.table.{key}" if "-" not in key else key
     return read_uri(spark, uri, kind, options, place, as_text=True, date_types=date_types)
 

@@ -14,6 +14,7 @@ from scipy import sparse
 
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.vocabulary import places_among
+from hpt_spark.tables.number_names import name_as_float
 
 NUMBERS = ("number", "numbers", "vector", "date", "timestamp")  # kinds whose values are numbers
 PROBLEM = "problem"  # the column of canonical rows that says what cannot be read
@@ -48,9 +49,18 @@ class ColumnCode:
     def _known(self) -> pa.Array:
         return pa.array(self.terms, pa.string())
 
+    @cached_property
+    def _has_floats(self) -> bool:
+        return self.kind == "categorical" and any("E" in term for term in self.terms)
+
     def places(self, terms: pa.Array) -> np.ndarray:
         """Return the number of each term; -1 of an unknown one."""
-        return places_among(self._known, terms)
+        places = places_among(self._known, terms)
+        if self._has_floats and (places < 0).any():
+            # Long whole numbers that were learnt as floats come with all their digits from a table of texts.
+            as_floats = pa.array([name_as_float(term) for term in terms.to_pylist()], pa.string())
+            places = np.where(places < 0, places_among(self._known, as_floats), places)
+        return places
 
 
 @dataclass(frozen=True)
@@ -67,12 +77,16 @@ class TableEncoding:
         not is nothing.
     dates : tuple of str
         What is taken of dates.
+    types : dict of str to str, optional
+        The types of Spark that the columns of the training table have, for the functions that make blocks of a table;
+        None without blocks.
     """
 
     codes: tuple[ColumnCode, ...]
     missing: str
     is_sparse: bool
     dates: tuple[str, ...] = ()
+    types: Mapping[str, str] | None = None
 
     @cached_property
     def columns(self) -> list[tuple[str, str]]:
@@ -157,13 +171,14 @@ class TableEncoding:
             "sparse": self.is_sparse,
             "dates": list(self.dates),
             "columns": [{"name": code.name, "kind": code.kind, "terms": list(code.terms)} for code in self.codes],
+            **({} if self.types is None else {"types": dict(self.types)}),
         }
 
     @classmethod
     def of_json(cls, found: Mapping[str, Any]) -> TableEncoding:
         """Return the encoding that `as_json` described."""
         codes = (ColumnCode(one["name"], one["kind"], tuple(one["terms"])) for one in found["columns"])
-        return cls(tuple(codes), found["missing"], found["sparse"], tuple(found["dates"]))
+        return cls(tuple(codes), found["missing"], found["sparse"], tuple(found["dates"]), found.get("types"))
 
 
 def _refuse_problems(problems: Any) -> None:

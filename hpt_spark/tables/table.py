@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.features.own_blocks import call_block
-from hpt_spark.tables.canonical import SAME_KIND, canonical_columns, key_column, key_type, one_zero, quoted
+from hpt_spark.tables.canonical import SAME_KIND, canonical_columns, key_column, key_type, one_zero, quoted, with_types
+from hpt_spark.tables.encoding import PROBLEM
 from hpt_spark.tables.profile import ROW_HASH
 from hpt_spark.tables.roles import FLOATS, NO_FEATURE, Feature, is_whole, kind_of, refuse_missing
 
@@ -93,6 +94,7 @@ def canonical_rows(
     keys: Keys,
     blocks: Sequence[str] = (),
     carried: Sequence[str] = (),
+    block_types: Mapping[str, str] | None = None,
 ) -> DataFrame:
     """Return ``hash, id, label, weight, group, x0, x1 ..., problem, carried0 ...`` of the rows of a table.
 
@@ -108,21 +110,29 @@ def canonical_rows(
         Dotted paths of the functions that give the blocks.
     carried : sequence of str
         Columns to carry along as they are; where there are some, there must be no blocks.
+    block_types : mapping of str to str, optional
+        The types of Spark that texts have where the blocks are made, by column.
     """
     from pyspark.sql import functions as F
 
     types = {field.name: field.dataType.simpleString() for field in frame.schema}
     plain = [feature for feature in features if feature.kind != BLOCK]
+    *columns, problem = canonical_columns(frame, plain, dates)
+    of_blocks = frame
+    if len(plain) < len(features) and block_types:
+        of_blocks, untyped = with_types(frame, block_types)
+        problem = F.coalesce(problem, untyped).alias(PROBLEM)
     rows = frame.select(
         key_column(keys.id, types.get(str(keys.id), ""), "id"),
         labels(keys).alias("label"),
         _weights(keys).alias("weight"),
         key_column(keys.group, types.get(str(keys.group), ""), "group") if keys.group else F.lit(0).alias("group"),
-        *canonical_columns(frame, plain, dates),
+        *columns,
+        problem,
         *(F.col(quoted(name)).alias(f"{CARRIED}{number}") for number, name in enumerate(carried)),
     )
     if len(plain) < len(features):
-        rows = _with_blocks(rows, long_rows(frame, blocks), features, len(plain))
+        rows = _with_blocks(rows, long_rows(of_blocks, blocks), features, len(plain))
     hashed = [name for name in rows.columns if name != "problem" and not name.startswith(CARRIED)]
     return rows.select(F.xxhash64(*map(_hashable(rows), hashed)).alias(ROW_HASH), "*")
 

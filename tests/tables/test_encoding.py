@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -151,6 +153,32 @@ def test_what_other_programs_write_is_read_as_spark_reads_it():
     moment = [2.0, 1.0]
     np.testing.assert_array_equal(matrix, [[0, 1, *moment], [1, 0, *moment], [0, 0, *[np.nan] * 2], [0, 0, *moment]])
     assert list(unseen) == [0]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pa.array([Decimal("-5"), Decimal("12345678901234567891"), None], pa.decimal128(20, 0)),
+        ["-5", " +0012345678901234567891\t", ""],
+        [-5, 12345678901234567891, None],
+        pd.Series([-5, 12345678901234567891, np.nan], dtype=object),
+    ],
+)
+def test_whole_numbers_of_any_length_keep_their_digits(cells):
+    terms = ("-5", "12345678901234567890", "12345678901234567891")
+    coded = TableEncoding((ColumnCode("c", "categorical", terms),), "nan", False)
+    table = pd.DataFrame({"c": cells}) if isinstance(cells, pd.Series) else {"c": cells}
+    matrix, unseen = coded.transform(canonical_table(table, coded))
+    np.testing.assert_array_equal(matrix, [[1, 0, 0], [0, 0, 1], [0, 0, 0]])
+    assert list(unseen) == [0]
+
+
+def test_texts_of_whole_numbers_are_found_where_floats_were_learnt():
+    coded = TableEncoding((ColumnCode("c", "categorical", ("0.5", "1.2345678901234567E19", "7")),), "nan", False)
+    cells = {"c": ["12345678901234567890", "0.50", "-0", "7.0", "1e40", "9" * 40, "007"]}
+    matrix, unseen = coded.transform(canonical_table(cells, coded))
+    assert matrix.argmax(axis=1)[[0, 1, 3, 6]].tolist() == [1, 0, 2, 2]
+    assert (matrix.sum(), list(unseen)) == (4, [3])
 
 
 def test_fractions_are_not_taken_for_texts():

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from hpt_spark import design_from_table
+from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.errors import ConfigError
 from hpt_spark.tables.arrow_rows import canonical_table
 from hpt_spark.tables.canonical import canonical_columns
+from hpt_spark.tables.design import build_table_design
 from hpt_spark.tables.encoding import ColumnCode, TableEncoding
 from hpt_spark.tables.reading import format_of, in_utc
 from hpt_spark.tables.roles import Feature, kind_of
@@ -162,6 +164,27 @@ def test_a_csv_is_read_as_pandas_reads_it(spark, tmp_path, name):
     assert design.names == list(expected)
     np.testing.assert_array_equal(design.X, np.column_stack([np.asarray(one, float) for one in expected.values()]))
     assert list(design.y) == list(frame["y"])
+
+
+@pytest.mark.long
+def test_numbers_that_are_categories_are_found_again_in_a_csv_whatever_spark_took_them_for(spark, tmp_path):
+    """Long whole numbers are decimals to Spark; where there are fractions or exponents, too, all are floats."""
+    whole = ["12345678901234567890", "12345678901234567891", "-0", "007", "+5", "12345678901234567890"]
+    mixed_up = ["12345678901234567890", "12.7", "-0", "1e3", "9007199254740993", "9" * 40]
+    rows = [f"{at},{one},{other},{'ab'[at % 2]}" for at, (one, other) in enumerate(zip(whole, mixed_up))]
+    (tmp_path / "rows.csv").write_text("\n".join(["i,whole,mixed,y", *rows]) + "\n")
+    uri = str(tmp_path / "rows.csv")
+    table = {"uri": uri, "test_uri": uri, "label": "y", "id": "i", "categorical": ["whole", "mixed"]}
+    design = build_table_design(spark, FeaturesSection(**{"from": "table", "table": table}))
+    wide = [term for block, term in design.columns if block == "whole"]
+    assert wide == ["0", "5", "7", "12345678901234567890", "12345678901234567891"]
+    X_train, X_test = (one if isinstance(one, np.ndarray) else one.toarray() for one in (design.X_train, design.X_test))
+    assert X_train.sum() == 2 * len(rows)
+    np.testing.assert_array_equal(X_test, X_train)
+    loaded = TableEncoding.of_json(design.encoding)
+    in_memory, unseen = loaded.transform(canonical_table(pd.read_csv(uri, dtype=str), loaded))
+    np.testing.assert_array_equal(in_memory if isinstance(in_memory, np.ndarray) else in_memory.toarray(), X_train)
+    assert unseen.sum() == 0
 
 
 @pytest.mark.long
