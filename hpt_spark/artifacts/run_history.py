@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import json
@@ -35,11 +36,12 @@ from hpt_spark.tracking.mlflow_tracking import (
     SpoolFollower,
     check_mlflow,
     identity_in,
+    named_store,
     noted_identity,
     pickled_model,
 )
 from hpt_spark.tracking.spool import Event
-from hpt_spark.tracking.store_uri import NO_TRACKING, PATIENCE, artifacts_beside, checked_uri, store_beside
+from hpt_spark.tracking.store_uri import PATIENCE, VARIABLE, artifacts_beside, store_beside
 from hpt_spark.tracking.sweep import Sweep
 from hpt_spark.tuning.estimators import build_estimator
 
@@ -54,17 +56,11 @@ def store_of(settings: MlflowSection, run_dir: str) -> str | None:
 
     Raises
     ------
-    InputError
-        When MLflow knows no such store.
-    MissingDependencyError
-        When a store is named and MLflow is not installed.
+    InputError, MissingDependencyError
+        Those of `hpt_spark.tracking.mlflow_tracking.named_store`.
     """
-    named = settings.uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if named == NO_TRACKING:
-        return None
-    if named is not None:
-        check_mlflow()
-        return checked_uri(named)
+    if settings.uri is not None or os.environ.get(VARIABLE):
+        return named_store(settings.uri)
     return store_beside(run_dir) if importlib.util.find_spec("mlflow") is not None else None
 
 
@@ -161,8 +157,13 @@ def track_finished(run: RunDirectory, settings: MlflowSection, run_dir: str) -> 
     """
     manifest = run.finished_manifest()
     noted = noted_identity(run.folder) or {}
-    named = settings.uri or os.environ.get("MLFLOW_TRACKING_URI") or noted.get("uri")
-    store = store_of(settings.model_copy(update={"uri": named}), run_dir)
+    settings = _as_noted(settings, noted)
+    if settings.uri is None and "uri" in noted and not os.environ.get(VARIABLE):
+        raise InputError(
+            f"the address of the store that the search of {run.uri} used has a password, which the run does not keep; "
+            "name it again with --set tracking.mlflow.uri=URI."
+        )
+    store = store_of(settings, run_dir)
     if store is None:
         check_mlflow()
         raise InputError(
@@ -211,6 +212,14 @@ def track_finished(run: RunDirectory, settings: MlflowSection, run_dir: str) -> 
     return without_secrets(store), str(history.run_id)
 
 
+def _as_noted(settings: MlflowSection, noted: Mapping[str, Any]) -> MlflowSection:
+    """Return the settings, with the store and the experiment of the search where the user names no other."""
+    uri = settings.uri or noted.get("uri")
+    is_named = settings.experiment != MlflowSection().experiment
+    experiment = settings.experiment if is_named else noted.get("experiment", settings.experiment)
+    return settings.model_copy(update={"uri": uri, "experiment": experiment})
+
+
 def _events_of_table(rows: Sequence[Mapping[str, str]], searched: Mapping[str, Any]) -> Iterator[Event]:
     """Yield the evaluations and their fits, as ``cv_results.csv`` has them."""
     halves, scorers = RESOURCES in rows[0], scorers_of(rows[0])
@@ -250,7 +259,11 @@ def curve_of(searched: Mapping[str, Any]) -> str | None:
 
 
 def _params_in(row: Mapping[str, str]) -> dict[str, str]:
-    return {name.removeprefix("param_"): text for name, text in row.items() if name.startswith("param_") and text}
+    """Return a candidate's parameters as the search has told them: the cells lack a None, and 1 may be 1.0 there."""
+    try:
+        return facts.as_texts(ast.literal_eval(row["params"]))
+    except (ValueError, SyntaxError):  # it holds a nan, or an object as it shows itself
+        return {name.removeprefix("param_"): text for name, text in row.items() if name.startswith("param_") and text}
 
 
 def _results_of(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:

@@ -30,7 +30,6 @@ OF_THE_RUN = (
     *("journal", "warm_start", "max_time", "max_fit_time", "refit_on", "keep_oof"),
     *("n_jobs", "pre_dispatch", "verbose"),
 )
-END_REASON = "hpt_spark.end_reason"
 ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")  # of an object in memory, which is another one in each process
 PACKAGES = ("hpt-spark", "scikit-learn", "xgboost", "lightgbm", "numpy", "scipy", "pyspark")
 LONGEST_TEXT = 6000
@@ -153,7 +152,7 @@ def rank_column(names: Iterable[str], metric: str) -> str:
 
 def end_tags(is_incomplete: Any, end_reason: str | None) -> dict[str, str]:
     """Return what a history says of the end of a search: whether fits are missing, and why it has ended."""
-    why = {END_REASON: end_reason} if end_reason else {}
+    why = {"hpt_spark.end_reason": end_reason} if end_reason else {}
     return {"hpt_spark.incomplete": str(bool(is_incomplete)), **why}
 
 

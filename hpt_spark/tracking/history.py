@@ -22,7 +22,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from hpt_spark.tracking.children import Children
-from hpt_spark.tracking.facts import END_REASON
 from hpt_spark.tracking.metrics import known_name, metrics_of_outer_folds
 from hpt_spark.tracking.requests import log_all, short_value
 from hpt_spark.tracking.sweep import Candidate, Sweep
@@ -174,9 +173,6 @@ class History:
         if best_so_far and self._parent_metrics.get("best_so_far") != best_so_far[-1][1]:
             metrics += [Metric("best_so_far", best, now, batch) for batch, best in best_so_far]
         tags = {**results["tags"], "best_params": json.dumps(best)}
-        if END_REASON in self._parent_tags and END_REASON not in tags:
-            self._client.delete_tag(self._parent, END_REASON)  # an earlier end's
-            del self._parent_tags[END_REASON]
         log_all(self._client, self._parent, metrics, self._new_params(_best_params(results)), tags)
         self._has_results = True
 

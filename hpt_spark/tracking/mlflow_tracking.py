@@ -21,13 +21,14 @@ from typing import Any
 
 import cloudpickle
 
+from hpt_spark.config.secrets import mask_secrets, without_secrets
 from hpt_spark.errors import HptSparkError, MissingDependencyError
 from hpt_spark.search.monitor import Begun, FitEnded, SearchFollower, SearchState
 from hpt_spark.storage import Folder, open_folder
 from hpt_spark.tracking import facts
 from hpt_spark.tracking.recorder_process import RecorderProcess
 from hpt_spark.tracking.spool import SpoolWriter
-from hpt_spark.tracking.store_uri import NO_TRACKING, STORE, artifacts_beside, checked_uri
+from hpt_spark.tracking.store_uri import NO_TRACKING, STORE, VARIABLE, artifacts_beside, checked_uri, is_known
 
 NO_MLFLOW = "MLflow is not installed: pip install 'hpt-spark[mlflow]'."
 IDENTITY = "tracking.json"
@@ -65,11 +66,12 @@ class MlflowTracking:
 
     def follow(self, search: Any, X: Any, y: Any, journal: str | None) -> AbstractContextManager[SearchFollower]:
         """Follow one `fit` of `search`; with a journal, the same search continues its run."""
-        named = self.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{STORE}"
-        if named == NO_TRACKING:
+        variable = os.environ.get(VARIABLE)
+        if (self.uri or variable) != NO_TRACKING:
+            check_mlflow()
+        uri = named_store(self.uri or (None if variable else f"sqlite:///{STORE}"))
+        if uri is None:
             return nullcontext(SearchFollower())
-        check_mlflow()
-        uri = checked_uri(named)
         return self.following(uri, partial(_described, search, X, y, journal), keeps_model=True, X=X)
 
     @contextmanager
@@ -146,7 +148,13 @@ class SpoolFollower(SearchFollower):
 
     def fits_ended(self, fits: Sequence[FitEnded], state: SearchState) -> None:
         """Add results."""
-        rows = [[fit.row, fit.fold, dict(fit.scores), fit.fit_time, fit.score_time, fit.failure] for fit in fits]
+        rows = [
+            [
+                *(fit.row, fit.fold, dict(fit.scores), fit.fit_time, fit.score_time),
+                None if fit.failure is None else mask_secrets(fit.failure),
+            ]
+            for fit in fits
+        ]
         self._write("fits", time=facts.now(), fits=rows)
 
     def search_ended(self, search: Any) -> None:
@@ -255,6 +263,36 @@ def pickled_model(folder: Path, model: Any, X: Any) -> dict[str, Any] | None:
     path.write_bytes(content)
     requirements = [f"{name}=={version}" for name, version in facts.requirements_of(model).items()]
     return {"path": str(path), "digest": hashlib.sha256(content).hexdigest(), "requirements": requirements}
+
+
+def named_store(setting: str | None) -> str | None:
+    """Return the address of the store that a setting or else the variable names, checked; None for no history.
+
+    A variable may be there for others, as in each job of Azure ML: one that cannot be used costs a warning.
+
+    Raises
+    ------
+    InputError
+        When MLflow knows no such store as the setting names, or the folder of a SQLite file is missing.
+    MissingDependencyError
+        When the setting names a store and MLflow is not installed.
+    """
+    named = setting or os.environ.get(VARIABLE)
+    if not named or named == NO_TRACKING:
+        return None
+    if setting is not None:
+        check_mlflow()
+    elif problem := _problem_of(named):
+        shown = without_secrets(named)
+        log.warning("no history is kept: the variable %s names %s, but %s", VARIABLE, shown, problem)
+        return None
+    return checked_uri(named)
+
+
+def _problem_of(uri: str) -> str | None:
+    if importlib.util.find_spec("mlflow") is None:
+        return NO_MLFLOW
+    return None if is_known(uri) else "that is no store that is known; tracking.mlflow.uri can name one, or none."
 
 
 def check_mlflow() -> None:

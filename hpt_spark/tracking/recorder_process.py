@@ -47,8 +47,8 @@ class RecorderProcess:
         environment = {
             **os.environ,
             SETTINGS: json.dumps(settings),
-            # Where the package is imported from a zip, as on a cluster.
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            # Where the package is imported from, which may be a zip, and a model's steps, beside a notebook too.
+            "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
         }
         with (spool / "log").open("wb") as output:
             self._process = subprocess.Popen(

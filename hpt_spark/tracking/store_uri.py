@@ -9,6 +9,7 @@ from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import InputError
 from hpt_spark.storage import is_local, local_path
 
+VARIABLE = "MLFLOW_TRACKING_URI"  # MLflow's own
 NO_TRACKING = "none"
 KNOWN = r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://|https?://[^/]|databricks"
 # Unless the user has set them: a store that does not answer is not waited for for minutes.
@@ -16,9 +17,14 @@ PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIE
 STORE, ARTIFACTS = "mlflow.db", "mlartifacts"
 
 
+def is_known(uri: str) -> bool:
+    """Return whether `uri` names a store of a kind that MLflow knows."""
+    return re.match(KNOWN, uri) is not None
+
+
 def checked_uri(uri: str) -> str:
     """Return `uri`, a relative SQLite file with its folder; InputError where MLflow knows no such store."""
-    if not re.match(KNOWN, uri):
+    if not is_known(uri):
         raise InputError(
             f"MLflow's tracking URI {without_secrets(uri)!r} is not known; it must be sqlite:///FILE, http(s)://HOST, "
             f"postgresql://..., mysql://..., mssql://... or databricks; {NO_TRACKING} switches tracking off."

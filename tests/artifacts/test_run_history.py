@@ -2,18 +2,72 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from hpt_spark.artifacts.candidates import read_candidates
-from hpt_spark.artifacts.run_history import NO_SCORE, _events_of_table, _results_of
+from hpt_spark.artifacts.run_directory import HISTORY
+from hpt_spark.artifacts.run_history import NO_SCORE, _events_of_table, _results_of, store_of, track_finished
 from hpt_spark.config.search_section import SearchSection
-from hpt_spark.tracking import facts
+from hpt_spark.config.tracking_section import MlflowSection
+from hpt_spark.errors import InputError, MissingDependencyError
+from hpt_spark.search.monitor import SearchFollower
+from hpt_spark.tracking import MlflowTracking, facts
+from hpt_spark.tracking.store_uri import VARIABLE
 from hpt_spark.tracking.sweep import Sweep
 from tests.artifacts.report.samples import grid, sample
 from tests.artifacts.searches import SEVERAL, finished, halved
+
+
+def without_mlflow(monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "mlflow" else found(name, *more)
+    )
+
+
+def test_a_variable_without_mlflow_is_one_warning(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv(VARIABLE, "http://user:hunter2@127.0.0.1:5000")
+    without_mlflow(monkeypatch)
+    assert store_of(MlflowSection(), f"{tmp_path}/run") is None
+    (record,) = caplog.records
+    assert (
+        "MLFLOW_TRACKING_URI names http://user:***@127.0.0.1:5000, but MLflow is not installed" in record.getMessage()
+    )
+    with pytest.raises(MissingDependencyError):
+        store_of(MlflowSection(uri="http://127.0.0.1:5000"), f"{tmp_path}/run")
+
+
+def test_a_variable_that_names_no_known_store_is_one_warning(tmp_path, monkeypatch, caplog):
+    address = "azureml://eastus.api.azureml.ms/mlflow/v1.0/subscriptions/x"
+    monkeypatch.setenv(VARIABLE, address)
+    assert store_of(MlflowSection(), f"{tmp_path}/run") is None
+    search = SimpleNamespace()
+    with MlflowTracking().follow(search, None, None, None) as follower:
+        assert type(follower) is SearchFollower
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert f"names {address}, but that is no store that is known" in caplog.text
+    with pytest.raises(InputError, match="is not known"):
+        store_of(MlflowSection(uri=address), f"{tmp_path}/run")
+
+
+def test_an_empty_variable_counts_as_unset(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv(VARIABLE, "")
+    assert store_of(MlflowSection(), f"{tmp_path}/run") == f"sqlite:///{tmp_path}/mlflow.db"
+    assert caplog.records == []
+
+
+def test_a_store_whose_password_is_not_kept_must_be_named_again(run, monkeypatch):
+    finished(run)
+    monkeypatch.delenv(VARIABLE)
+    run.folder.path.joinpath(HISTORY).write_text(json.dumps({"id": "a", "uri": None, "experiment": "mine"}))
+    with pytest.raises(InputError, match="has a password, which the run does not keep; name it again"):
+        track_finished(run, MlflowSection(), str(run.folder.path))
 
 
 def proposed(run):
@@ -67,6 +121,13 @@ def test_the_points_of_a_curve_are_one_candidate(run):
     }
     sweep = Sweep(_events_of_table(read_candidates(run), searched))
     assert [[row.step for row in one.rows] for one in sweep.candidates.values()] == [[10, 20, 30]] * 2
+
+
+def test_candidates_have_the_parameters_that_the_search_has_told(run):
+    given = [{"max_leaves": None, "subsample": 1}, {"max_leaves": 3, "subsample": 0.5}]
+    sample(run, given)
+    sweep, _ = replayed(run)
+    assert [candidate.params for candidate in sweep.candidates.values()] == list(map(facts.as_texts, given))
 
 
 def test_a_candidate_without_a_score_has_failed(run):

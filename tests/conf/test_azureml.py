@@ -45,7 +45,7 @@ def loaded(kind: str, file: Path) -> dict[str, Any]:
 
 def test_the_job_sets_keys_and_names_what_it_has():
     job = yaml.safe_load((FOLDER / "job.yml").read_text())
-    assert settings_in(job["command"]) == {"source.uri", "tables.uri", "run.dir"}
+    assert settings_in(job["command"]) == {"source.uri", "tables.uri", "run.dir", "tracking.mlflow.uri"}
     named = set(re.findall(r"\$\{\{(\w+\.\w+)\}\}", job["command"]))
     given = {f"{kind}.{name}" for kind in ("inputs", "outputs") for name in job[kind]}
     assert named == given

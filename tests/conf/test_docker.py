@@ -90,6 +90,12 @@ def test_the_compose_file_runs_jobs_on_an_emulator():
             assert volume.partition(":")[0] in COMPOSE["volumes"]
 
 
+def test_the_image_has_mlflow_where_the_compose_file_names_a_server():
+    assert "MLFLOW_TRACKING_URI" in COMPOSE["x-job"]["environment"]
+    (extras,) = re.findall(r"'\.\[([\w,]+)\]'", lines_of("RUN")[0])
+    assert "mlflow" in extras.split(",")
+
+
 def test_the_only_secret_in_it_is_azurites_public_one():
     text = (FOLDER / "compose.yaml").read_text()
     assert re.findall(r"(?i)key=|secret|password|token", text) == ["Key="]

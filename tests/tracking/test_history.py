@@ -271,15 +271,6 @@ def test_fits_that_failed_and_ran_again_are_shown_as_they_are_now(store):
     assert points(store, children["0"], "split_test_score")[-1] == (1, score(0, 1))
 
 
-def test_why_a_search_had_ended_early_is_gone_when_it_has_ended_whole(store):
-    why = {"hpt_spark.incomplete": "True", "hpt_spark.end_reason": "the time was up"}
-    written(store, *whole()[:3], results(3, {"max_depth": "0"}, tags=why), end())
-    written(store, *whole()[:3], results(3, {"max_depth": "0"}, tags={"hpt_spark.incomplete": "False"}), end())
-    (parent,), _ = store.runs()
-    assert parent.data.tags["hpt_spark.incomplete"] == "False"
-    assert "hpt_spark.end_reason" not in parent.data.tags
-
-
 REQUESTS = ("create_run", "log_batch", "log_inputs", "set_terminated")
 
 

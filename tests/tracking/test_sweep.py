@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,8 +18,10 @@ from xgboost import XGBClassifier
 
 from hpt_spark.artifacts.run_directory import HISTORY
 from hpt_spark.errors import InputError
+from hpt_spark.search.monitor import FitEnded, SearchState
 from hpt_spark.tracking import MlflowTracking, facts
-from hpt_spark.tracking.mlflow_tracking import IDENTITY
+from hpt_spark.tracking.mlflow_tracking import IDENTITY, SpoolFollower
+from hpt_spark.tracking.recorder_process import RecorderProcess
 from hpt_spark.tracking.spool import EVENTS, SpoolReader, SpoolWriter
 from hpt_spark.tracking.store_uri import artifacts_beside, checked_uri, store_beside
 from hpt_spark.tracking.sweep import Sweep
@@ -137,6 +141,32 @@ def test_parameters_are_texts_without_secrets_and_without_defaults():
     assert found["scoring"].endswith("<lambda>>")  # without its address
     assert facts.as_text(np.float32(0.5)) == "0.5"
     assert facts.as_text("hunter2", "model__password") == "***"
+
+
+def test_the_reason_of_a_failed_fit_is_spooled_without_its_secrets(tmp_path):
+    url = "https://account.blob.core.windows.net/models/vectors.bin?sv=2024&sig=hidden%3D"
+    follower = SpoolFollower({}, None, False, None, "", None)
+    follower._spool = SpoolWriter(tmp_path)
+    reason = f"OSError: HTTP 403 for {url}"
+    failed = [FitEnded(0, fold, {"score": math.nan}, 0.1, 0.1, why, False) for fold, why in ((0, reason), (1, None))]
+    follower.fits_ended(failed, SearchState())
+    (event,) = SpoolReader(tmp_path).new()
+    assert [fit[-1] for fit in event["fits"]] == ["OSError: HTTP 403 for " + url.partition("?")[0] + "?***", None]
+
+
+def test_who_writes_the_history_finds_modules_beside_a_notebook(tmp_path, monkeypatch):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "steps_beside.py").touch()
+    (tmp_path / "lib" / "steps_in_lib.py").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", "lib", *sys.path])
+    started = {}
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **more: started.update(more))
+    (tmp_path / "spool").mkdir()
+    RecorderProcess(tmp_path / "spool", {}, "")
+    monkeypatch.undo()
+    words = [sys.executable, "-c", "import steps_beside, steps_in_lib"]
+    subprocess.run(words, cwd=started["cwd"], env=started["env"], check=True)
 
 
 def test_the_best_so_far_of_each_batch_is_that_of_candidates_with_all_folds():

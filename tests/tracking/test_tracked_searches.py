@@ -19,7 +19,7 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV
 from hpt_spark.tracking import MlflowTracking, recorder_process
 from tests.jobs.running import GRID as GRID_OF_JOB
-from tests.jobs.running import copy_of, done_here, run_here, settings
+from tests.jobs.running import copy_of, done_here, grid, run_here, settings
 from tests.search.small_search import GRID, search_of
 from tests.waiting import wait_until
 
@@ -274,6 +274,29 @@ def test_a_run_is_tracked_beside_itself_and_again_by_track(job_place, store, spa
     for number, child in again_children.items():
         assert child.data.metrics["mean_test_score"] == children[number].data.metrics["mean_test_score"]
         assert child.data.metrics["rank_test_score"] == children[number].data.metrics["rank_test_score"]
+
+
+def test_track_writes_where_the_search_did(job_place, store, spark, tmp_path, monkeypatch):
+    run_dir = copy_of(job_place / "run", tmp_path / "elsewhere" / "run", design_only=True)
+    place = [f"tracking.mlflow.uri={store.uri}", "tracking.mlflow.experiment=mine"]
+    mixed = {"max_depth": [None, 2], "subsample": [1, 0.5], "n_estimators": [3]}
+    tuned(job_place, run_dir, spark, *place, grid(mixed))
+    wait_until(lambda: store.runs("mine")[0][0].info.status == "FINISHED", PATIENT)
+    before, children = store.runs("mine")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/nowhere/mlflow.db")
+    for _ in range(2):
+        code, _, err = run_here("track", run_dir)
+        assert code == 0, err
+        (parent,), again = store.runs("mine")
+        assert parent.info.status == "FINISHED"
+        assert {number: one.data.params for number, one in again.items()} == {
+            number: one.data.params for number, one in children.items()
+        }
+        assert (parent.info.run_id == before[0].info.run_id) == (again["0"].info.run_id == children["0"].info.run_id)
+        assert store.client.get_experiment_by_name("hpt-spark") is None
+        for one in (parent, *again.values()):
+            store.client.delete_run(one.info.run_id)
+    assert {one.data.params["max_depth"] for one in children.values()} == {"None", "2"}
 
 
 def test_track_says_what_stands_in_its_way(job_place, tmp_path, spark):
