@@ -194,7 +194,8 @@ def test_without_an_id_the_columns_of_the_table_come_beside_the_predictions(spar
     assert list(rows["id"]) == list(new["id"])
     model = load_model(str(place / "run"))
     np.testing.assert_array_equal(rows["prediction"], model.predict(new))
-    code, _, err = predicted(spark, place, place / "out", *words, "--set", "features.table.format=parquet")
+    earlier = shutil.copytree(place / "out", place / "earlier")
+    code, _, err = predicted(spark, place, earlier, *words, "--set", "features.table.format=parquet")
     assert (code, "the column prediction of --input=" in err, "is the name of a class or a prediction" in err) == (
         2,
         True,
