@@ -104,6 +104,7 @@ def _write_page(run: RunDirectory, manifest: dict[str, Any]) -> bool:
         reason = reason_of("".join(format_exception_only(error))).rstrip(".")
         log.warning("the report could not be drawn: %s; `hpt-spark report %s` tries again", reason, run.uri)
         log.debug("%s could not be drawn", run.folder.location(REPORT), exc_info=True)
+        run.folder.delete(REPORT)  # an earlier end's would pass for this one's
         return False
     return True
 

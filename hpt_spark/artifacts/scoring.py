@@ -109,7 +109,7 @@ def _refuse_losses(names: Sequence[str], source: str, target: str, overwrite: bo
     if others:
         raise InputError(
             f"{place} holds other things ({', '.join(others[:5])}), which would be lost: name a folder that is new, "
-            "empty or holds earlier predictions."
+            "empty or holds nothing but what Spark has written."
         )
     read, written = (str(local_path(uri)) if is_local(uri) else hadoop_uri(uri).rstrip("/") for uri in (source, target))
     if names and f"{read}/".startswith(f"{written}/"):

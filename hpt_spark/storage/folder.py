@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
@@ -15,9 +16,9 @@ PROBE = "written-and-deleted"
 BLOCK = 1 << 20
 
 
-def is_own(name: str) -> bool:
-    """Return whether `name` is a folder's own: of an unfinished file, or of one that is being deleted."""
-    return name.startswith((UNFINISHED, REPLACED, DELETED))
+def listed(names: Iterable[str]) -> list[str]:
+    """Return the names that a folder shows, sorted: none that is unfinished, and what is just being replaced."""
+    return sorted({name.removeprefix(REPLACED) for name in names if not name.startswith((UNFINISHED, DELETED))})
 
 
 def digest_of(stream: BinaryIO) -> str:
@@ -60,7 +61,7 @@ class Folder(ABC):
 
     @abstractmethod
     def list(self) -> list[str]:
-        """Return the names in this folder, sorted, without unfinished ones."""
+        """Return the names in this folder, sorted, without unfinished ones; what is just being replaced is there."""
 
     @abstractmethod
     def sizes(self, *names: str) -> dict[str, int]:

@@ -14,7 +14,7 @@ from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.signals import unwind_on_sigterm
 from hpt_spark.storage.disk_errors import translate_disk_errors
-from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of, is_own
+from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of, listed
 from hpt_spark.storage.hadoop_files import HadoopFiles
 from hpt_spark.storage.hadoop_stream import HadoopStream
 
@@ -75,8 +75,7 @@ class HadoopFolder(Folder):
 
     def list(self) -> list[str]:
         """Return the names in this folder, sorted, without unfinished ones; what is just being replaced is there."""
-        found = {name.removeprefix(REPLACED) for name in self._files.names(self._path)}
-        return sorted(name for name in found if not is_own(name))
+        return listed(self._files.names(self._path))
 
     def digests(self, *names: str) -> dict[str, str]:
         """Return the SHA-256 of each file of `names`, and of each below a folder of `names`, by its name here."""

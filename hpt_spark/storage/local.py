@@ -15,7 +15,7 @@ from filelock import lock_descriptor, unlock_descriptor
 from hpt_spark.errors import InputError
 from hpt_spark.signals import unwind_on_sigterm
 from hpt_spark.storage.disk_errors import translate_disk_errors, translate_permission_errors, translate_read_errors
-from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of_file, is_own
+from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of_file, listed
 
 
 class LocalFolder(Folder):
@@ -66,11 +66,11 @@ class LocalFolder(Folder):
             yield self.path / name
 
     def list(self) -> list[str]:
-        """Return the names in this folder, sorted, without unfinished ones."""
+        """Return the names in this folder, sorted, without unfinished ones; what is just being replaced is there."""
         with translate_read_errors(self.path):
             if not self.path.is_dir():
                 return []
-            return sorted(path.name for path in self.path.iterdir() if not is_own(path.name))
+            return listed(path.name for path in self.path.iterdir())
 
     def digests(self, *names: str) -> dict[str, str]:
         """Return the SHA-256 of each file of `names`, and of each below a folder of `names`, by its name here."""

@@ -90,7 +90,8 @@ class Children:
                 page_token=token,
             )
             for run in page:
-                self._children[int(run.data.tags.get(NUMBER, -1))] = Child.of(run)
+                if NUMBER in run.data.tags:  # somebody may have put a run of another kind below
+                    self._children[int(run.data.tags[NUMBER])] = Child.of(run)
             token = page.token
             if not token:
                 return

@@ -25,7 +25,7 @@ from hpt_spark.search.sklearn_compat import num_samples
 
 # Arguments of a search that are no settings, and those that the children's parameters show.
 NOT_PARAMS = ("sc", "tracking", "progress", "param_grid", "param_distributions")
-# Where the fits run and how long they may take, which may change while a search goes on.
+# These may change while a search goes on: where fits run, how long they may take, what is kept.
 OF_THE_RUN = (
     *("journal", "warm_start", "max_time", "max_fit_time", "refit_on", "keep_oof"),
     *("n_jobs", "pre_dispatch", "verbose"),
@@ -56,13 +56,13 @@ def metric_name(search: Any) -> str:
 
 
 def params_of(search: Any) -> dict[str, str]:
-    """Return the settings of a search on which its results depend."""
+    """Return the settings of a search by which it is known again."""
     given = search.get_params(deep=False)
     return as_texts({name: value for name, value in given.items() if name not in (*NOT_PARAMS, *OF_THE_RUN)})
 
 
 def settings_of_run(search: Any) -> dict[str, str]:
-    """Return, as tags, the settings of a search on which its results do not depend."""
+    """Return, as tags, the settings that may change while a search goes on."""
     given = search.get_params(deep=False)
     texts = as_texts({name: given[name] for name in OF_THE_RUN if name in given})
     return {f"setting.{name}": text for name, text in texts.items()}

@@ -2,7 +2,7 @@
 
 The store is brought up to what the sweep knows, step by step. What it has already is left alone, so that
 a sweep that resumes, or a step that failed halfway, goes on where it was. MLflow lets no parameter be changed:
-a run that would have to name other candidates, or another best one, is left as it is, and the sweep gets a new one.
+a run that would have to name other candidates, or another best one, gets its end back, and the sweep a new run.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class History:
         return any(best.get(name) != text for name, text in shown.items())
 
     def _begin_anew(self, sweep: Sweep) -> None:
-        """Leave the run that was found as it had ended, and begin a new one."""
+        """Give the run that was found its end back, and begin a new one."""
         assert self._found is not None
         info = self._found.info
         status = "KILLED" if info.status == "RUNNING" else info.status

@@ -292,7 +292,11 @@ def named_store(setting: str | None) -> str | None:
 def _problem_of(uri: str) -> str | None:
     if importlib.util.find_spec("mlflow") is None:
         return NO_MLFLOW
-    return None if is_known(uri) else "that is no store that is known; tracking.mlflow.uri can name one, or none."
+    return (
+        None
+        if is_known(uri)
+        else "stores of that kind are not known here; tracking.mlflow.uri can name another, or none."
+    )
 
 
 def check_mlflow() -> None:

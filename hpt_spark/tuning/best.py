@@ -93,7 +93,7 @@ class OneStandardError:
     def _complexity(self, params: Mapping[str, Any]) -> tuple[float, ...]:
         for number, grid in enumerate(self._grids):
             more = sorted(set(params) - set(grid))
-            if len(more) == self._has_curves and all(
+            if len(more) == int(self._has_curves) and all(
                 name in params and (isinstance(values, dict) or params[name] in values) for name, values in grid.items()
             ):
                 places = (_place(params[name], name, values) for name, values in grid.items())

@@ -51,7 +51,7 @@ def test_a_variable_that_names_no_known_store_is_one_warning(tmp_path, monkeypat
     with MlflowTracking().follow(search, None, None, None) as follower:
         assert type(follower) is SearchFollower
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
-    assert f"names {address}, but that is no store that is known" in caplog.text
+    assert f"names {address}, but stores of that kind are not known here" in caplog.text
     with pytest.raises(InputError, match="is not known"):
         store_of(MlflowSection(uri=address), f"{tmp_path}/run")
 

@@ -284,13 +284,15 @@ def test_listing_and_deleting(place):
     assert folder.list() == []
     place.fill("run/b", x="x")
     place.fill("run", **{"a": "a", ".writing.c": "half", ".replaced.d": "old", ".deleted.e": "old"})
-    assert folder.list() == ["a", "b"]
+    assert folder.list() == ["a", "b", "d"], "what is just being replaced is there"
     assert folder.exists("b")
     folder.delete("b")
     folder.delete("no such thing")
-    assert folder.list() == ["a"]
-    folder.delete("a")
-    assert not folder.exists("a")
+    assert folder.list() == ["a", "d"]
+    for name in ("a", "d"):
+        folder.delete(name)
+        assert not folder.exists(name)
+    assert folder.list() == []
 
 
 def test_what_is_deleted_does_not_come_back(place):

@@ -127,6 +127,17 @@ def test_a_sweep_that_resumes_goes_on_in_its_run_and_writes_nothing_twice(store)
     assert points(store, children["0"], "split_test_score") == [(fold, score(0, fold)) for fold in range(2)]
 
 
+def test_a_run_that_somebody_has_put_below_is_left_alone(store):
+    written(store, search(), evaluation(grid(3)), fits(0))
+    (parent,), _ = store.runs()
+    tags = {"mlflow.parentRunId": parent.info.run_id, "mlflow.runName": "mine"}
+    mine = store.client.create_run(parent.info.experiment_id, tags=tags).info.run_id
+    written(store, search(), evaluation(grid(3)), fits(0, 1, 2), *whole()[3:])
+    (parent,), children = store.runs()
+    assert sorted(children) == ["0", "1", "2", "mine"]
+    assert store.client.get_run(mine).info.status == "RUNNING"
+
+
 def histories(store):
     """Return every point of every metric of every run."""
     experiment = store.client.get_experiment_by_name("hpt-spark").experiment_id

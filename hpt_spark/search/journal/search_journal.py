@@ -15,7 +15,7 @@ import numpy as np
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.failures import has_died
+from hpt_spark.search.failures import has_died, mask_reasons
 from hpt_spark.search.journal.fingerprint import candidate_keys, fingerprint, fold_keys
 from hpt_spark.search.journal.journal import CONTEXT, Journal, KeepPredictions, damaged
 from hpt_spark.search.journal.records import FitKeys
@@ -98,7 +98,7 @@ class SearchJournal:
             wanted = None if evaluation.predictor is None else keep
             missing = [fit for fit in evaluation.fits if fit not in found]
             found.update(
-                journal.find(keys, missing, wanted)
+                _found(journal, keys, missing, wanted)
                 if journal is self._journal
                 else self._take_over(journal, keys, missing, wanted)
             )
@@ -116,13 +116,13 @@ class SearchJournal:
         Of predictions those of one file at a time are in memory.
         """
         if keep is None:
-            found = journal.find(keys, fits)
+            found = _found(journal, keys, fits)
             self.add(list(found.items()))
             return found
         found = {}
         for fits_of_file in journal.by_file(keys, fits):
             kept: dict[Fit, np.ndarray] = {}
-            found.update(new := journal.find(keys, fits_of_file, kept.__setitem__))
+            found.update(new := _found(journal, keys, fits_of_file, kept.__setitem__))
             self.add(list(new.items()), kept)
             for fit in list(kept):
                 keep(fit, kept.pop(fit))
@@ -212,6 +212,16 @@ class SearchJournal:
             folder = self._journal.folder
             self._lock = self._held.enter_context(FolderLock(folder, f"the journal {folder}"))
         return self._journal
+
+
+def _found(
+    journal: Journal, keys: FitKeys, fits: Sequence[Fit], keep: KeepPredictions | None = None
+) -> dict[Fit, dict[str, Any]]:
+    """Return what a journal has of `fits`; one of an earlier release may quote credentials."""
+    found = journal.find(keys, fits, keep)
+    for result in found.values():
+        mask_reasons(result)
+    return found
 
 
 def _place_to_read(uri: Any) -> str:

@@ -291,6 +291,14 @@ def test_a_page_that_raises_leaves_a_finished_run(run, broken, caplog, capsys):
     assert capsys.readouterr().out.startswith("best of 3 candidates: ")
 
 
+def test_the_page_of_an_earlier_end_does_not_pass_for_this_ones(run, broken):
+    (run.folder.path / "report.html").write_text("of a search that had run out of time")
+    broken(KeyError("x"))
+    finished(run)
+    assert not run.folder.exists("report.html")
+    assert "report.html" not in run.finished_manifest()["files"]
+
+
 def test_the_report_that_is_asked_for_fails_loudly(run, broken):
     finished(run)
     broken(KeyError("x"))

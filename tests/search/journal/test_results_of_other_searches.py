@@ -10,6 +10,7 @@ from sklearn import model_selection
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
@@ -185,3 +186,29 @@ def test_a_value_with_code_counts_by_what_it_does(spark, tmp_path):
         ours = GridSearchCV(Scaled(), grid, cv=2, sc=spark, journal=str(tmp_path)).fit(X, y)
         assert_same_scores(ours, theirs(grid, Scaled()))
         assert ours.fit_counts_["resumed"] == resumed
+
+
+class Fetching(Scaled):
+    """Fails for one value, and quotes a credential."""
+
+    def fit(self, X, y):
+        if self.by == 2:
+            raise OSError("HTTP 403 for https://host/a?sig=S3CRET")
+        return super().fit(X, y)
+
+    def predict(self, X):
+        return np.zeros(len(X))
+
+
+def test_a_credential_in_a_journal_of_an_earlier_release_goes_no_further(no_spark, tmp_path):
+    arguments = {"cv": 2, "refit": False}
+    with pytest.warns(FitFailedWarning):
+        GridSearchCV(Fetching(), {"by": [1, 2]}, journal=str(tmp_path / "old"), **arguments).fit(X, y)
+    records = lambda name: "".join(file.read_text() for file in (tmp_path / name).glob("fits-*.jsonl"))  # noqa: E731
+    assert "S3CRET" in records("old"), "as a release has left it that did not mask reasons"
+    more = {"journal": str(tmp_path / "new"), "warm_start": [str(tmp_path / "old")]}
+    with pytest.warns(FitFailedWarning) as told:
+        again = GridSearchCV(Fetching(), {"by": [1, 2]}, **more, **arguments).fit(X, y)
+    assert again.fit_counts_["resumed"] == 4
+    assert "S3CRET" not in records("new") + "".join(str(one.message) for one in told)
+    assert r"https://host/a?***" in records("new")
