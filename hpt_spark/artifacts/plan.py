@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import sys
-from contextlib import suppress
 from typing import Any
 
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.config.search_rules import unused_settings
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.matrix.design import DesignMatrix, searched_files
+from hpt_spark.search.installed import installed_release
 
 
 def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:
@@ -43,7 +42,4 @@ def versions() -> dict[str, str]:
 
 def _version(package: str) -> str:
     """Return the release of an installed package, or of one that a cluster has from a zip or as another build."""
-    for name in (package, f"{package}-cpu"):
-        with suppress(importlib.metadata.PackageNotFoundError):
-            return importlib.metadata.version(name)
-    return str(getattr(sys.modules.get(package.replace("-", "_")), "__version__", ""))
+    return installed_release(package) or str(getattr(sys.modules.get(package.replace("-", "_")), "__version__", ""))

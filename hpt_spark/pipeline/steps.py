@@ -131,7 +131,8 @@ class Steps:
         if step == "ingest":
             return self._kept("source", self._of_the_source)
         if step == "build_features":
-            return {**self._tables_read(), **digests_of_blocks(self._config.features.blocks)}
+            blocks = self._kept("blocks", lambda: digests_of_blocks(self._config.features.blocks))
+            return {**self._tables_read(), **blocks}
         if step == "tune":
             return self._outputs("build_features")
         if step == "predict":

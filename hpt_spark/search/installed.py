@@ -9,6 +9,7 @@ import site
 import sys
 import sysconfig
 from collections import defaultdict
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def releases_of(module: str) -> dict[str, str]:
         return {}
     own = getattr(sys.modules.get(top), "__version__", None)
     return _distributions().get(top) or ({top: str(own)} if own is not None else {})
+
+
+def installed_release(distribution: str) -> str:
+    """Return the release of a distribution by its metadata, or of another build (``xgboost-cpu``); "" for none."""
+    for name in (distribution, f"{distribution}-cpu"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name) or ""
+    return ""
 
 
 def compiled_file(module: str) -> Path | None:

@@ -45,16 +45,17 @@ def translate_read_errors(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def translate_disk_errors(target: Path) -> Iterator[None]:
-    """Say what to do where the disk of `target` takes no more."""
+def translate_disk_errors(target: Path, machine: str = "") -> Iterator[None]:
+    """Say what to do where the disk of `target`, of another `machine` perhaps, takes no more."""
+    place = f"{target} on {machine}" if machine else str(target)
     try:
         yield
     except OSError as error:
         if error.errno in DISK_FULL:
-            message = f"the disk is full while writing {target}: free some space or choose a folder on another disk"
+            message = f"the disk is full while writing {place}: free some space or choose a folder on another disk"
             raise InputError(message) from error
         if error.errno in (errno.EROFS, errno.EBUSY, errno.ENAMETOOLONG):
-            raise InputError(_cannot_write(target, error)) from error
+            raise InputError(_cannot_write(place, error)) from error
         raise
 
 
@@ -73,6 +74,6 @@ def _remedy_of_reading(path: Path, error: OSError) -> str | None:
     return None
 
 
-def _cannot_write(target: Path, error: OSError) -> str:
+def _cannot_write(place: str | Path, error: OSError) -> str:
     reason = error.strerror or str(error)
-    return f"cannot write {target} ({reason}): choose a folder in which you may create files"
+    return f"cannot write {place} ({reason}): choose a folder in which you may create files"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from contextlib import nullcontext
 
 import cloudpickle
 import pytest
@@ -42,22 +43,9 @@ class Fetching(LogisticRegression):
         return super().fit(X, y)
 
 
-class Kept:
-    """A session that a search does not end."""
-
-    def __init__(self, session):
-        self._session = session
-
-    def __enter__(self):
-        return self._session
-
-    def __exit__(self, *error):
-        pass
-
-
 def searched(run, design, spark, monkeypatch, followers=(), **given):
     """Run the search that the job would run."""
-    monkeypatch.setattr(module, "spark_session", lambda job, section: Kept(spark))
+    monkeypatch.setattr(module, "spark_session", lambda job, section: nullcontext(spark))
     monkeypatch.setattr(module, "checked_estimator", lambda settings: Fetching())
     settings = SETTINGS.model_copy(update={"n_jobs": 1, **given})
     found, _ = module.run_search(

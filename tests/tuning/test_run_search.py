@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -41,7 +43,7 @@ def long(value):
 )
 def test_each_strategy_scores_alike_on_both_backends(spark, tmp_path, monkeypatch, given):
     # The tests' session is one for all; the search must not stop it.
-    monkeypatch.setattr("hpt_spark.tuning.search.spark_session", lambda job, section: _Kept(spark))
+    monkeypatch.setattr("hpt_spark.tuning.search.spark_session", lambda job, section: nullcontext(spark))
     on_spark, _ = run_search(settings(**given), SPARK, X, y, str(tmp_path / "journal"))
     on_processes, _ = run_search(settings(backend="joblib", n_jobs=1, **given), SPARK, X, y, "")
     assert on_spark.best_params_ == on_processes.best_params_
@@ -60,7 +62,7 @@ def test_each_strategy_scores_alike_on_both_backends(spark, tmp_path, monkeypatc
 )
 @pytest.mark.filterwarnings("ignore")
 def test_a_search_without_a_score_is_refused_in_one_sentence(spark, tmp_path, monkeypatch, backend, given, said):
-    monkeypatch.setattr("hpt_spark.tuning.search.spark_session", lambda job, section: _Kept(spark))
+    monkeypatch.setattr("hpt_spark.tuning.search.spark_session", lambda job, section: nullcontext(spark))
     three_classes = np.arange(len(y)) % 3
     with pytest.raises(ConfigError, match=said) as refused:
         run_search(settings(backend=backend, n_jobs=1, **given), SPARK, X, three_classes, str(tmp_path / "journal"))
@@ -69,7 +71,7 @@ def test_a_search_without_a_score_is_refused_in_one_sentence(spark, tmp_path, mo
 
 @pytest.mark.parametrize("strategy", ["grid", long("random"), long("optuna")])
 def test_rounds_are_chosen_by_the_mean_curve_and_other_runs_are_read(spark, tmp_path, monkeypatch, strategy):
-    monkeypatch.setattr("hpt_spark.tuning.search.spark_session", lambda job, section: _Kept(spark))
+    monkeypatch.setattr("hpt_spark.tuning.search.spark_session", lambda job, section: nullcontext(spark))
     rounds = {"max": 6, "step": 2, "early_stopping_rounds": 4}
     drawn = {} if strategy == "grid" else {"n_iter": 4}
     chosen = settings(strategy=strategy, rounds=rounds, param_grid={"max_depth": [1, 2, 3, 4]}, **drawn)
@@ -109,7 +111,7 @@ REASONS = [
 def test_the_reason_of_failed_fits_is_the_librarys_own(
     spark, tmp_path, monkeypatch, backend, error_score, grid, reason
 ):
-    monkeypatch.setattr("hpt_spark.tuning.search.spark_session", lambda job, section: _Kept(spark))
+    monkeypatch.setattr("hpt_spark.tuning.search.spark_session", lambda job, section: nullcontext(spark))
     failing = settings(backend=backend, param_grid=grid, error_score=error_score, estimator_params={"n_estimators": 2})
     with pytest.raises(ConfigError) as refused:
         run_search(failing, SPARK, X, y, str(tmp_path / "journal"))
@@ -117,17 +119,6 @@ def test_the_reason_of_failed_fits_is_the_librarys_own(
     assert str(refused.value).startswith(f"{failed} with: {reason}")
     assert str(refused.value).endswith("; correct search.param_grid or search.estimator_params.")
     assert "\n" not in str(refused.value)
-
-
-class _Kept:
-    def __init__(self, session):
-        self._session = session
-
-    def __enter__(self):
-        return self._session
-
-    def __exit__(self, *error):
-        pass
 
 
 def test_a_distribution_has_the_bounds_that_were_given():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -70,19 +68,3 @@ class BegunFits:
         self._read += len(whole) + len(newline)
         for line in whole.splitlines():
             self._told(Fit(*map(int, line.split())))
-
-
-class Occasionally:
-    """Says yes at most once in so many seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._last = -math.inf
-
-    def __call__(self) -> bool:
-        """Return whether it is time again."""
-        now = time.monotonic()
-        if now - self._last < self._seconds:
-            return False
-        self._last = now
-        return True

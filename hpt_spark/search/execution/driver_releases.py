@@ -6,7 +6,6 @@ The journal records those of the driver, and so does the manifest of a run: scor
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import socket
 import sys
 import types
@@ -22,7 +21,7 @@ import numpy as np
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation
-from hpt_spark.search.installed import is_installed_file
+from hpt_spark.search.installed import installed_release, is_installed_file
 
 ALWAYS = frozenset({"hpt_spark", "numpy", "scipy", "sklearn"})
 BOOSTERS = frozenset({"lightgbm", "xgboost"})  # which the user's own code may use inside of its functions
@@ -69,7 +68,7 @@ def releases_of(data: Dataset, *computing: Any) -> tuple[Release, ...]:
     installed = {package for package in packages if _is_installed(package)}
     boosters = BOOSTERS & sys.modules.keys() if packages - installed else frozenset()
     known = (
-        Release(package, _own_version(package), installed_release(package))
+        Release(package, _own_version(package), _installed_release(package))
         for package in sorted(ALWAYS | installed | boosters)
     )
     return tuple(release for release in known if release.version or release.installed)
@@ -104,14 +103,14 @@ def check_releases(releases: Sequence[Release]) -> None:
 def _differing(driver: Release) -> tuple[str, str] | None:
     """Return the release of a package here and on the driver where they differ; what has none is not compared."""
     if driver.package not in sys.modules:
-        if driver.installed and _is_same(installed_release(driver.package), driver.installed):
+        if driver.installed and _is_same(_installed_release(driver.package), driver.installed):
             return None  # to import it takes time
         # A zip on the path may come before what is installed.
         with suppress(Exception):  # of its own kinds; what cannot be imported is named where it is needed
             importlib.import_module(driver.package)
     for here, there in (
         (_own_version(driver.package), driver.version),
-        (installed_release(driver.package), driver.installed),
+        (_installed_release(driver.package), driver.installed),
     ):
         if here and there:
             return None if _is_same(here, there) else (here, there)
@@ -129,13 +128,8 @@ def _own_version(package: str) -> str:
 
 
 @cache  # a process knows one release for life
-def installed_release(package: str) -> str:
-    """Return the release of a package by its metadata, also of another build (``xgboost-cpu``); "" for none."""
-    name = INSTALLED_AS.get(package, package)
-    for one in (name, f"{name}-cpu"):
-        with suppress(importlib.metadata.PackageNotFoundError):
-            return importlib.metadata.version(one) or ""
-    return ""
+def _installed_release(package: str) -> str:
+    return installed_release(INSTALLED_AS.get(package, package))
 
 
 def _is_installed(package: str) -> bool:

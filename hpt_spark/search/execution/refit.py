@@ -126,7 +126,7 @@ def _fitted(refit: Refit, data: Dataset) -> Any:
 
 
 def _write(fitted: Any, target: str) -> None:
-    with translate_disk_errors(Path(f"{target} on {socket.gethostname()}")), open(target, "wb") as file:
+    with translate_disk_errors(Path(target), socket.gethostname()), open(target, "wb") as file:
         try:
             cloudpickle.dump(fitted, file)
         except Exception as error:

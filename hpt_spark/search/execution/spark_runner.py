@@ -20,11 +20,12 @@ from pyspark import Broadcast, SparkContext
 from hpt_spark.errors import SparkEndedError
 from hpt_spark.search.dataset import NO_DATA
 from hpt_spark.search.evaluation import Evaluation
-from hpt_spark.search.execution.begun import BegunFits, FitWatcher, Occasionally
+from hpt_spark.search.execution.begun import BegunFits, FitWatcher
 from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.driver_releases import releases_of, releases_of_fits
 from hpt_spark.search.execution.node_share import PIECE_BYTES, SharedObject, read_in_pieces, whole_file
+from hpt_spark.search.execution.occasionally import Occasionally
 from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.execution.runner import Runner
 from hpt_spark.search.execution.spark_context import slots_of_context

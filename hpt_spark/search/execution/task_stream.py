@@ -13,9 +13,9 @@ import cloudpickle
 from pyspark.accumulators import AccumulatorParam
 
 from hpt_spark.search.abandoned import leave_if_abandoned
-from hpt_spark.search.execution.begun import Occasionally
 from hpt_spark.search.execution.checkpoints import CheckpointPlace, Checkpoints
 from hpt_spark.search.execution.fit_process import Death
+from hpt_spark.search.execution.occasionally import Occasionally
 from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDiedError
 from hpt_spark.search.execution.worker import GroupResult
 from hpt_spark.search.fit_groups import FitGroup

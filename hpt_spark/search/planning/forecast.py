@@ -46,14 +46,18 @@ class MemoryLimit:
     available : int
         Bytes.
     remedy : str
-        What to do when that is too little; for a limit of each process, the setting.
-    of_each : int
-        Into how many parts a setting is divided, where `available` is such a part: the address space of one process.
+        What to do when that is too little.
+    setting : str
+        The setting of Spark that is divided among processes, of which each has `available`; "" where all have it
+        together.
+    processes : int
+        How many it is divided among.
     """
 
     available: int
-    remedy: str
-    of_each: int = 0
+    remedy: str = ""
+    setting: str = ""
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class Forecast:
         """Return what to change when `limit` cannot hold the search; None when it can, or is not known."""
         if limit is None:
             return None
-        if limit.of_each:
+        if limit.setting:
             return self._warning_of_each(limit)
         if self.executor_bytes <= limit.available:
             return None
@@ -113,11 +117,11 @@ class Forecast:
     def _warning_of_each(self, limit: MemoryLimit) -> str | None:
         if self.address_bytes <= limit.available:
             return None
-        gibibytes = math.ceil(self.address_bytes * limit.of_each / (1 << 30))
+        gibibytes = math.ceil(self.address_bytes * limit.processes / (1 << 30))
         return (
             f"The process of a fit may need {as_size(self.address_bytes)} of address space, in which the mapped data "
-            f"and the libraries count, and {limit.remedy} leaves each {as_size(limit.available)}, as Spark divides "
-            f"it by spark.executor.cores={limit.of_each}: set {limit.remedy}={gibibytes}g, or leave it out."
+            f"and the libraries count, and {limit.setting} leaves each {as_size(limit.available)}, as Spark divides "
+            f"it by spark.executor.cores={limit.processes}: set {limit.setting}={gibibytes}g, or leave it out."
         )
 
 

@@ -50,7 +50,7 @@ def address_space_limit(conf: Mapping[str, str]) -> MemoryLimit | None:
     """
     cores = int(conf.get("spark.executor.cores", "1"))
     mebibytes = (in_bytes(conf.get(PYSPARK_MEMORY, "0")) >> 20) // cores
-    return MemoryLimit(mebibytes << 20, PYSPARK_MEMORY, of_each=cores) if mebibytes else None
+    return MemoryLimit(mebibytes << 20, setting=PYSPARK_MEMORY, processes=cores) if mebibytes else None
 
 
 def driver_memory(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:

@@ -150,7 +150,7 @@ def installed(tmp_path, monkeypatch):
         forget()
 
     def forget():
-        driver_releases.installed_release.cache_clear()
+        driver_releases._installed_release.cache_clear()
         check_releases.cache_clear()
 
     yield install
@@ -190,7 +190,7 @@ def test_another_build_is_the_same_package(installed):
     installed("2.0", "2.0", "late_booster-cpu")
     check_releases((Release("late_booster", "2.0", "2.0"),))
     assert "late_booster" not in sys.modules
-    assert driver_releases.installed_release("late_booster") == "2.0"
+    assert driver_releases._installed_release("late_booster") == "2.0"
 
 
 def test_the_packages_of_the_estimator_the_candidates_and_the_scorer_count():
