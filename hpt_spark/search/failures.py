@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from hpt_spark.storage import mask_secrets
 
 DIED = "WorkerDiedError:"
 TIMED_OUT = "FitTimeout:"
+# The last line of a traceback: of Python's, numpy's or LightGBM's own; XGBoost tells what C++ told it.
+NO_MEMORY = re.compile(r"^(?:[\w.]*MemoryError\b|[\w.]+: .*\bbad_alloc\b)", re.MULTILINE)
 
 
 def killed_worker(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
@@ -59,9 +62,10 @@ def _failed(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
     return HptSparkError(reason) if error_score == "raise" else without_score(evaluation, fit, reason, error_score)
 
 
-def has_died(result: dict[str, Any]) -> bool:
-    """Return whether a result is that of `killed_worker`."""
-    return str(result["fit_error"]).startswith(DIED)
+def lacked_memory(result: Mapping[str, Any]) -> bool:
+    """Return whether a fit has failed for lack of memory, as far as can be told, so that it may succeed elsewhere."""
+    reason = str(result["fit_error"])
+    return reason.startswith(DIED) or NO_MEMORY.search(reason) is not None
 
 
 def mask_reasons(result: dict[str, Any]) -> None:

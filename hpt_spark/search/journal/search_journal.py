@@ -15,7 +15,7 @@ import numpy as np
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.failures import has_died, mask_reasons
+from hpt_spark.search.failures import lacked_memory, mask_reasons
 from hpt_spark.search.journal.fingerprint import candidate_keys, fingerprint, fold_keys
 from hpt_spark.search.journal.journal import CONTEXT, Journal, KeepPredictions, damaged
 from hpt_spark.search.journal.records import FitKeys
@@ -166,11 +166,11 @@ class SearchJournal:
     ) -> None:
         """Record results with their predictions, if there is a journal.
 
-        A fit that died, perhaps for lack of memory, is tried again when the search is resumed.
+        A fit that lacked memory is tried again when the search is resumed, perhaps in more of it.
         """
         if self._journal is not None and self._lock is not None and self._keys is not None:
             self._lock.check()
-            self._journal.add(self._keys, [(fit, one) for fit, one in results if not has_died(one)], predictions)
+            self._journal.add(self._keys, [(fit, one) for fit, one in results if not lacked_memory(one)], predictions)
 
     def settled(self, name: str, value: int, folds: int) -> int:
         """Return what an earlier run of the search has settled on under `name`, else `value`, which later ones get.
