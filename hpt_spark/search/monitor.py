@@ -205,13 +205,18 @@ class SearchMonitor:
     followers : iterable of SearchFollower
     metric : str
         The scorer by which candidates are compared, as `FitEnded.scores` has it.
+    max_time : float or None
+        Seconds after which the search ends, whatever is missing.
     """
 
-    def __init__(self, followers: Iterable[SearchFollower] = (), metric: str = "score") -> None:
+    def __init__(
+        self, followers: Iterable[SearchFollower] = (), metric: str = "score", max_time: float | None = None
+    ) -> None:
         own = list(followers)
         self._is_followed = bool(own)
         self._followers = [*own, *_following_all.get()]
         self._metric = metric
+        self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._rows = 0
         self._later = 0  # candidates that are expected after the evaluation that runs
         self._before = 0  # fits of the evaluations before it
@@ -327,13 +332,17 @@ class SearchMonitor:
         self.state = replace(self.state, stage=stage, fits=fits, fits_in_flight=0, seconds_left=None)
 
     def _with_later_fits(self, seconds_left: float | None) -> float | None:
-        """Add to the seconds of the fits that wait the time of those that come later, at their pace."""
+        """Add to the seconds of fits that wait the time of those that come later, at their pace, until time is up."""
+        if seconds_left is None:
+            return None
+        now = time.monotonic()
         later, waiting = self.state.fits - self._planned, self._planned - self.state.fits_done
-        if seconds_left is None or self._started is None or later <= 0 or not self._trained:
-            return seconds_left
-        if waiting > 0:
-            return seconds_left * (1 + later / waiting)
-        return seconds_left + later * (time.monotonic() - self._started) / self._trained  # the start included
+        if self._started is not None and later > 0 and self._trained:
+            if waiting > 0:
+                seconds_left *= 1 + later / waiting
+            else:
+                seconds_left += later * (now - self._started) / self._trained  # the start included
+        return min(seconds_left, max(0.0, self._deadline - now))
 
     def _ended(self, fit: Fit, result: Mapping[str, Any], is_resumed: bool) -> FitEnded:
         begun: Begun = self._begun  # type: ignore[assignment]

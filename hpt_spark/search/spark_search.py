@@ -129,7 +129,7 @@ class SparkSearchMixin(HandsFitsOver):
         with ExitStack() as following:
             followers = [*self.followers, *followers_of(self, following, X, y, is_one_of_many)]
             self.followers = ()
-            monitor = SearchMonitor(followers, metric_of_search(self))
+            monitor = SearchMonitor(followers, metric_of_search(self), self.max_time)
             with Evaluator(
                 self.sc,
                 self.journal,

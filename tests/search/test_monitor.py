@@ -133,16 +133,18 @@ def test_who_is_dropped_in_a_race_is_no_failure_and_needs_no_fit(spark):
 
 
 def test_the_seconds_left_are_those_of_later_fits_too(monkeypatch):
-    clock = iter([100.0, 120.0, 130.0])
-    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
     monitor = SearchMonitor([Notes()])
     monitor.expect_later(3)
     monitor.begin([{}, {}], 1)
     monitor.plan(2)
+    now = 120.0
     monitor.end([(Fit(0, 0, 0), result(0.5))], seconds_left=4.0)
     assert monitor.state.seconds_left == 4 * 4.0  # the one that waits takes four seconds, and so do the later three
     monitor.end([(Fit(1, 1, 0), result(0.5))], seconds_left=0.0)
     assert (monitor.state.seconds_left, monitor.state.fits, monitor.state.candidates) == (30.0, 5, 5)
+    now = 130.0
     monitor.expect_later(0)
     monitor.begin([{}, {}, {}], 1)
     assert monitor.state.seconds_left == 3 * 15.0  # nothing has ended since: two fits took 30 seconds
@@ -233,6 +235,15 @@ def test_reasons_without_end_are_summed_up():
     monitor.end([(Fit(0, number, 0), result(math.nan, f"ValueError: number {number}\n")) for number in range(100)])
     assert len(monitor.state.failures) == MOST_REASONS + 1
     assert sum(monitor.state.failures.values()) == monitor.state.fits_failed == 100
+
+
+@pytest.mark.parametrize(("max_time", "expected"), [(None, 3000.0), (5000.0, 3000.0), (60.0, 60.0), (0.0, 0.0)])
+def test_no_more_seconds_are_left_than_the_search_may_take(max_time, expected):
+    monitor = SearchMonitor([Notes()], max_time=max_time)
+    monitor.begin([{}] * 4, 1)
+    monitor.plan(4)
+    monitor.end([(Fit(0, 0, 0), result(0.5))], 3000.0)
+    assert monitor.state.seconds_left == pytest.approx(expected, abs=1.0)
 
 
 def test_the_live_view_says_what_is_known():
