@@ -29,7 +29,7 @@ SPACE = {
     "reg_alpha": [1],
     "reg_lambda": [1],
     "colsample_bytree": [1],
-    "learning_rate": {"loguniform": [0.05, 0.3]},
+    "learning_rate": {"loguniform": [0.1, 0.4]},
     "colsample_bylevel": {"loguniform": [0.01, 0.3]},
     "subsample": {"uniform": [0.5, 1.0]},
 }
@@ -37,7 +37,8 @@ WITH_OPTUNA = {
     "strategy": "optuna",
     "param_grid": [SPACE],
     "n_iter": 1000,
-    "rounds": {"max": 400, "step": 20, "early_stopping_rounds": 60},
+    "n_startup_trials": 4,  # on two cores there is time for some ten settings
+    "rounds": {"max": 240, "step": 20, "early_stopping_rounds": 60},
 }
 HEAD = ("search", ">seconds", ">CPU seconds", ">peak memory, MB", ">settings", ">candidates", ">best mean score")
 
@@ -59,8 +60,8 @@ def main() -> None:
         "",
         f"`tune` of conf/distributed_sweep.yaml on generated data at scale {options.scale:g}, {options.cores} cores,",
         "with the start of Python and Java and the refit; then Optuna's search of a wider space, whose numbers of",
-        f"rounds up to 400 are chosen by the mean curve, ended after {budget:,.0f} s. A setting is a candidate",
-        "but for its rounds.",
+        f"rounds up to {WITH_OPTUNA['rounds']['max']} are chosen by the mean curve, ended after {budget:,.0f} s. A",
+        "setting is a candidate but for its rounds.",
         f"{setting_of_the_run(('pyspark', 'xgboost', 'scikit-learn', 'optuna'))}. One run.",
         "",
         *table(HEAD, rows),
