@@ -72,6 +72,14 @@ class XGBoost:
             and not any(callable(params.get(name)) for name in ("objective", "eval_metric"))
         )
 
+    def is_prefix_stable_behind_steps(self, params: Mapping[str, Any]) -> bool:
+        """Return whether there are no categories, which a booster cut to its first rounds lacks (dmlc/xgboost #12462).
+
+        It takes the codes of the rows that it predicts for those of the training rows. So they are where both are cut
+        from one frame, but a step may make categories of the training rows, and others of the test rows.
+        """
+        return not params.get("enable_categorical")
+
     def rounds_of(self, params: Mapping[str, Any]) -> int:
         """Return the number of boosting rounds."""
         return DEFAULT_ROUNDS if params.get(self.rounds) is None else int(params[self.rounds])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import xgboost
 from hypothesis import HealthCheck, given
@@ -26,7 +27,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from xgboost import XGBClassifier, XGBModel, XGBRanker, XGBRegressor, XGBRFClassifier
 
 from hpt_spark.search.boosting.staged import staged
@@ -169,6 +170,27 @@ def test_what_sharing_depends_on_beside_the_parameters():
     pipeline = make_pipeline(StandardScaler(), XGBClassifier())
     assert staged(pipeline, {"xgbclassifier__sample_weight": y}, 100) is not None
     assert staged(pipeline, {"standardscaler__sample_weight": y}, 100) is None
+
+
+def as_categories(frame):
+    return frame.astype({"kind": "category"})
+
+
+def test_categories_that_a_step_makes_anew_of_the_test_rows_are_those_of_the_training():
+    kinds = np.resize(["a", "b", "c"], 150)
+    frame = pd.DataFrame({"kind": kinds, "number": X[:, 0]})
+    target = np.searchsorted(["a", "b", "c"], kinds) + X[:, 0]
+    folds = [(np.arange(150), np.flatnonzero(kinds != "a"))]
+    booster = XGBRegressor(n_jobs=1, enable_categorical=True)
+    both(
+        make_pipeline(FunctionTransformer(as_categories), booster),
+        {"xgbregressor__n_estimators": [2, 5]},
+        frame,
+        target,
+        cv=folds,
+    )
+    ours = both(booster, {"n_estimators": [2, 5]}, as_categories(frame), target, cv=2)
+    assert ours.groups == 2
 
 
 def test_without_xgboosts_private_method_trainings_are_still_shared_and_exact(monkeypatch):
