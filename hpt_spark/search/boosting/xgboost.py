@@ -127,8 +127,9 @@ class XGBoost:
         pickle (dmlc/xgboost #12043, #12083), so that only trainings that draw nothing go on exactly.
         """
         draws_nothing = all(params.get(name) in (None, 1) for name in SAMPLING)
-        # Ranking draws pairs.
-        return kind.__name__ != "XGBRanker" and (draws_nothing or _generator_is_pickled())
+        # Ranking draws pairs, and learns how much positions tell; an XGBRegressor may rank as well.
+        ranks = kind.__name__ == "XGBRanker" or str(params.get("objective")).startswith("rank:")
+        return not ranks and (draws_nothing or _generator_is_pickled())
 
     def checkpoint(self, estimator: Any) -> bytes:
         """Return the pickled booster."""

@@ -276,6 +276,16 @@ def test_objectives_that_refit_leaves_go_on_exactly():
     assert ours.starts
 
 
+def test_objectives_that_draw_pairs_or_learn_positions_start_anew():
+    grid = {"lambdarank_pair_method": ["mean", "topk"], "lambdarank_unbiased": [True, False]}
+    arguments = {"resource": "n_estimators", "max_resources": 12, "min_resources": 3, "factor": 2, "cv": 2}
+    ranker, labels = XGBRegressor(n_jobs=1, objective="rank:pairwise"), (y > 1).astype(int)
+    ours = HalvingGridSearchCV(ranker, grid, refit=False, random_state=0, **arguments).fit(X, labels)
+    theirs = model_selection.HalvingGridSearchCV(ranker, grid, refit=False, random_state=0, **arguments)
+    assert_same_scores(ours, theirs.fit(X, labels))
+    assert not ours.starts
+
+
 def test_halving_of_samples_or_other_parameters_starts_anew():
     estimator, grid = RandomForestClassifier(**SEEDED), {"max_depth": [1, 2, 3]}
     arguments = {"resource": "n_estimators", "max_resources": 8, "min_resources": 2, "factor": 2, "cv": 2}
