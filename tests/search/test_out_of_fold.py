@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import numpy as np
 import pytest
@@ -75,6 +75,18 @@ def predicted_here():
 
     with held:
         yield predictions
+
+
+def test_a_kernel_of_the_grid_may_be_precomputed():
+    gram = X @ X.T
+    search = in_process.GridSearchCV(SVC(), {"kernel": ["precomputed", "linear"]}, cv=CV, refit=False)
+    search.keep_oof = "all"
+    search.fit(gram, BINARY)
+    with closing(search.out_of_fold):
+        found = search.out_of_fold.predictions([0, 1])
+    for params, predictions in zip(search.cv_results_["params"], found, strict=True):
+        wanted = cross_val_predict(SVC(**params), gram, BINARY, cv=CV, method="decision_function")
+        np.testing.assert_array_equal(predictions, wanted.astype(np.float32))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,7 +14,7 @@ from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
 from scipy import sparse
 from sklearn import model_selection
 from sklearn.datasets import make_classification
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, KernelPCA
 from sklearn.ensemble import (
     AdaBoostClassifier,
     ExtraTreesClassifier,
@@ -191,6 +191,12 @@ def test_categories_that_a_step_makes_anew_of_the_test_rows_are_those_of_the_tra
     )
     ours = both(booster, {"n_estimators": [2, 5]}, as_categories(frame), target, cv=2)
     assert ours.groups == 2
+
+
+def test_a_kernels_matrix_is_cut_as_the_candidates_parameters_want_it():
+    pipeline = make_pipeline(KernelPCA(2, kernel="precomputed"), XGBClassifier(n_jobs=1))
+    for kernels in (["linear"], ["precomputed", "linear"]):
+        both(pipeline, {"kernelpca__kernel": kernels, "xgbclassifier__n_estimators": [2, 5]}, X @ X.T, cv=2)
 
 
 def test_without_xgboosts_private_method_trainings_are_still_shared_and_exact(monkeypatch):
