@@ -15,7 +15,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold, PredefinedSplit, RepeatedKFold, ShuffleSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 from xgboost import XGBClassifier, XGBRegressor
 
@@ -75,6 +75,14 @@ def predicted_here():
 
     with held:
         yield predictions
+
+
+def test_a_lambda_may_be_a_candidate(predicted_here):
+    pipeline = make_pipeline(FunctionTransformer(), LogisticRegression())
+    grid = {"functiontransformer__func": [lambda rows: rows, lambda rows: rows**2]}
+    params, found = predicted_here(pipeline, grid, y)
+    for own, predictions in zip(params, found, strict=True):
+        np.testing.assert_array_equal(predictions, expected(pipeline, own, y, "predict_proba"))
 
 
 def test_a_kernel_of_the_grid_may_be_precomputed():
