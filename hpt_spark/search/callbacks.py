@@ -50,7 +50,7 @@ class Callbacks:
         if (fit.candidate, fit.fold) not in self._of_fit:
             return
         context, caller = self._of_fit[fit.candidate, fit.fold]
-        train = cache(FoldRows(evaluation, fit.fold).own_train)
+        train = cache(lambda: FoldRows(evaluation, fit.fold).own_train(evaluation.estimator))
         weighted = evaluation.fit_params.get("sample_weight") is not None
         asked: dict[str, Callable[[], Any]] = {
             "X": lambda: train().X,

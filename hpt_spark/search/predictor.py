@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,6 @@ from sklearn.base import is_classifier, is_regressor
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import is_number
-from hpt_spark.search.boosting.family import key_of
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.journal.records import NONE_PREDICTED
 
@@ -112,10 +111,13 @@ def predictor_of(evaluation: Evaluation, earlier: Predictor | None = None) -> Pr
 
 def _kinds(evaluation: Evaluation) -> Iterable[Any]:
     """Yield an estimator of each kind among the candidates: numbers do not change by which method one predicts."""
-    different: dict[str, int] = {}
+    different: dict[Hashable, int] = {}
     for at, candidate in enumerate(evaluation.candidates):
-        settings = {name: value for name, value in candidate.items() if not is_number(value)}
-        different.setdefault(key_of(settings), at)
+        # The candidates of a grid have the same objects, of which some, such as a lambda, have no digest.
+        settings = sorted((name, value) for name, value in candidate.items() if not is_number(value))
+        different.setdefault(
+            tuple((name, value if isinstance(value, str) else id(value)) for name, value in settings), at
+        )
     for at in different.values():
         with suppress(Exception):  # whatever is wrong with its parameters, its fit is to say so
             yield evaluation.estimator_of(at)

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import check_count
 from hpt_spark.search.boosting.staged import Staged, ensemble_of, family_of
+from hpt_spark.search.generators import drawing_nothing
 
 if TYPE_CHECKING:
     from hpt_spark.search.evaluator import Evaluator
@@ -81,7 +82,8 @@ class Rounds:
     def goes_on_exactly(self, estimator: Any, setting: Mapping[str, Any]) -> bool:
         """Return whether a training can stop at a checkpoint and go on as if it had not."""
         try:
-            candidate = clone(estimator).set_params(**clone(dict(setting), safe=False))
+            with drawing_nothing(estimator):
+                candidate = clone(estimator).set_params(**clone(dict(setting), safe=False))
             ensemble, _ = ensemble_of(candidate)
             family = family_of(ensemble)
             return family is not None and Staged(candidate, ensemble, family).may_continue

@@ -25,6 +25,7 @@ from hpt_spark.search.end_reason import as_sentence
 from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
 from hpt_spark.search.failed_batches import FailedBatches
 from hpt_spark.search.following import NO_METRIC_DECIDES, Tracking, followers_of, metric_of_search
+from hpt_spark.search.generators import drawing_nothing
 from hpt_spark.search.monitor import SearchFollower, SearchMonitor
 from hpt_spark.search.out_of_fold import KEEP
 from hpt_spark.search.race import note_skipped, race_of
@@ -120,14 +121,16 @@ class SparkSearchMixin(HandsFitsOver):
         several = isinstance(self.scoring, (list, tuple, set, dict))
         if self.keep_oof == "best" and several and not self.refit:
             raise InputError("keep_oof='best' with several metrics needs refit= to name the one that chooses the best.")
-        _refuse_searches_within(self.estimator)
+        with drawing_nothing(self.estimator):
+            _refuse_searches_within(self.estimator)
         race = race_of(self)
         # Of halving, and of a search that chooses the number of rounds.
         resource = getattr(self, "resource", None) or getattr(self, "_continued_parameter", None)
         is_one_of_many = self._is_clone_with_journal and self.journal_lock is None
         lock, self.journal_lock = self.journal_lock, None
         with ExitStack() as following:
-            followers = [*self.followers, *followers_of(self, following, X, y, is_one_of_many)]
+            with drawing_nothing(self.estimator):
+                followers = [*self.followers, *followers_of(self, following, X, y, is_one_of_many)]
             self.followers = ()
             monitor = SearchMonitor(followers, metric_of_search(self), self.max_time)
             with Evaluator(

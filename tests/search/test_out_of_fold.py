@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold, PredefinedSplit, RepeatedKFold, ShuffleSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 from xgboost import XGBClassifier, XGBRegressor
 
@@ -75,6 +75,26 @@ def predicted_here():
 
     with held:
         yield predictions
+
+
+def test_a_lambda_may_be_a_candidate(predicted_here):
+    pipeline = make_pipeline(FunctionTransformer(), LogisticRegression())
+    grid = {"functiontransformer__func": [lambda rows: rows, lambda rows: rows**2]}
+    params, found = predicted_here(pipeline, grid, y)
+    for own, predictions in zip(params, found, strict=True):
+        np.testing.assert_array_equal(predictions, expected(pipeline, own, y, "predict_proba"))
+
+
+def test_a_kernel_of_the_grid_may_be_precomputed():
+    gram = X @ X.T
+    search = in_process.GridSearchCV(SVC(), {"kernel": ["precomputed", "linear"]}, cv=CV, refit=False)
+    search.keep_oof = "all"
+    search.fit(gram, BINARY)
+    with closing(search.out_of_fold):
+        found = search.out_of_fold.predictions([0, 1])
+    for params, predictions in zip(search.cv_results_["params"], found, strict=True):
+        wanted = cross_val_predict(SVC(**params), gram, BINARY, cv=CV, method="decision_function")
+        np.testing.assert_array_equal(predictions, wanted.astype(np.float32))
 
 
 @pytest.mark.parametrize("kind", KINDS)

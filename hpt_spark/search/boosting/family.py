@@ -40,6 +40,9 @@ class Family(Protocol):
     def is_prefix_stable(self, params: Mapping[str, Any], rows: int) -> bool:
         """Return whether trainings with `params` on `rows` rows keep the law above."""
 
+    def is_prefix_stable_behind_steps(self, params: Mapping[str, Any]) -> bool:
+        """Return whether they keep it also where a pipeline's steps may treat test rows in another way."""
+
     def rounds_of(self, params: Mapping[str, Any]) -> int:
         """Return how many rounds are trained with `params`, which keep the law above."""
 
@@ -70,6 +73,10 @@ class WithoutMatrices:
     def params_of(self, estimator: Any) -> dict[str, Any]:
         """Return scikit-learn's ``get_params``."""
         return dict(estimator.get_params())
+
+    def is_prefix_stable_behind_steps(self, params: Mapping[str, Any]) -> bool:
+        """Return True."""
+        return True
 
     def rounds_of(self, params: Mapping[str, Any]) -> int:
         """Return the number of boosting rounds."""

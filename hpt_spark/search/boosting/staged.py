@@ -143,7 +143,8 @@ def staged(estimator: Any, fit_params: Mapping[str, Any], rows: int) -> Staged |
     family = family_of(ensemble)
     if family is None or not are_of_rows(fit_params, prefix, family):
         return None
-    return Staged(estimator, ensemble, family) if family.is_prefix_stable(family.params_of(ensemble), rows) else None
+    may_share = is_prefix_stable(family, prefix, family.params_of(ensemble), rows)
+    return Staged(estimator, ensemble, family) if may_share else None
 
 
 def ensemble_of(estimator: Any) -> tuple[Any, str]:
@@ -157,6 +158,11 @@ def ensemble_of(estimator: Any) -> tuple[Any, str]:
 def family_of(ensemble: Any) -> Family | None:
     """Return the family that `ensemble` is of."""
     return next((family for family in FAMILIES if family.covers(ensemble)), None)
+
+
+def is_prefix_stable(family: Family, prefix: str, params: Mapping[str, Any], rows: int) -> bool:
+    """Return whether trainings with `params` keep the law of `family`, where `prefix` stands before their names."""
+    return family.is_prefix_stable(params, rows) and (not prefix or family.is_prefix_stable_behind_steps(params))
 
 
 def are_of_rows(fit_params: Mapping[str, Any], prefix: str, family: Family) -> bool:

@@ -72,6 +72,14 @@ class XGBoost:
             and not any(callable(params.get(name)) for name in ("objective", "eval_metric"))
         )
 
+    def is_prefix_stable_behind_steps(self, params: Mapping[str, Any]) -> bool:
+        """Return whether there are no categories, which a booster cut to its first rounds lacks (dmlc/xgboost #12462).
+
+        It takes the codes of the rows that it predicts for those of the training rows. So they are where both are cut
+        from one frame, but a step may make categories of the training rows, and others of the test rows.
+        """
+        return not params.get("enable_categorical")
+
     def rounds_of(self, params: Mapping[str, Any]) -> int:
         """Return the number of boosting rounds."""
         return DEFAULT_ROUNDS if params.get(self.rounds) is None else int(params[self.rounds])
@@ -119,8 +127,9 @@ class XGBoost:
         pickle (dmlc/xgboost #12043, #12083), so that only trainings that draw nothing go on exactly.
         """
         draws_nothing = all(params.get(name) in (None, 1) for name in SAMPLING)
-        # Ranking draws pairs.
-        return kind.__name__ != "XGBRanker" and (draws_nothing or _generator_is_pickled())
+        # Ranking draws pairs, and learns how much positions tell; an XGBRegressor may rank as well.
+        ranks = kind.__name__ == "XGBRanker" or str(params.get("objective")).startswith("rank:")
+        return not ranks and (draws_nothing or _generator_is_pickled())
 
     def checkpoint(self, estimator: Any) -> bytes:
         """Return the pickled booster."""

@@ -56,7 +56,7 @@ def fit_group(
     if ensemble is None:
         raise TypeError("a shared group needs an ensemble that can be scored at several numbers of rounds")
     rounds, start = ensemble.rounds, evaluation.read_checkpoint(group.fits[-1])
-    train = rows.train if ensemble.only_reads else rows.own_train()
+    train = rows.train if ensemble.only_reads else rows.own_train(estimator)
     before_training = time.perf_counter()
     ensemble.fit(train.X, train.y, train.params, rows.matrices, start)
     seconds = time.perf_counter() - before_training
@@ -67,14 +67,14 @@ def fit_group(
     for fit in group.fits:
         is_last = fit is group.fits[-1]
         own_rounds = rounds if is_last else _rounds_of(evaluation, fit)
-        test = rows.test if nothing_writes else rows.own_test()
+        test = rows.test if nothing_writes else rows.own_test(estimator)
         with ensemble.truncated(own_rounds, own=not nothing_writes) as model:
             scored = _score_on(evaluation, model, test)
             if evaluation.common.get("return_train_score"):
                 train_rows = _train_rows_to_score(rows, train, ensemble, nothing_writes, is_last)
                 scored["train_scores"] = _score_on(evaluation, model, train_rows)["test_scores"]
             if evaluation.predictor is not None:
-                test = rows.test if nothing_writes else rows.own_test()
+                test = rows.test if nothing_writes else rows.own_test(estimator)
                 scored.update(evaluation.predictor.results_of(model, test.X))
         if not is_last and state is not None and ensemble.state() != state:
             raise ChangedByScoringError
@@ -91,7 +91,7 @@ def _rounds_of(evaluation: Evaluation, fit: Fit) -> int:
 def _train_rows_to_score(rows: FoldRows, train: Rows, ensemble: Staged, nothing_writes: bool, is_last: bool) -> Rows:
     """Return the training rows as the fit has left them, for one candidate to be scored on."""
     if ensemble.only_reads and not nothing_writes:
-        train = rows.own_train()
+        train = rows.own_train(ensemble.estimator)
     elif not ensemble.only_reads and not is_last:
         train = copied(train)
     return Rows(train.X, train.y, rows.train_score_params())

@@ -69,24 +69,24 @@ class FoldRows:
     @cached_property
     def train(self) -> Rows:
         """The training rows for all who only read them."""
-        return _read_only(self.own_train())
+        return _read_only(self.own_train(self.evaluation.estimator))
 
     @cached_property
     def test(self) -> Rows:
         """The test rows for all who only read them."""
-        return _read_only(self.own_test())
+        return _read_only(self.own_test(self.evaluation.estimator))
 
-    def own_train(self) -> Rows:
-        """Return the training rows, cut anew."""
+    def own_train(self, estimator: Any) -> Rows:
+        """Return the training rows, cut anew for `estimator`, whose parameters may make of ``X`` a kernel's matrix."""
         self.fold_slices += 1
         data, (train, _) = self.evaluation.data.for_one_fit(), self.evaluation.folds[self.fold]
-        X, y = safe_split(self.evaluation.estimator, data.X, data.y, train)
+        X, y = safe_split(estimator, data.X, data.y, train)
         return Rows(X, y, check_method_params(data.X, params=data.fit_params, indices=train))
 
-    def own_test(self) -> Rows:
-        """Return the test rows, cut anew."""
+    def own_test(self, estimator: Any) -> Rows:
+        """Return the test rows, cut anew for `estimator`."""
         data, (train, test) = self.evaluation.data.for_one_fit(), self.evaluation.folds[self.fold]
-        X, y = safe_split(self.evaluation.estimator, data.X, data.y, test, train)
+        X, y = safe_split(estimator, data.X, data.y, test, train)
         return Rows(X, y, check_method_params(data.X, params=data.score_params, indices=test))
 
     def train_score_params(self) -> Mapping[str, Any]:

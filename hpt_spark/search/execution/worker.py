@@ -225,7 +225,8 @@ def _printed_result(evaluation: Evaluation, fit: Fit, data: Dataset) -> Any:
     if evaluation.predictor is not None:
         estimator = result.pop("estimator")
         if result["fit_error"] is None:
-            result.update(evaluation.predictor.results_of(estimator, FoldRows(evaluation, fit.fold).own_test().X))
+            test = FoldRows(evaluation, fit.fold).own_test(estimator)
+            result.update(evaluation.predictor.results_of(estimator, test.X))
     return {**result, "printed": printed.getvalue()} if printed.tell() else result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import xgboost
 from hypothesis import HealthCheck, given
@@ -13,7 +14,7 @@ from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
 from scipy import sparse
 from sklearn import model_selection
 from sklearn.datasets import make_classification
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, KernelPCA
 from sklearn.ensemble import (
     AdaBoostClassifier,
     ExtraTreesClassifier,
@@ -26,7 +27,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from xgboost import XGBClassifier, XGBModel, XGBRanker, XGBRegressor, XGBRFClassifier
 
 from hpt_spark.search.boosting.staged import staged
@@ -171,6 +172,33 @@ def test_what_sharing_depends_on_beside_the_parameters():
     assert staged(pipeline, {"standardscaler__sample_weight": y}, 100) is None
 
 
+def as_categories(frame):
+    return frame.astype({"kind": "category"})
+
+
+def test_categories_that_a_step_makes_anew_of_the_test_rows_are_those_of_the_training():
+    kinds = np.resize(["a", "b", "c"], 150)
+    frame = pd.DataFrame({"kind": kinds, "number": X[:, 0]})
+    target = np.searchsorted(["a", "b", "c"], kinds) + X[:, 0]
+    folds = [(np.arange(150), np.flatnonzero(kinds != "a"))]
+    booster = XGBRegressor(n_jobs=1, enable_categorical=True)
+    both(
+        make_pipeline(FunctionTransformer(as_categories), booster),
+        {"xgbregressor__n_estimators": [2, 5]},
+        frame,
+        target,
+        cv=folds,
+    )
+    ours = both(booster, {"n_estimators": [2, 5]}, as_categories(frame), target, cv=2)
+    assert ours.groups == 2
+
+
+def test_a_kernels_matrix_is_cut_as_the_candidates_parameters_want_it():
+    pipeline = make_pipeline(KernelPCA(2, kernel="precomputed"), XGBClassifier(n_jobs=1))
+    for kernels in (["linear"], ["precomputed", "linear"]):
+        both(pipeline, {"kernelpca__kernel": kernels, "xgbclassifier__n_estimators": [2, 5]}, X @ X.T, cv=2)
+
+
 def test_without_xgboosts_private_method_trainings_are_still_shared_and_exact(monkeypatch):
     """A release that has renamed it: its own `fit` finds what it needs, and we do not."""
     create = XGBModel._create_dmatrix
@@ -252,6 +280,16 @@ def test_objectives_that_refit_leaves_go_on_exactly():
     theirs = model_selection.HalvingGridSearchCV(XGBRegressor(n_jobs=1), grid, refit=False, **arguments)
     assert_same_scores(ours, theirs.fit(X, target))
     assert ours.starts
+
+
+def test_objectives_that_draw_pairs_or_learn_positions_start_anew():
+    grid = {"lambdarank_pair_method": ["mean", "topk"], "lambdarank_unbiased": [True, False]}
+    arguments = {"resource": "n_estimators", "max_resources": 12, "min_resources": 3, "factor": 2, "cv": 2}
+    ranker, labels = XGBRegressor(n_jobs=1, objective="rank:pairwise"), (y > 1).astype(int)
+    ours = HalvingGridSearchCV(ranker, grid, refit=False, random_state=0, **arguments).fit(X, labels)
+    theirs = model_selection.HalvingGridSearchCV(ranker, grid, refit=False, random_state=0, **arguments)
+    assert_same_scores(ours, theirs.fit(X, labels))
+    assert not ours.starts
 
 
 def test_halving_of_samples_or_other_parameters_starts_anew():
