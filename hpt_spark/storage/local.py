@@ -193,10 +193,17 @@ def _put_back(target: Path) -> None:
 def _discard(replaced: Path, target: Path) -> None:
     """Delete an old folder under a name from which it is not put back when half of it is gone."""
     deleted = target.with_name(DELETED + target.name)
-    shutil.rmtree(deleted, ignore_errors=True)
+    _delete_what_can_be(deleted)
     with suppress(FileNotFoundError):
         os.rename(replaced, deleted)
-    shutil.rmtree(deleted, ignore_errors=True)
+    _delete_what_can_be(deleted)
+
+
+def _delete_what_can_be(path: Path) -> None:
+    if path.is_symlink():  # which stood for the folder; what it leads to is somebody else's
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _replaced(target: Path) -> Path:

@@ -74,6 +74,18 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path):
     assert contents(tmp_path / "disk" / "tables") == {"new": "new"}
 
 
+def test_a_folder_takes_the_place_of_a_link_again_and_again(tmp_path):
+    fill(tmp_path / "disk", theirs="of another disk")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "design").symlink_to(tmp_path / "disk")
+    for text in ("first", "second", "third"):
+        with open_folder(tmp_path / "run").atomic_dir("design") as path:
+            fill(path, new=text)
+        assert contents(tmp_path / "run" / "design") == {"new": text}
+    assert os.listdir(tmp_path / "run") == ["design"]
+    assert contents(tmp_path / "disk") == {"theirs": "of another disk"}
+
+
 def test_what_a_killed_run_left_is_removed(tmp_path):
     fill(tmp_path / ".writing.design" / "below", leftover="x")
     fill(tmp_path / ".deleted.design", leftover="x")
