@@ -237,7 +237,8 @@ def _lock(temporary: Path, make: Callable[[Path], None], target: Path) -> int:
         with suppress(FileExistsError):
             make(temporary)
         try:
-            handle = os.open(temporary, os.O_RDONLY)
+            # NFS locks what may be written to only; a folder cannot be opened so.
+            handle = os.open(temporary, os.O_RDONLY if temporary.is_dir() else os.O_RDWR)
         except FileNotFoundError:
             continue  # another process has just finished with it
         try:
@@ -265,6 +266,10 @@ def _flush_to_disk(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        # Some file systems (a folder of VirtualBox, 9p) flush no folders, which are in order without that.
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP) or not path.is_dir():
+            raise
     finally:
         os.close(handle)
 
