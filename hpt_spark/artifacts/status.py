@@ -50,6 +50,7 @@ class StatusFile(SearchFollower):
         self._state = SearchState()
         self._search: Any = None  # when it has ended
         self._started: float | None = None
+        self._has_warned = False
         self._ended = threading.Event()
         self._writing = threading.Thread(target=self._write_changes, name="hpt-spark-status", daemon=True)
 
@@ -96,13 +97,12 @@ class StatusFile(SearchFollower):
             state = self._state
             if state is not written or time.monotonic() >= due:
                 stage = "refitting" if state.stage == "ended" else state.stage  # its files are not there yet
-                if not self._write(stage):
-                    return
+                self._write(stage)
                 written, due = state, time.monotonic() + SECONDS_BETWEEN_SIGNS
             if self._ended.wait(seconds):
                 return
 
-    def _write(self, state: str, reason: str | None = None) -> bool:
+    def _write(self, state: str, reason: str | None = None) -> None:
         now = time.time()
         started: float = self._started  # type: ignore[assignment]
         found = self._state
@@ -131,10 +131,10 @@ class StatusFile(SearchFollower):
         try:
             with self._folder.atomic_write(STATUS) as path:
                 write_json(path, json_safe(status))
-        except Exception as error:  # of several kinds on a Hadoop file system
-            log.warning("%s cannot be written: %s", self._folder.location(STATUS), mask_secrets(str(error)))
-            return False
-        return True
+        except Exception as error:  # of several kinds on a Hadoop file system; the next time may do
+            if not self._has_warned:
+                log.warning("%s cannot be written: %s", self._folder.location(STATUS), mask_secrets(str(error)))
+            self._has_warned = True
 
 
 def read_status(folder: Folder) -> dict[str, Any] | None:

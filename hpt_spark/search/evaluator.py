@@ -156,11 +156,10 @@ class Evaluator:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        try:
-            self.release()
-        finally:
-            self.out_of_fold.close()
-            self._journal.close()
+        with ExitStack() as closing:  # each also where Ctrl-C comes in the one before
+            closing.callback(self._journal.close)
+            closing.callback(self.out_of_fold.close)
+            closing.callback(self.release)
 
     def results(self, delayed_fits: Iterable[Any]) -> list[dict[str, Any]]:
         """Run scikit-learn's delayed fits and return their results in the same order.

@@ -13,6 +13,7 @@ from hpt_spark.search.sklearn_compat import scorers_by_name
 from hpt_spark.storage import mask_secrets
 
 DIED = "WorkerDiedError:"
+BY_ITSELF = ("its process ended with exit code", "had closed the pipe")  # in the reason of a `Death`
 TIMED_OUT = "FitTimeout:"
 # The last line of a traceback: of Python's, numpy's or LightGBM's own; XGBoost tells what C++ told it.
 NO_MEMORY = re.compile(r"^(?:[\w.]*MemoryError\b|[\w.]+: .*\bbad_alloc\b)", re.MULTILINE)
@@ -77,6 +78,8 @@ def mask_reasons(result: dict[str, Any]) -> None:
 
 def advice(reason: str) -> str:
     """Return what to do where a process was killed twice."""
+    if any(words in reason for words in BY_ITSELF):
+        return "Its own code or a library did that: sys.exit, os._exit, an exit in C, KeyboardInterrupt, closed files."
     if "SIGKILL" in reason or "SIG" not in reason:
         return "Out of memory is the usual cause: on YARN raise spark.executor.memoryOverhead."
     return "That is a fault of native code: look into the estimator's libraries."

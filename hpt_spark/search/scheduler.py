@@ -135,7 +135,8 @@ class Scheduler:
             dead: list[Dead] = []
             # What is tried alone may take its worker and its executor along: each has a job of its own.
             for together in [[one] for one in waiting[step]] if step.alone else [waiting[step]]:
-                if together and step is not Step.FAILED:
+                # A job for each of them would take its moment also when the time is up.
+                if together and step is not Step.FAILED and time.monotonic() < self._deadline:
                     yield from self._tried(shared, step, together, dead)
             for group, death in dead:
                 for fit in group.fits:

@@ -193,10 +193,17 @@ def _put_back(target: Path) -> None:
 def _discard(replaced: Path, target: Path) -> None:
     """Delete an old folder under a name from which it is not put back when half of it is gone."""
     deleted = target.with_name(DELETED + target.name)
-    shutil.rmtree(deleted, ignore_errors=True)
+    _delete_what_can_be(deleted)
     with suppress(FileNotFoundError):
         os.rename(replaced, deleted)
-    shutil.rmtree(deleted, ignore_errors=True)
+    _delete_what_can_be(deleted)
+
+
+def _delete_what_can_be(path: Path) -> None:
+    if path.is_symlink():  # which stood for the folder; what it leads to is somebody else's
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _replaced(target: Path) -> Path:
@@ -230,7 +237,8 @@ def _lock(temporary: Path, make: Callable[[Path], None], target: Path) -> int:
         with suppress(FileExistsError):
             make(temporary)
         try:
-            handle = os.open(temporary, os.O_RDONLY)
+            # NFS locks what may be written to only; a folder cannot be opened so.
+            handle = os.open(temporary, os.O_RDONLY if temporary.is_dir() else os.O_RDWR)
         except FileNotFoundError:
             continue  # another process has just finished with it
         try:
@@ -258,6 +266,10 @@ def _flush_to_disk(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        # Some file systems (a folder of VirtualBox, 9p) flush no folders, which are in order without that.
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP) or not path.is_dir():
+            raise
     finally:
         os.close(handle)
 

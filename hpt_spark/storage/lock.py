@@ -20,6 +20,7 @@ import socket
 import threading
 import time
 import uuid
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -29,8 +30,8 @@ from hpt_spark.storage.folder import Folder
 PREFIX = "lock-"
 LEASE_SECONDS = 30.0
 RENEWALS_PER_LEASE = 5
-# Not renewed for so long, a lock is void whatever the clocks say.
-ABANDONED_SECONDS = 3600.0
+# Not renewed for so long, a lock is void at once: longer than a clock goes wrong by that was set in another time zone.
+ABANDONED_SECONDS = 18 * 3600.0
 TRIES = 5
 MOST_SECONDS_BETWEEN_TRIES = 0.4
 
@@ -54,6 +55,7 @@ class FolderLock:
         self._writing = threading.Lock()
         self._released = threading.Event()
         self._held = self._taken_over = False
+        self._seen = time.time()  # a clock that goes on while this machine sleeps
         self._renewing = threading.Thread(target=self._renew, daemon=True)
 
     def __enter__(self) -> FolderLock:
@@ -81,6 +83,8 @@ class FolderLock:
 
     def check(self) -> None:
         """Raise HptSparkError when another driver has taken the folder over, as after a long sleep of this machine."""
+        if self._held and time.time() - self._seen > LEASE_SECONDS:  # it has slept, and so has what renews the lock
+            self._look()
         if self._taken_over:
             raise HptSparkError(
                 f"another process has taken {self._locked} over, because this one gave no sign of life for "
@@ -89,20 +93,29 @@ class FolderLock:
 
     def _release(self) -> None:
         self._released.set()
-        if self._renewing.is_alive():
-            self._renewing.join()
-        self._folder.delete(self._name)
+        try:
+            if self._renewing.is_alive():
+                self._renewing.join()
+        finally:  # also after Ctrl-C, or no search of this process could have the folder again
+            with self._writing:
+                self._folder.delete(self._name)
 
     def _renew(self) -> None:
         while not self._released.wait(LEASE_SECONDS / RENEWALS_PER_LEASE):
-            held = self._held  # asked for first: a driver that steps back takes its file away
             try:
-                if self._folder.exists(self._name):
+                if self._look():
                     self._write()
-                elif held:
-                    self._taken_over = True
             except (OSError, HptSparkError) as error:  # the next time may do
                 log.warning("the lock of %s could not be renewed: %s", self._locked, error)
+
+    def _look(self) -> bool:
+        """Return whether the lock is there; one that was held and is gone was taken over."""
+        held, now = self._held, time.time()  # asked for first: a driver that steps back takes its file away
+        is_there = self._folder.exists(self._name)
+        self._taken_over |= held and not is_there
+        if is_there:
+            self._seen = now
+        return is_there
 
     def _write(self) -> None:
         holder = {
@@ -112,8 +125,11 @@ class FolderLock:
             "renewed": time.time(),
             "sign": uuid.uuid4().hex,
         }
-        with self._writing, self._folder.atomic_write(self._name) as path:
-            path.write_text(json.dumps(holder) + "\n", encoding="utf-8")
+        with self._writing:
+            if self._released.is_set():
+                return
+            with self._folder.atomic_write(self._name) as path:
+                path.write_text(json.dumps(holder) + "\n", encoding="utf-8")
 
     def _living_other(self) -> dict[str, Any] | None:
         """Return a living driver that has, or wants, the lock; the files of dead ones are removed."""
@@ -165,12 +181,13 @@ def is_lock(name: str) -> bool:
 
 
 def _this_machine() -> str:
-    """Return the machine and container, within which a process number is unique."""
+    """Return the machine, as it was started, and the container, within which a process number is unique."""
     try:
         processes = os.readlink("/proc/self/ns/pid")  # containers may have the host's name, but their own numbers
+        started = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")  # machines may share a name
     except OSError:
-        processes = ""
-    return f"{socket.gethostname()} {processes}".strip()
+        processes = started = ""
+    return f"{socket.gethostname()} {processes} {started}".strip()
 
 
 def _started(pid: Any) -> str | None:

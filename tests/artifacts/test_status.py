@@ -96,16 +96,23 @@ def test_nothing_is_written_before_the_search_begins(run):
     assert run.folder.list() == before
 
 
-def test_a_folder_that_takes_no_status_costs_one_warning(run, quickly, caplog, monkeypatch):
+def test_a_folder_that_takes_no_status_costs_one_warning_and_is_asked_again(run, quickly, caplog, monkeypatch):
+    refused, write = [], run.folder.atomic_write
+
     def refuse(name):
+        refused.append(name)
         raise OSError("no space is left")
 
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_SIGNS", 0.0)
     monkeypatch.setattr(run.folder, "atomic_write", refuse)
     with StatusFile(run, "accuracy") as status:
         status.begin()
-        status._writing.join()  # it has given up
-    messages = [record.getMessage() for record in caplog.records]
-    assert messages[0].endswith("status.json cannot be written: no space is left")
+        wait_until(lambda: len(refused) > 2)
+        monkeypatch.setattr(run.folder, "atomic_write", write)
+        wait_until(lambda: read_status(run.folder) is not None)
+        assert read_status(run.folder)["state"] == "starting", "the folder takes files again while the search goes on"
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.endswith("status.json cannot be written: no space is left")
 
 
 def test_silence_means_that_the_search_was_cut_short(run):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from pathlib import Path
 
 import pytest
 
+from hpt_spark.search.evaluation import Fit
+from hpt_spark.search.execution.fit_process import Death
+from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.retries import NEXT, Ending, Step, next_step
+from hpt_spark.search.scheduler import Scheduler
 
 DEATHS = (Ending.FAULT, Ending.KILLED)
 TRIED_AS_TASKS = (Step.TOGETHER, Step.EACH, Step.ALONE, Step.EACH_ALONE)
@@ -51,3 +56,20 @@ def test_the_documentation_draws_this_table():
     text = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text(encoding="utf-8")
     drawn = set(re.findall(r"^ +(\w+) -->\|(\w+)\| (\w+)$", text, flags=re.MULTILINE))
     assert drawn == {(step.name, ending.value, following.name) for (step, ending), following in NEXT.items()}
+
+
+@pytest.mark.parametrize("is_time_up", [False, True])
+def test_what_has_died_is_not_tried_alone_when_the_time_is_up(monkeypatch, is_time_up):
+    tried = []
+
+    def dies(scheduler, shared, step, groups, dead):
+        tried.append(step)
+        dead += [(group, Death("killed")) for group in groups]
+        scheduler._deadline = 0.0 if is_time_up else math.inf
+        yield from ()
+
+    monkeypatch.setattr(Scheduler, "_tried", dies)
+    monkeypatch.setattr(Scheduler, "_given_up", lambda scheduler, group, death: [])
+    groups = [FitGroup((Fit(0, 0, 0), Fit(1, 1, 0)), True, 1.0), FitGroup((Fit(2, 0, 1), Fit(3, 1, 1)), True, 1.0)]
+    list(Scheduler(None, None, math.inf, None, "")._results(None, groups))
+    assert tried == [Step.TOGETHER] if is_time_up else [Step.TOGETHER, *[Step.ALONE] * 2, *[Step.EACH_ALONE] * 4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import stat
@@ -72,6 +73,18 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path):
         fill(path, new="new")
     assert (tmp_path / "tables").is_symlink()
     assert contents(tmp_path / "disk" / "tables") == {"new": "new"}
+
+
+def test_a_folder_takes_the_place_of_a_link_again_and_again(tmp_path):
+    fill(tmp_path / "disk", theirs="of another disk")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "design").symlink_to(tmp_path / "disk")
+    for text in ("first", "second", "third"):
+        with open_folder(tmp_path / "run").atomic_dir("design") as path:
+            fill(path, new=text)
+        assert contents(tmp_path / "run" / "design") == {"new": text}
+    assert os.listdir(tmp_path / "run") == ["design"]
+    assert contents(tmp_path / "disk") == {"theirs": "of another disk"}
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path):
@@ -317,6 +330,44 @@ def test_a_folder_with_the_longest_name_has_no_room_for_a_temporary_one(tmp_path
 def test_a_place_that_takes_no_folder_is_refused():
     with pytest.raises(InputError, match="cannot write /proc/run"), LocalFolder(Path("/proc/run")).atomic_dir():
         pass
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
+def test_a_file_system_that_flushes_no_folders_will_do_but_not_a_failing_disk(tmp_path, monkeypatch, number):
+    fsync = os.fsync
+
+    def flush_files_only(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", flush_files_only)
+    if number == errno.EIO:
+        with pytest.raises(OSError, match="Input/output error"):
+            write(open_folder(tmp_path), "a", "text")
+        return
+    write(open_folder(tmp_path), "a", "text")
+    with open_folder(tmp_path).atomic_dir("design") as path:
+        fill(path, new="new")
+    assert contents(tmp_path) == {"a": "text", "design/new": "new"}
+
+
+def test_on_nfs_which_locks_only_what_may_be_written_to_a_file_is_one_process_s(tmp_path, monkeypatch):
+    lock = local.lock_descriptor
+
+    def lock_of_nfs(handle, **arguments):
+        if fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return lock(handle, **arguments)
+
+    monkeypatch.setattr(local, "lock_descriptor", lock_of_nfs)
+    with open_folder(tmp_path).atomic_write("a") as path:
+        path.write_text("first")
+        with pytest.raises(InputError, match="a is being written by another process"):
+            write(open_folder(tmp_path), "a", "second")
+    assert contents(tmp_path) == {"a": "first"}
+    with open_folder(tmp_path).atomic_dir("design") as path:
+        fill(path, new="new")
 
 
 def test_on_a_file_system_without_locks_a_file_is_written_all_the_same(tmp_path, monkeypatch):

@@ -104,6 +104,23 @@ def test_a_killed_driver_of_another_machine_blocks_for_a_lease(killed, short_lea
         assert time.monotonic() - before >= folder_lock.LEASE_SECONDS
 
 
+@pytest.mark.parametrize("started", ["again", "elsewhere"])
+def test_a_machine_of_the_same_name_does_not_judge_by_its_own_process_numbers(killed, short_lease, started):
+    (name,) = locks(killed)
+    host, container, _ = json.loads((killed / name).read_text())["machine"].split()
+    as_on_another_machine(killed, machine=f"{host} {container} {started}")
+    before = time.monotonic()
+    with FolderLock(open_folder(killed), "the journal"):
+        assert time.monotonic() - before >= folder_lock.LEASE_SECONDS
+
+
+def test_a_clock_of_another_time_zone_makes_no_lock_void(killed, short_lease):
+    as_on_another_machine(killed, renewed=time.time() - 14 * 3600)
+    before = time.monotonic()
+    with FolderLock(open_folder(killed), "the journal"):
+        assert time.monotonic() - before >= folder_lock.LEASE_SECONDS
+
+
 def test_a_lock_of_yesterday_is_void_at_once(killed, monkeypatch):
     monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 1000.0)
     as_on_another_machine(killed, renewed=time.time() - 86400)
@@ -151,6 +168,28 @@ def test_a_driver_whose_lock_was_taken_over_is_told(tmp_path, short_lease):
             while time.monotonic() < deadline:
                 lock.check()
                 time.sleep(0.02)
+
+
+def test_a_driver_that_has_slept_looks_before_it_writes(tmp_path, monkeypatch):
+    with FolderLock(open_folder(tmp_path), "the journal") as lock:
+        (name,) = locks(tmp_path)
+        monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 0.0)  # for which it has slept; what renews has not woken yet
+        lock.check()
+        (tmp_path / name).unlink()
+        with pytest.raises(HptSparkError, match="another process has taken the journal"):
+            lock.check()
+
+
+def test_ctrl_c_while_the_lock_is_released_leaves_none(tmp_path, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    lock = FolderLock(open_folder(tmp_path), "the journal")
+    with pytest.raises(KeyboardInterrupt), lock:
+        monkeypatch.setattr(lock._renewing, "join", interrupt)
+    assert locks(tmp_path) == []
+    lock._write()  # of what renews it, which was about to
+    assert locks(tmp_path) == []
 
 
 @pytest.mark.process

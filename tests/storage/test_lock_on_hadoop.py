@@ -29,7 +29,7 @@ def write(folder, holder: dict) -> None:
 
 
 def test_a_lock_of_another_machine_that_was_left_long_ago_is_void_at_once(folder):
-    write(folder, {**ELSEWHERE, "renewed": time.time() - 7200})
+    write(folder, {**ELSEWHERE, "renewed": time.time() - 86400})
     with FolderLock(folder, "the journal"):
         assert "lock-left.json" not in folder.list()
     assert folder.list() == []

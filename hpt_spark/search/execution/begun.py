@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from hpt_spark.search.evaluation import Fit
+
+LINE = re.compile(rb"(\d+) (\d+) (\d+)")
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,9 @@ class FitWatcher:
 
 
 def note_begun(path: str, fits: Sequence[Fit]) -> None:
-    """Add fits to the file; it is gone when nobody asks any longer."""
+    """Add fits to the file; it is gone when nobody asks any longer, and no fit fails because its disk is full."""
     line = "".join(f"{fit.number} {fit.candidate} {fit.fold}\n" for fit in fits)
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         file = os.open(path, os.O_WRONLY | os.O_APPEND)  # each write goes to the end, whole
         try:
             os.write(file, line.encode())
@@ -62,9 +65,11 @@ class BegunFits:
 
     def tell(self) -> None:
         """Tell of those that have been noted since the last call."""
-        with open(self.path, "rb") as file:
+        whole = newline = b""
+        with suppress(OSError), open(self.path, "rb") as file:  # somebody may have cleared the disk
             file.seek(self._read)
             whole, newline, _ = file.read().rpartition(b"\n")
         self._read += len(whole) + len(newline)
         for line in whole.splitlines():
-            self._told(Fit(*map(int, line.split())))
+            if numbers := LINE.fullmatch(line):  # else a full disk has cut it
+                self._told(Fit(*map(int, numbers.groups())))

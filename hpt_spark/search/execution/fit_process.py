@@ -37,6 +37,8 @@ from hpt_spark.search.retries import Ending
 # Faults of native code: no other fit on the node has a part in them, as it may have in a lack of memory.
 OWN_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
 SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_LOOKS_AT_END = 0.01
+SECONDS_TO_END = 10.0  # of a process whose pipe has ended, which else is one that cannot answer any more
 JEMALLOC = "jemalloc_bg_thd"
 LOST_TWICE = "its executor was lost twice"  # which ends no process, but the tries
 
@@ -139,7 +141,7 @@ class FitProcess:
     def _answer(self, limit: float | None = None) -> bytes | Death:
         """Wait for the child's next answer or its end; end it after so many seconds."""
         until = math.inf if limit is None else time.monotonic() + limit
-        with suppress(EOFError, ConnectionResetError):
+        with suppress(EOFError, OSError):  # OSError: in the middle of an answer
             # Its end shows as the end of the pipe, unless a process that the fit started holds that open.
             while not self._from_child.poll(max(0.0, min(SECONDS_BETWEEN_LOOKS, until - time.monotonic()))):
                 if not self._process.is_alive() and not self._from_child.poll():
@@ -151,7 +153,19 @@ class FitProcess:
             if answer.startswith(ERROR):
                 raise HptSparkError(answer[len(ERROR) :].decode())
             return answer
+        if not self._ends():
+            self._end()
+            return Death("its process had closed the pipe by which it answers, and was ended", Ending.FAULT)
         return _death(self._gone())
+
+    def _ends(self) -> bool:
+        """Return whether the child comes to its end, for which its pipe's end is a sign; it is waited for a moment."""
+        until = time.monotonic() + SECONDS_TO_END
+        while self._process.is_alive():  # to join it waits without a limit where a fit has closed all files
+            if time.monotonic() >= until:
+                return False
+            time.sleep(SECONDS_BETWEEN_LOOKS_AT_END)
+        return True
 
     def _end(self) -> None:
         """End the child, if there is one."""

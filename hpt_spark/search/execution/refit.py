@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import socket
 import traceback
@@ -21,6 +20,7 @@ from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.execution import worker
 from hpt_spark.search.execution.driver_releases import check_releases
 from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
+from hpt_spark.search.execution.printed import Printed
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.failures import advice
 from hpt_spark.search.planning.threads import thread_caps
@@ -97,7 +97,7 @@ def refit_into_file(shared: SharedEvaluation, files: Sequence[str], target: str)
     worker.forget()  # the rows of a fold and its matrices are needed no more
     refit: Refit = shared.evaluation.load(files[1])
     worker.hold_to_threads(refit.threads)
-    printed = io.StringIO()
+    printed = Printed()
     error, raised_at = None, ""
     with refit.settings() as warned:
         try:
@@ -109,7 +109,7 @@ def refit_into_file(shared: SharedEvaluation, files: Sequence[str], target: str)
         except Exception as found:
             error, raised_at = _pickled_error(found), traceback.format_exc()
     told = [(one.message, one.category, one.filename, one.lineno) for one in warned]
-    yield Refitted(error, raised_at, printed.getvalue(), [one for one in told if _can_travel(one)])
+    yield Refitted(error, raised_at, printed.text(), [one for one in told if _can_travel(one)])
 
 
 def _fitted(refit: Refit, data: Dataset) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import resource
 import socket
@@ -21,6 +20,7 @@ from hpt_spark.search.execution.begun import note_begun
 from hpt_spark.search.execution.driver_releases import Release, check_releases
 from hpt_spark.search.execution.group_fit import SCORING_CHANGES, ChangedByScoringError, fit_group
 from hpt_spark.search.execution.node_share import SharedObject
+from hpt_spark.search.execution.printed import Printed
 from hpt_spark.search.execution.rows import FoldRows
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.retries import Ending, Step, next_step
@@ -216,7 +216,7 @@ def _result_or_error(evaluation: Evaluation, fit: Fit) -> Any:
 
 def _printed_result(evaluation: Evaluation, fit: Fit, data: Dataset) -> Any:
     """Return the result of a fit, with what it printed on the way (``verbose``), or its exception."""
-    printed = io.StringIO()
+    printed = Printed()
     try:
         with redirect_stdout(printed):
             result = evaluation.run(fit, data)
@@ -227,7 +227,7 @@ def _printed_result(evaluation: Evaluation, fit: Fit, data: Dataset) -> Any:
         if result["fit_error"] is None:
             test = FoldRows(evaluation, fit.fold).own_test(estimator)
             result.update(evaluation.predictor.results_of(estimator, test.X))
-    return {**result, "printed": printed.getvalue()} if printed.tell() else result
+    return {**result, "printed": text} if (text := printed.text()) else result
 
 
 _cache = WorkerCache()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dis
 import importlib.util
+import re
+import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import CodeType
@@ -33,6 +36,9 @@ NOTHING_DONE = frozenset({"CACHE", "EXTENDED_ARG", "PUSH_NULL", "NOP", "RESUME",
 OF_AN_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR", "DELETE_ATTR"})
 # Where one of these is used, a text may be the name of what is used.
 ASKS_BY_TEXT = frozenset({"getattr", "globals", "vars", "attrgetter", "methodcaller", "import_module", "__import__"})
+# And where one of these is, a text may be an expression: a frame's ``query`` finds ``@limit`` among the globals.
+EVALUATES_TEXT = frozenset({"eval", "exec", "query"})
+IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass
@@ -48,7 +54,7 @@ class Used:
     imports : list of (str, int, tuple)
         Module, level and names of each import statement; also those of ``import_module("name")``.
     handed_on : set of str
-        Global names that are used as values, not only for an attribute of theirs.
+        Names of globals, and of what is imported, that are used as values, not only for an attribute of theirs.
     """
 
     names: set[str] = field(default_factory=set)
@@ -59,17 +65,28 @@ class Used:
 
 def used_by(code: CodeType) -> Used:
     """Return the names that `code` and the code inside it use."""
-    used, texts, dotted = Used(), set[str](), set[str]()
+    used, texts, dotted, words = Used(), set[str](), set[str](), set[str]()
+    imported: defaultdict[str, set[str]] = defaultdict(set)  # the names of what a variable holds
+    held_on: set[str] = set()  # variables that are used as values
     for inner in _all_code(code):
         loaded: list[Any] = [0, ()]
-        last_global = None
+        last_global = last_import = None
+        taken: list[str] = []  # the variables whose values the last instruction has taken
         for instruction in dis.get_instructions(inner):
             name, value = instruction.opname, instruction.argval
             if name in NOTHING_DONE:
                 continue
-            if last_global is not None and name not in OF_AN_ATTRIBUTE:
+            is_of_attribute = name in OF_AN_ATTRIBUTE and value != "__dict__"
+            if last_global is not None and not is_of_attribute:
                 used.handed_on.add(last_global)
+            held_on.update(taken[:-1] if is_of_attribute else taken)
             last_global = value if "LOAD" in name and ("GLOBAL" in name or name == "LOAD_NAME") else None
+            taken = _variables_taken(instruction, inner)
+            if name.startswith("STORE_") and last_import is not None:
+                imported[value[0] if isinstance(value, tuple) else value].add(last_import)
+                last_import = None
+            if name in ("IMPORT_NAME", "IMPORT_FROM"):
+                last_import = value
             if name == "IMPORT_NAME":
                 level, names = loaded[-2:]
                 used.imports.append((value, level, names or ()))
@@ -79,15 +96,44 @@ def used_by(code: CodeType) -> Used:
                 used.attributes.add(value)
             elif instruction.opcode in dis.hasconst or name == "LOAD_SMALL_INT":
                 loaded.append(value)
-                if isinstance(value, str) and all(map(str.isidentifier, value.split("."))):
-                    dotted.add(value)
-                    texts.update(value.split("."))
+                if isinstance(value, str):
+                    words.update(IDENTIFIER.findall(value))
+                    if all(map(str.isidentifier, value.split("."))):
+                        dotted.add(value)
+                        texts.update(value.split("."))
+    for variable in (held_on | used.handed_on) & imported.keys():
+        used.handed_on |= imported[variable]
+    if (used.names | used.attributes) & EVALUATES_TEXT:
+        used.attributes |= words
+        used.names |= words
     if used.names & ASKS_BY_TEXT:
         used.attributes |= texts
         used.names |= texts
     if (used.names | used.attributes) & {"import_module", "__import__"}:
         used.imports += [(text, 0, ()) for text in sorted(dotted)]
+    elif "sys" in used.names and "modules" in used.attributes:
+        used.imports += [(text, 0, ()) for text in sorted(dotted & sys.modules.keys())]
     return used
+
+
+def asks_for_anything(used: Used) -> bool:
+    """Return whether code looks for names of its own module that it may put together when it runs."""
+    return bool(used.names & {"globals", "eval", "exec"}) or ("modules" in used.attributes and "__name__" in used.names)
+
+
+def _variables_taken(instruction: dis.Instruction, code: CodeType) -> list[str]:
+    """Return the local variables whose values an instruction takes, in order; not those that it hands to a closure."""
+    name, value = instruction.opname, instruction.argval
+    if "LOAD" not in name or "CLOSURE" in name or "CLEAR" in name:
+        return []
+    if "DEREF" in name and isinstance(value, str):
+        return [value]
+    if "FAST" not in name:
+        return []
+    found = value if isinstance(value, tuple) else (value,)  # from 3.13 on, one instruction may take two
+    if name.startswith("STORE_"):
+        found = found[1:]
+    return [one for one in found if one not in (*code.co_cellvars, *code.co_freevars)]
 
 
 def absolute_name(module: str, level: int, package: str | None) -> str | None:

@@ -13,14 +13,14 @@ import os
 import sys
 import types
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.installed import compiled_file, is_library
-from hpt_spark.search.journal.bytecode import Used, absolute_name, used_by
+from hpt_spark.search.journal.bytecode import Used, absolute_name, asks_for_anything, used_by
 from hpt_spark.search.journal.data_digests import combine
 from hpt_spark.search.journal.digest_ledger import DigestLedger
 
@@ -32,6 +32,7 @@ OF_A_MODULE = frozenset(
     }
 )
 NAMED_TYPES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, np.ufunc)
+USERS = (types.FunctionType, type)
 SLOTS = (types.GetSetDescriptorType, types.MemberDescriptorType)
 OF_A_CLASS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, *SLOTS)
 # What Python makes of a class statement: its place, its texts and annotations, caches.
@@ -140,11 +141,13 @@ class CodeDigester(DigestLedger):
         for name, content in _cells(function):
             parts.append(combine(name, self._used(name, content, used, id(function))))
         scope = function.__globals__
-        for name in sorted(used.names - OF_A_MODULE):
+        asked = used.names | _code_in(scope) if asks_for_anything(used) else used.names
+        for name in sorted(asked - OF_A_MODULE):
             if name in scope:
                 parts.append(combine(name, self._used(name, scope[name], used, id(scope))))
         for name, level, names in used.imports:
-            parts.append(self._imported(absolute_name(name, level, scope.get("__package__")), names, used))
+            within = None if name in used.handed_on else used
+            parts.append(self._imported(absolute_name(name, level, scope.get("__package__")), names, within))
         parts.append(self._compiled(scope.get("__name__")))
         return combine(*parts)
 
@@ -175,11 +178,12 @@ class CodeDigester(DigestLedger):
         seen.add(id(module))
         found = vars(module)
         parts = [self._compiled(module.__name__)]
-        for name in sorted((set(found) if used is None else used.attributes & set(found)) - OF_A_MODULE):
+        asked = set(found) if used is None else (used.attributes | {"__getattr__"}) & set(found)
+        for name in sorted(asked - OF_A_MODULE):
             parts.append(combine(name, self._used(name, found[name], used, id(module), seen)))
         return combine("module", *parts)
 
-    def _imported(self, name: str | None, names: tuple[str, ...], used: Used) -> bytes:
+    def _imported(self, name: str | None, names: tuple[str, ...], used: Used | None) -> bytes:
         """Return the digest of what a function imports when it is called."""
         if name is None:
             return combine("no module")
@@ -196,6 +200,11 @@ class CodeDigester(DigestLedger):
     def _compiled(self, module: str | None) -> bytes:
         file = None if is_library(module) else compiled_file(module or "")
         return b"" if file is None else hashlib.sha256(file.read_bytes()).digest()
+
+
+def _code_in(scope: Mapping[str, Any]) -> set[str]:
+    """Return the names of the functions and the classes of the user's own among globals."""
+    return {name for name, value in scope.items() if isinstance(value, USERS) and not is_library(value.__module__)}
 
 
 def _cells(function: types.FunctionType) -> Iterator[tuple[str, Any]]:

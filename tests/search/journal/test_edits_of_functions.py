@@ -145,6 +145,20 @@ EDITS = {
     "scorer": ("def m(a, b): return WAS\nit = make_scorer(m)", "1", "2", "the code of the scorer `m`"),
     "scorer's argument": ("def m(a, b, f): return f\nit = make_scorer(m, f=WAS)", "1", "2", "scorer"),
     "scorer's sign": ("def m(a, b): return 1\nit = make_scorer(m, greater_is_better=WAS)", "True", "False", "scorer"),
+    "name put together": (
+        "def h_x(a): return WAS\ndef it(a): return globals()['h_' + a](a)",
+        "1",
+        "2",
+        "the code of `h_x`, which the scorer uses",
+    ),
+    "name put together of its own module": (
+        "import sys\ndef h_x(a): return WAS\ndef it(a): return getattr(sys.modules[__name__], 'h_' + a)(a)",
+        "1",
+        "2",
+        "the code of `h_x`, which the scorer uses",
+    ),
+    "evaluated": ("F = WAS\ndef it(a): return eval('a * F')", "1", "2", "the value of `F`, which `it` uses"),
+    "queried": ("F = WAS\ndef it(a): return a.query('x > @F')", "1", "2", "the value of `F`, which `it` uses"),
     "attribute of a function": ("def it(a): return it.f\nit.f = WAS", "1", "2", "the code of the scorer `it`"),
 }
 
