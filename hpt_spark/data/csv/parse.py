@@ -124,8 +124,17 @@ class Parser:
 
 
 def has_text(table: Table) -> bool:
-    """Return whether a table has free text, which may hold quoted line breaks."""
+    """Return whether a table has free text."""
     return any(column.kind == TEXT for column in table.columns)
+
+
+def is_multiline(table: Table, header: bytes) -> bool:
+    """Return whether a file may hold quoted line breaks: free text does, and columns that nobody asked for may."""
+    try:
+        names = split_fields(header)
+    except ValueError:  # which `split_header` tells
+        names = []
+    return has_text(table) or not {name.encode() for name in table.column_names}.issuperset(names)
 
 
 def stored_schema(table: Table) -> pa.Schema:

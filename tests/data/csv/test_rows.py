@@ -136,6 +136,15 @@ def test_columns_nobody_asked_for_are_ignored_with_one_warning(store, caplog):
     ]
 
 
+@examples(30)
+@given(notes=st.lists(TEXTS, min_size=1, max_size=12), chunk_size=CHUNK_SIZES)
+@example(notes=["see\n7,x"] * 9, chunk_size=30)
+def test_a_column_nobody_asked_for_may_hold_line_breaks(store, notes, chunk_size):
+    rows = list(enumerate(notes))
+    stored = store("gender_age_test", as_csv(["device_id", "note"], rows), chunk_size=chunk_size)
+    assert stored["device_id"].to_pylist() == list(range(len(notes)))
+
+
 def test_texts_that_look_like_nothing_stay_texts(store):
     texts = ["NA", "null", "None", "nan", "N/A", "#N/A", "0x1F", " ", "-"]
     rows = store("label_categories", HEADERS["label_categories"] + "".join(f"1,{text}\n" for text in texts) + '1,""\n')
