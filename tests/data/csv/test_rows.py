@@ -145,6 +145,12 @@ def test_a_column_nobody_asked_for_may_hold_line_breaks(store, notes, chunk_size
     assert stored["device_id"].to_pylist() == list(range(len(notes)))
 
 
+def test_degrees_may_have_a_sign_and_one_bad_row_spoils_no_other(store):
+    events = HEADERS["events"] + "1,2,2016-05-01 00:55:25,+121.38,-31.5\n"
+    bad = "x,2,2016-05-01 00:55:25,,\n"
+    assert store("events", events + bad, max_bad_rows=1).to_pylist() == store("events", events).to_pylist()
+
+
 def test_texts_that_look_like_nothing_stay_texts(store):
     texts = ["NA", "null", "None", "nan", "N/A", "#N/A", "0x1F", " ", "-"]
     rows = store("label_categories", HEADERS["label_categories"] + "".join(f"1,{text}\n" for text in texts) + '1,""\n')
