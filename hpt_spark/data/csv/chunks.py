@@ -139,6 +139,12 @@ def has_stray_quotes(text: bytes) -> bool:
     return b'"' in text and _STRAY_QUOTE.search(text) is not None
 
 
+def ends_within_quotes(text: bytes) -> bool:
+    """Return whether the last line has no end and a quote in it that is not closed, as in a file that was cut short."""
+    last = text[text.rfind(b"\n") + 1 :]
+    return b'"' in last and _LAST_ROW.match(last) is None
+
+
 def _unquoted(field: bytes) -> bytes:
     return field[1:-1].replace(b'""', b'"') if field.startswith(b'"') else field
 

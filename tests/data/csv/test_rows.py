@@ -256,6 +256,12 @@ def test_a_bad_row_is_named(complaint, name, bad, problem, chunk_size):
     )
 
 
+@pytest.mark.parametrize("chunk_size", [16, 1 << 20])
+def test_a_number_that_is_cut_off_within_its_quotes_is_a_bad_row(complaint, chunk_size):
+    message = complaint("app_labels", '"app_id","label_id"\n"1","2"\n"3","45', chunk_size=chunk_size)
+    assert """1 of 2 rows cannot be parsed: line 3: quotes that do not enclose a field: '"3","45'""" in message
+
+
 @pytest.mark.parametrize(("name", "bad", "problem"), BAD_ROWS)
 def test_a_bad_row_may_be_left_out(store, caplog, name, bad, problem):
     rows = store(name, with_bad_row(name, bad), max_bad_rows=2)
