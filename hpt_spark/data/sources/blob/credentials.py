@@ -107,12 +107,15 @@ def _present(address: BlobAddress, environment: Mapping[str, str], passed_over: 
     if account and account != address.account:
         passed_over.append(f"{ACCOUNT} names another account ({account})")
     elif account:
-        for name in (SAS_TOKEN, KEY):
-            text = environment.get(name, "").strip()
+        texts = {name: environment.get(name, "").strip() for name in (SAS_TOKEN, KEY)}
+        for name, text in texts.items():
             if text:
-                kind: Literal["key", "sas"] = "sas" if name == SAS_TOKEN else "key"
-                yield _of_kind(kind, text, f"in the environment variable {name}")
-        passed_over.append(f"{ACCOUNT} is set, but neither {SAS_TOKEN} nor {KEY}")
+                try:
+                    yield _of_account(name, text, address)
+                except _DoesNotFitError as reason:
+                    passed_over.append(f"{name} {reason}")
+        if not any(texts.values()):
+            passed_over.append(f"{ACCOUNT} is set, but neither {SAS_TOKEN} nor {KEY}")
     if address.encrypted:
         identity, why_none = _identity()
         if identity:
@@ -129,12 +132,26 @@ def _in_variable(text: str, name: str, address: BlobAddress) -> Credential:
     if ";" in text or text.startswith(("AccountName=", "BlobEndpoint=", "UseDevelopmentStorage=")):
         return _of_connection_string(text, where, address)
     if "sig=" in text:
-        return _of_kind("sas", text, where)
+        return _of_kind("sas", _token_in(text, address), where)
     try:
         base64.b64decode(text, validate=True)
     except binascii.Error:
         raise _DoesNotFitError("holds neither a connection string nor a SAS token nor an account key") from None
     return _of_kind("key", text, where)
+
+
+def _of_account(name: str, text: str, address: BlobAddress) -> Credential:
+    where = f"in the environment variable {name}"
+    return _of_kind("sas", _token_in(text, address), where) if name == SAS_TOKEN else _of_kind("key", text, where)
+
+
+def _token_in(text: str, address: BlobAddress) -> str:
+    """Return the SAS token in a text, which may be the whole URL: Azure's portal shows one below the other."""
+    url, _, token = text.rpartition("?")
+    place, here = url.partition("://")[2], address.account_url.partition("://")[2]
+    if place and not f"{place}/".lower().replace(".dfs.", ".blob.", 1).startswith(f"{here}/"):
+        raise _DoesNotFitError(f"is a SAS URL of another account ({place.partition('/')[0]})")
+    return token
 
 
 def _of_kind(kind: Literal["key", "sas"], text: str, where: str) -> Credential:
