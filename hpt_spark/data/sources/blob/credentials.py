@@ -19,8 +19,8 @@ CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
 ACCOUNT, SAS_TOKEN, KEY = "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_KEY"
 
 _EMULATOR = {
-    "AccountName": "devstoreaccount1",
-    "AccountKey": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",  # public
+    "accountname": "devstoreaccount1",
+    "accountkey": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",  # public
 }
 
 
@@ -129,7 +129,7 @@ def _present(address: BlobAddress, environment: Mapping[str, str], passed_over: 
 def _in_variable(text: str, name: str, address: BlobAddress) -> Credential:
     """Tell by its form which kind of credential a variable holds."""
     where = f"in the environment variable {name}"
-    if ";" in text or text.startswith(("AccountName=", "BlobEndpoint=", "UseDevelopmentStorage=")):
+    if ";" in text or text.lower().startswith(("accountname=", "blobendpoint=", "usedevelopmentstorage=")):
         return _of_connection_string(text, where, address)
     if "sig=" in text:
         return _of_kind("sas", _token_in(text, address), where)
@@ -161,16 +161,17 @@ def _of_kind(kind: Literal["key", "sas"], text: str, where: str) -> Credential:
 
 
 def _of_connection_string(text: str, where: str, address: BlobAddress) -> Credential:
-    fields = {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in text.split(";"))}
-    if fields.get("UseDevelopmentStorage", "").lower() == "true":
+    parts = (part.partition("=") for part in text.split(";"))
+    fields = {name.strip().lower(): value.strip() for name, _, value in parts}  # for Azure, case does not matter
+    if fields.get("usedevelopmentstorage", "").lower() == "true":
         fields = {**_EMULATOR, **fields}
-    account = fields.get("AccountName") or _account_of_endpoint(fields.get("BlobEndpoint", ""))
+    account = fields.get("accountname") or _account_of_endpoint(fields.get("blobendpoint", ""))
     if account != address.account:
         raise _DoesNotFitError(f"is a connection string of another account ({account or 'it names none'})")
-    if fields.get("AccountKey"):
-        return _of_kind("key", fields["AccountKey"], f"of the connection string {where}")
-    if fields.get("SharedAccessSignature"):
-        return _of_kind("sas", fields["SharedAccessSignature"], f"of the connection string {where}")
+    if fields.get("accountkey"):
+        return _of_kind("key", fields["accountkey"], f"of the connection string {where}")
+    if fields.get("sharedaccesssignature"):
+        return _of_kind("sas", fields["sharedaccesssignature"], f"of the connection string {where}")
     raise _DoesNotFitError("is a connection string with neither AccountKey nor SharedAccessSignature")
 
 

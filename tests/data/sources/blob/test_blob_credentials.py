@@ -60,6 +60,7 @@ def test_the_order(named, environment, kind, value, way):
         (f"?{SAS}", "sas", SAS),
         (f"http://127.0.0.1:10000/me/box?{SAS}", "sas", SAS),
         (CONNECTION, "key", KEY),
+        (CONNECTION.replace("AccountName", "accountname").replace("AccountKey", "ACCOUNTKEY"), "key", KEY),
         (SAS_CONNECTION, "sas", SAS),
     ],
 )
