@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hpt_spark.features.inputs import Inputs
 
 COLUMNS = ("device_id", "block", "term", "value")
+_WHOLE = ("tinyint", "smallint", "int", "bigint")
 
 
 def call_block(path: str, tables: Any) -> DataFrame:
@@ -46,9 +47,8 @@ def own_blocks(paths: Sequence[str], tables: Tables) -> list[Block]:
     """
     found: list[Block] = []
     for path in paths:
-        frame = call_block(path, tables)
-        is_numeric = dict(frame.dtypes)["term"] == "bigint"
-        build = partial(_build, frame if is_numeric else frame.withColumn("term", frame["term"].cast("string")))
+        frame, is_numeric = _with_types(path, call_block(path, tables))
+        build = partial(_build, frame)
         names = sorted(one["block"] for one in frame.select("block").distinct().collect() if one["block"] is not None)
         for name in names:
             if name in {block.name for block in (*BLOCKS, *found)}:
@@ -57,6 +57,14 @@ def own_blocks(paths: Sequence[str], tables: Tables) -> list[Block]:
                 )
             found.append(Block(name, path, build, numeric=is_numeric))
     return found
+
+
+def _with_types(path: str, frame: DataFrame) -> tuple[DataFrame, bool]:
+    """Return the rows with the types that `pack` takes, and whether their terms are numbers."""
+    types = dict(frame.dtypes)
+    is_numeric = types["term"] in _WHOLE
+    casts = {"device_id": types["device_id"], "block": "string", "term": "bigint" if is_numeric else "string"}
+    return frame.select("value", *(frame[name].cast(kind).alias(name) for name, kind in casts.items())), is_numeric
 
 
 def _build(frame: DataFrame, has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:

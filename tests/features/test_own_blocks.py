@@ -1,0 +1,31 @@
+"""The blocks of a function of the user's own: what their names, ids and terms may be."""
+
+from __future__ import annotations
+
+import pytest
+
+from hpt_spark.features.own_blocks import own_blocks
+
+PATH = f"{__name__}.given"
+
+
+def given(tables):
+    """The block: the rows that a test gives."""
+    return tables["rows"]
+
+
+def rows(spark, where="true", **types):
+    """Return two rows of a block, of the types that are given."""
+    kinds = {"device_id": "bigint", "block": "string", "term": "string", "value": "double", **types}
+    columns = {"device_id": "id", "block": "'own'", "term": "id * 9", "value": "1"}
+    casts = [f"cast({columns[name]} as {kind}) {name}" for name, kind in kinds.items()]
+    return spark.range(1, 3).selectExpr(*casts).where(where)
+
+
+@pytest.mark.parametrize("kind", ["int", "bigint", "string"])
+def test_terms_of_every_whole_type_are_numbers(spark, kind):
+    """As those of F.hour are, which are ordered by value."""
+    (block,) = own_blocks([PATH], {"rows": rows(spark, term=kind)})
+    assert block.numeric == (kind != "string")
+    packed = dict(block.build(None, ["own"], ()).rows.dtypes)
+    assert packed["terms"] == ("array<bigint>" if block.numeric else "array<string>")
