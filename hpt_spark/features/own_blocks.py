@@ -43,7 +43,7 @@ def own_blocks(paths: Sequence[str], tables: Tables) -> list[Block]:
     Raises
     ------
     ConfigError
-        When a block has the name of another one.
+        When a block has the name of another one, or ids are not whole numbers.
     """
     found: list[Block] = []
     for path in paths:
@@ -62,8 +62,13 @@ def own_blocks(paths: Sequence[str], tables: Tables) -> list[Block]:
 def _with_types(path: str, frame: DataFrame) -> tuple[DataFrame, bool]:
     """Return the rows with the types that `pack` takes, and whether their terms are numbers."""
     types = dict(frame.dtypes)
+    if types["device_id"] not in _WHOLE:
+        raise ConfigError(
+            f"features.blocks={path} returns device_id as {types['device_id']}; return it as bigint, as the tables "
+            "have it: a double cannot hold all ids."
+        )
     is_numeric = types["term"] in _WHOLE
-    casts = {"device_id": types["device_id"], "block": "string", "term": "bigint" if is_numeric else "string"}
+    casts = {"device_id": "bigint", "block": "string", "term": "bigint" if is_numeric else "string"}
     return frame.select("value", *(frame[name].cast(kind).alias(name) for name, kind in casts.items())), is_numeric
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hpt_spark.errors import ConfigError
 from hpt_spark.features.own_blocks import own_blocks
 
 PATH = f"{__name__}.given"
@@ -25,7 +26,14 @@ def rows(spark, where="true", **types):
 @pytest.mark.parametrize("kind", ["int", "bigint", "string"])
 def test_terms_of_every_whole_type_are_numbers(spark, kind):
     """As those of F.hour are, which are ordered by value."""
-    (block,) = own_blocks([PATH], {"rows": rows(spark, term=kind)})
+    (block,) = own_blocks([PATH], {"rows": rows(spark, term=kind, device_id="int")})
     assert block.numeric == (kind != "string")
     packed = dict(block.build(None, ["own"], ()).rows.dtypes)
     assert packed["terms"] == ("array<bigint>" if block.numeric else "array<string>")
+    assert packed["device_id"] == "bigint"
+
+
+@pytest.mark.parametrize("kind", ["double", "string"])
+def test_an_id_that_is_no_whole_number_is_refused(spark, kind):
+    with pytest.raises(ConfigError, match=f"given returns device_id as {kind}; return it as bigint"):
+        own_blocks([PATH], {"rows": rows(spark, device_id=kind)})
