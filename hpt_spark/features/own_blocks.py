@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("device_id", "block", "term", "value")
 _WHOLE = ("tinyint", "smallint", "int", "bigint")
+
+_log = logging.getLogger(__name__)
 
 
 def call_block(path: str, tables: Any) -> DataFrame:
@@ -50,6 +53,8 @@ def own_blocks(paths: Sequence[str], tables: Tables) -> list[Block]:
         frame, is_numeric = _with_types(path, call_block(path, tables))
         build = partial(_build, frame)
         names = sorted(one["block"] for one in frame.select("block").distinct().collect() if one["block"] is not None)
+        if not names:
+            _log.warning("features.blocks=%s gives no row of a block: the design has nothing of it", path)
         for name in names:
             if name in {block.name for block in (*BLOCKS, *found)}:
                 raise ConfigError(

@@ -37,3 +37,8 @@ def test_terms_of_every_whole_type_are_numbers(spark, kind):
 def test_an_id_that_is_no_whole_number_is_refused(spark, kind):
     with pytest.raises(ConfigError, match=f"given returns device_id as {kind}; return it as bigint"):
         own_blocks([PATH], {"rows": rows(spark, device_id=kind)})
+
+
+def test_a_function_without_rows_is_told(spark, caplog):
+    assert own_blocks([PATH], {"rows": rows(spark, "false")}) == []
+    assert "given gives no row of a block: the design has nothing of it" in caplog.text
