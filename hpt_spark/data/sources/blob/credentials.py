@@ -104,10 +104,10 @@ def _present(address: BlobAddress, environment: Mapping[str, str], passed_over: 
         except _DoesNotFitError as reason:
             passed_over.append(f"{CONNECTION_STRING} {reason}")
     account = environment.get(ACCOUNT, "").strip()
+    texts = {name: environment.get(name, "").strip() for name in (SAS_TOKEN, KEY)}
     if account and account != address.account:
         passed_over.append(f"{ACCOUNT} names another account ({account})")
     elif account:
-        texts = {name: environment.get(name, "").strip() for name in (SAS_TOKEN, KEY)}
         for name, text in texts.items():
             if text:
                 try:
@@ -116,6 +116,8 @@ def _present(address: BlobAddress, environment: Mapping[str, str], passed_over: 
                     passed_over.append(f"{name} {reason}")
         if not any(texts.values()):
             passed_over.append(f"{ACCOUNT} is set, but neither {SAS_TOKEN} nor {KEY}")
+    else:
+        passed_over += [f"{name} is set, but not {ACCOUNT}, which says whose it is" for name in texts if texts[name]]
     if address.encrypted:
         identity, why_none = _identity()
         if identity:

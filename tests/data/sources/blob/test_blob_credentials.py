@@ -112,6 +112,12 @@ def test_what_is_for_another_account_is_passed_over_and_never_sent():
     assert "S3CRET" not in str(found.passed_over)
 
 
+def test_a_key_without_its_account_is_passed_over_and_told():
+    found = find_credential(HERE, None, {"AZURE_STORAGE_KEY": KEY})
+    assert found.kind == "anonymous"
+    assert found.passed_over[0] == "AZURE_STORAGE_KEY is set, but not AZURE_STORAGE_ACCOUNT, which says whose it is"
+
+
 def test_an_identity_is_asked_for_over_https_only(monkeypatch):
     monkeypatch.setattr(credentials, "_identity", lambda: ("an identity", ""))
     assert find_credential(AZURE, None, {}).kind == "identity"
