@@ -20,7 +20,7 @@ import pyarrow as pa
 from hpt_spark.data.csv.cells import EXAMPLES, BadRow
 from hpt_spark.data.csv.chunks import CHUNK_SIZE, read_chunks
 from hpt_spark.data.csv.overlap import bounded_map, in_background
-from hpt_spark.data.csv.parse import Parsed, Parser, has_text, split_header, stored_schema
+from hpt_spark.data.csv.parse import Parsed, Parser, is_multiline, split_header, stored_schema
 from hpt_spark.data.csv.parts import Parts, row_groups
 from hpt_spark.data.csv.unpack import unpack
 from hpt_spark.data.schemas import TABLES, Table
@@ -129,7 +129,7 @@ def ingest_table(
         ThreadPoolExecutor(_parsers()) as parsers,
         ThreadPoolExecutor(1) as writer,
     ):
-        chunks = read_chunks(stream, file.location, has_text(table), chunk_size)
+        chunks = read_chunks(stream, file.location, partial(is_multiline, table), chunk_size)
         first = next(chunks, None)
         if first is None:
             raise InputError(f"{file.location} holds no text at all: it must have a header and rows")

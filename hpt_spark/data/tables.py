@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ class Tables:
         this is for tables that are packed well, as app events are, to some ten megabytes a file.
         """
         self[name]  # is refused here if it does not fit
-        return self.spark.read.format("binaryFile").load(f"{self._folder.uri}/{name}").select("path", "content")
+        return self.spark.read.format("binaryFile").load(self._path(name)).select("path", "content")
 
     @property
     def opened(self) -> list[str]:
@@ -67,13 +68,17 @@ class Tables:
                 "Run `hpt-spark ingest` again."
             )
 
+    def _path(self, name: str) -> str:
+        """Return the path of the table `name`, escaped: Spark takes each path that it reads for a pattern."""
+        return re.sub(r"[][{}*?\\]", r"\\\g<0>", f"{self._folder.uri}/{name}")
+
     def _open(self, table: Table) -> DataFrame:
         from pyspark.sql.utils import AnalysisException
 
         place = f"{self.uri}/{table.name}"
         try:
             with translate_unreadable_files():
-                frame = self.spark.read.parquet(f"{self._folder.uri}/{table.name}")
+                frame = self.spark.read.parquet(self._path(table.name))
         except AnalysisException:
             raise InputError(
                 f"tables.uri={self.uri} has no readable table {table.name}; run `hpt-spark ingest` with the same "

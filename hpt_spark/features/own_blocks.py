@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from hpt_spark.features.inputs import Inputs
 
 COLUMNS = ("device_id", "block", "term", "value")
+_WHOLE = ("tinyint", "smallint", "int", "bigint")
+
+_log = logging.getLogger(__name__)
 
 
 def call_block(path: str, tables: Any) -> DataFrame:
@@ -42,14 +46,15 @@ def own_blocks(paths: Sequence[str], tables: Tables) -> list[Block]:
     Raises
     ------
     ConfigError
-        When a block has the name of another one.
+        When a block has the name of another one, or ids are not whole numbers.
     """
     found: list[Block] = []
     for path in paths:
-        frame = call_block(path, tables)
-        is_numeric = dict(frame.dtypes)["term"] == "bigint"
-        build = partial(_build, frame if is_numeric else frame.withColumn("term", frame["term"].cast("string")))
+        frame, is_numeric = _with_types(path, call_block(path, tables))
+        build = partial(_build, frame)
         names = sorted(one["block"] for one in frame.select("block").distinct().collect() if one["block"] is not None)
+        if not names:
+            _log.warning("features.blocks=%s gives no row of a block: the design has nothing of it", path)
         for name in names:
             if name in {block.name for block in (*BLOCKS, *found)}:
                 raise ConfigError(
@@ -57,6 +62,19 @@ def own_blocks(paths: Sequence[str], tables: Tables) -> list[Block]:
                 )
             found.append(Block(name, path, build, numeric=is_numeric))
     return found
+
+
+def _with_types(path: str, frame: DataFrame) -> tuple[DataFrame, bool]:
+    """Return the rows with the types that `pack` takes, and whether their terms are numbers."""
+    types = dict(frame.dtypes)
+    if types["device_id"] not in _WHOLE:
+        raise ConfigError(
+            f"features.blocks={path} returns device_id as {types['device_id']}; return it as bigint, as the tables "
+            "have it: a double cannot hold all ids."
+        )
+    is_numeric = types["term"] in _WHOLE
+    casts = {"device_id": "bigint", "block": "string", "term": "bigint" if is_numeric else "string"}
+    return frame.select("value", *(frame[name].cast(kind).alias(name) for name, kind in casts.items())), is_numeric
 
 
 def _build(frame: DataFrame, has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hpt_spark.data.arrow import arrow_of, give_memory_back
 from hpt_spark.data.tables import Tables
+from hpt_spark.errors import InputError
 from hpt_spark.features.blocks import Block, blocks_of, built_together, long_table
 from hpt_spark.features.inputs import Inputs
 from hpt_spark.features.own_blocks import own_blocks
 from hpt_spark.features.packed import tallies_in
 from hpt_spark.matrix.assemble import CollectedBlock, CollectedBlocks
 from hpt_spark.progress import Progress
+
+_REPEATED_TERM = re.compile(r"Duplicate map key (.*?) was found")  # so Spark refuses one that `pack` would have twice
 
 
 def collect_blocks(
@@ -34,7 +39,9 @@ def collect_blocks(
 
     def collected(blocks: list[Block]) -> list[CollectedBlock]:
         table = long_table(blocks, given, encoding)
-        rows, counted = _split_by_block(arrow_of(table.rows).to_batches(), table.names)
+        with _translate_repeated_terms(blocks):
+            batches = arrow_of(table.rows).to_batches()
+        rows, counted = _split_by_block(batches, table.names)
         given.tallies.update(counted)
         return [collected_block(block, rows.pop(block.name, []), table.names.get(block.name)) for block in blocks]
 
@@ -62,6 +69,22 @@ def collect_blocks(
             },
             tallies=given.tallies,
         )
+
+
+@contextmanager
+def _translate_repeated_terms(blocks: Iterable[Block]) -> Iterator[None]:
+    """Say in one sentence that a function gives a term twice, where Spark advises to take any of the two."""
+    try:
+        yield
+    except Exception as error:
+        repeated = _REPEATED_TERM.search(str(error))
+        if not repeated:
+            raise
+        names = ", ".join(block.name for block in blocks)
+        raise InputError(
+            f"features.blocks: the rows of {names} have the term {repeated[1]} of a device more than once; each term "
+            "of a device and block may come once: make one row of such rows."
+        ) from None
 
 
 def _split_by_block(

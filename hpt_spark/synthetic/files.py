@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
+from hpt_spark.data.csv.damage import is_damage
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.errors import InputError
 from hpt_spark.progress import Progress
@@ -157,7 +158,9 @@ def _is_own(path: Path) -> bool:
     try:
         with ZipFile(path) as archive:
             return [file.date_time for file in archive.infolist()] == [FIXED_DATE]
-    except (BadZipFile, OSError):
+    except Exception as error:
+        if not isinstance(error, OSError) and not is_damage(error):
+            raise
         return False
 
 

@@ -10,9 +10,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType
 
 from hpt_spark.data.arrow import arrow_of
+from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.features.blocks import Block
-from hpt_spark.matrix.collect import _collected_together
+from hpt_spark.matrix.collect import _collected_together, collect_blocks
 from tests.waiting import wait_until
 
 BRAND, APP = (Block(name, name, build=lambda has, blocks, indicators: None) for name in ("brand", "app"))
@@ -37,3 +38,14 @@ def test_when_some_blocks_fail_the_others_are_not_waited_for(spark, tmp_path):
         _collected_together([[BRAND], [APP]], collected, spark.sparkContext.cancelAllJobs)
     assert not ended
     assert not spark.sparkContext.statusTracker().getActiveJobsIds()
+
+
+def groups_twice(tables):
+    """A block of one's own, in which each device has its term twice."""
+    of_device = tables["gender_age_train"].select("device_id", F.lit("own").alias("block"), F.lit("a").alias("term"))
+    return of_device.union(of_device).withColumn("value", F.lit(1.0))
+
+
+def test_a_term_that_a_device_has_twice_is_told_in_a_sentence(spark, tables):
+    with pytest.raises(InputError, match=r"^features.blocks: the rows of own have the term a of a device more than"):
+        collect_blocks(Tables(spark, str(tables)), ["weekday"], "fraction", 1, [f"{__name__}.groups_twice"])

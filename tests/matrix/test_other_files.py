@@ -81,6 +81,14 @@ def test_the_same_rows_in_other_files_give_the_same_design(spark, expected, copi
     assert (design.X_test != expected.X_test).nnz == 0
 
 
+@pytest.mark.parametrize("name", ["of [2016]", "{a}", "a*", "back\\slash", "100% ä+#"])
+def test_a_folder_may_have_any_name(spark, expected, tables, tmp_path, name):
+    """Spark takes some of them for patterns, and `a*` for the folder beside it, too."""
+    folder = shutil.copytree(tables, tmp_path / name)
+    shutil.copytree(tables / "app_events", tmp_path / "ab" / "app_events")
+    assert (build(spark, folder).X_train != expected.X_train).nnz == 0
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -201,6 +201,14 @@ class TestArguments:
             generate(tmp_path, SMALLEST_SCALE, 1)
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
+    def test_a_damaged_file_is_not_its_own(self, tmp_path):
+        generate(tmp_path, SMALLEST_SCALE, 0)
+        packed = bytearray((tmp_path / "events.csv.zip").read_bytes())
+        packed[packed.rindex(b"PK\1\2") + 6] = 255  # the release of the format that is needed
+        (tmp_path / "events.csv.zip").write_bytes(packed)
+        with pytest.raises(InputError, match=r"in which generate has not made events\.csv\.zip"):
+            generate(tmp_path, SMALLEST_SCALE, 1)
+
     def test_out_is_a_file(self, tmp_path):
         (tmp_path / "out").write_text("kept")
         for out in (tmp_path / "out", tmp_path / "out" / "below"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +24,7 @@ _FIELDS = rb"%b(?:,%b)*" % (_FIELD, _FIELD)
 _WHOLE_ROW = re.compile(_FIELDS + rb"(?:\r\n|\r|\n)")
 _LAST_ROW = re.compile(_FIELDS + rb"\Z")
 _NEXT_FIELD = re.compile(rb"(%b)(,|\Z)" % _FIELD)
+_FIRST_LINE = re.compile(rb"[^\r\n]*")
 _STRAY_QUOTE = re.compile(rb'[^,\r\n]"[^,\r\n]')
 
 
@@ -50,7 +51,9 @@ class Readable(Protocol):
         """Return the next `size` bytes: fewer only at the end, none behind it."""
 
 
-def read_chunks(stream: Readable, where: str, multiline: bool, size: int = CHUNK_SIZE) -> Iterator[Chunk]:
+def read_chunks(
+    stream: Readable, where: str, is_multiline: Callable[[bytes], bool], size: int = CHUNK_SIZE
+) -> Iterator[Chunk]:
     """Cut CSV text into chunks of whole rows.
 
     Parameters
@@ -59,8 +62,9 @@ def read_chunks(stream: Readable, where: str, multiline: bool, size: int = CHUNK
         The text; a byte order mark of UTF-8 is dropped.
     where : str
         The file, for messages.
-    multiline : bool
-        Whether a quoted field may hold line breaks. If not, finding a row's end is much cheaper.
+    is_multiline : callable
+        Tells of the file's first line whether a quoted field may hold line breaks. If not, finding a row's end is much
+        cheaper.
     size : int
         Read so many bytes at a time.
 
@@ -69,13 +73,15 @@ def read_chunks(stream: Readable, where: str, multiline: bool, size: int = CHUNK
     InputError
         If a row does not end. Which rows it has swallowed nobody can say, so that it is not one bad row.
     """
-    line, rest = 1, b""
+    line, rest, has_begun, multiline = 1, b"", False, True
     while more := stream.read(size):
         text = rest + more
-        if line == 1:
+        if not has_begun:
             text = text.removeprefix(codecs.BOM_UTF8)
+            multiline = is_multiline(_FIRST_LINE.match(text)[0])  # type: ignore[index]  # every text begins with a line
         end = _end_of_last_row(text, multiline)
         if end:
+            has_begun = True
             chunk = Chunk(text[:end], line)
             line += count_lines(chunk.text)
             yield chunk
@@ -131,6 +137,12 @@ def count_lines(text: bytes) -> int:
 def has_stray_quotes(text: bytes) -> bool:
     """Return whether some quote is neither the first nor the last character of a field."""
     return b'"' in text and _STRAY_QUOTE.search(text) is not None
+
+
+def ends_within_quotes(text: bytes) -> bool:
+    """Return whether the last line has no end and a quote in it that is not closed, as in a file that was cut short."""
+    last = text[text.rfind(b"\n") + 1 :]
+    return b'"' in last and _LAST_ROW.match(last) is None
 
 
 def _unquoted(field: bytes) -> bytes:

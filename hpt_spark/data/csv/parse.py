@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from hpt_spark.data.csv.cells import BadRow, read_cells
-from hpt_spark.data.csv.chunks import Chunk, count_lines, has_stray_quotes, split_fields, split_rows
+from hpt_spark.data.csv.chunks import Chunk, count_lines, ends_within_quotes, has_stray_quotes, split_fields, split_rows
 from hpt_spark.data.schemas import DEGREE, FILE_ROW, FLAG, ID, TEXT, TIMESTAMP, Table
 from hpt_spark.errors import InputError
 
@@ -95,6 +95,8 @@ class Parser:
             raise pa.ArrowInvalid("Arrow takes 0x1F for a number")
         if not has_text(self.table) and has_stray_quotes(text):
             raise pa.ArrowInvalid('Arrow takes "12"3 for a number')
+        if ends_within_quotes(text):
+            raise pa.ArrowInvalid('Arrow takes "12 for a number at the end')
         rows = csv.read_csv(
             pa.py_buffer(text),
             csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=self.header),
@@ -124,8 +126,17 @@ class Parser:
 
 
 def has_text(table: Table) -> bool:
-    """Return whether a table has free text, which may hold quoted line breaks."""
+    """Return whether a table has free text."""
     return any(column.kind == TEXT for column in table.columns)
+
+
+def is_multiline(table: Table, header: bytes) -> bool:
+    """Return whether a file may hold quoted line breaks: free text does, and columns that nobody asked for may."""
+    try:
+        names = split_fields(header)
+    except ValueError:  # which `split_header` tells
+        names = []
+    return has_text(table) or not {name.encode() for name in table.column_names}.issuperset(names)
 
 
 def stored_schema(table: Table) -> pa.Schema:

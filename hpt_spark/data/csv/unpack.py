@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import copy
-import gzip
 import io
 import logging
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, BinaryIO
 
 from hpt_spark.data.csv import inflate
+from hpt_spark.data.csv.damage import is_damage
 from hpt_spark.data.sources.base import SourceFile
 from hpt_spark.errors import InputError
 
-# Errors of damaged files; the last three come from nonsense in a zip's table of contents.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    zlib.error,
-    inflate.Error,
-    EOFError,
-    ValueError,
-    struct.error,
-    NotImplementedError,
-)
 _ENCRYPTED = 0x1  # a bit in the flags of a zip's member
 _PACKED_SIZE = 1 << 18  # bytes that are inflated at a time
 
@@ -131,20 +118,18 @@ def _open_zip(file: SourceFile, packed: _Tallied) -> zipfile.ZipFile:
     signature = packed.read(4)
     if signature not in (b"PK\3\4", b"PK\5\6"):  # a member, or the end of a zip without any
         raise InputError(f"{file.location} is not a zip file, though its name says so: zip it, or correct the name")
-    try:
+    with _translate_damage(file, "cut short or damaged"):
         return zipfile.ZipFile(packed)
-    except _DAMAGE as error:
-        raise InputError(
-            f"{file.location} is cut short or damaged ({error}): copy it again from where it came from"
-        ) from error
 
 
 @contextmanager
-def _translate_damage(file: SourceFile) -> Iterator[None]:
+def _translate_damage(file: SourceFile, how: str = "damaged") -> Iterator[None]:
     try:
         yield
-    except _DAMAGE as error:
-        raise InputError(f"{file.location} is damaged ({error}): copy it again from where it came from") from error
+    except Exception as error:
+        if not is_damage(error):
+            raise
+        raise InputError(f"{file.location} is {how} ({error}): copy it again from where it came from") from error
 
 
 class _Inflated:

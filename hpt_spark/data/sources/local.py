@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from hpt_spark.data.sources.base import Source, SourceFile
 from hpt_spark.errors import InputError
@@ -19,10 +22,11 @@ class FolderSource(Source):
     """
 
     def __init__(self, folder: Path) -> None:
-        if not folder.exists():
-            raise InputError(f"the source folder {folder} does not exist: correct source.uri")
-        if not folder.is_dir():
-            raise InputError(f"the source {folder} is a file: source.uri must be the folder that holds the files")
+        with _translate_permission_errors(folder):
+            if not folder.exists():
+                raise InputError(f"the source folder {folder} does not exist: correct source.uri")
+            if not folder.is_dir():
+                raise InputError(f"the source {folder} is a file: source.uri must be the folder that holds the files")
         self._folder = folder
 
     @property
@@ -32,12 +36,24 @@ class FolderSource(Source):
 
     def list_files(self) -> list[SourceFile]:
         """Return the files directly in the folder."""
-        try:
-            paths = [Path(entry.path) for entry in os.scandir(self._folder) if entry.is_file()]
-        except PermissionError as error:
-            raise InputError(f"the source folder {self._folder} may not be read: ask for access to it") from error
-        return [_local_file(path) for path in paths]
+        with _translate_permission_errors(self._folder):
+            return [_local_file(Path(entry.path)) for entry in os.scandir(self._folder) if entry.is_file()]
+
+
+@contextmanager
+def _translate_permission_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise InputError(f"the source folder {folder} may not be read: ask for access to it") from error
 
 
 def _local_file(path: Path) -> SourceFile:
-    return SourceFile(path.name, str(path), path.stat().st_size, lambda: path.open("rb"))
+    return SourceFile(path.name, str(path), path.stat().st_size, lambda: _open(path))
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error

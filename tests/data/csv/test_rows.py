@@ -136,6 +136,21 @@ def test_columns_nobody_asked_for_are_ignored_with_one_warning(store, caplog):
     ]
 
 
+@examples(30)
+@given(notes=st.lists(TEXTS, min_size=1, max_size=12), chunk_size=CHUNK_SIZES)
+@example(notes=["see\n7,x"] * 9, chunk_size=30)
+def test_a_column_nobody_asked_for_may_hold_line_breaks(store, notes, chunk_size):
+    rows = list(enumerate(notes))
+    stored = store("gender_age_test", as_csv(["device_id", "note"], rows), chunk_size=chunk_size)
+    assert stored["device_id"].to_pylist() == list(range(len(notes)))
+
+
+def test_degrees_may_have_a_sign_and_one_bad_row_spoils_no_other(store):
+    events = HEADERS["events"] + "1,2,2016-05-01 00:55:25,+121.38,-31.5\n"
+    bad = "x,2,2016-05-01 00:55:25,,\n"
+    assert store("events", events + bad, max_bad_rows=1).to_pylist() == store("events", events).to_pylist()
+
+
 def test_texts_that_look_like_nothing_stay_texts(store):
     texts = ["NA", "null", "None", "nan", "N/A", "#N/A", "0x1F", " ", "-"]
     rows = store("label_categories", HEADERS["label_categories"] + "".join(f"1,{text}\n" for text in texts) + '1,""\n')
@@ -239,6 +254,12 @@ def test_a_bad_row_is_named(complaint, name, bad, problem, chunk_size):
         r"Correct the file, or raise source\.max_bad_rows \([01]\) to leave such rows out",
         message,
     )
+
+
+@pytest.mark.parametrize("chunk_size", [16, 1 << 20])
+def test_a_number_that_is_cut_off_within_its_quotes_is_a_bad_row(complaint, chunk_size):
+    message = complaint("app_labels", '"app_id","label_id"\n"1","2"\n"3","45', chunk_size=chunk_size)
+    assert """1 of 2 rows cannot be parsed: line 3: quotes that do not enclose a field: '"3","45'""" in message
 
 
 @pytest.mark.parametrize(("name", "bad", "problem"), BAD_ROWS)

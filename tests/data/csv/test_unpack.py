@@ -259,6 +259,15 @@ def test_a_damaged_gzip(data):
     assert complaint("t.csv.gz", data).startswith("raw/t.csv.gz is damaged (")
 
 
+def test_a_zip_on_a_disk_that_has_lost_bytes(tmp_path):
+    """Its member seems to begin before the file does, where a disk does not seek as memory does."""
+    path = tmp_path / "t.csv.zip"
+    path.write_bytes(ZIP[:100] + ZIP[120:])
+    file = SourceFile(path.name, str(path), path.stat().st_size, lambda: path.open("rb"))
+    with pytest.raises(InputError, match=r"t\.csv\.zip is damaged \("), unpack(file):
+        pass
+
+
 PACKED = {"t.csv.zip": ZIP, "t.csv.gz": gzip.compress(TEXT)}
 
 

@@ -11,6 +11,7 @@ from hpt_spark.data.sources import opening
 from hpt_spark.data.sources.base import find_files
 from hpt_spark.data.sources.opening import open_source
 from hpt_spark.errors import InputError
+from tests.rights import without_rights
 
 
 def fill(folder, *names):
@@ -79,6 +80,27 @@ def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr("os.scandir", refuse)
     with pytest.raises(InputError, match=r"^the source folder .* may not be read: ask for access to it$"):
         find_files(source)
+
+
+@pytest.mark.parametrize("closed", [".", "raw"])
+def test_a_folder_that_may_not_be_entered(tmp_path, closed):
+    (tmp_path / "raw").mkdir()
+    fill(tmp_path / "raw", "events.csv")
+    (tmp_path / closed).chmod(0o444)
+    try:
+        with without_rights(), pytest.raises(InputError, match=r"raw may not be read: ask for access to it$"):
+            find_files(open_source(tmp_path / "raw"))
+    finally:
+        (tmp_path / closed).chmod(0o755)
+
+
+def test_a_file_that_may_not_be_read(tmp_path):
+    fill(tmp_path, *[f"{name}.csv" for name in TABLES])
+    (tmp_path / "events.csv").chmod(0)
+    tmp_path.chmod(0o755)
+    file = find_files(open_source(tmp_path))["events"]
+    with without_rights(), pytest.raises(InputError, match=r"events\.csv cannot be opened: Permission denied$"):
+        file.open()
 
 
 def test_azures_sdk_reads_no_folder(tmp_path):

@@ -19,6 +19,7 @@ def open_client(address: BlobAddress, credential: Credential) -> Any:
     """Return the SDK's client of a container."""
     try:
         from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
+        from azure.core.pipeline.transport import RequestsTransport
         from azure.storage.blob import ContainerClient
     except ImportError:
         raise MissingDependencyError(NO_AZURE) from None
@@ -28,14 +29,22 @@ def open_client(address: BlobAddress, credential: Credential) -> Any:
     elif credential.kind == "sas":
         value = AzureSasCredential(value)
     _mask_urllib3_logs()
+    transport = RequestsTransport(connection_timeout=CONNECT_TIMEOUT, read_timeout=SILENCE)
+    transport.open()
+    transport.session.hooks["response"].append(_keep_packed)
     return ContainerClient(
         address.account_url,
         address.container,
         credential=value,
         retry_total=0,  # `Retry` tries again, whatever the failure
-        connection_timeout=CONNECT_TIMEOUT,
-        read_timeout=SILENCE,
+        transport=transport,
     )
+
+
+def _keep_packed(response: Any, **_: Any) -> None:
+    """Let a range of a blob stay as it lies: where the blob has a Content-Encoding, it would be unpacked by itself."""
+    if "x-ms-range" in response.request.headers:
+        response.raw.headers.pop("Content-Encoding", None)
 
 
 def _mask_urllib3_logs() -> None:

@@ -19,8 +19,8 @@ CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
 ACCOUNT, SAS_TOKEN, KEY = "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_KEY"
 
 _EMULATOR = {
-    "AccountName": "devstoreaccount1",
-    "AccountKey": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",  # public
+    "accountname": "devstoreaccount1",
+    "accountkey": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",  # public
 }
 
 
@@ -104,15 +104,20 @@ def _present(address: BlobAddress, environment: Mapping[str, str], passed_over: 
         except _DoesNotFitError as reason:
             passed_over.append(f"{CONNECTION_STRING} {reason}")
     account = environment.get(ACCOUNT, "").strip()
+    texts = {name: environment.get(name, "").strip() for name in (SAS_TOKEN, KEY)}
     if account and account != address.account:
         passed_over.append(f"{ACCOUNT} names another account ({account})")
     elif account:
-        for name in (SAS_TOKEN, KEY):
-            text = environment.get(name, "").strip()
+        for name, text in texts.items():
             if text:
-                kind: Literal["key", "sas"] = "sas" if name == SAS_TOKEN else "key"
-                yield _of_kind(kind, text, f"in the environment variable {name}")
-        passed_over.append(f"{ACCOUNT} is set, but neither {SAS_TOKEN} nor {KEY}")
+                try:
+                    yield _of_account(name, text, address)
+                except _DoesNotFitError as reason:
+                    passed_over.append(f"{name} {reason}")
+        if not any(texts.values()):
+            passed_over.append(f"{ACCOUNT} is set, but neither {SAS_TOKEN} nor {KEY}")
+    else:
+        passed_over += [f"{name} is set, but not {ACCOUNT}, which says whose it is" for name in texts if texts[name]]
     if address.encrypted:
         identity, why_none = _identity()
         if identity:
@@ -126,15 +131,29 @@ def _present(address: BlobAddress, environment: Mapping[str, str], passed_over: 
 def _in_variable(text: str, name: str, address: BlobAddress) -> Credential:
     """Tell by its form which kind of credential a variable holds."""
     where = f"in the environment variable {name}"
-    if ";" in text or text.startswith(("AccountName=", "BlobEndpoint=", "UseDevelopmentStorage=")):
+    if ";" in text or text.lower().startswith(("accountname=", "blobendpoint=", "usedevelopmentstorage=")):
         return _of_connection_string(text, where, address)
     if "sig=" in text:
-        return _of_kind("sas", text, where)
+        return _of_kind("sas", _token_in(text, address), where)
     try:
         base64.b64decode(text, validate=True)
     except binascii.Error:
         raise _DoesNotFitError("holds neither a connection string nor a SAS token nor an account key") from None
     return _of_kind("key", text, where)
+
+
+def _of_account(name: str, text: str, address: BlobAddress) -> Credential:
+    where = f"in the environment variable {name}"
+    return _of_kind("sas", _token_in(text, address), where) if name == SAS_TOKEN else _of_kind("key", text, where)
+
+
+def _token_in(text: str, address: BlobAddress) -> str:
+    """Return the SAS token in a text, which may be the whole URL: Azure's portal shows one below the other."""
+    url, _, token = text.rpartition("?")
+    place, here = url.partition("://")[2], address.account_url.partition("://")[2]
+    if place and not f"{place}/".lower().replace(".dfs.", ".blob.", 1).startswith(f"{here}/"):
+        raise _DoesNotFitError(f"is a SAS URL of another account ({place.partition('/')[0]})")
+    return token
 
 
 def _of_kind(kind: Literal["key", "sas"], text: str, where: str) -> Credential:
@@ -144,16 +163,17 @@ def _of_kind(kind: Literal["key", "sas"], text: str, where: str) -> Credential:
 
 
 def _of_connection_string(text: str, where: str, address: BlobAddress) -> Credential:
-    fields = {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in text.split(";"))}
-    if fields.get("UseDevelopmentStorage", "").lower() == "true":
+    parts = (part.partition("=") for part in text.split(";"))
+    fields = {name.strip().lower(): value.strip() for name, _, value in parts}  # for Azure, case does not matter
+    if fields.get("usedevelopmentstorage", "").lower() == "true":
         fields = {**_EMULATOR, **fields}
-    account = fields.get("AccountName") or _account_of_endpoint(fields.get("BlobEndpoint", ""))
+    account = fields.get("accountname") or _account_of_endpoint(fields.get("blobendpoint", ""))
     if account != address.account:
         raise _DoesNotFitError(f"is a connection string of another account ({account or 'it names none'})")
-    if fields.get("AccountKey"):
-        return _of_kind("key", fields["AccountKey"], f"of the connection string {where}")
-    if fields.get("SharedAccessSignature"):
-        return _of_kind("sas", fields["SharedAccessSignature"], f"of the connection string {where}")
+    if fields.get("accountkey"):
+        return _of_kind("key", fields["accountkey"], f"of the connection string {where}")
+    if fields.get("sharedaccesssignature"):
+        return _of_kind("sas", fields["sharedaccesssignature"], f"of the connection string {where}")
     raise _DoesNotFitError("is a connection string with neither AccountKey nor SharedAccessSignature")
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from hpt_spark.data.csv.damage import is_damage
 
 _BYTES_AT_A_TIME = 4 * 1024 * 1024
 
@@ -18,19 +19,26 @@ class DamagedError(Exception):
 def check_packing(path: Path) -> None:
     """Raise DamagedError if a zip or gz file does not fit its own checksum.
 
-    Nothing else is checked: `ingest` refuses a file that is no zip at all, or has a password.
+    Nothing else is checked: `ingest` refuses a file that is no zip, has a password or is packed in an unusual way.
     """
     try:
         if path.name.endswith(".zip") and _starts_as_zip(path):
             with zipfile.ZipFile(path) as archive:
-                _read_through(archive.open(member).read for member in archive.infolist() if not member.flag_bits & 1)
+                _read_through(archive.open(member).read for member in archive.infolist() if _is_usual(member))
         elif path.name.endswith(".gz"):
             with gzip.open(path) as stream:
                 _read_through([stream.read])
-    except (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile) as error:
-        raise DamagedError(str(error)) from error
     except NotImplementedError:
-        return  # an unusual way of packing
+        return  # of a later release of the format
+    except Exception as error:
+        if not is_damage(error):
+            raise
+        raise DamagedError(str(error)) from error
+
+
+def _is_usual(member: zipfile.ZipInfo) -> bool:
+    """Return whether a member is packed in the usual way and without a password."""
+    return not member.flag_bits & 1 and member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def _starts_as_zip(path: Path) -> bool:

@@ -100,7 +100,8 @@ def _remedy_for_sas(token: str, writes: bool) -> str:
     if starts and starts > now:
         return f"it is valid only from {starts:%Y-%m-%d %H:%M} UTC on: wait, or make a new one"
     permissions = fields.get("sp", [""])[0]
-    if not set("rlcw" if writes else "rl") <= set(permissions):
+    # A token of a stored access policy (si) has its permissions there.
+    if "si" not in fields and not set("rlcw" if writes else "rl") <= set(permissions):
         return f"it has the permissions '{permissions}', where {needed} on the container are needed: make a new one"
     return f"it was not made for this container, or was cut or revoked: make a new one with {needed}"
 

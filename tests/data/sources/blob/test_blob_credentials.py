@@ -58,7 +58,9 @@ def test_the_order(named, environment, kind, value, way):
         (f" {KEY}\n", "key", KEY),
         (SAS, "sas", SAS),
         (f"?{SAS}", "sas", SAS),
+        (f"http://127.0.0.1:10000/me/box?{SAS}", "sas", SAS),
         (CONNECTION, "key", KEY),
+        (CONNECTION.replace("AccountName", "accountname").replace("AccountKey", "ACCOUNTKEY"), "key", KEY),
         (SAS_CONNECTION, "sas", SAS),
     ],
 )
@@ -82,6 +84,7 @@ def test_the_emulators_short_connection_string():
         ({"MINE": CONNECTION.replace("=me;", "=you;")}, "is a connection string of another account (you)"),
         ({"MINE": "AccountName=me;Foo=S3CRET"}, "with neither AccountKey nor SharedAccessSignature"),
         ({"MINE": ";S3CRET"}, "of another account (it names none)"),
+        ({"MINE": f"https://you.blob.core.windows.net/me?{SAS}"}, "is a SAS URL of another account (you.blob.core.win"),
     ],
 )
 def test_a_named_variable_that_does_not_fit_is_refused_and_nothing_else_tried(environment, said):
@@ -89,6 +92,13 @@ def test_a_named_variable_that_does_not_fit_is_refused_and_nothing_else_tried(en
         find_credential(HERE, "MINE", {**without("MINE"), **environment} if environment else {})
     assert said in str(caught.value)
     assert "S3CRET" not in str(caught.value)
+
+
+def test_the_url_that_the_portal_shows_below_a_token_is_taken_for_the_token():
+    for url in ("https://account1.blob.core.windows.net/", "https://account1.blob.core.windows.net/box"):
+        environment = {"AZURE_STORAGE_ACCOUNT": "account1", "AZURE_STORAGE_SAS_TOKEN": f"{url}?{SAS}"}
+        found = find_credential(AZURE, None, environment)
+        assert (found.kind, found.value) == ("sas", SAS)
 
 
 def test_what_is_for_another_account_is_passed_over_and_never_sent():
@@ -100,6 +110,12 @@ def test_what_is_for_another_account_is_passed_over_and_never_sent():
     assert found.kind == "anonymous"
     assert found.passed_over[1] == "AZURE_STORAGE_ACCOUNT names another account (you)"
     assert "S3CRET" not in str(found.passed_over)
+
+
+def test_a_key_without_its_account_is_passed_over_and_told():
+    found = find_credential(HERE, None, {"AZURE_STORAGE_KEY": KEY})
+    assert found.kind == "anonymous"
+    assert found.passed_over[0] == "AZURE_STORAGE_KEY is set, but not AZURE_STORAGE_ACCOUNT, which says whose it is"
 
 
 def test_an_identity_is_asked_for_over_https_only(monkeypatch):
