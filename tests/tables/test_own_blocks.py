@@ -150,6 +150,14 @@ def test_a_decimal_is_not_rounded(spark):
     assert [one is not None and "'12.7'" in one for one in told] == [False, True, False, False]
 
 
+def test_a_list_without_any_value_is_one_where_a_block_is_made_of_it(spark):
+    frame = spark.createDataFrame([(None, " "), (None, "[1]")], "tags string, sizes string")
+    typed, problem = with_types(frame, {"tags": "array<string>", "sizes": "map<string,int>"})
+    assert typed.dtypes == [("tags", "array<string>"), ("sizes", "map<string,int>")]
+    told = [row[0] for row in frame.select(problem).collect()]
+    assert [one is not None and "the column sizes holds '[1]'" in one for one in told] == [False, True]
+
+
 def test_a_model_without_types_is_told_of(caplog):
     found = {
         "missing": "nan",
