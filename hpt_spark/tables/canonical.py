@@ -5,7 +5,7 @@ Columns are called by their place (``x0``, ``x1`` ...), because names of other p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hpt_spark.tables.encoding import PROBLEM
@@ -102,6 +102,18 @@ def with_types(frame: DataFrame, types: Mapping[str, str]) -> tuple[DataFrame, C
         )
         problems.append(F.when(cell.isNotNull() & (F.trim(cell) != "") & is_unread, said))
     return frame.select(*columns), F.coalesce(*problems) if problems else F.lit(None).cast("string")
+
+
+def with_nan(frame: DataFrame, word: str, names: Collection[str]) -> DataFrame:
+    """Return a table of texts in which the `word` that stands for NaN in the columns `names` is one that casts read."""
+    from pyspark.sql import functions as F
+
+    def cell(name: str, spark_type: str) -> Column:
+        text = F.col(quoted(name))
+        is_named = name in names and kind_of(spark_type) == "text"
+        return F.when(text == word, "NaN").otherwise(text).alias(name) if is_named else text
+
+    return frame.select(*(cell(name, spark_type) for name, spark_type in frame.dtypes))
 
 
 def key_column(name: str | None, spark_type: str, alias: str) -> Column:

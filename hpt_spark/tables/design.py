@@ -20,6 +20,7 @@ from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.search.planning.memory_limit import driver_memory
 from hpt_spark.search.planning.result_size import most_of_a_job
+from hpt_spark.tables.canonical import with_nan
 from hpt_spark.tables.checks import (
     check_columns,
     check_labels,
@@ -284,7 +285,13 @@ def read_later_table(
     date_types = {name: kind for name, kind in (encoding.types or {}).items() if kind_of(kind) in DATES}
     date_types |= {code.name: code.kind for code in encoding.codes if code.kind in DATES}
     place = f"features.table.{key}" if "-" not in key else key
-    return read_uri(spark, uri, kind, options, place, as_text=True, date_types=date_types)
+    frame = read_uri(spark, uri, kind, options, place, as_text=True, date_types=date_types)
+    word = option_of(options, "nanValue")
+    if kind != "csv" or word is None:
+        return frame
+    numbers = {name for name, kind in (encoding.types or {}).items() if kind_of(kind) == "number"}
+    numbers |= {code.name for code in encoding.codes if code.kind in ("number", "categorical")}
+    return with_nan(frame, str(word), numbers)
 
 
 def _facts(

@@ -27,6 +27,7 @@ DEFAULT_FORMAT = "parquet"
 TEXTS = {"timeZone": "UTC", "mode": "FAILFAST"}
 AS_OTHERS = {"header": True, "inferSchema": True, "escape": '"', "enforceSchema": False, "columnPruning": False}
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"csv": {**TEXTS, **AS_OTHERS}, "json": TEXTS}
+OF_DATES = ("dateFormat", "timestampFormat", "timestampNTZFormat", "timeZone")  # options
 UTC = {"spark.sql.session.timeZone": "UTC"}
 NO_READER = re.compile(r"Failed to find (?:the )?data source: (\S+?)\.(?:\s|$)")
 READERS = {  # of packages of Spark's own
@@ -86,7 +87,7 @@ def read_uri(
     as_text : bool
         Leave the cells of a CSV texts, because their types are known from another table.
     date_types : mapping of str to str, optional
-        The types ``date`` or ``timestamp`` of columns of a CSV, for the formats of the `options` to hold for them.
+        The types ``date`` or ``timestamp`` of columns of a CSV, for what the `options` say of them to hold.
     """
     place = f"{place}={without_secrets(uri)}"
     separator = {"sep": "\t"} if _ending(uri) == "tsv" and option_of(options, "delimiter") is None else {}
@@ -105,8 +106,7 @@ def read_uri(
         frame = spark.read.format(table_format).options(**chosen).load(address)
         if not all(names) and in_order:
             _refuse_other_headers(spark, frame, names, chosen, place)
-        formats = [option_of(options, name) for name in ("dateFormat", "timestampFormat")]
-        if table_format == "csv" and date_types and any(formats):
+        if table_format == "csv" and date_types and any(option_of(options, name) for name in OF_DATES):
             frame = _with_types(spark, frame, address, chosen, date_types)
     return checked_names(frame, place)
 

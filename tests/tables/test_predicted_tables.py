@@ -266,6 +266,23 @@ def test_dates_of_a_format_of_their_own_are_read_again(spark, tmp_path):
     np.testing.assert_array_equal(built.X_test, built.X_train[places])
 
 
+def test_what_options_say_of_a_csv_holds_for_later_tables_too(spark, tmp_path):
+    """The zone of moments without one, and the word that stands for no number."""
+    days = [f"2024-01-0{day} 03:30:00" for day in range(1, 7)]
+    cells = ["NA", "1.5", "2.5", "NA", "4.5", "5.5"]
+    frame = pd.DataFrame({"id": range(6), "on": days, "x": cells, "c": ["NA", *"12312"], "y": [0.5] * 3 + [1.5] * 3})
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    uri, options = str(tmp_path / "rows.csv"), {"timeZone": "Asia/Tokyo", "nanvalue": "NA"}
+    table = {"uri": uri, "test_uri": uri, "label": "y", "id": "id", "dates": ["weekday", "hour"], "options": options}
+    built = build_table_design(spark, FeaturesSection(**{"from": "table", "table": {**table, "categorical": "c"}}))
+    assert [block for block, _ in built.columns] == ["on", "on", "x", "c", "c", "c"]
+    X = built.X_train if isinstance(built.X_train, np.ndarray) else built.X_train.toarray()
+    np.testing.assert_array_equal(X[:, :2], [[(day - 1) % 7, 18] for day in range(6)])  # those of UTC
+    np.testing.assert_array_equal(X[:, 2], [np.nan if cell == "NA" else float(cell) for cell in cells])
+    np.testing.assert_array_equal(X[:, 3:].sum(axis=1), [0, 1, 1, 1, 1, 1])
+    np.testing.assert_array_equal(built.X_test if isinstance(built.X_test, np.ndarray) else built.X_test.toarray(), X)
+
+
 @pytest.mark.parametrize(
     ("classes", "told"),
     [
