@@ -310,6 +310,13 @@ def test_a_submission_has_every_test_device_in_order_and_the_classes(tmp_path):
     assert all(abs(sum(map(float, row.split(",")[1:])) - 1) < 1e-6 for row in rows)
 
 
+def test_predicted_values_keep_all_their_digits(tmp_path):
+    values = [1700000000.125, -1 / 3, 1e300]
+    write_predictions(tmp_path / "rows.csv", "nr", np.arange(3), pa.table({"prediction": values}))
+    _, *rows = (tmp_path / "rows.csv").read_text(encoding="utf-8").splitlines()
+    assert [float(row.split(",")[1]) for row in rows] == values
+
+
 def test_probabilities_follow_the_classes_and_not_the_models_order():
     class Backwards:
         classes_ = np.array([2, 0, 1])
