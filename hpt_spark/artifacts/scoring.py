@@ -77,7 +77,7 @@ def predict_table(
     with in_utc(spark), translate_reading(place):
         frame = read_later_table(spark, source, section, model.encoding, "--input")
         features = [Feature(code.name, code.kind) for code in model.encoding.codes]
-        kind = "csv" if target.endswith(".csv") else "parquet"
+        kind = "csv" if target.rstrip("/").lower().endswith(".csv") else "parquet"
         carried: list[str] = []
         if section.id:
             refuse_missing([section.id], frame.columns, "features.table.id", place)

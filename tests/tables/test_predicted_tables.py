@@ -220,7 +220,7 @@ def test_rows_of_libsvm_are_predicted(spark, tmp_path):
     expected = model.estimator.predict_proba(X.astype(float)).astype(float)
     expected /= expected.sum(axis=1, keepdims=True)  # those of XGBoost are floats of 32 bits
     for name in ("out", "out.csv"):
-        words = ["--conf", tmp_path / "conf.yaml", "--input", table["uri"], "--output", tmp_path / name]
+        words = ["--conf", tmp_path / "conf.yaml", "--input", table["uri"], "--output", f"{tmp_path / name}/"]
         done_here("predict", *words, spark=spark)
         read = pd.read_csv if name.endswith("csv") else pd.read_parquet
         (part,) = (tmp_path / name).glob("part-*")
