@@ -29,6 +29,7 @@ AS_OTHERS = {"header": True, "inferSchema": True, "escape": '"', "enforceSchema"
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"csv": {**TEXTS, **AS_OTHERS}, "json": TEXTS}
 OF_DATES = ("dateFormat", "timestampFormat", "timestampNTZFormat", "timeZone")  # options
 UTC = {"spark.sql.session.timeZone": "UTC"}
+QUERY, HELD = re.compile(r"\?[\w.-]+="), "\0"
 NO_READER = re.compile(r"Failed to find (?:the )?data source: (\S+?)\.(?:\s|$)")
 READERS = {  # of packages of Spark's own
     "avro": (
@@ -141,7 +142,9 @@ def read_sql(spark: SparkSession, query: str) -> DataFrame:
 def spark_address(uri: str) -> str:
     """Return `uri` as Spark takes it: a plain path is one of this machine, whatever the cluster's default is."""
     if not is_local(uri):
-        return hadoop_uri(uri)
+        # In a pattern a ? is a letter; behind an address it begins a query, which is refused there.
+        is_pattern = "?" in uri and not QUERY.search(uri)
+        return hadoop_uri(uri.replace("?", HELD)).replace(HELD, "?") if is_pattern else hadoop_uri(uri)
     if uri.startswith("file:"):
         return uri
     return f"file://{Path(uri).expanduser().absolute()}"  # not resolved and not quoted: it may be a pattern
