@@ -337,7 +337,7 @@ def _design(
     is_classes = facts["task"] == "classification"
     labels = collected.keys["label"]
     y, classes = codes_of(labels) if is_classes else (labels.to_numpy(zero_copy_only=False).astype(np.float64), [])
-    if not is_classes and not np.isfinite(y).all():
+    if np.isinf([one for one in classes if isinstance(one, float)] if is_classes else y).any():
         raise InputError(f"the label {section.label} has infinite values; correct them, or leave their rows out.")
     groups = codes_of(collected.keys["group"])[0].astype(np.int64) if section.group else None
     weights = collected.keys["weight"].to_numpy(zero_copy_only=False).astype(np.float64) if section.weight else None
