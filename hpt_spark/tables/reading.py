@@ -199,7 +199,9 @@ def _refuse_repeated(names: list[str], place: str) -> None:
 def _header_of(spark: SparkSession, address: str, options: Mapping[str, Any]) -> list[str | None]:
     # Spark itself numbers equal names, and the roles of the configuration would name none of them.
     as_texts = _merged(options, {"header": False, "inferSchema": False})
-    first = spark.read.format("csv").options(**as_texts).load(address).head()
+    frame = spark.read.format("csv").options(**as_texts).load(address)
+    own = [name for name in frame.columns if re.fullmatch(r"_c\d+", name)]  # no file has the columns of folders
+    first = frame.select(*own).head() if own else None
     return list(first) if first else []
 
 
