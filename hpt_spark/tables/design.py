@@ -285,7 +285,9 @@ def read_later_table(
     date_types = {name: kind for name, kind in (encoding.types or {}).items() if kind_of(kind) in DATES}
     date_types |= {code.name: code.kind for code in encoding.codes if code.kind in DATES}
     place = f"features.table.{key}" if "-" not in key else key
-    frame = read_uri(spark, uri, kind, options, place, as_text=True, date_types=date_types)
+    texts = {name for name, kind in (encoding.types or {}).items() if kind_of(kind) == "text"}
+    texts |= {code.name for code in encoding.codes if code.kind == "text"}
+    frame = read_uri(spark, uri, kind, options, place, as_text=True, date_types=date_types, texts=texts)
     word = option_of(options, "nanValue")
     if kind != "csv" or word is None:
         return frame

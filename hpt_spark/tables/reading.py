@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,9 @@ from hpt_spark.config.secrets import mask_secrets, without_secrets
 from hpt_spark.data.arrow import ERROR_OF_WORKER
 from hpt_spark.errors import InputError
 from hpt_spark.storage.uris import hadoop_uri, is_local
-from hpt_spark.tables.canonical import quoted
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
 ENDINGS = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "orc": "orc", "avro": "avro"}
 ENDINGS |= {"libsvm": "libsvm", "svm": "libsvm"}
@@ -29,6 +28,8 @@ AS_OTHERS = {"header": True, "inferSchema": True, "escape": '"', "enforceSchema"
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"csv": {**TEXTS, **AS_OTHERS}, "json": TEXTS}
 OF_DATES = ("dateFormat", "timestampFormat", "timestampNTZFormat", "timeZone")  # options
 UTC = {"spark.sql.session.timeZone": "UTC"}
+CLASSES = {"string": "StringType", "date": "DateType", "timestamp": "TimestampType"}
+CLASSES |= {"timestamp_ntz": "TimestampNTZType"}  # since Spark 3.4
 QUERY, HELD = re.compile(r"\?[\w.-]+="), "\0"
 NO_READER = re.compile(r"Failed to find (?:the )?data source: (\S+?)\.(?:\s|$)")
 READERS = {  # of packages of Spark's own
@@ -72,6 +73,7 @@ def read_uri(
     place: str,
     as_text: bool = False,
     date_types: Mapping[str, str] | None = None,
+    texts: Collection[str] = (),
 ) -> DataFrame:
     """Return the table at `uri`.
 
@@ -89,6 +91,8 @@ def read_uri(
         Leave the cells of a CSV texts, because their types are known from another table.
     date_types : mapping of str to str, optional
         The types ``date`` or ``timestamp`` of columns of a CSV, for what the `options` say of them to hold.
+    texts : collection of str, optional
+        Columns that are texts, of which those that partition the table are read so, whatever Spark takes them for.
     """
     place = f"{place}={without_secrets(uri)}"
     separator = {"sep": "\t"} if _ending(uri) == "tsv" and option_of(options, "delimiter") is None else {}
@@ -107,17 +111,30 @@ def read_uri(
         frame = spark.read.format(table_format).options(**chosen).load(address)
         if not all(names) and in_order:
             _refuse_other_headers(spark, frame, names, chosen, place)
+        types = {name: "string" for name in texts if _partitions(frame, name)}
         if table_format == "csv" and date_types and any(option_of(options, name) for name in OF_DATES):
-            frame = _with_types(spark, frame, address, chosen, date_types)
+            types |= dict.fromkeys(frame.columns, "string") | {**date_types}
+        if types:
+            frame = _with_types(spark.read.format(table_format).options(**chosen), frame, types).load(address)
     return checked_names(frame, place)
 
 
-def _with_types(
-    spark: SparkSession, frame: DataFrame, address: str, options: Mapping[str, Any], types: Mapping[str, str]
-) -> DataFrame:
-    """Return the CSV `frame` read again with these types of its columns; all others are texts."""
-    schema = ", ".join(f"{quoted(name)} {types.get(name, 'string')}" for name in frame.columns)
-    return spark.read.format("csv").options(**options).schema(schema).load(address)
+def _with_types(reader: DataFrameReader, frame: DataFrame, types: Mapping[str, str]) -> DataFrameReader:
+    """Return a `reader` that gives the columns of `frame` these types; others keep theirs."""
+    from pyspark.sql import types as of_spark
+
+    schema = of_spark.StructType()
+    for field in frame.schema:  # not as SQL has it, which has no word for vectors
+        kind = types.get(field.name)
+        schema.add(field.name, getattr(of_spark, CLASSES[kind])() if kind else field.dataType)
+    return reader.schema(schema)
+
+
+def _partitions(frame: DataFrame, name: str) -> bool:
+    """Return whether a column that Spark takes for no text is one of folders such as ``name=01``."""
+    return dict(frame.dtypes).get(name, "string") != "string" and any(
+        f"/{name}=" in unquote(file) for file in frame.inputFiles()[:1]
+    )
 
 
 def option_of(options: Mapping[str, Any], name: str) -> Any:

@@ -266,6 +266,19 @@ def test_dates_of_a_format_of_their_own_are_read_again(spark, tmp_path):
     np.testing.assert_array_equal(built.X_test, built.X_train[places])
 
 
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_folders_that_were_texts_are_texts_whatever_they_look_like(spark, tmp_path, kind):
+    rows = pd.DataFrame({"x": [1.0, 2.0], "y": ["no", "yes"]})
+    for number, (name, folder) in enumerate([("rows", "a"), ("rows", "01"), ("later", "01")]):
+        (tmp_path / name / f"town={folder}").mkdir(parents=True)
+        frame, path = rows.assign(id=[f"{number}a", f"{number}b"]), tmp_path / name / f"town={folder}" / f"part.{kind}"
+        frame.to_parquet(path) if kind == "parquet" else frame.to_csv(path, index=False)
+    table = {"uri": f"{tmp_path}/rows", "test_uri": f"{tmp_path}/later", "label": "y", "id": "id", "format": kind}
+    built = build_table_design(spark, FeaturesSection(**{"from": "table", "table": table}))
+    assert built.columns == [("x", ""), ("town", "01"), ("town", "a")]
+    assert built.X_test.tolist() == [[1, 1, 0], [2, 1, 0]]
+
+
 def test_what_options_say_of_a_csv_holds_for_later_tables_too(spark, tmp_path):
     """The zone of moments without one, and the word that stands for no number."""
     days = [f"2024-01-0{day} 03:30:00" for day in range(1, 7)]
