@@ -6,7 +6,10 @@ import csv
 import importlib.metadata
 import io
 import json
+import sys
+from types import ModuleType
 
+import joblib
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -292,6 +295,16 @@ def test_a_damaged_model_is_refused(run, file, content):
     manifest = {"plan": {"search": searched}, "best": {"params": {}}}
     with pytest.raises(InputError, match=f"{file} cannot be read as a model"):
         load_model(run, manifest)
+
+
+def test_a_model_whose_module_is_not_here_asks_for_it(run, monkeypatch):
+    module = ModuleType("not_here")
+    module.Mine = type("Mine", (DummyClassifier,), {"__module__": "not_here"})
+    monkeypatch.setitem(sys.modules, "not_here", module)
+    joblib.dump(module.Mine(), run.folder.path / "model.joblib")
+    monkeypatch.delitem(sys.modules, "not_here")
+    with pytest.raises(InputError, match=r"cannot be imported here \(No module named 'not_here'\); install its"):
+        load_model(run, {"plan": {"search": {"refit": True}}})
 
 
 # --- the submission ---
