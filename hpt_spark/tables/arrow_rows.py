@@ -152,6 +152,11 @@ def _trimmed(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(column, ""), None, column)
 
 
+def _days(column: pa.Array) -> pa.Array:
+    """Return the days that texts begin with: a date has no hour, and no zone to be read in."""
+    return pc.replace_substring_regex(pc.utf8_trim_whitespace(column), "[T ].*$", "")
+
+
 def _moments(column: pa.Array) -> pa.Array:
     """Return texts as moments of UTC; without a zone they are so already."""
     column = _trimmed(column)
@@ -192,7 +197,7 @@ def _names(column: pa.Array) -> pa.Array:
 
 def _parts_of(column: pa.Array, code: ColumnCode) -> pa.Array:
     if _is_text(column.type):
-        column = _moments(column)
+        column = _moments(_days(column) if code.kind == "date" else column)
     if not (pa.types.is_date(column.type) or pa.types.is_timestamp(column.type)):
         column = column.cast(pa.timestamp("us"))
     if pa.types.is_timestamp(column.type) and column.type.tz:

@@ -180,6 +180,13 @@ def test_what_other_programs_write_is_read_as_spark_reads_it():
     assert list(unseen) == [0]
 
 
+def test_a_date_is_the_day_that_a_text_begins_with():
+    coded = TableEncoding((ColumnCode("on", "date", ("year", "month", "weekday")),), "nan", False)
+    cells = ["2024-01-01T00:00:00+02:00", " 2024-01-01 23:59:59-05:00", "2024-01-01", "2024-01-01T10:00:00Z", " ", None]
+    matrix, _ = coded.transform(canonical_table({"on": cells}, coded))
+    np.testing.assert_array_equal(matrix, [[2024, 1, 0]] * 4 + [[np.nan] * 3] * 2)
+
+
 @pytest.mark.parametrize(
     "cells",
     [
