@@ -176,8 +176,16 @@ def checked_names(frame: DataFrame, place: str) -> DataFrame:
 
 
 @contextmanager
-def translate_reading(place: str) -> Iterator[None]:
-    """Say in one sentence why a table cannot be read, where Spark says so with its plans and its frames."""
+def translate_reading(place: str, remedy: str = "") -> Iterator[None]:
+    """Say in one sentence why a table cannot be read, where Spark says so with its plans and its frames.
+
+    Parameters
+    ----------
+    place : str
+        What is to blame.
+    remedy : str, optional
+        What to do; by default it goes by the error.
+    """
     from pyspark.sql.utils import AnalysisException, IllegalArgumentException, ParseException
 
     try:
@@ -185,6 +193,7 @@ def translate_reading(place: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
+        advice = remedy or _remedy(str(error))
         missing = NO_READER.search(str(error))
         if missing:
             package, which = READERS.get(missing[1], ("...", ""))
@@ -194,13 +203,13 @@ def translate_reading(place: str) -> Iterator[None]:
                 f"{which}."
             ) from None
         if isinstance(error, (AnalysisException, IllegalArgumentException, ParseException)):
-            raise InputError(f"{place} cannot be read: {_first_words(str(error))}; {_remedy(str(error))}.") from None
+            raise InputError(f"{place} cannot be read: {_first_words(str(error))}; {advice}.") from None
         told = ERROR_OF_WORKER.search(str(error))
         if told:
             raise InputError(f"{place}: {told[1]}") from None
         cause = _cause(error)
         if cause and not isinstance(error, (KeyboardInterrupt, MemoryError)):
-            raise InputError(f"{place} cannot be read: {cause}; {_remedy(str(error))}.") from None
+            raise InputError(f"{place} cannot be read: {cause}; {advice}.") from None
         raise
 
 

@@ -61,6 +61,10 @@ def debts(tables):
     return parts[0].unionByName(parts[1]).unionByName(parts[2])
 
 
+def lost(tables):
+    return tables["rows"].select("not_there")
+
+
 def no_block(tables):
     return tables["rows"].select("nr")
 
@@ -76,6 +80,8 @@ def test_of_a_table(spark):
     np.testing.assert_array_equal(X, [[0.5, 0], [0, 0], [0, 0.5]])
     with pytest.raises(ConfigError, match="returns the columns nr; it must return a DataFrame of device_id, block"):
         design_from_table(spark, frame, label="y", id="nr", blocks=[f"{HERE}.no_block"])
+    with pytest.raises(InputError, match=r"^features.blocks=\S+\.lost cannot be read: .*not_there.*; correct"):
+        design_from_table(spark, frame, label="y", id="nr", blocks=[f"{HERE}.lost"])
     with pytest.raises(ConfigError, match=r"needs features\.table\.id, by which"):
         design_from_table(spark, frame, label="y", blocks=[f"{HERE}.lengths"])
 
