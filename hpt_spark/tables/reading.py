@@ -207,6 +207,12 @@ def translate_reading(place: str, remedy: str = "") -> Iterator[None]:
         told = ERROR_OF_WORKER.search(str(error))
         if told:
             raise InputError(f"{place}: {told[1]}") from None
+        repeated = re.search(r"Duplicate map key (.{0,80}?) was found", str(error))
+        if repeated:
+            raise InputError(
+                f"{place}: a function of features.blocks gives a row the term {repeated[1]} more than once (or a query "
+                "the key of a map); let each come once, with one value."
+            ) from None
         cause = _cause(error)
         if cause and not isinstance(error, (KeyboardInterrupt, MemoryError)):
             raise InputError(f"{place} cannot be read: {cause}; {advice}.") from None

@@ -61,6 +61,10 @@ def debts(tables):
     return parts[0].unionByName(parts[1]).unionByName(parts[2])
 
 
+def twice(tables):
+    return lengths(tables).unionByName(lengths(tables))
+
+
 def lost(tables):
     return tables["rows"].select("not_there")
 
@@ -82,6 +86,8 @@ def test_of_a_table(spark):
         design_from_table(spark, frame, label="y", id="nr", blocks=[f"{HERE}.no_block"])
     with pytest.raises(InputError, match=r"^features.blocks=\S+\.lost cannot be read: .*not_there.*; correct"):
         design_from_table(spark, frame, label="y", id="nr", blocks=[f"{HERE}.lost"])
+    with pytest.raises(InputError, match=r"^the DataFrame: .* gives a row the term \d more than once \(or a query the"):
+        design_from_table(spark, frame, label="y", id="nr", blocks=[f"{HERE}.twice"])
     with pytest.raises(ConfigError, match=r"needs features\.table\.id, by which"):
         design_from_table(spark, frame, label="y", blocks=[f"{HERE}.lengths"])
 
