@@ -20,7 +20,7 @@ from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.search.planning.memory_limit import driver_memory
 from hpt_spark.search.planning.result_size import most_of_a_job
-from hpt_spark.tables.canonical import with_nan
+from hpt_spark.tables.canonical import NESTED, with_nan
 from hpt_spark.tables.checks import (
     check_columns,
     check_labels,
@@ -270,7 +270,9 @@ def block_types(section: TableSection, uri: str, encoding: TableEncoding, place:
             "see texts for numbers and dates of a CSV; run build_features and tune again, or name Parquet files",
             place,
         )
-    return encoding.types
+    if encoding.types is None or format_of(uri, section.format) == "json":
+        return encoding.types
+    return {name: kind for name, kind in encoding.types.items() if not kind.startswith(NESTED)}  # of texts none is made
 
 
 def read_later_table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -180,6 +181,10 @@ def test_a_model_without_types_is_told_of(caplog):
     encoding = TableEncoding.of_json(found)
     assert (encoding.types, encoding.as_json()) == (None, found)
     section = TableSection(uri="rows.csv", label="y", id="nr")
+    typed = replace(encoding, types={"tags": "array<string>", "n": "int"})
+    assert block_types(section, "new.json", typed, "here") == typed.types
+    assert block_types(section, "new.csv", typed, "here") == {"n": "int"}
+    assert not caplog.records
     assert block_types(section, "new.csv", encoding, "--input=new.csv") is None
     assert "--input=new.csv: the model does not say of what types its training table was" in caplog.text
     caplog.clear()
