@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,7 +12,9 @@ from hpt_spark.artifacts.candidates import TABLE, deciding_metric
 from hpt_spark.artifacts.run_directory import DESIGN, JOURNAL, MANIFEST, STATUS, RunDirectory
 from hpt_spark.artifacts.status import RUNNING, read_status
 from hpt_spark.errors import InputError
-from hpt_spark.storage import Folder, open_folder
+from hpt_spark.storage import open_folder
+
+_log = logging.getLogger(__name__)
 
 DEEPEST = 3  # folders below the one that is listed
 SIGNS_OF_A_RUN = ({DESIGN}, {JOURNAL}, {STATUS}, {MANIFEST, TABLE})  # tables have a manifest, too
@@ -71,7 +74,7 @@ def find_runs(uri: str) -> list[RunSummary]:
     folder = open_folder(uri)
     if not folder.list() and not folder.exists("."):
         raise InputError(f"{folder} does not exist; name the folder in which runs lie, such as runs.")
-    return list(_below(folder, uri.rstrip("/"), "", DEEPEST))
+    return list(_below(folder.list(), uri.rstrip("/"), "", DEEPEST))
 
 
 def as_table(runs: list[RunSummary]) -> str:
@@ -81,8 +84,7 @@ def as_table(runs: list[RunSummary]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
-def _below(folder: Folder, uri: str, name: str, depth: int) -> Iterator[RunSummary]:
-    names = folder.list()
+def _below(names: list[str], uri: str, name: str, depth: int) -> Iterator[RunSummary]:
     if any(sign.issubset(names) for sign in SIGNS_OF_A_RUN):
         yield summary_of(uri, name or ".")
         return
@@ -91,15 +93,19 @@ def _below(folder: Folder, uri: str, name: str, depth: int) -> Iterator[RunSumma
             inner = open_folder(f"{uri}/{below}")
         except InputError:
             continue  # a file
-        yield from _below(inner, f"{uri}/{below}", f"{name}/{below}".lstrip("/"), depth - 1)
+        try:
+            within = inner.list()
+        except InputError as error:  # of somebody else, as in a folder that many share
+            _log.warning("passed over: %s", error)
+            continue
+        yield from _below(within, f"{uri}/{below}", f"{name}/{below}".lstrip("/"), depth - 1)
 
 
 def summary_of(uri: str, name: str) -> RunSummary:
     """Return the summary of the run at `uri`."""
     run = RunDirectory(uri)
-    status = read_status(run.folder)
     try:
-        manifest = run.manifest()
+        status, manifest = read_status(run.folder), run.manifest()
     except InputError:
         return RunSummary(name, "damaged")
     if manifest is not None and not (status and status["state"] in RUNNING):

@@ -23,7 +23,7 @@ from hpt_spark.storage.uris import hadoop_uri, local_path
 from hpt_spark.tables.checks import refuse_empty
 from hpt_spark.tables.design import block_types, has_texts, read_later_table
 from hpt_spark.tables.encoding import PROBLEM, unseen_terms
-from hpt_spark.tables.reading import in_utc, translate_reading
+from hpt_spark.tables.reading import in_utc, spark_address, translate_reading
 from hpt_spark.tables.roles import NO_FEATURE, Feature, kind_of, refuse_missing
 from hpt_spark.tables.rows import in_first_row, small_batches
 from hpt_spark.tables.table import CARRIED, Keys, canonical_rows, check_same_kinds
@@ -77,7 +77,7 @@ def predict_table(
     with in_utc(spark), translate_reading(place):
         frame = read_later_table(spark, source, section, model.encoding, "--input")
         features = [Feature(code.name, code.kind) for code in model.encoding.codes]
-        kind = "csv" if target.endswith(".csv") else "parquet"
+        kind = "csv" if target.rstrip("/").lower().endswith(".csv") else "parquet"
         carried: list[str] = []
         if section.id:
             refuse_missing([section.id], frame.columns, "features.table.id", place)
@@ -111,7 +111,8 @@ def _refuse_losses(names: Sequence[str], source: str, target: str, overwrite: bo
             f"{place} holds other things ({', '.join(others[:5])}), which would be lost: name a folder that is new, "
             "empty or holds nothing but what Spark has written."
         )
-    read, written = (str(local_path(uri)) if is_local(uri) else hadoop_uri(uri).rstrip("/") for uri in (source, target))
+    read = str(local_path(source)) if is_local(source) else spark_address(source).rstrip("/")
+    written = str(local_path(target)) if is_local(target) else hadoop_uri(target).rstrip("/")
     if names and f"{read}/".startswith(f"{written}/"):
         raise InputError(f"{place} holds the table of --input, which would be lost: name another folder.")
 

@@ -129,6 +129,11 @@ def load_model(run: RunDirectory, manifest: Mapping[str, Any]) -> Any:
             return model
     except InputError:
         raise
+    except ImportError as error:
+        raise InputError(
+            f"{run.folder.location(found[0])} holds a model of a module that cannot be imported here ({error}); "
+            "install its package, in the release that the search had, or put a module of your own on PYTHONPATH."
+        ) from error
     except Exception as error:
         raise InputError(
             f"{run.folder.location(found[0])} cannot be read as a model ({type(error).__name__}); "

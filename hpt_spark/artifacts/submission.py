@@ -51,10 +51,11 @@ def class_probabilities(model: Any, design: DesignMatrix) -> np.ndarray:
 
 
 def write_predictions(path: Path, id_name: str, ids: np.ndarray, predicted: pa.Table) -> None:
-    """Write the ids of rows, and what is predicted of them: probabilities by class, or a value."""
+    """Write the ids of rows, and what is predicted of them: probabilities by class, of nine digits, or a value."""
+    written = repr if predicted.column_names == ["prediction"] else "{:.9g}".format
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv_writer(file)
         writer.writerow([id_name, *predicted.column_names])
         columns = (column.to_pylist() for column in predicted.columns)
         for row_id, *row in zip(ids.tolist(), *columns):
-            writer.writerow([row_id, *(f"{value:.9g}" if isinstance(value, float) else value for value in row)])
+            writer.writerow([row_id, *(written(value) if isinstance(value, float) else value for value in row)])

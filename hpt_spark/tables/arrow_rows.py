@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -37,10 +38,7 @@ def canonical_table(data: Any, encoding: TableEncoding) -> pa.Table:
     InputError
         When a column is missing or cannot be read as what it was in training.
     """
-    table = _as_arrow(data)
-    refuse_missing(
-        [code.name for code in encoding.codes if code.kind != "block"], table.column_names, "the model", "the table"
-    )
+    table = _as_arrow(data, [code.name for code in encoding.codes if code.kind != "block"])
     columns = {}
     for number, code in enumerate(encoding.codes):
         if code.kind == "block":
@@ -59,24 +57,42 @@ def canonical_table(data: Any, encoding: TableEncoding) -> pa.Table:
     return pa.table(columns)
 
 
-def _as_arrow(data: Any) -> pa.Table:
-    if isinstance(data, (pa.Table, pa.RecordBatch)):
-        return pa.table(data) if isinstance(data, pa.Table) else pa.Table.from_batches([data])
-    try:
-        if hasattr(data, "columns") and hasattr(data, "iloc"):
-            return pa.Table.from_pandas(data, preserve_index=False)
-        return pa.table(dict(data))
-    except OverflowError:
-        return pa.table({str(name): _long_numbers(values) for name, values in data.items()})
+def _as_arrow(data: Any, wanted: Sequence[str]) -> pa.Table:
+    """Return the columns that are wanted; Arrow may have no type for what is in the others."""
+    if isinstance(data, pa.RecordBatch):
+        data = pa.Table.from_batches([data])
+    if not isinstance(data, pa.Table) and not hasattr(data, "items"):
+        raise InputError(
+            f"the model takes a pandas DataFrame, an Arrow table, or a mapping of names to lists, not "
+            f"{type(data).__name__}; give it the columns by their names."
+        )
+    known = data.column_names if isinstance(data, pa.Table) else [str(name) for name, _ in data.items()]
+    refuse_missing(wanted, known, "the model", "the table")
+    repeated = [name for name in wanted if known.count(name) > 1]
+    if repeated:
+        raise InputError(f"the table has more than one column named {', '.join(repeated)}; rename all but one.")
+    if isinstance(data, pa.Table):
+        return data.select(wanted)
+    columns = {str(name): values for name, values in data.items() if str(name) in wanted}
+    return pa.table({name: _array_of(columns[name], name) for name in wanted})
 
 
-def _long_numbers(values: Any) -> pa.Array:
-    """Return a column in which there may be whole numbers beyond 64 bits, as texts if there are."""
+def _array_of(values: Any, name: str) -> pa.Array:
+    if isinstance(values, pa.ChunkedArray):
+        return values
     try:
         return pa.array(values)
     except OverflowError:
-        texts = (str(one) if isinstance(one, (int, float)) and one == one else one for one in values)
-        return pa.array(list(texts), pa.string(), from_pandas=True)
+        return _long_numbers(values)
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"the column {name} cannot be read as values of one type ({reason}); correct it.") from None
+
+
+def _long_numbers(values: Any) -> pa.Array:
+    """Return a column in which there are whole numbers beyond 64 bits, as texts."""
+    texts = (str(one) if isinstance(one, (int, float)) and one == one else one for one in values)
+    return pa.array(list(texts), pa.string(), from_pandas=True)
 
 
 def _canonical(column: pa.Array, code: ColumnCode) -> pa.Array:
@@ -136,6 +152,11 @@ def _trimmed(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(column, ""), None, column)
 
 
+def _days(column: pa.Array) -> pa.Array:
+    """Return the days that texts begin with: a date has no hour, and no zone to be read in."""
+    return pc.replace_substring_regex(pc.utf8_trim_whitespace(column), "[T ].*$", "")
+
+
 def _moments(column: pa.Array) -> pa.Array:
     """Return texts as moments of UTC; without a zone they are so already."""
     column = _trimmed(column)
@@ -176,7 +197,7 @@ def _names(column: pa.Array) -> pa.Array:
 
 def _parts_of(column: pa.Array, code: ColumnCode) -> pa.Array:
     if _is_text(column.type):
-        column = _moments(column)
+        column = _moments(_days(column) if code.kind == "date" else column)
     if not (pa.types.is_date(column.type) or pa.types.is_timestamp(column.type)):
         column = column.cast(pa.timestamp("us"))
     if pa.types.is_timestamp(column.type) and column.type.tz:

@@ -5,7 +5,7 @@ Columns are called by their place (``x0``, ``x1`` ...), because names of other p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hpt_spark.tables.encoding import PROBLEM
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 WHAT = {"number": "a number", "categorical": "a number", "date": "a date", "timestamp": "a time"}
+LISTS = {"numbers": "array<double>", "vector": "array<double>", "texts": "array<string>"}  # no text can be read as one
+MOMENTS = dict.fromkeys(("date", "timestamp"), "array<double>")
+NESTED = ("array<", "map<", "struct<")
 CAST_FROM_TEXT = ("number", "boolean", "date", "timestamp")
 SAME_KIND = {  # what is read alike
     "number": ("number", "boolean_as_none"),
@@ -53,14 +56,15 @@ def canonical_columns(frame: DataFrame, features: Sequence[Feature], dates: Sequ
     for number, feature in enumerate(features):
         sql = _as(feature.kind, quoted(feature.name), types[feature.name], dates)
         columns.append(sql.alias(f"x{number}"))
-        if kind_of(types[feature.name]) == "text" and feature.kind in WHAT:
-            read = _from_text(feature.kind, quoted(feature.name))
+        if kind_of(types[feature.name]) == "text" and feature.kind in (*WHAT, *LISTS):
             cell = F.col(quoted(feature.name))
-            unread = cell.isNotNull() & (F.trim(cell) != "") & F.expr(read).isNull()
+            unread = cell.isNotNull() & (F.trim(cell) != "")
+            if feature.kind in WHAT:
+                unread &= F.expr(_from_text(feature.kind, quoted(feature.name))).isNull()
             said = F.concat(
                 F.lit(f"the column {feature.name} holds '"),
                 F.substring(cell, 1, 80),
-                F.lit(f"' where {WHAT[feature.kind]} is needed"),
+                F.lit(f"' where {WHAT.get(feature.kind, 'a list')} is needed"),
             )
             problems.append(F.when(unread, said))
     problem = F.coalesce(*problems) if problems else F.lit(None).cast("string")
@@ -82,10 +86,11 @@ def with_types(frame: DataFrame, types: Mapping[str, str]) -> tuple[DataFrame, C
     for field in frame.schema:
         cell, name = F.col(quoted(field.name)), quoted(field.name)
         wanted = types.get(field.name, "string")
-        if kind_of(field.dataType.simpleString()) != "text" or kind_of(wanted) not in CAST_FROM_TEXT:
+        is_nested = wanted.startswith(NESTED)
+        if kind_of(field.dataType.simpleString()) != "text" or not (is_nested or kind_of(wanted) in CAST_FROM_TEXT):
             columns.append(cell)
             continue
-        read = F.expr(f"try_cast(trim({name}) AS {wanted})")
+        read = F.expr(f"CAST(NULL AS {wanted})" if is_nested else f"try_cast(trim({name}) AS {wanted})")
         columns.append(read.alias(field.name))
         is_unread = read.isNull()
         if wanted.startswith("decimal("):  # which a cast would round
@@ -97,6 +102,18 @@ def with_types(frame: DataFrame, types: Mapping[str, str]) -> tuple[DataFrame, C
         )
         problems.append(F.when(cell.isNotNull() & (F.trim(cell) != "") & is_unread, said))
     return frame.select(*columns), F.coalesce(*problems) if problems else F.lit(None).cast("string")
+
+
+def with_nan(frame: DataFrame, word: str, names: Collection[str]) -> DataFrame:
+    """Return a table of texts in which the `word` that stands for NaN in the columns `names` is one that casts read."""
+    from pyspark.sql import functions as F
+
+    def cell(name: str, spark_type: str) -> Column:
+        text = F.col(quoted(name))
+        is_named = name in names and kind_of(spark_type) == "text"
+        return F.when(text == word, "NaN").otherwise(text).alias(name) if is_named else text
+
+    return frame.select(*(cell(name, spark_type) for name, spark_type in frame.dtypes))
 
 
 def key_column(name: str | None, spark_type: str, alias: str) -> Column:
@@ -131,6 +148,8 @@ def _as(kind: str, name: str, spark_type: str, dates: Sequence[str]) -> Column:
     is_text = kind_of(spark_type) == "text"
     if kind == NO_FEATURE:
         return F.lit(None).cast("double")
+    if kind_of(spark_type) == NO_FEATURE or (is_text and kind in LISTS):  # no row has a value, or it is told of
+        return F.lit(None).cast((LISTS | MOMENTS).get(kind, "double" if kind == "number" else "string"))
     if kind == "number":
         return F.expr(_from_text(kind, name) if is_text else f"CAST({name} AS DOUBLE)")
     if kind == "categorical":

@@ -20,6 +20,7 @@ from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.search.planning.memory_limit import driver_memory
 from hpt_spark.search.planning.result_size import most_of_a_job
+from hpt_spark.tables.canonical import NESTED, with_nan
 from hpt_spark.tables.checks import (
     check_columns,
     check_labels,
@@ -269,7 +270,9 @@ def block_types(section: TableSection, uri: str, encoding: TableEncoding, place:
             "see texts for numbers and dates of a CSV; run build_features and tune again, or name Parquet files",
             place,
         )
-    return encoding.types
+    if encoding.types is None or format_of(uri, section.format) == "json":
+        return encoding.types
+    return {name: kind for name, kind in encoding.types.items() if not kind.startswith(NESTED)}  # of texts none is made
 
 
 def read_later_table(
@@ -284,7 +287,15 @@ def read_later_table(
     date_types = {name: kind for name, kind in (encoding.types or {}).items() if kind_of(kind) in DATES}
     date_types |= {code.name: code.kind for code in encoding.codes if code.kind in DATES}
     place = f"features.table.{key}" if "-" not in key else key
-    return read_uri(spark, uri, kind, options, place, as_text=True, date_types=date_types)
+    texts = {name for name, kind in (encoding.types or {}).items() if kind_of(kind) == "text"}
+    texts |= {code.name for code in encoding.codes if code.kind == "text"}
+    frame = read_uri(spark, uri, kind, options, place, as_text=True, date_types=date_types, texts=texts)
+    word = option_of(options, "nanValue")
+    if kind != "csv" or word is None:
+        return frame
+    numbers = {name for name, kind in (encoding.types or {}).items() if kind_of(kind) == "number"}
+    numbers |= {code.name for code in encoding.codes if code.kind in ("number", "categorical")}
+    return with_nan(frame, str(word), numbers)
 
 
 def _facts(
@@ -330,7 +341,7 @@ def _design(
     is_classes = facts["task"] == "classification"
     labels = collected.keys["label"]
     y, classes = codes_of(labels) if is_classes else (labels.to_numpy(zero_copy_only=False).astype(np.float64), [])
-    if not is_classes and not np.isfinite(y).all():
+    if np.isinf([one for one in classes if isinstance(one, float)] if is_classes else y).any():
         raise InputError(f"the label {section.label} has infinite values; correct them, or leave their rows out.")
     groups = codes_of(collected.keys["group"])[0].astype(np.int64) if section.group else None
     weights = collected.keys["weight"].to_numpy(zero_copy_only=False).astype(np.float64) if section.weight else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,9 @@ from hpt_spark.config.secrets import mask_secrets, without_secrets
 from hpt_spark.data.arrow import ERROR_OF_WORKER
 from hpt_spark.errors import InputError
 from hpt_spark.storage.uris import hadoop_uri, is_local
-from hpt_spark.tables.canonical import quoted
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
 ENDINGS = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "orc": "orc", "avro": "avro"}
 ENDINGS |= {"libsvm": "libsvm", "svm": "libsvm"}
@@ -27,7 +26,11 @@ DEFAULT_FORMAT = "parquet"
 TEXTS = {"timeZone": "UTC", "mode": "FAILFAST"}
 AS_OTHERS = {"header": True, "inferSchema": True, "escape": '"', "enforceSchema": False, "columnPruning": False}
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"csv": {**TEXTS, **AS_OTHERS}, "json": TEXTS}
+OF_DATES = ("dateFormat", "timestampFormat", "timestampNTZFormat", "timeZone")  # options
 UTC = {"spark.sql.session.timeZone": "UTC"}
+CLASSES = {"string": "StringType", "date": "DateType", "timestamp": "TimestampType"}
+CLASSES |= {"timestamp_ntz": "TimestampNTZType"}  # since Spark 3.4
+QUERY, HELD = re.compile(r"\?[\w.-]+="), "\0"
 NO_READER = re.compile(r"Failed to find (?:the )?data source: (\S+?)\.(?:\s|$)")
 READERS = {  # of packages of Spark's own
     "avro": (
@@ -70,6 +73,7 @@ def read_uri(
     place: str,
     as_text: bool = False,
     date_types: Mapping[str, str] | None = None,
+    texts: Collection[str] = (),
 ) -> DataFrame:
     """Return the table at `uri`.
 
@@ -86,7 +90,9 @@ def read_uri(
     as_text : bool
         Leave the cells of a CSV texts, because their types are known from another table.
     date_types : mapping of str to str, optional
-        The types ``date`` or ``timestamp`` of columns of a CSV, for the formats of the `options` to hold for them.
+        The types ``date`` or ``timestamp`` of columns of a CSV, for what the `options` say of them to hold.
+    texts : collection of str, optional
+        Columns that are texts, of which those that partition the table are read so, whatever Spark takes them for.
     """
     place = f"{place}={without_secrets(uri)}"
     separator = {"sep": "\t"} if _ending(uri) == "tsv" and option_of(options, "delimiter") is None else {}
@@ -105,18 +111,30 @@ def read_uri(
         frame = spark.read.format(table_format).options(**chosen).load(address)
         if not all(names) and in_order:
             _refuse_other_headers(spark, frame, names, chosen, place)
-        formats = [option_of(options, name) for name in ("dateFormat", "timestampFormat")]
-        if table_format == "csv" and date_types and any(formats):
-            frame = _with_types(spark, frame, address, chosen, date_types)
+        types = {name: "string" for name in texts if _partitions(frame, name)}
+        if table_format == "csv" and date_types and any(option_of(options, name) for name in OF_DATES):
+            types |= dict.fromkeys(frame.columns, "string") | {**date_types}
+        if types:
+            frame = _with_types(spark.read.format(table_format).options(**chosen), frame, types).load(address)
     return checked_names(frame, place)
 
 
-def _with_types(
-    spark: SparkSession, frame: DataFrame, address: str, options: Mapping[str, Any], types: Mapping[str, str]
-) -> DataFrame:
-    """Return the CSV `frame` read again with these types of its columns; all others are texts."""
-    schema = ", ".join(f"{quoted(name)} {types.get(name, 'string')}" for name in frame.columns)
-    return spark.read.format("csv").options(**options).schema(schema).load(address)
+def _with_types(reader: DataFrameReader, frame: DataFrame, types: Mapping[str, str]) -> DataFrameReader:
+    """Return a `reader` that gives the columns of `frame` these types; others keep theirs."""
+    from pyspark.sql import types as of_spark
+
+    schema = of_spark.StructType()
+    for field in frame.schema:  # not as SQL has it, which has no word for vectors
+        kind = types.get(field.name)
+        schema.add(field.name, getattr(of_spark, CLASSES[kind])() if kind else field.dataType)
+    return reader.schema(schema)
+
+
+def _partitions(frame: DataFrame, name: str) -> bool:
+    """Return whether a column that Spark takes for no text is one of folders such as ``name=01``."""
+    return dict(frame.dtypes).get(name, "string") != "string" and any(
+        f"/{name}=" in unquote(file) for file in frame.inputFiles()[:1]
+    )
 
 
 def option_of(options: Mapping[str, Any], name: str) -> Any:
@@ -141,7 +159,9 @@ def read_sql(spark: SparkSession, query: str) -> DataFrame:
 def spark_address(uri: str) -> str:
     """Return `uri` as Spark takes it: a plain path is one of this machine, whatever the cluster's default is."""
     if not is_local(uri):
-        return hadoop_uri(uri)
+        # In a pattern a ? is a letter; behind an address it begins a query, which is refused there.
+        is_pattern = "?" in uri and not QUERY.search(uri)
+        return hadoop_uri(uri.replace("?", HELD)).replace(HELD, "?") if is_pattern else hadoop_uri(uri)
     if uri.startswith("file:"):
         return uri
     return f"file://{Path(uri).expanduser().absolute()}"  # not resolved and not quoted: it may be a pattern
@@ -156,8 +176,16 @@ def checked_names(frame: DataFrame, place: str) -> DataFrame:
 
 
 @contextmanager
-def translate_reading(place: str) -> Iterator[None]:
-    """Say in one sentence why a table cannot be read, where Spark says so with its plans and its frames."""
+def translate_reading(place: str, remedy: str = "") -> Iterator[None]:
+    """Say in one sentence why a table cannot be read, where Spark says so with its plans and its frames.
+
+    Parameters
+    ----------
+    place : str
+        What is to blame.
+    remedy : str, optional
+        What to do; by default it goes by the error.
+    """
     from pyspark.sql.utils import AnalysisException, IllegalArgumentException, ParseException
 
     try:
@@ -165,6 +193,7 @@ def translate_reading(place: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
+        advice = remedy or _remedy(str(error))
         missing = NO_READER.search(str(error))
         if missing:
             package, which = READERS.get(missing[1], ("...", ""))
@@ -174,13 +203,19 @@ def translate_reading(place: str) -> Iterator[None]:
                 f"{which}."
             ) from None
         if isinstance(error, (AnalysisException, IllegalArgumentException, ParseException)):
-            raise InputError(f"{place} cannot be read: {_first_words(str(error))}; {_remedy(str(error))}.") from None
+            raise InputError(f"{place} cannot be read: {_first_words(str(error))}; {advice}.") from None
         told = ERROR_OF_WORKER.search(str(error))
         if told:
             raise InputError(f"{place}: {told[1]}") from None
+        repeated = re.search(r"Duplicate map key (.{0,80}?) was found", str(error))
+        if repeated:
+            raise InputError(
+                f"{place}: a function of features.blocks gives a row the term {repeated[1]} more than once (or a query "
+                "the key of a map); let each come once, with one value."
+            ) from None
         cause = _cause(error)
         if cause and not isinstance(error, (KeyboardInterrupt, MemoryError)):
-            raise InputError(f"{place} cannot be read: {cause}; {_remedy(str(error))}.") from None
+            raise InputError(f"{place} cannot be read: {cause}; {advice}.") from None
         raise
 
 
@@ -196,7 +231,9 @@ def _refuse_repeated(names: list[str], place: str) -> None:
 def _header_of(spark: SparkSession, address: str, options: Mapping[str, Any]) -> list[str | None]:
     # Spark itself numbers equal names, and the roles of the configuration would name none of them.
     as_texts = _merged(options, {"header": False, "inferSchema": False})
-    first = spark.read.format("csv").options(**as_texts).load(address).head()
+    frame = spark.read.format("csv").options(**as_texts).load(address)
+    own = [name for name in frame.columns if re.fullmatch(r"_c\d+", name)]  # no file has the columns of folders
+    first = frame.select(*own).head() if own else None
     return list(first) if first else []
 
 

@@ -13,6 +13,7 @@ from hpt_spark.features.own_blocks import call_block
 from hpt_spark.tables.canonical import SAME_KIND, canonical_columns, key_column, key_type, one_zero, quoted, with_types
 from hpt_spark.tables.encoding import PROBLEM
 from hpt_spark.tables.profile import ROW_HASH
+from hpt_spark.tables.reading import translate_reading
 from hpt_spark.tables.roles import FLOATS, NO_FEATURE, Feature, is_whole, kind_of, refuse_missing
 
 if TYPE_CHECKING:
@@ -149,13 +150,14 @@ def long_rows(frame: DataFrame, paths: Sequence[str]) -> DataFrame:
     """Return the long rows ``device_id, block, term, value`` that the user's own functions make of a table."""
     long = None
     for path in paths:
-        found = call_block(path, {"rows": frame})
-        found = found.select(
-            key_column("device_id", dict(found.dtypes)["device_id"], "id"),
-            "block",
-            found["term"].cast("string"),
-            found["value"].cast("double"),
-        ).dropna()
+        with translate_reading(f"features.blocks={path}", "correct the function"):
+            found = call_block(path, {"rows": frame})
+            found = found.select(
+                key_column("device_id", dict(found.dtypes)["device_id"], "id"),
+                "block",
+                found["term"].cast("string"),
+                found["value"].cast("double"),
+            ).dropna()
         long = found if long is None else long.unionByName(found)
     assert long is not None
     return long

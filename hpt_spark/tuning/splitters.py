@@ -103,7 +103,7 @@ def takes_groups(splitter: Any) -> bool:
 def check_splitter(splitter: Any, X: Any, y: Any, roles: RowRoles, key: str = "search.cv") -> None:
     """Raise ConfigError when the rows cannot be split so, which scikit-learn finds out only in the search."""
     if isinstance(splitter, int):
-        return
+        splitter = model_selection.check_cv(splitter, y, classifier=roles.task == "classification")
     if takes_groups(splitter) and roles.groups is None:
         raise ConfigError(
             f"{key}: {type(splitter).__name__} needs groups; name their column with features.table.group, or "

@@ -6,7 +6,10 @@ import csv
 import importlib.metadata
 import io
 import json
+import sys
+from types import ModuleType
 
+import joblib
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -294,6 +297,16 @@ def test_a_damaged_model_is_refused(run, file, content):
         load_model(run, manifest)
 
 
+def test_a_model_whose_module_is_not_here_asks_for_it(run, monkeypatch):
+    module = ModuleType("not_here")
+    module.Mine = type("Mine", (DummyClassifier,), {"__module__": "not_here"})
+    monkeypatch.setitem(sys.modules, "not_here", module)
+    joblib.dump(module.Mine(), run.folder.path / "model.joblib")
+    monkeypatch.delitem(sys.modules, "not_here")
+    with pytest.raises(InputError, match=r"cannot be imported here \(No module named 'not_here'\); install its"):
+        load_model(run, {"plan": {"search": {"refit": True}}})
+
+
 # --- the submission ---
 
 
@@ -308,6 +321,13 @@ def test_a_submission_has_every_test_device_in_order_and_the_classes(tmp_path):
     assert [row.split(",")[0] for row in rows] == ["-9223372036854775808", "9", "7", "9223372036854775807", "0"]
     assert rows[1] == "9,0.123456789,0.5,0.376543211"
     assert all(abs(sum(map(float, row.split(",")[1:])) - 1) < 1e-6 for row in rows)
+
+
+def test_predicted_values_keep_all_their_digits(tmp_path):
+    values = [1700000000.125, -1 / 3, 1e300]
+    write_predictions(tmp_path / "rows.csv", "nr", np.arange(3), pa.table({"prediction": values}))
+    _, *rows = (tmp_path / "rows.csv").read_text(encoding="utf-8").splitlines()
+    assert [float(row.split(",")[1]) for row in rows] == values
 
 
 def test_probabilities_follow_the_classes_and_not_the_models_order():

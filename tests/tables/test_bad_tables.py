@@ -45,6 +45,8 @@ GOOD = [(1.0, "a", "no", 1), (2.0, "b", "yes", 2), (3.0, "a", "no", 3)]
         ([*GOOD, (4.0, "a", "no", 3)], {"id": "nr"}, "has 1 ids in the column nr on more than one row, first 3"),
         ([*GOOD, (4.0, "a", "no", None)], {"id": "nr"}, "1 of 4 rows without an id in the column nr"),
         ([*GOOD, (float("inf"), "a", "no", 4)], {}, "infinite values in x (1)"),
+        ([*GOOD, (float("inf"), "a", "no", 4)], {"label": "x"}, "the label x has infinite values"),
+        ([*GOOD, (float("inf"), "a", "no", 4)], {"label": "x", "task": "classification"}, "the label x has infinite"),
         ([*GOOD, (-1.0, "a", "no", 4)], {"weight": "x"}, "1 weights below zero in the column x"),
         ([*GOOD, (None, "a", "no", 4)], {"weight": "x"}, "1 of 4 rows without a weight in the column x"),
         ([*GOOD, (float("nan"), "a", "no", 4)], {"weight": "x"}, "1 of 4 rows without a weight in the column x"),

@@ -6,8 +6,10 @@ import pytest
 
 from hpt_spark.config.layers import load_config
 from hpt_spark.config.table_section import TableSection
+from hpt_spark.errors import InputError
 from hpt_spark.pipeline.steps import settings_of, steps_of
 from hpt_spark.tables.digests import digests_of_table
+from hpt_spark.tables.reading import spark_address
 
 
 def test_each_file_counts_by_its_content(tmp_path):
@@ -28,6 +30,24 @@ def test_each_file_counts_by_its_content(tmp_path):
 def test_what_only_hadoop_finds_is_another_table_each_time(tmp_path, pattern):
     section = TableSection(uri=f"{tmp_path}/{pattern}")
     assert digests_of_table(section) != digests_of_table(section)
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("hdfs://name/data/part-?.csv", "hdfs://name/data/part-?.csv"),
+        ("https://a.blob.core.windows.net/c/day=?/*", "wasbs://c@a.blob.core.windows.net/day=?/*"),
+        ("https://a.dfs.core.windows.net/c/rows?sv=1&sig=S3CRET", None),
+        ("abfss://c@a.dfs.core.windows.net/rows?sig=S3CRET", None),
+    ],
+)
+def test_a_question_mark_is_a_letter_of_a_pattern_unless_a_query_follows(uri, address):
+    if address is not None:
+        assert spark_address(uri) == address
+        return
+    with pytest.raises(InputError, match="was given with a query behind it") as refused:
+        spark_address(uri)
+    assert "S3CRET" not in str(refused.value)
 
 
 def test_what_a_query_gives_is_another_table_each_time():

@@ -129,6 +129,31 @@ def test_a_column_without_any_value_is_missing_whatever_pandas_calls_its_type():
     assert (abs(matrix).sum(), unseen.sum()) == (0, 0)
 
 
+def test_columns_that_the_model_does_not_know_may_hold_anything():
+    coded = TableEncoding((ColumnCode("n", "number", ("",)), ColumnCode("t", "text", ("a", "b"))), "nan", False)
+    frame = pd.DataFrame([["b", 1.5, 7, "x"], [None, 2, "seven", object()]], columns=["t", "n", "x", "x"])
+    lists = {"x": [1, "two", None], "n": np.array([1.5, 2.0]), "t": pa.chunked_array([["b"], [None]])}
+    expected = [[1.5, 0, 1], [2, 0, 0]]
+    for data in (frame, lists, pa.table([*lists.values()][1:] + [["b", None]] * 2, names=["n", "t", "x", "x"])):
+        assert coded.transform(canonical_table(data, coded))[0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (np.ones((2, 2)), "takes a pandas DataFrame, an Arrow table, or a mapping of names to lists, not ndarray"),
+        (pd.DataFrame([[1, 2]], columns=["n", "n"]), "the table has more than one column named n; rename"),
+        (pa.table([[1], [2]], names=["n", "n"]), "the table has more than one column named n; rename"),
+        ({"n": [1, "much"]}, "the column n cannot be read as values of one type"),
+        (pd.DataFrame({"n": [1, "much"]}), "the column n cannot be read as values of one type"),
+    ],
+)
+def test_what_is_no_table_of_one_type_a_column_is_told(data, told):
+    coded = TableEncoding((ColumnCode("n", "number", ("",)),), "nan", False)
+    with pytest.raises(InputError, match=told):
+        canonical_table(data, coded)
+
+
 def test_a_model_warns_of_terms_that_no_training_row_has(caplog):
     coded = TableEncoding((ColumnCode("t", "text", ("a", "b")), ColumnCode("u", "text", ("c",))), "nan", False)
     model = TableModel(DummyRegressor().fit([[0, 0, 0]], [1.0]), "regression", [], coded)
@@ -153,6 +178,13 @@ def test_what_other_programs_write_is_read_as_spark_reads_it():
     moment = [2.0, 1.0]
     np.testing.assert_array_equal(matrix, [[0, 1, *moment], [1, 0, *moment], [0, 0, *[np.nan] * 2], [0, 0, *moment]])
     assert list(unseen) == [0]
+
+
+def test_a_date_is_the_day_that_a_text_begins_with():
+    coded = TableEncoding((ColumnCode("on", "date", ("year", "month", "weekday")),), "nan", False)
+    cells = ["2024-01-01T00:00:00+02:00", " 2024-01-01 23:59:59-05:00", "2024-01-01", "2024-01-01T10:00:00Z", " ", None]
+    matrix, _ = coded.transform(canonical_table({"on": cells}, coded))
+    np.testing.assert_array_equal(matrix, [[2024, 1, 0]] * 4 + [[np.nan] * 3] * 2)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,14 @@ def debts(tables):
     return parts[0].unionByName(parts[1]).unionByName(parts[2])
 
 
+def twice(tables):
+    return lengths(tables).unionByName(lengths(tables))
+
+
+def lost(tables):
+    return tables["rows"].select("not_there")
+
+
 def no_block(tables):
     return tables["rows"].select("nr")
 
@@ -76,6 +85,10 @@ def test_of_a_table(spark):
     np.testing.assert_array_equal(X, [[0.5, 0], [0, 0], [0, 0.5]])
     with pytest.raises(ConfigError, match="returns the columns nr; it must return a DataFrame of device_id, block"):
         design_from_table(spark, frame, label="y", id="nr", blocks=[f"{HERE}.no_block"])
+    with pytest.raises(InputError, match=r"^features.blocks=\S+\.lost cannot be read: .*not_there.*; correct"):
+        design_from_table(spark, frame, label="y", id="nr", blocks=[f"{HERE}.lost"])
+    with pytest.raises(InputError, match=r"^the DataFrame: .* gives a row the term \d more than once \(or a query the"):
+        design_from_table(spark, frame, label="y", id="nr", blocks=[f"{HERE}.twice"])
     with pytest.raises(ConfigError, match=r"needs features\.table\.id, by which"):
         design_from_table(spark, frame, label="y", blocks=[f"{HERE}.lengths"])
 
@@ -150,6 +163,14 @@ def test_a_decimal_is_not_rounded(spark):
     assert [one is not None and "'12.7'" in one for one in told] == [False, True, False, False]
 
 
+def test_a_list_without_any_value_is_one_where_a_block_is_made_of_it(spark):
+    frame = spark.createDataFrame([(None, " "), (None, "[1]")], "tags string, sizes string")
+    typed, problem = with_types(frame, {"tags": "array<string>", "sizes": "map<string,int>"})
+    assert typed.dtypes == [("tags", "array<string>"), ("sizes", "map<string,int>")]
+    told = [row[0] for row in frame.select(problem).collect()]
+    assert [one is not None and "the column sizes holds '[1]'" in one for one in told] == [False, True]
+
+
 def test_a_model_without_types_is_told_of(caplog):
     found = {
         "missing": "nan",
@@ -160,6 +181,10 @@ def test_a_model_without_types_is_told_of(caplog):
     encoding = TableEncoding.of_json(found)
     assert (encoding.types, encoding.as_json()) == (None, found)
     section = TableSection(uri="rows.csv", label="y", id="nr")
+    typed = replace(encoding, types={"tags": "array<string>", "n": "int"})
+    assert block_types(section, "new.json", typed, "here") == typed.types
+    assert block_types(section, "new.csv", typed, "here") == {"n": "int"}
+    assert not caplog.records
     assert block_types(section, "new.csv", encoding, "--input=new.csv") is None
     assert "--input=new.csv: the model does not say of what types its training table was" in caplog.text
     caplog.clear()

@@ -70,13 +70,13 @@ def test_the_test_table_and_a_new_table_get_the_same_values(spark, place):
     code, out, _ = predicted(spark, place, place / "new.csv")
     assert (code, out) == (0, f"{place / 'out'}: 120 rows\n")
     rows = pd.read_parquet(place / "out").sort_values("id")
-    submission = pd.read_csv(place / "run" / "submission.csv")
+    submission = pd.read_csv(place / "run" / "submission.csv", float_precision="round_trip")
     assert list(rows.columns) == list(submission.columns) == ["id", "prediction"]
     assert list(rows["id"]) == list(submission["id"])
     model = load_model(str(place / "run"))
     ours = model.predict(pd.read_csv(place / "new.csv"))
     np.testing.assert_array_equal(rows["prediction"], ours)
-    np.testing.assert_allclose(submission["prediction"], ours, rtol=1e-8)
+    np.testing.assert_array_equal(submission["prediction"], ours)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_rows_of_libsvm_are_predicted(spark, tmp_path):
     expected = model.estimator.predict_proba(X.astype(float)).astype(float)
     expected /= expected.sum(axis=1, keepdims=True)  # those of XGBoost are floats of 32 bits
     for name in ("out", "out.csv"):
-        words = ["--conf", tmp_path / "conf.yaml", "--input", table["uri"], "--output", tmp_path / name]
+        words = ["--conf", tmp_path / "conf.yaml", "--input", table["uri"], "--output", f"{tmp_path / name}/"]
         done_here("predict", *words, spark=spark)
         read = pd.read_csv if name.endswith("csv") else pd.read_parquet
         (part,) = (tmp_path / name).glob("part-*")
@@ -264,6 +264,36 @@ def test_dates_of_a_format_of_their_own_are_read_again(spark, tmp_path):
     places = built.test_device_ids.astype(int)  # the ids of a later CSV are texts, and sorted so
     assert sorted(places) == list(range(60))
     np.testing.assert_array_equal(built.X_test, built.X_train[places])
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_folders_that_were_texts_are_texts_whatever_they_look_like(spark, tmp_path, kind):
+    rows = pd.DataFrame({"x": [1.0, 2.0], "y": ["no", "yes"]})
+    for number, (name, folder) in enumerate([("rows", "a"), ("rows", "01"), ("later", "01")]):
+        (tmp_path / name / f"town={folder}").mkdir(parents=True)
+        frame, path = rows.assign(id=[f"{number}a", f"{number}b"]), tmp_path / name / f"town={folder}" / f"part.{kind}"
+        frame.to_parquet(path) if kind == "parquet" else frame.to_csv(path, index=False)
+    table = {"uri": f"{tmp_path}/rows", "test_uri": f"{tmp_path}/later", "label": "y", "id": "id", "format": kind}
+    built = build_table_design(spark, FeaturesSection(**{"from": "table", "table": table}))
+    assert built.columns == [("x", ""), ("town", "01"), ("town", "a")]
+    assert built.X_test.tolist() == [[1, 1, 0], [2, 1, 0]]
+
+
+def test_what_options_say_of_a_csv_holds_for_later_tables_too(spark, tmp_path):
+    """The zone of moments without one, and the word that stands for no number."""
+    days = [f"2024-01-0{day} 03:30:00" for day in range(1, 7)]
+    cells = ["NA", "1.5", "2.5", "NA", "4.5", "5.5"]
+    frame = pd.DataFrame({"id": range(6), "on": days, "x": cells, "c": ["NA", *"12312"], "y": [0.5] * 3 + [1.5] * 3})
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    uri, options = str(tmp_path / "rows.csv"), {"timeZone": "Asia/Tokyo", "nanvalue": "NA"}
+    table = {"uri": uri, "test_uri": uri, "label": "y", "id": "id", "dates": ["weekday", "hour"], "options": options}
+    built = build_table_design(spark, FeaturesSection(**{"from": "table", "table": {**table, "categorical": "c"}}))
+    assert [block for block, _ in built.columns] == ["on", "on", "x", "c", "c", "c"]
+    X = built.X_train if isinstance(built.X_train, np.ndarray) else built.X_train.toarray()
+    np.testing.assert_array_equal(X[:, :2], [[(day - 1) % 7, 18] for day in range(6)])  # those of UTC
+    np.testing.assert_array_equal(X[:, 2], [np.nan if cell == "NA" else float(cell) for cell in cells])
+    np.testing.assert_array_equal(X[:, 3:].sum(axis=1), [0, 1, 1, 1, 1, 1])
+    np.testing.assert_array_equal(built.X_test if isinstance(built.X_test, np.ndarray) else built.X_test.toarray(), X)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,14 @@ def test_a_header_with_a_column_of_no_name_is_that_of_all_files(spark, tmp_path)
     assert trusted.names == ["_c0", *(f"{name}={term}" for name in "xz" for term in terms)]
 
 
+def test_the_folders_of_a_csv_have_a_column_that_no_file_has(spark, tmp_path):
+    for hour, text in enumerate(["id,x,y\n1,1.5,no\n", "id,x,y\n2,2.5,yes\n"]):
+        (tmp_path / f"hour={hour}").mkdir()
+        (tmp_path / f"hour={hour}" / "rows.csv").write_text(text)
+    design = design_from_table(spark, tmp_path, label="y", id="id", format="csv")
+    assert (design.names, design.X.tolist()) == (["x", "hour"], [[1.5, 0], [2.5, 1]])
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [

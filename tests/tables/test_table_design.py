@@ -15,6 +15,7 @@ from hpt_spark.tables.design import build_table_design
 from hpt_spark.tables.encoding import ColumnCode, TableEncoding
 from hpt_spark.tables.reading import format_of, in_utc
 from hpt_spark.tables.roles import Feature, kind_of
+from hpt_spark.tables.table import KINDS, check_same_kinds
 from tests.tables import mixed
 
 SETTINGS = {
@@ -89,6 +90,21 @@ def test_spark_and_arrow_read_a_table_alike(spark, table):
     ):
         theirs = {key: value for key, value in theirs.asDict().items() if key not in ("nr", "problem")}
         assert {key: _sorted(value) for key, value in theirs.items()} == {k: _sorted(v) for k, v in ours.items()}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("nothing", ["NULL", "CAST(NULL AS STRING)"])
+def test_a_column_without_any_value_is_missing_whatever_spark_calls_its_type(spark, nothing):
+    """So has a later table of JSON one: a text, also where lists were learnt."""
+    features = [Feature(kind, kind) for kind in KINDS]
+    frame = spark.sql("SELECT " + ", ".join(f"{nothing} AS {kind}" for kind in KINDS))
+    check_same_kinds(frame, features, "here", "features.table", as_text=True)
+    (row,) = frame.select(*canonical_columns(frame, features, mixed.DATES)).collect()
+    assert set(row) == {None}
+    lists = [Feature(kind, kind) for kind in ("texts", "numbers", "vector")]
+    frame = spark.sql("SELECT ' ' AS texts, CAST(NULL AS STRING) AS numbers, '[1, 2]' AS vector")
+    (row,) = frame.select(*canonical_columns(frame, lists, ())).collect()
+    assert row[:] == (None, None, None, "the column vector holds '[1, 2]' where a list is needed")
 
 
 def _sorted(value):

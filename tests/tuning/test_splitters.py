@@ -90,6 +90,15 @@ def test_rows_that_cannot_be_split_so_are_told(caplog):
     assert "KFold tears queries apart" in refusal(model_selection.KFold(3), ranking)
     check_splitter(model_selection.KFold(3), X, y, GROUPS)
     assert "KFold pays no heed to the groups" in caplog.text
+    check_splitter(15, X, y, RowRoles())
+    assert "cannot split these rows: n_splits=16 cannot be greater than the number of members" in refusal(
+        16, RowRoles()
+    )
+    X, y = X[:3], np.array([0.5, 1.5, 2.5])
+    check_splitter(3, X, y, RowRoles("regression"))
+    assert "search.cv: KFold cannot split these rows: Cannot have number of splits n_splits=4 greater" in refusal(
+        4, RowRoles("regression")
+    )
 
 
 def test_how_many_rows_of_a_class_folds_need():

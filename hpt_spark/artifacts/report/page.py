@@ -20,6 +20,7 @@ from hpt_spark.artifacts.report.svg import figure, show
 from hpt_spark.artifacts.report.tables import bar, pairs, table, tiles
 from hpt_spark.artifacts.report.tree import Report, scored_in_first_rung
 from hpt_spark.artifacts.run_directory import REPORT, RunDirectory
+from hpt_spark.matrix.design import ROWS
 from hpt_spark.search.planning.forecast import as_size
 
 # How a search that has not all its results says so.
@@ -27,6 +28,12 @@ PARTIAL = (
     "This search ended early: some fits are missing and count as failed; the same `hpt-spark tune` goes on from the "
     "journal."
 )
+
+# What the blocks lack, by the keys of their facts: of a table the test rows are counted by cells.
+RARE = {"rare_terms_dropped": "rare terms dropped"}
+LACKED_BY_DEVICES = RARE | {"test_only_terms_dropped": "test-only terms dropped"}
+UNSEEN = {"cells_of_unseen_terms_in_test": "test cells of unknown terms"}
+LACKED_BY_ROWS = RARE | {"other_terms_dropped": "terms beyond max_terms"} | UNSEEN
 
 
 def write_report(run: RunDirectory) -> None:
@@ -326,14 +333,9 @@ def _data(report: Report) -> Html:
         facts.append((f"test {data.rows_are}", f"{data.test_rows:,}", ""))
     if data.nonzeros is not None and cells:
         facts.append(("stored values", f"{data.nonzeros:,}", f"{100 * data.nonzeros / cells:.2g} % of the matrix"))
+    lacked = LACKED_BY_ROWS if data.rows_are == ROWS else LACKED_BY_DEVICES
     blocks = [
-        [
-            name,
-            f"{one['columns']:,}",
-            _filled(one, data.train_rows),
-            f"{one['rare_terms_dropped']:,}",
-            f"{one['test_only_terms_dropped']:,}",
-        ]
+        [name, f"{one['columns']:,}", _filled(one, data.train_rows), *(f"{one.get(key, 0):,}" for key in lacked)]
         for name, one in data.blocks.items()
     ]
     largest = max(data.class_sizes.values(), default=0)
@@ -341,10 +343,10 @@ def _data(report: Report) -> Html:
         [name, bar(size / largest), f"{size:,}", percent(size / data.train_rows)]
         for name, size in data.class_sizes.items()
     ]
-    heads = ["block", "columns", f"{data.rows_are} with it", "rare terms dropped", "test-only terms dropped"]
+    heads = ["block", "columns", f"{data.rows_are} with it", *lacked.values()]
     return join(
         tiles(*facts),
-        table("Blocks of columns", heads, blocks, [1, 2, 3, 4]),
+        table("Blocks of columns", heads, blocks, range(1, len(heads))),
         table(f"Classes of the training {data.rows_are}", ["class", "", data.rows_are, "share"], classes, [2, 3])
         if classes
         else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,16 @@ def test_the_report_shows_the_best_candidate_all_others_and_the_data(run):
     assert f"mean neg_log_loss {search.best_score_:.5f}" in text
     assert "hour 4 not known 11 22" in text
     assert "3 candidates on 2 folds each, 30 training devices with 4 columns" in text
+
+
+def test_the_blocks_of_a_table_tell_what_a_table_counts(run):
+    finished(run)
+    report = gather(run, run.finished_manifest())
+    found = {"columns": 4, "rare_terms_dropped": 11, "other_terms_dropped": 33, "test_only_terms_dropped": 0}
+    block = {**found, "cells_of_unseen_terms_in_test": 44, "training_rows": 15}
+    text = Outline(render(replace(report, data=replace(report.data, rows_are="rows", blocks={"town": block})))).text
+    assert "rows with it rare terms dropped terms beyond max_terms test cells of unknown terms town" in text
+    assert "town 4 50 % 11 33 44" in text
 
 
 def test_the_report_of_several_scorings_has_the_folds_of_the_one_that_decides(run):
