@@ -103,6 +103,18 @@ def test_an_unknown_option_is_refused_before_the_job_runs(argv, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "typed", ["spark.conf.spark.x.password=S3CRET", "source.uri=https://me.example/raw?sv=1&sig=S3CRET"]
+)
+def test_a_complaint_about_a_mistyped_option_shows_no_secret(capsys, typed):
+    for call in (lambda: cli.run_job(print, DOC, None, ["--ste", typed]), lambda: cli.main([typed])):
+        with pytest.raises(SystemExit):
+            call()
+        err = capsys.readouterr().err
+        assert "S3CRET" not in err
+        assert typed.partition("=")[0] in err
+
+
 def test_the_configuration_reaches_the_job(tmp_path):
     (tmp_path / "one.yaml").write_text("search: {cv: 3, scoring: accuracy}\n")
     (tmp_path / "two.yaml").write_text("search: {cv: 4}\n")
