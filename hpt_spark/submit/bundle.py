@@ -93,7 +93,7 @@ def constraints_of(file: str, xgboost: str) -> list[str]:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise InputError(f"--constraints {file} cannot be read ({error.strerror}).") from None
-    return [re.sub(r"^xgboost\b", xgboost, line) for line in lines]
+    return [re.sub(r"^xgboost(-cpu)?(?![\w.-])", xgboost, line) for line in lines]
 
 
 def pack_environment(folder: Folder, bundle: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from hpt_spark.cli import JOBS, run_job
 from hpt_spark.storage import open_folder
-from hpt_spark.submit.bundle import ZIP, pack_code, requirements_of
+from hpt_spark.submit.bundle import ZIP, constraints_of, pack_code, requirements_of
 from jobs import bundle
 
 ROOT = Path(__file__).parent.parent.parent
@@ -74,6 +74,14 @@ def test_what_is_required_has_the_wanted_xgboost_and_no_spark():
     assert [line for line in gpu if "xgboost" in line] == ["xgboost>=2.0"]
     assert not [line for line in cpu if line.startswith(("pyspark", "pytest", "mkdocs"))]
     assert {"azure-storage-blob", "pandas"} <= {line.partition(">")[0] for line in cpu}
+
+
+@pytest.mark.parametrize("build", ["xgboost", "xgboost-cpu"])
+def test_the_release_of_either_build_of_xgboost_holds_for_the_wanted_one(tmp_path, build):
+    (tmp_path / "frozen.txt").write_text(f"numpy==2.0.0\n{build}==3.1.2\nxgboost-ray==0.1\n")
+    for wanted in ("xgboost", "xgboost-cpu"):
+        lines = constraints_of(str(tmp_path / "frozen.txt"), wanted)
+        assert lines == ["numpy==2.0.0", f"{wanted}==3.1.2", "xgboost-ray==0.1"]
 
 
 def made(*argv: str) -> int:
