@@ -68,8 +68,8 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
         check_submit_arguments()
         check_master(settings.master, pyspark.__version__)
         check_java(pyspark.__version__)
-    defaults = {APP_NAME: name_of_application(job)} if submitted else defaults_of_own_jvm(job, settings.master)
     given = settings.conf_as_text
+    defaults = {APP_NAME: name_of_application(job)} if submitted else defaults_of_own_jvm(job, settings.master, given)
     if settings.master:
         given["spark.master"] = settings.master
     try:
