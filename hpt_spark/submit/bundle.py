@@ -39,6 +39,7 @@ def make_bundle(out: str, constraints: str, environment: str, xgboost: str) -> l
     lists = {"requirements.txt": requirements_of(xgboost), "constraints.txt": constraints_of(constraints, xgboost)}
     folder = open_folder(local_path(out))
     bundle = Path(local_path(out))
+    _refuse_files_of_others(bundle, *lists, "jobs", ENVIRONMENT)
     names = [*lists, *pack_code(folder)]
     for name, lines in lists.items():
         with folder.atomic_write(name) as path:
@@ -47,6 +48,16 @@ def make_bundle(out: str, constraints: str, environment: str, xgboost: str) -> l
         pack_environment(folder, bundle)
         names.append(ENVIRONMENT)
     return sorted(bundle / name for name in names)
+
+
+def _refuse_files_of_others(bundle: Path, *names: str) -> None:
+    """Raise InputError where the bundle would replace what is no part of an earlier one, such as a checkout's jobs."""
+    found = [name for name in names if (bundle / name).exists()]
+    if found and not (bundle / ZIP).exists():
+        raise InputError(
+            f"{bundle} has {', '.join(found)} and no {ZIP}, so that it is no bundle, and these would be replaced; name "
+            "a new or an empty folder, or remove them."
+        )
 
 
 def pack_code(folder: Folder) -> list[str]:

@@ -94,12 +94,23 @@ def test_each_file_is_printed_with_its_size(tmp_path, capsys):
     files = [path for path in sorted((tmp_path / "dist").rglob("*")) if path.is_file()]
     assert printed == [[f"{file.stat().st_size / 1e6:.3f}", "MB", str(file)] for file in files]
     assert "xgboost-cpu==3" in (tmp_path / "dist" / "constraints.txt").read_text()
+    assert made("--out", str(tmp_path / "dist"), "--constraints", str(CONSTRAINTS)) == 0, "an earlier one is replaced"
 
 
 def test_missing_constraints_are_said_before_anything_is_made(tmp_path, capsys):
     assert made("--out", str(tmp_path / "dist"), "--constraints", "/no.txt") == 2
     assert capsys.readouterr().err == "hpt-spark: --constraints /no.txt cannot be read (No such file or directory).\n"
     assert not (tmp_path / "dist").exists()
+
+
+@pytest.mark.parametrize("theirs", ["jobs/mine.py", "requirements.txt", "constraints.txt"])
+def test_files_of_others_are_not_replaced(tmp_path, capsys, theirs):
+    (tmp_path / theirs).parent.mkdir(exist_ok=True)
+    (tmp_path / theirs).write_text("mine")
+    assert made("--out", str(tmp_path), "--constraints", str(CONSTRAINTS)) == 2
+    assert f"{tmp_path} has {theirs.partition('/')[0]} and no {ZIP}, so that it is no bundle" in capsys.readouterr().err
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / theirs]
+    assert (tmp_path / theirs).read_text() == "mine"
 
 
 @pytest.mark.slow
