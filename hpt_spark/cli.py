@@ -192,6 +192,13 @@ def config_options(parser: argparse.ArgumentParser, shown: str = "the resolved c
     parser.add_argument("--dry-run", action="store_true", help=f"print {shown} and stop")
 
 
+def place(text: str) -> str:
+    """Return an argument that names a place; an empty one, as of a variable that is not set, is refused."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; name a folder or a file")
+    return text
+
+
 def _summary(job: str) -> str:
     """Return the first line of a job's docstring without importing what the job imports."""
     source = files(JOBS_PACKAGE) / f"{job}.py"  # which may lie in a zip
