@@ -16,9 +16,11 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.resources import files
+from typing import NoReturn
 
 from hpt_spark import __version__
 from hpt_spark.config.layers import dump_config, load_config
+from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.errors import NO_PYSPARK, ConfigError, HptSparkError, MissingDependencyError
 from hpt_spark.failure_file import forget_failure, keep_failure
 from hpt_spark.signals import unwind_on_signals
@@ -34,6 +36,14 @@ JOBS = (
 JOBS_PACKAGE = "hpt_spark_jobs"
 
 Options = Callable[[argparse.ArgumentParser], None]
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints, which quote what was typed, show no secret."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end the process."""
+        super().error(mask_secrets(message))
 
 
 class LineFormatter(logging.Formatter):
@@ -75,7 +85,7 @@ def run_job(
         an interrupt and a SIGTERM. Output that cannot be written changes none of them.
     """
     make_streams_safe()
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     (options or config_options)(parser)
     if more_options is not None:
         more_options(parser)
@@ -139,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``hpt-spark JOB ...``; the console script."""
     make_streams_safe()
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hpt-spark",
         description="Tune hyperparameters on Spark, from zipped CSVs to the best model.",
         epilog="jobs:\n" + "\n".join(f"  {name:<16}{_summary(name)}" for name in JOBS),
@@ -180,6 +190,13 @@ def config_options(parser: argparse.ArgumentParser, shown: str = "the resolved c
     )
     parser.add_argument("--overwrite", action="store_true", help="the same as --set run.overwrite=true")
     parser.add_argument("--dry-run", action="store_true", help=f"print {shown} and stop")
+
+
+def place(text: str) -> str:
+    """Return an argument that names a place; an empty one, as of a variable that is not set, is refused."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; name a folder or a file")
+    return text
 
 
 def _summary(job: str) -> str:

@@ -14,7 +14,7 @@ from hpt_spark.artifacts.scoring import predict_table
 from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_predictions
 from hpt_spark.artifacts.table_model import open_model
-from hpt_spark.cli import run_job
+from hpt_spark.cli import place, run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import ConfigError
@@ -26,9 +26,17 @@ def more_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this job."""
     add = parser.add_argument
     add(
-        "--input", metavar="URI", help="a table of the columns that the model was trained on; any path that Spark reads"
+        "--input",
+        type=place,
+        metavar="URI",
+        help="a table of the columns that the model was trained on; any path that Spark reads",
     )
-    add("--output", metavar="URI", help="a folder for its predictions: CSV if it ends with .csv, else Parquet")
+    add(
+        "--output",
+        type=place,
+        metavar="URI",
+        help="a folder for its predictions: CSV if it ends with .csv, else Parquet",
+    )
 
 
 def main(config: Config, arguments: argparse.Namespace | None = None) -> None:

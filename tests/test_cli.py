@@ -103,6 +103,34 @@ def test_an_unknown_option_is_refused_before_the_job_runs(argv, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "typed", ["spark.conf.spark.x.password=S3CRET", "source.uri=https://me.example/raw?sv=1&sig=S3CRET"]
+)
+def test_a_complaint_about_a_mistyped_option_shows_no_secret(capsys, typed):
+    for call in (lambda: cli.run_job(print, DOC, None, ["--ste", typed]), lambda: cli.main([typed])):
+        with pytest.raises(SystemExit):
+            call()
+        err = capsys.readouterr().err
+        assert "S3CRET" not in err
+        assert typed.partition("=")[0] in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["watch", ""], ["runs", ""], ["track", ""], ["report", ""], ["fetch", "a", ""], ["fetch", "", "a"]),
+        *(["generate", "--out", ""], ["bundle", "--out=", "--constraints", "a"], ["export", "a", "--optuna", ""]),
+        ["predict", "--input", "a", "--output", ""],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_place_is_not_the_working_folder(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(words)
+    assert end.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(": it is empty; name a folder or a file")
+
+
 def test_the_configuration_reaches_the_job(tmp_path):
     (tmp_path / "one.yaml").write_text("search: {cv: 3, scoring: accuracy}\n")
     (tmp_path / "two.yaml").write_text("search: {cv: 4}\n")

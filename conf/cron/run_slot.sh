@@ -118,7 +118,9 @@ if [ "$code" = 0 ]; then
     { : >"$run/.finished"; } 2>/dev/null || fail 1 "the job is done, but $run/.finished cannot be written: disk full?"
     exit 0
 fi
-reason=$(tr -s '\n\t ' ' ' <"$reason_file" | cut -c 1-500)
+reason=''
+# A job that begins removes the file; one that is killed writes none.
+[ ! -e "$reason_file" ] || reason=$(tr -s '\n\t ' ' ' <"$reason_file" | cut -c 1-500)
 if [ -n "$ended_by" ]; then
     code=$((128 + $(kill -l "$ended_by"))) # the job itself got SIGTERM
     reason="ended by SIG$ended_by"

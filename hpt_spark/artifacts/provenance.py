@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hpt_spark.config.layers import Config
-from hpt_spark.config.secrets import masked
+from hpt_spark.config.secrets import mask_setting, masked
 
 SET = "--set="
 
@@ -27,4 +27,4 @@ def command_line(arguments: Sequence[str]) -> str:
 def _masked_argument(argument: str) -> str:
     option = SET if argument.startswith(SET) else ""
     key, equals, value = argument.removeprefix(option).partition("=")
-    return f"{option}{key}{equals}{masked(value, key)}" if equals else str(masked(argument))
+    return f"{option}{key}{equals}{mask_setting(key, value)}" if equals else str(masked(argument))

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from hpt_spark.config.presets import presets
 from hpt_spark.config.search_section import SearchSection
-from hpt_spark.config.secrets import masked
+from hpt_spark.config.secrets import mask_secrets, mask_setting, masked
 from hpt_spark.config.section import Section
 from hpt_spark.config.sections import (
     FeaturesSection,
@@ -125,8 +125,8 @@ def _file_layers(names: Sequence[str]) -> Iterator[tuple[str, Callable[[], dict[
 
 def _setting_layer(setting: str) -> tuple[str, Callable[[], dict[str, Any]]]:
     key, equals, text = setting.partition("=")
-    shown = masked(text, key)
-    origin = f"--set {key}{equals}{shown if len(shown) <= MOST_SHOWN else shown[:MOST_SHOWN] + '...'}"
+    shown = mask_setting(key, text)
+    origin = f"--set {mask_secrets(key)}{equals}{shown if len(shown) <= MOST_SHOWN else shown[:MOST_SHOWN] + '...'}"
     return origin, lambda: _setting_as_mapping(key, equals, text, origin)
 
 

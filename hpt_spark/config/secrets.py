@@ -8,23 +8,53 @@ from typing import Any
 
 SECRET_KEY = re.compile(
     r"(?i)secret|passw|passphrase|pwd|credential|token(?![a-z_])|(account|access|storage)[._]?key|\.sas\.|connection_?string"
+    r"|api[._-]?key(?![a-z])|(private|encryption)[._-]?key$"
 )
 # Keys that look like a secret's and hold a name, a path or a switch instead.
 REFERENCE_KEY = re.compile(
     r"(?i)provider$|\.account\.keyprovider\.|\.(enabled|file|path|class|type)$|^source\.credential$|^submit\.secrets\."
 )
-PASSWORD = re.compile(r"(://[^/@:\s]*):[^/\s]*@")  # up to the last @: a password may hold one
+# The keys of secrets for Java: Spark's own regex lacks Azure's account keys, among others. What it
+# matches is not shown on Spark's pages and in its event log.
+REDACTION = "spark.redaction.regex"
+REDACTED = r"(?i)secret|passw|token|[.]sas[.]|credential|connection_?string|(access|account|storage)[._]?key"
+REDACTED += r"|api[._-]?key|(private|encryption)[._-]?key$"
+# Up to the last @ before the path: a password may hold one. Digits before a path are a port.
+PASSWORD = re.compile(r"(://[^/@:\s]*):(?!\d+[/?#])[^/\s]*@")
+# A database's URI may have a password with a slash; more hosts or an IPv6 address may come before a path with an @.
+PASSWORD_WITH_SLASH = re.compile(r"(://[^/@:\s\[]*):(?!\d+[/?#,])[^/@\s]{1,200}/[^@\s]{0,200}@")
 # These begin where a word does: a word of a megabyte, which an exception may quote, would else be tried at each letter.
 QUERY = re.compile(r"(?<!\w)(\w+://[^\s?'\"]+)\?[^\s'\"]+")
-SETTING = re.compile(r"(?<![\w.-])([\w.-]+)=([^\s,;'\"]+)")  # as in Java's -Dname=value
+QUOTED = r"'[^'\n]*'|\"[^\"\n]*\""
+# A name and, after it, its value: as in Java's -Dname=value and in Python's name='value'; as JSON and Python write
+# {"name": "value"}; and YAML's {name: value}, where a text is known to be YAML, for prose has colons too.
+SETTING = re.compile(r"(?<![\w.-])([\w.-]+)="), re.compile(rf"{QUOTED}|['\"]?[^\s,;'\"]+")
+ITEM = re.compile(r"(?<=['\"])([\w.-]+)['\"]\s*:\s*"), re.compile(QUOTED)
+PAIR = re.compile(r"(?<![\w.-])([\w.-]+)['\"]?\s*:\s+"), re.compile(rf"{QUOTED}|\[[^\]\n]*|[^\s,}}\]][^,}}\]\n]*")
 
 
 def mask_secrets(text: str) -> str:
     """Return `text` without the query strings (a SAS token is one) and passwords of URIs, and without account keys."""
+    text = _without_passwords(text)
     text = QUERY.sub(r"\1?***", text)
-    text = PASSWORD.sub(r"\1:***@", text)
     text = re.sub(r"(?i)\b(sig|accountkey|sharedaccesssignature)=[^\s&;,'\"]+", r"\1=***", text)
-    return SETTING.sub(lambda found: f"{found[1]}=***" if SECRET_KEY.search(found[1]) else found[0], text)
+    return _without_values(_without_values(text, *ITEM), *SETTING)
+
+
+def mask_setting(key: str, text: str) -> str:
+    """Return the YAML `text` of the setting `key`, as it was typed, without the secrets in it."""
+    return _without_values(str(masked(text, key)), *PAIR)
+
+
+def _without_values(text: str, names: re.Pattern[str], values: re.Pattern[str]) -> str:
+    """Return `text` without the values of secrets' names; a value of another name may have such names in it."""
+    pieces, at = [], 0
+    for found in names.finditer(text):
+        value = values.match(text, found.end()) if SECRET_KEY.search(found[1]) and found.start() >= at else None
+        if value is not None:
+            pieces += [text[at : found.end()], "***"]
+            at = value.end()
+    return "".join([*pieces, text[at:]])
 
 
 def masked(value: Any, key: str = "") -> Any:
@@ -38,6 +68,11 @@ def masked(value: Any, key: str = "") -> Any:
     return mask_secrets(value) if isinstance(value, str) else value
 
 
+def names_a_secret(key: str) -> bool:
+    """Return whether what `key` names is a secret, and not a name, a path or a switch."""
+    return bool(SECRET_KEY.search(key)) and not REFERENCE_KEY.search(key)
+
+
 def secret_keys(value: Any, key: str = "") -> Iterator[str]:
     """Yield the dotted key of every secret in `value`, which `key` names; mappings and lists are walked."""
     if isinstance(value, dict):
@@ -47,7 +82,7 @@ def secret_keys(value: Any, key: str = "") -> Iterator[str]:
         for item in value:
             yield from secret_keys(item, key)
     else:
-        is_named_so = SECRET_KEY.search(key) and not REFERENCE_KEY.search(key) and not _is_switch(value)
+        is_named_so = names_a_secret(key) and not _is_switch(value)
         if is_named_so or mask_secrets(str(value)) != str(value):
             yield key
 
@@ -58,4 +93,8 @@ def _is_switch(value: Any) -> bool:
 
 def without_secrets(uri: str) -> str:
     """Return `uri` without what may carry a secret: a password, or a query such as a SAS token."""
-    return PASSWORD.sub(r"\1:***@", uri.partition("?")[0])
+    return _without_passwords(uri).partition("?")[0]
+
+
+def _without_passwords(text: str) -> str:
+    return PASSWORD_WITH_SLASH.sub(r"\1:***@", PASSWORD.sub(r"\1:***@", text))

@@ -40,6 +40,13 @@ def each_once(names: list[Name], what: str = "each") -> list[Name]:
     return names
 
 
+def refuse_other_than_single(values: dict[Any, Any], remedy: str) -> None:
+    """Raise ValueError, which ends with the `remedy`, where one of the `values` is no text, number or boolean."""
+    wrong = [name for name, value in values.items() if not isinstance(value, (bool, int, float, str))]
+    if wrong:
+        raise ValueError(f"needs one text, number or boolean for {', '.join(map(str, wrong))}; {remedy}")
+
+
 def is_whole_number(value: Any) -> bool:
     """Return whether `value` is an int, and no bool, which to Python is one."""
     return isinstance(value, int) and not isinstance(value, bool)

@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args
 
 from pydantic import Field, create_model, field_validator, model_validator
 
-from hpt_spark.config.section import Section, each_once
+from hpt_spark.config.section import Section, each_once, refuse_other_than_single
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.config.yaml_text import as_yaml
 
@@ -204,10 +204,5 @@ class SparkSection(Section):
         odd = [name for name in conf if isinstance(name, str) and not re.fullmatch(r"[^\s=]+", name)]
         if odd:
             raise ValueError(f"has the name {as_yaml(odd[0])}; write one of Spark's, without spaces and without =")
-        wrong = [name for name, value in conf.items() if not isinstance(value, (bool, int, float, str))]
-        if wrong:
-            raise ValueError(
-                f"needs one text, number or boolean for {', '.join(map(str, wrong))}; the whole name of a setting is "
-                "one key, e.g. spark.driver.memory: 4g"
-            )
+        refuse_other_than_single(conf, "the whole name of a setting is one key, e.g. spark.driver.memory: 4g")
         return conf

@@ -7,7 +7,7 @@ from typing import Any, Literal, Union
 
 from pydantic import Field, field_validator, model_validator
 
-from hpt_spark.config.section import Section, each_once
+from hpt_spark.config.section import Section, each_once, refuse_other_than_single
 from hpt_spark.config.yaml_text import as_yaml
 
 Task = Literal["auto", "classification", "regression", "ranking"]
@@ -78,6 +78,15 @@ class TableSection(Section):
         if isinstance(value, float) and math.isnan(value):
             return "nan"
         return "zero" if value == 0 and not isinstance(value, bool) else value
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _single_values(cls, options: Any) -> Any:
+        if isinstance(options, dict):
+            refuse_other_than_single(
+                options, "a word such as null is a text in quotes, and a name with dots is one key: {'a.b': 'null'}"
+            )
+        return options
 
     @field_validator("columns", "exclude", "categorical", "dates", mode="before")
     @classmethod

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpt_spark.config.secrets import mask_secrets, masked
+from hpt_spark.config.secrets import REDACTED, REDACTION, mask_secrets, masked, names_a_secret
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import (
     NO_PYSPARK,
@@ -68,8 +68,8 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
         check_submit_arguments()
         check_master(settings.master, pyspark.__version__)
         check_java(pyspark.__version__)
-    defaults = {APP_NAME: name_of_application(job)} if submitted else defaults_of_own_jvm(job, settings.master)
     given = settings.conf_as_text
+    defaults = {APP_NAME: name_of_application(job)} if submitted else defaults_of_own_jvm(job, settings.master, given)
     if settings.master:
         given["spark.master"] = settings.master
     try:
@@ -143,10 +143,16 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
 
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
-        conf = SparkConf().setAll(list({**defaults, **given}.items()))
+        settings = {**defaults, **given}
+        secrets = {name for name in settings if names_a_secret(name)}
+        # What Java is started with stands on its command line, which all users can read: it gets a secret when it runs.
+        at_start = SparkConf().setAll([one for one in settings.items() if one[0] not in secrets])
+        conf = SparkConf().setAll(list(settings.items()))
         # PySpark, cut short while Java starts, leaves one behind that never ends.
         with hold_back_signals(), utf8_locale_for_java():
-            SparkContext._ensure_initialized(conf=conf)
+            SparkContext._ensure_initialized(conf=at_start)
+        if secrets and not SparkConf().contains(REDACTION):
+            conf.set(REDACTION, REDACTED)
         # By now the settings of spark-submit, spark-defaults.conf and PYSPARK_SUBMIT_ARGS are known, too.
         name = SparkConf().get(APP_NAME)
         if started_by_spark_submit() and name and name != Path(sys.argv[0]).name:  # which is spark-submit's own choice

@@ -50,10 +50,10 @@ def _plain(value: Any) -> str | None:
 
 
 def _for_a_command_line(value: Any) -> str:
-    """Return `value` as YAML of ASCII characters, without two braces in a row.
+    """Return `value` as YAML of ASCII characters, without two braces in a row and without question marks.
 
     YARN takes ``{{`` and ``}}`` in a container's command for marks of its own and removes them; a Java with another
-    locale loses what is not ASCII.
+    locale loses what is not ASCII, and a ``?`` would be taken for a letter that was lost so (`check_arguments`).
     """
     if isinstance(value, dict):
         pairs = (f"{_for_a_command_line(name)}: {_for_a_command_line(item)}" for name, item in value.items())
@@ -61,4 +61,4 @@ def _for_a_command_line(value: Any) -> str:
         return f"{{{items} }}" if items.endswith("}") else f"{{{items}}}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_for_a_command_line, value)) + "]"
-    return as_ascii_yaml(value).replace("{{", r"{\x7b").replace("}}", r"}\x7d")
+    return as_ascii_yaml(value).replace("{{", r"{\x7b").replace("}}", r"}\x7d").replace("?", r"\x3f")

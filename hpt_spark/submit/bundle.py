@@ -39,6 +39,7 @@ def make_bundle(out: str, constraints: str, environment: str, xgboost: str) -> l
     lists = {"requirements.txt": requirements_of(xgboost), "constraints.txt": constraints_of(constraints, xgboost)}
     folder = open_folder(local_path(out))
     bundle = Path(local_path(out))
+    _refuse_files_of_others(bundle, *lists, "jobs", ENVIRONMENT)
     names = [*lists, *pack_code(folder)]
     for name, lines in lists.items():
         with folder.atomic_write(name) as path:
@@ -47,6 +48,16 @@ def make_bundle(out: str, constraints: str, environment: str, xgboost: str) -> l
         pack_environment(folder, bundle)
         names.append(ENVIRONMENT)
     return sorted(bundle / name for name in names)
+
+
+def _refuse_files_of_others(bundle: Path, *names: str) -> None:
+    """Raise InputError where the bundle would replace what is no part of an earlier one, such as a checkout's jobs."""
+    found = [name for name in names if (bundle / name).exists()]
+    if found and not (bundle / ZIP).exists():
+        raise InputError(
+            f"{bundle} has {', '.join(found)} and no {ZIP}, so that it is no bundle, and these would be replaced; name "
+            "a new or an empty folder, or remove them."
+        )
 
 
 def pack_code(folder: Folder) -> list[str]:
@@ -93,7 +104,7 @@ def constraints_of(file: str, xgboost: str) -> list[str]:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise InputError(f"--constraints {file} cannot be read ({error.strerror}).") from None
-    return [re.sub(r"^xgboost\b", xgboost, line) for line in lines]
+    return [re.sub(r"^xgboost(-cpu)?(?![\w.-])", xgboost, line) for line in lines]
 
 
 def pack_environment(folder: Folder, bundle: Path) -> None:

@@ -68,14 +68,16 @@ class LivyServer:
         self._has_answered = False
         self._headers = {"Content-Type": "application/json", "X-Requested-By": "hpt-spark"}
         if user is not None and password is not None:
-            if url.startswith("http://") and not _is_loopback(url):
+            if urlsplit(url).scheme == "http" and not _is_loopback(url):
                 raise InputError(
                     f"submit.livy_url={url} would carry the password of {USER} unencrypted; use https://, or unset "
                     f"{USER} and {PASSWORD} for a server that asks for none."
                 )
             code = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
             self._headers["Authorization"] = f"Basic {code}"
-        self._opener = urllib.request.build_opener(_NoRedirects)
+        # A proxy would look for a server of its own machine, and would be given the password.
+        without_proxy = [urllib.request.ProxyHandler({})] if _is_loopback(url) else []
+        self._opener = urllib.request.build_opener(_NoRedirects, *without_proxy)
 
     def get(self, path: str) -> Any:
         """Return what lies at `path`."""
@@ -128,8 +130,9 @@ class LivyServer:
         request = urllib.request.Request(f"{self.url}{path}", data, self._headers, method=method)
         try:
             with self._opener.open(request, timeout=SECONDS_TO_ANSWER) as answer:
-                self._has_answered = True
-                return json.loads(answer.read() or b"null")
+                found = json.loads(answer.read() or b"null")
+                self._has_answered = True  # and not a page for people at a wrong address
+                return found
         except urllib.error.HTTPError as error:
             self._has_answered = True
             if error.code == 404 and method == "DELETE":

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hpt_spark.config.layers import Config
+from hpt_spark.config.secrets import REDACTED, REDACTION
 from hpt_spark.errors import ConfigError, InputError, JobEndedError, MissingDependencyError
 from hpt_spark.spark.preflight import utf8_locale_for_java
 from hpt_spark.submit.installation import command_of_spark, spark_home
@@ -22,8 +23,6 @@ from hpt_spark.submit.properties import write_properties
 from hpt_spark.submit.submission import PYTHON, Submission
 
 SECONDS_TO_END = 30.0
-# Spark's own lacks Azure's account keys; what it matches is not shown on Spark's pages and in its event log.
-REDACTED = r"(?i)secret|passw|token|[.]sas[.]|credential|connection_?string|(access|account|storage)[._]?key"
 SHOWN_FOR_SECRETS = "FILE-OF-SUBMIT.SECRETS"
 
 
@@ -54,7 +53,7 @@ def command_of(submission: Submission, config: Config, properties_file: str | No
     words += [word for option, value in single.items() if value for word in (option, value)]
     conf = submission.conf
     if config.submit.secrets:
-        conf = {"spark.redaction.regex": REDACTED} | conf
+        conf = {REDACTION: REDACTED} | conf
     words += [word for name, value in conf.items() for word in ("--conf", f"{name}={value}")]
     return [*words, submission.script, *submission.arguments]
 

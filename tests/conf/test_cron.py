@@ -42,6 +42,7 @@ if plan.startswith("say "):
     Path(os.environ["HPT_SPARK_FAILURE_FILE"]).write_text(plan.removeprefix("say ") + "\\n")
     sys.exit(2)
 if plan == "die":
+    Path(os.environ["HPT_SPARK_FAILURE_FILE"]).unlink()  # as each job does when it begins
     os.kill(os.getpid(), signal.SIGKILL)
 print("the job has run")
 """

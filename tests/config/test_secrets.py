@@ -2,16 +2,23 @@
 
 import pytest
 
-from hpt_spark.config.secrets import mask_secrets, secret_keys, without_secrets
+from hpt_spark.config.secrets import mask_secrets, mask_setting, secret_keys, without_secrets
+from tests.configuring import problem
 
 
-@pytest.mark.parametrize("password", ["secret", "s@cret", "a:b@c", "p@", "@"])
+@pytest.mark.parametrize("password", ["secret", "s@cret", "a:b@c", "p@", "@", "s/cret", "s/cr/et", "s?cret", "12"])
 def test_a_password_is_masked_up_to_the_last_at(password):
     for shown in (mask_secrets, without_secrets):
         assert shown(f"https://user:{password}@host/path") == "https://user:***@host/path"
 
 
-@pytest.mark.parametrize("uri", ["abfss://box@me.dfs.core.windows.net/a", "spark://host:7077", "hdfs://host:8020/a@b"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *("abfss://box@me.dfs.core.windows.net/a", "spark://host:7077", "hdfs://host:8020/a@b", "hdfs://[::1]:80/a@b"),
+        *("abfss://box@me.dfs.core.windows.net/a:b/c@d", "mongodb://one:27017,two:27017/a@b"),
+    ],
+)
 def test_what_is_no_password_stays(uri):
     assert mask_secrets(uri) == without_secrets(uri) == uri
 
@@ -25,13 +32,56 @@ def test_what_is_no_password_stays(uri):
         ("spark.hadoop.fs.azure.account.keyprovider.me", False),
         ("spark.hadoop.hadoop.security.credential.provider.path", False),
         ("spark.hadoop.fs.s3a.aws.credentials.provider", False),
+        ("spark.hadoop.fs.gs.auth.service.account.private.key", True),
+        ("spark.hadoop.fs.s3a.encryption.key", True),
+        ("spark.io.encryption.keySizeBits", False),
+        ("spark.executorEnv.MY_API_KEY", True),
+        ("search.estimator_params.api_key", True),
     ],
 )
 def test_which_keys_hold_a_secret(key, is_secret):
     assert list(secret_keys("value", key)) == ([key] if is_secret else [])
 
 
-@pytest.mark.parametrize("word", ["x" * 200_000, "x.y-" * 50_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("password='S3CRET and more'", 'connect(password="S3CRET", port=1)', "{'password': 'S3CRET'}"),
+        *('{"api_key": "S3CRET"}', "url='jdbc:x;password=S3CRET'", "{'said': \"{'password': 'S3CRET'}\"}"),
+    ],
+)
+def test_a_secret_in_quotes_is_masked(text):
+    assert "S3CRET" not in mask_secrets(text)
+    assert mask_secrets(mask_secrets(text)) == mask_secrets(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("{spark.ssl.keyPassword: S3CRET, spark.x: 1}", "{spark.ssl.keyPassword: ***, spark.x: 1}"),
+        ("{a: [{password: 'S3, CRET'}], b: {token: S3CRET}}", "{a: [{password: ***}], b: {token: ***}}"),
+        ("{'password': S3CRET", "{'password': ***"),
+        ("{uri: https://host:80/x, n: 3}", "{uri: https://host:80/x, n: 3}"),
+    ],
+)
+def test_a_secret_within_the_yaml_of_a_setting_is_masked(text, shown):
+    assert mask_setting("spark.conf", text) == shown
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "spark.conf={spark.ssl.keyPassword: S3CRET, a b: 1}",
+        "spark.conf={spark.ssl.keyPassword: S3CRET",
+        "search.estimator_params={password: S3CRET, 3: 1}",
+        "tables.uri https://me:S3CRET@host/tables",
+    ],
+)
+def test_a_message_about_a_setting_shows_no_secret_within_it(setting):
+    assert "S3CRET" not in problem(setting)
+
+
+@pytest.mark.parametrize("word", ["x" * 200_000, "x.y-" * 50_000, "://a:" * 40_000, "://u:a/" * 30_000])
 @pytest.mark.timeout(20)
 def test_a_very_long_word_is_looked_through_once(word):
     assert mask_secrets(f"{word} password=hunter2") == f"{word} password=***"

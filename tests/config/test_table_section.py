@@ -24,6 +24,14 @@ def test_missing_numbers_may_be_named_as_yaml_has_them():
         (["features.table.label=y"], "has a table, which from: talkingdata does not read"),
         ([*TABLE, "features.table.lable=z"], "unknown key `features.table.lable`"),
         ([*TABLE, "features.table.sql=SELECT 1"], "has both uri and sql"),
+        (
+            [*TABLE, "features.table.options={nullValue: null}"],
+            "needs one text, number or boolean for nullValue; a word such as",
+        ),
+        (
+            [*TABLE, "features.table.options.a.b=c"],
+            "for a; a word such as null is a text in quotes, and a name with dots",
+        ),
         ([*TABLE, "features.table.id=y"], "gives the column y as label and as id; a column has one role"),
         ([*TABLE, "features.table.exclude=[y]"], "gives the column y as label and in exclude"),
         ([*TABLE, "features.table.columns=[a, b, a]"], "names a more than once"),

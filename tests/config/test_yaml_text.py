@@ -44,6 +44,14 @@ def test_a_value_that_cannot_be_is_an_error_with_its_place(text):
     assert refused.value.problem_mark.line == 1
 
 
+def test_a_mapping_that_has_merged_another_one_may_be_merged_itself():
+    text = "{deep: {one: &a {x: 1}, two: {three: &b {<<: *a, x: 2}}}, flat: {<<: *b, y: 3}}"
+    assert read_yaml(text)["flat"] == {"x": 2, "y": 3}
+    assert read_yaml(text)["deep"]["two"]["three"] == {"x": 2}
+    with pytest.raises(yaml.MarkedYAMLError, match="the key x is given twice"):
+        read_yaml("{a: &a {x: 1}, b: {<<: *a, x: 2, x: 3}}")
+
+
 def test_the_yaml_of_others_stays_as_it_is():
     assert yaml.safe_load("1e-3") == "1e-3"
     assert yaml.safe_dump("1e-3", default_flow_style=True).startswith("1e-3")

@@ -21,6 +21,31 @@ def test_without_an_installation_of_its_own_all_our_defaults_hold(tmp_path, monk
     assert defaults_of_own_jvm("tune", "yarn")["spark.ui.enabled"] == "true"
 
 
+DEFAULT_OPTIONS = "spark.driver.defaultJavaOptions"
+
+
+@pytest.mark.parametrize("chosen_by", ["JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "SPARK_SUBMIT_OPTS", "conf", "args", "us"])
+def test_java_gets_one_collector_and_the_users_own_if_there_is_one(tmp_path, monkeypatch, chosen_by):
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    (tmp_path / "spark-defaults.conf").write_text(
+        f"{DEFAULT_OPTIONS} -ea -XX:+UseG1GC\n" if chosen_by == "conf" else ""
+    )
+    if chosen_by == "args":
+        monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", f"--conf '{DEFAULT_OPTIONS}=-ea -XX:+UseZGC' pyspark-shell")
+    elif chosen_by.isupper():
+        monkeypatch.setenv(chosen_by, "-Xss4m -XX:+UseSerialGC")
+    given = {DEFAULT_OPTIONS: "-XX:+UseG1GC"} if chosen_by == "us" else {}
+    ours = defaults_of_own_jvm("tune", None, given)["spark.driver.extraJavaOptions"].split()
+    assert ours == list(JVM_OPTIONS[1:])
+
+
+@pytest.mark.parametrize("options", ["-Xmx1g", "-XX:+UseGCOverheadLimit", ""])
+def test_other_options_of_java_leave_ours(tmp_path, monkeypatch, options):
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", options)
+    assert defaults_of_own_jvm("tune", None)["spark.driver.extraJavaOptions"].split() == list(JVM_OPTIONS)
+
+
 @pytest.mark.parametrize("job", ["tune", "build_features", "killed"])
 def test_the_daemon_that_spark_is_told_to_run_is_there(job):
     daemon = defaults_of_own_jvm(job, "local[2]")["spark.python.daemon.module"]

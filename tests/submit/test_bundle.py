@@ -13,7 +13,7 @@ import pytest
 
 from hpt_spark.cli import JOBS, run_job
 from hpt_spark.storage import open_folder
-from hpt_spark.submit.bundle import ZIP, pack_code, requirements_of
+from hpt_spark.submit.bundle import ZIP, constraints_of, pack_code, requirements_of
 from jobs import bundle
 
 ROOT = Path(__file__).parent.parent.parent
@@ -76,6 +76,14 @@ def test_what_is_required_has_the_wanted_xgboost_and_no_spark():
     assert {"azure-storage-blob", "pandas"} <= {line.partition(">")[0] for line in cpu}
 
 
+@pytest.mark.parametrize("build", ["xgboost", "xgboost-cpu"])
+def test_the_release_of_either_build_of_xgboost_holds_for_the_wanted_one(tmp_path, build):
+    (tmp_path / "frozen.txt").write_text(f"numpy==2.0.0\n{build}==3.1.2\nxgboost-ray==0.1\n")
+    for wanted in ("xgboost", "xgboost-cpu"):
+        lines = constraints_of(str(tmp_path / "frozen.txt"), wanted)
+        assert lines == ["numpy==2.0.0", f"{wanted}==3.1.2", "xgboost-ray==0.1"]
+
+
 def made(*argv: str) -> int:
     return run_job(bundle.main, bundle.__doc__, bundle.options, list(argv))
 
@@ -86,12 +94,23 @@ def test_each_file_is_printed_with_its_size(tmp_path, capsys):
     files = [path for path in sorted((tmp_path / "dist").rglob("*")) if path.is_file()]
     assert printed == [[f"{file.stat().st_size / 1e6:.3f}", "MB", str(file)] for file in files]
     assert "xgboost-cpu==3" in (tmp_path / "dist" / "constraints.txt").read_text()
+    assert made("--out", str(tmp_path / "dist"), "--constraints", str(CONSTRAINTS)) == 0, "an earlier one is replaced"
 
 
 def test_missing_constraints_are_said_before_anything_is_made(tmp_path, capsys):
     assert made("--out", str(tmp_path / "dist"), "--constraints", "/no.txt") == 2
     assert capsys.readouterr().err == "hpt-spark: --constraints /no.txt cannot be read (No such file or directory).\n"
     assert not (tmp_path / "dist").exists()
+
+
+@pytest.mark.parametrize("theirs", ["jobs/mine.py", "requirements.txt", "constraints.txt"])
+def test_files_of_others_are_not_replaced(tmp_path, capsys, theirs):
+    (tmp_path / theirs).parent.mkdir(exist_ok=True)
+    (tmp_path / theirs).write_text("mine")
+    assert made("--out", str(tmp_path), "--constraints", str(CONSTRAINTS)) == 2
+    assert f"{tmp_path} has {theirs.partition('/')[0]} and no {ZIP}, so that it is no bundle" in capsys.readouterr().err
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / theirs]
+    assert (tmp_path / theirs).read_text() == "mine"
 
 
 @pytest.mark.slow

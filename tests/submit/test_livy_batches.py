@@ -79,6 +79,12 @@ def test_every_request_is_signed_and_says_by_whom_it_is(livy, submitted, signed_
         assert signature.split()[1] not in shown
 
 
+def test_no_proxy_is_asked_for_a_livy_of_this_machine(livy, submitted, signed_in, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert submitted("submit.livy_patience=0.1")[0] == 0
+
+
 def test_without_a_user_nothing_is_signed(livy, submitted):
     assert submitted()[0] == 0
     assert not [one for one in livy.asked if "Authorization" in one.headers]
@@ -252,8 +258,9 @@ def test_half_a_sign_in_is_refused(livy, submitted, signed_in, monkeypatch, miss
     assert (code, f"and {missing} is not" in err, livy.asked) == (2, True, [])
 
 
-def test_a_password_does_not_travel_unencrypted(submitted, signed_in):
-    code, _, err = submitted("submit.livy_url=http://livy.example:8998")
+@pytest.mark.parametrize("scheme", ["http", "HTTP", "Http"])
+def test_a_password_does_not_travel_unencrypted(submitted, signed_in, scheme):
+    code, _, err = submitted(f"submit.livy_url={scheme}://livy.example:8998")
     assert code == 2
     assert "use https://" in last(err)
 
@@ -312,6 +319,14 @@ def test_a_wrong_address_is_told_soon_whatever_the_patience(livy, submitted, mon
             f"submit.livy_url=http://127.0.0.1:{unused.getsockname()[1]}", "submit.livy_patience=600"
         )
     assert code == 1
+
+
+def test_an_address_with_a_page_for_people_is_told_soon_whatever_the_patience(livy, submitted, monkeypatch):
+    monkeypatch.setattr("hpt_spark.submit.livy_server.SECONDS_TO_BE_FOUND", 0.05)
+    livy.faults["GET"] = [answering(200, "<html>a portal</html>")] * 10_000
+    code, _, err = submitted("submit.livy_patience=600")
+    assert code == 1
+    assert "gives an answer that is not JSON; given up after" in last(err)
 
 
 @pytest.mark.parametrize(

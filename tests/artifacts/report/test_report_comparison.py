@@ -100,6 +100,10 @@ def test_runs_have_the_shortest_names_that_tell_them_apart():
         (["hpt-spark tune", "tune", "--conf", "my file.yaml"], "hpt-spark tune --conf 'my file.yaml'"),
         (["jobs/tune.py", "--set", "search.cv=3"], "jobs/tune.py --set search.cv=3"),
         (["tune.py", "--set", "spark.conf.my.password=a b"], "tune.py --set 'spark.conf.my.password=***'"),
+        (
+            ["tune.py", "--set", "spark.conf={a.password: b, c: d}"],
+            "tune.py --set 'spark.conf={a.password: ***, c: d}'",
+        ),
         (["tune.py", "--set=spark.conf.a.secret=a b"], "tune.py '--set=spark.conf.a.secret=***'"),
         (["tune.py", "--set", "source.uri=https://x/y?sig=abc"], "tune.py --set 'source.uri=https://x/y?***'"),
     ],
