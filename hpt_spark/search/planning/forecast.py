@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from hpt_spark.search.arguments import is_number
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.sklearn_compat import num_samples
@@ -101,10 +102,8 @@ class Forecast:
             f"about {as_size(self.executor_bytes)} of Python memory per executor ({workers} on it)"
         )
 
-    def warning(self, limit: MemoryLimit | None) -> str | None:
-        """Return what to change when `limit` cannot hold the search; None when it can, or is not known."""
-        if limit is None:
-            return None
+    def warning(self, limit: MemoryLimit) -> str | None:
+        """Return what to change when `limit` cannot hold the search; None when it can."""
         if limit.setting:
             return self._warning_of_each(limit)
         if self.executor_bytes <= limit.available:
@@ -231,7 +230,7 @@ def _params(evaluation: Evaluation, group: FitGroup) -> Mapping[str, Any]:
 
 def _number(params: Mapping[str, Any], name: str, default: float) -> float:
     value = params.get(name)
-    return float(value) if isinstance(value, (int, float)) and value > 0 else default
+    return float(value) if is_number(value) and value > 0 else default
 
 
 def data_bytes(evaluation: Evaluation) -> int:

@@ -68,6 +68,17 @@ def test_more_values_rounds_and_workers_need_more():
     )
 
 
+@pytest.mark.parametrize("name", ["max_depth", "max_bin"])
+def test_a_number_of_numpys_counts_as_pythons_does(name):
+    X = np.zeros((6000, 40))
+    own, numpys = (
+        forecast_of(evaluation(X, candidates=[{name: kind(900) if name == "max_bin" else kind(12)}])).executor_bytes
+        for kind in (int, np.int64)
+    )
+    assert numpys == own
+    assert own > forecast_of(evaluation(X, candidates=[{}])).executor_bytes
+
+
 def test_the_time_of_other_estimators_is_not_guessed():
     found = forecast_of(evaluation(np.zeros((60, 4)), LogisticRegression(), [{"C": 1.0}]))
     assert found.seconds is None
@@ -77,7 +88,6 @@ def test_the_time_of_other_estimators_is_not_guessed():
 def test_a_warning_names_the_setting_to_change():
     needed = Forecast(80, 40, 8, 4, int(3.2e9), 8000.0)
     assert "estimated time: 2.2 h" in needed.describe()
-    assert needed.warning(None) is None
     assert needed.warning(MemoryLimit(int(4e9), "raise it")) is None
     assert needed.warning(MemoryLimit(int(5e8), "raise spark.executor.memoryOverhead")) == (
         "The fits of an executor may need 3.2 GB of memory outside the JVM, and 500 MB are there for it: "
