@@ -120,15 +120,20 @@ class RunHistory:
 
 
 def described_run(
-    run: RunDirectory, plan: Mapping[str, Any], design: DesignMatrix, store: str, experiment: str
+    run: RunDirectory,
+    plan: Mapping[str, Any],
+    design: DesignMatrix,
+    store: str,
+    experiment: str,
+    is_afterwards: bool = False,
 ) -> dict[str, Any]:
-    """Return what a history says of the search of a run, and note in the run where that history is."""
+    """Return what a history says of the search of a run, and note in the run where the search has it."""
     searched, digest = plan["search"], plan["design"]["X_train.npz"]
     estimator = build_estimator(searched["estimator"], searched["estimator_params"])
     digest_of_plan = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
     noted = {"plan": digest_of_plan, "uri": store if mask_secrets(store) == store else None, "experiment": experiment}
     return {
-        "id": identity_in(run.folder, **noted),
+        "id": identity_in(run.folder, is_afterwards, **noted),
         "name": run.uri,
         "metric": deciding_metric(searched),
         "params": facts.as_texts({name: value for name, value in searched.items() if name != "param_grid"}),
@@ -179,7 +184,7 @@ def track_finished(run: RunDirectory, settings: MlflowSection, run_dir: str) -> 
         events = [
             {
                 "kind": "search",
-                **described_run(run, plan, design, store, settings.experiment),
+                **described_run(run, plan, design, store, settings.experiment, is_afterwards=True),
                 "halves": plan["search"]["strategy"] in HALVING,
                 "artifacts": artifacts_beside(store),
                 "started": facts.now(),

@@ -216,13 +216,15 @@ def _id_of_search(journal: str, search: Any, begun: Begun) -> str:
     return hashlib.sha256(json.dumps(searched, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def identity_in(folder: Folder | None, **about: str | None) -> str:
+def identity_in(folder: Folder | None, is_afterwards: bool = False, **about: str | None) -> str:
     """Return the name by which a history knows the search in a folder, where the same one finds it again.
 
     Parameters
     ----------
     folder : Folder or None
         Without one, it is a new name.
+    is_afterwards : bool
+        Whether the search has ended; then what is noted already stays.
     about
         What is noted beside the name; of another `plan`, the name is a new one.
     """
@@ -230,14 +232,16 @@ def identity_in(folder: Folder | None, **about: str | None) -> str:
     if folder is None:
         return new
     known = noted_identity(folder)
-    if known is not None and known.get("plan") == about.get("plan"):
-        return str(known["id"])
+    is_same = known is not None and known.get("plan") == about.get("plan")
+    identity = {"id": known["id"] if known is not None and is_same else new, **about}
+    if identity == known or (is_same and is_afterwards):
+        return str(identity["id"])
     try:
         with folder.atomic_write(IDENTITY) as path:
-            path.write_text(json.dumps({"id": new, **about}) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(identity) + "\n", encoding="utf-8")
     except (OSError, HptSparkError) as error:
         log.warning("this search cannot be found again by its history: %s", error)
-    return new
+    return str(identity["id"])
 
 
 def noted_identity(folder: Folder) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from hpt_spark.config.tracking_section import MlflowSection
 from hpt_spark.errors import InputError, MissingDependencyError
 from hpt_spark.search.monitor import SearchFollower
 from hpt_spark.tracking import MlflowTracking, facts
+from hpt_spark.tracking.mlflow_tracking import identity_in, noted_identity
 from hpt_spark.tracking.store_uri import VARIABLE
 from hpt_spark.tracking.sweep import Sweep
 from tests.artifacts.report.samples import grid, sample
@@ -68,6 +69,18 @@ def test_a_store_whose_password_is_not_kept_must_be_named_again(run, monkeypatch
     run.folder.path.joinpath(HISTORY).write_text(json.dumps({"id": "a", "uri": None, "experiment": "mine"}))
     with pytest.raises(InputError, match="has a password, which the run does not keep; name it again"):
         track_finished(run, MlflowSection(), str(run.folder.path))
+
+
+def test_a_search_that_goes_on_in_another_experiment_is_noted_there_and_a_later_track_is_not(run):
+    first = {"plan": "p", "uri": "sqlite:////one.db", "experiment": "mine"}
+    second = {**first, "experiment": "ours"}
+    name = identity_in(run.folder, **first)
+    assert noted_identity(run.folder) == {"id": name, **first}
+    assert identity_in(run.folder, **second) == name
+    assert noted_identity(run.folder) == {"id": name, **second}
+    assert identity_in(run.folder, is_afterwards=True, **first) == name
+    assert noted_identity(run.folder) == {"id": name, **second}
+    assert identity_in(run.folder, **{**second, "plan": "q"}) != name
 
 
 def proposed(run):
