@@ -113,10 +113,18 @@ class RunHistory:
         self._run.folder.delete(HISTORY)
 
     def keep(self, model: Any, outer_scores: Sequence[float] = ()) -> None:
-        """Keep the files that the search has left, its model, and the scores of its outer folds."""
-        if self._follower is not None:
+        """Keep the files that the search has left, its model, and the scores of its outer folds, or warn."""
+        if self._follower is None:
+            return
+        try:
             with files_of(self._run) as files:
                 self._follower.keep(files, model, self._design.X_train, outer_scores)
+        except (OSError, HptSparkError) as error:  # a full disk, say: the results are in the run already
+            log.warning(
+                "the history of this search lacks its files and its model: %s; `hpt-spark track %s` writes it again",
+                mask_secrets(str(error)).rstrip("."),
+                self._run.uri,
+            )
 
 
 def described_run(

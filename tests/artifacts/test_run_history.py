@@ -12,7 +12,14 @@ import pytest
 
 from hpt_spark.artifacts.candidates import read_candidates
 from hpt_spark.artifacts.run_directory import HISTORY
-from hpt_spark.artifacts.run_history import NO_SCORE, _events_of_table, _results_of, store_of, track_finished
+from hpt_spark.artifacts.run_history import (
+    NO_SCORE,
+    RunHistory,
+    _events_of_table,
+    _results_of,
+    store_of,
+    track_finished,
+)
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.config.tracking_section import MlflowSection
 from hpt_spark.errors import InputError, MissingDependencyError
@@ -81,6 +88,19 @@ def test_a_search_that_goes_on_in_another_experiment_is_noted_there_and_a_later_
     assert identity_in(run.folder, is_afterwards=True, **first) == name
     assert noted_identity(run.folder) == {"id": name, **second}
     assert identity_in(run.folder, **{**second, "plan": "q"}) != name
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), InputError("the table is damaged.")])
+def test_files_that_cannot_be_kept_cost_a_warning(run, caplog, monkeypatch, error):
+    def full(*_):
+        raise error
+
+    finished(run)
+    history = RunHistory(run, MlflowSection(), None, {}, run.load_design())
+    monkeypatch.setattr(history, "_follower", SimpleNamespace(keep=full))
+    history.keep(None)
+    reason = str(error).rstrip(".")
+    assert caplog.messages[-1].startswith(f"the history of this search lacks its files and its model: {reason}; `hpt-")
 
 
 def proposed(run):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -167,6 +169,20 @@ def test_who_writes_the_history_finds_modules_beside_a_notebook(tmp_path, monkey
     monkeypatch.undo()
     words = [sys.executable, "-c", "import steps_beside, steps_in_lib"]
     subprocess.run(words, cwd=started["cwd"], env=started["env"], check=True)
+
+
+def test_a_spool_that_was_deleted_costs_no_search_its_end(tmp_path, monkeypatch, caplog):
+    states = iter([None, 1, 1])
+    ended = SimpleNamespace(poll=lambda: next(states), wait=lambda seconds: None, pid=1)
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **more: ended)
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    process = RecorderProcess(spool, {}, "It is searched.", wait=0.0)
+    shutil.rmtree(spool)
+    assert process.wait()
+    assert process.wait()
+    told = "the history of this search is not whole: its process has ended: what it said was deleted. It is searched."
+    assert caplog.messages == [told] * 2
 
 
 def test_the_best_so_far_of_each_batch_is_that_of_candidates_with_all_folds():
