@@ -51,6 +51,8 @@ class History:
         The parent's.
     parent_is_done : bool
         Whether the parent has all that is known.
+    is_keeping_model : bool
+        Whether the next step sends the model, which may take long.
     """
 
     def __init__(self, uri: str, experiment: str, max_children: int | None = None) -> None:
@@ -61,7 +63,7 @@ class History:
         self._max_children = max_children
         self._experiment_id = ""
         self.run_id: str | None = None
-        self.parent_is_done = False
+        self.parent_is_done = self.is_keeping_model = False
         self._has_results = False
         self._parent_params: dict[str, str] = {}
         self._parent_tags: dict[str, str] = {}
@@ -73,7 +75,7 @@ class History:
     def reopen(self) -> None:
         """Look again at what the store has, after a request of which nobody knows whether it arrived."""
         self.run_id = None
-        self.parent_is_done = self._has_results = False
+        self.parent_is_done = self._has_results = self.is_keeping_model = False
         self._found = None
 
     def steps(self, sweep: Sweep) -> Iterator[int]:
@@ -196,7 +198,10 @@ class History:
 
     def _log_model(self, model: Mapping[str, Any]) -> None:
         """Keep the model with the run; one that MLflow cannot keep is told, and the rest goes on."""
+            self.is_keeping_model = True
+            yield 0
         import mlflow.models
+            self.is_keeping_model = False
 
         try:
             with Path(model["path"]).open("rb") as file:

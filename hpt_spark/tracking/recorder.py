@@ -114,6 +114,7 @@ class Recorder:
 
 
 def main() -> None:
+                is_keeping_model=history.is_keeping_model,
     """Write the history of one search."""
     folder = Path(sys.argv[1])
     settings = json.loads(os.environ.pop(SETTINGS))

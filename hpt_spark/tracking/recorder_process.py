@@ -88,7 +88,8 @@ class RecorderProcess:
     def _has_stalled(self, answer: dict[str, Any]) -> bool:
         now = time.monotonic()
         beats = answer.get("beats", 0)
-        if beats != self._beats[0]:
+        # A large model takes a while to arrive, in one step; who waits for it has limits of its own.
+        if beats != self._beats[0] or answer.get("is_keeping_model"):
             self._beats = (beats, now)
         limit = SECONDS_TO_START if answer.get("state") in (None, "starting") else SECONDS_OF_STALL
         return now - self._beats[1] > limit
