@@ -3,7 +3,7 @@
 It reads the spool and works at the lowest cost for the search: while that still runs, it works for a sixtieth of
 the time. It ends with the search's last event, or with the driver.
 
-usage: python -m hpt_spark.tracking.recorder SPOOL
+usage: python -m hpt_spark.tracking.recorder SPOOL DRIVER
 """
 
 from __future__ import annotations
@@ -36,14 +36,16 @@ class Recorder:
         The spool.
     settings : dict
         The arguments of `History`.
+    driver : int
+        The process of the search.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, Any], driver: int) -> None:
         self._folder = folder
         self._settings = settings
         self._reader = SpoolReader(folder)
         self._sweep = Sweep()
-        self._driver = os.getppid()
+        self._parent = os.getppid() if _runs(driver) else None  # it may have been killed before this line
         self._history: Any = None
         self._answer: dict[str, Any] = {"state": "starting", "beats": 0, "candidates": 0, "problems": []}
 
@@ -70,9 +72,14 @@ class Recorder:
                 return
             self._sleep(SECONDS_BETWEEN_LOOKS)
 
+    @property
+    def has_driver(self) -> bool:
+        """Whether the process of the search is still there."""
+        return os.getppid() == self._parent
+
     def _look(self) -> None:
         self._sweep.add(self._reader.new())
-        if os.getppid() != self._driver and self._sweep.status is None and not (self._folder / LEFT).exists():
+        if not self.has_driver and self._sweep.status is None and not (self._folder / LEFT).exists():
             self._sweep.status = "KILLED"  # by whom ended the driver, which could not say so
 
     def _write_all_that_is_new(self) -> None:
@@ -107,27 +114,34 @@ class Recorder:
             self._answer.update(
                 run_id=history.run_id,
                 parent_is_done=history.parent_is_done,
+                is_keeping_model=history.is_keeping_model,
                 problems=[mask_secrets(problem) for problem in history.problems],
             )
         with suppress(OSError):  # the driver may have deleted the spool
             write_answer(self._folder, self._answer)
 
 
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def main() -> None:
-                is_keeping_model=history.is_keeping_model,
     """Write the history of one search."""
-    folder = Path(sys.argv[1])
+    folder, driver = Path(sys.argv[1]), int(sys.argv[2])
     settings = json.loads(os.environ.pop(SETTINGS))
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
-    recorder = Recorder(folder, settings)
-    driver = os.getppid()
+    recorder = Recorder(folder, settings, driver)
     with suppress(OSError):
         os.nice(5)
     try:
         recorder.run()
     finally:
-        if (folder / LEFT).exists() or os.getppid() != driver:
+        if (folder / LEFT).exists() or not recorder.has_driver:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -53,7 +53,7 @@ class RecorderProcess:
         }
         with (spool / "log").open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hpt_spark.tracking.recorder", str(spool)],
+                [sys.executable, "-m", "hpt_spark.tracking.recorder", str(spool), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

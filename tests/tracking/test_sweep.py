@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -21,10 +22,11 @@ from xgboost import XGBClassifier
 from hpt_spark.artifacts.run_directory import HISTORY
 from hpt_spark.errors import InputError
 from hpt_spark.search.monitor import FitEnded, SearchState
-from hpt_spark.tracking import MlflowTracking, facts
+from hpt_spark.tracking import MlflowTracking, facts, recorder_process
 from hpt_spark.tracking.mlflow_tracking import IDENTITY, SpoolFollower
+from hpt_spark.tracking.recorder import Recorder
 from hpt_spark.tracking.recorder_process import RecorderProcess
-from hpt_spark.tracking.spool import EVENTS, SpoolReader, SpoolWriter
+from hpt_spark.tracking.spool import EVENTS, SpoolReader, SpoolWriter, write_answer
 from hpt_spark.tracking.store_uri import artifacts_beside, checked_uri, store_beside
 from hpt_spark.tracking.sweep import Sweep
 from tests.search.small_search import GRID, X, search_of, y
@@ -253,3 +255,39 @@ def test_none_switches_tracking_off(spark):
 
 def test_a_run_knows_the_file_that_its_history_notes():
     assert HISTORY == IDENTITY
+
+
+def process_that_runs(monkeypatch, tmp_path, wait):
+    """Return what waits for a process that writes the history and does not end by itself."""
+    running = SimpleNamespace(poll=lambda: None, pid=1, kill=lambda: None)
+    running.wait = lambda seconds=None: raise_timeout() if seconds else None
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **more: running)
+    monkeypatch.setattr(recorder_process, "SECONDS_OF_STALL", 0.0)
+    return RecorderProcess(tmp_path, {}, "It is searched.", wait)
+
+
+def raise_timeout():
+    raise subprocess.TimeoutExpired("python", 0.5)
+
+
+@pytest.mark.parametrize("is_keeping_model", [True, False])
+def test_a_large_model_may_take_longer_than_a_store_may_be_silent(monkeypatch, tmp_path, caplog, is_keeping_model):
+    process = process_that_runs(monkeypatch, tmp_path, wait=0.2)
+    write_answer(tmp_path, {"state": "working", "beats": 1, "is_keeping_model": is_keeping_model})
+    assert process.wait() is not is_keeping_model
+    told = "is still being written" if is_keeping_model else "is not whole: the store does not answer"
+    assert told in caplog.text
+
+
+def test_a_driver_that_was_killed_before_its_history_began_is_missed(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for driver, status in ((os.getpid(), None), (ended.pid, "KILLED")):
+        recorder = Recorder(tmp_path, {}, driver)
+        recorder._look()
+        assert recorder._sweep.status == status
+
+
+def test_rows_of_different_lengths_are_data_too():
+    found = facts.dataset_of([["a"], ["b", "c"]], [0, 1])
+    assert (found["rows"], found["columns"]) == (2, 1)
