@@ -17,7 +17,7 @@ from typing import Any
 
 import cloudpickle
 import mlflow
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Run, ViewType
+from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -135,6 +135,12 @@ class History:
     def _id_of_experiment(self, facts: Mapping[str, Any]) -> str:
         experiment = self._client.get_experiment_by_name(self._experiment)
         if experiment is not None:
+            if experiment.lifecycle_stage == LifecycleStage.DELETED:
+                number = experiment.experiment_id
+                raise MlflowException(
+                    f"the experiment {self._experiment} is deleted there; restore it (mlflow experiments restore "
+                    f"--experiment-id {number}), or name another one"
+                )
             return str(experiment.experiment_id)
         try:
             return str(self._client.create_experiment(self._experiment, artifact_location=facts.get("artifacts")))
@@ -192,16 +198,16 @@ class History:
             self._client.log_artifact(self._parent, path)
             yield 0
         if sweep.files["model"] and self._parent_tags.get(KEPT) != sweep.files["model"]["digest"]:
+            self.is_keeping_model = True
+            yield 0
             self._log_model(sweep.files["model"])
+            self.is_keeping_model = False
             yield 0
         self.parent_is_done = True
 
     def _log_model(self, model: Mapping[str, Any]) -> None:
         """Keep the model with the run; one that MLflow cannot keep is told, and the rest goes on."""
-            self.is_keeping_model = True
-            yield 0
         import mlflow.models
-            self.is_keeping_model = False
 
         try:
             with Path(model["path"]).open("rb") as file:
