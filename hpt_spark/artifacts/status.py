@@ -53,6 +53,7 @@ class StatusFile(SearchFollower):
         self._ended = threading.Event()
         self._writing = threading.Thread(target=self._write_changes, name="hpt-spark-status", daemon=True)
 
+        self._has_warned = False
     def __enter__(self) -> StatusFile:
         return self
 
@@ -91,15 +92,14 @@ class StatusFile(SearchFollower):
 
     def _write_changes(self) -> None:
         written, seconds = None, SECONDS_LOCAL if isinstance(self._folder, LocalFolder) else SECONDS_HADOOP
-        due = 0.0
+        pause, due = seconds, 0.0
         while True:
             state = self._state
             if state is not written or time.monotonic() >= due:
                 stage = "refitting" if state.stage == "ended" else state.stage  # its files are not there yet
-                if not self._write(stage):
-                    return
+                pause = seconds if self._write(stage) else SECONDS_BETWEEN_SIGNS
                 written, due = state, time.monotonic() + SECONDS_BETWEEN_SIGNS
-            if self._ended.wait(seconds):
+            if self._ended.wait(pause):
                 return
 
     def _write(self, state: str, reason: str | None = None) -> bool:
@@ -131,8 +131,10 @@ class StatusFile(SearchFollower):
         try:
             with self._folder.atomic_write(STATUS) as path:
                 write_json(path, json_safe(status))
-        except Exception as error:  # of several kinds on a Hadoop file system
-            log.warning("%s cannot be written: %s", self._folder.location(STATUS), mask_secrets(str(error)))
+        except Exception as error:  # of several kinds on a Hadoop file system, which may come back
+            if not self._has_warned:
+                log.warning("%s cannot be written: %s", self._folder.location(STATUS), mask_secrets(str(error)))
+            self._has_warned = True
             return False
         return True
 
