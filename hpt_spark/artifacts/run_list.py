@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from hpt_spark.artifacts.candidates import TABLE, deciding_metric
 from hpt_spark.artifacts.run_directory import DESIGN, JOURNAL, MANIFEST, STATUS, RunDirectory
-from hpt_spark.artifacts.status import RUNNING, read_status
+from hpt_spark.artifacts.status import CUT_SHORT, RUNNING, read_status
 from hpt_spark.errors import InputError
 from hpt_spark.storage import Folder, open_folder
 
@@ -115,7 +115,7 @@ def summary_of(uri: str, name: str) -> RunSummary:
             end_reason=manifest.get("end_reason"),
         )
     if status is None:
-        return RunSummary(name, "cut short" if run.folder.exists(JOURNAL) else "no search")
+        return RunSummary(name, CUT_SHORT if run.folder.exists(JOURNAL) else "no search")
     best = status.get("best") or {}
     return RunSummary(
         run=name,
