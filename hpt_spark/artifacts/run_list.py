@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,12 +11,14 @@ from tqdm import tqdm
 from hpt_spark.artifacts.candidates import TABLE, deciding_metric
 from hpt_spark.artifacts.run_directory import DESIGN, JOURNAL, MANIFEST, STATUS, RunDirectory
 from hpt_spark.artifacts.status import CUT_SHORT, RUNNING, read_status
-from hpt_spark.errors import InputError
+from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.storage import Folder, open_folder
 
 DEEPEST = 3  # folders below the one that is listed
 SIGNS_OF_A_RUN = ({DESIGN}, {JOURNAL}, {STATUS}, {MANIFEST, TABLE})  # tables have a manifest, too
 HEADINGS = ("run", "state", "metric", "best", "std", "candidates", "time", "last sign", "why it ended")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,10 @@ def _below(folder: Folder, uri: str, name: str, depth: int) -> Iterator[RunSumma
             inner = open_folder(f"{uri}/{below}")
         except InputError:
             continue  # a file
-        yield from _below(inner, f"{uri}/{below}", f"{name}/{below}".lstrip("/"), depth - 1)
+        try:
+            yield from _below(inner, f"{uri}/{below}", f"{name}/{below}".lstrip("/"), depth - 1)
+        except HptSparkError as error:  # somebody else's, say
+            log.warning("%s is left out: %s", inner, error)
 
 
 def summary_of(uri: str, name: str) -> RunSummary:

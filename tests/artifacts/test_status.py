@@ -15,6 +15,7 @@ from hpt_spark.artifacts.status import SignsOfLife, StatusFile, describe, read_s
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.monitor import OuterFolds, SearchMonitor
+from hpt_spark.storage.local import LocalFolder
 from jobs import watch
 from tests.artifacts.searches import a_design, finished
 from tests.waiting import wait_until
@@ -209,3 +210,18 @@ def test_a_run_is_listed_by_itself(run):
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match="nowhere does not exist"):
         find_runs(str(tmp_path / "nowhere"))
+
+
+def test_a_folder_that_cannot_be_read_is_left_out_of_the_list(tmp_path, monkeypatch, caplog):
+    for name in ("theirs", "mine"):
+        RunDirectory(str(tmp_path / name)).save_design(a_design())
+    own = LocalFolder.list
+
+    def listed(folder):
+        if folder.path.name == "theirs":
+            raise InputError("cannot read it (Permission denied): ask its owner")
+        return own(folder)
+
+    monkeypatch.setattr(LocalFolder, "list", listed)
+    assert [run.run for run in find_runs(str(tmp_path))] == ["mine"]
+    assert "theirs is left out: cannot read it (Permission denied)" in caplog.text
