@@ -22,7 +22,8 @@ from typing import Any
 import cloudpickle
 
 from hpt_spark.config.secrets import mask_secrets, without_secrets
-from hpt_spark.errors import HptSparkError, MissingDependencyError
+from hpt_spark.errors import HptSparkError, InputError, MissingDependencyError
+from hpt_spark.search.arguments import check_count, check_seconds
 from hpt_spark.search.monitor import Begun, FitEnded, SearchFollower, SearchState
 from hpt_spark.storage import Folder, open_folder
 from hpt_spark.tracking import facts
@@ -277,7 +278,7 @@ def named_store(setting: str | None) -> str | None:
     Raises
     ------
     InputError
-        When MLflow knows no such store as the setting names, or the folder of a SQLite file is missing.
+        When MLflow knows no such store as the setting names, or the folder of its SQLite file is missing.
     MissingDependencyError
         When the setting names a store and MLflow is not installed.
     """
@@ -296,11 +297,13 @@ def named_store(setting: str | None) -> str | None:
 def _problem_of(uri: str) -> str | None:
     if importlib.util.find_spec("mlflow") is None:
         return NO_MLFLOW
-    return (
-        None
-        if is_known(uri)
-        else "stores of that kind are not known here; tracking.mlflow.uri can name another, or none."
-    )
+    if not is_known(uri):
+        return "stores of that kind are not known here; tracking.mlflow.uri can name another, or none."
+    try:
+        checked_uri(uri)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def check_mlflow() -> None:

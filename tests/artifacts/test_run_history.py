@@ -64,6 +64,18 @@ def test_a_variable_that_names_no_known_store_is_one_warning(tmp_path, monkeypat
         store_of(MlflowSection(uri=address), f"{tmp_path}/run")
 
 
+def test_a_variable_whose_folder_is_missing_is_one_warning(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv(VARIABLE, f"sqlite:///{tmp_path}/nowhere/mlflow.db")
+    assert store_of(MlflowSection(), f"{tmp_path}/run") is None
+    (record,) = caplog.records
+    assert (
+        f"no history is kept: the variable MLFLOW_TRACKING_URI names sqlite:///{tmp_path}/nowhere/mlflow.db, but"
+        in (record.getMessage())
+    )
+    with pytest.raises(InputError, match="does not exist"):
+        store_of(MlflowSection(uri=f"sqlite:///{tmp_path}/nowhere/mlflow.db"), f"{tmp_path}/run")
+
+
 def test_an_empty_variable_counts_as_unset(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv(VARIABLE, "")
     assert store_of(MlflowSection(), f"{tmp_path}/run") == f"sqlite:///{tmp_path}/mlflow.db"
