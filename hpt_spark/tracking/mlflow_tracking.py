@@ -65,6 +65,16 @@ class MlflowTracking:
     max_children: int | None = None
     wait: float | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what could only fail when the search has ended."""
+        if not (self.uri is None or (isinstance(self.uri, str) and self.uri)):
+            raise InputError(f"uri={self.uri!r} must be a text, MLflow's tracking URI, or None.")
+        if not (isinstance(self.experiment, str) and self.experiment):
+            raise InputError(f"experiment={self.experiment!r} must be a text, the name of an experiment of MLflow.")
+        if self.max_children is not None:
+            check_count("max_children", self.max_children, "candidates", least=0, otherwise=", or None for all")
+        check_seconds("wait", self.wait, may_be_zero=True)
+
     def follow(self, search: Any, X: Any, y: Any, journal: str | None) -> AbstractContextManager[SearchFollower]:
         """Follow one `fit` of `search`; with a journal, the same search continues its run."""
         variable = os.environ.get(VARIABLE)

@@ -238,7 +238,9 @@ def test_the_folder_of_a_sqlite_store_must_be_there(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="nowhere does not exist"):
         checked_uri(f"sqlite:///{tmp_path}/nowhere/mlflow.db")
     monkeypatch.chdir(tmp_path)
-    assert checked_uri("sqlite:///mlflow.db") == f"sqlite:///{tmp_path}/mlflow.db"
+    for kind in ("sqlite", "sqlite+pysqlite"):  # whoever writes it works in another folder
+        assert checked_uri(f"{kind}:///mlflow.db") == f"{kind}:///{tmp_path}/mlflow.db"
+        assert artifacts_beside(f"{kind}:///{tmp_path}/mlflow.db") == (tmp_path / "mlartifacts").as_uri()
 
 
 def test_the_store_beside_a_run(tmp_path):
@@ -291,3 +293,18 @@ def test_a_driver_that_was_killed_before_its_history_began_is_missed(tmp_path):
 def test_rows_of_different_lengths_are_data_too():
     found = facts.dataset_of([["a"], ["b", "c"]], [0, 1])
     assert (found["rows"], found["columns"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"uri": 1}, "uri=1 must be a text"),
+        ({"experiment": ""}, "experiment='' must be a text"),
+        ({"max_children": "3"}, "max_children='3' must be a number of candidates, 0 or more, or None for all"),
+        ({"max_children": -1}, "max_children=-1 must be"),
+        ({"wait": "30"}, "wait='30' must be a number of seconds"),
+    ],
+)
+def test_what_no_history_could_be_written_with_is_refused_at_once(arguments, message):
+    with pytest.raises(InputError, match=message):
+        MlflowTracking(**arguments)
