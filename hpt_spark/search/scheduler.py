@@ -123,6 +123,7 @@ class Scheduler:
             runner.slots_per_executor,
             planned_slots=runner.planned_slots,
             arriving_bytes=runner.arriving_bytes(shared),
+            pickled_bytes=shared.pickled_size,
         )
         self.forecast = needed
         log.info("%s", needed.describe())
