@@ -30,7 +30,7 @@ from hpt_spark.tracking.spool import EVENTS, SpoolReader, SpoolWriter, write_ans
 from hpt_spark.tracking.store_uri import artifacts_beside, checked_uri, store_beside
 from hpt_spark.tracking.sweep import Sweep
 from tests.search.small_search import GRID, X, search_of, y
-from tests.tracking.events import evaluation, fits, grid, search, whole
+from tests.tracking.events import end, evaluation, fits, grid, search, whole
 
 
 def test_a_row_is_summed_up_as_scikit_learn_does():
@@ -288,6 +288,28 @@ def test_a_driver_that_was_killed_before_its_history_began_is_missed(tmp_path):
         recorder = Recorder(tmp_path, {}, driver)
         recorder._look()
         assert recorder._sweep.status == status
+
+
+def test_candidates_are_looked_through_only_when_something_has_come(tmp_path, monkeypatch):
+    writer, looked, slept = SpoolWriter(tmp_path), [], []
+    writer.write(**search())
+
+    def steps(sweep):
+        looked.append(sweep.status)
+        yield 0
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) in (8, 16):
+            writer.write(**(evaluation(grid(1)) if len(slept) == 8 else end()))
+
+    recorder = Recorder(tmp_path, {}, os.getpid())
+    recorder._history = SimpleNamespace(
+        steps=steps, run_id="r", parent_is_done=False, is_keeping_model=False, problems=[]
+    )
+    monkeypatch.setattr(recorder, "_sleep", sleep)
+    recorder.run()
+    assert looked == [None, None, "FINISHED"]
 
 
 def test_rows_of_different_lengths_are_data_too():
