@@ -81,6 +81,9 @@ class Progress:
         self.total = total
         if self._bar is not None:
             self._bar.total = total
+            widget = getattr(self._bar, "container", None)
+            if widget is not None:  # a notebook's bar has an end of its own
+                widget.children[1].max = total
 
     def _give_bar_up(self) -> None:
         if self._bar is not None:

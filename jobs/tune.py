@@ -45,8 +45,8 @@ def main(config: Config, when_kept: Callable[[], None] = lambda: None) -> None:
         check_folds(config.search, design)
         plan = plan_of(config.search, design)
         with run.locked() as lock, RunHistory(run, config.tracking.mlflow, store, plan, design) as history:
-            search_and_keep(config, run, design, lock, history)
-            announce(run)
+            has_searched = search_and_keep(config, run, design, lock, history)
+            announce(run, draws_lost_report=not has_searched)
             when_kept()
             run.end_overwrite()
 
@@ -65,14 +65,14 @@ def roles_of(design: DesignMatrix) -> RowRoles:
 
 def search_and_keep(
     config: Config, run: RunDirectory, design: DesignMatrix, lock: FolderLock, history: RunHistory
-) -> None:
-    """Search, unless this very search is finished already."""
+) -> bool:
+    """Search, unless this very search is finished already; return whether it was not."""
     plan = history.plan
     overwrite = config.run.overwrite
     goes_on = overwrite and run.is_being_overwritten(plan)
     if run.is_finished(plan, overwrite and not goes_on, config.search.keep_oof):
         print(f"{run.uri}: this search is finished already; --overwrite runs it again")
-        return
+        return False
     with StatusFile(run, config.search.metric) as status:
         try:
             search, seconds = searched(
@@ -87,6 +87,7 @@ def search_and_keep(
         finish_search(run, plan, search, seconds, design, provenance_of(config))
         outer = [one["score"] for one in getattr(search, "outer_scores_", ())]
         history.keep(search.best_estimator_ if search.refit else None, outer)
+    return True
 
 
 def searched(

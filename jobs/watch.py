@@ -9,7 +9,15 @@ import time
 
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.artifacts.run_list import summary_of
-from hpt_spark.artifacts.status import ENDED_WELL, RUNNING, describe, read_status
+from hpt_spark.artifacts.status import (
+    CUT_SHORT,
+    ENDED_WELL,
+    RUNNING,
+    SECONDS_TO_BE_SURE,
+    SignsOfLife,
+    describe,
+    read_status,
+)
 from hpt_spark.cli import place, run_job
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import ConfigError, HptSparkError, InputError
@@ -33,22 +41,23 @@ def main(arguments: argparse.Namespace) -> None:
         run = RunDirectory(arguments.run)
         if not run.folder.list():
             raise InputError(f"{run.uri} is no run: it is empty or does not exist; name the run.dir of a search.")
-        said = ""
+        said, signs = "", SignsOfLife()
         while True:
-            state, line = _standing(run, arguments.run)
+            state, line = _standing(run, arguments.run, signs)
             if line != said:
                 print(f"{run.uri}: {line}", flush=True)
                 said = line
             if arguments.once or state in ENDED_WELL:
                 return
-            if state not in (*RUNNING, "no search"):
+            may_live = state == CUT_SHORT and signs.seconds_without < SECONDS_TO_BE_SURE
+            if state not in (*RUNNING, "no search") and not may_live:
                 raise HptSparkError(f"{run.uri}: the search has ended without a result; `hpt-spark tune` goes on.")
             time.sleep(arguments.every)
 
 
-def _standing(run: RunDirectory, uri: str) -> tuple[str, str]:
+def _standing(run: RunDirectory, uri: str, signs: SignsOfLife) -> tuple[str, str]:
     """Return the state of the search, and all that is known of it in one line."""
-    status = read_status(run.folder)
+    status = read_status(run.folder, signs)
     if status is not None:
         return str(status["state"]), describe(status)
     summary = summary_of(uri, run.uri)  # of a run without a status, as releases before this one left it

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hpt_spark import progress
+from hpt_spark import progress as progress_module
 from hpt_spark.progress import SECONDS_BETWEEN_LINES, Progress
 
 
@@ -29,7 +29,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(progress_module, "time", clock)
     return clock
 
 
@@ -158,3 +158,13 @@ def test_a_notebook_has_a_bar_though_its_streams_are_no_terminals(monkeypatch, c
         assert progress._bar.n == 2
         assert "about 01:01 left" in str(progress._bar)
         assert "best 0.5" in str(progress._bar)
+
+
+def test_the_bar_of_a_notebook_ends_where_the_work_does(monkeypatch):
+    widget = SimpleNamespace(max=1000)
+    bar = SimpleNamespace(total=1000, container=SimpleNamespace(children=("label", widget, "rest")), close=lambda: None)
+    monkeypatch.setattr(progress_module, "_bar", lambda *of: bar)
+    monkeypatch.setattr(progress_module, "_is_notebook", lambda: True)
+    with Progress("tune", 1000, "fits") as progress:
+        progress.expect(300)  # a race has dropped candidates
+    assert (bar.total, widget.max) == (300, 300)

@@ -128,10 +128,17 @@ def _save_timeline(run: RunDirectory, search: Any) -> None:
         write_json(path, masked(json_safe({**timeline, **refit})))
 
 
-def announce(run: RunDirectory) -> None:
-    """Print the best candidate, its score, and where the files are; a lost report is made again before."""
+def announce(run: RunDirectory, draws_lost_report: bool = True) -> None:
+    """Print the best candidate, its score, and where the files are; a lost report is drawn again before.
+
+    Parameters
+    ----------
+    run : RunDirectory
+    draws_lost_report : bool
+        False where the search has just tried to draw it, and said why it could not.
+    """
     manifest = run.finished_manifest()
-    if not run.folder.exists(REPORT) and _write_page(run, manifest):
+    if draws_lost_report and not run.folder.exists(REPORT) and _write_page(run, manifest):
         run.record(REPORT)
     run.record(STATUS, HISTORY)
     best, scoring = manifest["best"], deciding_metric(manifest["plan"]["search"])

@@ -113,22 +113,35 @@ class RunHistory:
         self._run.folder.delete(HISTORY)
 
     def keep(self, model: Any, outer_scores: Sequence[float] = ()) -> None:
-        """Keep the files that the search has left, its model, and the scores of its outer folds."""
-        if self._follower is not None:
+        """Keep the files that the search has left, its model, and the scores of its outer folds, or warn."""
+        if self._follower is None:
+            return
+        try:
             with files_of(self._run) as files:
                 self._follower.keep(files, model, self._design.X_train, outer_scores)
+        except (OSError, HptSparkError) as error:  # a full disk, say: the results are in the run already
+            log.warning(
+                "the history of this search lacks its files and its model: %s; `hpt-spark track %s` writes it again",
+                mask_secrets(str(error)).rstrip("."),
+                self._run.uri,
+            )
 
 
 def described_run(
-    run: RunDirectory, plan: Mapping[str, Any], design: DesignMatrix, store: str, experiment: str
+    run: RunDirectory,
+    plan: Mapping[str, Any],
+    design: DesignMatrix,
+    store: str,
+    experiment: str,
+    is_afterwards: bool = False,
 ) -> dict[str, Any]:
-    """Return what a history says of the search of a run, and note in the run where that history is."""
+    """Return what a history says of the search of a run, and note in the run where the search has it."""
     searched, digest = plan["search"], plan["design"]["X_train.npz"]
     estimator = build_estimator(searched["estimator"], searched["estimator_params"])
     digest_of_plan = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
     noted = {"plan": digest_of_plan, "uri": store if mask_secrets(store) == store else None, "experiment": experiment}
     return {
-        "id": identity_in(run.folder, **noted),
+        "id": identity_in(run.folder, is_afterwards, **noted),
         "name": run.uri,
         "metric": deciding_metric(searched),
         "params": facts.as_texts({name: value for name, value in searched.items() if name != "param_grid"}),
@@ -179,7 +192,7 @@ def track_finished(run: RunDirectory, settings: MlflowSection, run_dir: str) -> 
         events = [
             {
                 "kind": "search",
-                **described_run(run, plan, design, store, settings.experiment),
+                **described_run(run, plan, design, store, settings.experiment, is_afterwards=True),
                 "halves": plan["search"]["strategy"] in HALVING,
                 "artifacts": artifacts_beside(store),
                 "started": facts.now(),

@@ -10,15 +10,15 @@ from tqdm import tqdm
 
 from hpt_spark.artifacts.candidates import TABLE, deciding_metric
 from hpt_spark.artifacts.run_directory import DESIGN, JOURNAL, MANIFEST, STATUS, RunDirectory
-from hpt_spark.artifacts.status import RUNNING, read_status
-from hpt_spark.errors import InputError
+from hpt_spark.artifacts.status import CUT_SHORT, RUNNING, read_status
+from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.storage import open_folder
-
-_log = logging.getLogger(__name__)
 
 DEEPEST = 3  # folders below the one that is listed
 SIGNS_OF_A_RUN = ({DESIGN}, {JOURNAL}, {STATUS}, {MANIFEST, TABLE})  # tables have a manifest, too
 HEADINGS = ("run", "state", "metric", "best", "std", "candidates", "time", "last sign", "why it ended")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def _below(names: list[str], uri: str, name: str, depth: int) -> Iterator[RunSum
             continue  # a file
         try:
             within = inner.list()
-        except InputError as error:  # of somebody else, as in a folder that many share
-            _log.warning("passed over: %s", error)
+        except HptSparkError as error:  # of somebody else, as in a folder that many share
+            log.warning("passed over: %s", error)
             continue
         yield from _below(within, f"{uri}/{below}", f"{name}/{below}".lstrip("/"), depth - 1)
 
@@ -121,7 +121,7 @@ def summary_of(uri: str, name: str) -> RunSummary:
             end_reason=manifest.get("end_reason"),
         )
     if status is None:
-        return RunSummary(name, "cut short" if run.folder.exists(JOURNAL) else "no search")
+        return RunSummary(name, CUT_SHORT if run.folder.exists(JOURNAL) else "no search")
     best = status.get("best") or {}
     return RunSummary(
         run=name,

@@ -16,7 +16,9 @@ from pyarrow.csv import ParseOptions
 from hpt_spark.artifacts.table_model import TableModel
 from hpt_spark.config.secrets import without_secrets
 from hpt_spark.config.table_section import TableSection
-from hpt_spark.errors import ConfigError, InputError
+from hpt_spark.errors import ConfigError, HptSparkError, InputError
+from hpt_spark.search.dataset import NO_DATA
+from hpt_spark.search.execution.driver_releases import check_releases, releases_of
 from hpt_spark.search.planning.threads import with_threads
 from hpt_spark.storage import is_local, open_folder
 from hpt_spark.storage.uris import hadoop_uri, local_path
@@ -219,13 +221,21 @@ def predictions(rows: DataFrame, sent: Broadcast[TableModel], model: TableModel,
     assert model.encoding is not None
     stored = max(model.encoding.stored_per_row, len(names))
     arrow_type = ARROW_TYPES[kind]
+    releases = releases_of(NO_DATA, model.estimator)
 
     def predict(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        loaded = sent.value
+        other_release = ""
+        try:
+            check_releases(releases)  # before the model is loaded, which another release may not be able to
+            loaded = sent.value
+        except HptSparkError as error:
+            other_release = str(error)
         for batch in small_batches(batches, stored):
             rows = batch.num_rows
             first = [batch.column(batch.schema.get_field_index(name)) for name in carried]
             try:
+                if other_release:
+                    raise InputError(other_release)
                 if "id" in carried and first[0].null_count:
                     raise InputError("there are rows without an id; each row needs one: correct them.")
                 X, unseen = loaded.encoding.transform(batch)  # type: ignore[union-attr]

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from tqdm import tqdm
@@ -27,9 +27,11 @@ from hpt_spark.storage.local import LocalFolder
 SECONDS_LOCAL, SECONDS_HADOOP = 1.0, 5.0  # between two writes
 SECONDS_BETWEEN_SIGNS = 15.0  # of life, where nothing changes
 SECONDS_OF_SILENCE = 90.0  # after which whoever writes is taken for dead
+SECONDS_TO_BE_SURE = 30.0  # in which one that lives gives a sign, whatever its clock says
 
 RUNNING = ("starting", "searching", "refitting")
 ENDED_WELL = ("finished", "partial")
+CUT_SHORT = "cut short"
 
 log = logging.getLogger(__name__)
 
@@ -92,17 +94,17 @@ class StatusFile(SearchFollower):
 
     def _write_changes(self) -> None:
         written, seconds = None, SECONDS_LOCAL if isinstance(self._folder, LocalFolder) else SECONDS_HADOOP
-        due = 0.0
+        pause, due = seconds, 0.0
         while True:
             state = self._state
             if state is not written or time.monotonic() >= due:
                 stage = "refitting" if state.stage == "ended" else state.stage  # its files are not there yet
-                self._write(stage)
+                pause = seconds if self._write(stage) else SECONDS_BETWEEN_SIGNS
                 written, due = state, time.monotonic() + SECONDS_BETWEEN_SIGNS
-            if self._ended.wait(seconds):
+            if self._ended.wait(pause):
                 return
 
-    def _write(self, state: str, reason: str | None = None) -> None:
+    def _write(self, state: str, reason: str | None = None) -> bool:
         now = time.time()
         started: float = self._started  # type: ignore[assignment]
         found = self._state
@@ -131,24 +133,50 @@ class StatusFile(SearchFollower):
         try:
             with self._folder.atomic_write(STATUS) as path:
                 write_json(path, json_safe(status))
-        except Exception as error:  # of several kinds on a Hadoop file system; the next time may do
+        except Exception as error:  # of several kinds on a Hadoop file system, which may come back
             if not self._has_warned:
                 log.warning("%s cannot be written: %s", self._folder.location(STATUS), mask_secrets(str(error)))
             self._has_warned = True
+            return False
+        return True
 
 
-def read_status(folder: Folder) -> dict[str, Any] | None:
+class SignsOfLife:
+    """What somebody who looks again and again sees of when a status was written, by clocks that may differ."""
+
+    def __init__(self) -> None:
+        self._last: datetime | None = None
+        self._seen = self._looked = time.monotonic()
+        self._ahead = timedelta(0)
+
+    def age(self, updated: datetime) -> float:
+        """Return how many seconds ago a status was written: by the clock of who looks until a new one has come."""
+        now, before = datetime.now(timezone.utc), self._looked
+        self._looked = time.monotonic()
+        if updated != self._last:
+            if self._last is not None and self._looked - before < SECONDS_OF_SILENCE:
+                self._ahead = updated - now  # it was written just now
+            self._last, self._seen = updated, self._looked
+        return (now + self._ahead - updated).total_seconds()
+
+    @property
+    def seconds_without(self) -> float:
+        """How long none has come."""
+        return time.monotonic() - self._seen
+
+
+def read_status(folder: Folder, signs: SignsOfLife | None = None) -> dict[str, Any] | None:
     """Return the status that lies in a run; None where there is none, or none that can be read."""
     if not folder.exists(STATUS):
         return None
     try:
         with folder.reading(STATUS) as path:
             status = read_json(path)
-        age = (datetime.now(timezone.utc) - datetime.fromisoformat(status["updated"])).total_seconds()
+        age = (signs or SignsOfLife()).age(datetime.fromisoformat(status["updated"]))
     except (OSError, ValueError, KeyError, TypeError, HptSparkError):
         return None
     if status.get("state") in RUNNING and age > SECONDS_OF_SILENCE:
-        status["state"] = "cut short"
+        status["state"] = CUT_SHORT
         status["reason"] = f"no sign of life since {status['updated']}"
     return status
 

@@ -16,6 +16,7 @@ from sklearn.base import clone
 from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.folds import Folds
+from hpt_spark.search.masked_warnings import masked_warnings
 from hpt_spark.search.planning.threads import ThreadCaps, with_threads
 from hpt_spark.search.sklearn_compat import num_samples
 
@@ -162,7 +163,7 @@ class Evaluation:
     @contextmanager
     def settings(self) -> Iterator[None]:
         """Let the driver's settings hold in this process, as scikit-learn's own Parallel does."""
-        with sklearn.config_context(**self.sklearn_config), warnings.catch_warnings():
+        with sklearn.config_context(**self.sklearn_config), warnings.catch_warnings(), masked_warnings():
             warnings.filters = self.warning_filters
             yield
 

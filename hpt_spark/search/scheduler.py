@@ -77,6 +77,7 @@ class Scheduler:
         self.trainings = self.fold_slices = self.matrices = 0
         self.forecast: Forecast | None = None
         self._has_logged_not_shared = False
+        self._left: dict[tuple[Fit, ...], float] = {}  # the costs of the groups that have not ended
         self._retries: dict[Fit, list[str]] = {}
 
     def run(self, fits: Sequence[Fit]) -> Iterator[list[tuple[Fit, Any]]]:
@@ -87,17 +88,20 @@ class Scheduler:
         groups = group_fits(self._evaluation, fits)
         self._refuse_too_large_predictions(groups)
         ordered = [groups[at] for at in start_order(groups, self._runner.planned_slots)]
-        left = {group.fits: group.cost for group in ordered}
+        self._left = {group.fits: group.cost for group in ordered}
         cost_done = seconds_done = 0.0
         with self._runner.shared(self._evaluation, self._watcher) as shared:
             if self.forecast is None:  # else of an earlier wave of a race
                 self._log_forecast(ordered, shared)
             for ended in self._results(shared, ordered):
                 for group, result in ended:
-                    left.pop(group.fits, None)
-                    cost_done += group.cost
-                    seconds_done += result.seconds
-                self.seconds_left = seconds_left(cost_done, seconds_done, list(left.values()), self._runner.slots)
+                    self._left.pop(group.fits, None)
+                    if seconds := _seconds_of(result):
+                        cost_done += group.cost
+                        seconds_done += seconds
+                if cost_done:
+                    costs_left = list(self._left.values())
+                    self.seconds_left = seconds_left(cost_done, seconds_done, costs_left, self._runner.slots)
                 yield [pair for _, result in ended for pair in self._with_origin(result)]
 
     def _refuse_too_large_predictions(self, groups: Sequence[FitGroup]) -> None:
@@ -119,6 +123,7 @@ class Scheduler:
             runner.slots_per_executor,
             planned_slots=runner.planned_slots,
             arriving_bytes=runner.arriving_bytes(shared),
+            pickled_bytes=shared.pickled_size,
         )
         self.forecast = needed
         log.info("%s", needed.describe())
@@ -148,7 +153,10 @@ class Scheduler:
                     continue
                 if following.alone and not step.alone:
                     log.warning("fit %s: %s; it is tried again alone", group.fits[-1], death.reason)
-                waiting[following] += group.one_by_one() if following.one_by_one else [group]
+                parts = group.one_by_one() if following.one_by_one else [group]
+                self._left.pop(group.fits, None)
+                self._left.update((part.fits, part.cost) for part in parts)
+                waiting[following] += parts
 
     def _tried(
         self, shared: SharedEvaluation, step: Step, groups: Sequence[FitGroup], dead: list[Dead]
@@ -199,6 +207,13 @@ class Scheduler:
             self.fold_slices += result.fold_slices
             self.matrices += result.matrices
         return results
+
+
+def _seconds_of(result: GroupResult) -> float:
+    """Return how long a group took; of one that was stopped its limit, and 0 where nobody knows."""
+    if result.worker:
+        return result.seconds
+    return sum(one["fit_time"] for _, one in result.results if isinstance(one, dict))
 
 
 def _split_by_outcome(ended: Sequence[Ended]) -> tuple[list[Result], list[Dead]]:

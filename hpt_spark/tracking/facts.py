@@ -107,7 +107,10 @@ def dataset_of(X: Any, y: Any) -> dict[str, Any]:
         digest = hashlib.sha256("".join(Digester().digest(*pair) for pair in (("X", X), ("y", y))).encode()).hexdigest()
     except InputError:  # holds what has no digest
         digest = "unknown"
-    return dataset_facts("training data", digest, "memory", num_samples(X), np.shape(X)[1] if np.ndim(X) > 1 else 1)
+    columns = 1
+    with suppress(ValueError):  # rows of different lengths have no number of columns
+        columns = np.shape(X)[1] if np.ndim(X) > 1 else 1
+    return dataset_facts("training data", digest, "memory", num_samples(X), columns)
 
 
 def dataset_facts(name: str, digest: str, source: str, rows: int, columns: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import cloudpickle
 import mlflow
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Run, ViewType
+from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -51,6 +51,8 @@ class History:
         The parent's.
     parent_is_done : bool
         Whether the parent has all that is known.
+    is_keeping_model : bool
+        Whether the next step sends the model, which may take long.
     """
 
     def __init__(self, uri: str, experiment: str, max_children: int | None = None) -> None:
@@ -61,7 +63,7 @@ class History:
         self._max_children = max_children
         self._experiment_id = ""
         self.run_id: str | None = None
-        self.parent_is_done = False
+        self.parent_is_done = self.is_keeping_model = False
         self._has_results = False
         self._parent_params: dict[str, str] = {}
         self._parent_tags: dict[str, str] = {}
@@ -73,7 +75,7 @@ class History:
     def reopen(self) -> None:
         """Look again at what the store has, after a request of which nobody knows whether it arrived."""
         self.run_id = None
-        self.parent_is_done = self._has_results = False
+        self.parent_is_done = self._has_results = self.is_keeping_model = False
         self._found = None
 
     def steps(self, sweep: Sweep) -> Iterator[int]:
@@ -133,6 +135,12 @@ class History:
     def _id_of_experiment(self, facts: Mapping[str, Any]) -> str:
         experiment = self._client.get_experiment_by_name(self._experiment)
         if experiment is not None:
+            if experiment.lifecycle_stage == LifecycleStage.DELETED:
+                number = experiment.experiment_id
+                raise MlflowException(
+                    f"the experiment {self._experiment} is deleted there; restore it (mlflow experiments restore "
+                    f"--experiment-id {number}), or name another one"
+                )
             return str(experiment.experiment_id)
         try:
             return str(self._client.create_experiment(self._experiment, artifact_location=facts.get("artifacts")))
@@ -190,7 +198,10 @@ class History:
             self._client.log_artifact(self._parent, path)
             yield 0
         if sweep.files["model"] and self._parent_tags.get(KEPT) != sweep.files["model"]["digest"]:
+            self.is_keeping_model = True
+            yield 0
             self._log_model(sweep.files["model"])
+            self.is_keeping_model = False
             yield 0
         self.parent_is_done = True
 

@@ -22,7 +22,8 @@ from typing import Any
 import cloudpickle
 
 from hpt_spark.config.secrets import mask_secrets, without_secrets
-from hpt_spark.errors import HptSparkError, MissingDependencyError
+from hpt_spark.errors import HptSparkError, InputError, MissingDependencyError
+from hpt_spark.search.arguments import check_count, check_seconds
 from hpt_spark.search.monitor import Begun, FitEnded, SearchFollower, SearchState
 from hpt_spark.storage import Folder, open_folder
 from hpt_spark.tracking import facts
@@ -63,6 +64,16 @@ class MlflowTracking:
     experiment: str = "hpt-spark"
     max_children: int | None = None
     wait: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could only fail when the search has ended."""
+        if not (self.uri is None or (isinstance(self.uri, str) and self.uri)):
+            raise InputError(f"uri={self.uri!r} must be a text, MLflow's tracking URI, or None.")
+        if not (isinstance(self.experiment, str) and self.experiment):
+            raise InputError(f"experiment={self.experiment!r} must be a text, the name of an experiment of MLflow.")
+        if self.max_children is not None:
+            check_count("max_children", self.max_children, "candidates", least=0, otherwise=", or None for all")
+        check_seconds("wait", self.wait, may_be_zero=True)
 
     def follow(self, search: Any, X: Any, y: Any, journal: str | None) -> AbstractContextManager[SearchFollower]:
         """Follow one `fit` of `search`; with a journal, the same search continues its run."""
@@ -216,13 +227,15 @@ def _id_of_search(journal: str, search: Any, begun: Begun) -> str:
     return hashlib.sha256(json.dumps(searched, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def identity_in(folder: Folder | None, **about: str | None) -> str:
+def identity_in(folder: Folder | None, is_afterwards: bool = False, **about: str | None) -> str:
     """Return the name by which a history knows the search in a folder, where the same one finds it again.
 
     Parameters
     ----------
     folder : Folder or None
         Without one, it is a new name.
+    is_afterwards : bool
+        Whether the search has ended; then what is noted already stays.
     about
         What is noted beside the name; of another `plan`, the name is a new one.
     """
@@ -230,14 +243,16 @@ def identity_in(folder: Folder | None, **about: str | None) -> str:
     if folder is None:
         return new
     known = noted_identity(folder)
-    if known is not None and known.get("plan") == about.get("plan"):
-        return str(known["id"])
+    is_same = known is not None and known.get("plan") == about.get("plan")
+    identity = {"id": known["id"] if known is not None and is_same else new, **about}
+    if identity == known or (is_same and is_afterwards):
+        return str(identity["id"])
     try:
         with folder.atomic_write(IDENTITY) as path:
-            path.write_text(json.dumps({"id": new, **about}) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(identity) + "\n", encoding="utf-8")
     except (OSError, HptSparkError) as error:
         log.warning("this search cannot be found again by its history: %s", error)
-    return new
+    return str(identity["id"])
 
 
 def noted_identity(folder: Folder) -> dict[str, Any] | None:
@@ -273,7 +288,7 @@ def named_store(setting: str | None) -> str | None:
     Raises
     ------
     InputError
-        When MLflow knows no such store as the setting names, or the folder of a SQLite file is missing.
+        When MLflow knows no such store as the setting names, or the folder of its SQLite file is missing.
     MissingDependencyError
         When the setting names a store and MLflow is not installed.
     """
@@ -292,11 +307,13 @@ def named_store(setting: str | None) -> str | None:
 def _problem_of(uri: str) -> str | None:
     if importlib.util.find_spec("mlflow") is None:
         return NO_MLFLOW
-    return (
-        None
-        if is_known(uri)
-        else "stores of that kind are not known here; tracking.mlflow.uri can name another, or none."
-    )
+    if not is_known(uri):
+        return "stores of that kind are not known here; tracking.mlflow.uri can name another, or none."
+    try:
+        checked_uri(uri)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def check_mlflow() -> None:

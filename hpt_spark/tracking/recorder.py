@@ -3,7 +3,7 @@
 It reads the spool and works at the lowest cost for the search: while that still runs, it works for a sixtieth of
 the time. It ends with the search's last event, or with the driver.
 
-usage: python -m hpt_spark.tracking.recorder SPOOL
+usage: python -m hpt_spark.tracking.recorder SPOOL DRIVER
 """
 
 from __future__ import annotations
@@ -36,15 +36,18 @@ class Recorder:
         The spool.
     settings : dict
         The arguments of `History`.
+    driver : int
+        The process of the search.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, Any], driver: int) -> None:
         self._folder = folder
         self._settings = settings
         self._reader = SpoolReader(folder)
         self._sweep = Sweep()
-        self._driver = os.getppid()
+        self._parent = os.getppid() if _runs(driver) else None  # it may have been killed before this line
         self._history: Any = None
+        self._has_news = True
         self._answer: dict[str, Any] = {"state": "starting", "beats": 0, "candidates": 0, "problems": []}
 
     def run(self) -> None:
@@ -54,12 +57,14 @@ class Recorder:
             self._look()
             is_last = self._sweep.status is not None
             try:
-                self._write_all_that_is_new()
+                if self._has_news or is_last:  # to look through thousands of candidates takes time
+                    self._write_all_that_is_new()
             except Exception as error:
                 self._answer["error"] = mask_secrets(f"{type(error).__name__}: {error}").partition("\n")[0]
                 self._tell("failed" if is_last else "troubled")
                 if is_last:
                     return
+                self._has_news = True
                 if self._history is not None:
                     self._history.reopen()
                 self._sleep(SECONDS_BETWEEN_TRIES)
@@ -70,28 +75,41 @@ class Recorder:
                 return
             self._sleep(SECONDS_BETWEEN_LOOKS)
 
+    @property
+    def has_driver(self) -> bool:
+        """Whether the process of the search is still there."""
+        return os.getppid() == self._parent
+
     def _look(self) -> None:
-        self._sweep.add(self._reader.new())
-        if os.getppid() != self._driver and self._sweep.status is None and not (self._folder / LEFT).exists():
+        events = list(self._reader.new())
+        self._sweep.add(events)
+        self._has_news |= bool(events)
+        if not self.has_driver and self._sweep.status is None and not (self._folder / LEFT).exists():
             self._sweep.status = "KILLED"  # by whom ended the driver, which could not say so
 
     def _write_all_that_is_new(self) -> None:
-        from hpt_spark.tracking.history import History
-
         if self._history is None:
+            from hpt_spark.tracking.history import History
+
             self._history = History(**self._settings)
+        self._has_news = False
         began, had_results = time.process_time(), self._sweep.results is not None
         for candidates in self._history.steps(self._sweep):
             self._answer["candidates"] += candidates
             self._tell("working")
-            worked = time.process_time() - began
-            if self._sweep.results is None and self._sweep.status is None:
-                self._sleep(worked * (1 / SHARE - 1) if candidates else 0)
+            self._rest(time.process_time() - began if candidates else 0)
             began = time.process_time()
             if self._sweep.status is None:
                 self._look()
             if self._sweep.results is not None and not had_results:
+                self._has_news = True
                 return  # the parent comes first now
+        self._rest(time.process_time() - began)
+
+    def _rest(self, worked: float) -> None:
+        """Sleep for so long, while the search goes on, that all work is a sixtieth of the time."""
+        if self._sweep.results is None and self._sweep.status is None:
+            self._sleep(worked * (1 / SHARE - 1))
 
     def _sleep(self, seconds: float) -> None:
         """Sleep, until there is something that cannot wait."""
@@ -107,26 +125,34 @@ class Recorder:
             self._answer.update(
                 run_id=history.run_id,
                 parent_is_done=history.parent_is_done,
+                is_keeping_model=history.is_keeping_model,
                 problems=[mask_secrets(problem) for problem in history.problems],
             )
         with suppress(OSError):  # the driver may have deleted the spool
             write_answer(self._folder, self._answer)
 
 
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def main() -> None:
     """Write the history of one search."""
-    folder = Path(sys.argv[1])
+    folder, driver = Path(sys.argv[1]), int(sys.argv[2])
     settings = json.loads(os.environ.pop(SETTINGS))
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
-    recorder = Recorder(folder, settings)
-    driver = os.getppid()
+    recorder = Recorder(folder, settings, driver)
     with suppress(OSError):
         os.nice(5)
     try:
         recorder.run()
     finally:
-        if (folder / LEFT).exists() or os.getppid() != driver:
+        if (folder / LEFT).exists() or not recorder.has_driver:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.tracking.spool import LEFT, SETTINGS, read_answer
 
 SECONDS_FOR_PARENT, SECONDS_FOR_CHILDREN = 30.0, 10.0  # waited for at the end of a search
@@ -52,7 +53,7 @@ class RecorderProcess:
         }
         with (spool / "log").open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hpt_spark.tracking.recorder", str(spool)],
+                [sys.executable, "-m", "hpt_spark.tracking.recorder", str(spool), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -87,13 +88,15 @@ class RecorderProcess:
     def _has_stalled(self, answer: dict[str, Any]) -> bool:
         now = time.monotonic()
         beats = answer.get("beats", 0)
-        if beats != self._beats[0]:
+        # A large model takes a while to arrive, in one step; who waits for it has limits of its own.
+        if beats != self._beats[0] or answer.get("is_keeping_model"):
             self._beats = (beats, now)
         limit = SECONDS_TO_START if answer.get("state") in (None, "starting") else SECONDS_OF_STALL
         return now - self._beats[1] > limit
 
     def _leave(self) -> bool:
-        (self._spool / LEFT).touch()
+        with suppress(OSError):  # somebody may have deleted the spool
+            (self._spool / LEFT).touch()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(SECONDS_TO_EXIT)
             self._judge(read_answer(self._spool))  # it had looked for the word already, and was at its end
@@ -105,11 +108,16 @@ class RecorderProcess:
 
     def _judge(self, answer: dict[str, Any]) -> None:
         if answer.get("state") != "done":
-            said = (self._spool / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            self._warn(answer.get("error") or f"its process has ended: {said[-1] if said else 'it said nothing'}")
+            self._warn(answer.get("error") or f"its process has ended: {self._last_words()}")
             return
         for problem in answer.get("problems", ()):
             log.warning("the history of this search: %s", problem)
+
+    def _last_words(self) -> str:
+        with suppress(OSError):  # somebody may have deleted the spool
+            said = (self._spool / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            return mask_secrets(said[-1]) if said else "it said nothing"
+        return "what it said was deleted"
 
     def _warn(self, reason: str) -> None:
         log.warning("the history of this search is not whole: %s. %s", reason.rstrip("."), self._remedy)

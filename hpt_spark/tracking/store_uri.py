@@ -12,6 +12,7 @@ from hpt_spark.storage import is_local, local_path
 VARIABLE = "MLFLOW_TRACKING_URI"  # MLflow's own
 NO_TRACKING = "none"
 KNOWN = r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://|https?://[^/]|databricks"
+SQLITE = re.compile(r"sqlite(\+\w+)?:///")
 # Unless the user has set them: a store that does not answer is not waited for for minutes.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 STORE, ARTIFACTS = "mlflow.db", "mlartifacts"
@@ -29,11 +30,11 @@ def checked_uri(uri: str) -> str:
             f"MLflow's tracking URI {without_secrets(uri)!r} is not known; it must be sqlite:///FILE, http(s)://HOST, "
             f"postgresql://..., mysql://..., mssql://... or databricks; {NO_TRACKING} switches tracking off."
         )
-    if uri.startswith("sqlite:///"):
-        file = Path(uri.removeprefix("sqlite:///"))
+    if sqlite := SQLITE.match(uri):
+        file = Path(uri[sqlite.end() :])
         if not file.parent.is_dir():
             raise InputError(f"{file.parent} does not exist; make the folder of MLflow's SQLite file {file} first.")
-        return f"sqlite:///{file.absolute()}"
+        return f"{sqlite[0]}{file.absolute()}"
     return uri
 
 
@@ -46,6 +47,5 @@ def store_beside(run_dir: str) -> str | None:
 
 def artifacts_beside(uri: str) -> str | None:
     """Return where the artifacts of a SQLite store go, as a URI; None leaves it to the server."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    return (Path(uri.removeprefix("sqlite:///")).absolute().parent / ARTIFACTS).as_uri()
+    sqlite = SQLITE.match(uri)
+    return None if sqlite is None else (Path(uri[sqlite.end() :]).absolute().parent / ARTIFACTS).as_uri()

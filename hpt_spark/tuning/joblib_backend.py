@@ -19,6 +19,7 @@ from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.worker import GroupResult, peak_bytes, process_name
 from hpt_spark.search.failures import mask_reasons
 from hpt_spark.search.following import metric_of_search
+from hpt_spark.search.masked_warnings import masked_warnings
 from hpt_spark.search.monitor import SearchFollower, SearchMonitor
 from hpt_spark.search.planning.threads import CappedCandidate, ThreadCaps, uncapped
 from hpt_spark.search.sklearn_compat import HandsFitsOver
@@ -122,7 +123,8 @@ def _timed(fits: Iterable[Any]) -> Iterator[Any]:
 
 def _run_timed(function: Callable[..., dict[str, Any]], *data: Any, **arguments: Any) -> dict[str, Any]:
     began, started = time.time(), time.perf_counter()
-    result = function(*data, **arguments)
+    with masked_warnings():
+        result = function(*data, **arguments)
     seconds = time.perf_counter() - started
     mask_reasons(result)
     result[ORIGIN] = origin(GroupResult([], seconds, process_name(), 0, 0, began=began, peak_bytes=peak_bytes()), ())

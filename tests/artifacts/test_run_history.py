@@ -12,12 +12,20 @@ import pytest
 
 from hpt_spark.artifacts.candidates import read_candidates
 from hpt_spark.artifacts.run_directory import HISTORY
-from hpt_spark.artifacts.run_history import NO_SCORE, _events_of_table, _results_of, store_of, track_finished
+from hpt_spark.artifacts.run_history import (
+    NO_SCORE,
+    RunHistory,
+    _events_of_table,
+    _results_of,
+    store_of,
+    track_finished,
+)
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.config.tracking_section import MlflowSection
 from hpt_spark.errors import InputError, MissingDependencyError
 from hpt_spark.search.monitor import SearchFollower
 from hpt_spark.tracking import MlflowTracking, facts
+from hpt_spark.tracking.mlflow_tracking import identity_in, noted_identity
 from hpt_spark.tracking.store_uri import VARIABLE
 from hpt_spark.tracking.sweep import Sweep
 from tests.artifacts.report.samples import grid, sample
@@ -56,6 +64,18 @@ def test_a_variable_that_names_no_known_store_is_one_warning(tmp_path, monkeypat
         store_of(MlflowSection(uri=address), f"{tmp_path}/run")
 
 
+def test_a_variable_whose_folder_is_missing_is_one_warning(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv(VARIABLE, f"sqlite:///{tmp_path}/nowhere/mlflow.db")
+    assert store_of(MlflowSection(), f"{tmp_path}/run") is None
+    (record,) = caplog.records
+    assert (
+        f"no history is kept: the variable MLFLOW_TRACKING_URI names sqlite:///{tmp_path}/nowhere/mlflow.db, but"
+        in (record.getMessage())
+    )
+    with pytest.raises(InputError, match="does not exist"):
+        store_of(MlflowSection(uri=f"sqlite:///{tmp_path}/nowhere/mlflow.db"), f"{tmp_path}/run")
+
+
 def test_an_empty_variable_counts_as_unset(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv(VARIABLE, "")
     assert store_of(MlflowSection(), f"{tmp_path}/run") == f"sqlite:///{tmp_path}/mlflow.db"
@@ -68,6 +88,31 @@ def test_a_store_whose_password_is_not_kept_must_be_named_again(run, monkeypatch
     run.folder.path.joinpath(HISTORY).write_text(json.dumps({"id": "a", "uri": None, "experiment": "mine"}))
     with pytest.raises(InputError, match="has a password, which the run does not keep; name it again"):
         track_finished(run, MlflowSection(), str(run.folder.path))
+
+
+def test_a_search_that_goes_on_in_another_experiment_is_noted_there_and_a_later_track_is_not(run):
+    first = {"plan": "p", "uri": "sqlite:////one.db", "experiment": "mine"}
+    second = {**first, "experiment": "ours"}
+    name = identity_in(run.folder, **first)
+    assert noted_identity(run.folder) == {"id": name, **first}
+    assert identity_in(run.folder, **second) == name
+    assert noted_identity(run.folder) == {"id": name, **second}
+    assert identity_in(run.folder, is_afterwards=True, **first) == name
+    assert noted_identity(run.folder) == {"id": name, **second}
+    assert identity_in(run.folder, **{**second, "plan": "q"}) != name
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), InputError("the table is damaged.")])
+def test_files_that_cannot_be_kept_cost_a_warning(run, caplog, monkeypatch, error):
+    def full(*_):
+        raise error
+
+    finished(run)
+    history = RunHistory(run, MlflowSection(), None, {}, run.load_design())
+    monkeypatch.setattr(history, "_follower", SimpleNamespace(keep=full))
+    history.keep(None)
+    reason = str(error).rstrip(".")
+    assert caplog.messages[-1].startswith(f"the history of this search lacks its files and its model: {reason}; `hpt-")
 
 
 def proposed(run):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 
 from hpt_spark.artifacts import status as module
 from hpt_spark.artifacts.run_directory import STATUS, RunDirectory
 from hpt_spark.artifacts.run_list import HEADINGS, as_table, find_runs
-from hpt_spark.artifacts.status import StatusFile, describe, read_status
-from hpt_spark.errors import InputError
+from hpt_spark.artifacts.status import SignsOfLife, StatusFile, describe, read_status
+from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.monitor import OuterFolds, SearchMonitor
+from jobs import watch
 from tests.artifacts.searches import a_design, finished
 from tests.waiting import wait_until
 
@@ -96,23 +98,66 @@ def test_nothing_is_written_before_the_search_begins(run):
     assert run.folder.list() == before
 
 
-def test_a_folder_that_takes_no_status_costs_one_warning_and_is_asked_again(run, quickly, caplog, monkeypatch):
-    refused, write = [], run.folder.atomic_write
+def test_a_folder_that_takes_no_status_costs_one_warning_and_may_take_one_later(run, quickly, caplog, monkeypatch):
+    refused = []
 
     def refuse(name):
         refused.append(name)
         raise OSError("no space is left")
 
-    monkeypatch.setattr(module, "SECONDS_BETWEEN_SIGNS", 0.0)
-    monkeypatch.setattr(run.folder, "atomic_write", refuse)
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_SIGNS", 0.01)
     with StatusFile(run, "accuracy") as status:
-        status.begin()
-        wait_until(lambda: len(refused) > 2)
-        monkeypatch.setattr(run.folder, "atomic_write", write)
-        wait_until(lambda: read_status(run.folder) is not None)
-        assert read_status(run.folder)["state"] == "starting", "the folder takes files again while the search goes on"
-    (message,) = [record.getMessage() for record in caplog.records]
+        with monkeypatch.context() as patch:
+            patch.setattr(run.folder, "atomic_write", refuse)
+            status.begin()
+            wait_until(lambda: len(refused) > 2)
+        wait_until(lambda: run.folder.exists(STATUS))
+    (message,) = caplog.messages
     assert message.endswith("status.json cannot be written: no space is left")
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_who_looks_again_goes_by_the_clock_of_the_search(run, hours):
+    signs, there = SignsOfLife(), datetime.now(timezone.utc) + timedelta(hours=hours)
+
+    def state(at, signs=signs):
+        (run.folder.path / STATUS).write_text(json.dumps({"state": "searching", "updated": at.isoformat()}))
+        return read_status(run.folder, signs)["state"]
+
+    assert state(there) == ("cut short" if hours < 0 else "searching")
+    assert state(there + timedelta(seconds=1)) == "searching"
+    assert signs.age(there + timedelta(seconds=1)) < 60
+
+
+def test_a_watch_waits_for_a_sign_before_it_calls_a_search_cut_short(run, monkeypatch, capsys):
+    long_ago = datetime.now(timezone.utc) - timedelta(hours=2)  # by a clock that is late
+    told = [("searching", 0), ("searching", 1), ("finished", 2)]
+
+    def tell(*_):
+        state, seconds = told.pop(0)
+        status = {"state": state, "updated": (long_ago + timedelta(seconds=seconds)).isoformat()}
+        (run.folder.path / STATUS).write_text(json.dumps(status))
+
+    tell()
+    monkeypatch.setattr(watch.time, "sleep", tell)
+    watch.main(SimpleNamespace(run=run.uri, once=False, every=2.0))
+    states = [line.removeprefix(f"{run.uri}: ").partition(" (")[0] for line in capsys.readouterr().out.splitlines()]
+    assert states == ["cut short", "searching", "finished"]
+    monkeypatch.setattr(watch, "SECONDS_TO_BE_SURE", 0.0)
+    told.append(("searching", 0))
+    tell()
+    with pytest.raises(HptSparkError, match="ended without a result"):
+        watch.main(SimpleNamespace(run=run.uri, once=False, every=2.0))
+
+
+def test_how_long_no_sign_has_come_is_known(run, monkeypatch):
+    clock = iter([0.0, 10.0, 70.0, 75.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    signs = SignsOfLife()
+    first = datetime.now(timezone.utc)
+    signs.age(first)
+    signs.age(first)
+    assert signs.seconds_without == 65.0
 
 
 def test_silence_means_that_the_search_was_cut_short(run):

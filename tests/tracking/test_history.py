@@ -378,6 +378,30 @@ def test_names_values_and_numbers_stay_within_mlflows_limits(store):
     assert parent.data.params["best_step__249"] == "x"
 
 
+def test_an_experiment_that_is_deleted_there_is_told_with_its_remedy(store):
+    from mlflow.exceptions import MlflowException
+
+    number = store.client.create_experiment("hpt-spark")
+    store.client.delete_experiment(number)
+    remedy = f"the experiment hpt-spark is deleted there; restore it .*--experiment-id {number}.*, or name another one"
+    with pytest.raises(MlflowException, match=remedy):
+        written(store, *whole())
+    store.client.restore_experiment(number)
+    written(store, *whole())
+
+
+def test_a_model_is_announced_before_it_is_sent(store, monkeypatch):
+    from hpt_spark.tracking.history import History
+
+    history, sent = History(store.uri, "hpt-spark"), []
+    monkeypatch.setattr(history, "_log_model", lambda model: sent.append(history.is_keeping_model))
+    files = {"kind": "files", "files": [], "model": {"digest": "d"}, "time": 1_030_000}
+    told = [(history.is_keeping_model, len(sent)) for _ in history.steps(Sweep([*whole()[:-1], files, end()]))]
+    assert sent == [True]
+    assert (True, 0) in told
+    assert told[-1] == (False, 1)
+
+
 def test_another_sweep_has_a_run_of_its_own(store):
     written(store, *whole())
     written(store, search(id="b2"), *whole()[1:])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,14 +22,15 @@ from xgboost import XGBClassifier
 from hpt_spark.artifacts.run_directory import HISTORY
 from hpt_spark.errors import InputError
 from hpt_spark.search.monitor import FitEnded, SearchState
-from hpt_spark.tracking import MlflowTracking, facts
+from hpt_spark.tracking import MlflowTracking, facts, recorder_process
 from hpt_spark.tracking.mlflow_tracking import IDENTITY, SpoolFollower
+from hpt_spark.tracking.recorder import Recorder
 from hpt_spark.tracking.recorder_process import RecorderProcess
-from hpt_spark.tracking.spool import EVENTS, SpoolReader, SpoolWriter
+from hpt_spark.tracking.spool import EVENTS, SpoolReader, SpoolWriter, write_answer
 from hpt_spark.tracking.store_uri import artifacts_beside, checked_uri, store_beside
 from hpt_spark.tracking.sweep import Sweep
 from tests.search.small_search import GRID, X, search_of, y
-from tests.tracking.events import evaluation, fits, grid, search, whole
+from tests.tracking.events import end, evaluation, fits, grid, search, whole
 
 
 def test_a_row_is_summed_up_as_scikit_learn_does():
@@ -169,6 +173,20 @@ def test_who_writes_the_history_finds_modules_beside_a_notebook(tmp_path, monkey
     subprocess.run(words, cwd=started["cwd"], env=started["env"], check=True)
 
 
+def test_a_spool_that_was_deleted_costs_no_search_its_end(tmp_path, monkeypatch, caplog):
+    states = iter([None, 1, 1])
+    ended = SimpleNamespace(poll=lambda: next(states), wait=lambda seconds: None, pid=1)
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **more: ended)
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    process = RecorderProcess(spool, {}, "It is searched.", wait=0.0)
+    shutil.rmtree(spool)
+    assert process.wait()
+    assert process.wait()
+    told = "the history of this search is not whole: its process has ended: what it said was deleted. It is searched."
+    assert caplog.messages == [told] * 2
+
+
 def test_the_best_so_far_of_each_batch_is_that_of_candidates_with_all_folds():
     table = {"iter": [0, 0, 1, 2], "mean_test_score": ["nan", "0.5", "0.9", "0.7"], "n_splits_done": [3, 3, 2, 3]}
     assert facts.best_of_batches(table, "score") == [(0, 0.5), (1, 0.5), (2, 0.7)]
@@ -220,7 +238,9 @@ def test_the_folder_of_a_sqlite_store_must_be_there(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="nowhere does not exist"):
         checked_uri(f"sqlite:///{tmp_path}/nowhere/mlflow.db")
     monkeypatch.chdir(tmp_path)
-    assert checked_uri("sqlite:///mlflow.db") == f"sqlite:///{tmp_path}/mlflow.db"
+    for kind in ("sqlite", "sqlite+pysqlite"):  # whoever writes it works in another folder
+        assert checked_uri(f"{kind}:///mlflow.db") == f"{kind}:///{tmp_path}/mlflow.db"
+        assert artifacts_beside(f"{kind}:///{tmp_path}/mlflow.db") == (tmp_path / "mlartifacts").as_uri()
 
 
 def test_the_store_beside_a_run(tmp_path):
@@ -237,3 +257,76 @@ def test_none_switches_tracking_off(spark):
 
 def test_a_run_knows_the_file_that_its_history_notes():
     assert HISTORY == IDENTITY
+
+
+def process_that_runs(monkeypatch, tmp_path, wait):
+    """Return what waits for a process that writes the history and does not end by itself."""
+    running = SimpleNamespace(poll=lambda: None, pid=1, kill=lambda: None)
+    running.wait = lambda seconds=None: raise_timeout() if seconds else None
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **more: running)
+    monkeypatch.setattr(recorder_process, "SECONDS_OF_STALL", 0.0)
+    return RecorderProcess(tmp_path, {}, "It is searched.", wait)
+
+
+def raise_timeout():
+    raise subprocess.TimeoutExpired("python", 0.5)
+
+
+@pytest.mark.parametrize("is_keeping_model", [True, False])
+def test_a_large_model_may_take_longer_than_a_store_may_be_silent(monkeypatch, tmp_path, caplog, is_keeping_model):
+    process = process_that_runs(monkeypatch, tmp_path, wait=0.2)
+    write_answer(tmp_path, {"state": "working", "beats": 1, "is_keeping_model": is_keeping_model})
+    assert process.wait() is not is_keeping_model
+    told = "is still being written" if is_keeping_model else "is not whole: the store does not answer"
+    assert told in caplog.text
+
+
+def test_a_driver_that_was_killed_before_its_history_began_is_missed(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for driver, status in ((os.getpid(), None), (ended.pid, "KILLED")):
+        recorder = Recorder(tmp_path, {}, driver)
+        recorder._look()
+        assert recorder._sweep.status == status
+
+
+def test_candidates_are_looked_through_only_when_something_has_come(tmp_path, monkeypatch):
+    writer, looked, slept = SpoolWriter(tmp_path), [], []
+    writer.write(**search())
+
+    def steps(sweep):
+        looked.append(sweep.status)
+        yield 0
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) in (8, 16):
+            writer.write(**(evaluation(grid(1)) if len(slept) == 8 else end()))
+
+    recorder = Recorder(tmp_path, {}, os.getpid())
+    recorder._history = SimpleNamespace(
+        steps=steps, run_id="r", parent_is_done=False, is_keeping_model=False, problems=[]
+    )
+    monkeypatch.setattr(recorder, "_sleep", sleep)
+    recorder.run()
+    assert looked == [None, None, "FINISHED"]
+
+
+def test_rows_of_different_lengths_are_data_too():
+    found = facts.dataset_of([["a"], ["b", "c"]], [0, 1])
+    assert (found["rows"], found["columns"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"uri": 1}, "uri=1 must be a text"),
+        ({"experiment": ""}, "experiment='' must be a text"),
+        ({"max_children": "3"}, "max_children='3' must be a number of candidates, 0 or more, or None for all"),
+        ({"max_children": -1}, "max_children=-1 must be"),
+        ({"wait": "30"}, "wait='30' must be a number of seconds"),
+    ],
+)
+def test_what_no_history_could_be_written_with_is_refused_at_once(arguments, message):
+    with pytest.raises(InputError, match=message):
+        MlflowTracking(**arguments)

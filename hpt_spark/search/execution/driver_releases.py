@@ -95,7 +95,7 @@ def check_releases(releases: Sequence[Release]) -> None:
         there = " and ".join(f"{name} {version}" for name, _, version in found)
         raise HptSparkError(
             f"{OTHER_RELEASE_BEGINS} {socket.gethostname()} ({sys.executable}) has {here}, but the driver {there}, so "
-            "that its scores may be others: install the driver's releases there, or send the driver's environment "
+            "that its results may be others: install the driver's releases there, or send the driver's environment "
             "(spark-submit --archives, submit.environment)."
         )
 

@@ -57,6 +57,11 @@ class SharedObject:
         return sum(length for _, length in self.places)
 
     @property
+    def pickled_size(self) -> int:
+        """Bytes of the pickle alone."""
+        return self.places[0][1]
+
+    @property
     def pieces(self) -> int:
         """In how many pieces its file is sent to other nodes."""
         return -(-sum(self.places[-1]) // PIECE_BYTES)

@@ -23,6 +23,7 @@ from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
 from hpt_spark.search.execution.printed import Printed
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.failures import advice
+from hpt_spark.search.masked_warnings import masked_warnings
 from hpt_spark.search.planning.threads import thread_caps
 from hpt_spark.storage.disk_errors import DISK_FULL, translate_disk_errors
 from hpt_spark.streams import show
@@ -155,8 +156,9 @@ def outcome(ended: Refitted, file: Path, name: str) -> Any:
         Of the estimator's class.
     """
     show(ended.printed)
-    for message, category, place, line in ended.warned:
-        warnings.warn_explicit(message, category, place, line)
+    with masked_warnings():
+        for message, category, place, line in ended.warned:
+            warnings.warn_explicit(message, category, place, line)
     if ended.error is not None:
         raise cloudpickle.loads(ended.error) from _RaisedThereError(ended.traceback)
     with file.open("rb") as arrived:

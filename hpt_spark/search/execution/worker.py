@@ -104,6 +104,11 @@ class SharedEvaluation:
         """Bytes that a process maps; of the checkpoints it reads one at a time."""
         return self.data.size + self.evaluation.size
 
+    @property
+    def pickled_size(self) -> int:
+        """Bytes of these that become objects of each process's own."""
+        return self.data.pickled_size + self.evaluation.pickled_size
+
 
 class WorkerCache:
     """What a Python worker keeps between tasks: the data, the evaluation, and the rows of the last fold.

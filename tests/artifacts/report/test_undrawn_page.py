@@ -46,6 +46,15 @@ def test_a_page_that_raises_leaves_a_finished_run(run, broken, caplog, capsys):
     assert capsys.readouterr().out.startswith("best of 3 candidates: ")
 
 
+def test_a_search_that_has_just_ended_tries_its_page_once(run, broken, caplog, capsys):
+    broken(KeyError("x"))
+    finished(run)
+    caplog.clear()
+    announce(run, draws_lost_report=False)
+    assert caplog.text == ""
+    assert capsys.readouterr().out.startswith("best of 3 candidates: ")
+
+
 def test_the_page_of_an_earlier_end_does_not_pass_for_this_ones(run, broken):
     (run.folder.path / "report.html").write_text("of a search that had run out of time")
     broken(KeyError("x"))

@@ -44,7 +44,7 @@ X, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
 OLD = Release("sklearn", "0.1.2", "0.1.2")
 REFUSED = (
     rf"^(HptSparkError: )?the executor's Python on {socket.gethostname()} \({sys.executable}\) has scikit-learn "
-    rf"{of_sklearn}, but the driver scikit-learn 0\.1\.2, so that its scores may be others: install the driver's "
+    rf"{of_sklearn}, but the driver scikit-learn 0\.1\.2, so that its results may be others: install the driver's "
     r"releases there, or send the driver's environment \(spark-submit --archives, submit\.environment\)\.$"
 )
 

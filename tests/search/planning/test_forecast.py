@@ -16,9 +16,17 @@ from xgboost import XGBClassifier
 
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.execution.node_share import share
 from hpt_spark.search.fit_groups import group_fits
 from hpt_spark.search.folds import Folds
-from hpt_spark.search.planning.forecast import THREAD_ADDRESSES, WORKER_BYTES, Forecast, MemoryLimit, forecast
+from hpt_spark.search.planning.forecast import (
+    OBJECT_BYTES_PER_PICKLED,
+    THREAD_ADDRESSES,
+    WORKER_BYTES,
+    Forecast,
+    MemoryLimit,
+    forecast,
+)
 from hpt_spark.search.planning.memory_limit import MIN_OVERHEAD, address_space_limit, in_bytes, memory_limit
 
 
@@ -68,16 +76,42 @@ def test_more_values_rounds_and_workers_need_more():
     )
 
 
+@pytest.mark.parametrize("name", ["max_depth", "max_bin"])
+def test_a_number_of_numpys_counts_as_pythons_does(name):
+    X = np.zeros((6000, 40))
+    own, numpys = (
+        forecast_of(evaluation(X, candidates=[{name: kind(900) if name == "max_bin" else kind(12)}])).executor_bytes
+        for kind in (int, np.int64)
+    )
+    assert numpys == own
+    assert own > forecast_of(evaluation(X, candidates=[{}])).executor_bytes
+
+
 def test_the_time_of_other_estimators_is_not_guessed():
     found = forecast_of(evaluation(np.zeros((60, 4)), LogisticRegression(), [{"C": 1.0}]))
     assert found.seconds is None
     assert "roughly" not in found.describe()
 
 
+def test_texts_are_each_processs_own(tmp_path):
+    texts = np.array([f"text {number:010}" for number in range(20_000)], dtype=object)
+    pickled = share(Dataset(pd.DataFrame({"x": texts}), None, {}, {}), tmp_path).pickled_size
+    assert pickled > 15 * len(texts) > 100 * share(Dataset(np.zeros((20_000, 9)), None, {}, {}), tmp_path).pickled_size
+    evaluated = evaluation(np.zeros((60, 4)))
+
+    def needed(pickled_bytes):
+        groups = group_fits(evaluated, evaluated.fits)
+        return forecast(evaluated, groups, pickled, 2, 2, pickled_bytes=pickled_bytes)
+
+    more = OBJECT_BYTES_PER_PICKLED * pickled
+    assert needed(pickled).executor_bytes - needed(0).executor_bytes == pytest.approx(2 * more, abs=2)
+    assert needed(pickled).process_bytes - needed(0).process_bytes == pytest.approx(more, abs=2)
+    assert needed(pickled).address_bytes - needed(0).address_bytes == pytest.approx(more, abs=2)
+
+
 def test_a_warning_names_the_setting_to_change():
     needed = Forecast(80, 40, 8, 4, int(3.2e9), 8000.0)
     assert "estimated time: 2.2 h" in needed.describe()
-    assert needed.warning(None) is None
     assert needed.warning(MemoryLimit(int(4e9), "raise it")) is None
     assert needed.warning(MemoryLimit(int(5e8), "raise spark.executor.memoryOverhead")) == (
         "The fits of an executor may need 3.2 GB of memory outside the JVM, and 500 MB are there for it: "

@@ -1,0 +1,72 @@
+"""What is left of an evaluation, as the driver estimates it."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.model_selection._validation import _fit_and_score
+from xgboost import XGBClassifier
+
+from hpt_spark.search.dataset import Dataset
+from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.execution.fit_process import Death
+from hpt_spark.search.execution.worker import GroupResult
+from hpt_spark.search.folds import Folds
+from hpt_spark.search.retries import Ending, Step
+from hpt_spark.search.scheduler import Scheduler
+
+RUNNER = SimpleNamespace(most_result_bytes=math.inf, planned_slots=1, slots=1, shared=lambda *of: nullcontext())
+
+
+class Played(Scheduler):
+    """A scheduler whose fits end as `endings` has it: after so many seconds, or by a death where they are together."""
+
+    endings = ()
+
+    def _tried(self, shared, step, groups, dead):
+        for group, ending in zip(groups, self.endings):
+            if isinstance(ending, Death) and (step is Step.TOGETHER or ending.ending is Ending.TIMEOUT):
+                dead.append((group, ending))
+            else:
+                seconds = ending if isinstance(ending, float) else 1.0
+                results = [(fit, {"fit_error": None}) for fit in group.fits]
+                yield [(group, GroupResult(results, seconds, "host:1", 0, 0))]
+
+
+def seconds_left(candidates, endings, **limits):
+    """Return what is said to be left after each result."""
+    rows = np.arange(12)
+    evaluation = Evaluation(
+        fit_and_score=_fit_and_score,
+        estimator=XGBClassifier(),
+        data=Dataset(np.zeros((12, 2)), rows % 2, {}, {}),
+        candidates=candidates,
+        folds=Folds.of([(rows[::2], rows[1::2])], 12),
+        common={"error_score": np.nan, "scorer": None},
+        sklearn_config={},
+        warning_filters=[],
+        **limits,
+    )
+    scheduler = Played(RUNNER, evaluation, math.inf, None, "")
+    scheduler.forecast = "was said"
+    scheduler.endings = endings
+    return [scheduler.seconds_left for _ in scheduler.run(evaluation.fits)]
+
+
+def test_nothing_is_left_where_a_training_was_taken_apart():
+    shared = [{"n_estimators": 10}, {"n_estimators": 20}]
+    assert seconds_left(shared, [Death("it exited", Ending.FAULT)] * 2) == [1.0, 0.0]
+
+
+def test_a_fit_that_was_stopped_has_taken_its_limit():
+    alone = [{"max_depth": 3}, {"max_depth": 3, "gamma": 1}]
+    left = seconds_left(alone, [2.0, Death("too long", Ending.TIMEOUT)], max_fit_time=60.0)
+    assert left == [pytest.approx(2.0), 0.0]
+    both = seconds_left(
+        [*alone, {"max_depth": 3, "gamma": 2}], [Death("too long", Ending.TIMEOUT)] * 3, max_fit_time=60.0
+    )
+    assert both == [pytest.approx(120.0), pytest.approx(60.0), 0.0]
