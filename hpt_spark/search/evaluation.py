@@ -19,6 +19,7 @@ from hpt_spark.search.folds import Folds
 from hpt_spark.search.masked_warnings import masked_warnings
 from hpt_spark.search.planning.threads import ThreadCaps, with_threads
 from hpt_spark.search.sklearn_compat import num_samples
+from hpt_spark.search.warning_filters import WarningFilters
 
 if TYPE_CHECKING:
     from hpt_spark.search.fit_groups import FitGroup
@@ -230,6 +231,6 @@ def evaluation_of(
         folds=Folds.of([folds[number] for number in sorted(folds)], num_samples(X)),
         common={name: value for name, value in arguments.items() if name not in NOT_COMMON},
         sklearn_config=sklearn.get_config(),
-        warning_filters=list(warnings.filters),
+        warning_filters=WarningFilters.of_this_moment(),
     )
     return evaluation, callbacks

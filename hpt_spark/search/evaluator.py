@@ -36,6 +36,7 @@ from hpt_spark.search.race import Race
 from hpt_spark.search.scheduler import Scheduler
 from hpt_spark.search.timeline import Timeline
 from hpt_spark.search.warm_start import WarmStarts
+from hpt_spark.search.warning_filters import WarningFilters
 from hpt_spark.signals import answer_signals
 from hpt_spark.storage import FolderLock
 from hpt_spark.streams import show
@@ -308,7 +309,7 @@ class Evaluator:
         data = Dataset(X, y, fit_params, self._score_params)  # the same as that of the fits is there already
         runner = self._spark_runner()
         self._monitor.refit(self.incomplete)
-        refit = Refit(estimator, data, sklearn.get_config(), list(warnings.filters), runner.threads)
+        refit = Refit(estimator, data, sklearn.get_config(), WarningFilters.of_this_moment(), runner.threads)
         with self._with_resume_hint(), spark_context.translate_stop(self._spark):
             return runner.refit(refit)
 
