@@ -17,7 +17,6 @@ from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import DesignMatrix, read_json, write_json
 from hpt_spark.storage import FolderLock, open_folder, without_secrets
 from hpt_spark.storage.folder import digest_of_file
-from hpt_spark.storage.lock import is_lock
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +39,7 @@ RESULTS = (
     SUBMISSION,  # of the model beside it; `predict` makes the next one
 )
 LATER = (REPORT, SUBMISSION, PIPELINE, STATUS, HISTORY)  # which are made when the search has ended
+OWN = frozenset({DESIGN, JOURNAL, *RESULTS, *LATER})  # others, a log of the user's say, may grow when all is told
 
 
 class RunDirectory:
@@ -213,7 +213,7 @@ class RunDirectory:
             self.folder.delete(name)
 
     def finish(self, manifest: dict[str, Any]) -> None:
-        """Write the manifest, with all files that lie here: from now on the results count."""
+        """Write the manifest, with all files of jobs that lie here: from now on the results count."""
         self._write_manifest({**manifest, "files": self._files(*self._names())})
 
     def record(self, *names: str, written: Path | None = None) -> None:
@@ -251,7 +251,7 @@ class RunDirectory:
         return {MANIFEST: hashlib.sha256(content.encode()).hexdigest()}
 
     def _names(self) -> list[str]:
-        return [name for name in self.folder.list() if name != MANIFEST and not is_lock(name)]
+        return [name for name in self.folder.list() if name in OWN]
 
     def _files(self, *names: str) -> dict[str, dict[str, Any]]:
         digests, sizes = self.folder.digests(*names), self.folder.sizes(*names)

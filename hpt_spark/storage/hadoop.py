@@ -17,6 +17,7 @@ from hpt_spark.storage.disk_errors import translate_disk_errors
 from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of, listed
 from hpt_spark.storage.hadoop_files import HadoopFiles
 from hpt_spark.storage.hadoop_stream import HadoopStream
+from hpt_spark.storage.lock import is_lock
 
 STALE_SECONDS = 24 * 3600.0  # no upload takes so long: an older file is a killed run's
 
@@ -70,8 +71,18 @@ class HadoopFolder(Folder):
             raise FileNotFoundError(self.location(name))
         with _on_this_machine() as scratch:
             copy = scratch / _name_of(path)
-            self._files.download(path, copy)
+            self._download(path, copy)
             yield copy
+
+    def _download(self, path: str, copy: Path) -> None:
+        """Copy a file, or a folder without the files that come and go in it while a run works there."""
+        if self._files.is_file(path):
+            self._files.download(path, copy)
+            return
+        copy.mkdir()
+        for name in self._files.names(path):
+            if not (name.startswith((UNFINISHED, DELETED)) or is_lock(name.removeprefix(REPLACED))):
+                self._files.download(f"{path}/{name}", copy / name)
 
     def list(self) -> list[str]:
         """Return the names in this folder, sorted, without unfinished ones; what is just being replaced is there."""

@@ -20,6 +20,7 @@ import socket
 import threading
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -182,12 +183,12 @@ def is_lock(name: str) -> bool:
 
 def _this_machine() -> str:
     """Return the machine, as it was started, and the container, within which a process number is unique."""
-    try:
-        processes = os.readlink("/proc/self/ns/pid")  # containers may have the host's name, but their own numbers
-        started = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")  # machines may share a name
-    except OSError:
-        processes = started = ""
-    return f"{socket.gethostname()} {processes} {started}".strip()
+    found = [socket.gethostname()]
+    with suppress(OSError):  # containers may have the host's name, but their own numbers
+        found.append(os.readlink("/proc/self/ns/pid"))
+    with suppress(OSError):  # machines may have one name, as those made from one image
+        found.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+    return " ".join(found)
 
 
 def _started(pid: Any) -> str | None:

@@ -45,6 +45,15 @@ def test_everything_in_a_run_is_in_its_manifest_with_size_and_digest(source):
     assert {"journal/context.json", "design/X_train.npz", "report.html", "submission.csv"} <= set(found)
 
 
+def test_a_log_of_the_user_s_that_grows_in_a_run_is_no_part_of_it(source, tmp_path):
+    log = source.folder.path / "tune.log"
+    log.write_text("best of 4 candidates")
+    source.finish(source.manifest())
+    log.write_text("best of 4 candidates, and what was said then")
+    fetch(source.uri, tmp_path / "copy")
+    assert {*content(tmp_path / "copy"), "tune.log"} == set(content(source.folder.path))
+
+
 def test_a_manifest_without_digests_gets_them_by_the_next_record(source):
     manifest = {**source.manifest(), "files": ["report.html"]}
     (source.folder.path / "manifest.json").write_text(json.dumps(manifest))

@@ -185,6 +185,14 @@ def test_nothing_stays_on_this_machine(place, scratch):
         assert list(scratch.iterdir()) == []
 
 
+def test_a_copy_of_a_folder_has_no_files_that_come_and_go_meanwhile(place, tmp_path):
+    for name in ("a", "below/b", ".writing.1.c", ".deleted.1.d", "lock-1.json", ".replaced.lock-2.json"):
+        (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / name).write_text(name)
+    with place.reading(".") as copy:
+        assert visible(copy) == {"a", "below/b"}, "one that is gone when its turn comes would end the copy"
+
+
 def test_a_folder_written_file_by_file_is_never_whole_on_this_machine(place, scratch):
     with place.staged_dir("tables") as staging:
         for number in range(3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -125,8 +126,9 @@ class Runner(ABC):
         """Give back what was sent to the executors, and what their nodes keep of it."""
 
     def _shared_data(self, data: Dataset) -> SharedObject:
-        """Return where `data` lies; the same are written once."""
-        if self._data is None or not self._data[0].is_made_of_the_same(data):
+        """Return where `data` lies; the same are written once, unless somebody has cleared the driver's disk."""
+        is_there = self._data is not None and os.path.exists(self._data[1].path)
+        if self._data is None or not is_there or not self._data[0].is_made_of_the_same(data):
             if self._data is not None:
                 self._take_back(self._data[1])
             self._data = data, self._share(data)
@@ -134,6 +136,7 @@ class Runner(ABC):
 
     def _share(self, value: Any) -> SharedObject:
         """Write `value` into a file of the driver, so that tasks can have it."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)  # which somebody may have cleared away
         return share(value, self._folder)
 
     def _take_back(self, shared: SharedObject) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -17,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 from pyspark import Broadcast, SparkContext
 
-from hpt_spark.errors import SparkEndedError
+from hpt_spark.errors import HptSparkError, SparkEndedError
 from hpt_spark.search.dataset import NO_DATA
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.execution.begun import BegunFits, FitWatcher
@@ -154,7 +155,8 @@ class SparkRunner(Runner):
             job.start()
             return job
 
-        stream = TaskStream(start, arrived, self._is_local, deadline, self.checkpoints, self._look)
+        refuse = partial(refuse_lost_files, shared)
+        stream = TaskStream(start, arrived, self._is_local, deadline, self.checkpoints, self._look, refuse)
         try:
             yield stream
         finally:
@@ -230,6 +232,17 @@ class SparkRunner(Runner):
                 self._context.broadcast(Piece(shared, number, content)) for number, content in contents
             ]
         return self._pieces.get(shared.token, [])
+
+
+def refuse_lost_files(shared: SharedEvaluation) -> None:
+    """Raise HptSparkError where a file of the driver is gone before the driver has taken it back."""
+    gone = [part.path for part in shared.parts if not os.path.exists(part.path)]
+    if gone:
+        raise HptSparkError(
+            f"the data of the search were deleted while it ran ({gone[0]}): something clears that folder, as tmpwatch "
+            "and systemd-tmpfiles do. Let TMPDIR name another one; with a journal, the same search goes on from its "
+            "fits."
+        )
 
 
 @dataclass(frozen=True)

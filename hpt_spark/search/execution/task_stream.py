@@ -52,6 +52,9 @@ class TaskStream:
         Is told where those of the trainings lie, if they are kept.
     look_for_begun : callable
         Is called again and again, and before what has ended is handed over.
+    refuse_lost_files : callable
+        Is called where tasks have ended without a result, as they do when the driver takes its files back, and raises
+        when it was somebody else.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class TaskStream:
         deadline: float,
         checkpoints: Checkpoints | None,
         look_for_begun: Callable[[], None] = lambda: None,
+        refuse_lost_files: Callable[[], None] = lambda: None,
     ) -> None:
         self._start = start
         self._arrived = arrived
@@ -69,6 +73,7 @@ class TaskStream:
         self._deadline = deadline
         self._checkpoints = checkpoints
         self._look_for_begun = look_for_begun
+        self._refuse_lost_files = refuse_lost_files
         self._jobs: list[tuple[SparkJob, Tasks]] = []
         self._finished: set[FitGroup] = set()
 
@@ -130,6 +135,8 @@ class TaskStream:
         failure = job.failure(self._is_local)
         left = [[group for group in task if group not in self._finished] for task in tasks]
         if failure is None:
+            if any(left):
+                self._refuse_lost_files()
             return [(group, Death("its task has ended without a result")) for task in left for group in task]
         if isinstance(failure, NoRoomError) and self._checkpoints is not None:
             self._checkpoints.give_up(str(failure))
