@@ -5,14 +5,23 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from hpt_spark.artifacts.candidates import read_candidates
+from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import HISTORY
-from hpt_spark.artifacts.run_history import NO_SCORE, _events_of_table, _results_of, store_of, track_finished
+from hpt_spark.artifacts.run_history import (
+    NO_SCORE,
+    _events_of_table,
+    _results_of,
+    described_run,
+    store_of,
+    track_finished,
+)
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.config.tracking_section import MlflowSection
 from hpt_spark.errors import InputError, MissingDependencyError
@@ -68,6 +77,15 @@ def test_a_store_whose_password_is_not_kept_must_be_named_again(run, monkeypatch
     run.folder.path.joinpath(HISTORY).write_text(json.dumps({"id": "a", "uri": None, "experiment": "mine"}))
     with pytest.raises(InputError, match="has a password, which the run does not keep; name it again"):
         track_finished(run, MlflowSection(), str(run.folder.path))
+
+
+def test_a_dense_design_has_a_history_as_a_sparse_one_has(run):
+    design = run.load_design()
+    run.save_design(replace(design, X_train=design.X_train.toarray(), X_test=design.X_test.toarray()))
+    dense = run.load_design()
+    plan = plan_of(SearchSection(), dense)
+    described = described_run(run, plan, dense, "sqlite:///here.db", "mine")
+    assert described["tags"]["design_digest"] == plan["design"]["X_train.npy"]
 
 
 def proposed(run):
