@@ -136,7 +136,8 @@ def described_run(
     is_afterwards: bool = False,
 ) -> dict[str, Any]:
     """Return what a history says of the search of a run, and note in the run where the search has it."""
-    searched, digest = plan["search"], plan["design"]["X_train.npz"]
+    searched = plan["search"]
+    digest = next(digest for name, digest in plan["design"].items() if name.startswith("X_train."))
     estimator = build_estimator(searched["estimator"], searched["estimator_params"])
     digest_of_plan = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
     noted = {"plan": digest_of_plan, "uri": store if mask_secrets(store) == store else None, "experiment": experiment}

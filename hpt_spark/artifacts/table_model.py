@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -145,6 +146,6 @@ def open_model(run: RunDirectory) -> TableModel:
         ) from None
 
 
-def load_model(run_dir: str) -> TableModel:
+def load_model(run_dir: str | Path) -> TableModel:
     """Return the model of the run in the folder `run_dir`; a local one needs no Spark."""
-    return open_model(RunDirectory(run_dir))
+    return open_model(RunDirectory(str(run_dir)))

@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from xgboost import XGBClassifier
 
+import hpt_spark
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of, versions
 from hpt_spark.artifacts.run_directory import RESULTS, differing_keys
@@ -295,6 +296,15 @@ def test_a_damaged_model_is_refused(run, file, content):
     manifest = {"plan": {"search": searched}, "best": {"params": {}}}
     with pytest.raises(InputError, match=f"{file} cannot be read as a model"):
         load_model(run, manifest)
+
+
+def test_a_model_is_opened_by_the_path_of_its_run(run, tmp_path):
+    search = finished(run)
+    opened = hpt_spark.load_model(run.folder.path)
+    X = run.load_design().X_test
+    np.testing.assert_array_equal(opened.estimator.predict(X), search.best_estimator_.predict(X))
+    with pytest.raises(InputError, match="none has no finished search"):
+        hpt_spark.load_model(tmp_path / "none")
 
 
 def test_a_model_whose_module_is_not_here_asks_for_it(run, monkeypatch):

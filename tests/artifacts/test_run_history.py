@@ -5,18 +5,21 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from hpt_spark.artifacts.candidates import read_candidates
+from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import HISTORY
 from hpt_spark.artifacts.run_history import (
     NO_SCORE,
     RunHistory,
     _events_of_table,
     _results_of,
+    described_run,
     store_of,
     track_finished,
 )
@@ -113,6 +116,15 @@ def test_files_that_cannot_be_kept_cost_a_warning(run, caplog, monkeypatch, erro
     history.keep(None)
     reason = str(error).rstrip(".")
     assert caplog.messages[-1].startswith(f"the history of this search lacks its files and its model: {reason}; `hpt-")
+
+
+def test_a_dense_design_has_a_history_as_a_sparse_one_has(run):
+    design = run.load_design()
+    run.save_design(replace(design, X_train=design.X_train.toarray(), X_test=design.X_test.toarray()))
+    dense = run.load_design()
+    plan = plan_of(SearchSection(), dense)
+    described = described_run(run, plan, dense, "sqlite:///here.db", "mine")
+    assert described["tags"]["design_digest"] == plan["design"]["X_train.npy"]
 
 
 def proposed(run):
