@@ -59,7 +59,7 @@ def submission_of(job: str, config: Config, extra: Sequence[str] = ()) -> Submis
     Raises
     ------
     ConfigError
-        When a setting holds a secret.
+        When a setting holds a secret, or results would be lost.
     InputError
         When a local file is missing.
     """
@@ -72,6 +72,7 @@ def submission_of(job: str, config: Config, extra: Sequence[str] = ()) -> Submis
         conf |= read_properties(submit.properties)
     conf |= config.spark.conf_as_text
     _refuse_secrets(config, conf, extra)
+    _refuse_places_in_a_container(job, config)
     reach = _for_livy if submit.target == "livy" else _on_this_machine
     bundle = None if submit.bundle is None else submit.bundle.rstrip("/")
     if bundle is None and submit.target == "livy":
@@ -109,6 +110,22 @@ def _refuse_secrets(config: Config, conf: dict[str, str], extra: Sequence[str]) 
             "setting of Spark, in source.credential for a container. Best is a secret that the cluster keeps itself "
             "(docs/clusters.md)."
         )
+
+
+def _refuse_places_in_a_container(job: str, config: Config) -> None:
+    """Raise ConfigError where results would go with the driver's container: a job would succeed and leave nothing."""
+    submit = config.submit
+    if config.spark.master != "yarn" or submit.deploy_mode != "cluster" or submit.target == "livy":
+        return
+    places = {} if job == "ingest" else {"run.dir": config.run.dir}
+    if job in ("ingest", "pipeline") and not config.features.is_from_table:
+        places["tables.uri"] = config.tables.uri
+    for key, uri in places.items():
+        if is_local(uri) and not uri.startswith(("/", "file:")):
+            raise ConfigError(
+                f"{key}={uri} is of the driver's working folder, which YARN removes at its end; name a Hadoop path, "
+                f"such as hdfs:///{uri}, or submit with submit.deploy_mode=client."
+            )
 
 
 def _installed_script(job: str) -> str:

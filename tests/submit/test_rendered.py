@@ -45,7 +45,7 @@ CASES = {
     "secrets": [
         *("ingest", "--set", "spark.master=yarn", "--set", "submit.deploy_mode=cluster"),
         *("--set", "submit.secrets={spark.yarn.appMasterEnv.AZURE_STORAGE_KEY: AZURE_STORAGE_KEY}"),
-        *("--set", "source.credential=AZURE_STORAGE_KEY"),
+        *("--set", "source.credential=AZURE_STORAGE_KEY", "--set", "tables.uri=hdfs:///tables"),
     ],
     "braces": ["tune", "--set", "search.strategy=random", "--set", "search.param_grid={max_depth: {randint: [1, 9]}}"],
     "hdinsight_pipeline": ["pipeline", *AT_HDINSIGHT, "--job-arg=--from=tune"],
@@ -262,6 +262,26 @@ def test_a_mistake_is_one_sentence(shown, settings, said):
     assert (code, out) == (2, "")
     assert said in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("job", "settings", "named"),
+    [
+        ("tune", [], "run.dir=runs/demo"),
+        ("pipeline", ["run.dir=hdfs:///runs/a"], "tables.uri=data/tables"),
+        ("ingest", [], "tables.uri=data/tables"),
+        ("ingest", ["tables.uri=hdfs:///tables"], None),
+        ("tune", ["run.dir=/shared/by/all"], None),
+        ("tune", ["submit.deploy_mode=client"], None),
+        ("tune", ["submit.target=livy", "submit.bundle=hdfs:///b"], None),
+    ],
+)
+def test_results_that_would_go_with_the_drivers_container_are_refused(shown, job, settings, named):
+    given = ["spark.master=yarn", "submit.deploy_mode=cluster", *settings]
+    code, _, err = shown(job, *(word for setting in given for word in ("--set", setting)))
+    assert (code, err.partition(" is of the driver's working folder, which YARN removes at its end")[0]) == (
+        (0, "") if named is None else (2, f"hpt-spark: the configuration is wrong:\n{named}")
+    )
 
 
 @pytest.mark.parametrize("line", ["spark.a", "master yarn", "spark.a b\\", "=x", "S3CRET"])

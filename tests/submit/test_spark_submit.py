@@ -73,7 +73,7 @@ def test_cluster_mode_names_no_python_of_this_machine(fake, monkeypatch):
     monkeypatch.setenv("PYSPARK_DRIVER_PYTHON", "/here/python")
     monkeypatch.setenv("PYSPARK_PYTHON", "/here/python")
     environment = "submit.environment=hdfs:///env.tar.gz"
-    assert submitted("spark.master=yarn", "submit.deploy_mode=cluster", environment) == 0
+    assert submitted("spark.master=yarn", "submit.deploy_mode=cluster", "run.dir=hdfs:///a", environment) == 0
     assert got(fake)["names"] == {"PYSPARK_PYTHON": None, "PYSPARK_DRIVER_PYTHON": None, "SPARK_HOME": str(fake.home)}
 
 
