@@ -174,7 +174,8 @@ def best_of_batches(table: Mapping[str, Any], metric: str) -> list[tuple[int, fl
         return []
     done = [int(number) for number in table.get(DONE, ())]
     is_whole = [number == max(done) for number in done] or [True] * len(batches)
-    best = best_so_far([float(mean or "nan") for mean in table[column]], is_whole)
+    # An empty text is a missing one; 0.0 is a score.
+    best = best_so_far([float("nan" if mean == "" else mean) for mean in table[column]], is_whole)
     return [(batch, score) for batch, score in dict(zip(batches, best)).items() if score == score]
 
 

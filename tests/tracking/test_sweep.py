@@ -190,6 +190,10 @@ def test_a_spool_that_was_deleted_costs_no_search_its_end(tmp_path, monkeypatch,
 def test_the_best_so_far_of_each_batch_is_that_of_candidates_with_all_folds():
     table = {"iter": [0, 0, 1, 2], "mean_test_score": ["nan", "0.5", "0.9", "0.7"], "n_splits_done": [3, 3, 2, 3]}
     assert facts.best_of_batches(table, "score") == [(0, 0.5), (1, 0.5), (2, 0.7)]
+    of_numbers = {"iter": np.array([0, 1]), "mean_test_score": np.array([-1.0, 0.0])}
+    assert facts.best_of_batches(of_numbers, "score") == [(0, -1.0), (1, 0.0)]
+    texts = {"iter": ["0", "1"], "mean_test_score": ["-1.0", ""]}
+    assert facts.best_of_batches(texts, "score") == [(0, -1.0), (1, -1.0)]
     assert facts.best_of_batches({**table, "n_resources": [1, 1, 2, 3]}, "score") == []  # of halving
 
 
