@@ -187,7 +187,7 @@ def _this_machine() -> str:
     with suppress(OSError):  # containers may have the host's name, but their own numbers
         found.append(os.readlink("/proc/self/ns/pid"))
     with suppress(OSError):  # machines may have one name, as those made from one image
-        found.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+        found.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip())
     return " ".join(found)
 
 
