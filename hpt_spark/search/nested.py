@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import sklearn
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv, cross_validate
 
 from hpt_spark.errors import InputError
@@ -118,11 +118,13 @@ def outer_scores(
     if not splits:
         raise InputError(f"cv={cv!r} has no outer folds: give a number of them, 2 or more, or a splitter.")
     config = sklearn.get_config()  # which is a thread's own
+    # In the order of the folds, as cross_validate clones: a clone may draw a seed from a generator (XGBoost's does).
+    searches = [clone(search) for _ in splits]
 
     def score(fold: int) -> dict[str, Any]:
         with sklearn.config_context(**config):
             found: dict[str, Any] = cross_validate(
-                search,
+                searches[fold],
                 X,
                 y,
                 cv=[splits[fold]],

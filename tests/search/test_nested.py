@@ -141,6 +141,17 @@ def test_outer_folds_of_the_same_training_rows_share_a_journal(no_spark, tmp_pat
     assert [one.fit_counts_["trainings"] for one in found["estimator"]] == [4, 0, 4]
 
 
+def test_outer_folds_draw_from_a_generator_in_their_order():
+    rows = np.arange(150)
+    outer = [(rows[:100], rows[100:130]), (rows[50:], rows[:50]), (rows[:100], rows[130:])]  # two of one journal
+
+    def search():
+        booster = XGBClassifier(n_jobs=1, n_estimators=3, subsample=0.5, random_state=np.random.RandomState(0))
+        return model_selection.GridSearchCV(booster, {"max_depth": [1, 3]}, cv=2)
+
+    assert_same(nested.outer_scores(search(), X, y, outer), theirs(search(), outer))
+
+
 @pytest.mark.long
 def test_what_one_search_raises_ends_them_all(spark):
     grid = {"number": [0], "how": ["fails"]}
