@@ -7,18 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 SECRET_KEY = re.compile(
-    r"(?i)secret|passw|passphrase|pwd|credential|token(?![a-z_])|(account|access|storage)[._]?key|\.sas\.|connection_?string"
+    r"(?i)secret|passw|passphrase|pwd|credential|token(?![a-z_])|(account|access|storage)[._]?key|[.]sas[.]|connection_?string"
     r"|api[._-]?key(?![a-z])|(private|encryption)[._-]?key$"
 )
 # Keys that look like a secret's and hold a name, a path or a switch instead.
 REFERENCE_KEY = re.compile(
     r"(?i)provider$|\.account\.keyprovider\.|\.(enabled|file|path|class|type)$|^source\.credential$|^submit\.secrets\."
 )
-# The keys of secrets for Java: Spark's own regex lacks Azure's account keys, among others. What it
-# matches is not shown on Spark's pages and in its event log.
+# Spark's pages and its event log do not show what this matches: Spark's own regex lacks Azure's account keys.
 REDACTION = "spark.redaction.regex"
-REDACTED = r"(?i)secret|passw|token|[.]sas[.]|credential|connection_?string|(access|account|storage)[._]?key"
-REDACTED += r"|api[._-]?key|(private|encryption)[._-]?key$"
+REDACTED = f"{SECRET_KEY.pattern}|token"  # as in Spark's own
 # Up to the last @ before the path: a password may hold one. Digits before a path are a port.
 PASSWORD = re.compile(r"(://[^/@:\s]*):(?!\d+[/?#])[^/\s]*@")
 # A database's URI may have a password with a slash; more hosts or an IPv6 address may come before a path with an @.

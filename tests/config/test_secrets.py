@@ -1,8 +1,10 @@
 """What is masked wherever it is shown, and which keys may not travel in arguments."""
 
+import re
+
 import pytest
 
-from hpt_spark.config.secrets import mask_secrets, mask_setting, secret_keys, without_secrets
+from hpt_spark.config.secrets import REDACTED, mask_secrets, mask_setting, secret_keys, without_secrets
 from tests.configuring import problem
 
 
@@ -41,6 +43,7 @@ def test_what_is_no_password_stays(uri):
 )
 def test_which_keys_hold_a_secret(key, is_secret):
     assert list(secret_keys("value", key)) == ([key] if is_secret else [])
+    assert not is_secret or re.search(REDACTED, key)
 
 
 @pytest.mark.parametrize(
