@@ -5,6 +5,7 @@ A million elements of arrays take Spark a tenth of the time that a million rows 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 NAMES = ("device_id", "block", "terms", "values")
+REPEATED_TERM = re.compile(r"Duplicate map key (.{0,80}?) was found")  # as Spark says in `map_from_entries`
 
 
 def packed_schema(term: str) -> str:

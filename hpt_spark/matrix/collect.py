@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
@@ -17,11 +16,9 @@ from hpt_spark.errors import InputError
 from hpt_spark.features.blocks import Block, blocks_of, built_together, long_table
 from hpt_spark.features.inputs import Inputs
 from hpt_spark.features.own_blocks import own_blocks
-from hpt_spark.features.packed import tallies_in
+from hpt_spark.features.packed import REPEATED_TERM, tallies_in
 from hpt_spark.matrix.assemble import CollectedBlock, CollectedBlocks
 from hpt_spark.progress import Progress
-
-_REPEATED_TERM = re.compile(r"Duplicate map key (.*?) was found")  # so Spark refuses one that `pack` would have twice
 
 
 def collect_blocks(
@@ -77,7 +74,7 @@ def _translate_repeated_terms(blocks: Iterable[Block]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        repeated = _REPEATED_TERM.search(str(error))
+        repeated = REPEATED_TERM.search(str(error))
         if not repeated:
             raise
         names = ", ".join(block.name for block in blocks)

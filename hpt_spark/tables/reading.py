@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from hpt_spark.config.secrets import mask_secrets, without_secrets
 from hpt_spark.data.arrow import ERROR_OF_WORKER
 from hpt_spark.errors import InputError
+from hpt_spark.features.packed import REPEATED_TERM
 from hpt_spark.storage.uris import hadoop_uri, is_local
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def translate_reading(place: str, remedy: str = "") -> Iterator[None]:
         told = ERROR_OF_WORKER.search(str(error))
         if told:
             raise InputError(f"{place}: {told[1]}") from None
-        repeated = re.search(r"Duplicate map key (.{0,80}?) was found", str(error))
+        repeated = REPEATED_TERM.search(str(error))
         if repeated:
             raise InputError(
                 f"{place}: a function of features.blocks gives a row the term {repeated[1]} more than once (or a query "
