@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from hpt_spark.data.arrow import translate_unreadable_files
 from hpt_spark.data.schemas import DEGREE, FILE_ROW, FLAG, ID, TABLES, TEXT, TIMESTAMP, Table
 from hpt_spark.errors import InputError
 from hpt_spark.storage import open_folder, without_secrets
+from hpt_spark.storage.uris import escape_glob
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -69,8 +69,7 @@ class Tables:
             )
 
     def _path(self, name: str) -> str:
-        """Return the path of the table `name`, escaped: Spark takes each path that it reads for a pattern."""
-        return re.sub(r"[][{}*?\\]", r"\\\g<0>", f"{self._folder.uri}/{name}")
+        return escape_glob(f"{self._folder.uri}/{name}")
 
     def _open(self, table: Table) -> DataFrame:
         from pyspark.sql.utils import AnalysisException

@@ -64,6 +64,11 @@ def local_path(uri: str | os.PathLike[str]) -> Path:
     return path
 
 
+def escape_glob(path: str) -> str:
+    """Return `path` for Spark's readers, which take each path for a pattern, like `glob.escape`."""
+    return re.sub(r"[][{}*?\\]", r"\\\g<0>", path)
+
+
 def hadoop_uri(uri: str) -> str:
     """Return `uri` as Hadoop writes it; the URL of a blob container becomes ``wasbs://`` or ``abfss://``.
 

@@ -14,7 +14,7 @@ from hpt_spark.config.secrets import mask_secrets, without_secrets
 from hpt_spark.data.arrow import ERROR_OF_WORKER
 from hpt_spark.errors import InputError
 from hpt_spark.features.packed import REPEATED_TERM
-from hpt_spark.storage.uris import hadoop_uri, is_local
+from hpt_spark.storage.uris import escape_glob, hadoop_uri, is_local
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameReader, SparkSession
@@ -27,11 +27,12 @@ DEFAULT_FORMAT = "parquet"
 TEXTS = {"timeZone": "UTC", "mode": "FAILFAST"}
 AS_OTHERS = {"header": True, "inferSchema": True, "escape": '"', "enforceSchema": False, "columnPruning": False}
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"csv": {**TEXTS, **AS_OTHERS}, "json": TEXTS}
-OF_DATES = ("dateFormat", "timestampFormat", "timestampNTZFormat", "timeZone")  # options
+DATE_OPTIONS = ("dateFormat", "timestampFormat", "timestampNTZFormat", "timeZone")
 UTC = {"spark.sql.session.timeZone": "UTC"}
-CLASSES = {"string": "StringType", "date": "DateType", "timestamp": "TimestampType"}
-CLASSES |= {"timestamp_ntz": "TimestampNTZType"}  # since Spark 3.4
-QUERY, HELD = re.compile(r"\?[\w.-]+="), "\0"
+TYPE_CLASSES = {"string": "StringType", "date": "DateType", "timestamp": "TimestampType"}
+TYPE_CLASSES |= {"timestamp_ntz": "TimestampNTZType"}  # since Spark 3.4
+QUERY = re.compile(r"\?[\w.-]+=")
+PLACEHOLDER = "\0"  # of a ? while `hadoop_uri` looks for a query
 NO_READER = re.compile(r"Failed to find (?:the )?data source: (\S+?)\.(?:\s|$)")
 READERS = {  # of packages of Spark's own
     "avro": (
@@ -91,9 +92,9 @@ def read_uri(
     as_text : bool
         Leave the cells of a CSV texts, because their types are known from another table.
     date_types : mapping of str to str, optional
-        The types ``date`` or ``timestamp`` of columns of a CSV, for what the `options` say of them to hold.
+        The types ``date`` or ``timestamp`` of columns of a CSV that the `options` on dates are to hold for.
     texts : collection of str, optional
-        Columns that are texts, of which those that partition the table are read so, whatever Spark takes them for.
+        Columns that are texts: Spark would take such a column of folders (``name=01``) for numbers.
     """
     place = f"{place}={without_secrets(uri)}"
     separator = {"sep": "\t"} if _ending(uri) == "tsv" and option_of(options, "delimiter") is None else {}
@@ -113,26 +114,26 @@ def read_uri(
         if not all(names) and in_order:
             _refuse_other_headers(spark, frame, names, chosen, place)
         types = {name: "string" for name in texts if _partitions(frame, name)}
-        if table_format == "csv" and date_types and any(option_of(options, name) for name in OF_DATES):
+        if table_format == "csv" and date_types and any(option_of(options, name) for name in DATE_OPTIONS):
             types |= dict.fromkeys(frame.columns, "string") | {**date_types}
         if types:
-            frame = _with_types(spark.read.format(table_format).options(**chosen), frame, types).load(address)
+            frame = _with_schema(spark.read.format(table_format).options(**chosen), frame, types).load(address)
     return checked_names(frame, place)
 
 
-def _with_types(reader: DataFrameReader, frame: DataFrame, types: Mapping[str, str]) -> DataFrameReader:
+def _with_schema(reader: DataFrameReader, frame: DataFrame, types: Mapping[str, str]) -> DataFrameReader:
     """Return a `reader` that gives the columns of `frame` these types; others keep theirs."""
     from pyspark.sql import types as of_spark
 
     schema = of_spark.StructType()
     for field in frame.schema:  # not as SQL has it, which has no word for vectors
         kind = types.get(field.name)
-        schema.add(field.name, getattr(of_spark, CLASSES[kind])() if kind else field.dataType)
+        schema.add(field.name, getattr(of_spark, TYPE_CLASSES[kind])() if kind else field.dataType)
     return reader.schema(schema)
 
 
 def _partitions(frame: DataFrame, name: str) -> bool:
-    """Return whether a column that Spark takes for no text is one of folders such as ``name=01``."""
+    """Return whether Spark takes the column from the names of folders (``name=01``), and not for a text."""
     return dict(frame.dtypes).get(name, "string") != "string" and any(
         f"/{name}=" in unquote(file) for file in frame.inputFiles()[:1]
     )
@@ -160,9 +161,10 @@ def read_sql(spark: SparkSession, query: str) -> DataFrame:
 def spark_address(uri: str) -> str:
     """Return `uri` as Spark takes it: a plain path is one of this machine, whatever the cluster's default is."""
     if not is_local(uri):
-        # In a pattern a ? is a letter; behind an address it begins a query, which is refused there.
-        is_pattern = "?" in uri and not QUERY.search(uri)
-        return hadoop_uri(uri.replace("?", HELD)).replace(HELD, "?") if is_pattern else hadoop_uri(uri)
+        if QUERY.search(uri):
+            return hadoop_uri(uri)  # which refuses it
+        # Any other ? is a pattern's, in which it stands for one character.
+        return hadoop_uri(uri.replace("?", PLACEHOLDER)).replace(PLACEHOLDER, "?")
     if uri.startswith("file:"):
         return uri
     return f"file://{Path(uri).expanduser().absolute()}"  # not resolved and not quoted: it may be a pattern
@@ -183,7 +185,7 @@ def translate_reading(place: str, remedy: str = "") -> Iterator[None]:
     Parameters
     ----------
     place : str
-        What is to blame.
+        The key, the option or the function to blame.
     remedy : str, optional
         What to do; by default it goes by the error.
     """
@@ -244,8 +246,7 @@ def _refuse_other_headers(
     """Raise InputError where a file of a CSV has other names, or in another order, than the first one."""
     files = sorted(frame.inputFiles())
     for file in files if len(files) > 1 else ():
-        path = re.sub(r"([\[\]{}*?\\])", r"\\\1", unquote(file))  # its name is no pattern
-        if _header_of(spark, path, options) != names:
+        if _header_of(spark, escape_glob(unquote(file)), options) != names:
             raise InputError(
                 f"{place} cannot be read: the header of {without_secrets(file)} is not that of the first file; let all "
                 "files have the same columns in the same order."
