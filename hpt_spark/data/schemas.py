@@ -13,6 +13,7 @@ FLAG = "flag"  # small integer such as 0 or 1
 DEGREE = "degree"  # float, degrees of longitude or latitude
 TEXT = "text"  # as in the file
 TIMESTAMP = "timestamp"  # local wall-clock, kept as text `YYYY-MM-DD HH:MM:SS`: no time zone applies
+INTEGERS = ("tinyint", "smallint", "int", "bigint")  # types of Spark
 
 
 @dataclass(frozen=True)

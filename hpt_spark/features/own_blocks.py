@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hpt_spark.config.functions import find_function
+from hpt_spark.data.schemas import INTEGERS
 from hpt_spark.errors import ConfigError
 from hpt_spark.features.blocks import BLOCKS, Block, LongTable
 from hpt_spark.features.packed import pack
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from hpt_spark.features.inputs import Inputs
 
 COLUMNS = ("device_id", "block", "term", "value")
-_WHOLE = ("tinyint", "smallint", "int", "bigint")
 
 _log = logging.getLogger(__name__)
 
@@ -67,12 +67,12 @@ def own_blocks(paths: Sequence[str], tables: Tables) -> list[Block]:
 def _with_types(path: str, frame: DataFrame) -> tuple[DataFrame, bool]:
     """Return the rows with the types that `pack` takes, and whether their terms are numbers."""
     types = dict(frame.dtypes)
-    if types["device_id"] not in _WHOLE:
+    if types["device_id"] not in INTEGERS:
         raise ConfigError(
             f"features.blocks={path} returns device_id as {types['device_id']}; return it as bigint, as the tables "
             "have it: a double cannot hold all ids."
         )
-    is_numeric = types["term"] in _WHOLE
+    is_numeric = types["term"] in INTEGERS
     casts = {"device_id": "bigint", "block": "string", "term": "bigint" if is_numeric else "string"}
     return frame.select("value", *(frame[name].cast(kind).alias(name) for name, kind in casts.items())), is_numeric
 

@@ -9,12 +9,12 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from hpt_spark.config.table_section import TableSection
+from hpt_spark.data.schemas import INTEGERS
 from hpt_spark.errors import InputError
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
-INTEGERS = ("tinyint", "smallint", "int", "bigint")
 FLOATS = ("float", "double")
 NO_FEATURE = "none"  # the kind of a column that Spark has no type for: all its cells are missing
 
