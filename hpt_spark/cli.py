@@ -38,11 +38,11 @@ JOBS_PACKAGE = "hpt_spark_jobs"
 Options = Callable[[argparse.ArgumentParser], None]
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaints, which quote what was typed, show no secret."""
+class MaskingParser(argparse.ArgumentParser):
+    """A parser whose errors, which quote what was typed, show no secret."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end the process."""
+        """Print the error and end the process."""
         super().error(mask_secrets(message))
 
 
@@ -85,7 +85,7 @@ def run_job(
         an interrupt and a SIGTERM. Output that cannot be written changes none of them.
     """
     make_streams_safe()
-    parser = Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = MaskingParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     (options or config_options)(parser)
     if more_options is not None:
         more_options(parser)
@@ -149,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``hpt-spark JOB ...``; the console script."""
     make_streams_safe()
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = Parser(
+    parser = MaskingParser(
         prog="hpt-spark",
         description="Tune hyperparameters on Spark, from zipped CSVs to the best model.",
         epilog="jobs:\n" + "\n".join(f"  {name:<16}{_summary(name)}" for name in JOBS),
@@ -193,7 +193,7 @@ def config_options(parser: argparse.ArgumentParser, shown: str = "the resolved c
 
 
 def place(text: str) -> str:
-    """Return an argument that names a place; an empty one, as of a variable that is not set, is refused."""
+    """Return an argument that names a folder or a file; refuse an empty one, as an unset variable gives."""
     if not text:
         raise argparse.ArgumentTypeError("it is empty; name a folder or a file")
     return text

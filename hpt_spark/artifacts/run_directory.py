@@ -39,7 +39,8 @@ RESULTS = (
     SUBMISSION,  # of the model beside it; `predict` makes the next one
 )
 LATER = (REPORT, SUBMISSION, PIPELINE, STATUS, HISTORY)  # which are made when the search has ended
-OWN = frozenset({DESIGN, JOURNAL, *RESULTS, *LATER})  # others, a log of the user's say, may grow when all is told
+# The manifest lists these alone: a file of the user's, such as a log, may still grow.
+FILES_OF_JOBS = frozenset({DESIGN, JOURNAL, *RESULTS, *LATER})
 
 
 class RunDirectory:
@@ -213,7 +214,7 @@ class RunDirectory:
             self.folder.delete(name)
 
     def finish(self, manifest: dict[str, Any]) -> None:
-        """Write the manifest, with all files of jobs that lie here: from now on the results count."""
+        """Write the manifest, with the files of all jobs: from now on the results count."""
         self._write_manifest({**manifest, "files": self._files(*self._names())})
 
     def record(self, *names: str, written: Path | None = None) -> None:
@@ -251,7 +252,7 @@ class RunDirectory:
         return {MANIFEST: hashlib.sha256(content.encode()).hexdigest()}
 
     def _names(self) -> list[str]:
-        return [name for name in self.folder.list() if name in OWN]
+        return [name for name in self.folder.list() if name in FILES_OF_JOBS]
 
     def _files(self, *names: str) -> dict[str, dict[str, Any]]:
         digests, sizes = self.folder.digests(*names), self.folder.sizes(*names)

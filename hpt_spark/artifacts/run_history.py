@@ -133,7 +133,7 @@ def described_run(
     design: DesignMatrix,
     store: str,
     experiment: str,
-    is_afterwards: bool = False,
+    has_ended: bool = False,
 ) -> dict[str, Any]:
     """Return what a history says of the search of a run, and note in the run where the search has it."""
     searched = plan["search"]
@@ -142,7 +142,7 @@ def described_run(
     digest_of_plan = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
     noted = {"plan": digest_of_plan, "uri": store if mask_secrets(store) == store else None, "experiment": experiment}
     return {
-        "id": identity_in(run.folder, is_afterwards, **noted),
+        "id": identity_in(run.folder, has_ended, **noted),
         "name": run.uri,
         "metric": deciding_metric(searched),
         "params": facts.as_texts({name: value for name, value in searched.items() if name != "param_grid"}),
@@ -193,7 +193,7 @@ def track_finished(run: RunDirectory, settings: MlflowSection, run_dir: str) -> 
         events = [
             {
                 "kind": "search",
-                **described_run(run, plan, design, store, settings.experiment, is_afterwards=True),
+                **described_run(run, plan, design, store, settings.experiment, has_ended=True),
                 "halves": plan["search"]["strategy"] in HALVING,
                 "artifacts": artifacts_beside(store),
                 "started": facts.now(),

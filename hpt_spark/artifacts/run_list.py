@@ -72,9 +72,10 @@ def find_runs(uri: str) -> list[RunSummary]:
         When there is no such folder.
     """
     folder = open_folder(uri)
-    if not folder.list() and not folder.exists("."):
+    names = folder.list()
+    if not names and not folder.exists("."):
         raise InputError(f"{folder} does not exist; name the folder in which runs lie, such as runs.")
-    return list(_below(folder.list(), uri.rstrip("/"), "", DEEPEST))
+    return list(_below(names, uri.rstrip("/"), "", DEEPEST))
 
 
 def as_table(runs: list[RunSummary]) -> str:
@@ -95,7 +96,7 @@ def _below(names: list[str], uri: str, name: str, depth: int) -> Iterator[RunSum
             continue  # a file
         try:
             within = inner.list()
-        except HptSparkError as error:  # of somebody else, as in a folder that many share
+        except HptSparkError as error:  # somebody else's folder
             log.warning("passed over: %s", error)
             continue
         yield from _below(within, f"{uri}/{below}", f"{name}/{below}".lstrip("/"), depth - 1)

@@ -27,7 +27,7 @@ from hpt_spark.storage.local import LocalFolder
 SECONDS_LOCAL, SECONDS_HADOOP = 1.0, 5.0  # between two writes
 SECONDS_BETWEEN_SIGNS = 15.0  # of life, where nothing changes
 SECONDS_OF_SILENCE = 90.0  # after which whoever writes is taken for dead
-SECONDS_TO_BE_SURE = 30.0  # in which one that lives gives a sign, whatever its clock says
+SECONDS_TO_BE_SURE = 30.0  # in which a living writer gives a sign
 
 RUNNING = ("starting", "searching", "refitting")
 ENDED_WELL = ("finished", "partial")
@@ -142,7 +142,7 @@ class StatusFile(SearchFollower):
 
 
 class SignsOfLife:
-    """What somebody who looks again and again sees of when a status was written, by clocks that may differ."""
+    """The age of a status that is read again and again, where the clocks of writer and reader may differ."""
 
     def __init__(self) -> None:
         self._last: datetime | None = None
@@ -150,7 +150,7 @@ class SignsOfLife:
         self._ahead = timedelta(0)
 
     def age(self, updated: datetime) -> float:
-        """Return how many seconds ago a status was written: by the clock of who looks until a new one has come."""
+        """Return the seconds since a status was written: by the reader's clock until a second one has come."""
         now, before = datetime.now(timezone.utc), self._looked
         self._looked = time.monotonic()
         if updated != self._last:
@@ -161,7 +161,7 @@ class SignsOfLife:
 
     @property
     def seconds_without(self) -> float:
-        """How long none has come."""
+        """Seconds since the last new status."""
         return time.monotonic() - self._seen
 
 

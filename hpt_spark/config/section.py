@@ -40,8 +40,8 @@ def each_once(names: list[Name], what: str = "each") -> list[Name]:
     return names
 
 
-def refuse_other_than_single(values: dict[Any, Any], remedy: str) -> None:
-    """Raise ValueError, which ends with the `remedy`, where one of the `values` is no text, number or boolean."""
+def refuse_non_scalars(values: dict[Any, Any], remedy: str) -> None:
+    """Raise ValueError with the `remedy` where one of the `values` is no text, number or boolean."""
     wrong = [name for name, value in values.items() if not isinstance(value, (bool, int, float, str))]
     if wrong:
         raise ValueError(f"needs one text, number or boolean for {', '.join(map(str, wrong))}; {remedy}")

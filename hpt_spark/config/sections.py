@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args
 
 from pydantic import Field, create_model, field_validator, model_validator
 
-from hpt_spark.config.section import Section, each_once, refuse_other_than_single
+from hpt_spark.config.section import Section, each_once, refuse_non_scalars
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.config.yaml_text import as_yaml
 
@@ -198,11 +198,11 @@ class SparkSection(Section):
 
     @field_validator("conf", mode="before")
     @classmethod
-    def _single_values(cls, conf: Any) -> Any:
+    def _scalars(cls, conf: Any) -> Any:
         if not isinstance(conf, dict):
             return conf
         odd = [name for name in conf if isinstance(name, str) and not re.fullmatch(r"[^\s=]+", name)]
         if odd:
             raise ValueError(f"has the name {as_yaml(odd[0])}; write one of Spark's, without spaces and without =")
-        refuse_other_than_single(conf, "the whole name of a setting is one key, e.g. spark.driver.memory: 4g")
+        refuse_non_scalars(conf, "the whole name of a setting is one key, e.g. spark.driver.memory: 4g")
         return conf

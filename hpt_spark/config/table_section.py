@@ -7,7 +7,7 @@ from typing import Any, Literal, Union
 
 from pydantic import Field, field_validator, model_validator
 
-from hpt_spark.config.section import Section, each_once, refuse_other_than_single
+from hpt_spark.config.section import Section, each_once, refuse_non_scalars
 from hpt_spark.config.yaml_text import as_yaml
 
 Task = Literal["auto", "classification", "regression", "ranking"]
@@ -81,9 +81,9 @@ class TableSection(Section):
 
     @field_validator("options", mode="before")
     @classmethod
-    def _single_values(cls, options: Any) -> Any:
+    def _scalars(cls, options: Any) -> Any:
         if isinstance(options, dict):
-            refuse_other_than_single(
+            refuse_non_scalars(
                 options, "a word such as null is a text in quotes, and a name with dots is one key: {'a.b': 'null'}"
             )
         return options

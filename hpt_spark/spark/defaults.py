@@ -54,7 +54,7 @@ def defaults_of_own_jvm(job: str, master: str | None, given: Mapping[str, str] |
     files = [Path(file) for option, file in _options(arguments) if option == "--properties-file"][-1:]
     if not files or "--load-spark-defaults" in arguments:
         files.append(_file_of_the_installation())
-    named = {name: value for file in files for name, value in _settings_in(file).items()}
+    named = {name: value for file in reversed(files) for name, value in _settings_in(file).items()}
     named |= dict(_named_by(option, value) for option, value in _options(arguments))
     texts = [settings.get(OPTIONS_BEFORE_OURS, "") for settings in (named, given or {})]
     texts += [os.environ.get(name, "") for name in VARIABLES_OF_JAVA]

@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hpt_spark.data.schemas import INTEGERS
 from hpt_spark.tables.encoding import PROBLEM
 from hpt_spark.tables.number_names import WHOLE
-from hpt_spark.tables.roles import FLOATS, INTEGERS, NO_FEATURE, Feature, is_whole, kind_of
+from hpt_spark.tables.roles import FLOATS, NO_FEATURE, Feature, is_whole, kind_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 WHAT = {"number": "a number", "categorical": "a number", "date": "a date", "timestamp": "a time"}
-LISTS = {"numbers": "array<double>", "vector": "array<double>", "texts": "array<string>"}  # no text can be read as one
+LISTS = {"numbers": "array<double>", "vector": "array<double>", "texts": "array<string>"}  # no text is read as one
 MOMENTS = dict.fromkeys(("date", "timestamp"), "array<double>")
 NESTED = ("array<", "map<", "struct<")
 CAST_FROM_TEXT = ("number", "boolean", "date", "timestamp")
@@ -105,7 +106,7 @@ def with_types(frame: DataFrame, types: Mapping[str, str]) -> tuple[DataFrame, C
 
 
 def with_nan(frame: DataFrame, word: str, names: Collection[str]) -> DataFrame:
-    """Return a table of texts in which the `word` that stands for NaN in the columns `names` is one that casts read."""
+    """Return a table of texts with `NaN` in place of the `word` that stands for it in the columns `names`."""
     from pyspark.sql import functions as F
 
     def cell(name: str, spark_type: str) -> Column:

@@ -272,7 +272,8 @@ def block_types(section: TableSection, uri: str, encoding: TableEncoding, place:
         )
     if encoding.types is None or format_of(uri, section.format) == "json":
         return encoding.types
-    return {name: kind for name, kind in encoding.types.items() if not kind.startswith(NESTED)}  # of texts none is made
+    # A CSV has no nested types.
+    return {name: kind for name, kind in encoding.types.items() if not kind.startswith(NESTED)}
 
 
 def read_later_table(

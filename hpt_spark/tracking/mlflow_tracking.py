@@ -227,14 +227,14 @@ def _id_of_search(journal: str, search: Any, begun: Begun) -> str:
     return hashlib.sha256(json.dumps(searched, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def identity_in(folder: Folder | None, is_afterwards: bool = False, **about: str | None) -> str:
+def identity_in(folder: Folder | None, has_ended: bool = False, **about: str | None) -> str:
     """Return the name by which a history knows the search in a folder, where the same one finds it again.
 
     Parameters
     ----------
     folder : Folder or None
         Without one, it is a new name.
-    is_afterwards : bool
+    has_ended : bool
         Whether the search has ended; then what is noted already stays.
     about
         What is noted beside the name; of another `plan`, the name is a new one.
@@ -245,7 +245,7 @@ def identity_in(folder: Folder | None, is_afterwards: bool = False, **about: str
     known = noted_identity(folder)
     is_same = known is not None and known.get("plan") == about.get("plan")
     identity = {"id": known["id"] if known is not None and is_same else new, **about}
-    if identity == known or (is_same and is_afterwards):
+    if identity == known or (is_same and has_ended):
         return str(identity["id"])
     try:
         with folder.atomic_write(IDENTITY) as path:

@@ -100,7 +100,7 @@ def test_a_search_that_goes_on_in_another_experiment_is_noted_there_and_a_later_
     assert noted_identity(run.folder) == {"id": name, **first}
     assert identity_in(run.folder, **second) == name
     assert noted_identity(run.folder) == {"id": name, **second}
-    assert identity_in(run.folder, is_afterwards=True, **first) == name
+    assert identity_in(run.folder, has_ended=True, **first) == name
     assert noted_identity(run.folder) == {"id": name, **second}
     assert identity_in(run.folder, **{**second, "plan": "q"}) != name
 

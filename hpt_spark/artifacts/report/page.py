@@ -29,11 +29,13 @@ PARTIAL = (
     "journal."
 )
 
-# What the blocks lack, by the keys of their facts: of a table the test rows are counted by cells.
+# The headings of what a block leaves out, by the keys of its facts.
 RARE = {"rare_terms_dropped": "rare terms dropped"}
-LACKED_BY_DEVICES = RARE | {"test_only_terms_dropped": "test-only terms dropped"}
-UNSEEN = {"cells_of_unseen_terms_in_test": "test cells of unknown terms"}
-LACKED_BY_ROWS = RARE | {"other_terms_dropped": "terms beyond max_terms"} | UNSEEN
+LEFT_OUT_OF_DEVICES = RARE | {"test_only_terms_dropped": "test-only terms dropped"}
+LEFT_OUT_OF_TABLE = RARE | {
+    "other_terms_dropped": "terms beyond max_terms",
+    "cells_of_unseen_terms_in_test": "test cells of unknown terms",
+}
 
 
 def write_report(run: RunDirectory) -> None:
@@ -333,9 +335,9 @@ def _data(report: Report) -> Html:
         facts.append((f"test {data.rows_are}", f"{data.test_rows:,}", ""))
     if data.nonzeros is not None and cells:
         facts.append(("stored values", f"{data.nonzeros:,}", f"{100 * data.nonzeros / cells:.2g} % of the matrix"))
-    lacked = LACKED_BY_ROWS if data.rows_are == ROWS else LACKED_BY_DEVICES
+    left_out = LEFT_OUT_OF_TABLE if data.rows_are == ROWS else LEFT_OUT_OF_DEVICES
     blocks = [
-        [name, f"{one['columns']:,}", _filled(one, data.train_rows), *(f"{one.get(key, 0):,}" for key in lacked)]
+        [name, f"{one['columns']:,}", _filled(one, data.train_rows), *(f"{one.get(key, 0):,}" for key in left_out)]
         for name, one in data.blocks.items()
     ]
     largest = max(data.class_sizes.values(), default=0)
@@ -343,7 +345,7 @@ def _data(report: Report) -> Html:
         [name, bar(size / largest), f"{size:,}", percent(size / data.train_rows)]
         for name, size in data.class_sizes.items()
     ]
-    heads = ["block", "columns", f"{data.rows_are} with it", *lacked.values()]
+    heads = ["block", "columns", f"{data.rows_are} with it", *left_out.values()]
     return join(
         tiles(*facts),
         table("Blocks of columns", heads, blocks, range(1, len(heads))),

@@ -22,7 +22,7 @@ class FolderSource(Source):
     """
 
     def __init__(self, folder: Path) -> None:
-        with _translate_permission_errors(folder):
+        with _refuse_without_access(folder):
             if not folder.exists():
                 raise InputError(f"the source folder {folder} does not exist: correct source.uri")
             if not folder.is_dir():
@@ -36,12 +36,12 @@ class FolderSource(Source):
 
     def list_files(self) -> list[SourceFile]:
         """Return the files directly in the folder."""
-        with _translate_permission_errors(self._folder):
+        with _refuse_without_access(self._folder):
             return [_local_file(Path(entry.path)) for entry in os.scandir(self._folder) if entry.is_file()]
 
 
 @contextmanager
-def _translate_permission_errors(folder: Path) -> Iterator[None]:
+def _refuse_without_access(folder: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:

@@ -38,7 +38,7 @@ from hpt_spark.search.retries import Ending
 OWN_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_LOOKS_AT_END = 0.01
-SECONDS_TO_END = 10.0  # of a process whose pipe has ended, which else is one that cannot answer any more
+SECONDS_TO_END = 10.0  # for a process whose pipe has ended
 JEMALLOC = "jemalloc_bg_thd"
 LOST_TWICE = "its executor was lost twice"  # which ends no process, but the tries
 
@@ -153,13 +153,13 @@ class FitProcess:
             if answer.startswith(ERROR):
                 raise HptSparkError(answer[len(ERROR) :].decode())
             return answer
-        if not self._ends():
+        if not self._ends_by_itself():
             self._end()
             return Death("its process had closed the pipe by which it answers, and was ended", Ending.FAULT)
         return _death(self._gone())
 
-    def _ends(self) -> bool:
-        """Return whether the child comes to its end, for which its pipe's end is a sign; it is waited for a moment."""
+    def _ends_by_itself(self) -> bool:
+        """Wait a moment for the child, whose pipe has ended; return whether it has ended, too."""
         until = time.monotonic() + SECONDS_TO_END
         while self._process.is_alive():  # to join it waits without a limit where a fit has closed all files
             if time.monotonic() >= until:

@@ -1,15 +1,15 @@
-"""What a fit prints, which travels to the driver with its result: in bounds, however much that is."""
+"""A stream for what a fit prints, of which the beginning travels to the driver with the result."""
 
 from __future__ import annotations
 
 import io
 
-# Far more than anybody reads; gigabytes would take the worker's memory, and that of the driver's Java.
+# More than anybody reads; gigabytes would fill the memory of the worker and of the driver's Java.
 MOST_CHARACTERS = 1 << 20
 
 
 class Printed(io.StringIO):
-    """A stream that keeps the beginning of what is printed."""
+    """A stream that keeps the first `MOST_CHARACTERS`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,6 +25,6 @@ class Printed(io.StringIO):
         return len(text)
 
     def text(self) -> str:
-        """Return what is kept, and how much is not."""
+        """Return what is kept, and say how much is left out."""
         more = f"\n[{self._left_out:,} more characters that a fit has printed are left out]\n" if self._left_out else ""
         return self.getvalue() + more

@@ -32,7 +32,7 @@ OF_A_MODULE = frozenset(
     }
 )
 NAMED_TYPES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, np.ufunc)
-USERS = (types.FunctionType, type)
+CODE_TYPES = (types.FunctionType, type)
 SLOTS = (types.GetSetDescriptorType, types.MemberDescriptorType)
 OF_A_CLASS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, *SLOTS)
 # What Python makes of a class statement: its place, its texts and annotations, caches.
@@ -203,8 +203,8 @@ class CodeDigester(DigestLedger):
 
 
 def _code_in(scope: Mapping[str, Any]) -> set[str]:
-    """Return the names of the functions and the classes of the user's own among globals."""
-    return {name for name, value in scope.items() if isinstance(value, USERS) and not is_library(value.__module__)}
+    """Return the names of the user's functions and classes among globals."""
+    return {name for name, value in scope.items() if isinstance(value, CODE_TYPES) and not is_library(value.__module__)}
 
 
 def _cells(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
