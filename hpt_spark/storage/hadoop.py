@@ -80,9 +80,11 @@ class HadoopFolder(Folder):
             self._files.download(path, copy)
             return
         copy.mkdir()
+        files = self._files.file_sizes(path)
         for name in self._files.names(path):
             if not (name.startswith((UNFINISHED, DELETED)) or is_lock(name.removeprefix(REPLACED))):
-                self._files.download(f"{path}/{name}", copy / name)
+                download = self._files.download if name in files else self._download
+                download(f"{path}/{name}", copy / name)
 
     def list(self) -> list[str]:
         """Return the names in this folder, sorted, without unfinished ones; what is just being replaced is there."""

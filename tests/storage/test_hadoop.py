@@ -186,7 +186,8 @@ def test_nothing_stays_on_this_machine(place, scratch):
 
 
 def test_a_copy_of_a_folder_has_no_files_that_come_and_go_meanwhile(place, tmp_path):
-    for name in ("a", "below/b", ".writing.1.c", ".deleted.1.d", "lock-1.json", ".replaced.lock-2.json"):
+    come_and_go = (".writing.1.c", ".deleted.1.d", "lock-1.json", ".replaced.lock-2.json", "below/lock-3.json")
+    for name in ("a", "below/b", *come_and_go):
         (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "run" / name).write_text(name)
     with place.reading(".") as copy:
