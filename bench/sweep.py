@@ -62,7 +62,7 @@ def main() -> None:
         "with the start of Python and Java and the refit; then Optuna's search of a wider space, whose numbers of",
         f"rounds up to {WITH_OPTUNA['rounds']['max']} are chosen by the mean curve, ended after {budget:,.0f} s. A",
         "setting is a candidate but for its rounds.",
-        f"{setting_of_the_run(('pyspark', 'xgboost', 'scikit-learn', 'optuna'))}. One run.",
+        f"{setting_of_the_run(('pyspark', 'xgboost', 'scikit-learn', 'optuna'))}. One run each.",
         "",
         *table(HEAD, rows),
     ]
