@@ -15,7 +15,7 @@ from typing import Any
 import joblib
 
 from hpt_spark.search.boosting.family import Family, is_estimator, key_of
-from hpt_spark.search.boosting.staged import are_of_rows, ensemble_of, family_of, is_prefix_stable, staged
+from hpt_spark.search.boosting.staged import are_of_rows, ensemble_of, family_of, staged
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.planning.cost import training_cost
 
@@ -143,7 +143,7 @@ class _Base:
             name.removeprefix(self.prefix): value for name, value in candidate.items() if name.startswith(self.prefix)
         }
         params = {**self._ensemble_params, **{name: value for name, value in of_ensemble.items() if "__" not in name}}
-        if not is_prefix_stable(family, self.prefix, params, evaluation.training_rows):
+        if not family.is_prefix_stable(params, evaluation.training_rows):
             return GroupKey(None, 0, cost)
         settings = {name: value for name, value in candidate.items() if name != f"{self.prefix}{family.rounds}"}
         is_bare = not self.prefix

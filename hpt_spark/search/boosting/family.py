@@ -40,8 +40,8 @@ class Family(Protocol):
     def is_prefix_stable(self, params: Mapping[str, Any], rows: int) -> bool:
         """Return whether trainings with `params` on `rows` rows keep the law above."""
 
-    def is_prefix_stable_behind_steps(self, params: Mapping[str, Any]) -> bool:
-        """Return whether they keep it also where a pipeline's steps may treat test rows in another way."""
+    def keeps_categories(self, estimator: Any) -> bool:
+        """Return whether the fitted `estimator`, cut to its first rounds, knows the categories of its training rows."""
 
     def rounds_of(self, params: Mapping[str, Any]) -> int:
         """Return how many rounds are trained with `params`, which keep the law above."""
@@ -74,7 +74,7 @@ class WithoutMatrices:
         """Return scikit-learn's ``get_params``."""
         return dict(estimator.get_params())
 
-    def is_prefix_stable_behind_steps(self, params: Mapping[str, Any]) -> bool:
+    def keeps_categories(self, estimator: Any) -> bool:
         """Return True."""
         return True
 

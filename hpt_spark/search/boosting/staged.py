@@ -112,10 +112,17 @@ class Staged:
         """Yield the fitted estimator as if it had trained `rounds` rounds, for the time of a ``with``.
 
         With `own`, what it has of its members is a copy, into which a scorer may write.
+
+        Raises
+        ------
+        TypeError
+            When the ensemble would not know the categories that a pipeline's steps have made.
         """
         if rounds == self.rounds:
             yield self.estimator
             return
+        if not self.only_reads and not self.family.keeps_categories(self.ensemble):
+            raise TypeError("a step makes categories, which the first rounds of a training do not know")
         cut = self.family.truncate(self.ensemble, rounds)
         if own:
             cut = copied(cut)
@@ -143,8 +150,7 @@ def staged(estimator: Any, fit_params: Mapping[str, Any], rows: int) -> Staged |
     family = family_of(ensemble)
     if family is None or not are_of_rows(fit_params, prefix, family):
         return None
-    may_share = is_prefix_stable(family, prefix, family.params_of(ensemble), rows)
-    return Staged(estimator, ensemble, family) if may_share else None
+    return Staged(estimator, ensemble, family) if family.is_prefix_stable(family.params_of(ensemble), rows) else None
 
 
 def ensemble_of(estimator: Any) -> tuple[Any, str]:
@@ -158,11 +164,6 @@ def ensemble_of(estimator: Any) -> tuple[Any, str]:
 def family_of(ensemble: Any) -> Family | None:
     """Return the family that `ensemble` is of."""
     return next((family for family in FAMILIES if family.covers(ensemble)), None)
-
-
-def is_prefix_stable(family: Family, prefix: str, params: Mapping[str, Any], rows: int) -> bool:
-    """Return whether trainings with `params` keep the law of `family`, where `prefix` stands before their names."""
-    return family.is_prefix_stable(params, rows) and (not prefix or family.is_prefix_stable_behind_steps(params))
 
 
 def are_of_rows(fit_params: Mapping[str, Any], prefix: str, family: Family) -> bool:

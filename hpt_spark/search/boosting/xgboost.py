@@ -72,14 +72,6 @@ class XGBoost:
             and not any(callable(params.get(name)) for name in ("objective", "eval_metric"))
         )
 
-    def is_prefix_stable_behind_steps(self, params: Mapping[str, Any]) -> bool:
-        """Return whether there are no categories, which a booster cut to its first rounds lacks (dmlc/xgboost #12462).
-
-        It takes the codes of the rows that it predicts for those of the training rows. So they are where both are cut
-        from one frame, but a step may make categories of the training rows, and others of the test rows.
-        """
-        return not params.get("enable_categorical")
-
     def rounds_of(self, params: Mapping[str, Any]) -> int:
         """Return the number of boosting rounds."""
         return DEFAULT_ROUNDS if params.get(self.rounds) is None else int(params[self.rounds])
@@ -87,6 +79,14 @@ class XGBoost:
     def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
         """Return the booster of the first `rounds` rounds."""
         return {"_Booster": estimator.get_booster()[:rounds], self.rounds: rounds}
+
+    def keeps_categories(self, estimator: Any) -> bool:
+        """Return whether there are none, as a booster cut to its first rounds has lost them (dmlc/xgboost #12462).
+
+        It takes the codes of the rows that it predicts for those of the training rows. So they are where both are cut
+        from one frame, but a pipeline's step may make categories of the training rows, and others of the test rows.
+        """
+        return "c" not in (estimator.get_booster().feature_types or ())
 
     def matrix_key(self, params: Mapping[str, Any]) -> str:
         """Return a digest of the parameters that a training matrix depends on."""
