@@ -152,11 +152,11 @@ def test_other_searches_on_a_journal_have_runs_of_their_own_and_the_same_one_con
 
 
 @pytest.mark.parametrize("also_tracked", [False, True])
-def test_autologging_works_and_nothing_is_logged_twice(spark, store, also_tracked, monkeypatch):
+def test_autologging_works_and_nothing_is_logged_twice(spark, store, also_tracked):
     import mlflow
 
-    monkeypatch.chdir(store.folder)  # where MLflow puts artifacts
     mlflow.set_tracking_uri(store.uri)
+    mlflow.create_experiment("hpt-spark", artifact_location=(store.folder / "artifacts").as_uri())
     mlflow.set_experiment("hpt-spark")
     mlflow.sklearn.autolog(log_models=False, max_tuning_runs=None)
     try:
