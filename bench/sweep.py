@@ -79,7 +79,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--budget", type=float, help="seconds of Optuna's search; by default those of the grid")
     parser.add_argument("--cache", type=Path, default=Path("data/bench"), help="keeps the generated data")
     parser.add_argument("--out", type=Path, help="the page that receives the section")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.out and options.budget is not None:
+        parser.error("--out needs the grid's row, too: leave --budget out, or add the row by hand.")
+    return options
 
 
 def tuned(name: str, search: dict[str, Any], design: Path, run: Path, cores: int) -> tuple[list[str], float]:

@@ -192,7 +192,7 @@ def config_options(parser: argparse.ArgumentParser, shown: str = "the resolved c
     parser.add_argument("--dry-run", action="store_true", help=f"print {shown} and stop")
 
 
-def place(text: str) -> str:
+def path_argument(text: str) -> str:
     """Return an argument that names a folder or a file; refuse an empty one, as an unset variable gives."""
     if not text:
         raise argparse.ArgumentTypeError("it is empty; name a folder or a file")

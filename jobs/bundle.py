@@ -6,14 +6,16 @@ usage: hpt-spark bundle --constraints FILE [--out dist] [--environment venv-pack
 import argparse
 import sys
 
-from hpt_spark.cli import place, run_job
+from hpt_spark.cli import path_argument, run_job
 from hpt_spark.submit.bundle import CPU, ENVIRONMENT, GPU, make_bundle
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add what the bundle is made of."""
-    parser.add_argument("--out", type=place, default="dist", help="the folder of the bundle (default: dist)")
-    parser.add_argument("--constraints", type=place, required=True, help="its releases, one NAME==RELEASE a line")
+    parser.add_argument("--out", type=path_argument, default="dist", help="the folder of the bundle (default: dist)")
+    parser.add_argument(
+        "--constraints", type=path_argument, required=True, help="its releases, one NAME==RELEASE a line"
+    )
     parser.add_argument(
         "--environment",
         choices=("venv-pack", "none"),

@@ -11,7 +11,7 @@ import sys
 
 from hpt_spark.artifacts.optuna_study import export_study
 from hpt_spark.artifacts.run_directory import RunDirectory
-from hpt_spark.cli import place, run_job
+from hpt_spark.cli import path_argument, run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.spark.session import spark_if_needed
 from hpt_spark.storage import local_path
@@ -19,9 +19,13 @@ from hpt_spark.storage import local_path
 
 def more_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this job."""
-    parser.add_argument("run", type=place, metavar="RUN", help="the run: a local folder or any Hadoop path")
+    parser.add_argument("run", type=path_argument, metavar="RUN", help="the run: a local folder or any Hadoop path")
     parser.add_argument(
-        "--optuna", type=place, metavar="STUDY", required=True, help="the file of Optuna's journal storage to write"
+        "--optuna",
+        type=path_argument,
+        metavar="STUDY",
+        required=True,
+        help="the file of Optuna's journal storage to write",
     )
 
 

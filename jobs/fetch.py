@@ -11,7 +11,7 @@ import argparse
 import sys
 
 from hpt_spark.artifacts.fetch import fetch
-from hpt_spark.cli import place, run_job
+from hpt_spark.cli import path_argument, run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.data.sources.opening import is_read_by_hadoop
 from hpt_spark.spark.session import spark_if_needed
@@ -21,10 +21,13 @@ from hpt_spark.storage import local_path, without_secrets
 def more_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this job."""
     parser.add_argument(
-        "run", type=place, metavar="RUN", help="the run: a local folder, a Hadoop path, or the URL of a blob folder"
+        "run",
+        type=path_argument,
+        metavar="RUN",
+        help="the run: a local folder, a Hadoop path, or the URL of a blob folder",
     )
     parser.add_argument(
-        "folder", type=place, metavar="FOLDER", help="a folder of this machine, new or with an earlier copy"
+        "folder", type=path_argument, metavar="FOLDER", help="a folder of this machine, new or with an earlier copy"
     )
 
 

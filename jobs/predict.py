@@ -14,7 +14,7 @@ from hpt_spark.artifacts.scoring import predict_table
 from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_predictions
 from hpt_spark.artifacts.table_model import open_model
-from hpt_spark.cli import place, run_job
+from hpt_spark.cli import path_argument, run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import ConfigError
@@ -27,13 +27,13 @@ def more_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--input",
-        type=place,
+        type=path_argument,
         metavar="URI",
         help="a table of the columns that the model was trained on; any path that Spark reads",
     )
     add(
         "--output",
-        type=place,
+        type=path_argument,
         metavar="URI",
         help="a folder for its predictions: CSV if it ends with .csv, else Parquet",
     )

@@ -11,7 +11,7 @@ import sys
 from hpt_spark.artifacts.report.comparison import COMPARISON, write_comparison
 from hpt_spark.artifacts.report.page import write_report
 from hpt_spark.artifacts.run_directory import REPORT, RunDirectory
-from hpt_spark.cli import place, run_job
+from hpt_spark.cli import path_argument, run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.errors import ConfigError
 from hpt_spark.spark.session import spark_if_needed
@@ -20,11 +20,15 @@ from hpt_spark.spark.session import spark_if_needed
 def more_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this job."""
     parser.add_argument(
-        "runs", type=place, metavar="RUN", nargs="*", help="run directories, in place of run.dir; several are compared"
+        "runs",
+        type=path_argument,
+        metavar="RUN",
+        nargs="*",
+        help="run directories, in place of run.dir; several are compared",
     )
     parser.add_argument(
         "--out",
-        type=place,
+        type=path_argument,
         metavar="FILE",
         help=f"where the comparison of several runs is written (default: {COMPARISON})",
     )

@@ -10,14 +10,16 @@ from dataclasses import asdict
 
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.run_list import as_table, find_runs
-from hpt_spark.cli import place, run_job
+from hpt_spark.cli import path_argument, run_job
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.spark.session import spark_if_needed
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this job."""
-    parser.add_argument("dir", type=place, metavar="DIR", help="the folder in which runs lie, local or any Hadoop path")
+    parser.add_argument(
+        "dir", type=path_argument, metavar="DIR", help="the folder in which runs lie, local or any Hadoop path"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

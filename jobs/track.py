@@ -8,14 +8,16 @@ import sys
 
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.artifacts.run_history import track_finished
-from hpt_spark.cli import place, run_job
+from hpt_spark.cli import path_argument, run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.spark.session import spark_if_needed
 
 
 def more_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this job."""
-    parser.add_argument("run", type=place, metavar="RUN", help="the run.dir of the search, local or any Hadoop path")
+    parser.add_argument(
+        "run", type=path_argument, metavar="RUN", help="the run.dir of the search, local or any Hadoop path"
+    )
 
 
 def main(config: Config, arguments: argparse.Namespace) -> None:

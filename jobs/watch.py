@@ -18,7 +18,7 @@ from hpt_spark.artifacts.status import (
     describe,
     read_status,
 )
-from hpt_spark.cli import place, run_job
+from hpt_spark.cli import path_argument, run_job
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import ConfigError, HptSparkError, InputError
 from hpt_spark.spark.session import spark_if_needed
@@ -26,7 +26,9 @@ from hpt_spark.spark.session import spark_if_needed
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this job."""
-    parser.add_argument("run", type=place, metavar="RUN", help="the run.dir of the search, local or any Hadoop path")
+    parser.add_argument(
+        "run", type=path_argument, metavar="RUN", help="the run.dir of the search, local or any Hadoop path"
+    )
     parser.add_argument("--once", action="store_true", help="say where it stands now, and stop")
     parser.add_argument(
         "--every", metavar="SECONDS", type=float, default=2.0, help="how often to look (default: %(default)s)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.evaluation import Evaluation, Fit
@@ -12,14 +12,16 @@ from hpt_spark.search.journal.records import NONE_PREDICTED
 from hpt_spark.search.sklearn_compat import scorers_by_name
 from hpt_spark.storage import mask_secrets
 
+if TYPE_CHECKING:
+    from hpt_spark.search.execution.fit_process import Death
+
 DIED = "WorkerDiedError:"
-BY_ITSELF = ("its process ended with exit code", "had closed the pipe")  # in the reason of a `Death`
 TIMED_OUT = "FitTimeout:"
 # The last line of a traceback: of Python's, numpy's or LightGBM's own; XGBoost tells what C++ told it.
 NO_MEMORY = re.compile(r"^(?:[\w.]*MemoryError\b|[\w.]+: .*\bbad_alloc\b)", re.MULTILINE)
 
 
-def killed_worker(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
+def killed_worker(evaluation: Evaluation, fit: Fit, death: Death) -> Any:
     """Return the result of a fit that killed its process, also when it was tried again.
 
     Returns
@@ -30,7 +32,7 @@ def killed_worker(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
     parameters = dict(evaluation.candidates[fit.candidate])
     text = (
         f"{DIED} the fit of {parameters} on fold {fit.fold} killed its Python worker, also when it was tried "
-        f"again ({reason}). {advice(reason)}"
+        f"again ({death.reason}). {death.advice}"
     )
     return _failed(evaluation, fit, text)
 
@@ -63,8 +65,8 @@ def _failed(evaluation: Evaluation, fit: Fit, reason: str) -> Any:
     return HptSparkError(reason) if error_score == "raise" else without_score(evaluation, fit, reason, error_score)
 
 
-def lacked_memory(result: Mapping[str, Any]) -> bool:
-    """Return whether a fit has failed for lack of memory, as far as can be told, so that it may succeed elsewhere."""
+def may_succeed_elsewhere(result: Mapping[str, Any]) -> bool:
+    """Return whether a fit has killed its process or was short of memory, so that another machine may do it."""
     reason = str(result["fit_error"])
     return reason.startswith(DIED) or NO_MEMORY.search(reason) is not None
 
@@ -74,15 +76,6 @@ def mask_reasons(result: dict[str, Any]) -> None:
     for name in ("fit_error", NONE_PREDICTED):
         if result.get(name):
             result[name] = mask_secrets(str(result[name]))
-
-
-def advice(reason: str) -> str:
-    """Return what to do where a process was killed twice."""
-    if any(words in reason for words in BY_ITSELF):
-        return "Its own code or a library did that: sys.exit, os._exit, an exit in C, KeyboardInterrupt, closed files."
-    if "SIGKILL" in reason or "SIG" not in reason:
-        return "Out of memory is the usual cause: on YARN raise spark.executor.memoryOverhead."
-    return "That is a fault of native code: look into the estimator's libraries."
 
 
 def without_score(evaluation: Evaluation, fit: Fit, reason: str, error_score: float) -> dict[str, Any]:

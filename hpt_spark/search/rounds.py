@@ -12,7 +12,7 @@ from sklearn.base import clone
 from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import check_count
 from hpt_spark.search.boosting.staged import Staged, ensemble_of, family_of
-from hpt_spark.search.generators import drawing_nothing
+from hpt_spark.search.random_states import drawing_nothing
 
 if TYPE_CHECKING:
     from hpt_spark.search.evaluator import Evaluator

@@ -195,7 +195,7 @@ class Scheduler:
         if death.ending is Ending.TIMEOUT:
             outcome = timed_out(self._evaluation, fit)
         else:
-            outcome = killed_worker(self._evaluation, fit, death.reason)
+            outcome = killed_worker(self._evaluation, fit, death)
         return [(group, GroupResult([(fit, outcome)], 0.0, "", 0, 0, began=time.time()))]
 
     def _counted(self, results: list[Result]) -> list[Result]:

@@ -25,10 +25,10 @@ from hpt_spark.search.end_reason import as_sentence
 from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
 from hpt_spark.search.failed_batches import FailedBatches
 from hpt_spark.search.following import NO_METRIC_DECIDES, Tracking, followers_of, metric_of_search
-from hpt_spark.search.generators import drawing_nothing
 from hpt_spark.search.monitor import SearchFollower, SearchMonitor
 from hpt_spark.search.out_of_fold import KEEP
 from hpt_spark.search.race import note_skipped, race_of
+from hpt_spark.search.random_states import drawing_nothing
 from hpt_spark.search.sklearn_compat import STATE_OF_A_FIT, HandsFitsOver
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from hpt_spark import GridSearchCV
-from hpt_spark.search.failures import lacked_memory
+from hpt_spark.search.failures import may_succeed_elsewhere
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 y = (X[:, 0] > 0).astype(int)
@@ -59,8 +59,8 @@ def test_a_resumed_search_tries_a_fit_again_that_lacked_memory(spark, tmp_path):
 )
 def test_lack_of_memory_is_told_by_the_last_line(error, lacked):
     reason = "Traceback (most recent call last):\n  raise MemoryError()\n" + "".join(format_exception_only(error))
-    assert lacked_memory({"fit_error": reason}) is lacked
+    assert may_succeed_elsewhere({"fit_error": reason}) is lacked
 
 
 def test_a_fit_without_an_error_lacked_nothing():
-    assert not lacked_memory({"fit_error": None})
+    assert not may_succeed_elsewhere({"fit_error": None})

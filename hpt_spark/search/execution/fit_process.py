@@ -40,6 +40,9 @@ SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_LOOKS_AT_END = 0.01
 SECONDS_TO_END = 10.0  # for a process whose pipe has ended
 JEMALLOC = "jemalloc_bg_thd"
+OUT_OF_MEMORY = "Out of memory is the usual cause: on YARN raise spark.executor.memoryOverhead."
+NATIVE_FAULT = "That is a fault of native code: look into the estimator's libraries."
+OWN_EXIT = "Its own code or a library did that: sys.exit, os._exit, an exit in C, KeyboardInterrupt, closed files."
 LOST_TWICE = "its executor was lost twice"  # which ends no process, but the tries
 
 
@@ -52,10 +55,13 @@ class Death:
     reason : str
     ending : Ending
         Whether other fits on the node may have a part in it.
+    advice : str
+        What to do where it died again.
     """
 
     reason: str
     ending: Ending = Ending.KILLED
+    advice: str = OUT_OF_MEMORY
 
 
 class FitProcess:
@@ -155,7 +161,7 @@ class FitProcess:
             return answer
         if not self._ends_by_itself():
             self._end()
-            return Death("its process had closed the pipe by which it answers, and was ended", Ending.FAULT)
+            return Death("its process had closed the pipe by which it answers, and was ended", Ending.FAULT, OWN_EXIT)
         return _death(self._gone())
 
     def _ends_by_itself(self) -> bool:
@@ -209,9 +215,13 @@ def _is_single_threaded() -> bool:
 
 def _death(exit_code: int) -> Death:
     if exit_code >= 0:
-        return Death(f"its process ended with exit code {exit_code}", Ending.FAULT)
+        return Death(f"its process ended with exit code {exit_code}", Ending.FAULT, OWN_EXIT)
     try:
         name = signal.Signals(-exit_code).name
     except ValueError:
-        name = f"signal {-exit_code}"
-    return Death(f"its process was ended by {name}", Ending.FAULT if -exit_code in OWN_FAULTS else Ending.KILLED)
+        return Death(f"its process was ended by signal {-exit_code}")
+    return Death(
+        f"its process was ended by {name}",
+        Ending.FAULT if -exit_code in OWN_FAULTS else Ending.KILLED,
+        OUT_OF_MEMORY if -exit_code == signal.SIGKILL else NATIVE_FAULT,
+    )

@@ -22,7 +22,6 @@ from hpt_spark.search.execution.driver_releases import check_releases
 from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
 from hpt_spark.search.execution.printed import Printed
 from hpt_spark.search.execution.worker import SharedEvaluation
-from hpt_spark.search.failures import advice
 from hpt_spark.search.masked_warnings import masked_warnings
 from hpt_spark.search.planning.threads import thread_caps
 from hpt_spark.storage.disk_errors import DISK_FULL, translate_disk_errors
@@ -190,7 +189,7 @@ def tried_twice(refit: Refit, train: Callable[[], Any]) -> Any:
     if isinstance(ended, Death):
         raise HptSparkError(
             f"the refit of {type(refit.estimator).__name__} killed its Python worker, also when it was tried again "
-            f"({ended.reason}). {advice(ended.reason)} With a journal, the same search goes on from its fits; "
+            f"({ended.reason}). {ended.advice} With a journal, the same search goes on from its fits; "
             f"{WAY_OUT}."
         )
     return ended

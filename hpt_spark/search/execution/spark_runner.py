@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -236,8 +235,7 @@ class SparkRunner(Runner):
 
 def refuse_lost_files(shared: SharedEvaluation) -> None:
     """Raise HptSparkError where a file of the driver is gone before the driver has taken it back."""
-    gone = [part.path for part in shared.parts if not os.path.exists(part.path)]
-    if gone:
+    if gone := shared.missing_files:
         raise HptSparkError(
             f"the data of the search were deleted while it ran ({gone[0]}): something clears that folder, as tmpwatch "
             "and systemd-tmpfiles do. Let TMPDIR name another one; with a journal, the same search goes on from its "

@@ -105,7 +105,7 @@ class RunTask:
 
     def _has_ended(self) -> bool:
         """Return whether the driver has taken its files back: a task may begin just when its job is cancelled."""
-        return not any(self._pieces) and not all(os.path.exists(part.path) for part in self._shared.parts)
+        return not any(self._pieces) and bool(self._shared.missing_files)
 
 
 def locate(shared: SharedEvaluation, pieces: Pieces, gone: Sequence[str] = ()) -> list[str]:

@@ -105,6 +105,11 @@ class SharedEvaluation:
         return self.data.size + self.evaluation.size
 
     @property
+    def missing_files(self) -> list[str]:
+        """The files of its parts that are gone from the driver's machine, on which it is asked."""
+        return [part.path for part in self.parts if not os.path.exists(part.path)]
+
+    @property
     def pickled_size(self) -> int:
         """Bytes of these that become objects of each process's own."""
         return self.data.pickled_size + self.evaluation.pickled_size

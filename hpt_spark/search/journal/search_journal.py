@@ -15,7 +15,7 @@ import numpy as np
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.failures import lacked_memory, mask_reasons
+from hpt_spark.search.failures import mask_reasons, may_succeed_elsewhere
 from hpt_spark.search.journal.fingerprint import candidate_keys, fingerprint, fold_keys
 from hpt_spark.search.journal.journal import CONTEXT, Journal, KeepPredictions, damaged
 from hpt_spark.search.journal.records import FitKeys
@@ -170,7 +170,9 @@ class SearchJournal:
         """
         if self._journal is not None and self._lock is not None and self._keys is not None:
             self._lock.check()
-            self._journal.add(self._keys, [(fit, one) for fit, one in results if not lacked_memory(one)], predictions)
+            self._journal.add(
+                self._keys, [(fit, one) for fit, one in results if not may_succeed_elsewhere(one)], predictions
+            )
 
     def settled(self, name: str, value: int, folds: int) -> int:
         """Return what an earlier run of the search has settled on under `name`, else `value`, which later ones get.

@@ -11,7 +11,6 @@ import pytest
 from hpt_spark.search.execution import fit_process
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import Death, FitProcess
-from hpt_spark.search.failures import advice
 from hpt_spark.search.retries import Ending
 from tests.waiting import wait_until
 
@@ -46,9 +45,9 @@ def test_a_fit_that_closes_its_process_s_files_is_not_waited_for(process, monkey
     process._ask(closes_all_its_files, [])
     death = process._answer()
     assert (death.ending, "closed the pipe" in death.reason) == (Ending.FAULT, True)
-    assert "memory" not in advice(death.reason)
+    assert "memory" not in death.advice
 
 
 @pytest.mark.parametrize(("exit_code", "is_told_of_memory"), [(3, False), (-signal.SIGKILL, True)])
 def test_memory_is_named_as_the_cause_only_where_it_may_be(exit_code, is_told_of_memory):
-    assert ("memory" in advice(fit_process._death(exit_code).reason)) == is_told_of_memory
+    assert ("memory" in fit_process._death(exit_code).advice) == is_told_of_memory
