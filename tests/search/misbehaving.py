@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cloudpickle
 import numpy as np
+import psutil
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 # The workers cannot import this file.
@@ -120,6 +122,12 @@ class Misbehaving(ClassifierMixin, BaseEstimator):
                     break
         os.kill(pid, signal.SIGKILL)
         time.sleep(60)
+
+
+def fits_that_run(folder, marks="[0-9]*"):
+    """Return the processes of the fits with such marks, as far as they are there still."""
+    pids = {int(mark.name.rpartition("-")[2]) for mark in Path(folder).glob(marks)}
+    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
 
 
 def fits_marked(folder):

@@ -15,10 +15,10 @@ from sklearn import model_selection
 from sklearn.dummy import DummyClassifier
 
 from hpt_spark import GridSearchCV
-from hpt_spark.search.execution import spark_runner
+from hpt_spark.search.execution import spark_runner, task_stream
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_runner import SparkRunner
-from tests.search.misbehaving import Misbehaving
+from tests.search.misbehaving import Misbehaving, fits_that_run
 from tests.search.searching import X, y
 from tests.waiting import wait_until
 
@@ -51,12 +51,6 @@ def search_of(spark, marks, **arguments):
     return GridSearchCV(Misbehaving(), grids, cv=ONE_FOLD, refit=False, sc=spark, **arguments)
 
 
-def fits_that_run(marks):
-    """Return the processes of the fits that have begun."""
-    pids = {int(name.rpartition("-")[2]) for name in os.listdir(marks)}
-    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
-
-
 def assert_the_rest_is_kept(search):
     theirs = model_selection.GridSearchCV(Misbehaving(), {"number": [1, 2]}, cv=ONE_FOLD, refit=False).fit(X, y)
     assert search.incomplete_
@@ -79,6 +73,25 @@ def test_when_time_is_up_nothing_waits_for_slots_that_hang(spark, marks, jobs):
     assert_the_rest_is_kept(search)
     assert len(jobs) == 2, "one job for each search, and none that tidies up"
     wait_until(lambda: len(fits_that_run(marks)) == 0, 30)  # what hung is killed with its job
+
+
+def test_a_signal_that_comes_between_two_results_ends_the_fits_that_run(spark, marks, tmp_path_factory, monkeypatch):
+    monkeypatch.setattr(task_stream, "SECONDS_TOGETHER", 60)
+    journal = tmp_path_factory.mktemp("journal")
+
+    def interrupt():
+        wait_until(lambda: list(journal.glob("*.jsonl")))
+        wait_until(lambda: fits_that_run(marks, "2-*"))
+        time.sleep(0.5)  # the driver waits for more
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    grids = [{"number": [1], "marks": [str(marks)]}, {"number": [2], "how": ["sleeps"], "marks": [str(marks)]}]
+    search = GridSearchCV(Misbehaving(), grids, cv=ONE_FOLD, refit=False, sc=spark, journal=str(journal))
+    with pytest.warns(UserWarning, match="ended early"):
+        search.fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).tolist() == [True, False]
+    wait_until(lambda: not fits_that_run(marks, "2-*"), 30)
 
 
 # Before the first signal is caught, SIGTERM is the job's own to handle.

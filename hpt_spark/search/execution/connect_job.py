@@ -64,26 +64,31 @@ class ConnectJob(threading.Thread):
         self._tasks = tasks
         self._work = work
         self._take = take
+        self.ended = threading.Event()
         self._error: Exception | None = None
 
     def run(self) -> None:
         """Run the operation when it is its turn."""
-        operations = self._operations
-        with operations.turns:
-            if operations.are_stopped.is_set():
-                return
-            try:
-                operations.session.addTag(operations.tag)  # which is this thread's
-                frame = operations.session.range(0, self._tasks, 1, self._tasks).mapInArrow(self._work, SCHEMA)
-                for value in _values(frame.toLocalIterator()):
-                    self._take(value)
-            except Exception as error:
-                self._error = error
+        try:
+            with self._operations.turns:
+                if not self._operations.are_stopped.is_set():
+                    self._operate()
+        except Exception as error:
+            self._error = error
+        finally:
+            self.ended.set()
+
+    def _operate(self) -> None:
+        session = self._operations.session
+        session.addTag(self._operations.tag)  # which is this thread's
+        frame = session.range(0, self._tasks, 1, self._tasks).mapInArrow(self._work, SCHEMA)
+        for value in _values(frame.toLocalIterator()):
+            self._take(value)
 
     def cancel(self) -> bool:
         """Stop all of the operations, wait for the end of this one, and return whether it still ran."""
         self._operations.are_stopped.set()
-        return cancel_with(self, partial(self._operations.session.interruptTag, self._operations.tag))
+        return cancel_with(self.ended, partial(self._operations.session.interruptTag, self._operations.tag))
 
     def failure(self, is_local: bool = False) -> Exception | None:
         """Return what has failed, as it concerns the search; None for an operation that has not."""

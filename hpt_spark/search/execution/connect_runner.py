@@ -176,7 +176,7 @@ class ConnectRunner(Runner):
         with suppress(Exception):  # of several kinds, where the session has ended: its files go with it
             job = ConnectJob(Operations(self._session, 1), self.slots, TidyUpWork(frozenset(self._sent)), print)
             job.start()
-            job.join(SECONDS_TO_TIDY_UP)
+            job.ended.wait(SECONDS_TO_TIDY_UP)
             job.cancel()
 
     def _share(self, value: Any) -> SharedObject:

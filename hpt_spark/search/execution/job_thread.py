@@ -1,4 +1,8 @@
-"""How the driver waits for a Spark job in a thread of its own, and stops it."""
+"""How the driver waits for a Spark job in a thread of its own, and stops it.
+
+It waits for the job's event `ended`, never for the thread: up to Python 3.12, a signal that raises within
+``Thread.join`` makes the thread pass for ended, and its job would go on unseen (CPython's bpo-45274).
+"""
 
 from __future__ import annotations
 
@@ -23,22 +27,21 @@ def run_to_its_end(job: ConnectJob | SparkJob) -> None:
     """Start a job and wait for its end; stop it on Ctrl-C, and where nobody waits for the search any longer."""
     job.start()
     try:
-        while job.is_alive():
-            job.join(SECONDS_BETWEEN_LOOKS)  # Ctrl-C is answered in between
+        while not job.ended.wait(SECONDS_BETWEEN_LOOKS):  # Ctrl-C is answered in between
             leave_if_abandoned()
     finally:
         with suppress(Exception):  # of several kinds, where Spark was stopped and the job with it
             job.cancel()
 
 
-def cancel_with(job: threading.Thread, ask: Callable[[], object]) -> bool:
-    """Let `ask` tell Spark to stop a job until it has ended, and return whether it still ran.
+def cancel_with(ended: threading.Event, ask: Callable[[], object]) -> bool:
+    """Let `ask` tell Spark to stop a job until it has `ended`, and return whether it still ran.
 
     It is told again and again: Spark forgets the wish where it has not begun the job yet.
     """
-    still_ran = job.is_alive()
+    still_ran = not ended.is_set()
     until = time.monotonic() + SECONDS_TO_CANCEL
-    while job.is_alive() and time.monotonic() < until:
+    while not ended.is_set() and time.monotonic() < until:
         ask()
-        job.join(SECONDS_BETWEEN_CANCELS)
+        ended.wait(SECONDS_BETWEEN_CANCELS)
     return still_ran

@@ -85,6 +85,7 @@ class SparkJob(InheritableThread):
         keeps: bool = False,
     ) -> None:
         self.error: Exception | None = None
+        self.ended = threading.Event()
         self.kept: RDD[Any] | None = None
         self._keeps = keeps
         self._description = description
@@ -101,6 +102,8 @@ class SparkJob(InheritableThread):
             self._act()
         except Exception as error:
             self.error = error
+        finally:
+            self.ended.set()
 
     def _act(self) -> None:
         done = self._spark_context.parallelize(self._tasks, max(1, len(self._tasks))).mapPartitions(self._work)
@@ -117,7 +120,7 @@ class SparkJob(InheritableThread):
 
     def cancel(self) -> bool:
         """Stop the job if it still runs, and wait for its end; return whether it still ran."""
-        return cancel_with(self, partial(self._spark_context.cancelJobGroup, self._group))
+        return cancel_with(self.ended, partial(self._spark_context.cancelJobGroup, self._group))
 
     def failure(self, is_local: bool) -> Exception | None:
         """Return what has failed, as it concerns the search; None for a job that has not."""
@@ -155,7 +158,7 @@ class FetchJob(SparkJob):
         """Run the job, and return what is still there; HptSparkError at the deadline."""
         self.start()
         try:
-            self.join(min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX))
+            self.ended.wait(min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX))
         finally:
             in_time = not self.cancel()
         if not in_time:

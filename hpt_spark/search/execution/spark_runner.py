@@ -195,7 +195,7 @@ class SparkRunner(Runner):
                 self._wait_for_tasks_that_were_killed()
             job = SparkJob(self._context, range(self.slots), work, "sweep: tidying up")
             job.start()
-            job.join(SECONDS_TO_TIDY_UP)
+            job.ended.wait(SECONDS_TO_TIDY_UP)
             failure = None if job.cancel() else job.failure(self._is_local)
             if failure is not None and not isinstance(failure, SparkEndedError):
                 log.warning(

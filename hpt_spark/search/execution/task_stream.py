@@ -91,7 +91,7 @@ class TaskStream:
         while (self._jobs or not self._arrived.empty()) and time.monotonic() < self._deadline:
             leave_if_abandoned()
             ended = self._all_that_arrived()
-            for job, tasks in [pair for pair in self._jobs if not pair[0].is_alive()]:
+            for job, tasks in [pair for pair in self._jobs if pair[0].ended.is_set()]:
                 if self._arrived.empty():  # else some of its results are still to be taken
                     self._jobs.remove((job, tasks))
                     ended += self._lost_with(job, tasks)
@@ -100,7 +100,7 @@ class TaskStream:
                 handed_over = time.monotonic()
                 yield ended
                 if self._jobs:
-                    self._jobs[-1][0].join(max(0.0, handed_over + SECONDS_TOGETHER - time.monotonic()))
+                    self._jobs[-1][0].ended.wait(max(0.0, handed_over + SECONDS_TOGETHER - time.monotonic()))
             elif is_time():
                 yield []
         if ended := self._all_that_arrived():  # while the last were handed over, when the time was up
@@ -109,7 +109,7 @@ class TaskStream:
 
     def cancel(self) -> bool:
         """Stop the jobs that still run, and wait for their end; return whether any did."""
-        running = [job for job, _ in self._jobs if job.is_alive()]
+        running = [job for job, _ in self._jobs if not job.ended.is_set()]
         # In a thread of its own it comes to its end also where another Ctrl-C raises here: a job that goes on
         # would keep its slots.
         cancelling = threading.Thread(target=_cancel, args=(running,), name="hpt-spark-cancel", daemon=True)

@@ -24,7 +24,8 @@ from hpt_spark import GridSearchCV
 from hpt_spark.errors import HptSparkError, InputError, SparkEndedError
 from hpt_spark.search.execution import refit, refit_job
 from hpt_spark.search.execution.spark_job import WorkerDiedError
-from tests.search.misbehaving import Misbehaving, UnfriendlyError, fits_marked
+from tests.search.misbehaving import Misbehaving, UnfriendlyError, fits_marked, fits_that_run
+from tests.waiting import wait_until
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -158,6 +159,7 @@ def test_ctrl_c_ends_a_refit_and_frees_its_slot(spark, marks):
     with pytest.raises(KeyboardInterrupt):
         refitted(spark, "sleeps", marks)
     assert time.monotonic() - started < 50
+    wait_until(lambda: not fits_that_run(marks, "*-300-*"), 30)
     assert refitted(spark, "fits", marks).best_estimator_.number == 1
 
 
