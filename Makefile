@@ -14,7 +14,16 @@ BIN_NEWEST := .venv-newest/bin
 SIDE_BY_SIDE ?= -n 2 --dist loadfile --no-loadscope-reorder
 # A target's -m takes the place of that of `pytest` alone, which runs the quick tests (pyproject.toml).
 SERVERS := not hdfs and not blob and not cluster and not yarn and not livy and not oozie and not azureml and not browser and not mlflow and not connect
-SKLEARN_TESTS := sklearn.model_selection.tests.test_search sklearn.model_selection.tests.test_successive_halving
+SKLEARN_SEARCH_TESTS := sklearn.model_selection.tests.test_{search,successive_halving}
+# In these modules, only the tests that use a search class are run.
+SKLEARN_OTHER_TESTS := sklearn.model_selection.tests.test_{validation,classification_threshold} \
+	sklearn.tests.test_{calibration,metaestimators,metaestimators_metadata_routing,multiclass,multioutput,pipeline} \
+	sklearn.ensemble.tests.test_{bagging,forest,stacking,voting,weight_boosting} \
+	sklearn.linear_model.tests.test_{coordinate_descent,logistic,ridge,sgd} \
+	sklearn.metrics.tests.test_{regression,score_objects} \
+	sklearn.utils.tests.test_{parallel,pprint} \
+	sklearn.decomposition.tests.test_kernel_pca sklearn.feature_extraction.tests.test_text \
+	sklearn.impute.tests.test_impute sklearn.neighbors.tests.test_kde
 # The first one that runs: pyenv leaves a python3.10 on the PATH that only says which version to choose.
 PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python3.10 $$($(BIN)/uv python find 3.10 2>/dev/null); do "$$python" -c '' 2>/dev/null && command -v "$$python" && break; done)
 
@@ -158,8 +167,8 @@ test-browser: find-browser setup .browser/.ready ## Open the report in headless 
 	$(BIN)/python -m pytest -m browser
 
 .PHONY: test-sklearn
-test-sklearn: setup java ## Run scikit-learn's own tests of its search classes against ours
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_TESTS)
+test-sklearn: setup java ## Run scikit-learn's own tests that search, with our classes
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_SEARCH_TESTS) $(SKLEARN_OTHER_TESTS)
 
 .PHONY: test-pure
 test-pure: setup ## Run the tests that need no Spark
@@ -213,7 +222,7 @@ test-oldest-quick: find-python310 .venv-oldest/.ready ## Run what depends most o
 test-oldest: find-python310 .venv-oldest/.ready ## Run all tests of the search, and scikit-learn's own, there
 	$(BIN_OLDEST)/python -m pytest $(SIDE_BY_SIDE) tests/search
 	$(BIN_OLDEST)/python -m pytest $(SIDE_BY_SIDE) -m 'process and not slow and $(SERVERS)' tests/search
-	$(BIN_OLDEST)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_TESTS)
+	$(BIN_OLDEST)/python -m pytest -c /dev/null -p no:cacheprovider -p tests.search.sklearn_plugin --timeout 300 --pyargs $(SKLEARN_SEARCH_TESTS)
 
 .PHONY: find-python313
 find-python313:

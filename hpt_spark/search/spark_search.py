@@ -127,11 +127,11 @@ class SparkSearchMixin(HandsFitsOver):
         # Of halving, and of a search that chooses the number of rounds.
         resource = getattr(self, "resource", None) or getattr(self, "_continued_parameter", None)
         is_one_of_many = self._is_clone_with_journal and self.journal_lock is None
-        lock, self.journal_lock = self.journal_lock, None
+        # What the caller has set is gone after the fit: scikit-learn's checks take any public attribute for a result.
+        lock, given = vars(self).pop("journal_lock", None), vars(self).pop("followers", ())
         with ExitStack() as following:
             with drawing_nothing(self.estimator):
-                followers = [*self.followers, *followers_of(self, following, X, y, is_one_of_many)]
-            self.followers = ()
+                followers = [*given, *followers_of(self, following, X, y, is_one_of_many)]
             monitor = SearchMonitor(followers, metric_of_search(self), self.max_time)
             with Evaluator(
                 self.sc,

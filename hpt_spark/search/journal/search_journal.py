@@ -240,7 +240,7 @@ def _one_of_many(uri: Any, context: Mapping[str, str]) -> str:
 
 
 def _named_folders(warm_start: Any) -> Sequence[Any]:
-    if warm_start is None:
+    if warm_start is None or warm_start is False:  # scikit-learn's checks switch any `warm_start` off
         return ()
     if not isinstance(warm_start, (list, tuple)):
         raise InputError(f"warm_start={warm_start!r} must be a list of folders: journals, or runs that have one.")

@@ -120,6 +120,11 @@ def test_other_searches_are_read_and_not_written(spark, tmp_path):
     assert resumed.fit_counts_["resumed"] == 8, "what was read is in the search's own journal"
 
 
+def test_false_reads_none_as_scikit_learns_checks_set_it(spark):
+    search = GridSearchCV(tree(), {"max_depth": [1]}, cv=2, sc=spark, warm_start=False).fit(X, y)
+    assert_same_scores(search, theirs({"max_depth": [1]}))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
