@@ -46,6 +46,11 @@ class FitGroup:
         """The fold of all fits."""
         return self.fits[0].fold
 
+    @property
+    def candidate(self) -> int:
+        """The candidate of the first fit."""
+        return self.fits[0].candidate
+
     def one_by_one(self) -> list[FitGroup]:
         """Return the same fits as groups of their own, each fitted as scikit-learn does."""
         return [FitGroup((fit,), shared=False, cost=self.cost) for fit in self.fits]

@@ -19,9 +19,12 @@ class Training:
     fold: int
     cost: float
     matrix: str = ""
+    candidate: int = 0
 
 
-TRAININGS = st.lists(st.builds(Training, st.integers(0, 4), st.floats(0.5, 100), st.sampled_from(["", "a"])))
+TRAININGS = st.lists(
+    st.builds(Training, st.integers(0, 4), st.floats(0.5, 100), st.sampled_from(["", "a"]), st.integers(0, 9))
+)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,19 @@ def test_on_one_slot_a_fold_is_finished_before_the_next():
 def test_the_longest_training_does_not_come_last():
     trainings = [*(Training(0, 1.0) for _ in range(6)), Training(1, 6.0)]
     assert start_order(trainings, 2)[0] == 6
+
+
+@examples(50)
+@given(st.integers(1, 70), st.integers(2, 10), st.integers(1, 16), st.floats(0, 1), st.randoms())
+def test_a_search_that_is_ended_has_the_scores_of_most_candidates_that_there_was_time_for(
+    settings, folds, slots, share, random
+):
+    costs = [random.choice([1.0, 1.5, 2.0]) for _ in range(settings)]
+    trainings = [Training(fold, cost, candidate=number) for number, cost in enumerate(costs) for fold in range(folds)]
+    ended = [trainings[at] for at in start_order(trainings, slots)][: int(share * len(trainings))]
+    complete = sum(sum(one.candidate == number for one in ended) == folds for number in range(settings))
+    block = max(4, settings / 16, 2 * slots / folds)
+    assert complete > len(ended) / folds - block - 1
 
 
 @given(trainings=TRAININGS, slots=st.integers(1, 9))
