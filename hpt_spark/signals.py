@@ -72,6 +72,17 @@ def unwind_on_sigterm() -> Iterator[None]:
 
 
 @contextmanager
+def let_ctrl_c_raise() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt where PySpark answers it, whose handler asks Java to cancel all jobs first.
+
+    That question fails where the signal has cut another answer of Java's short: a Py4JError is raised then.
+    """
+    is_pysparks = str(getattr(signal.getsignal(signal.SIGINT), "__module__", "")).startswith("pyspark.")
+    with handled_by(signal.default_int_handler, *([signal.SIGINT] if is_pysparks else [])):
+        yield
+
+
+@contextmanager
 def hold_back_signals() -> Iterator[None]:
     """Let signals wait until the end of the ``with``."""
     held: list[int] = []

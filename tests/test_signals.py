@@ -12,6 +12,7 @@ from hpt_spark.signals import (
     answer_signals,
     before_sigterm,
     hold_back_signals,
+    let_ctrl_c_raise,
     unwind_on_signals,
     unwind_on_sigterm,
 )
@@ -64,6 +65,25 @@ def test_signals_wait_until_the_end_and_then_come():
             signal.raise_signal(signal.SIGINT)
             reached = True
     assert reached
+
+
+@pytest.mark.parametrize(("module", "answers"), [("pyspark.core.context", 0), ("__main__", 1)])
+def test_ctrl_c_raises_where_pyspark_would_ask_java_first(module, answers):
+    asked = []
+
+    def handler(number, frame):
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    handler.__module__ = module
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with let_ctrl_c_raise():
+            assert isinstance(raised(signal.SIGINT), KeyboardInterrupt)
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(asked) == answers
 
 
 def test_signals_are_answered_with_a_word_for_a_time():

@@ -25,6 +25,7 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.abandoned import gives_up, leave_if_abandoned
 from hpt_spark.search.execution import spark_context
 from hpt_spark.search.spark_search import SparkSearchMixin
+from hpt_spark.signals import let_ctrl_c_raise
 
 Result = TypeVar("Result")
 
@@ -175,7 +176,7 @@ def _in_threads(work: Sequence[Callable[[], Result]], at_once: int) -> list[Resu
         leave_if_abandoned()
         return one()
 
-    with ThreadPoolExecutor(min(at_once, len(work)), "hpt-spark-outer") as pool:
+    with let_ctrl_c_raise(), ThreadPoolExecutor(min(at_once, len(work)), "hpt-spark-outer") as pool:
         futures = [pool.submit(contextvars.copy_context().run, run, one) for one in work]
         try:
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)

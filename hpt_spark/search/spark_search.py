@@ -30,6 +30,7 @@ from hpt_spark.search.out_of_fold import KEEP
 from hpt_spark.search.race import note_skipped, race_of
 from hpt_spark.search.random_states import drawing_nothing
 from hpt_spark.search.sklearn_compat import STATE_OF_A_FIT, HandsFitsOver
+from hpt_spark.signals import let_ctrl_c_raise
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -128,7 +129,7 @@ class SparkSearchMixin(HandsFitsOver):
         resource = getattr(self, "resource", None) or getattr(self, "_continued_parameter", None)
         is_one_of_many = self._is_clone_with_journal and self.journal_lock is None
         lock, self.journal_lock = self.journal_lock, None
-        with ExitStack() as following:
+        with let_ctrl_c_raise(), ExitStack() as following:
             with drawing_nothing(self.estimator):
                 followers = [*self.followers, *followers_of(self, following, X, y, is_one_of_many)]
             self.followers = ()

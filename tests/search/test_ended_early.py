@@ -15,6 +15,7 @@ from sklearn import model_selection
 from sklearn.dummy import DummyClassifier
 
 from hpt_spark import GridSearchCV
+from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution import spark_runner, task_stream
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_runner import SparkRunner
@@ -92,6 +93,33 @@ def test_a_signal_that_comes_between_two_results_ends_the_fits_that_run(spark, m
         search.fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).tolist() == [True, False]
     wait_until(lambda: not fits_that_run(marks, "2-*"), 30)
+
+
+@pytest.fixture
+def answered_by_pyspark(spark):
+    """Ctrl-C is answered as in a session that PySpark alone has started."""
+
+    def handler(number, frame):
+        spark.sparkContext.cancelAllJobs()
+        raise KeyboardInterrupt
+
+    handler.__module__ = "pyspark.core.context"
+    before = signal.signal(signal.SIGINT, handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_while_java_answers_ends_the_search_early(spark, marks, monkeypatch, answered_by_pyspark):
+    count = spark_runner.slots_of_context
+
+    def interrupted(context, conf):
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        context._jvm.java.lang.Thread.sleep(2000)
+        return count(context, conf)
+
+    monkeypatch.setattr(spark_runner, "slots_of_context", interrupted)
+    with pytest.raises(HptSparkError, match="the search was ended after 0 of 8 fits"):
+        search_of(spark, marks).fit(X, y)
 
 
 # Before the first signal is caught, SIGTERM is the job's own to handle.
