@@ -177,8 +177,8 @@ def _in_threads(work: Sequence[Callable[[], Result]], at_once: int) -> list[Resu
         return one()
 
     with let_ctrl_c_raise(), ThreadPoolExecutor(min(at_once, len(work)), "hpt-spark-outer") as pool:
-        futures = [pool.submit(contextvars.copy_context().run, run, one) for one in work]
         try:
+            futures = [pool.submit(contextvars.copy_context().run, run, one) for one in work]
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             for future in done:
                 future.result()

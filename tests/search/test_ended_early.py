@@ -122,6 +122,21 @@ def test_ctrl_c_while_java_answers_ends_the_search_early(spark, marks, monkeypat
         search_of(spark, marks).fit(X, y)
 
 
+def test_ctrl_c_while_a_job_starts_ends_that_job(spark, marks, monkeypatch):
+    start = SparkJob.start
+
+    def interrupted(self):  # as within Thread.start, which waits for the thread
+        start(self)
+        wait_until(lambda: fits_that_run(marks))
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(SparkJob, "start", interrupted)
+    grid = {"number": [1], "how": ["sleeps"], "marks": [str(marks)]}
+    with pytest.raises(HptSparkError, match="the search was ended after 0 of 1 fits"):
+        GridSearchCV(Misbehaving(), grid, cv=ONE_FOLD, refit=False, sc=spark).fit(X, y)
+    wait_until(lambda: not fits_that_run(marks), 20)
+
+
 # Before the first signal is caught, SIGTERM is the job's own to handle.
 @pytest.mark.long
 @pytest.mark.parametrize(
