@@ -30,6 +30,7 @@ from hpt_spark.signals import let_ctrl_c_raise
 Result = TypeVar("Result")
 
 
+@let_ctrl_c_raise()
 def nested_cross_validate(
     search: SparkSearchMixin,
     X: Any,
@@ -176,7 +177,7 @@ def _in_threads(work: Sequence[Callable[[], Result]], at_once: int) -> list[Resu
         leave_if_abandoned()
         return one()
 
-    with let_ctrl_c_raise(), ThreadPoolExecutor(min(at_once, len(work)), "hpt-spark-outer") as pool:
+    with ThreadPoolExecutor(min(at_once, len(work)), "hpt-spark-outer") as pool:
         try:
             futures = [pool.submit(contextvars.copy_context().run, run, one) for one in work]
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
