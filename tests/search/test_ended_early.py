@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from sklearn.dummy import DummyClassifier
 from hpt_spark import GridSearchCV
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution import spark_runner, task_stream
+from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_runner import SparkRunner
 from tests.search.misbehaving import Misbehaving, fits_that_run
@@ -180,6 +182,18 @@ def test_the_first_signal_is_not_ignored_at_the_end_of_a_whole_search(spark, mar
     monkeypatch.setattr(SparkRunner, "release", lambda self: os.kill(os.getpid(), signal.SIGINT) or time.sleep(5))
     with pytest.raises(KeyboardInterrupt):
         GridSearchCV(DummyClassifier(), {"strategy": ["prior"]}, cv=2, refit=False, sc=spark).fit(X, y)
+
+
+def test_ctrl_c_while_a_search_gives_back_what_it_has_leaves_no_data(spark, tmp_path, monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Checkpoints, "forget", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        GridSearchCV(DummyClassifier(), {"strategy": ["prior"]}, cv=2, refit=False, sc=spark).fit(X, y)
+    assert list(tmp_path.glob("hpt_spark-*")) == []
+    assert caught.tb is not None  # keeps the runner, as a notebook keeps the last traceback
 
 
 def test_workers_forget_the_data_when_the_search_has_ended(spark):
