@@ -36,7 +36,7 @@ prints the resolved configuration, secrets masked, and stops.
 Presets in `conf/`: `demo.yaml`, `single_vm_small.yaml` (first four feature sets), `single_vm.yaml` (joblib,
 8 processes, 4 candidates), `distributed_sweep.yaml` (Spark, 16 candidates).
 
-Exit codes: 0 done; 2 the configuration or the input is wrong; 1 anything else; 130 interrupted; 143 SIGTERM.
+Exit codes: 0 done; 2 the configuration or the input is wrong; 1 anything else; 130 Ctrl-C; 143 SIGTERM; 129 SIGHUP.
 """
 TYPES = {
     int: "whole number",

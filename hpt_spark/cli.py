@@ -81,8 +81,8 @@ def run_job(
     Returns
     -------
     int
-        0 done; 2 the configuration or the input is wrong; 1 anything else; 130 and 143 after
-        an interrupt and a SIGTERM. Output that cannot be written changes none of them.
+        0 done; 2 the configuration or the input is wrong; 1 anything else; 130, 143 and 129 after
+        an interrupt, a SIGTERM and a SIGHUP. Output that cannot be written changes none of them.
     """
     make_streams_safe()
     parser = MaskingParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM (YARN, cron, docker stop) do to a job: the one policy on signals.
+"""What Ctrl-C, SIGTERM (YARN, cron, docker stop) and SIGHUP (a terminal that closes) do to a job: the one policy.
 
 They unwind the stack, so that each ``with`` block takes away what it has half-written. Where that
 would do harm they are held back for a moment, or answered with a word. Python runs handlers in the
@@ -15,7 +15,8 @@ from types import FrameType
 from typing import Any
 
 Handler = Callable[[int, "FrameType | None"], Any]
-BOTH = (signal.SIGINT, signal.SIGTERM)
+TERMINATING = (signal.SIGTERM, signal.SIGHUP)  # a process that does not answer them
+ENDING = (signal.SIGINT, *TERMINATING)
 
 
 @contextmanager
@@ -36,13 +37,13 @@ _came: list[int] = []  # in the innermost `unwind_on_signals`
 
 
 def signal_has_come() -> bool:
-    """Return whether Ctrl-C or SIGTERM has come, also where somebody has answered it by ending early."""
+    """Return whether a signal that ends the job has come, also where somebody has answered it by ending early."""
     return bool(_came)
 
 
 @contextmanager
 def unwind_on_signals() -> Iterator[list[int]]:
-    """Let Ctrl-C and SIGTERM raise; yield a list of those that came."""
+    """Let Ctrl-C, SIGTERM and SIGHUP raise; yield a list of those that came."""
     global _came
     came: list[int] = []
     before, _came = _came, came
@@ -52,7 +53,7 @@ def unwind_on_signals() -> Iterator[list[int]]:
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     # Ignored is what nohup and a shell's `&` set, and stays so.
-    with handled_by(unwind, *(number for number in BOTH if signal.getsignal(number) is not signal.SIG_IGN)):
+    with handled_by(unwind, *(number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN)):
         try:
             yield came
         finally:
@@ -60,14 +61,30 @@ def unwind_on_signals() -> Iterator[list[int]]:
 
 
 @contextmanager
-def unwind_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM raise SystemExit, unless somebody answers it already."""
+def unwind_on_termination() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind the ``with`` before they end the process, unless somebody answers them already."""
+    came: list[int] = []
 
     def leave(number: int, frame: FrameType | None) -> None:
+        came.append(number)
         raise SystemExit(128 + number)
 
-    is_default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    with handled_by(leave, *([signal.SIGTERM] if is_default else [])):
+    try:
+        with handled_by(leave, *(number for number in TERMINATING if signal.getsignal(number) is signal.SIG_DFL)):
+            yield
+    finally:
+        for number in came:  # or a search would take the exception for a wish to end early, and its program go on
+            signal.raise_signal(number)
+
+
+@contextmanager
+def let_ctrl_c_raise() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt where PySpark answers it, whose handler asks Java to cancel all jobs first.
+
+    That question fails where the signal has cut another answer of Java's short: a Py4JError is raised then.
+    """
+    is_pysparks = str(getattr(signal.getsignal(signal.SIGINT), "__module__", "")).startswith("pyspark.")
+    with handled_by(signal.default_int_handler, *([signal.SIGINT] if is_pysparks else [])):
         yield
 
 
@@ -76,7 +93,7 @@ def hold_back_signals() -> Iterator[None]:
     """Let signals wait until the end of the ``with``."""
     held: list[int] = []
     try:
-        with handled_by(lambda number, _: held.append(number), *BOTH):
+        with handled_by(lambda number, _: held.append(number), *ENDING):
             yield
     finally:
         for number in held:
@@ -85,22 +102,18 @@ def hold_back_signals() -> Iterator[None]:
 
 @contextmanager
 def answer_signals(say: Callable[[], None]) -> Iterator[None]:
-    """Answer Ctrl-C and SIGTERM by `say` alone: there is nothing more to end."""
-    with handled_by(lambda *_: say(), *BOTH):
+    """Answer Ctrl-C, SIGTERM and SIGHUP by `say` alone: there is nothing more to end."""
+    with handled_by(lambda *_: say(), *ENDING):
         yield
 
 
 @contextmanager
-def before_sigterm(act: Callable[[], None]) -> Iterator[None]:
-    """Let SIGTERM do `act` before what it does anyway, where that is a handler of Python's."""
-    earlier = signal.getsignal(signal.SIGTERM)
-    if not callable(earlier):
-        yield
-        return
+def before_termination(act: Callable[[], None]) -> Iterator[None]:
+    """Let SIGTERM and SIGHUP do `act` before what they do anyway, where that is a handler of Python's."""
 
     def both(number: int, frame: FrameType | None) -> None:
         act()
-        earlier(number, frame)
+        before[number](number, frame)
 
-    with handled_by(both, signal.SIGTERM):
+    with handled_by(both, *(number for number in TERMINATING if callable(signal.getsignal(number)))) as before:
         yield

@@ -264,10 +264,10 @@ def sleeping_job(tmp_path):
 
 
 @pytest.mark.parametrize("at_the_end", ["", "fail", "return"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 @pytest.mark.process
 def test_a_signal_unwinds_the_job_and_is_its_exit_code(sleeping_job, tmp_path, at_the_end, number, code):
-    process = sleeping_job(at_the_end)
+    process = sleeping_job(at_the_end, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     process.send_signal(number)
     _, err = process.communicate(timeout=50)
     assert process.returncode == code

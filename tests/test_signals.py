@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from hpt_spark.signals import (
-    BOTH,
+    ENDING,
+    TERMINATING,
     answer_signals,
-    before_sigterm,
+    before_termination,
     hold_back_signals,
+    let_ctrl_c_raise,
     unwind_on_signals,
-    unwind_on_sigterm,
+    unwind_on_termination,
 )
 
 
 @pytest.fixture(autouse=True)
 def handlers():
     """Whatever a test does, the handlers are afterwards what they were."""
-    before = [signal.getsignal(number) for number in BOTH]
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has set to be ignored
+    before = [signal.getsignal(number) for number in ENDING]
     yield
-    assert [signal.getsignal(number) for number in BOTH] == before
+    assert [signal.getsignal(number) for number in ENDING] == before
+    signal.signal(signal.SIGHUP, hangup)
 
 
 def raised(number):
@@ -31,11 +37,12 @@ def raised(number):
     return caught.value
 
 
-def test_both_unwind_and_are_remembered():
+def test_all_unwind_and_are_remembered():
     with unwind_on_signals() as came:
         assert isinstance(raised(signal.SIGINT), KeyboardInterrupt)
         assert raised(signal.SIGTERM).code == 143
-    assert came == [signal.SIGINT, signal.SIGTERM]
+        assert raised(signal.SIGHUP).code == 129
+    assert came == [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 def test_what_nohup_has_set_to_be_ignored_stays_ignored():
@@ -48,13 +55,39 @@ def test_what_nohup_has_set_to_be_ignored_stays_ignored():
         signal.signal(signal.SIGINT, before)
 
 
-def test_sigterm_unwinds_unless_somebody_answers_it():
-    with unwind_on_sigterm():
-        assert raised(signal.SIGTERM).code == 143
+UNWINDING = """
+import signal, sys
+from hpt_spark.signals import unwind_on_termination
+number = int(sys.argv[1])
+signal.signal(number, signal.SIG_DFL)
+try:
+    with unwind_on_termination():
+        try:
+            signal.raise_signal(number)
+        finally:
+            print("unwound", flush=True)
+except SystemExit:
+    pass
+print("went on", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", TERMINATING)
+@pytest.mark.process
+def test_termination_ends_the_process_though_somebody_takes_the_exception(number):
+    child = subprocess.run(
+        [sys.executable, "-c", UNWINDING, str(int(number))], stdout=subprocess.PIPE, text=True, check=False
+    )
+    assert child.stdout == "unwound\n"
+    assert child.returncode == -number
+
+
+def test_termination_unwinds_nothing_where_somebody_answers_it():
     answered = []
-    with answer_signals(lambda: answered.append("yes")), unwind_on_sigterm():
+    with answer_signals(lambda: answered.append("yes")), unwind_on_termination():
         signal.raise_signal(signal.SIGTERM)
-    assert answered == ["yes"]
+        signal.raise_signal(signal.SIGHUP)
+    assert answered == ["yes", "yes"]
 
 
 def test_signals_wait_until_the_end_and_then_come():
@@ -66,6 +99,25 @@ def test_signals_wait_until_the_end_and_then_come():
     assert reached
 
 
+@pytest.mark.parametrize(("module", "answers"), [("pyspark.core.context", 0), ("__main__", 1)])
+def test_ctrl_c_raises_where_pyspark_would_ask_java_first(module, answers):
+    asked = []
+
+    def handler(number, frame):
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    handler.__module__ = module
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with let_ctrl_c_raise():
+            assert isinstance(raised(signal.SIGINT), KeyboardInterrupt)
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(asked) == answers
+
+
 def test_signals_are_answered_with_a_word_for_a_time():
     said = []
     with answer_signals(lambda: said.append("ending")):
@@ -75,9 +127,9 @@ def test_signals_are_answered_with_a_word_for_a_time():
     assert isinstance(raised(signal.SIGINT), KeyboardInterrupt)
 
 
-def test_something_is_done_before_sigterm_does_what_it_does():
+def test_something_is_done_before_termination_does_what_it_does():
     order = []
-    with unwind_on_signals(), before_sigterm(lambda: order.append("before")):
+    with unwind_on_signals(), before_termination(lambda: order.append("before")):
         assert raised(signal.SIGTERM).code == 143
     assert order == ["before"]
 

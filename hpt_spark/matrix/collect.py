@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
@@ -144,6 +145,13 @@ def _collected_together(
 def _give_up(running: Iterable[Future[list[CollectedBlock]]], cancel_all_jobs: Callable[[], None]) -> None:
     """Cancel what was begun, so that a failure or a Ctrl-C does not wait for the rest."""
     left = [future for future in running if not future.cancel()]
-    while wait(left, timeout=0.2).not_done:
-        # Again and again, because a thread that is between two jobs of Spark starts the next one.
-        cancel_all_jobs()
+
+    def cancel() -> None:
+        while wait(left, timeout=0.2).not_done:
+            # Again and again, because a thread that is between two jobs of Spark starts the next one.
+            cancel_all_jobs()
+
+    # In a thread of its own it comes to its end also where another Ctrl-C raises here: the pool waits for the rest.
+    cancelling = threading.Thread(target=cancel, name="hpt-spark-cancel", daemon=True)
+    cancelling.start()
+    cancelling.join()

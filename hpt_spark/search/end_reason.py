@@ -7,7 +7,7 @@ from typing import Any
 
 from hpt_spark.search.failures import TIMED_OUT
 
-INTERRUPTED = "the search was interrupted (Ctrl-C or SIGTERM)"
+INTERRUPTED = "the search was interrupted (Ctrl-C, SIGTERM or SIGHUP)"
 
 
 def as_sentence(clauses: Iterable[str]) -> str:

@@ -25,10 +25,12 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.abandoned import gives_up, leave_if_abandoned
 from hpt_spark.search.execution import spark_context
 from hpt_spark.search.spark_search import SparkSearchMixin
+from hpt_spark.signals import let_ctrl_c_raise
 
 Result = TypeVar("Result")
 
 
+@let_ctrl_c_raise()
 def nested_cross_validate(
     search: SparkSearchMixin,
     X: Any,
@@ -176,8 +178,8 @@ def _in_threads(work: Sequence[Callable[[], Result]], at_once: int) -> list[Resu
         return one()
 
     with ThreadPoolExecutor(min(at_once, len(work)), "hpt-spark-outer") as pool:
-        futures = [pool.submit(contextvars.copy_context().run, run, one) for one in work]
         try:
+            futures = [pool.submit(contextvars.copy_context().run, run, one) for one in work]
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             for future in done:
                 future.result()

@@ -30,6 +30,7 @@ from hpt_spark.search.out_of_fold import KEEP
 from hpt_spark.search.race import note_skipped, race_of
 from hpt_spark.search.random_states import drawing_nothing
 from hpt_spark.search.sklearn_compat import STATE_OF_A_FIT, HandsFitsOver
+from hpt_spark.signals import let_ctrl_c_raise
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -129,7 +130,7 @@ class SparkSearchMixin(HandsFitsOver):
         is_one_of_many = self._is_clone_with_journal and self.journal_lock is None
         # What the caller has set is gone after the fit: scikit-learn's checks take any public attribute for a result.
         lock, given = vars(self).pop("journal_lock", None), vars(self).pop("followers", ())
-        with ExitStack() as following:
+        with let_ctrl_c_raise(), ExitStack() as following:
             with drawing_nothing(self.estimator):
                 followers = [*given, *followers_of(self, following, X, y, is_one_of_many)]
             monitor = SearchMonitor(followers, metric_of_search(self), self.max_time)

@@ -25,7 +25,7 @@ from hpt_spark.errors import (
     MissingDependencyError,
     SparkEndedError,
 )
-from hpt_spark.signals import before_sigterm, hold_back_signals
+from hpt_spark.signals import before_termination, hold_back_signals
 from hpt_spark.spark.defaults import APP_NAME, SQL_DEFAULTS, defaults_of_own_jvm, name_of_application
 from hpt_spark.spark.interpreter import use_this_python
 from hpt_spark.spark.java import check_java
@@ -76,7 +76,7 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
         session = _start(defaults, given)
         session.sparkContext.setLogLevel("ERROR")
         _set_sql_defaults(session)
-        with before_sigterm(_give_up_answer):
+        with before_termination(_give_up_answer):
             yield session
     except Exception as error:
         if isinstance(error, HptSparkError) and not isinstance(error, SparkEndedError):

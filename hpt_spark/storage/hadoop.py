@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 
 from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import HptSparkError, InputError
-from hpt_spark.signals import unwind_on_sigterm
+from hpt_spark.signals import unwind_on_termination
 from hpt_spark.storage.disk_errors import translate_disk_errors
 from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of, listed
 from hpt_spark.storage.hadoop_files import HadoopFiles
@@ -143,7 +143,7 @@ class HadoopFolder(Folder):
         if not _has_parent(path):
             raise InputError(f"{without_secrets(path)} cannot be replaced as a whole: name a folder in it")
         self._put_back(path)
-        with unwind_on_sigterm(), self._unfinished(path) as unfinished:
+        with unwind_on_termination(), self._unfinished(path) as unfinished:
             self._files.make_folder(unfinished)
             HadoopFolder(self._files, _parent_of(path))._clear_leftovers(unfinished)
             yield HadoopFolder(self._files, unfinished)
@@ -212,7 +212,7 @@ class HadoopFolder(Folder):
 @contextmanager
 def _on_this_machine() -> Iterator[Path]:
     """Give a temporary folder on this machine (TMPDIR)."""
-    with unwind_on_sigterm(), tempfile.TemporaryDirectory(prefix="hpt-spark-") as folder:
+    with unwind_on_termination(), tempfile.TemporaryDirectory(prefix="hpt-spark-") as folder:
         with translate_disk_errors(Path(folder)):
             yield Path(folder)
 

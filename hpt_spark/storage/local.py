@@ -13,7 +13,7 @@ from typing import Any
 from filelock import lock_descriptor, unlock_descriptor
 
 from hpt_spark.errors import InputError
-from hpt_spark.signals import unwind_on_sigterm
+from hpt_spark.signals import unwind_on_termination
 from hpt_spark.storage.disk_errors import translate_disk_errors, translate_permission_errors, translate_read_errors
 from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of_file, listed
 
@@ -218,7 +218,7 @@ def _claimed(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
     a run that was killed, and may be removed without asking whether that run still lives.
     """
     temporary = target.with_name(UNFINISHED + target.name)
-    with translate_disk_errors(target), unwind_on_sigterm():
+    with translate_disk_errors(target), unwind_on_termination():
         with translate_permission_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             lock = _lock(temporary, make, target)

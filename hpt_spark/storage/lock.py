@@ -38,6 +38,8 @@ MOST_SECONDS_BETWEEN_TRIES = 0.4
 
 log = logging.getLogger(__name__)
 
+_wanted: set[str] = set()  # the locks that this process has, or wants
+
 
 class FolderLock:
     """Holds the lock of a folder for the time of a ``with``.
@@ -61,6 +63,7 @@ class FolderLock:
 
     def __enter__(self) -> FolderLock:
         try:  # a signal may come when the lock is there and nobody has been told
+            _wanted.add(self._name)
             self._write()
             self._renewing.start()
             for tries_left in reversed(range(TRIES)):
@@ -94,6 +97,7 @@ class FolderLock:
 
     def _release(self) -> None:
         self._released.set()
+        _wanted.discard(self._name)
         try:
             if self._renewing.is_alive():
                 self._renewing.join()
@@ -144,6 +148,8 @@ class FolderLock:
 
     def _lives(self, name: str, holder: dict[str, Any]) -> bool:
         if holder.get("machine") == _this_machine():
+            if holder.get("pid") == os.getpid() and name not in _wanted:
+                return False  # its file could not be deleted, or another Ctrl-C came there
             started = _started(holder.get("pid"))
             return started is not None and started == holder.get("started")
         if time.time() - float(holder.get("renewed") or time.time()) > ABANDONED_SECONDS:

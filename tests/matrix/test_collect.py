@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -19,25 +21,48 @@ from tests.waiting import wait_until
 BRAND, APP = (Block(name, name, build=lambda has, blocks, indicators: None) for name in ("brand", "app"))
 
 
-def test_when_some_blocks_fail_the_others_are_not_waited_for(spark, tmp_path):
+@pytest.fixture
+def collected(spark, tmp_path):
+    """Collects the brands, which fails when the apps have begun, which take long; and what has ended."""
     begun, ended = str(tmp_path / "begun"), []
 
     def sleep(number):
         Path(begun).touch()
-        time.sleep(200)
+        time.sleep(30)
         return number
 
-    def collected(blocks):
+    def collect(blocks):
         if blocks == [BRAND]:
             wait_until(Path(begun).exists)
             raise InputError("the brands are wrong")
         arrow_of(spark.range(1).select(F.udf(sleep, LongType())("id")))
         ended.append(blocks)
 
+    return collect, ended
+
+
+def test_when_some_blocks_fail_the_others_are_not_waited_for(spark, collected):
+    collect, ended = collected
     with pytest.raises(InputError, match="the brands are wrong"):
-        _collected_together([[BRAND], [APP]], collected, spark.sparkContext.cancelAllJobs)
+        _collected_together([[BRAND], [APP]], collect, spark.sparkContext.cancelAllJobs)
     assert not ended
     assert not spark.sparkContext.statusTracker().getActiveJobsIds()
+
+
+def test_ctrl_c_while_the_others_are_given_up_does_not_wait_for_them_either(spark, collected):
+    collect, ended = collected
+    interrupts = [signal.SIGINT]
+
+    def cancel_all_jobs():
+        while interrupts:
+            os.kill(os.getpid(), interrupts.pop())
+            time.sleep(0.1)  # it arrives
+        spark.sparkContext.cancelAllJobs()
+
+    with pytest.raises(KeyboardInterrupt):
+        _collected_together([[BRAND], [APP]], collect, cancel_all_jobs)
+    assert not ended
+    wait_until(lambda: not spark.sparkContext.statusTracker().getActiveJobsIds(), 20)
 
 
 def groups_twice(tables):

@@ -176,7 +176,8 @@ def test_what_ends_a_search_early_is_said(monkeypatch, make, trainings, rest, in
         warnings.simplefilter("ignore")
         search = make().fit(X, y)
     assert search.incomplete_
-    by_time, by_signal = "The time was up (max_time=7.5 seconds)", "The search was interrupted (Ctrl-C or SIGTERM)"
+    by_time = "The time was up (max_time=7.5 seconds)"
+    by_signal = "The search was interrupted (Ctrl-C, SIGTERM or SIGHUP)"
     assert search.end_reason_ == f"{by_signal if interrupted else by_time}; {rest}."
 
 
@@ -215,7 +216,8 @@ def test_the_outer_folds_are_left_out_for_the_reason_that_ended_their_search(mon
     monkeypatch.setattr(EndsAt, "interrupted", interrupted)
     monkeypatch.setattr("hpt_spark.tuning.outer_folds.searches_at_once", lambda *_: 1)
     score_outer_folds(search, (X, y, {}), 2, RowRoles())
-    why = "the search was interrupted (Ctrl-C or SIGTERM)" if interrupted else "the time was up (max_time=7.5 seconds)"
+    by_signal = "the search was interrupted (Ctrl-C, SIGTERM or SIGHUP)"
+    why = by_signal if interrupted else "the time was up (max_time=7.5 seconds)"
     left_out = f"the outer folds are left out this time: {why}"
     assert search.end_reason_ == f"All 3 candidates were evaluated; {left_out}."
     assert left_out in caplog.messages

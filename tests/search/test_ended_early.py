@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -15,7 +16,9 @@ from sklearn import model_selection
 from sklearn.dummy import DummyClassifier
 
 from hpt_spark import GridSearchCV
+from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution import spark_runner, task_stream
+from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_runner import SparkRunner
 from tests.search.misbehaving import Misbehaving, fits_that_run
@@ -94,6 +97,48 @@ def test_a_signal_that_comes_between_two_results_ends_the_fits_that_run(spark, m
     wait_until(lambda: not fits_that_run(marks, "2-*"), 30)
 
 
+@pytest.fixture
+def answered_by_pyspark(spark):
+    """Ctrl-C is answered as in a session that PySpark alone has started."""
+
+    def handler(number, frame):
+        spark.sparkContext.cancelAllJobs()
+        raise KeyboardInterrupt
+
+    handler.__module__ = "pyspark.core.context"
+    before = signal.signal(signal.SIGINT, handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_while_java_answers_ends_the_search_early(spark, marks, monkeypatch, answered_by_pyspark):
+    count = spark_runner.slots_of_context
+
+    def interrupted(context, conf):
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        context._jvm.java.lang.Thread.sleep(2000)
+        return count(context, conf)
+
+    monkeypatch.setattr(spark_runner, "slots_of_context", interrupted)
+    with pytest.raises(HptSparkError, match="the search was ended after 0 of 8 fits"):
+        search_of(spark, marks).fit(X, y)
+
+
+def test_ctrl_c_while_a_job_starts_ends_that_job(spark, marks, monkeypatch):
+    start = SparkJob.start
+
+    def interrupted(self):  # as within Thread.start, which waits for the thread
+        start(self)
+        wait_until(lambda: fits_that_run(marks))
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(SparkJob, "start", interrupted)
+    grid = {"number": [1], "how": ["sleeps"], "marks": [str(marks)]}
+    with pytest.raises(HptSparkError, match="the search was ended after 0 of 1 fits"):
+        GridSearchCV(Misbehaving(), grid, cv=ONE_FOLD, refit=False, sc=spark).fit(X, y)
+    wait_until(lambda: not fits_that_run(marks), 20)
+
+
 # Before the first signal is caught, SIGTERM is the job's own to handle.
 @pytest.mark.long
 @pytest.mark.parametrize(
@@ -137,6 +182,18 @@ def test_the_first_signal_is_not_ignored_at_the_end_of_a_whole_search(spark, mar
     monkeypatch.setattr(SparkRunner, "release", lambda self: os.kill(os.getpid(), signal.SIGINT) or time.sleep(5))
     with pytest.raises(KeyboardInterrupt):
         GridSearchCV(DummyClassifier(), {"strategy": ["prior"]}, cv=2, refit=False, sc=spark).fit(X, y)
+
+
+def test_ctrl_c_while_a_search_gives_back_what_it_has_leaves_no_data(spark, tmp_path, monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Checkpoints, "forget", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        GridSearchCV(DummyClassifier(), {"strategy": ["prior"]}, cv=2, refit=False, sc=spark).fit(X, y)
+    assert list(tmp_path.glob("hpt_spark-*")) == []
+    assert caught.tb is not None  # keeps the runner, as a notebook keeps the last traceback
 
 
 def test_workers_forget_the_data_when_the_search_has_ended(spark):

@@ -203,7 +203,7 @@ def test_a_signal_between_two_batches_ends_with_what_there_is(signal, monkeypatc
     when = 2
     search = RandomizedSearchCV(Failing(), {"depth": [1, 2, 3, 4]}, **arguments).fit(X, y)
     assert search.incomplete_
-    assert search.end_reason_ == "The search was interrupted (Ctrl-C or SIGTERM)."
+    assert search.end_reason_ == "The search was interrupted (Ctrl-C, SIGTERM or SIGHUP)."
     assert len(search.cv_results_["params"]) == 2
     assert search.best_estimator_.depth == search.best_params_["depth"]
     asked.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV, HalvingRandomSearchCV, OptunaSearchCV, nested_cross_validate
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.search import nested
+from hpt_spark.search.abandoned import Abandoned, leave_if_abandoned
 from hpt_spark.search.journal.search_journal import SearchJournal
 from tests.search.misbehaving import Misbehaving
 from tests.waiting import wait_until
@@ -169,6 +171,28 @@ def test_what_one_search_raises_ends_them_all(spark):
         nested._in_threads([fail_meanwhile, lambda: GridSearchCV(Misbehaving(), sleeping, cv=2, sc=spark).fit(X, y)], 2)
     wait_until(lambda: not jobs.getActiveJobsIds())
     assert not [one for one in threading.enumerate() if one.name.startswith("hpt-spark-outer")]
+
+
+def test_ctrl_c_while_the_searches_begin_ends_those_that_have_begun(monkeypatch):
+    submit, left = ThreadPoolExecutor.submit, []
+
+    def interrupted(pool, *work):
+        submit(pool, *work)
+        raise KeyboardInterrupt
+
+    def search():
+        try:
+            for _ in range(500):
+                leave_if_abandoned()
+                time.sleep(0.01)
+        except Abandoned:
+            left.append(True)
+            raise
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        nested._in_threads([search, search], 2)
+    assert left == [True]
 
 
 def test_what_cannot_be_is_told_in_one_sentence(spark):

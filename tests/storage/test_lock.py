@@ -192,6 +192,21 @@ def test_ctrl_c_while_the_lock_is_released_leaves_none(tmp_path, monkeypatch):
     assert locks(tmp_path) == []
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_a_lock_that_could_not_be_deleted_does_not_refuse_its_own_process(tmp_path, monkeypatch, error):
+    def fails(name):
+        raise error
+
+    folder = open_folder(tmp_path)
+    with pytest.raises(error), FolderLock(folder, "the journal"):
+        monkeypatch.setattr(folder, "delete", fails)
+    assert len(locks(tmp_path)) == 1
+    with FolderLock(open_folder(tmp_path), "the journal"):
+        assert len(locks(tmp_path)) == 1
+        with pytest.raises(InputError, match="is working with the journal"):
+            FolderLock(open_folder(tmp_path), "the journal").__enter__()
+
+
 @pytest.mark.process
 @pytest.mark.parametrize("left_by_a_killed_one", [False, True])
 def test_of_many_that_start_in_the_same_instant_never_two_hold_it(request, tmp_path, left_by_a_killed_one):

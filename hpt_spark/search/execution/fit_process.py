@@ -146,13 +146,17 @@ class FitProcess:
 
     def _answer(self, limit: float | None = None) -> bytes | Death:
         """Wait for the child's next answer or its end; end it after so many seconds."""
-        until = math.inf if limit is None else time.monotonic() + limit
+        looked = time.monotonic()
+        until = math.inf if limit is None else looked + limit
         with suppress(EOFError, OSError):  # OSError: in the middle of an answer
             # Its end shows as the end of the pipe, unless a process that the fit started holds that open.
-            while not self._from_child.poll(max(0.0, min(SECONDS_BETWEEN_LOOKS, until - time.monotonic()))):
+            while not self._from_child.poll(max(0.0, min(SECONDS_BETWEEN_LOOKS, until - looked))):
                 if not self._process.is_alive() and not self._from_child.poll():
                     raise EOFError
-                if time.monotonic() >= until:
+                looked, before = time.monotonic(), looked
+                # This process has not run itself (docker pause), and the fit's time stood still as well.
+                until += max(0.0, looked - before - SECONDS_BETWEEN_LOOKS)
+                if looked >= until:
                     self._end()
                     return Death(f"it took longer than max_fit_time={limit:g} seconds", Ending.TIMEOUT)
             answer = self._from_child.recv_bytes()

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from hpt_spark.search.abandoned import leave_if_abandoned
+from hpt_spark.signals import hold_back_signals
 
 if TYPE_CHECKING:
     from hpt_spark.search.execution.connect_job import ConnectJob
@@ -23,15 +24,24 @@ SECONDS_TO_CANCEL = 30.0
 SECONDS_BETWEEN_CANCELS = 0.5
 
 
-def run_to_its_end(job: ConnectJob | SparkJob) -> None:
-    """Start a job and wait for its end; stop it on Ctrl-C, and where nobody waits for the search any longer."""
-    job.start()
+@contextmanager
+def running(job: ConnectJob | SparkJob) -> Iterator[None]:
+    """Run a job for the time of a ``with``, whose end stops it."""
     try:
-        while not job.ended.wait(SECONDS_BETWEEN_LOOKS):  # Ctrl-C is answered in between
-            leave_if_abandoned()
+        with hold_back_signals():  # within `Thread.start` one would raise when the job has begun already
+            job.start()
+        yield
     finally:
         with suppress(Exception):  # of several kinds, where Spark was stopped and the job with it
-            job.cancel()
+            if job.ident is not None:  # else the signal came before its start
+                job.cancel()
+
+
+def run_to_its_end(job: ConnectJob | SparkJob) -> None:
+    """Start a job and wait for its end; stop it on Ctrl-C, and where nobody waits for the search any longer."""
+    with running(job):
+        while not job.ended.wait(SECONDS_BETWEEN_LOOKS):  # Ctrl-C is answered in between
+            leave_if_abandoned()
 
 
 def cancel_with(ended: threading.Event, ask: Callable[[], object]) -> bool:

@@ -25,7 +25,7 @@ def scratch_folder() -> Iterator[Path]:
             os.rename(lock.lock_file, folder / ALIVE)  # nobody sees it before it is held
             yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _delete(folder)
 
 
 def _clear_leftovers(place: Path) -> None:
@@ -33,4 +33,13 @@ def _clear_leftovers(place: Path) -> None:
         with suppress(OSError):  # its driver lives, it is another user's, or it is just gone
             if (folder / ALIVE).exists():  # else it is new, and its driver is about to hold it
                 with FileLock(folder / ALIVE, blocking=False):
-                    shutil.rmtree(folder, ignore_errors=True)
+                    _delete(folder)
+
+
+def _delete(folder: Path) -> None:
+    """Delete a driver's folder, its lock last: by that a later search knows what a cut deletion has left."""
+    for file in folder.glob("*"):
+        if file.name != ALIVE:
+            with suppress(OSError):
+                file.unlink()
+    shutil.rmtree(folder, ignore_errors=True)

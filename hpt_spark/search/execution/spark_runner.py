@@ -173,11 +173,11 @@ class SparkRunner(Runner):
         With a local master that is the driver's own file, which is gone. After a search that was
         ended early, nobody waits for slots in which fits may hang.
         """
-        self.checkpoints.forget()
-        if self._data is not None:
-            self._take_back(self._data[1])
-            self._data = None
-        self._held.close()
+        with self._held:  # the driver's folder, also where Ctrl-C comes before
+            self.checkpoints.forget()
+            if self._data is not None:
+                self._take_back(self._data[1])
+                self._data = None
         if self._used and not self._is_local:
             # Those of earlier searches, too: a node that has lost its executor just then has kept their files.
             ended = ENDED.setdefault(self._context, deque(maxlen=MOST_ENDED))

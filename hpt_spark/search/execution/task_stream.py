@@ -19,6 +19,7 @@ from hpt_spark.search.execution.occasionally import Occasionally
 from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDiedError
 from hpt_spark.search.execution.worker import GroupResult
 from hpt_spark.search.fit_groups import FitGroup
+from hpt_spark.signals import hold_back_signals
 
 Tasks = Sequence[Sequence[FitGroup]]
 
@@ -80,7 +81,8 @@ class TaskStream:
     def submit(self, tasks: Tasks) -> None:
         """Run more tasks; they start in the order given, as slots become free."""
         if tasks:
-            self._jobs.append((self._start(tasks), tasks))
+            with hold_back_signals():  # a job that has started and is not known here would go on after Ctrl-C
+                self._jobs.append((self._start(tasks), tasks))
 
     def __iter__(self) -> Iterator[list[Ended]]:
         """Yield what has arrived together, until all is done or the deadline has passed.

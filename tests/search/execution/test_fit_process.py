@@ -6,6 +6,7 @@ import os
 import signal
 import time
 
+import psutil
 import pytest
 
 from hpt_spark.search.execution import fit_process
@@ -46,6 +47,33 @@ def test_a_fit_that_closes_its_process_s_files_is_not_waited_for(process, monkey
     death = process._answer()
     assert (death.ending, "closed the pipe" in death.reason) == (Ending.FAULT, True)
     assert "memory" not in death.advice
+
+
+def answers_soon():
+    time.sleep(0.3)
+    yield "soon"
+
+
+@pytest.mark.parametrize(("stops_too", "is_ended"), [(True, False), (False, True)])
+def test_a_machine_that_stands_still_takes_no_time_from_a_fit(process, monkeypatch, stops_too, is_ended):
+    monkeypatch.setattr(fit_process, "SECONDS_BETWEEN_LOOKS", 0.1)
+    process._ask(answers_soon, [])
+    wait_until(process._from_child.poll, 120)  # it has started
+    process._answer()
+    process._ask(answers_soon, [])
+    fit = psutil.Process(process._process.pid)
+    fit.suspend()
+    if stops_too:
+        poll = process._from_child.poll
+
+        def stops_first(seconds=0.0):
+            monkeypatch.setattr(process._from_child, "poll", poll)
+            time.sleep(1.5)
+            fit.resume()
+            return False
+
+        monkeypatch.setattr(process._from_child, "poll", stops_first)
+    assert isinstance(process._answer(limit=1.0), Death) == is_ended
 
 
 @pytest.mark.parametrize(("exit_code", "is_told_of_memory"), [(3, False), (-signal.SIGKILL, True)])

@@ -9,6 +9,7 @@ import tempfile
 import pytest
 
 from hpt_spark.search.execution.scratch import scratch_folder
+from tests.killed import run_until
 
 HOLD = """
 import sys, tempfile
@@ -40,6 +41,22 @@ def test_it_is_gone_at_the_end_also_of_a_search_that_fails(place):
     with pytest.raises(KeyboardInterrupt), scratch_folder():
         raise KeyboardInterrupt
     assert list(place.iterdir()) == []
+
+
+def test_what_a_driver_left_that_was_killed_while_it_deleted_goes_with_the_next_search(place):
+    def search(_):
+        with scratch_folder() as folder:
+            for number in range(20):  # a folder has its files in any order
+                (folder / f"{number}.shared").touch()
+
+    killed, dies_at = True, 0
+    while killed:
+        _, killed, _ = run_until(dies_at, search)
+        with scratch_folder():
+            pass
+        assert list(place.glob("hpt_spark-*/*.shared")) == [], f"killed at change {dies_at}"
+        dies_at += 1
+    assert dies_at > 20
 
 
 def test_what_a_killed_driver_left_goes_and_a_living_ones_stays(place):
