@@ -28,6 +28,7 @@ from hpt_spark.search.execution import spark_context
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.failures import has_more_time, without_score
+from hpt_spark.search.fit_warnings import WarningFilters
 from hpt_spark.search.journal.search_journal import SearchJournal
 from hpt_spark.search.monitor import SearchMonitor
 from hpt_spark.search.out_of_fold import OutOfFold
@@ -36,7 +37,6 @@ from hpt_spark.search.race import Race
 from hpt_spark.search.scheduler import Scheduler
 from hpt_spark.search.timeline import Timeline
 from hpt_spark.search.warm_start import WarmStarts
-from hpt_spark.search.warning_filters import WarningFilters
 from hpt_spark.signals import answer_signals
 from hpt_spark.storage import FolderLock
 from hpt_spark.streams import show
