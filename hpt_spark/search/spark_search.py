@@ -24,8 +24,9 @@ from hpt_spark.search.best_estimator import BestEstimator, refitting
 from hpt_spark.search.end_reason import as_sentence
 from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
 from hpt_spark.search.failed_batches import FailedBatches
+from hpt_spark.search.follower import SearchFollower
 from hpt_spark.search.following import NO_METRIC_DECIDES, Tracking, followers_of, metric_of_search
-from hpt_spark.search.monitor import SearchFollower, SearchMonitor
+from hpt_spark.search.monitor import SearchMonitor
 from hpt_spark.search.out_of_fold import KEEP
 from hpt_spark.search.race import note_skipped, race_of
 from hpt_spark.search.random_states import drawing_nothing
