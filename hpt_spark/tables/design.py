@@ -28,8 +28,8 @@ from hpt_spark.tables.checks import (
     refuse_repeated_ids,
     say_unread,
 )
-from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding, unseen_terms
-from hpt_spark.tables.later_table import block_types, has_texts, read_later_table
+from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding
+from hpt_spark.tables.later_table import block_types, has_texts, read_later_table, say_unseen
 from hpt_spark.tables.profile import ColumnFacts, Profile, profile_of
 from hpt_spark.tables.reading import checked_names, format_of, in_utc, read_sql, read_uri, translate_reading
 from hpt_spark.tables.roles import NO_FEATURE, Feature, roles_of
@@ -229,9 +229,7 @@ def _tested(
                 f"{place} has rows without an id in the column {id_column}; each row needs one: correct them."
             )
         refuse_repeated_ids(collected.keys["id"], str(id_column), place)
-    words = ", ".join(unseen_terms(encoding, collected.unseen))
-    if words:
-        _log.info("%s: cells with terms that no training row has, which count for nothing: %s", place, words)
+    say_unseen(encoding, collected.unseen, place)
     return collected, dict(zip(encoding.with_terms, collected.unseen.tolist()))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.tables.canonical import NESTED, with_nan
-from hpt_spark.tables.encoding import TableEncoding
+from hpt_spark.tables.encoding import TableEncoding, unseen_terms
 from hpt_spark.tables.reading import format_of, option_of, read_uri
 from hpt_spark.tables.roles import kind_of
 from hpt_spark.tables.table import BLOCK
@@ -66,3 +66,10 @@ def read_later_table(
     numbers = {name for name, kind in (encoding.types or {}).items() if kind_of(kind) == "number"}
     numbers |= {code.name for code in encoding.codes if code.kind in ("number", "categorical")}
     return with_nan(frame, str(word), numbers)
+
+
+def say_unseen(encoding: TableEncoding, counts: Iterable[int], place: str) -> None:
+    """Log how many cells of a later table, by column, have terms that no training row has."""
+    words = ", ".join(unseen_terms(encoding, counts))
+    if words:
+        _log.info("%s: cells with terms that no training row has, which count for nothing: %s", place, words)
