@@ -54,7 +54,7 @@ class Checkpoint:
     rounds : int
         How many rounds are trained.
     offset, size : int
-        Where that which the next round must know lies in the evaluation's file of checkpoints, in bytes.
+        Where the state for the next round lies in the evaluation's file of checkpoints, in bytes.
     """
 
     rounds: int

@@ -79,7 +79,7 @@ class FitEnded:
 
 @dataclass(frozen=True)
 class Best:
-    """The best candidate so far, of those that have all their folds."""
+    """The best candidate so far with all its folds."""
 
     row: int
     params: Mapping[str, Any]

@@ -170,12 +170,12 @@ class SearchMonitor:
         self._tell(lambda follower: follower.search_ended(search))
 
     def _end_as(self, stage: str, is_incomplete: bool) -> None:
-        """Have no more fits; those that were expected and not wanted in the end count no longer."""
+        """Have no more fits: expected ones that were not wanted in the end count no longer."""
         fits = self.state.fits if is_incomplete else self.state.fits_done
         self.state = replace(self.state, stage=stage, fits=fits, fits_in_flight=0, seconds_left=None)
 
     def _with_later_fits(self, seconds_left: float | None) -> float | None:
-        """Add to the seconds of fits that wait the time of those that come later, at their pace, until time is up."""
+        """Add to the seconds of the waiting fits those of later ones, at the same pace, until time is up."""
         if seconds_left is None:
             return None
         now = time.monotonic()

@@ -212,18 +212,17 @@ class SparkSearchMixin(HandsFitsOver):
         return results
 
     def __sklearn_clone__(self) -> Any:
-        # A SparkContext cannot be copied: the clone gets the same one. A copy is cloned, because another thread may
-        # read this search's own meanwhile.
+        # A copy is cloned, because another thread may read this search's own attributes meanwhile.
         cloned = super(SparkSearchMixin, copy.copy(self)).__sklearn_clone__()  # type: ignore[misc]
-        cloned.sc = self.sc
+        cloned.sc = self.sc  # a SparkContext cannot be copied
         cloned._is_clone_with_journal = self.journal is not None
         cloned._is_clone_with_warm_start = bool(self.warm_start)
         return cloned
 
     def __getstate__(self) -> dict[str, Any]:
-        # Nor can it be pickled: a search takes the active one where it is loaded. The state may be the very attributes,
-        # which another thread's fit adds to: hence the copy, which cannot be interrupted.
+        # The state may be the very attributes, to which another thread's fit adds: the copy cannot be interrupted.
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
+        # Nor can a SparkContext be pickled: a search takes the active one where it is loaded.
         return {name: value for name, value in state.items() if name not in OF_A_FIT} | {"sc": None}
 
 

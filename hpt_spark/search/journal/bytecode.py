@@ -142,7 +142,7 @@ def asks_for_anything(used: Used) -> bool:
 
 
 def _variables_taken(instruction: dis.Instruction, code: CodeType) -> list[str]:
-    """Return the local variables whose values an instruction takes, in order; not those that it hands to a closure."""
+    """Return the local variables whose values an instruction takes, in order, without those of closures."""
     name, value = instruction.opname, instruction.argval
     if "LOAD" not in name or "CLOSURE" in name or "CLEAR" in name:
         return []
