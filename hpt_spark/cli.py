@@ -130,8 +130,7 @@ def _exit_code(job: Callable[[], int | None], signals: Sequence[int] = ()) -> in
     except KeyboardInterrupt:
         return 1 if signals else _interrupted(signal.SIGINT)
     except Exception as error:
-        # What a signal cuts short can end in any error: PySpark's `with` blocks talk to Java on the way
-        # out, and that answer may be cut short as well. The signal says how the job ended, not the error.
+        # A signal may end in any error, as it may cut short what PySpark's `with` blocks ask Java on the way out.
         if not signals:
             keep_failure(f"hpt-spark: {type(error).__name__}: {error}")
             raise

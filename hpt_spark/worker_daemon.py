@@ -29,7 +29,7 @@ def serve() -> None:
     sys.path_importer_cache.clear()
     gc.collect()
     gc.freeze()  # a collection in a worker would visit all imported objects, and thereby copy their memory
-    # Python 3.12 and newer warn of it. The threads here are OpenBLAS's and jemalloc's, which both are prepared for it.
+    # Python 3.12 and newer warn of it, but the threads here, OpenBLAS's and jemalloc's, are prepared for it.
     warnings.filterwarnings("ignore", r".*fork\(\) may lead to deadlocks", DeprecationWarning)
     runpy.run_module("pyspark.daemon", run_name="__main__", alter_sys=True)
 

@@ -23,8 +23,8 @@ from hpt_spark.search.planning.threads import with_threads
 from hpt_spark.storage import is_local, open_folder
 from hpt_spark.storage.uris import hadoop_uri, local_path
 from hpt_spark.tables.checks import refuse_empty
-from hpt_spark.tables.design import block_types, has_texts, read_later_table
-from hpt_spark.tables.encoding import PROBLEM, unseen_terms
+from hpt_spark.tables.encoding import PROBLEM
+from hpt_spark.tables.later_table import block_types, has_texts, read_later_table, say_unseen
 from hpt_spark.tables.reading import in_utc, spark_address, translate_reading
 from hpt_spark.tables.roles import NO_FEATURE, Feature, kind_of, refuse_missing
 from hpt_spark.tables.rows import in_first_row, small_batches
@@ -96,9 +96,7 @@ def predict_table(
             counts = _write(spark, model, rows, names, staging.uri, kind, place)
             if is_local(target) and not str(spark.sparkContext.master).startswith("local"):
                 refuse_rows_elsewhere(local_path(staging.uri), kind, counts[0], target)
-    words = ", ".join(unseen_terms(model.encoding, counts[1:]))
-    if words:
-        _log.info("%s: cells with terms that no training row has, which count for nothing: %s", place, words)
+    say_unseen(model.encoding, counts[1:], place)
     return counts[0]
 
 

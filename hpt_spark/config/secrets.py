@@ -17,7 +17,7 @@ REFERENCE_KEY = re.compile(
 # Spark's pages and its event log do not show what this matches: Spark's own regex lacks Azure's account keys.
 REDACTION = "spark.redaction.regex"
 REDACTED = f"{SECRET_KEY.pattern}|token"  # as in Spark's own
-# Up to the last @ before the path: a password may hold one. Digits before a path are a port.
+# Up to the last @ before the path, as a password may hold one; digits before a path are a port.
 PASSWORD = re.compile(r"(://[^/@:\s]*):(?!\d+[/?#])[^/\s]*@")
 # A database's URI may have a password with a slash; more hosts or an IPv6 address may come before a path with an @.
 PASSWORD_WITH_SLASH = re.compile(r"(://[^/@:\s\[]*):(?!\d+[/?#,])[^/@\s]{1,200}/[^@\s]{0,200}@")

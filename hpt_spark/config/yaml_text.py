@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-# To PyYAML, which keeps to YAML 1.1, a number without a point, such as 1e-3, is a text. This is the float of YAML
-# 1.2's core schema; one without a point and an exponent is left to the rules for whole numbers.
+# The float of YAML 1.2's core schema (to PyYAML, which keeps to YAML 1.1, 1e-3 is a text); one without a point and an
+# exponent is left to the rules for whole numbers.
 FLOAT = re.compile(r"(?=.*[.eE])[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 
 # What PyYAML's constructors raise where the text of a value is none of its kind, such as the date 2024-02-30.

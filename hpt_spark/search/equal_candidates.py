@@ -13,7 +13,7 @@ from hpt_spark.search.timeline import COPIED
 
 
 class EqualCandidates:
-    """Which candidates of an evaluation equal an earlier one, beside those that share its training anyway.
+    """The candidates of an evaluation that equal an earlier one and do not share its training anyway.
 
     Parameters
     ----------

@@ -15,11 +15,10 @@ from sklearn.base import clone
 
 from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.dataset import Dataset
+from hpt_spark.search.fit_warnings import WarningFilters, masked_warnings
 from hpt_spark.search.folds import Folds
-from hpt_spark.search.masked_warnings import masked_warnings
 from hpt_spark.search.planning.threads import ThreadCaps, with_threads
 from hpt_spark.search.sklearn_compat import num_samples
-from hpt_spark.search.warning_filters import WarningFilters
 
 if TYPE_CHECKING:
     from hpt_spark.search.fit_groups import FitGroup
@@ -55,7 +54,7 @@ class Checkpoint:
     rounds : int
         How many rounds are trained.
     offset, size : int
-        Where that which the next round must know lies in the evaluation's file of checkpoints, in bytes.
+        Where the state for the next round lies in the evaluation's file of checkpoints, in bytes.
     """
 
     rounds: int

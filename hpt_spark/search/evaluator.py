@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-import os
-import sys
 import time
 import warnings
 from collections import Counter
@@ -28,6 +26,7 @@ from hpt_spark.search.execution import spark_context
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.failures import has_more_time, without_score
+from hpt_spark.search.fit_warnings import WarningFilters
 from hpt_spark.search.journal.search_journal import SearchJournal
 from hpt_spark.search.monitor import SearchMonitor
 from hpt_spark.search.out_of_fold import OutOfFold
@@ -36,7 +35,6 @@ from hpt_spark.search.race import Race
 from hpt_spark.search.scheduler import Scheduler
 from hpt_spark.search.timeline import Timeline
 from hpt_spark.search.warm_start import WarmStarts
-from hpt_spark.search.warning_filters import WarningFilters
 from hpt_spark.signals import answer_signals
 from hpt_spark.storage import FolderLock
 from hpt_spark.streams import show
@@ -46,22 +44,6 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
-
-_spark_of_parent: list[Any] = []
-
-
-def _remember_spark_of_parent() -> None:
-    """Remember the Spark that a fork has copied: two processes cannot talk over its one connection."""
-    for module, kind, name in (
-        ("pyspark", "SparkContext", "_active_spark_context"),
-        ("pyspark.sql.connect.session", "SparkSession", "_default_session"),
-    ):
-        spark = getattr(getattr(sys.modules.get(module), kind, None), name, None)
-        if spark is not None:
-            _spark_of_parent.append(spark)
-
-
-os.register_at_fork(after_in_child=_remember_spark_of_parent)
 
 
 class EndedEarlyError(Exception):
@@ -152,7 +134,7 @@ class Evaluator:
         self.fit_counts: Counter[str] = Counter(fits=0, trainings=0, resumed=0, continued=0, fold_slices=0, matrices=0)
 
     def __enter__(self) -> Evaluator:
-        self._spark = spark_context.spark_of(self._given, _spark_of_parent)  # before any file is touched
+        self._spark = spark_context.spark_of(self._given)  # before any file is touched
         self._journal.open()
         return self
 

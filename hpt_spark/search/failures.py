@@ -1,4 +1,4 @@
-"""Fits without a score: those that killed their worker, and those that a search had no time for."""
+"""Fits without a score: they killed their worker, or the search had no time for them."""
 
 from __future__ import annotations
 

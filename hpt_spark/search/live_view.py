@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hpt_spark.progress import Progress
-from hpt_spark.search.monitor import Begun, FitEnded, SearchFollower, SearchState
+from hpt_spark.search.follower import Begun, FitEnded, SearchFollower, SearchState
 from hpt_spark.search.reasons import shortened
 
 MOST_LETTERS = 60  # of the best parameters, and of a reason

@@ -161,7 +161,7 @@ class Scheduler:
     def _tried(
         self, shared: SharedEvaluation, step: Step, groups: Sequence[FitGroup], dead: list[Dead]
     ) -> Iterator[list[Result]]:
-        """Yield the results of `groups`; those that died are added to `dead`.
+        """Yield the results of `groups`, and add the dead groups to `dead`.
 
         How long a training takes is known when the first have ended, and the rest is cut into tasks by it.
         """

@@ -20,7 +20,7 @@ num_samples = validation._num_samples
 
 # Attributes of a search that mean something to one fit in one process (from 1.9 on).
 STATE_OF_A_FIT = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
-# And those that a search gives its best estimator for the time of its refit.
+# Attributes that a search gives its best estimator for the time of its refit.
 STATE_OF_A_REFIT = ("_parent_callback_ctx",)
 
 

@@ -24,8 +24,9 @@ from hpt_spark.search.best_estimator import BestEstimator, refitting
 from hpt_spark.search.end_reason import as_sentence
 from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
 from hpt_spark.search.failed_batches import FailedBatches
+from hpt_spark.search.follower import SearchFollower
 from hpt_spark.search.following import NO_METRIC_DECIDES, Tracking, followers_of, metric_of_search
-from hpt_spark.search.monitor import SearchFollower, SearchMonitor
+from hpt_spark.search.monitor import SearchMonitor
 from hpt_spark.search.out_of_fold import KEEP
 from hpt_spark.search.race import note_skipped, race_of
 from hpt_spark.search.random_states import drawing_nothing
@@ -212,18 +213,17 @@ class SparkSearchMixin(HandsFitsOver):
         return results
 
     def __sklearn_clone__(self) -> Any:
-        # A SparkContext cannot be copied: the clone gets the same one. A copy is cloned, because another thread may
-        # read this search's own meanwhile.
+        # A copy is cloned, because another thread may read this search's own attributes meanwhile.
         cloned = super(SparkSearchMixin, copy.copy(self)).__sklearn_clone__()  # type: ignore[misc]
-        cloned.sc = self.sc
+        cloned.sc = self.sc  # a SparkContext cannot be copied
         cloned._is_clone_with_journal = self.journal is not None
         cloned._is_clone_with_warm_start = bool(self.warm_start)
         return cloned
 
     def __getstate__(self) -> dict[str, Any]:
-        # Nor can it be pickled: a search takes the active one where it is loaded. The state may be the very attributes,
-        # which another thread's fit adds to: hence the copy, which cannot be interrupted.
+        # The state may be the very attributes, to which another thread's fit adds: the copy cannot be interrupted.
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
+        # Nor can a SparkContext be pickled: a search takes the active one where it is loaded.
         return {name: value for name, value in state.items() if name not in OF_A_FIT} | {"sc": None}
 
 

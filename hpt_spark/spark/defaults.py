@@ -10,12 +10,11 @@ from pathlib import Path
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 
-# Options of a JVM that we start ourselves, unless spark-defaults.conf has some. The parallel collector takes less time
-# and memory on few cores. A thread of Spark's ends silently when memory is out, and its callers would wait for ever.
-PARALLEL = "-XX:+UseParallelGC"
+PARALLEL = "-XX:+UseParallelGC"  # takes less time and memory on few cores
+# Options of a JVM that we start ourselves, unless spark-defaults.conf has some.
 JVM_OPTIONS = (
     PARALLEL,
-    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:+ExitOnOutOfMemoryError",  # else a thread of Spark's ends silently, and its callers wait for ever
     f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
 )
 
@@ -24,9 +23,9 @@ COLLECTOR = re.compile(r"-XX:\+Use\w*GC\b")
 VARIABLES_OF_JAVA = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "SPARK_SUBMIT_OPTS")
 OPTIONS_BEFORE_OURS = "spark.driver.defaultJavaOptions"
 
-# Settings for our queries, unless configured otherwise. With a limit in bytes Spark 4.1 measures the batch again
-# at each row that goes to Python, which takes longer than all the rest of it.
+# Settings for our queries, unless configured otherwise.
 SQL_DEFAULTS = {
+    # With a limit Spark 4.1 measures the batch again at each row for Python, which takes longer than all the rest.
     "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
     # A partition of counts waits in the heap to leave Spark, several times its size and more than once.
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "8m",

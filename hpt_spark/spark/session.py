@@ -164,7 +164,7 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
         context = SparkContext.getOrCreate(conf)
         if threading.current_thread() is threading.main_thread():
             # Spark's own handler asks the JVM to cancel the jobs before it raises KeyboardInterrupt, which fails
-            # where the signal cuts another answer of the JVM short. Stopping Spark cancels the jobs as well.
+            # where the signal cuts another answer of the JVM short; stopping Spark cancels the jobs as well.
             signal.signal(signal.SIGINT, on_interrupt)
         # A wrong value would show only where the session is used, and PySpark 4 then calls itself without end.
         jvm: Any = context._jvm

@@ -21,8 +21,8 @@ from hpt_spark.synthetic.labels import Labels
 from hpt_spark.synthetic.sizes import Sizes
 from hpt_spark.synthetic.zipped_csv import Block
 
-# The signal: how far the groups differ in the labels whose apps they have, and in the single apps.
-# Together with HABIT_TASTE of habits.py they bring devices with events to a log loss of about 2.03 at full size.
+# The signal: how far the groups differ in the labels whose apps they have, and in the single apps; with HABIT_TASTE of
+# habits.py it brings devices with events to a log loss of about 2.03 at full size.
 LABEL_TASTE = 0.128
 APP_TASTE = 0.086
 

@@ -7,8 +7,7 @@ import numpy as np
 from hpt_spark.synthetic.draw import Generator, Integers, Weighted, below, normal
 from hpt_spark.synthetic.groups import tastes
 
-# The signal: how far the groups differ in their daily habits. A device keeps one habit, so that
-# however many events it has, they tell no more than which habit this is.
+# The signal: how far the groups differ in their daily habits, of which a device keeps one, however many events it has.
 HABIT_TASTE = 0.6
 
 HABITS = 24

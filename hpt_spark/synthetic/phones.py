@@ -14,8 +14,8 @@ from hpt_spark.synthetic.phone_texts import BRAND_SHARES, BRANDS, brand_names, m
 from hpt_spark.synthetic.sizes import Sizes
 from hpt_spark.synthetic.zipped_csv import Block, chosen, field
 
-# The signal: how far the groups differ in the brands and in the models they buy. Together they let
-# a boosted model come from the prior's log loss of 2.43 to about 2.385 at full size.
+# The signal: how far the groups differ in the brands and in the models they buy, by which a boosted model comes from
+# the prior's log loss of 2.43 to about 2.385 at full size.
 BRAND_TASTE = 0.155
 MODEL_TASTE = 0.205
 

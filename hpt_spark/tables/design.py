@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,6 @@ from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.search.planning.memory_limit import driver_memory
 from hpt_spark.search.planning.result_size import most_of_a_job
-from hpt_spark.tables.canonical import NESTED, with_nan
 from hpt_spark.tables.checks import (
     check_columns,
     check_labels,
@@ -29,28 +28,13 @@ from hpt_spark.tables.checks import (
     refuse_repeated_ids,
     say_unread,
 )
-from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding, unseen_terms
+from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding
+from hpt_spark.tables.later_table import block_types, has_texts, read_later_table, say_unseen
 from hpt_spark.tables.profile import ColumnFacts, Profile, profile_of
-from hpt_spark.tables.reading import (
-    checked_names,
-    format_of,
-    in_utc,
-    option_of,
-    read_sql,
-    read_uri,
-    translate_reading,
-)
-from hpt_spark.tables.roles import NO_FEATURE, Feature, kind_of, roles_of
+from hpt_spark.tables.reading import checked_names, format_of, in_utc, read_sql, read_uri, translate_reading
+from hpt_spark.tables.roles import NO_FEATURE, Feature, roles_of
 from hpt_spark.tables.rows import CollectedRows, collect_rows, with_columns_of
-from hpt_spark.tables.table import (
-    BLOCK,
-    Keys,
-    block_features,
-    canonical_rows,
-    check_same_kinds,
-    label_type_of,
-    task_of,
-)
+from hpt_spark.tables.table import Keys, block_features, canonical_rows, check_same_kinds, label_type_of, task_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -58,7 +42,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 DENSE_FROM = 0.5  # the share of stored cells from which on a dense matrix is the smaller one, or nearly so
-DATES = ("date", "timestamp")  # kinds
 COPIES = 3  # of the matrix at one moment: as rows from Spark, as a matrix, and as the same in order
 
 
@@ -246,57 +229,8 @@ def _tested(
                 f"{place} has rows without an id in the column {id_column}; each row needs one: correct them."
             )
         refuse_repeated_ids(collected.keys["id"], str(id_column), place)
-    words = ", ".join(unseen_terms(encoding, collected.unseen))
-    if words:
-        _log.info("%s: cells with terms that no training row has, which count for nothing: %s", place, words)
+    say_unseen(encoding, collected.unseen, place)
     return collected, dict(zip(encoding.with_terms, collected.unseen.tolist()))
-
-
-def has_texts(section: TableSection, uri: str) -> bool:
-    """Return whether a later table at `uri` may have texts for values that are none.
-
-    The cells of a CSV are texts; so is a column of JSON in which no row has a value.
-    """
-    return format_of(uri, section.format) in ("csv", "json")
-
-
-def block_types(section: TableSection, uri: str, encoding: TableEncoding, place: str) -> Mapping[str, str] | None:
-    """Return the types that the columns of a later table at `uri` have for the user's own blocks; None for its own."""
-    if not has_texts(section, uri):
-        return None
-    if encoding.types is None and any(code.kind == BLOCK for code in encoding.codes):
-        _log.warning(
-            "%s: the model does not say of what types its training table was, so that the functions of features.blocks "
-            "see texts for numbers and dates of a CSV; run build_features and tune again, or name Parquet files",
-            place,
-        )
-    if encoding.types is None or format_of(uri, section.format) == "json":
-        return encoding.types
-    # A CSV has no nested types.
-    return {name: kind for name, kind in encoding.types.items() if not kind.startswith(NESTED)}
-
-
-def read_later_table(
-    spark: SparkSession, uri: str, section: TableSection, encoding: TableEncoding, key: str
-) -> DataFrame:
-    """Return a table of the same columns as the training table; the cells of a CSV are texts, whose kinds are known."""
-    kind = format_of(uri, section.format)
-    options = dict(section.options)
-    vectors = [code for code in encoding.codes if code.kind == "vector"]
-    if kind == "libsvm" and vectors and option_of(options, "numFeatures") is None:
-        options["numFeatures"] = len(vectors[0].terms)  # which Spark takes from the last index that occurs
-    date_types = {name: kind for name, kind in (encoding.types or {}).items() if kind_of(kind) in DATES}
-    date_types |= {code.name: code.kind for code in encoding.codes if code.kind in DATES}
-    place = f"features.table.{key}" if "-" not in key else key
-    texts = {name for name, kind in (encoding.types or {}).items() if kind_of(kind) == "text"}
-    texts |= {code.name for code in encoding.codes if code.kind == "text"}
-    frame = read_uri(spark, uri, kind, options, place, as_text=True, date_types=date_types, texts=texts)
-    word = option_of(options, "nanValue")
-    if kind != "csv" or word is None:
-        return frame
-    numbers = {name for name, kind in (encoding.types or {}).items() if kind_of(kind) == "number"}
-    numbers |= {code.name for code in encoding.codes if code.kind in ("number", "categorical")}
-    return with_nan(frame, str(word), numbers)
 
 
 def _facts(

@@ -23,7 +23,7 @@ from hpt_spark.search.journal.digests import Digester
 from hpt_spark.search.result_table import DONE, batches_of, best_so_far
 from hpt_spark.search.sklearn_compat import num_samples
 
-# Arguments of a search that are no settings, and those that the children's parameters show.
+# Arguments of a search that are no settings, or that the children's parameters show.
 NOT_PARAMS = ("sc", "tracking", "progress", "param_grid", "param_distributions")
 # These may change while a search goes on: where fits run, how long they may take, what is kept.
 OF_THE_RUN = (

@@ -24,7 +24,7 @@ import cloudpickle
 from hpt_spark.config.secrets import mask_secrets, without_secrets
 from hpt_spark.errors import HptSparkError, InputError, MissingDependencyError
 from hpt_spark.search.arguments import check_count, check_seconds
-from hpt_spark.search.monitor import Begun, FitEnded, SearchFollower, SearchState
+from hpt_spark.search.follower import Begun, FitEnded, SearchFollower, SearchState
 from hpt_spark.storage import Folder, open_folder
 from hpt_spark.tracking import facts
 from hpt_spark.tracking.recorder_process import RecorderProcess

@@ -18,9 +18,10 @@ from hpt_spark.search.end_reason import EndReason, as_sentence
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.worker import GroupResult, peak_bytes, process_name
 from hpt_spark.search.failures import mask_reasons
+from hpt_spark.search.fit_warnings import masked_warnings
+from hpt_spark.search.follower import SearchFollower
 from hpt_spark.search.following import metric_of_search
-from hpt_spark.search.masked_warnings import masked_warnings
-from hpt_spark.search.monitor import SearchFollower, SearchMonitor
+from hpt_spark.search.monitor import SearchMonitor
 from hpt_spark.search.planning.threads import CappedCandidate, ThreadCaps, uncapped
 from hpt_spark.search.sklearn_compat import HandsFitsOver
 from hpt_spark.search.timeline import ORIGIN, Timeline, origin

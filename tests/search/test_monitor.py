@@ -17,8 +17,9 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV, HalvingGridSearchCV, OptunaSearchCV
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
+from hpt_spark.search.follower import Best, SearchFollower, SearchState
 from hpt_spark.search.live_view import in_words
-from hpt_spark.search.monitor import MOST_REASONS, Best, SearchFollower, SearchMonitor, SearchState
+from hpt_spark.search.monitor import MOST_REASONS, SearchMonitor
 from tests.search.small_search import GRID, X, search_of, y
 
 

@@ -22,7 +22,7 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV, OptunaSearchCV
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.monitor import SearchFollower
+from hpt_spark.search.follower import SearchFollower
 from hpt_spark.search.proposals import Proposals
 from hpt_spark.search.race import Race, RaceRules, is_worse, note_skipped
 

@@ -16,11 +16,7 @@ import pytest
 from hpt_spark.errors import InputError
 from hpt_spark.storage import Folder
 from hpt_spark.storage.hadoop_files import HadoopFiles
-
-
-def write(folder: Folder, name: str, text: str) -> None:
-    with folder.atomic_write(name) as path:
-        path.write_text(text)
+from tests.storage.files import write
 
 
 def read(folder: Folder, name: str) -> str:

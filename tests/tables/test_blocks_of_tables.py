@@ -20,8 +20,9 @@ from hpt_spark.data.tables import Tables
 from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.matrix.collect import collect_blocks
 from hpt_spark.tables.canonical import with_types
-from hpt_spark.tables.design import block_types, build_table_design
+from hpt_spark.tables.design import build_table_design
 from hpt_spark.tables.encoding import TableEncoding
+from hpt_spark.tables.later_table import block_types
 
 pytestmark = pytest.mark.long
 HERE = __name__

@@ -8,7 +8,7 @@ from functools import partial
 from hpt_spark.artifacts.report.document import Section, document
 from hpt_spark.artifacts.report.gather import gather
 from hpt_spark.artifacts.report.markup import Html, duration, join, score_text, tag
-from hpt_spark.artifacts.report.page import flat
+from hpt_spark.artifacts.report.run_sections import flat
 from hpt_spark.artifacts.report.svg import LETTER, NARROW, axis, both, chart, cut, figure, horizontal_axis, text
 from hpt_spark.artifacts.report.tables import bar, table
 from hpt_spark.artifacts.report.tree import Report

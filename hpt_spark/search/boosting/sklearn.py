@@ -42,7 +42,7 @@ class GradientBoosting(WithoutMatrices):
         )
 
     def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
-        """Return what there is per round, cut."""
+        """Return the attributes with an entry per round, cut, and the totals."""
         there = [name for name in self.per_round if hasattr(estimator, name)]
         cut = {name: getattr(estimator, name)[:rounds] for name in there}
         return {**cut, **self._totals(cut, rounds), self.rounds: rounds}

@@ -15,7 +15,7 @@ from hpt_spark.search.boosting.family import is_class_of, key_of
 
 log = logging.getLogger(__name__)
 
-# XGBRF* have one round. Of dask and spark there are classes of other names.
+# Without XGBRF*, which have one round; the classes of dask and spark have other names.
 CLASSES = frozenset({"XGBClassifier", "XGBRegressor", "XGBRanker"})
 
 # The matrix that a training reads depends on these parameters and on nothing else of a candidate
@@ -113,7 +113,7 @@ class XGBoost:
                 matrices[key] = create(ref=ref, **arguments)
             return matrices[key]
 
-        # There is no public way to hand `fit` a matrix. The method is the same in xgboost 2.0 to 3.4.
+        # There is no public way to hand `fit` a matrix; the method is the same in xgboost 2.0 to 3.4.
         estimator._create_dmatrix = kept_matrix
         try:
             yield

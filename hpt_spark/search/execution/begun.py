@@ -64,7 +64,7 @@ class BegunFits:
         self._read = 0
 
     def tell(self) -> None:
-        """Tell of those that have been noted since the last call."""
+        """Tell of the fits noted since the last call."""
         whole = newline = b""
         with suppress(OSError), open(self.path, "rb") as file:  # somebody may have cleared the disk
             file.seek(self._read)

@@ -19,7 +19,7 @@ from hpt_spark.search.execution.connect_job import SCHEMA, ConnectJob, Operation
 from hpt_spark.search.execution.connect_session import translate_failure
 from hpt_spark.search.execution.connect_task import Count, FitWork, RefitWork, TidyUpWork
 from hpt_spark.search.execution.driver_imports import DriverImports
-from hpt_spark.search.execution.driver_releases import releases_of, releases_of_fits
+from hpt_spark.search.execution.driver_releases import releases_of_fits
 from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.node_share import SharedObject
 from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, outcome, tried_twice
@@ -119,10 +119,8 @@ class ConnectRunner(Runner):
 
     def refit(self, refit: Refit) -> Any:
         """Return the estimator of `refit`, fitted by a task; its model comes as rows."""
-        data = self._shared_data(refit.data)
-        rest = self._share(replace(refit, data=NO_DATA))
-        shared = SharedEvaluation(data, rest, releases=releases_of(refit.data, refit.estimator))
-        file = self._folder / f"{rest.token}.model"
+        shared = self._share_refit(refit)
+        file = self._folder / f"{shared.evaluation.token}.model"
 
         def train() -> Any:
             ended = self._refitted_into(file, RefitWork(shared, self._imports))
@@ -132,7 +130,7 @@ class ConnectRunner(Runner):
             return tried_twice(refit, train)
         finally:
             file.unlink(missing_ok=True)
-            self._take_back(rest)
+            self._take_back(shared.evaluation)
 
     def _refitted_into(self, file: Path, work: RefitWork) -> Refitted | Death:
         """Return how a refit has ended, with its model in `file`, or why it has killed its process."""

@@ -26,7 +26,7 @@ from hpt_spark.search.installed import installed_release, is_installed_file
 ALWAYS = frozenset({"hpt_spark", "numpy", "scipy", "sklearn"})
 BOOSTERS = frozenset({"lightgbm", "xgboost"})  # which the user's own code may use inside of its functions
 NO_PART = frozenset({"cloudpickle", "joblib", "py4j", "pyspark"})  # they carry what computes
-# Where the package of a name is another one than that which is installed by it.
+# Packages that are installed under another name than they are imported by.
 INSTALLED_AS = {"hpt_spark": "hpt-spark", "imblearn": "imbalanced-learn", "sklearn": "scikit-learn"}
 
 OTHER_RELEASE_BEGINS = "the executor's Python on"  # by which the driver knows the sentence in a failure of Spark's

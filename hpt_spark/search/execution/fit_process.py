@@ -192,9 +192,8 @@ class FitProcess:
         return int(process.exitcode)
 
     def _start(self) -> None:
-        # A fork shares what is imported, which takes a second or two. But native threads do not survive
-        # one, and a library that has started some (OpenMP) would wait for them in the child for ever. Nor
-        # may it share a module that the driver has loaded anew since.
+        # A fork saves a second or two of imports, but native threads (OpenMP), for which a library would wait for ever,
+        # do not survive one, and a module that the driver has loaded anew since must not be shared.
         assert self._suited_to is not None  # `_suit` has been called
         imports, _ = self._suited_to
         may_fork = _is_single_threaded() and not imports.are_stale_here()

@@ -6,12 +6,14 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.search.dataset import Dataset
+from hpt_spark.search.dataset import NO_DATA, Dataset
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.execution.begun import FitWatcher
+from hpt_spark.search.execution.driver_releases import releases_of
 from hpt_spark.search.execution.node_share import SharedObject, share
 from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.execution.scratch import scratch_folder
@@ -133,6 +135,12 @@ class Runner(ABC):
                 self._take_back(self._data[1])
             self._data = data, self._share(data)
         return self._data[1]
+
+    def _share_refit(self, refit: Refit) -> SharedEvaluation:
+        """Write `refit` where its task finds it; its data stay for the next one."""
+        data = self._shared_data(refit.data)
+        rest = self._share(replace(refit, data=NO_DATA))
+        return SharedEvaluation(data, rest, releases=releases_of(refit.data, refit.estimator))
 
     def _share(self, value: Any) -> SharedObject:
         """Write `value` into a file of the driver, so that tasks can have it."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Collection, Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -32,15 +33,29 @@ CONTEXT_STOPPED = (
 )
 SPARK_STOPPED = "Spark was stopped before the search had ended."
 
+_spark_of_parent: list[Any] = []
 
-def spark_of(given: Any, of_parent: Collection[Any] = ()) -> Any:
+
+def _remember_spark_of_parent() -> None:
+    """Remember the Spark that a fork has copied: two processes cannot talk over its one connection."""
+    for module, kind, name in (
+        ("pyspark", "SparkContext", "_active_spark_context"),
+        ("pyspark.sql.connect.session", "SparkSession", "_default_session"),
+    ):
+        spark = getattr(getattr(sys.modules.get(module), kind, None), name, None)
+        if spark is not None:
+            _spark_of_parent.append(spark)
+
+
+os.register_at_fork(after_in_child=_remember_spark_of_parent)
+
+
+def spark_of(given: Any) -> Any:
     """Return the Spark that a search was `given`, or the active one: a SparkContext, or a session of Spark Connect.
 
     Parameters
     ----------
     given : SparkContext, SparkSession or None
-    of_parent : collection
-        What this process has inherited by a fork.
 
     Raises
     ------
@@ -53,7 +68,8 @@ def spark_of(given: Any, of_parent: Collection[Any] = ()) -> Any:
     if given is None and is_connect and _is_worker():
         raise InputError(STAYS)
     spark: Any = connect_session(given) if is_connect else _spark_context(given)
-    if any(spark is one for one in of_parent):  # before it is asked anything: the parent's Java would answer the parent
+    # Before it is asked anything: the parent's Java would answer the parent.
+    if any(spark is one for one in _spark_of_parent):
         raise InputError(STAYS)
     if not is_connect and is_stopped(spark):
         raise InputError(CONTEXT_STOPPED)

@@ -23,7 +23,7 @@ from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.execution.begun import BegunFits, FitWatcher
 from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.driver_imports import DriverImports
-from hpt_spark.search.execution.driver_releases import releases_of, releases_of_fits
+from hpt_spark.search.execution.driver_releases import releases_of_fits
 from hpt_spark.search.execution.node_share import PIECE_BYTES, SharedObject, read_in_pieces, whole_file
 from hpt_spark.search.execution.occasionally import Occasionally
 from hpt_spark.search.execution.refit import Refit
@@ -112,14 +112,12 @@ class SparkRunner(Runner):
     @contextmanager
     def shipped(self, refit: Refit) -> Iterator[Shipped]:
         """Give what a task needs to do `refit` on any node, for the time of a ``with``."""
-        data = self._shared_data(refit.data)
-        rest = self._share(replace(refit, data=NO_DATA))
-        shared = SharedEvaluation(data, rest, releases=releases_of(refit.data, refit.estimator))
+        shared = self._share_refit(refit)
         try:
             pieces = [self._pieces_of(part) for part in shared.parts]
             yield Shipped(self._context, self._conf, self._folder, self._is_local, shared, pieces, self._imports)
         finally:
-            self._take_back(rest)
+            self._take_back(shared.evaluation)
 
     def _take_back(self, shared: SharedObject) -> None:
         """Delete the driver's file, and give back what was sent; workers keep what they have built of it."""

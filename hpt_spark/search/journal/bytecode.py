@@ -9,6 +9,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import CodeType
 from typing import Any
 
@@ -65,55 +66,74 @@ class Used:
 
 def used_by(code: CodeType) -> Used:
     """Return the names that `code` and the code inside it use."""
-    used, texts, dotted, words = Used(), set[str](), set[str](), set[str]()
-    imported: defaultdict[str, set[str]] = defaultdict(set)  # the names of what a variable holds
-    held_on: set[str] = set()  # variables that are used as values
+    used, constants, variables = Used(), set[str](), set[str]()
+    imported: defaultdict[str, set[str]] = defaultdict(set)  # by the variable that holds it
     for inner in _all_code(code):
-        loaded: list[Any] = [0, ()]
-        last_global = last_import = None
-        taken: list[str] = []  # the variables whose values the last instruction has taken
-        for instruction in dis.get_instructions(inner):
-            name, value = instruction.opname, instruction.argval
-            if name in NOTHING_DONE:
-                continue
-            is_of_attribute = name in OF_AN_ATTRIBUTE and value != "__dict__"
-            if last_global is not None and not is_of_attribute:
-                used.handed_on.add(last_global)
-            held_on.update(taken[:-1] if is_of_attribute else taken)
-            last_global = value if "LOAD" in name and ("GLOBAL" in name or name == "LOAD_NAME") else None
-            taken = _variables_taken(instruction, inner)
-            if name.startswith("STORE_") and last_import is not None:
-                imported[value[0] if isinstance(value, tuple) else value].add(last_import)
-                last_import = None
-            if name in ("IMPORT_NAME", "IMPORT_FROM"):
-                last_import = value
-            if name == "IMPORT_NAME":
-                level, names = loaded[-2:]
-                used.imports.append((value, level, names or ()))
-            elif "GLOBAL" in name or name in ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
-                used.names.add(value)
-            elif instruction.opcode in dis.hasname:
-                used.attributes.add(value)
-            elif instruction.opcode in dis.hasconst or name == "LOAD_SMALL_INT":
-                loaded.append(value)
-                if isinstance(value, str):
-                    words.update(IDENTIFIER.findall(value))
-                    if all(map(str.isidentifier, value.split("."))):
-                        dotted.add(value)
-                        texts.update(value.split("."))
-    for variable in (held_on | used.handed_on) & imported.keys():
+        instructions = [one for one in dis.get_instructions(inner) if one.opname not in NOTHING_DONE]
+        used.names.update(one.argval for one in instructions if _is_global(one))
+        used.attributes.update(one.argval for one in instructions if _is_attribute(one))
+        used.imports += _import_statements(instructions)
+        constants.update(text for text in _constants(instructions) if isinstance(text, str))
+        for variable, name in _stored_imports(instructions):
+            imported[variable].add(name)
+        for one, after in pairwise(instructions):
+            is_for_attribute = after.opname in OF_AN_ATTRIBUTE and after.argval != "__dict__"
+            if _is_global(one) and "LOAD" in one.opname and not is_for_attribute:
+                used.handed_on.add(one.argval)
+            taken = _variables_taken(one, inner)
+            variables.update(taken[:-1] if is_for_attribute else taken)
+    for variable in (variables | used.handed_on) & imported.keys():
         used.handed_on |= imported[variable]
+    _add_names_in_texts(used, constants)
+    return used
+
+
+def _is_global(instruction: dis.Instruction) -> bool:
+    return "GLOBAL" in instruction.opname or instruction.opname == "LOAD_NAME"
+
+
+def _is_attribute(instruction: dis.Instruction) -> bool:
+    return instruction.opcode in dis.hasname and instruction.opname != "IMPORT_NAME" and not _is_global(instruction)
+
+
+def _constants(instructions: list[dis.Instruction]) -> list[Any]:
+    return [one.argval for one in instructions if one.opcode in dis.hasconst or one.opname == "LOAD_SMALL_INT"]
+
+
+def _import_statements(instructions: list[dis.Instruction]) -> Iterator[tuple[str, int, tuple[str, ...]]]:
+    """Yield the module, level and names of each; the two constants before it are the level and the names."""
+    for at, one in enumerate(instructions):
+        if one.opname == "IMPORT_NAME":
+            level, names = _constants(instructions[:at])[-2:]
+            yield one.argval, level, names or ()
+
+
+def _stored_imports(instructions: list[dis.Instruction]) -> Iterator[tuple[str, str]]:
+    """Yield the variable and the name of each import."""
+    name = None
+    for one in instructions:
+        if one.opname in ("IMPORT_NAME", "IMPORT_FROM"):
+            name = one.argval
+        elif name is not None and one.opname.startswith("STORE_"):
+            yield one.argval[0] if isinstance(one.argval, tuple) else one.argval, name
+            name = None
+
+
+def _add_names_in_texts(used: Used, texts: set[str]) -> None:
+    """Add the names in `texts` where the code may look for what they name."""
+    dotted = {text for text in texts if all(map(str.isidentifier, text.split(".")))}
     if (used.names | used.attributes) & EVALUATES_TEXT:
+        words = {word for text in texts for word in IDENTIFIER.findall(text)}
         used.attributes |= words
         used.names |= words
     if used.names & ASKS_BY_TEXT:
-        used.attributes |= texts
-        used.names |= texts
+        parts = {part for text in dotted for part in text.split(".")}
+        used.attributes |= parts
+        used.names |= parts
     if (used.names | used.attributes) & {"import_module", "__import__"}:
         used.imports += [(text, 0, ()) for text in sorted(dotted)]
     elif "sys" in used.names and "modules" in used.attributes:
         used.imports += [(text, 0, ()) for text in sorted(dotted & sys.modules.keys())]
-    return used
 
 
 def asks_for_anything(used: Used) -> bool:
@@ -122,7 +142,7 @@ def asks_for_anything(used: Used) -> bool:
 
 
 def _variables_taken(instruction: dis.Instruction, code: CodeType) -> list[str]:
-    """Return the local variables whose values an instruction takes, in order; not those that it hands to a closure."""
+    """Return the local variables whose values an instruction takes, in order, without those of closures."""
     name, value = instruction.opname, instruction.argval
     if "LOAD" not in name or "CLOSURE" in name or "CLEAR" in name:
         return []

@@ -240,8 +240,7 @@ class Journal:
                 *whole, torn = text.split("\n")
                 self._take(whole, name)
                 if torn or not whole:
-                    # The line that was being written when the machine went down. It is taken out, because
-                    # the file will not be the last one any longer.
+                    # The machine went down within this line, which goes, as the file will not stay the last one.
                     if name != names[-1]:
                         raise self._damaged(name, len(whole) + 1)
                     self._mend(name, whole)

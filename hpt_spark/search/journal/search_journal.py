@@ -151,7 +151,7 @@ class SearchJournal:
         return [self._journal, *self._others]
 
     def _journals_at(self, place: str, context: dict[str, str]) -> list[Journal]:
-        """Return the journal at `place`; for one of many searches those that are of this one: there may be none."""
+        """Return the journal at `place`; of one of many searches its own ones there, of which there may be none."""
         given = Journal(open_folder(place), read_only=True)
         if not self._may_differ:
             return [given]
@@ -234,7 +234,7 @@ def _place_to_read(uri: Any) -> str:
 
 
 def _one_of_many(uri: Any, context: Mapping[str, str]) -> str:
-    """Return the folder of one of many searches, in that which they share."""
+    """Return the folder of one of many searches, within the one that they share."""
     name = hashlib.sha1(json.dumps(context, sort_keys=True).encode()).hexdigest()[:16]
     return f"{str(uri).rstrip('/')}/{ONE_OF_MANY}{name}"
 

@@ -23,9 +23,9 @@ from hpt_spark.search.sklearn_compat import num_samples
 # A Python worker with NumPy, scikit-learn and XGBoost imported; what it shares with the others not counted.
 WORKER_BYTES = 90 << 20
 
-# Address space of such a worker beside that: 702 MiB in all with one thread. Further threads of a fit had up to 97 MiB
-# each (LightGBM; at most 80 with XGBoost): a stack, and the heap that the C library reserves.
+# Address space of such a worker beside that: 702 MiB in all with one thread.
 LIBRARY_ADDRESSES = 612 << 20
+# Of each further thread of a fit (LightGBM; at most 80 MiB with XGBoost): a stack, and the C library's heap.
 THREAD_ADDRESSES = 97 << 20
 
 # Of a training on top of its rows, per value of its matrix.

@@ -19,8 +19,7 @@ NAMES = frozenset(
     | {"num_thread", "num_threads", "num_workers", "num_cores", "core_dist_n_jobs"}
 )
 
-# These packages take all cores where no such name is set; the name by which each is held to fewer.
-# For scikit-learn's estimators n_jobs=None means one.
+# Packages that take all cores where no such name is set (scikit-learn takes one), and what holds each to fewer.
 ALL_CORES_BY_DEFAULT = {"xgboost": "n_jobs", "lightgbm": "n_jobs", "catboost": "thread_count"}
 
 
