@@ -271,6 +271,7 @@ UNREADABLE = (
     r"(Malformed (?:CSV|records?)[^\n]{0,200})",
     r"(MALFORMED_[A-Z_.]+[^\n]{0,200})",
     r"(CSV header does not conform[^\n]{0,200}|(?:N|n)umber of column[^\n]{0,200})",
+    r"(\w+ (?:flag can be true or false|should be an integer\. Found [^\n]{0,80}))",
     r"(?:NumberFormatException|IllegalArgumentException): ([^\n]{0,200})",
     r"(java\.io\.[A-Za-z]*Exception: [^\n]{0,200})",
 )
