@@ -16,6 +16,8 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.resources import files
+from traceback import format_exception
+from types import TracebackType
 from typing import NoReturn
 
 from hpt_spark import __version__
@@ -133,8 +135,14 @@ def _exit_code(job: Callable[[], int | None], signals: Sequence[int] = ()) -> in
         # A signal may end in any error, as it may cut short what PySpark's `with` blocks ask Java on the way out.
         if not signals:
             keep_failure(f"hpt-spark: {type(error).__name__}: {error}")
+            sys.excepthook = _show_masked  # by which Python shows it when it has passed through
             raise
         return 1
+
+
+def _show_masked(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    """Print a traceback as Python does; the error may quote an address with its password, and so may a line of code."""
+    print(mask_secrets("".join(format_exception(kind, error, at))), end="", file=sys.stderr)
 
 
 def _interrupted(number: int) -> int:

@@ -9,7 +9,7 @@ import sys
 
 import pyarrow as pa
 
-from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.artifacts.run_directory import SUBMISSION, RunDirectory
 from hpt_spark.artifacts.scoring import predict_table
 from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_predictions
@@ -69,14 +69,16 @@ def _predict_test_rows(config: Config) -> None:
         elif design.X_test.shape[0]:
             id_name, predicted = design.facts["table"]["id"], open_model(run).outputs_of(design.X_test)
         else:
+            run.folder.delete(SUBMISSION)  # of test rows that the design no longer has
+            run.record(SUBMISSION)
             print(
                 f"{run.uri}: there are no test rows; --input and --output predict a table, features.table.test_uri too"
             )
             return
-        with run.folder.atomic_write("submission.csv") as path:
+        with run.folder.atomic_write(SUBMISSION) as path:
             write_predictions(path, id_name, design.test_device_ids, predicted)
-        run.record("submission.csv")
-    print(f"{run.uri}/submission.csv: {design.X_test.shape[0]:,} {design.rows_are}")
+        run.record(SUBMISSION)
+    print(f"{run.uri}/{SUBMISSION}: {design.X_test.shape[0]:,} {design.rows_are}")
 
 
 if __name__ == "__main__":

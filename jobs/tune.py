@@ -23,7 +23,7 @@ from hpt_spark.errors import JournalError
 from hpt_spark.matrix.design import DEVICES, DesignMatrix
 from hpt_spark.spark.session import spark_if_needed
 from hpt_spark.storage import FolderLock
-from hpt_spark.tuning.estimators import check_class_sizes
+from hpt_spark.tuning.estimators import check_class_sizes, check_number_range
 from hpt_spark.tuning.roles import RowRoles
 from hpt_spark.tuning.search import checked_estimator, run_search
 from hpt_spark.tuning.splitters import folds_of_each_class, splitter_of
@@ -43,6 +43,7 @@ def main(config: Config, when_kept: Callable[[], None] = lambda: None) -> None:
         for text in unused_warnings(config.search):
             _log.warning("search.%s", text)
         check_folds(config.search, design)
+        check_number_range(config.search.estimator, design.X_train, design.columns)
         plan = plan_of(config.search, design)
         with run.locked() as lock, RunHistory(run, config.tracking.mlflow, store, plan, design) as history:
             has_searched = search_and_keep(config, run, design, lock, history)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,11 @@ os.environ["MLFLOW_TRACKING_URI"] = "none"  # but where the history itself is te
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 sys.path.append(str(ROOT / "bench"))  # whose scripts import their neighbours by name
+# By the names under which they are installed: in a worktree they are another checkout's otherwise.
+for package, folder in {"hpt_spark_jobs": ROOT / "jobs", "hpt_spark_conf": ROOT / "conf"}.items():
+    spec = spec_from_file_location(package, folder / "__init__.py", submodule_search_locations=[str(folder)])
+    sys.modules[package] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[package])
 
 # Started in the background of a shell, a process ignores Ctrl-C, and so do those that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

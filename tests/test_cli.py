@@ -191,13 +191,17 @@ def test_a_wrong_configuration_ends_before_the_job_runs(capsys):
 
 
 @pytest.mark.process
-def test_what_nobody_foresaw_keeps_its_traceback():
+def test_what_nobody_foresaw_keeps_its_traceback_without_secrets():
     program = "import sys; from hpt_spark.cli import run_job\n"
-    program += "def main(config): raise ZeroDivisionError('by zero')\nsys.exit(run_job(main, 'x', None, []))"
+    program += "def main(config):\n    try: int('https://me:S3CRET@host/x')\n"
+    program += "    except ValueError as error: raise ZeroDivisionError('https://host/c?sig=S3CRET') from error\n"
+    program += "sys.exit(run_job(main, 'x', None, []))"
     answer = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert answer.returncode == 1
-    assert "Traceback" in answer.stderr
-    assert answer.stderr.endswith("ZeroDivisionError: by zero\n")
+    assert answer.stderr.count("Traceback (most recent call last):\n") == 2
+    assert "'https://me:***@host/x'\n\nThe above exception was the direct cause" in answer.stderr
+    assert answer.stderr.endswith("ZeroDivisionError: https://host/c?***\n")
+    assert "S3CRET" not in answer.stderr
 
 
 @pytest.mark.parametrize("at_the_end", ["raise", "fail", "return"])

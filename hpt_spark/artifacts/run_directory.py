@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +215,8 @@ class RunDirectory:
 
     def finish(self, manifest: dict[str, Any]) -> None:
         """Write the manifest, with the files of all jobs: from now on the results count."""
-        self._write_manifest({**manifest, "files": self._files(*self._names())})
+        with self._changing_manifest():
+            self._write_manifest({**manifest, "files": self._files(*self._names())})
 
     def record(self, *names: str, written: Path | None = None) -> None:
         """Let the manifest, if there is one, have the size and the digest of files that were made or deleted since.
@@ -226,12 +227,17 @@ class RunDirectory:
         written : Path, optional
             Where the one file lies that takes its name next.
         """
+        if self.folder.exists(MANIFEST):
+            with self._changing_manifest():
+                self._record(names, written)
+
+    def _record(self, names: Sequence[str], written: Path | None) -> None:
         manifest = self.manifest()
         if manifest is None:
             return
         before = manifest.get("files", [])
         if isinstance(before, list):  # of an earlier release
-            before, names = {}, tuple(self._names())
+            before, names = {}, self._names()
         others = {name: file for name, file in before.items() if name not in names}
         made = self._files(*names) if written is None else dict.fromkeys(names, _file_of(written))
         files = dict(sorted({**others, **made}.items()))
@@ -258,6 +264,10 @@ class RunDirectory:
         digests, sizes = self.folder.digests(*names), self.folder.sizes(*names)
         digests.pop(f"{JOURNAL}/{OVERWRITE}", None)  # goes when all is told
         return {name: {"size": sizes[name], "sha256": digest} for name, digest in sorted(digests.items())}
+
+    def _changing_manifest(self) -> FolderLock:
+        """Return the lock under which the manifest is read and written again: jobs may run at once on a run."""
+        return FolderLock(self.folder, self.folder.location(MANIFEST), briefly=True)
 
     def _write_manifest(self, manifest: dict[str, Any]) -> None:
         with self.folder.atomic_write(MANIFEST) as path:

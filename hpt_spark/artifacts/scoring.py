@@ -237,11 +237,11 @@ def predictions(rows: DataFrame, sent: Broadcast[TableModel], model: TableModel,
                 if "id" in carried and first[0].null_count:
                     raise InputError("there are rows without an id; each row needs one: correct them.")
                 X, unseen = loaded.encoding.transform(batch)  # type: ignore[union-attr]
+                found = [column.combine_chunks() for column in loaded.outputs_of(X).columns]
             except InputError as error:  # raised on the driver, where it is a sentence and no traceback of a task
                 found = [pa.nulls(rows, arrow_type) for _ in names]
                 counts, problems = pa.nulls(rows, pa.list_(pa.int64())), pa.array([str(error)] * rows, pa.string())
             else:
-                found = [column.combine_chunks() for column in loaded.outputs_of(X).columns]
                 counts, problems = in_first_row(unseen.tolist(), rows), pa.nulls(rows, pa.string())
             yield pa.RecordBatch.from_arrays(
                 [*first, *found, counts, problems], names=[*carried, *names, "unseen", PROBLEM]

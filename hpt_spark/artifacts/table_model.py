@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy import sparse
 
 from hpt_spark.artifacts.run_directory import VOCABULARY, RunDirectory
 from hpt_spark.artifacts.search_results import load_model as load_estimator
@@ -18,6 +19,8 @@ from hpt_spark.tables.arrow_rows import canonical_table
 from hpt_spark.tables.encoding import TableEncoding, unseen_terms
 
 _log = logging.getLogger(__name__)
+
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def vocabulary_of(design: DesignMatrix) -> dict[str, Any]:
@@ -92,7 +95,37 @@ class TableModel:
         return self._probabilities(self.transform(data))
 
     def outputs_of(self, X: Any) -> pa.Table:
-        """Return the columns `outputs` of rows of the design."""
+        """Return the columns `outputs` of rows of the design.
+
+        Raises
+        ------
+        InputError
+            When the estimator refuses numbers that are missing, or too large for it.
+        """
+        try:
+            return self._outputs_of(X)
+        except ValueError as error:
+            columns = self._columns_without_float32(X)
+            if not columns:
+                raise
+            reason = str(error).partition("\n")[0].rstrip(". ")
+            more = f" and {len(columns) - 10:,} more" if len(columns) > 10 else ""
+            raise InputError(
+                f"{type(self.estimator).__name__} does not predict these rows ({reason}): numbers are missing or "
+                f"beyond {LARGEST:.3g} in {', '.join(columns[:10])}{more}; correct them, or learn again, with an "
+                "estimator that takes them, or with features.table.missing: zero."
+            ) from None
+
+    def _columns_without_float32(self, X: Any) -> list[str]:
+        """Return the columns in which a number is missing or is none of 32 bits, in order."""
+        cells = X.tocoo() if sparse.issparse(X) else None
+        values = X if cells is None else cells.data
+        odd = ~(np.abs(values) <= LARGEST)
+        at = np.flatnonzero(odd.any(axis=0)) if cells is None else np.unique(cells.col[odd])
+        names = [f"{block}={term}" if term else block for block, term in self.encoding.columns] if self.encoding else []
+        return [names[number] for number in at] if names else []
+
+    def _outputs_of(self, X: Any) -> pa.Table:
         if self.outputs != ["prediction"] or len(self.classes) == 1:
             return pa.table(dict(zip(self.outputs, self._probabilities(X).T)))
         return pa.table({"prediction": pa.array(self._labels(self.estimator.predict(X)).tolist())})

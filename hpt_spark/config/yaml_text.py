@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import yaml
@@ -14,6 +15,7 @@ FLOAT = re.compile(r"(?=.*[.eE])[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]
 # What PyYAML's constructors raise where the text of a value is none of its kind, such as the date 2024-02-30.
 NO_SUCH_VALUE = (ValueError, LookupError, AttributeError, ArithmeticError)
 
+TEXT, NULL, MERGE = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "null", "merge"))
 ONE_LINE = 2**31
 
 UNFIT = re.compile("[\0\ud800-\udfff]")  # what a text may not have that is passed on: to Java, as a path, in UTF-8
@@ -70,8 +72,20 @@ _Reader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+.0123456
 _Writer.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+.0123456789"))
 
 
-def read_yaml(text: str) -> Any:
+Path = tuple[str, ...]
+
+
+def read_yaml(text: str, at: Path = (), as_written: Collection[Path] = ()) -> Any:
     """Return the value that `text` is the YAML of.
+
+    Parameters
+    ----------
+    text : str
+    at : tuple of str
+        The keys below which the value stands.
+    as_written : collection of tuple of str
+        The keys of mappings whose values are texts, as they are written: what reads them knows neither that ``NO`` is
+        a boolean of YAML nor that ``1e3`` is 1000.0.
 
     Raises
     ------
@@ -84,11 +98,28 @@ def read_yaml(text: str) -> Any:
         if node is None:
             return None
         _size_of(node, {}, 1)
-        return reader.construct_document(node)
+        return reader.construct_document(_with_texts(node, at, as_written))
     except RecursionError:
         raise _nested_too_deeply(None) from None
     finally:
         reader.dispose()
+
+
+def _with_texts(node: yaml.Node, at: Path, as_written: Collection[Path]) -> yaml.Node:
+    """Return `node`, which stands below the keys `at`, with texts in the mappings `as_written`; null is none."""
+    above = [keys for keys in as_written if at[: len(keys)] == keys]
+    if isinstance(node, yaml.ScalarNode):
+        is_text = node.tag != NULL and any(len(at) > len(keys) for keys in above)
+        return yaml.ScalarNode(TEXT, node.value, node.start_mark, node.end_mark, node.style) if is_text else node
+    if not above and not any(keys[: len(at)] == at for keys in as_written):
+        return node
+    if isinstance(node, yaml.SequenceNode):  # of mappings that are merged
+        return yaml.SequenceNode(node.tag, [_with_texts(item, at, as_written) for item in node.value], node.start_mark)
+    pairs = [
+        (key, _with_texts(value, at if key.tag == MERGE else (*at, str(key.value)), as_written))
+        for key, value in node.value
+    ]
+    return yaml.MappingNode(node.tag, pairs, node.start_mark)
 
 
 def _size_of(node: yaml.Node, known: dict[int, int], depth: int) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -45,6 +46,8 @@ def collect_blocks(
 
     def collected_block(block: Block, rows: list[pa.RecordBatch], names: pa.Array | None) -> CollectedBlock:
         packed = pa.Table.from_batches(rows, None if rows else _schema_of_none(names))
+        if block.feature_set in own:
+            _refuse_infinite(block, packed)
         return CollectedBlock(block.name, block.numeric, packed, names)
 
     tables["gender_age_train"]  # a folder without tables is refused before several threads find that out
@@ -83,6 +86,20 @@ def _translate_repeated_terms(blocks: Iterable[Block]) -> Iterator[None]:
             f"features.blocks: the rows of {names} have the term {repeated[1]} of a device more than once; each term "
             "of a device and block may come once: make one row of such rows."
         ) from None
+
+
+def _refuse_infinite(block: Block, rows: pa.Table) -> None:
+    """Raise InputError where a value of a block of the user's own is none of 32 bits."""
+    infinite = pc.is_inf(pc.list_flatten(rows.column("values")))
+    if count := pc.sum(infinite).as_py():
+        at = pc.index(infinite, True).as_py()
+        row = pc.list_parent_indices(rows.column("values").combine_chunks())[at].as_py()
+        device, term = rows.column("device_id")[row], pc.list_flatten(rows.column("terms"))[at]
+        raise InputError(
+            f"features.blocks={block.feature_set} gives {count:,} values of the block {block.name} that are infinite "
+            f"or beyond {np.finfo(np.float32).max:.3g}, the first at the term {term} of the device {device}; the "
+            "design has numbers of 32 bits: let the function divide them, or take their logarithm."
+        )
 
 
 def _split_by_block(

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from re import Pattern
 from typing import BinaryIO
 
 UNFINISHED = ".writing."  # before the name, not behind it: writers such as XGBoost go by the file's extension
@@ -56,8 +57,15 @@ class Folder(ABC):
         """Return whether there is a file or a folder `name`."""
 
     @abstractmethod
-    def reading(self, name: str) -> AbstractContextManager[Path]:
-        """Give a local path from which the file or the folder `name` can be read within a ``with``."""
+    def reading(self, name: str, without: Pattern[str] | None = None) -> AbstractContextManager[Path]:
+        """Give a local path from which the file or the folder `name` can be read within a ``with``.
+
+        Parameters
+        ----------
+        name : str
+        without : re.Pattern, optional
+            The files of a folder that are not read, and need not be brought to this machine.
+        """
 
     @abstractmethod
     def list(self) -> list[str]:

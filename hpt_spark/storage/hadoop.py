@@ -64,17 +64,17 @@ class HadoopFolder(Folder):
         return self._put_back(self._at(name))
 
     @contextmanager
-    def reading(self, name: str) -> Iterator[Path]:
+    def reading(self, name: str, without: re.Pattern[str] | None = None) -> Iterator[Path]:
         """Give a copy of `name` on this machine, which is gone at the end of the ``with``."""
         path = self._at(name)
         if not self._put_back(path):
             raise FileNotFoundError(self.location(name))
         with _on_this_machine() as scratch:
             copy = scratch / _name_of(path)
-            self._download(path, copy)
+            self._download(path, copy, without)
             yield copy
 
-    def _download(self, path: str, copy: Path) -> None:
+    def _download(self, path: str, copy: Path, without: re.Pattern[str] | None) -> None:
         """Copy a file, or a folder without the files that come and go in it while a run works there."""
         if self._files.is_file(path):
             self._files.download(path, copy)
@@ -82,9 +82,12 @@ class HadoopFolder(Folder):
         copy.mkdir()
         files = self._files.file_sizes(path)
         for name in self._files.names(path):
-            if not (name.startswith((UNFINISHED, DELETED)) or is_lock(name.removeprefix(REPLACED))):
-                download = self._files.download if name in files else self._download
-                download(f"{path}/{name}", copy / name)
+            if name.startswith((UNFINISHED, DELETED)) or is_lock(name.removeprefix(REPLACED)):
+                continue
+            if name not in files:
+                self._download(f"{path}/{name}", copy / name, without)
+            elif without is None or not without.fullmatch(name):
+                self._files.download(f"{path}/{name}", copy / name)
 
     def list(self) -> list[str]:
         """Return the names in this folder, sorted, without unfinished ones; what is just being replaced is there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -59,7 +60,7 @@ class LocalFolder(Folder):
         return False
 
     @contextmanager
-    def reading(self, name: str) -> Iterator[Path]:
+    def reading(self, name: str, without: re.Pattern[str] | None = None) -> Iterator[Path]:
         """Give the path of `name`."""
         with translate_read_errors(self.path / name):
             _put_back(self.path / name)

@@ -28,12 +28,12 @@ from typing import Any
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.storage.folder import Folder
 
-PREFIX = "lock-"
+PREFIX, BRIEF = "lock-", "brief-lock-"
 LEASE_SECONDS = 30.0
 RENEWALS_PER_LEASE = 5
 # Not renewed for so long, a lock is void at once: longer than a clock goes wrong by that was set in another time zone.
 ABANDONED_SECONDS = 18 * 3600.0
-TRIES = 5
+TRIES, TRIES_FOR_A_MOMENT = 5, 100
 MOST_SECONDS_BETWEEN_TRIES = 0.4
 
 log = logging.getLogger(__name__)
@@ -49,12 +49,16 @@ class FolderLock:
     folder : Folder
     locked : str
         What the folder is to a user, for messages: ``run.dir=runs/demo``.
+    briefly : bool
+        Whether it is held for a moment alone, as while a file is changed: others wait for it, and it is another lock
+        than a driver's.
     """
 
-    def __init__(self, folder: Folder, locked: str) -> None:
+    def __init__(self, folder: Folder, locked: str, briefly: bool = False) -> None:
         self._folder = folder
         self._locked = locked
-        self._name = f"{PREFIX}{uuid.uuid4().hex}.json"
+        self._prefix, self._tries = (BRIEF, TRIES_FOR_A_MOMENT) if briefly else (PREFIX, TRIES)
+        self._name = f"{self._prefix}{uuid.uuid4().hex}.json"
         self._writing = threading.Lock()
         self._released = threading.Event()
         self._held = self._taken_over = False
@@ -66,7 +70,7 @@ class FolderLock:
             _wanted.add(self._name)
             self._write()
             self._renewing.start()
-            for tries_left in reversed(range(TRIES)):
+            for tries_left in reversed(range(self._tries)):
                 holder = self._living_other()
                 if holder is None:
                     self._held = True
@@ -139,7 +143,7 @@ class FolderLock:
     def _living_other(self) -> dict[str, Any] | None:
         """Return a living driver that has, or wants, the lock; the files of dead ones are removed."""
         for name in self._folder.list():
-            if is_lock(name) and name != self._name:
+            if name.startswith(self._prefix) and name != self._name:
                 holder = self._read(name)
                 if self._lives(name, holder):
                     return holder
@@ -184,7 +188,7 @@ class FolderLock:
 
 def is_lock(name: str) -> bool:
     """Return whether a file of this name in a folder is a driver's lock."""
-    return name.startswith(PREFIX)
+    return name.startswith((PREFIX, BRIEF))
 
 
 def _this_machine() -> str:

@@ -147,6 +147,7 @@ class TableEncoding:
             matrix = self._numbers(code, _fixed_lists(code, column))
             return sparse.csr_matrix(matrix) if code.kind == "vector" and self.is_sparse else matrix
         offsets, terms, values = _lists_of_terms(code, column)
+        _refuse_infinite(code, values)
         places = code.places(terms)
         known = places >= 0
         unseen.append(int(np.count_nonzero(~known)))
@@ -157,11 +158,7 @@ class TableEncoding:
 
     def _numbers(self, code: ColumnCode, values: np.ndarray) -> np.ndarray:
         values = np.asarray(values, dtype=np.float64)
-        if np.isinf(values).any():
-            raise InputError(
-                f"the column {code.name} has infinite values; replace them, or leave the column out with "
-                "features.table.exclude."
-            )
+        _refuse_infinite(code, values)
         return np.nan_to_num(values, nan=0.0) if self.missing == "zero" else values
 
     def as_json(self) -> dict[str, Any]:
@@ -185,6 +182,16 @@ def _refuse_problems(problems: Any) -> None:
     told = pc.drop_null(problems)
     if len(told):
         raise InputError(f"{told[0].as_py()}; correct the table ({len(told):,} such rows in this part of it).")
+
+
+def _refuse_infinite(code: ColumnCode, values: np.ndarray) -> None:
+    if np.isinf(values).any():
+        if code.kind == "block":
+            raise InputError(f"the block {code.name} of features.blocks has infinite values; correct its function.")
+        raise InputError(
+            f"the column {code.name} has infinite values; replace them, or leave the column out with "
+            "features.table.exclude."
+        )
 
 
 def _fixed_lists(code: ColumnCode, column: pa.Array) -> np.ndarray:

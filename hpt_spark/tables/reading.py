@@ -271,6 +271,7 @@ UNREADABLE = (
     r"(Malformed (?:CSV|records?)[^\n]{0,200})",
     r"(MALFORMED_[A-Z_.]+[^\n]{0,200})",
     r"(CSV header does not conform[^\n]{0,200}|(?:N|n)umber of column[^\n]{0,200})",
+    r"(\w+ (?:flag can be true or false|should be an integer\. Found [^\n]{0,80}))",
     r"(?:NumberFormatException|IllegalArgumentException): ([^\n]{0,200})",
     r"(java\.io\.[A-Za-z]*Exception: [^\n]{0,200})",
 )
@@ -302,6 +303,11 @@ def _remedy(text: str) -> str:
         return "the folder holds no file of that format: correct its name, or write features.table.format"
     if "COLUMN_ALREADY_EXISTS" in text or "duplicate column" in text:
         return "rename all but one of the columns of that name"
+    if "Illegal Parquet type" in text or "data type TIME is not supported" in text:
+        return (
+            "Spark has no such type: write the column in another one where the table is made, moments in microseconds "
+            "(pandas: to_parquet(..., coerce_timestamps='us')), times of day as texts, numbers in 32 or 64 bits"
+        )
     if "is not a Parquet file" in text or "Could not read footer" in text:
         return "write features.table.format, unless the file is damaged"
     if re.search("malformed", text, re.IGNORECASE):

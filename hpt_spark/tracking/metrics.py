@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 
@@ -45,4 +46,7 @@ def metrics_of_outer_folds(scores: Sequence[float], time: int) -> Iterator[Metri
 
 def known_name(name: str) -> str:
     """Return `name` as MLflow takes it."""
-    return re.sub(r"[^\w\-. /]", "_", name)[:LONGEST_NAME]
+    known = re.sub(r"[^\w\-. /]", "_", name)[:LONGEST_NAME]
+    # MLflow's stores of files make a path of a name, so that it refuses one that is not in its shortest form.
+    is_path = posixpath.normpath(known) == known and not re.match(r"\.\.|\.$|/", known)
+    return known if is_path else re.sub(r"^\.+|/", "_", known) or "_"

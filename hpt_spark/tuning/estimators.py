@@ -12,6 +12,7 @@ from traceback import extract_tb, format_exception_only
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.search.reasons import reason_of
@@ -127,6 +128,40 @@ def check_class_sizes(y: np.ndarray, classes: Sequence[Any], folds: int, of_tabl
             f"too few training devices for search.cv={folds} in group {', '.join(small)}; each group needs at least "
             f"{folds}: lower search.cv or leave out the group."
         )
+
+
+def check_number_range(name: str, X: Any, columns: Sequence[tuple[str, str]]) -> None:
+    """Raise InputError where XGBoost, whose numbers have 32 bits, would take one of `X` for infinite and refuse it.
+
+    Parameters
+    ----------
+    name : str
+        Dotted path of the estimator's class; others than XGBoost's have a range of their own.
+    X : ndarray or scipy.sparse matrix
+    columns : sequence of (block, term)
+    """
+    values = X.data if issparse(X) else X
+    if not name.startswith("xgboost.") or not _has_beyond_float32(values):
+        return
+    of_column = X.tocsc() if issparse(X) else X
+    beyond = [
+        f"{block}={term}" if term else block
+        for at, (block, term) in enumerate(columns)
+        if _has_beyond_float32(of_column[:, [at]].data if issparse(X) else X[:, at])
+    ]
+    more = f" and {len(beyond) - 10:,} more" if len(beyond) > 10 else ""
+    raise InputError(
+        f"the design has numbers beyond {np.finfo(np.float32).max:.3g}, the largest that {name} can hold, in "
+        f"{', '.join(beyond[:10])}{more}; divide them, take their logarithm, or leave the columns out, then run "
+        "`hpt-spark build_features` again."
+    )
+
+
+def _has_beyond_float32(values: np.ndarray) -> bool:
+    # These two leave NaN out and make no copy of what may be gigabytes.
+    ends = np.array([np.fmin.reduce(values, axis=None, initial=0), np.fmax.reduce(values, axis=None, initial=0)])
+    with np.errstate(over="ignore"):
+        return bool(np.isinf(ends.astype(np.float32)).any())
 
 
 def check_resource(estimator: Any, name: str, resource: str) -> None:

@@ -7,6 +7,7 @@ import importlib.metadata
 import io
 import json
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import joblib
@@ -23,10 +24,13 @@ from xgboost import XGBClassifier
 import hpt_spark
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of, versions
-from hpt_spark.artifacts.run_directory import RESULTS, differing_keys
+from hpt_spark.artifacts.run_directory import RESULTS, SUBMISSION, differing_keys
 from hpt_spark.artifacts.search_results import json_safe, load_model, model_file, sweeping_results, write_cv_results
 from hpt_spark.artifacts.submission import class_probabilities, refuse_other_columns, write_predictions
+from hpt_spark.config.layers import load_config
 from hpt_spark.errors import InputError
+from hpt_spark.matrix.design import ROWS
+from jobs import predict
 from tests.artifacts.searches import SETTINGS, a_design, finished, searched
 
 # --- whose results lie there ---
@@ -366,3 +370,15 @@ def test_a_design_with_other_columns_than_the_models_is_refused(run):
         InputError, match=r"the design's columns \(5\), their encoding and the classes are not those .*\(4 columns\)"
     ):
         refuse_other_columns(a_design(columns=5), run.finished_manifest())
+
+
+def test_a_submission_goes_where_the_design_has_no_test_rows_any_more(run, capsys):
+    facts = {**a_design().facts, "rows_are": ROWS}
+    run.save_design(replace(a_design(), facts=facts, X_test=a_design().X_test[:0], test_device_ids=np.arange(0)))
+    finished(run)
+    (run.folder.path / SUBMISSION).write_text("of the test rows that there were")
+    run.record(SUBMISSION)
+    predict.main(load_config([], [f"run.dir={run.uri}"]))
+    assert "there are no test rows" in capsys.readouterr().out
+    assert not run.folder.exists(SUBMISSION)
+    assert SUBMISSION not in run.finished_manifest()["files"]

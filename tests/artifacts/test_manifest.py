@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.report.page import write_report
+from hpt_spark.artifacts.run_directory import REPORT, SUBMISSION, RunDirectory
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import write_json
 from tests.artifacts.searches import SETTINGS, finished, halved, searched
@@ -136,3 +138,31 @@ def test_an_earlier_manifest_with_nan_and_without_its_files_is_read(run):
     (run.folder.path / "manifest.json").write_text(json.dumps(manifest))
     assert run.is_finished(plan_of(SETTINGS, run.load_design()), overwrite=False)
     announce(run)
+
+
+# --- jobs that run at once ---
+
+
+def test_two_jobs_that_record_their_files_at_once_lose_none(run, monkeypatch):
+    """The one has read the manifest and not written it when the other comes."""
+    finished(run)
+    before = run.finished_manifest()["files"]
+    (run.folder.path / SUBMISSION).write_text("of predict")
+    (run.folder.path / REPORT).write_text("of report")
+    write, others = RunDirectory._write_manifest, []
+
+    def write_after_the_other(self, manifest):
+        if not others:
+            others.append(pool.submit(RunDirectory(run.uri).record, REPORT))
+            wait(others, timeout=0.5)
+        write(self, manifest)
+
+    monkeypatch.setattr(RunDirectory, "_write_manifest", write_after_the_other)
+    with ThreadPoolExecutor() as pool:
+        run.record(SUBMISSION)
+        others[0].result()
+    after = run.finished_manifest()["files"]
+    assert set(after) == {*before, SUBMISSION}
+    assert after[REPORT] != before[REPORT]
+    assert after == run._files(*after)
+    assert not list(run.folder.path.glob("*lock-*"))

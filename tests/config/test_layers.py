@@ -75,7 +75,7 @@ def test_set_cannot_change_one_parameter_of_several_grids(write):
 def test_a_spark_setting_is_one_key_with_dots_in_a_file_and_by_set(write):
     mine = write("spark:\n  conf:\n    spark.driver.memory: 4g\n    spark.sql.ansi.enabled: false\n")
     conf = load_config([mine], ["spark.conf.spark.executor.cores=3", "spark.conf.spark.driver.memory=5g"]).spark.conf
-    assert conf == {"spark.driver.memory": "5g", "spark.sql.ansi.enabled": False, "spark.executor.cores": 3}
+    assert conf == {"spark.driver.memory": "5g", "spark.sql.ansi.enabled": "false", "spark.executor.cores": "3"}
 
 
 def test_nested_spark_settings_are_refused_with_the_right_form(write):

@@ -15,6 +15,19 @@ def test_missing_numbers_may_be_named_as_yaml_has_them():
         assert load_config([], [*TABLE, f"features.table.missing={text}"]).features.table.missing == meant
 
 
+def test_spark_gets_options_and_settings_as_they_are_written(write):
+    file = write("{features: {table: {options: {nullValue: NO}}}, spark: {conf: {spark.a: 1e3, spark.b: true}}}")
+    words = [
+        *TABLE,
+        "features.table.options.nanValue=-999.00",
+        "features.table.options={header: off}",
+        "spark.conf.c=0x1",
+    ]
+    config = load_config([file], words)
+    assert config.features.table.options == {"nullValue": "NO", "nanValue": "-999.00", "header": "off"}
+    assert config.spark.conf_as_text == {"spark.a": "1e3", "spark.b": "true", "c": "0x1"}
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [

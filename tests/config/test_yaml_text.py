@@ -44,6 +44,27 @@ def test_a_value_that_cannot_be_is_an_error_with_its_place(text):
     assert refused.value.problem_mark.line == 1
 
 
+AS_WRITTEN = ("yes", "NO", "on", "true", "1e3", "0o17", "017", "12:30:00", "1_000", "-999.00", "2024-01-01", "!!int 7")
+
+
+@pytest.mark.parametrize("text", AS_WRITTEN)
+def test_a_value_is_a_text_where_it_is_wanted_as_it_is_written(text):
+    written = text.rpartition(" ")[2]
+    below = [("a", "b")]
+    assert read_yaml(f"{{a: {{b: {{x.y: {text}}}}}}}", as_written=below) == {"a": {"b": {"x.y": written}}}
+    assert read_yaml(f"{{b: {{x: {text}}}}}", ("a",), below) == {"b": {"x": written}}
+    assert read_yaml(text, ("a", "b", "x"), below) == written
+    for at in ((), ("a",), ("a", "b"), ("a", "c", "x"), ("b", "a", "x")):
+        assert read_yaml(text, at, below) == read_yaml(text)
+
+
+def test_what_is_as_it_is_written_may_be_merged_and_shared():
+    text = "{n: &n 017, m: &m {x: yes}, a: {b: {<<: [*m, {z: 1e3}], y: *n, none: null, quoted: '~'}}}"
+    found = read_yaml(text, as_written=[("a", "b")])
+    assert found["a"]["b"] == {"x": "yes", "z": "1e3", "y": "017", "none": None, "quoted": "~"}
+    assert (found["n"], found["m"]) == (15, {"x": True}), "which are of other keys"
+
+
 def test_a_mapping_that_has_merged_another_one_may_be_merged_itself():
     text = "{deep: {one: &a {x: 1}, two: {three: &b {<<: *a, x: 2}}}, flat: {<<: *b, y: 3}}"
     assert read_yaml(text)["flat"] == {"x": 2, "y": 3}

@@ -74,3 +74,23 @@ def groups_twice(tables):
 def test_a_term_that_a_device_has_twice_is_told_in_a_sentence(spark, tables):
     with pytest.raises(InputError, match=r"^features.blocks: the rows of own have the term a of a device more than"):
         collect_blocks(Tables(spark, str(tables)), ["weekday"], "fraction", 1, [f"{__name__}.groups_twice"])
+
+
+def too_large(tables):
+    """A block of one's own, in which one device has a value that 32 bits cannot hold."""
+    value = F.when(F.col("device_id") == tables["gender_age_train"].first()["device_id"], 1e39).otherwise(1.0)
+    return tables["gender_age_train"].select(
+        "device_id", F.lit("own").alias("block"), F.lit("a").alias("term"), value.alias("value")
+    )
+
+
+def test_a_value_beyond_32_bits_is_told_in_a_sentence(spark, tables):
+    given = Tables(spark, str(tables))
+    device = given["gender_age_train"].first()["device_id"]
+    with pytest.raises(
+        InputError,
+        match=rf"too_large gives 1 values of the block own that are infinite or beyond 3.4e\+38, the first at the term "
+        f"a of the device {device}; the design has numbers of 32 bits: let the function divide them",
+    ):
+        collect_blocks(given, ["weekday"], "fraction", 1, [f"{__name__}.too_large"])
+    collect_blocks(given, ["weekday"], "indicator", 1, [f"{__name__}.too_large"])

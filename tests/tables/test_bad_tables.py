@@ -207,6 +207,16 @@ def test_a_test_table_of_other_types_is_refused(spark, tmp_path):
         ({"a.csv": "i,x,z,y\n1,2,3,no\n2,3,yes\n"}, {"exclude": ["z"]}, "correct the file; records of several"),
         ({"a.csv": 'i,x,y\n1,"two\nlines",no\n2,b,yes\n'}, {}, "features.table.options={multiLine: true}"),
         ({"a.csv": "i,x,y\n1,2,no\n", "b.csv": "i,y,x\n2,yes,3\n"}, {}, "the same columns in the same order"),
+        (
+            {"a.csv": "i,x,y\n1,2,no\n"},
+            {"options": {"header": "yes"}},
+            "header flag can be true or false; correct the query, or the name, the format and the options",
+        ),
+        (
+            {"a.csv": "i,x,y\n1,2,no\n"},
+            {"options": {"maxColumns": "1e3"}},
+            "maxColumns should be an integer. Found 1e3;",
+        ),
         ({"a.json": '{"i": 1, "x": 2, "y": "no"}\n{"i": 2, "x": \n'}, {}, "correct the file; records of several lines"),
     ],
 )

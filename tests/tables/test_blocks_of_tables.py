@@ -67,6 +67,10 @@ def twice(tables):
     return lengths(tables).unionByName(lengths(tables))
 
 
+def endless(tables):
+    return lengths(tables).withColumn("value", F.lit(float("inf")))
+
+
 def lost(tables):
     return tables["rows"].select("not_there")
 
@@ -90,6 +94,8 @@ def test_of_a_table(spark):
         design_from_table(spark, frame, label="y", id="nr", blocks=[f"{HERE}.lost"])
     with pytest.raises(InputError, match=r"^the DataFrame: .* gives a row the term \d more than once \(or a query the"):
         design_from_table(spark, frame, label="y", id="nr", blocks=[f"{HERE}.twice"])
+    with pytest.raises(InputError, match=r"^the block length of features.blocks has infinite values; correct its func"):
+        design_from_table(spark, frame, label="y", id="nr", blocks=[f"{HERE}.endless"])
     with pytest.raises(ConfigError, match=r"needs features\.table\.id, by which"):
         design_from_table(spark, frame, label="y", blocks=[f"{HERE}.lengths"])
 

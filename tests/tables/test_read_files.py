@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hpt_spark import design_from_table
@@ -34,6 +37,26 @@ def test_a_file_of_another_program_is_read(spark, tmp_path, name, content, setti
     assert design.X.tolist() == [[1.5], [2.5]]
     assert list(design.ids) == [1, 2**53 + 1]
     assert list(design.y) == ["no", "yes"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "told"),
+    [
+        (pa.timestamp("ns"), [1000, 2000], r"NANOS.*in microseconds \(pandas: to_parquet\(..., coerce_timestamps='us'"),
+        (pa.float16(), np.array([1, 2], "f2"), "FLOAT16.*numbers in 32 or 64 bits"),
+    ],
+    ids=str,
+)
+def test_a_type_of_parquet_that_spark_does_not_have_is_told(spark, tmp_path, kind, values, told):
+    columns = {"x": pa.array(values, kind), "y": ["no", "yes"]}
+    pq.write_table(pa.table(columns), tmp_path / "odd.parquet")
+    if kind == pa.timestamp("ns"):
+        pd.DataFrame({"x": pa.array(values, kind).to_pandas()}).to_parquet(
+            tmp_path / "even.parquet", coerce_timestamps="us"
+        )
+        assert pq.read_schema(tmp_path / "even.parquet").field("x").type == pa.timestamp("us"), "as the advice says"
+    with pytest.raises(InputError, match=f"Illegal Parquet type.*{told}"):
+        design_from_table(spark, tmp_path / "odd.parquet", label="y")
 
 
 def test_a_header_with_a_column_of_no_name_is_that_of_all_files(spark, tmp_path):

@@ -8,10 +8,13 @@ import sys
 import numpy as np
 import pytest
 from catboost import CatBoostClassifier
+from scipy.sparse import csc_matrix, csr_matrix
 from sklearn.datasets import make_classification
 from sklearn.ensemble import BaggingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from xgboost import XGBRegressor
+from xgboost.core import XGBoostError
 
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.config.sections import SparkSection
@@ -20,6 +23,7 @@ from hpt_spark.tuning.estimators import (
     build_estimator,
     check_class_sizes,
     check_grids,
+    check_number_range,
     check_resource,
     find_estimator_class,
 )
@@ -120,6 +124,21 @@ def test_of_a_table_labels_are_named_as_they_are():
         InputError, match=r"too few training rows for the 3 folds of search.cv in the classes 7 \(1\); each"
     ):
         check_class_sizes(np.array([0, 0, 0, 1]), [5, 7], 3, of_table=True)
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr_matrix, csc_matrix])
+def test_numbers_that_xgboost_takes_for_infinite_ones_are_refused_by_name(form):
+    largest = float(np.finfo(np.float32).max)
+    columns = [("a", ""), ("b", "x"), ("c", "")]
+    X = np.array([[1.0, 2.0, -1e39], [np.nan, 1e39, 0.0], [largest, 3.4028235e38, 1.0]])
+    with pytest.raises(InputError, match=r"beyond 3.4e\+38, the largest that xgboost.XGBR.* in b=x, c; divide"):
+        check_number_range("xgboost.XGBRegressor", form(X), columns)
+    with pytest.raises(XGBoostError, match="a value too large"):
+        XGBRegressor(n_estimators=1).fit(form(X), [1, 2, 3])
+    check_number_range("sklearn.linear_model.Ridge", form(X), columns)
+    X[0, 2] = X[1, 1] = 0
+    check_number_range("xgboost.XGBRegressor", form(X), columns)
+    XGBRegressor(n_estimators=1).fit(form(X), [1, 2, 3])
 
 
 CATBOOST = "catboost.CatBoostClassifier"

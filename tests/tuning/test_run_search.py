@@ -121,6 +121,29 @@ def test_the_reason_of_failed_fits_is_the_librarys_own(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("backend", ["spark", "joblib"])
+@pytest.mark.parametrize(
+    ("lacking_rows", "failed"), [(slice(None), "all fits failed, one of them"), ([0], "a fit on all rows failed")]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_where_fits_fail_for_the_data_the_grid_is_not_blamed(
+    spark, tmp_path, monkeypatch, backend, lacking_rows, failed
+):
+    monkeypatch.setattr("hpt_spark.tuning.search.spark_session", lambda job, section: nullcontext(spark))
+    lacking = np.array(X, dtype=float)
+    lacking[lacking_rows, 0] = np.nan
+    linear = {
+        "estimator": "sklearn.linear_model.LogisticRegression",
+        "estimator_params": {},
+        "param_grid": {"C": [1.0]},
+    }
+    with pytest.raises(
+        ConfigError,
+        match=rf"^{failed} with: ValueError: Input X contains NaN; name another search\.estimator, one that",
+    ):
+        run_search(settings(backend=backend, n_jobs=1, **linear), SPARK, lacking, y, str(tmp_path / "journal"))
+
+
 def test_a_distribution_has_the_bounds_that_were_given():
     drawn = {"a": {"uniform": [2, 5]}, "b": {"loguniform": [0.1, 10]}, "c": {"randint": [3, 5]}, "d": [1, 2]}
     (found,) = search_arguments(settings(strategy="random", param_grid=drawn))["param_distributions"]

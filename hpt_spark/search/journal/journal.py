@@ -233,7 +233,8 @@ class Journal:
         names = sorted((name for name in self.folder.list() if RECORDS.fullmatch(name)), key=_number_of)
         if not names:
             return
-        with self.folder.reading(".") as folder:  # all at once: where they are far, one by one takes long
+        # All at once: where they are far, one by one takes long.
+        with self.folder.reading(".", without=PREDICTIONS) as folder:
             for name in names:
                 text = (folder / name).read_text(encoding="utf-8", errors="replace")
                 # A whole file has a line at least and ends with a newline, so that its last piece is empty.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
 import pytest
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.storage import lock as folder_lock
 from hpt_spark.storage.hadoop import HadoopFolder
+from hpt_spark.storage.hadoop_files import HadoopFiles
 from hpt_spark.storage.lock import FolderLock
 from tests.search.journal.journalled import Journalled
 
@@ -39,6 +41,27 @@ def test_a_journal_is_read_back_to_the_last_bit(folder):
     assert again.results == {fit: result(fit) for fit in (*FITS[:2], FITS[4])}
     again.add([(FITS[5], result(FITS[5]))])
     assert len(Journalled(folder, {"data": "a"}, FITS).results) == 4
+
+
+def test_predictions_that_nobody_asks_for_are_not_brought_here(folder, monkeypatch):
+    one, other = FITS[:2]
+    predictions = {fit: np.arange(3.0) + fit.number for fit in (one, other)}
+    journal = Journalled(folder, {"data": "a"}, FITS, keep=lambda *_: None)
+    for fit in (one, other):
+        journal.add([(fit, result(fit))], {fit: predictions[fit]})
+    brought, download = [], HadoopFiles.download
+
+    def download_noted(self, path, local):
+        brought.append(local.suffix)
+        download(self, path, local)
+
+    monkeypatch.setattr(HadoopFiles, "download", download_noted)
+    assert len(Journalled(folder, {"data": "a"}, FITS).results) == 2
+    assert ".npz" not in brought
+    kept = {}
+    assert len(Journalled(folder, {"data": "a"}, [one], keep=kept.__setitem__).results) == 1
+    assert brought.count(".npz") == 1
+    np.testing.assert_array_equal(kept[one], predictions[one])
 
 
 def test_another_searchs_journal_is_refused(folder):

@@ -1,0 +1,35 @@
+"""The names of metrics, held against MLflow's own check of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mlflow.utils.validation import _validate_metric_name
+
+from hpt_spark.tracking.metrics import LONGEST_NAME, known_name
+
+PIECES = st.sampled_from(["/", ".", "..", "a", "é", ":", "\n", "@", " "])
+
+
+@given(st.text(max_size=300) | st.lists(PIECES, max_size=8).map("".join))
+def test_mlflow_takes_every_name(name):
+    known = known_name(name)
+    _validate_metric_name(known)
+    assert len(known) <= LONGEST_NAME
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("neg_log_loss", "neg_log_loss"),
+        ("mean_test_of/each", "mean_test_of/each"),
+        ("mean_test_a//b", "mean_test_a__b"),
+        ("a/../b", "a_.._b"),
+        ("../score", "__score"),
+        (".hidden", ".hidden"),
+        ("R@5", "R_5"),
+    ],
+)
+def test_a_name_keeps_what_mlflow_takes_of_it(name, known):
+    assert known_name(name) == known
