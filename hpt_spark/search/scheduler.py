@@ -15,14 +15,13 @@ from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.runner import Runner
 from hpt_spark.search.execution.task_stream import Ended, TaskStream
 from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation
-from hpt_spark.search.failures import killed_worker, mask_reasons, timed_out
+from hpt_spark.search.failures import killed_worker, tidy_reasons, timed_out
 from hpt_spark.search.fit_groups import FitGroup, group_fits
 from hpt_spark.search.planning.cost import seconds_left, start_order
 from hpt_spark.search.planning.forecast import Forecast, forecast
 from hpt_spark.search.planning.task_queue import TaskQueue, in_jobs
 from hpt_spark.search.retries import Ending, Step, next_step
 from hpt_spark.search.timeline import ORIGIN, origin
-from hpt_spark.storage import mask_secrets
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +184,7 @@ class Scheduler:
         """Return the results of a group, each with what there is to tell of its training."""
         for fit, one in result.results:
             if isinstance(one, dict):
-                mask_reasons(one)
+                tidy_reasons(one)
                 one[ORIGIN] = origin(result, self._retries.get(fit, ()))
         return result.results
 
@@ -202,7 +201,7 @@ class Scheduler:
         for _, result in results:
             self.trainings += result.trainings
             if result.not_shared and not self._has_logged_not_shared:
-                log.info("fits that could be one training are fitted one by one: %s", mask_secrets(result.not_shared))
+                log.info("fits that could be one training are fitted one by one: %s", result.not_shared)
                 self._has_logged_not_shared = True
             self.fold_slices += result.fold_slices
             self.matrices += result.matrices
