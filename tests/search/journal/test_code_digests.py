@@ -176,9 +176,10 @@ def test_whose_a_module_is():
     assert bytecode.absolute_name("b", 1, None) is None
 
 
-def test_a_library_is_what_has_a_release(tmp_path, monkeypatch):
-    """A folder of site-packages that no distribution has put there is the user's own."""
-    site = tmp_path / "site-packages"
+@pytest.mark.parametrize("folder", ["site-packages", "of pip install --target"])
+def test_a_library_is_what_has_a_release(tmp_path, monkeypatch, folder):
+    """What no distribution has put there is the user's own."""
+    site = tmp_path / folder
     for name in ("released", "copied"):
         (site / name).mkdir(parents=True)
         (site / name / "__init__.py").write_text("def it(a): return a")
