@@ -232,7 +232,8 @@ class Evaluator:
         evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints)
         self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
         watcher = self._watcher(evaluation, callbacks, equals)
-        scheduler = Scheduler(runner, evaluation, self._deadline, watcher, f"sweep: {begun.describe()}")
+        description = f"sweep: {begun.describe()}"
+        scheduler = Scheduler(runner, evaluation, self._deadline, watcher, description, is_rung=rung is not None)
         try:
             for wave in self._race.waves(evaluation, found) if self._race else [fits]:
                 fits = [fit for fit in wave if fit not in found]

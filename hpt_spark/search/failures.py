@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.journal.records import NONE_PREDICTED
+from hpt_spark.search.reasons import without_middle
 from hpt_spark.search.sklearn_compat import scorers_by_name
-from hpt_spark.storage import mask_secrets
 
 if TYPE_CHECKING:
     from hpt_spark.search.execution.fit_process import Death
@@ -71,11 +71,14 @@ def may_succeed_elsewhere(result: Mapping[str, Any]) -> bool:
     return reason.startswith(DIED) or NO_MEMORY.search(reason) is not None
 
 
-def mask_reasons(result: dict[str, Any]) -> None:
-    """Mask the credentials in what a result says of a failure: from here it goes into the journal, logs and files."""
+def tidy_reasons(result: dict[str, Any]) -> None:
+    """Mask the credentials in what a result says of a failure, and leave out the middle of a very long text.
+
+    From here it goes into the journal, logs and files.
+    """
     for name in ("fit_error", NONE_PREDICTED):
         if result.get(name):
-            result[name] = mask_secrets(str(result[name]))
+            result[name] = without_middle(str(result[name]))
 
 
 def without_score(evaluation: Evaluation, fit: Fit, reason: str, error_score: float) -> dict[str, Any]:

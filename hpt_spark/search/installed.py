@@ -10,7 +10,7 @@ import sys
 import sysconfig
 from collections import defaultdict
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 # These may lie outside of site-packages (SPARK_HOME, an archive, a checkout) and still are no user's code.
@@ -42,12 +42,29 @@ def is_library(module: str | None) -> bool:
 
 
 def is_installed_file(file: str) -> bool:
-    """Return whether `file` is of the standard library, or in a folder of installed packages."""
-    return _is_below_packages(file) or _is_below_packages(os.path.realpath(file))
+    """Return whether `file` is of the standard library, in a folder of installed packages, or installed elsewhere."""
+    return _is_below_packages(file) or _is_below_packages(os.path.realpath(file)) or _is_recorded(file)
 
 
 def _is_below_packages(file: str) -> bool:
     return file.startswith(_INSTALLED) or any(name in file for name in _NAMES_OF_FOLDERS)
+
+
+def _is_recorded(file: str) -> bool:
+    """Return whether a distribution has put `file` into a folder of the path: ``pip install --target`` takes any."""
+    for folder in sys.path:
+        if folder and file.startswith(within := os.path.join(os.path.abspath(folder), "")):
+            top = file[len(within) :].partition(os.sep)[0]
+            if top in _recorded_in(folder):
+                return True
+    return False
+
+
+@cache
+def _recorded_in(folder: str) -> frozenset[str]:
+    """Return the names in a folder that distributions have put there; an editable one records no code of its own."""
+    records = (one.read_text("RECORD") or "" for one in importlib.metadata.distributions(path=[folder]))
+    return frozenset(line.partition(",")[0].partition("/")[0] for record in records for line in record.splitlines())
 
 
 def releases_of(module: str) -> dict[str, str]:

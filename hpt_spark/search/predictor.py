@@ -14,6 +14,7 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import is_number
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.journal.records import NONE_PREDICTED
+from hpt_spark.search.reasons import first_line_of
 
 PREDICTIONS = "predictions"  # what a worker adds to the result of a fit, and the driver takes out of it
 
@@ -45,7 +46,7 @@ class Predictor:
         try:
             return {PREDICTIONS: self.predict(estimator, X)}
         except Exception as error:
-            return {NONE_PREDICTED: f"{type(error).__name__}: {error}".partition("\n")[0]}
+            return {NONE_PREDICTED: first_line_of(error)}
 
     def predict(self, estimator: Any, X: Any) -> np.ndarray:
         """Return the predictions, with a column for each class also where a fold lacks some."""

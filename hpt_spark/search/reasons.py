@@ -1,4 +1,4 @@
-"""Why fits failed, in one line: the exception's own first words out of a traceback."""
+"""Why fits failed: what an exception says, within bounds, and in one line its first words out of a traceback."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ IN_A_GROUP = re.compile(r"^  [|+] ?", re.MULTILINE)  # in front of each line of 
 # Native code names the moment and its own source first: "[06:45:29] /__w/xgboost/src/common/quantile.cc:29: ...".
 NATIVE_PLACE = re.compile(r"^(?:\[[\d:. -]+\]\s*)?(?:\S+\.(?:cc|cpp|cu|cuh|h|hpp|c):\d+:\s*)?")
 MOST_LETTERS = 500
+# A traceback has less; an exception may quote a whole table.
+MOST_CHARACTERS = 40_000
 
 
 def reason_of_most(text: str) -> str:
@@ -56,3 +58,29 @@ def reason_of(traceback: str) -> str:
 def shortened(text: str, most: int = MOST_LETTERS) -> str:
     """Return `text`, of which at most so many letters are left."""
     return text if len(text) <= most else f"{text[:most]}..."
+
+
+def said_by(error: BaseException) -> str:
+    """Return the type of an exception and what it says, of which its own code may make an exception, too."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "<exception str() failed>"  # as in a traceback
+    return f"{type(error).__name__}: {text}"
+
+
+def first_line_of(error: BaseException) -> str:
+    """Return the type of an exception and the first line of what it says, shortened; credentials are masked."""
+    return shortened(without_middle(said_by(error).partition("\n")[0]))
+
+
+def without_middle(text: str) -> str:
+    """Return `text` with the credentials in it masked, and without its middle where it is very long.
+
+    Twice of what is kept is masked: of a credential that was cut, the other half would not be known for one.
+    """
+    if len(text) <= MOST_CHARACTERS:
+        return mask_secrets(text)
+    first, last = (mask_secrets(half) for half in (text[: MOST_CHARACTERS // 2], text[-MOST_CHARACTERS // 2 :]))
+    middle = f"[the middle of these {len(text):,} characters is left out]"
+    return f"{first[: len(first) // 2]}\n{middle}\n{last[-(len(last) // 2) :]}"

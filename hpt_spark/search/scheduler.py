@@ -15,14 +15,13 @@ from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.runner import Runner
 from hpt_spark.search.execution.task_stream import Ended, TaskStream
 from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation
-from hpt_spark.search.failures import killed_worker, mask_reasons, timed_out
+from hpt_spark.search.failures import killed_worker, tidy_reasons, timed_out
 from hpt_spark.search.fit_groups import FitGroup, group_fits
 from hpt_spark.search.planning.cost import seconds_left, start_order
 from hpt_spark.search.planning.forecast import Forecast, forecast
 from hpt_spark.search.planning.task_queue import TaskQueue, in_jobs
 from hpt_spark.search.retries import Ending, Step, next_step
 from hpt_spark.search.timeline import ORIGIN, origin
-from hpt_spark.storage import mask_secrets
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +47,8 @@ class Scheduler:
         Is told what is being trained.
     description : str
         What Spark's UI calls the jobs.
+    is_rung : bool
+        Whether only all of the results together are of use.
 
     Attributes
     ----------
@@ -67,12 +68,14 @@ class Scheduler:
         deadline: float,
         watcher: FitWatcher | None,
         description: str,
+        is_rung: bool = False,
     ) -> None:
         self._runner = runner
         self._evaluation = evaluation
         self._deadline = deadline
         self._watcher = watcher
         self._description = description
+        self._is_rung = is_rung
         self.seconds_left: float | None = None
         self.trainings = self.fold_slices = self.matrices = 0
         self.forecast: Forecast | None = None
@@ -87,7 +90,7 @@ class Scheduler:
         """
         groups = group_fits(self._evaluation, fits)
         self._refuse_too_large_predictions(groups)
-        ordered = [groups[at] for at in start_order(groups, self._runner.planned_slots)]
+        ordered = [groups[at] for at in start_order(groups, self._runner.planned_slots, not self._is_rung)]
         self._left = {group.fits: group.cost for group in ordered}
         cost_done = seconds_done = 0.0
         with self._runner.shared(self._evaluation, self._watcher) as shared:
@@ -185,7 +188,7 @@ class Scheduler:
         """Return the results of a group, each with what there is to tell of its training."""
         for fit, one in result.results:
             if isinstance(one, dict):
-                mask_reasons(one)
+                tidy_reasons(one)
                 one[ORIGIN] = origin(result, self._retries.get(fit, ()))
         return result.results
 
@@ -202,7 +205,7 @@ class Scheduler:
         for _, result in results:
             self.trainings += result.trainings
             if result.not_shared and not self._has_logged_not_shared:
-                log.info("fits that could be one training are fitted one by one: %s", mask_secrets(result.not_shared))
+                log.info("fits that could be one training are fitted one by one: %s", result.not_shared)
                 self._has_logged_not_shared = True
             self.fold_slices += result.fold_slices
             self.matrices += result.matrices

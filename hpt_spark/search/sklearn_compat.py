@@ -6,6 +6,8 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from functools import wraps
 from typing import Any
 
 from sklearn.model_selection import _split, _validation
@@ -67,13 +69,45 @@ class HandsFitsOver(ABC):
         """Return ``cv_results_`` with what scikit-learn does not know, by the results of all fits."""
         return results
 
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        # scikit-learn's way to write another search: its candidates are to be handed over as well.
+        if (own := vars(cls).get("_run_search")) is not None:
+            cls._run_search = _handing_over(own)  # type: ignore[method-assign]
+
     # scikit-learn looks for the name `callback_ctx` in this signature (from 1.9 on).
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         run_search = super()._run_search  # type: ignore[misc]
         more = {"callback_ctx": callback_ctx} if "callback_ctx" in inspect.signature(run_search).parameters else {}
-        with _splits_told(self, evaluate_candidates), self._handed_to() as run_fits:
-            replace_parallel(evaluate_candidates, run_fits)
+        with self._handing(evaluate_candidates):
             run_search(evaluate_candidates, **more)
+
+    @contextmanager
+    def _handing(self, evaluate_candidates: Callable[..., Any]) -> Iterator[None]:
+        """Let scikit-learn's `evaluate_candidates` hand its fits over, if whoever calls has not done so."""
+        if _handed_over.get() is self:
+            yield
+            return
+        before = _handed_over.set(self)
+        try:
+            with _splits_told(self, evaluate_candidates), self._handed_to() as run_fits:
+                replace_parallel(evaluate_candidates, run_fits)
+                yield
+        finally:
+            _handed_over.reset(before)
+
+
+# The search whose fits are handed over.
+_handed_over: ContextVar[Any] = ContextVar("_handed_over", default=None)
+
+
+def _handing_over(run_search: Callable[..., None]) -> Callable[..., None]:
+    @wraps(run_search)
+    def handing_over(self: HandsFitsOver, evaluate_candidates: Callable[..., Any], **more: Any) -> None:
+        with self._handing(evaluate_candidates):
+            run_search(self, evaluate_candidates, **more)
+
+    return handing_over
 
 
 def scorers_by_name(scorer: Any) -> Mapping[str, Any] | None:

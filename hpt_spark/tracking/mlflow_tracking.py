@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import shutil
-import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,7 @@ from hpt_spark.search.arguments import check_count, check_seconds
 from hpt_spark.search.follower import Begun, FitEnded, SearchFollower, SearchState
 from hpt_spark.storage import Folder, open_folder
 from hpt_spark.tracking import facts
+from hpt_spark.tracking.autologging import without_autologging
 from hpt_spark.tracking.recorder_process import RecorderProcess
 from hpt_spark.tracking.spool import SpoolWriter
 from hpt_spark.tracking.store_uri import NO_TRACKING, STORE, VARIABLE, artifacts_beside, checked_uri, is_known
@@ -106,7 +106,7 @@ class MlflowTracking:
         """
         settings = {"uri": uri, "experiment": self.experiment, "max_children": self.max_children}
         follower = SpoolFollower(settings, described, keeps_model, X, remedy, self.wait)
-        with _without_autologging():
+        with without_autologging():
             try:
                 yield follower
             except BaseException as error:
@@ -320,13 +320,3 @@ def check_mlflow() -> None:
     """Raise MissingDependencyError where MLflow is not installed."""
     if importlib.util.find_spec("mlflow") is None:
         raise MissingDependencyError(NO_MLFLOW)
-
-
-def _without_autologging() -> AbstractContextManager[None]:
-    """Keep MLflow's own autologging, where it is on, from logging the search a second time."""
-    if "mlflow" not in sys.modules:
-        return nullcontext()
-    from mlflow.utils.autologging_utils import disable_autologging
-
-    found: AbstractContextManager[None] = disable_autologging()
-    return found

@@ -17,7 +17,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from hpt_spark.search.end_reason import EndReason, as_sentence
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.worker import GroupResult, peak_bytes, process_name
-from hpt_spark.search.failures import mask_reasons
+from hpt_spark.search.failures import tidy_reasons
 from hpt_spark.search.fit_warnings import masked_warnings
 from hpt_spark.search.follower import SearchFollower
 from hpt_spark.search.following import metric_of_search
@@ -127,7 +127,7 @@ def _run_timed(function: Callable[..., dict[str, Any]], *data: Any, **arguments:
     with masked_warnings():
         result = function(*data, **arguments)
     seconds = time.perf_counter() - started
-    mask_reasons(result)
+    tidy_reasons(result)
     result[ORIGIN] = origin(GroupResult([], seconds, process_name(), 0, 0, began=began, peak_bytes=peak_bytes()), ())
     return result
 

@@ -6,11 +6,14 @@ import inspect
 
 import pytest
 from sklearn import model_selection
+from sklearn.datasets import make_classification
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
 
 import hpt_spark
+from tests.search.scores import assert_same_scores
 
+X, y = make_classification(60, 5, random_state=0)
 NAMES = ["GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"]
 OURS = {
     **{"sc": None, "journal": None, "warm_start": None, "max_time": None, "max_fit_time": None},
@@ -62,3 +65,32 @@ def test_every_search_takes_our_arguments(name):
     """The job `tune` gives them to whichever class it uses."""
     taken = {one.name: one.default for one in parameters(getattr(hpt_spark, name))}
     assert {argument: taken[argument] for argument in OURS} == OURS
+
+
+def of_two_steps(search_class):
+    """Return a search that is written as scikit-learn's documentation of ``_run_search`` has it."""
+
+    class TwoSteps(search_class):
+        def _run_search(self, evaluate_candidates, *, callback_ctx=None):
+            evaluate_candidates([{"C": 0.1}])
+
+            def with_tolerance(candidates, **more):
+                return evaluate_candidates([{**one, "tol": 0.01} for one in candidates], **more)
+
+            super()._run_search(with_tolerance, callback_ctx=callback_ctx)
+
+    return TwoSteps
+
+
+def test_a_search_of_the_users_own_hands_its_fits_over_too(no_spark, tmp_path):
+    def searched(**arguments):
+        search_class = of_two_steps(hpt_spark.GridSearchCV)
+        return search_class(LogisticRegression(), {"C": [1, 10]}, cv=2, refit_on="driver", **arguments).fit(X, y)
+
+    theirs = of_two_steps(model_selection.GridSearchCV)(LogisticRegression(), {"C": [1, 10]}, cv=2).fit(X, y)
+    search, resumed = searched(journal=str(tmp_path)), searched(journal=str(tmp_path))
+    assert_same_scores(search, theirs)
+    assert (search.fit_counts_["fits"], search.fit_counts_["resumed"]) == (6, 0)
+    assert resumed.fit_counts_["resumed"] == 6
+    assert_same_scores(resumed, theirs)
+    assert searched(max_time=1000).end_reason_ == "All 3 candidates were evaluated."

@@ -24,6 +24,7 @@ from hpt_spark.search.execution.printed import Printed
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.fit_warnings import masked_warnings
 from hpt_spark.search.planning.threads import thread_caps
+from hpt_spark.search.reasons import first_line_of, said_by
 from hpt_spark.storage.disk_errors import DISK_FULL, translate_disk_errors
 from hpt_spark.streams import show
 
@@ -137,7 +138,7 @@ def _write(fitted: Any, target: str) -> None:
 
 def _cannot_travel(name: str, error: Exception) -> InputError:
     """Return what to say of a fitted estimator that cannot be pickled, or read again."""
-    reason = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".")
+    reason = first_line_of(error).rstrip(".")
     return InputError(
         f"the refitted {name} cannot travel from its executor to the driver, because it cannot be pickled "
         f"({reason}); {WAY_OUT}."
@@ -198,7 +199,7 @@ def tried_twice(refit: Refit, train: Callable[[], Any]) -> Any:
 def _pickled_error(error: Exception) -> bytes:
     if _can_travel(error):
         return bytes(cloudpickle.dumps(error))
-    return bytes(cloudpickle.dumps(RuntimeError(f"{type(error).__name__}: {error}")))
+    return bytes(cloudpickle.dumps(RuntimeError(said_by(error))))
 
 
 def _can_travel(value: Any) -> bool:

@@ -22,7 +22,9 @@ from hpt_spark.search.execution.group_fit import SCORING_CHANGES, ChangedByScori
 from hpt_spark.search.execution.node_share import SharedObject
 from hpt_spark.search.execution.printed import Printed
 from hpt_spark.search.execution.rows import FoldRows
+from hpt_spark.search.failures import tidy_reasons
 from hpt_spark.search.fit_groups import FitGroup
+from hpt_spark.search.reasons import first_line_of, said_by
 from hpt_spark.search.retries import Ending, Step, next_step
 
 
@@ -163,7 +165,7 @@ class WorkerCache:
                     self._rows = None
                     step = next_step(step, Ending.RAISED, len(group.fits))
                     self.fits_one_by_one = isinstance(error, ChangedByScoringError)
-                    not_shared = f"{type(error).__name__}: {error}".partition("\n")[0]
+                    not_shared = first_line_of(error)
                 fold_slices = rows.fold_slices - slices_before
                 matrices = len(set(rows.matrices) - matrices_before)
             elif group.shared:
@@ -218,7 +220,7 @@ def _result_or_error(evaluation: Evaluation, fit: Fit) -> Any:
     fails because it wants to write into them gets its own.
     """
     outcome = _printed_result(evaluation, fit, evaluation.data.for_one_fit())
-    failure = str(outcome) if isinstance(outcome, Exception) else outcome["fit_error"] or ""
+    failure = said_by(outcome) if isinstance(outcome, Exception) else outcome["fit_error"] or ""
     if "read-only" in failure:
         outcome = _printed_result(evaluation, fit, evaluation.data.for_one_fit(with_read_only=True))
     return outcome
@@ -232,6 +234,7 @@ def _printed_result(evaluation: Evaluation, fit: Fit, data: Dataset) -> Any:
             result = evaluation.run(fit, data)
     except Exception as error:
         return error
+    tidy_reasons(result)  # here, as the megabytes of many fits are more than a Spark job may bring
     if evaluation.predictor is not None:
         estimator = result.pop("estimator")
         if result["fit_error"] is None:

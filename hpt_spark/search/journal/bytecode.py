@@ -13,6 +13,8 @@ from itertools import pairwise
 from types import CodeType
 from typing import Any
 
+from hpt_spark.search.installed import is_library
+
 # A class body stores these: lines of the source, texts for people, and a tuple made from a set.
 NOT_BEHAVIOUR = frozenset({"__firstlineno__", "__doc__", "__static_attributes__"})
 
@@ -133,7 +135,8 @@ def _add_names_in_texts(used: Used, texts: set[str]) -> None:
     if (used.names | used.attributes) & {"import_module", "__import__"}:
         used.imports += [(text, 0, ()) for text in sorted(dotted)]
     elif "sys" in used.names and "modules" in used.attributes:
-        used.imports += [(text, 0, ()) for text in sorted(dotted & sys.modules.keys())]
+        # Of a library the release counts also where it is not loaded: what is, differs from run to run.
+        used.imports += [(text, 0, ()) for text in sorted(dotted) if text in sys.modules or is_library(text)]
 
 
 def asks_for_anything(used: Used) -> bool:

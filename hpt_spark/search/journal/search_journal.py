@@ -15,7 +15,7 @@ import numpy as np
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.failures import mask_reasons, may_succeed_elsewhere
+from hpt_spark.search.failures import may_succeed_elsewhere, tidy_reasons
 from hpt_spark.search.journal.fingerprint import candidate_keys, fingerprint, fold_keys
 from hpt_spark.search.journal.journal import CONTEXT, Journal, KeepPredictions, damaged
 from hpt_spark.search.journal.records import FitKeys
@@ -222,7 +222,7 @@ def _found(
     """Return what a journal has of `fits`; one of an earlier release may quote credentials."""
     found = journal.find(keys, fits, keep)
     for result in found.values():
-        mask_reasons(result)
+        tidy_reasons(result)
     return found
 
 

@@ -55,23 +55,33 @@ def training_cost(params: Mapping[str, Any]) -> float:
     return max(1.0, rounds) * max(1.0, depth) * (0.5 + 0.5 * columns)
 
 
-def start_order(trainings: Sequence[Training], slots: int) -> list[int]:
+def start_order(trainings: Sequence[Training], slots: int, in_blocks: bool = True) -> list[int]:
     """Return the positions of `trainings` in the order in which they should start.
 
+    Parameters
+    ----------
+    trainings : sequence of Training
+    slots : int
+        How many run at the same time.
+    in_blocks : bool
+        Whether it is of use that some candidates are through with all folds before others begin.
+
+    Notes
+    -----
     Longest first ends within 4/3 of the earliest possible end (Graham, 1969), but sends a worker
     from fold to fold; fold by fold within blocks of settings, longest first within each, keeps what a worker has
     built. Both are played through with the estimated costs, and the one that ends earlier is taken.
     """
     positions = range(len(trainings))
     longest_first = sorted(positions, key=lambda at: (-trainings[at].cost, trainings[at].candidate, at))
-    blocks = _blocks(trainings, slots)
+    blocks = _blocks(trainings, slots) if in_blocks else {one.candidate: 0 for one in trainings}
 
     def within_blocks(at: int) -> tuple[Any, ...]:
         one = trainings[at]
         return blocks[one.candidate], one.fold, one.matrix, -one.cost, at
 
-    in_blocks = sorted(positions, key=within_blocks)
-    return min(in_blocks, longest_first, key=lambda order: makespan([trainings[at] for at in order], slots))
+    fold_by_fold = sorted(positions, key=within_blocks)
+    return min(fold_by_fold, longest_first, key=lambda order: makespan([trainings[at] for at in order], slots))
 
 
 def _blocks(trainings: Sequence[Training], slots: int) -> dict[int, int]:

@@ -124,6 +124,15 @@ def test_a_loaded_module_that_raises_is_passed_over(made, monkeypatch):
     assert told(np.add) != told(np.subtract)
 
 
+@pytest.mark.parametrize("library", ["wave", "pip"])
+def test_whether_a_library_is_loaded_does_not_count(made, monkeypatch, library):
+    text = f"import sys\ndef it(a): return a if '{library}' in sys.modules else -a"
+    monkeypatch.delitem(sys.modules, library, raising=False)
+    before = told(made(text))
+    monkeypatch.setitem(sys.modules, library, importlib.import_module(library))
+    assert told(made(text)) == before
+
+
 PRINT = """
 import sys, json, importlib.util
 sys.path.insert(0, {root!r})
@@ -176,9 +185,10 @@ def test_whose_a_module_is():
     assert bytecode.absolute_name("b", 1, None) is None
 
 
-def test_a_library_is_what_has_a_release(tmp_path, monkeypatch):
-    """A folder of site-packages that no distribution has put there is the user's own."""
-    site = tmp_path / "site-packages"
+@pytest.mark.parametrize("folder", ["site-packages", "of pip install --target"])
+def test_a_library_is_what_has_a_release(tmp_path, monkeypatch, folder):
+    """What no distribution has put there is the user's own."""
+    site = tmp_path / folder
     for name in ("released", "copied"):
         (site / name).mkdir(parents=True)
         (site / name / "__init__.py").write_text("def it(a): return a")

@@ -71,6 +71,12 @@ def test_the_longest_training_does_not_come_last():
     assert start_order(trainings, 2)[0] == 6
 
 
+def test_a_rung_which_is_of_no_use_before_its_end_goes_through_the_folds_once():
+    trainings = [Training(fold, 1.0, candidate=number) for number in range(20) for fold in range(5)]
+    folds = [trainings[at].fold for at in start_order(trainings, 2, in_blocks=False)]
+    assert folds == sorted(folds)
+
+
 @examples(50)
 @given(st.integers(1, 70), st.integers(2, 10), st.integers(1, 16), st.floats(0, 1), st.randoms())
 def test_a_search_that_is_ended_has_the_scores_of_most_candidates_that_there_was_time_for(
