@@ -121,11 +121,6 @@ def test_other_searches_are_read_and_not_written(spark, tmp_path):
     assert resumed.fit_counts_["resumed"] == 8, "what was read is in the search's own journal"
 
 
-def test_false_reads_none_as_scikit_learns_checks_set_it(spark):
-    search = GridSearchCV(tree(), {"max_depth": [1]}, cv=2, sc=spark, warm_start=False).fit(X, y)
-    assert_same_scores(search, theirs({"max_depth": [1]}))
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -208,11 +203,10 @@ class Fetching(Scaled):
 
 def test_a_credential_in_a_journal_of_an_earlier_release_goes_no_further(no_spark, tmp_path, monkeypatch):
     arguments = {"cv": 2, "refit": False}
-    first = GridSearchCV(Fetching(), {"by": [1, 2]}, journal=str(tmp_path / "old"), **arguments)
     with monkeypatch.context() as earlier:
         earlier.setattr(worker, "tidy_reasons", lambda result: None)
         with pytest.warns(FitFailedWarning):
-            first.fit(X, y)
+            GridSearchCV(Fetching(), {"by": [1, 2]}, journal=str(tmp_path / "old"), **arguments).fit(X, y)
     records = lambda name: "".join(file.read_text() for file in (tmp_path / name).glob("fits-*.jsonl"))  # noqa: E731
     assert "S3CRET" in records("old"), "as a release has left it that did not mask reasons"
     more = {"journal": str(tmp_path / "new"), "warm_start": [str(tmp_path / "old")]}
