@@ -135,7 +135,7 @@ def _exit_code(job: Callable[[], int | None], signals: Sequence[int] = ()) -> in
         # A signal may end in any error, as it may cut short what PySpark's `with` blocks ask Java on the way out.
         if not signals:
             keep_failure(f"hpt-spark: {type(error).__name__}: {error}")
-            sys.excepthook = _show_masked  # by which Python shows it when it has passed through
+            sys.excepthook = _show_masked  # Python calls it for an exception that nobody catches
             raise
         return 1
 

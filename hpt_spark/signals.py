@@ -12,10 +12,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Union
 
-Handler = Callable[[int, "FrameType | None"], Any]
-TERMINATING = (signal.SIGTERM, signal.SIGHUP)  # a process that does not answer them
+Handler = Union[Callable[[int, "FrameType | None"], Any], signal.Handlers]
+TERMINATING = (signal.SIGTERM, signal.SIGHUP)  # they end a process that has no handler for them
 ENDING = (signal.SIGINT, *TERMINATING)
 
 
@@ -31,6 +31,11 @@ def handled_by(handler: Handler, *numbers: int) -> Iterator[dict[int, Any]]:
     finally:
         for number, earlier in before.items():
             signal.signal(number, signal.SIG_DFL if earlier is None else earlier)
+
+
+def _not_ignored() -> list[int]:
+    """Return the signals that end the job, without those that nohup or a shell's ``&`` has set to be ignored."""
+    return [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 _came: list[int] = []  # in the innermost `unwind_on_signals`
@@ -52,8 +57,7 @@ def unwind_on_signals() -> Iterator[list[int]]:
         came.append(number)
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
-    # Ignored is what nohup and a shell's `&` set, and stays so.
-    with handled_by(unwind, *(number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN)):
+    with handled_by(unwind, *_not_ignored()):
         try:
             yield came
         finally:
@@ -93,7 +97,7 @@ def hold_back_signals() -> Iterator[None]:
     """Let signals wait until the end of the ``with``."""
     held: list[int] = []
     try:
-        with handled_by(lambda number, _: held.append(number), *ENDING):
+        with handled_by(lambda number, _: held.append(number), *_not_ignored()):
             yield
     finally:
         for number in held:
@@ -103,7 +107,7 @@ def hold_back_signals() -> Iterator[None]:
 @contextmanager
 def answer_signals(say: Callable[[], None]) -> Iterator[None]:
     """Answer Ctrl-C, SIGTERM and SIGHUP by `say` alone: there is nothing more to end."""
-    with handled_by(lambda *_: say(), *ENDING):
+    with handled_by(lambda *_: say(), *_not_ignored()):
         yield
 
 

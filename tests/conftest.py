@@ -19,7 +19,7 @@ os.environ["MLFLOW_TRACKING_URI"] = "none"  # but where the history itself is te
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 sys.path.append(str(ROOT / "bench"))  # whose scripts import their neighbours by name
-# By the names under which they are installed: in a worktree they are another checkout's otherwise.
+# By the names under which they are installed, or another checkout that is installed would be tested.
 for package, folder in {"hpt_spark_jobs": ROOT / "jobs", "hpt_spark_conf": ROOT / "conf"}.items():
     spec = spec_from_file_location(package, folder / "__init__.py", submodule_search_locations=[str(folder)])
     sys.modules[package] = module_from_spec(spec)

@@ -99,6 +99,17 @@ def test_signals_wait_until_the_end_and_then_come():
     assert reached
 
 
+def test_what_nohup_lets_be_ignored_stays_so():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    said = []
+    with hold_back_signals(), answer_signals(lambda: said.append("ends")):
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGTERM)
+    assert said == ["ends"]
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("module", "answers"), [("pyspark.core.context", 0), ("__main__", 1)])
 def test_ctrl_c_raises_where_pyspark_would_ask_java_first(module, answers):
     asked = []

@@ -197,7 +197,7 @@ class RunDirectory:
         if keeps_journal:
             with self.folder.atomic_dir(JOURNAL) as folder:
                 write_json(folder / OVERWRITE, {"plan": json_safe(plan)})
-                self.folder.delete(MANIFEST)  # not before there was room for the record
+                self._delete_manifest()  # not before there was room for the record
         self.clear_results()
         if not keeps_journal:
             self.folder.delete(JOURNAL)
@@ -210,12 +210,18 @@ class RunDirectory:
 
     def clear_results(self) -> None:
         """Remove the results of an earlier search; the manifest goes first."""
-        for name in (MANIFEST, *RESULTS):
+        self._delete_manifest()
+        for name in RESULTS:
             self.folder.delete(name)
+
+    def _delete_manifest(self) -> None:
+        if self.folder.exists(MANIFEST):
+            with self._manifest_lock():  # or a job that has read it would write it again
+                self.folder.delete(MANIFEST)
 
     def finish(self, manifest: dict[str, Any]) -> None:
         """Write the manifest, with the files of all jobs: from now on the results count."""
-        with self._changing_manifest():
+        with self._manifest_lock():
             self._write_manifest({**manifest, "files": self._files(*self._names())})
 
     def record(self, *names: str, written: Path | None = None) -> None:
@@ -228,7 +234,7 @@ class RunDirectory:
             Where the one file lies that takes its name next.
         """
         if self.folder.exists(MANIFEST):
-            with self._changing_manifest():
+            with self._manifest_lock():
                 self._record(names, written)
 
     def _record(self, names: Sequence[str], written: Path | None) -> None:
@@ -265,7 +271,7 @@ class RunDirectory:
         digests.pop(f"{JOURNAL}/{OVERWRITE}", None)  # goes when all is told
         return {name: {"size": sizes[name], "sha256": digest} for name, digest in sorted(digests.items())}
 
-    def _changing_manifest(self) -> FolderLock:
+    def _manifest_lock(self) -> FolderLock:
         """Return the lock under which the manifest is read and written again: jobs may run at once on a run."""
         return FolderLock(self.folder, self.folder.location(MANIFEST), briefly=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from hpt_spark.tables.encoding import TableEncoding, unseen_terms
 
 _log = logging.getLogger(__name__)
 
+REFUSED = re.compile("contains (NaN|infinity|`inf`)")  # as scikit-learn and XGBoost say of X
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -105,7 +107,7 @@ class TableModel:
         try:
             return self._outputs_of(X)
         except ValueError as error:
-            columns = self._columns_without_float32(X)
+            columns = self._columns_beyond_float32(X) if REFUSED.search(str(error)) else []
             if not columns:
                 raise
             reason = str(error).partition("\n")[0].rstrip(". ")
@@ -116,7 +118,7 @@ class TableModel:
                 "estimator that takes them, or with features.table.missing: zero."
             ) from None
 
-    def _columns_without_float32(self, X: Any) -> list[str]:
+    def _columns_beyond_float32(self, X: Any) -> list[str]:
         """Return the columns in which a number is missing or is none of 32 bits, in order."""
         cells = X.tocoo() if sparse.issparse(X) else None
         values = X if cells is None else cells.data

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 GRID = "search.param_grid"
-OF_SPARK = (("spark", "conf"), ("features", "table", "options"))  # mappings whose values Spark takes as texts
+TEXTS_OF_SPARK = (("spark", "conf"), ("features", "table", "options"))  # mappings whose values Spark takes as texts
 
 # These mappings belong to the estimator, not to this schema: a layer that gives one replaces it
 # whole, or the parameters of one estimator would leak into another's.
@@ -133,7 +133,7 @@ def _setting_layer(setting: str) -> tuple[str, Callable[[], dict[str, Any]]]:
 
 def _read_yaml(path: str, file: Traversable) -> dict[str, Any]:
     try:
-        value = read_yaml(file.read_text(encoding="utf-8"), as_written=OF_SPARK)
+        value = read_yaml(file.read_text(encoding="utf-8"), as_written=TEXTS_OF_SPARK)
     except OSError as error:
         raise ConfigError(
             f"--conf {path} cannot be read ({error.strerror}); name an existing YAML file, or one of the presets: "
@@ -158,7 +158,7 @@ def _setting_as_mapping(key: str, equals: str, text: str, origin: str) -> dict[s
     if not equals or not all(parts):
         raise ConfigError(f"{origin} is not of the form key=value; write e.g. --set search.cv=3.")
     try:
-        value = read_yaml(text, tuple(parts), OF_SPARK)
+        value = read_yaml(text, tuple(parts), TEXTS_OF_SPARK)
     except yaml.reader.ReaderError as error:
         raise ConfigError(
             f"{origin}: the value holds {chr(error.character)!a}, which is no character of YAML; for a file with "

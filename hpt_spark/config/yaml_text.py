@@ -15,6 +15,8 @@ FLOAT = re.compile(r"(?=.*[.eE])[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]
 # What PyYAML's constructors raise where the text of a value is none of its kind, such as the date 2024-02-30.
 NO_SUCH_VALUE = (ValueError, LookupError, AttributeError, ArithmeticError)
 
+Keys = tuple[str, ...]  # from the outermost mapping to a value
+
 TEXT, NULL, MERGE = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "null", "merge"))
 ONE_LINE = 2**31
 
@@ -72,10 +74,7 @@ _Reader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+.0123456
 _Writer.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+.0123456789"))
 
 
-Path = tuple[str, ...]
-
-
-def read_yaml(text: str, at: Path = (), as_written: Collection[Path] = ()) -> Any:
+def read_yaml(text: str, at: Keys = (), as_written: Collection[Keys] = ()) -> Any:
     """Return the value that `text` is the YAML of.
 
     Parameters
@@ -105,8 +104,8 @@ def read_yaml(text: str, at: Path = (), as_written: Collection[Path] = ()) -> An
         reader.dispose()
 
 
-def _with_texts(node: yaml.Node, at: Path, as_written: Collection[Path]) -> yaml.Node:
-    """Return `node`, which stands below the keys `at`, with texts in the mappings `as_written`; null is none."""
+def _with_texts(node: yaml.Node, at: Keys, as_written: Collection[Keys]) -> yaml.Node:
+    """Return `node`, which stands below the keys `at`, with its scalars in `as_written` as texts, but for null."""
     above = [keys for keys in as_written if at[: len(keys)] == keys]
     if isinstance(node, yaml.ScalarNode):
         is_text = node.tag != NULL and any(len(at) > len(keys) for keys in above)

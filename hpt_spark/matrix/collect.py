@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pyarrow as pa
@@ -148,8 +148,10 @@ def _collected_together(
         Progress("build_features", sum(map(len, together)), "blocks") as progress,
         ThreadPoolExecutor(len(together)) as pool,
     ):
-        running = [pool.submit(collected, blocks) for blocks in reversed(together)]
+        running: list[Future[list[CollectedBlock]]] = []
         try:
+            for blocks in reversed(together):
+                running.append(pool.submit(collected, blocks))
             for done in as_completed(running):
                 for block in done.result():
                     progress.advance(note=f"{block.name} of {block.rows.num_rows:,} devices")
@@ -166,7 +168,8 @@ def _give_up(running: Iterable[Future[list[CollectedBlock]]], cancel_all_jobs: C
     def cancel() -> None:
         while wait(left, timeout=0.2).not_done:
             # Again and again, because a thread that is between two jobs of Spark starts the next one.
-            cancel_all_jobs()
+            with suppress(Exception):  # of several kinds, where Spark was stopped and its jobs with it
+                cancel_all_jobs()
 
     # In a thread of its own it comes to its end also where another Ctrl-C raises here: the pool waits for the rest.
     cancelling = threading.Thread(target=cancel, name="hpt-spark-cancel", daemon=True)

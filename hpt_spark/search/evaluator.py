@@ -167,7 +167,7 @@ class Evaluator:
                     show(result.pop("printed", ""))
                     self.timeline.take(self._finished_evaluations, fit, result)
                     callbacks.ended(evaluation, fit)
-        except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM where a job turns it into this
+        except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM or SIGHUP where a job turns them into this
             self._begin_to_end_early(INTERRUPTED)
         skipped = self._race.skipped_fits(evaluation) if self._race else set()
         for fit in skipped:

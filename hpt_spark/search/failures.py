@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.journal.records import NONE_PREDICTED
-from hpt_spark.search.reasons import without_middle
+from hpt_spark.search.reasons import masked_excerpt
 from hpt_spark.search.sklearn_compat import scorers_by_name
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def tidy_reasons(result: dict[str, Any]) -> None:
     """
     for name in ("fit_error", NONE_PREDICTED):
         if result.get(name):
-            result[name] = without_middle(str(result[name]))
+            result[name] = masked_excerpt(str(result[name]))
 
 
 def without_score(evaluation: Evaluation, fit: Fit, reason: str, error_score: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What those who follow a search are told: its evaluations, the results of its fits, and where it stands."""
+"""The followers of a search, and what it tells them: evaluations, results of fits, its state."""
 
 from __future__ import annotations
 

@@ -52,19 +52,19 @@ def _is_below_packages(file: str) -> bool:
 
 def _is_recorded(file: str) -> bool:
     """Return whether a distribution has put `file` into a folder of the path: ``pip install --target`` takes any."""
-    for folder in sys.path:
-        if folder and file.startswith(within := os.path.join(os.path.abspath(folder), "")):
-            top = file[len(within) :].partition(os.sep)[0]
-            if top in _recorded_in(folder):
-                return True
-    return False
+    folders = [os.path.abspath(folder) for folder in sys.path if folder and os.path.isdir(folder)]
+    return any(
+        os.path.relpath(file, folder).replace(os.sep, "/") in _recorded_in(folder, os.stat(folder).st_mtime_ns)
+        for folder in folders
+        if file.startswith(os.path.join(folder, ""))
+    )
 
 
 @cache
-def _recorded_in(folder: str) -> frozenset[str]:
-    """Return the names in a folder that distributions have put there; an editable one records no code of its own."""
-    records = (one.read_text("RECORD") or "" for one in importlib.metadata.distributions(path=[folder]))
-    return frozenset(line.partition(",")[0].partition("/")[0] for record in records for line in record.splitlines())
+def _recorded_in(folder: str, _changed: int) -> frozenset[str]:
+    """Return the files in a folder that distributions have put there; an editable one records no code of its own."""
+    distributions = importlib.metadata.distributions(path=[folder])
+    return frozenset(str(file) for one in distributions for file in one.files or ())
 
 
 def releases_of(module: str) -> dict[str, str]:

@@ -60,8 +60,8 @@ def shortened(text: str, most: int = MOST_LETTERS) -> str:
     return text if len(text) <= most else f"{text[:most]}..."
 
 
-def said_by(error: BaseException) -> str:
-    """Return the type of an exception and what it says, of which its own code may make an exception, too."""
+def exception_text(error: BaseException) -> str:
+    """Return the type and the text of an exception, also where its ``__str__`` raises."""
     try:
         text = str(error)
     except Exception:
@@ -71,13 +71,13 @@ def said_by(error: BaseException) -> str:
 
 def first_line_of(error: BaseException) -> str:
     """Return the type of an exception and the first line of what it says, shortened; credentials are masked."""
-    return shortened(without_middle(said_by(error).partition("\n")[0]))
+    return shortened(masked_excerpt(exception_text(error).partition("\n")[0]))
 
 
-def without_middle(text: str) -> str:
+def masked_excerpt(text: str) -> str:
     """Return `text` with the credentials in it masked, and without its middle where it is very long.
 
-    Twice of what is kept is masked: of a credential that was cut, the other half would not be known for one.
+    It masks twice as much as it keeps: a credential that is cut in two would not be recognized.
     """
     if len(text) <= MOST_CHARACTERS:
         return mask_secrets(text)

@@ -48,7 +48,7 @@ class Scheduler:
     description : str
         What Spark's UI calls the jobs.
     is_rung : bool
-        Whether only all of the results together are of use.
+        Whether it is one of several rungs, each of which is short: it goes through the folds once.
 
     Attributes
     ----------

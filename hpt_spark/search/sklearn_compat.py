@@ -54,6 +54,10 @@ def _splits_told(search: Any, evaluate_candidates: Callable[..., Any]) -> Iterat
         vars(search).update(before)
 
 
+# The search whose fits are handed over.
+_handing_search: ContextVar[Any] = ContextVar("_handing_search", default=None)
+
+
 class HandsFitsOver(ABC):
     """The mixin of a scikit-learn search that hands its delayed fits over instead of running them."""
 
@@ -71,40 +75,36 @@ class HandsFitsOver(ABC):
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        # scikit-learn's way to write another search: its candidates are to be handed over as well.
+        # A search of the user's own overrides _run_search, as scikit-learn documents it; its fits are handed over, too.
         if (own := vars(cls).get("_run_search")) is not None:
-            cls._run_search = _handing_over(own)  # type: ignore[method-assign]
+            cls._run_search = _with_fits_handed_over(own)  # type: ignore[method-assign]
 
     # scikit-learn looks for the name `callback_ctx` in this signature (from 1.9 on).
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         run_search = super()._run_search  # type: ignore[misc]
         more = {"callback_ctx": callback_ctx} if "callback_ctx" in inspect.signature(run_search).parameters else {}
-        with self._handing(evaluate_candidates):
+        with self._hand_over(evaluate_candidates):
             run_search(evaluate_candidates, **more)
 
     @contextmanager
-    def _handing(self, evaluate_candidates: Callable[..., Any]) -> Iterator[None]:
+    def _hand_over(self, evaluate_candidates: Callable[..., Any]) -> Iterator[None]:
         """Let scikit-learn's `evaluate_candidates` hand its fits over, if whoever calls has not done so."""
-        if _handed_over.get() is self:
+        if _handing_search.get() is self:
             yield
             return
-        before = _handed_over.set(self)
+        before = _handing_search.set(self)
         try:
             with _splits_told(self, evaluate_candidates), self._handed_to() as run_fits:
                 replace_parallel(evaluate_candidates, run_fits)
                 yield
         finally:
-            _handed_over.reset(before)
+            _handing_search.reset(before)
 
 
-# The search whose fits are handed over.
-_handed_over: ContextVar[Any] = ContextVar("_handed_over", default=None)
-
-
-def _handing_over(run_search: Callable[..., None]) -> Callable[..., None]:
+def _with_fits_handed_over(run_search: Callable[..., None]) -> Callable[..., None]:
     @wraps(run_search)
     def handing_over(self: HandsFitsOver, evaluate_candidates: Callable[..., Any], **more: Any) -> None:
-        with self._handing(evaluate_candidates):
+        with self._hand_over(evaluate_candidates):
             run_search(self, evaluate_candidates, **more)
 
     return handing_over

@@ -25,7 +25,7 @@ from hpt_spark.errors import (
     MissingDependencyError,
     SparkEndedError,
 )
-from hpt_spark.signals import before_termination, hold_back_signals
+from hpt_spark.signals import before_termination, handled_by, hold_back_signals
 from hpt_spark.spark.defaults import APP_NAME, SQL_DEFAULTS, defaults_of_own_jvm, name_of_application
 from hpt_spark.spark.interpreter import use_this_python
 from hpt_spark.spark.java import check_java
@@ -148,8 +148,9 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
         # What Java is started with stands on its command line, which all users can read: it gets a secret when it runs.
         at_start = SparkConf().setAll([one for one in settings.items() if one[0] not in secrets])
         conf = SparkConf().setAll(list(settings.items()))
-        # PySpark, cut short while Java starts, leaves one behind that never ends.
-        with hold_back_signals(), utf8_locale_for_java():
+        # PySpark, cut short while Java starts, leaves one behind that never ends. Java inherits that a hangup of the
+        # terminal is ignored, or it would stop Spark before the job has kept what it has.
+        with hold_back_signals(), handled_by(signal.SIG_IGN, signal.SIGHUP), utf8_locale_for_java():
             SparkContext._ensure_initialized(conf=at_start)
         if secrets and not SparkConf().contains(REDACTION):
             conf.set(REDACTION, REDACTED)

@@ -50,8 +50,7 @@ class FolderLock:
     locked : str
         What the folder is to a user, for messages: ``run.dir=runs/demo``.
     briefly : bool
-        Whether it is held for a moment alone, as while a file is changed: others wait for it, and it is another lock
-        than a driver's.
+        Whether it is held only while a file is changed: others wait, and a driver's lock does not count.
     """
 
     def __init__(self, folder: Folder, locked: str, briefly: bool = False) -> None:

@@ -1,6 +1,6 @@
 """Requests to the JVM that no signal cuts short.
 
-Ctrl-C and SIGTERM raise in the main thread, wherever it is. What waits for an answer of the JVM
+Ctrl-C, SIGTERM and SIGHUP raise in the main thread, wherever it is. What waits for an answer of the JVM
 there and is cut short breaks the thread's connection, while the JVM goes on: a folder could be
 made anew by an upload that was thought to be over, after it was cleared away. Here the main
 thread only waits for another one, which hears every answer to its end.

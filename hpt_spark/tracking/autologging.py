@@ -14,7 +14,7 @@ _off = ExitStack()
 
 @contextmanager
 def without_autologging() -> Iterator[None]:
-    """Keep it off for the time of a ``with``.
+    """Keep MLflow's autologging off for the time of a ``with``.
 
     MLflow has one switch for all threads: it stays off until the last of several searches has ended.
     """
@@ -24,11 +24,11 @@ def without_autologging() -> Iterator[None]:
     from mlflow.utils.autologging_utils import disable_autologging
 
     mark = object()
-    with _lock:
-        if not _tracked:
-            _off.enter_context(disable_autologging())
-        _tracked.add(mark)
     try:
+        with _lock:
+            if not _tracked:
+                _off.enter_context(disable_autologging())
+            _tracked.add(mark)
         yield
     finally:
         with _lock:

@@ -30,7 +30,7 @@ from hpt_spark.tuning.splitters import build_splitter, check_splitter, outer_spl
 from hpt_spark.tuning.strategies import CLASS_NAMES, check_resources, search_arguments
 from hpt_spark.tuning.tasks import check_task, fit_arguments, requesting, routing
 
-OF_DATA = (
+REMEDY_FOR_DATA = (
     "name another search.estimator, one that takes such numbers, or correct the table; features.table.missing: zero "
     "makes zeros of missing ones."
 )
@@ -174,13 +174,14 @@ def _timed_fit(search: Any, metric: str, X: Any, y: Any, more: dict[str, Any]) -
         all_failed = isinstance(error, ValueError) and re.search(r"All the \d+ fits failed", str(error))
         # error_score="raise" gives the exception of a fit to whoever has called; Spark's own are no fit's.
         of_a_fit = search.error_score == "raise" and not type(error).__module__.startswith(("py4j", "pyspark"))
-        of_data = re.search(r"contains (NaN|infinity)", str(error))  # as scikit-learn says of X
+        of_data = isinstance(error, ValueError) and re.search(r"X contains (NaN|infinity)", str(error))
         if not all_failed and not of_a_fit and not of_data:
             raise
         failed = "all fits failed, one of them" if all_failed else "a fit on all rows failed"
-        failed = "search.error_score=raise: a fit failed" if of_a_fit else failed
+        if of_a_fit:
+            failed = "search.error_score=raise: a fit failed"
         reason = reason_of_most(str(error)) if all_failed else reason_of("".join(format_exception_only(error)))
-        remedy = OF_DATA if of_data else "correct search.param_grid or search.estimator_params."
+        remedy = REMEDY_FOR_DATA if of_data else "correct search.param_grid or search.estimator_params."
         raise ConfigError(f"{failed} with: {reason.rstrip('.')}; {remedy}") from error
     out_of_time = getattr(search, "incomplete_", False)
     means = search.cv_results_.get("mean_test_score", search.cv_results_.get(f"mean_test_{metric}"))

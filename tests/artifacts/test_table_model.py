@@ -45,5 +45,6 @@ def test_numbers_that_the_estimator_cannot_hold_are_told_by_column():
 def test_what_the_estimator_takes_is_predicted_and_any_other_error_stays_its_own():
     model = TableModel(HistGradientBoostingClassifier().fit(X, y), "classification", ["no", "yes"], ENCODING)
     assert model.outputs_of(np.full((1, 3), np.nan)).num_rows == 1
-    with pytest.raises(ValueError, match="expecting 3 features"):
-        model.outputs_of(np.ones((1, 4)))
+    for rows in (np.ones((1, 4)), np.full((1, 4), np.nan)):
+        with pytest.raises(ValueError, match="expecting 3 features"):
+            model.outputs_of(rows)

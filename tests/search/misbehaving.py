@@ -26,6 +26,13 @@ class UnfriendlyError(Exception):
         super().__init__(f"{one} and {two}")
 
 
+class SpeechlessError(Exception):
+    """An exception of which nobody can ask what it says."""
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
 class Misbehaving(ClassifierMixin, BaseEstimator):
     """Predicts a share of the rows right that depends on `number`, unless `how` says otherwise.
 

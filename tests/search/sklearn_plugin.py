@@ -54,9 +54,9 @@ def _spark():
 
 
 def pytest_collection_modifyitems(config, items):
-    others = [item for item in items if not _is_of_search(item)]
-    config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if item not in others]
+    searching = [item for item in items if _is_of_search(item)]
+    config.hook.pytest_deselected(items=list(set(items) - set(searching)))
+    items[:] = searching
     for item in items:
         reason = LEFT_OUT.get(item.originalname or item.name)
         if reason:

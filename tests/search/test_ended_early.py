@@ -88,11 +88,13 @@ def test_a_signal_that_comes_between_two_results_ends_the_fits_that_run(spark, m
         time.sleep(0.5)  # the driver waits for more
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=interrupt).start()
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
     grids = [{"number": [1], "marks": [str(marks)]}, {"number": [2], "how": ["sleeps"], "marks": [str(marks)]}]
     search = GridSearchCV(Misbehaving(), grids, cv=ONE_FOLD, refit=False, sc=spark, journal=str(journal))
     with pytest.warns(UserWarning, match="ended early"):
         search.fit(X, y)
+    interrupting.join()
     assert np.isfinite(search.cv_results_["mean_test_score"]).tolist() == [True, False]
     wait_until(lambda: not fits_that_run(marks, "2-*"), 30)
 

@@ -14,7 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from xgboost import XGBClassifier
 
-from hpt_spark.search.reasons import MOST_CHARACTERS, first_line_of, reason_of, reason_of_most, without_middle
+from hpt_spark.search.reasons import MOST_CHARACTERS, first_line_of, masked_excerpt, reason_of, reason_of_most
+from tests.search.misbehaving import SpeechlessError
 
 NATIVE = """[06:45:29] /__w/xgboost/src/common/quantile.cc:29: Check failed: max_bin >= 2 (0 vs. 2) : too few
 Stack trace:
@@ -86,13 +87,6 @@ def test_code_that_is_none_has_a_reason():
     assert reason_of(traceback_of(lambda: compile("x = (", "there", "exec"))) == "SyntaxError: '(' was never closed"
 
 
-class SpeechlessError(Exception):
-    """An exception of which nobody can ask what it says."""
-
-    def __str__(self):
-        raise RuntimeError("no text")
-
-
 def test_what_an_exception_says_may_be_anything():
     assert first_line_of(SpeechlessError()) == "SpeechlessError: <exception str() failed>"
     assert first_line_of(ValueError("one\ntwo")) == "ValueError: one"
@@ -102,21 +96,21 @@ def test_what_an_exception_says_may_be_anything():
 
 def test_of_a_very_long_text_the_beginning_and_the_end_are_left():
     text = raised(ValueError(f"the table {'1 2 3, ' * 10**6} has no sum"))
-    short = without_middle(text)
+    short = masked_excerpt(text)
     assert len(short) < MOST_CHARACTERS
-    assert without_middle(short) == short
+    assert masked_excerpt(short) == short
     assert short.startswith(text[:1000])
     assert short.endswith(text[-1000:])
     assert f"[the middle of these {len(text):,} characters is left out]" in short
     assert reason_of(short).startswith("ValueError: the table 1 2 3")
-    assert without_middle("x" * MOST_CHARACTERS) == "x" * MOST_CHARACTERS
+    assert masked_excerpt("x" * MOST_CHARACTERS) == "x" * MOST_CHARACTERS
 
 
 @pytest.mark.parametrize("beside", range(MOST_CHARACTERS // 4 - 12, MOST_CHARACTERS // 4 + 3))
 def test_no_half_of_a_credential_is_left_where_a_text_is_cut(beside):
     near, far, credential = "a" * beside, "b" * MOST_CHARACTERS, " ftp://me:SEVENTEEN@host "
     for text in (f"{near}{credential}{far}", f"{far}{credential}{near}"):
-        assert not re.search("SEV|EEN", without_middle(text))
+        assert not re.search("SEV|EEN", masked_excerpt(text))
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python has groups of exceptions since 3.11")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -305,6 +306,13 @@ def test_without_pyspark_the_way_to_install_it_is_told(monkeypatch):
     with pytest.raises(MissingDependencyError, match=r"pip install 'hpt-spark\[spark\]'"):
         with spark_session("x", SparkSection()):
             pass
+
+
+def test_java_ignores_a_hangup_of_the_terminal(spark):
+    """A job keeps what it has when its terminal closes, for which it still needs Java."""
+    status = Path(f"/proc/{spark.sparkContext._gateway.proc.pid}/status").read_text()
+    ignored = int(re.search(r"SigIgn:\s*(\w+)", status)[1], 16)
+    assert ignored & 1 << signal.SIGHUP - 1
 
 
 def test_spark_submit_is_known_by_its_gateway(monkeypatch):

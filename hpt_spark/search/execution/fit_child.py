@@ -17,7 +17,7 @@ import numpy as np
 
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.worker import GroupResult, forget
-from hpt_spark.search.reasons import said_by
+from hpt_spark.search.reasons import exception_text
 
 SECONDS_BETWEEN_LOOKS_AT_FILE = 0.2
 PR_SET_PDEATHSIG = 1
@@ -52,7 +52,7 @@ def serve(
                     result = replace(result, checkpoint=None)
                 answers.send_bytes(_pickled(result))
         except Exception as error:  # not of a fit: the data cannot be loaded, say
-            answers.send_bytes(ERROR + said_by(error).encode(errors="backslashreplace"))
+            answers.send_bytes(ERROR + exception_text(error).encode(errors="backslashreplace"))
 
 
 def _wait_for_request(requests: Connection, files: Sequence[str]) -> None:
@@ -75,7 +75,7 @@ def _pickled(result: GroupResult) -> bytes:
         cloudpickle.loads(pickled)
     except Exception:
         results = [
-            (fit, RuntimeError(said_by(found)) if isinstance(found, Exception) else found)
+            (fit, RuntimeError(exception_text(found)) if isinstance(found, Exception) else found)
             for fit, found in result.results
         ]
         pickled = cloudpickle.dumps(GroupResult(**{**vars(result), "results": results}))

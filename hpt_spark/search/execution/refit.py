@@ -24,7 +24,7 @@ from hpt_spark.search.execution.printed import Printed
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.fit_warnings import masked_warnings
 from hpt_spark.search.planning.threads import thread_caps
-from hpt_spark.search.reasons import first_line_of, said_by
+from hpt_spark.search.reasons import exception_text, first_line_of
 from hpt_spark.storage.disk_errors import DISK_FULL, translate_disk_errors
 from hpt_spark.streams import show
 
@@ -199,7 +199,7 @@ def tried_twice(refit: Refit, train: Callable[[], Any]) -> Any:
 def _pickled_error(error: Exception) -> bytes:
     if _can_travel(error):
         return bytes(cloudpickle.dumps(error))
-    return bytes(cloudpickle.dumps(RuntimeError(said_by(error))))
+    return bytes(cloudpickle.dumps(RuntimeError(exception_text(error))))
 
 
 def _can_travel(value: Any) -> bool:

@@ -95,15 +95,19 @@ class SparkJob(InheritableThread):
         self._work = work
         super().__init__(target=self._run_job, daemon=True)
 
-    def _run_job(self) -> None:
+    def run(self) -> None:
+        """Run the job, which has ended also where PySpark fails before it begins."""
         try:
-            self._spark_context.setJobGroup(self._group, self._description, interruptOnCancel=True)
-            self._spark_context.setLocalProperty(STAGE_NAME, self._description)
-            self._act()
+            super().run()
         except Exception as error:
             self.error = error
         finally:
             self.ended.set()
+
+    def _run_job(self) -> None:
+        self._spark_context.setJobGroup(self._group, self._description, interruptOnCancel=True)
+        self._spark_context.setLocalProperty(STAGE_NAME, self._description)
+        self._act()
 
     def _act(self) -> None:
         done = self._spark_context.parallelize(self._tasks, max(1, len(self._tasks))).mapPartitions(self._work)

@@ -171,7 +171,7 @@ class SparkRunner(Runner):
         With a local master that is the driver's own file, which is gone. After a search that was
         ended early, nobody waits for slots in which fits may hang.
         """
-        with self._held:  # the driver's folder, also where Ctrl-C comes before
+        with self._held:  # closes the driver's folder also after Ctrl-C
             self.checkpoints.forget()
             if self._data is not None:
                 self._take_back(self._data[1])

@@ -24,7 +24,7 @@ from hpt_spark.search.execution.printed import Printed
 from hpt_spark.search.execution.rows import FoldRows
 from hpt_spark.search.failures import tidy_reasons
 from hpt_spark.search.fit_groups import FitGroup
-from hpt_spark.search.reasons import first_line_of, said_by
+from hpt_spark.search.reasons import exception_text, first_line_of
 from hpt_spark.search.retries import Ending, Step, next_step
 
 
@@ -220,7 +220,7 @@ def _result_or_error(evaluation: Evaluation, fit: Fit) -> Any:
     fails because it wants to write into them gets its own.
     """
     outcome = _printed_result(evaluation, fit, evaluation.data.for_one_fit())
-    failure = said_by(outcome) if isinstance(outcome, Exception) else outcome["fit_error"] or ""
+    failure = exception_text(outcome) if isinstance(outcome, Exception) else outcome["fit_error"] or ""
     if "read-only" in failure:
         outcome = _printed_result(evaluation, fit, evaluation.data.for_one_fit(with_read_only=True))
     return outcome

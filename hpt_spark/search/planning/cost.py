@@ -12,11 +12,10 @@ from hpt_spark.search.arguments import is_number
 # What a fold's first training on a worker pays on top of its own cost, as a share of a typical one:
 # cutting the rows and building the matrix (1 to 2 s where a training takes minutes).
 FOLD_CHANGE = 0.05
-# A search that is ended early has scores of those candidates alone that are through with all folds: one block of
-# settings after the other goes through the folds.
+# A search that is ended early can use the candidates that have all folds: so one block of settings follows another.
 MOST_BLOCKS = 16
 LEAST_SETTINGS_PER_BLOCK = 4
-LEAST_TRAININGS_PER_SLOT = 2
+LEAST_TRAININGS_PER_SLOT = 2  # of a fold in a block, or slots would change their fold too often
 
 
 class Training(Protocol):
@@ -64,7 +63,7 @@ def start_order(trainings: Sequence[Training], slots: int, in_blocks: bool = Tru
     slots : int
         How many run at the same time.
     in_blocks : bool
-        Whether it is of use that some candidates are through with all folds before others begin.
+        Whether some candidates are to have all folds before others begin.
 
     Notes
     -----
@@ -80,12 +79,12 @@ def start_order(trainings: Sequence[Training], slots: int, in_blocks: bool = Tru
         one = trainings[at]
         return blocks[one.candidate], one.fold, one.matrix, -one.cost, at
 
-    fold_by_fold = sorted(positions, key=within_blocks)
-    return min(fold_by_fold, longest_first, key=lambda order: makespan([trainings[at] for at in order], slots))
+    block_by_block = sorted(positions, key=within_blocks)
+    return min(block_by_block, longest_first, key=lambda order: makespan([trainings[at] for at in order], slots))
 
 
 def _blocks(trainings: Sequence[Training], slots: int) -> dict[int, int]:
-    """Return the block of each setting, by its first candidate: matrix by matrix, the longest in the first blocks."""
+    """Return the block of each setting, by its first candidate: they are sorted by matrix, then longest first."""
     settings: dict[int, tuple[str, float, int]] = {}
     for one in trainings:
         settings.setdefault(one.candidate, (one.matrix, -one.cost, one.candidate))

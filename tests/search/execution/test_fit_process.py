@@ -54,6 +54,7 @@ def answers_soon():
     yield "soon"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("stops_too", "is_ended"), [(True, False), (False, True)])
 def test_a_machine_that_stands_still_takes_no_time_from_a_fit(process, monkeypatch, stops_too, is_ended):
     monkeypatch.setattr(fit_process, "SECONDS_BETWEEN_LOOKS", 0.1)
@@ -68,12 +69,12 @@ def test_a_machine_that_stands_still_takes_no_time_from_a_fit(process, monkeypat
 
         def stops_first(seconds=0.0):
             monkeypatch.setattr(process._from_child, "poll", poll)
-            time.sleep(1.5)
+            time.sleep(6)
             fit.resume()
             return False
 
         monkeypatch.setattr(process._from_child, "poll", stops_first)
-    assert isinstance(process._answer(limit=1.0), Death) == is_ended
+    assert isinstance(process._answer(limit=5.0), Death) == is_ended
 
 
 @pytest.mark.parametrize(("exit_code", "is_told_of_memory"), [(3, False), (-signal.SIGKILL, True)])

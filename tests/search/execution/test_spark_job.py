@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from pyspark import SparkContext
+
 from hpt_spark.errors import SparkEndedError
 from hpt_spark.search.execution.spark_job import SparkJob
 
@@ -18,3 +20,11 @@ def test_a_job_that_spark_has_not_begun_is_cancelled_all_the_same(spark):
     assert job.cancel()
     assert not job.is_alive()
     assert isinstance(job.failure(True), SparkEndedError)
+
+
+def test_a_job_that_pyspark_cannot_begin_has_ended(spark, monkeypatch):
+    job = SparkJob(spark.sparkContext, [0], iter, "never begins")
+    monkeypatch.setattr(SparkContext, "_active_spark_context", None)  # as where another thread stops Spark
+    job.run()
+    assert job.ended.is_set()
+    assert isinstance(job.error, Exception)

@@ -14,6 +14,7 @@ from xgboost import XGBClassifier
 from hpt_spark.search.execution.rows import FoldRows
 from hpt_spark.search.reasons import MOST_CHARACTERS
 from tests.search.in_process import GridSearchCV
+from tests.search.misbehaving import SpeechlessError
 
 X, y = make_classification(60, 5, random_state=0)
 
@@ -30,13 +31,6 @@ def test_a_fold_is_gone_before_the_next_one_is_cut(monkeypatch):
     search = GridSearchCV(XGBClassifier(n_jobs=1), {"n_estimators": [1, 2], "max_depth": [2, 3]}, cv=3).fit(X, y)
     assert alive == [0, 0, 0], "two folds' rows and matrices were in memory at the same time"
     assert (search.groups, search.built) == (6, 3)
-
-
-class SpeechlessError(Exception):
-    """An exception of which nobody can ask what it says."""
-
-    def __str__(self):
-        raise RuntimeError("no text")
 
 
 class Raises(TransformerMixin, BaseEstimator):
