@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import pickle
@@ -63,8 +64,9 @@ def new_session(server):
         return sessions[-1]
 
     yield create
-    for session in sessions:
-        session.stop()
+    while sessions:
+        sessions.pop().stop()
+    gc.collect()  # collected in a thread of PySpark's pool, a session would wait for that thread itself, for ever
     os.environ.pop(mode)
     if before is not None:
         os.environ[mode] = before
