@@ -77,7 +77,8 @@ def of_two_steps(search_class):
             def with_tolerance(candidates, **more):
                 return evaluate_candidates([{**one, "tol": 0.01} for one in candidates], **more)
 
-            super()._run_search(with_tolerance, callback_ctx=callback_ctx)
+            # Before 1.9 scikit-learn's own takes no such argument.
+            super()._run_search(with_tolerance, **({} if callback_ctx is None else {"callback_ctx": callback_ctx}))
 
     return TwoSteps
 
