@@ -124,7 +124,7 @@ def test_a_loaded_module_that_raises_is_passed_over(made, monkeypatch):
     assert told(np.add) != told(np.subtract)
 
 
-@pytest.mark.parametrize("library", ["wave", "pip"])
+@pytest.mark.parametrize("library", ["wave", "filelock"])
 def test_whether_a_library_is_loaded_does_not_count(made, monkeypatch, library):
     text = f"import sys\ndef it(a): return a if '{library}' in sys.modules else -a"
     monkeypatch.delitem(sys.modules, library, raising=False)
