@@ -1,5 +1,7 @@
 """The errors that a user can cause, and the exit code that each of them has."""
 
+from collections.abc import Sequence
+
 
 class HptSparkError(Exception):
     """Base of every error this package raises on purpose; the job ends with exit code 1."""
@@ -58,3 +60,9 @@ OUT_OF_MEMORY = (
     "Java, which runs Spark, has no memory left; give it more, e.g. --set spark.conf.spark.driver.memory=4g "
     "(Spark's own default is 1g)."
 )
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Return the first names of many for a sentence, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -104,6 +104,13 @@ def hold_back_signals() -> Iterator[None]:
             signal.raise_signal(number)
 
 
+def finish_despite_signals(work: Callable[[], None]) -> None:
+    """Do `work` in a thread of its own, in which it comes to its end also where a signal raises here."""
+    thread = threading.Thread(target=work, name="hpt-spark-finish", daemon=True)
+    thread.start()
+    thread.join()
+
+
 @contextmanager
 def answer_signals(say: Callable[[], None]) -> Iterator[None]:
     """Answer Ctrl-C, SIGTERM and SIGHUP by `say` alone: there is nothing more to end."""

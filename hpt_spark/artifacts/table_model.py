@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scipy import sparse
 
 from hpt_spark.artifacts.run_directory import VOCABULARY, RunDirectory
 from hpt_spark.artifacts.search_results import load_model as load_estimator
-from hpt_spark.errors import InputError
+from hpt_spark.errors import InputError, listed
+from hpt_spark.matrix.columns import LARGEST, columns_with
 from hpt_spark.matrix.design import DesignMatrix, read_json
 from hpt_spark.tables.arrow_rows import canonical_table
 from hpt_spark.tables.encoding import TableEncoding, unseen_terms
@@ -22,7 +22,6 @@ from hpt_spark.tables.encoding import TableEncoding, unseen_terms
 _log = logging.getLogger(__name__)
 
 REFUSED = re.compile("contains (NaN|infinity|`inf`)")  # as scikit-learn and XGBoost say of X
-LARGEST = float(np.finfo(np.float32).max)
 
 
 def vocabulary_of(design: DesignMatrix) -> dict[str, Any]:
@@ -107,25 +106,17 @@ class TableModel:
         try:
             return self._outputs_of(X)
         except ValueError as error:
-            columns = self._columns_beyond_float32(X) if REFUSED.search(str(error)) else []
+            if self.encoding is None or not REFUSED.search(str(error)):
+                raise
+            columns = columns_with(_is_missing_or_beyond_float32, X, self.encoding.columns)
             if not columns:
                 raise
             reason = str(error).partition("\n")[0].rstrip(". ")
-            more = f" and {len(columns) - 10:,} more" if len(columns) > 10 else ""
             raise InputError(
                 f"{type(self.estimator).__name__} does not predict these rows ({reason}): numbers are missing or "
-                f"beyond {LARGEST:.3g} in {', '.join(columns[:10])}{more}; correct them, or learn again, with an "
+                f"beyond {LARGEST:.3g} in {listed(columns)}; correct them, or learn again, with an "
                 "estimator that takes them, or with features.table.missing: zero."
             ) from None
-
-    def _columns_beyond_float32(self, X: Any) -> list[str]:
-        """Return the columns in which a number is missing or is none of 32 bits, in order."""
-        cells = X.tocoo() if sparse.issparse(X) else None
-        values = X if cells is None else cells.data
-        odd = ~(np.abs(values) <= LARGEST)
-        at = np.flatnonzero(odd.any(axis=0)) if cells is None else np.unique(cells.col[odd])
-        names = [f"{block}={term}" if term else block for block, term in self.encoding.columns] if self.encoding else []
-        return [names[number] for number in at] if names else []
 
     def _outputs_of(self, X: Any) -> pa.Table:
         if self.outputs != ["prediction"] or len(self.classes) == 1:
@@ -184,3 +175,7 @@ def open_model(run: RunDirectory) -> TableModel:
 def load_model(run_dir: str | Path) -> TableModel:
     """Return the model of the run in the folder `run_dir`; a local one needs no Spark."""
     return open_model(RunDirectory(str(run_dir)))
+
+
+def _is_missing_or_beyond_float32(values: np.ndarray) -> np.ndarray:
+    return ~(np.abs(values) <= LARGEST)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,7 +18,9 @@ from hpt_spark.features.inputs import Inputs
 from hpt_spark.features.own_blocks import own_blocks
 from hpt_spark.features.packed import REPEATED_TERM, tallies_in
 from hpt_spark.matrix.assemble import CollectedBlock, CollectedBlocks
+from hpt_spark.matrix.columns import LARGEST
 from hpt_spark.progress import Progress
+from hpt_spark.signals import finish_despite_signals
 
 
 def collect_blocks(
@@ -97,7 +97,7 @@ def _refuse_infinite(block: Block, rows: pa.Table) -> None:
         device, term = rows.column("device_id")[row], pc.list_flatten(rows.column("terms"))[at]
         raise InputError(
             f"features.blocks={block.feature_set} gives {count:,} values of the block {block.name} that are infinite "
-            f"or beyond {np.finfo(np.float32).max:.3g}, the first at the term {term} of the device {device}; the "
+            f"or beyond {LARGEST:.3g}, the first at the term {term} of the device {device}; the "
             "design has numbers of 32 bits: let the function divide them, or take their logarithm."
         )
 
@@ -171,7 +171,4 @@ def _give_up(running: Iterable[Future[list[CollectedBlock]]], cancel_all_jobs: C
             with suppress(Exception):  # of several kinds, where Spark was stopped and its jobs with it
                 cancel_all_jobs()
 
-    # In a thread of its own it comes to its end also where another Ctrl-C raises here: the pool waits for the rest.
-    cancelling = threading.Thread(target=cancel, name="hpt-spark-cancel", daemon=True)
-    cancelling.start()
-    cancelling.join()
+    finish_despite_signals(cancel)  # the pool waits for what is not cancelled

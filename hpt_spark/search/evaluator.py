@@ -233,7 +233,7 @@ class Evaluator:
         self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
         watcher = self._watcher(evaluation, callbacks, equals)
         description = f"sweep: {begun.describe()}"
-        scheduler = Scheduler(runner, evaluation, self._deadline, watcher, description, is_rung=rung is not None)
+        scheduler = Scheduler(runner, evaluation, self._deadline, watcher, description, in_blocks=rung is None)
         try:
             for wave in self._race.waves(evaluation, found) if self._race else [fits]:
                 fits = [fit for fit in wave if fit not in found]

@@ -47,8 +47,8 @@ class Scheduler:
         Is told what is being trained.
     description : str
         What Spark's UI calls the jobs.
-    is_rung : bool
-        Whether it is one of several rungs, each of which is short: it goes through the folds once.
+    in_blocks : bool
+        Whether some candidates are to have all folds before others begin: not in a rung, which is short.
 
     Attributes
     ----------
@@ -68,14 +68,14 @@ class Scheduler:
         deadline: float,
         watcher: FitWatcher | None,
         description: str,
-        is_rung: bool = False,
+        in_blocks: bool = True,
     ) -> None:
         self._runner = runner
         self._evaluation = evaluation
         self._deadline = deadline
         self._watcher = watcher
         self._description = description
-        self._is_rung = is_rung
+        self._in_blocks = in_blocks
         self.seconds_left: float | None = None
         self.trainings = self.fold_slices = self.matrices = 0
         self.forecast: Forecast | None = None
@@ -90,7 +90,7 @@ class Scheduler:
         """
         groups = group_fits(self._evaluation, fits)
         self._refuse_too_large_predictions(groups)
-        ordered = [groups[at] for at in start_order(groups, self._runner.planned_slots, not self._is_rung)]
+        ordered = [groups[at] for at in start_order(groups, self._runner.planned_slots, self._in_blocks)]
         self._left = {group.fits: group.cost for group in ordered}
         cost_done = seconds_done = 0.0
         with self._runner.shared(self._evaluation, self._watcher) as shared:

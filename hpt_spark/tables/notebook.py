@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import ConfigError, InputError
+from hpt_spark.matrix.columns import column_names
 from hpt_spark.tables.design import build_table_design
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def design_from_table(
         y=np.array(design.classes)[design.y_train] if is_classes else design.y_train,
         groups=design.groups,
         weights=design.weights,
-        names=[f"{block}={term}" if term else block for block, term in design.columns],
+        names=column_names(design.columns),
         ids=design.train_device_ids,
         codes=design.y_train,
         classes=list(design.classes),

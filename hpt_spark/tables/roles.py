@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.data.schemas import INTEGERS
-from hpt_spark.errors import InputError
+from hpt_spark.errors import InputError, listed
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
@@ -142,7 +142,7 @@ def _named(wanted: Sequence[str], known: Sequence[str], key: str, place: str) ->
     for pattern in patterns:
         matched = [name for name in known if fnmatchcase(name, pattern)]
         if not matched:
-            raise InputError(f"{key} has the pattern {pattern}, which no column of {place} fits: {_some(known)}.")
+            raise InputError(f"{key} has the pattern {pattern}, which no column of {place} fits: {listed(known, 20)}.")
         found.update(matched)
     return [name for name in known if name in found]
 
@@ -152,13 +152,8 @@ def refuse_missing(names: Sequence[str], known: Sequence[str], key: str, place: 
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"its columns: {_some(known)}."
+            hint = f"did you mean {near[0]}?" if near else f"its columns: {listed(known, 20)}."
             raise InputError(f"{key} names {name}, but {place} has no such column; {hint}")
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-    return ", ".join(names[:20]) + more
 
 
 def _short(spark_type: str) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from hpt_spark.errors import ConfigError, InputError
+from hpt_spark.errors import ConfigError, InputError, listed
+from hpt_spark.matrix.columns import LARGEST, columns_with
 from hpt_spark.search.reasons import reason_of
 
 
@@ -117,9 +118,8 @@ def check_class_sizes(y: np.ndarray, classes: Sequence[Any], folds: int, of_tabl
     sizes = np.bincount(y, minlength=len(classes))
     small = [f"{name} ({size})" for name, size in zip(classes, sizes) if size < folds]
     if small and of_table:
-        more = f" and {len(small) - 10:,} more" if len(small) > 10 else ""
         raise InputError(
-            f"too few training rows for the {folds} folds of search.cv in the classes {', '.join(small[:10])}{more}; "
+            f"too few training rows for the {folds} folds of search.cv in the classes {listed(small)}; "
             f"each needs at least {folds}: lower search.cv, leave these rows out, or write features.table.task: "
             "regression where the label is a number."
         )
@@ -143,25 +143,22 @@ def check_number_range(name: str, X: Any, columns: Sequence[tuple[str, str]]) ->
     values = X.data if issparse(X) else X
     if not name.startswith("xgboost.") or not _has_beyond_float32(values):
         return
-    of_column = X.tocsc() if issparse(X) else X
-    beyond = [
-        f"{block}={term}" if term else block
-        for at, (block, term) in enumerate(columns)
-        if _has_beyond_float32(of_column[:, [at]].data if issparse(X) else X[:, at])
-    ]
-    more = f" and {len(beyond) - 10:,} more" if len(beyond) > 10 else ""
+    beyond = listed(columns_with(_is_beyond_float32, X, columns))
     raise InputError(
-        f"the design has numbers beyond {np.finfo(np.float32).max:.3g}, the largest that {name} can hold, in "
-        f"{', '.join(beyond[:10])}{more}; divide them, take their logarithm, or leave the columns out, then run "
-        "`hpt-spark build_features` again."
+        f"the design has numbers beyond {LARGEST:.3g}, the largest that {name} can hold, in {beyond}; divide them, "
+        "take their logarithm, or leave the columns out, then run `hpt-spark build_features` again."
     )
 
 
 def _has_beyond_float32(values: np.ndarray) -> bool:
     # These two leave NaN out and make no copy of what may be gigabytes.
     ends = np.array([np.fmin.reduce(values, axis=None, initial=0), np.fmax.reduce(values, axis=None, initial=0)])
+    return bool(_is_beyond_float32(ends).any())
+
+
+def _is_beyond_float32(values: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
-        return bool(np.isinf(ends.astype(np.float32)).any())
+        return np.isinf(values.astype(np.float32))
 
 
 def check_resource(estimator: Any, name: str, resource: str) -> None:

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -17,7 +18,7 @@ from sklearn.dummy import DummyClassifier
 
 from hpt_spark import GridSearchCV
 from hpt_spark.errors import HptSparkError
-from hpt_spark.search.execution import spark_runner, task_stream
+from hpt_spark.search.execution import spark_job, spark_runner, task_stream
 from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_runner import SparkRunner
@@ -78,23 +79,27 @@ def test_when_time_is_up_nothing_waits_for_slots_that_hang(spark, marks, jobs):
     wait_until(lambda: len(fits_that_run(marks)) == 0, 30)  # what hung is killed with its job
 
 
-def test_a_signal_that_comes_between_two_results_ends_the_fits_that_run(spark, marks, tmp_path_factory, monkeypatch):
+def test_a_signal_that_comes_between_two_results_ends_the_fits_that_run(spark, marks, monkeypatch):
     monkeypatch.setattr(task_stream, "SECONDS_TOGETHER", 60)
-    journal = tmp_path_factory.mktemp("journal")
+    interrupted = []
 
     def interrupt():
-        wait_until(lambda: list(journal.glob("*.jsonl")))
         wait_until(lambda: fits_that_run(marks, "2-*"))
-        time.sleep(0.5)  # the driver waits for more
         os.kill(os.getpid(), signal.SIGINT)
 
-    interrupting = threading.Thread(target=interrupt)
-    interrupting.start()
+    class Ended(threading.Event):
+        def wait(self, timeout=None):
+            if not interrupted and (timeout or 0) > 50:  # the driver waits for more results
+                interrupted.append(threading.Timer(0.2, interrupt))
+                interrupted[0].start()
+            return super().wait(timeout)
+
+    monkeypatch.setattr(spark_job, "threading", SimpleNamespace(Event=Ended))
     grids = [{"number": [1], "marks": [str(marks)]}, {"number": [2], "how": ["sleeps"], "marks": [str(marks)]}]
-    search = GridSearchCV(Misbehaving(), grids, cv=ONE_FOLD, refit=False, sc=spark, journal=str(journal))
+    search = GridSearchCV(Misbehaving(), grids, cv=ONE_FOLD, refit=False, sc=spark)
     with pytest.warns(UserWarning, match="ended early"):
         search.fit(X, y)
-    interrupting.join()
+    interrupted[0].join()
     assert np.isfinite(search.cv_results_["mean_test_score"]).tolist() == [True, False]
     wait_until(lambda: not fits_that_run(marks, "2-*"), 30)
 

@@ -38,7 +38,7 @@ class Scheduler:
 
     forecast = seconds_left = None
 
-    def __init__(self, runner, evaluation, deadline=math.inf, watcher=None, description="", is_rung=False):
+    def __init__(self, runner, evaluation, deadline=math.inf, watcher=None, description="", in_blocks=True):
         self.runner, self.evaluation = runner, evaluation
         self.trainings = self.fold_slices = self.matrices = 0
 

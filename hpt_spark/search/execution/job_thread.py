@@ -25,8 +25,8 @@ SECONDS_BETWEEN_CANCELS = 0.5
 
 
 @contextmanager
-def running(job: ConnectJob | SparkJob) -> Iterator[None]:
-    """Run a job for the time of a ``with``, whose end stops it."""
+def started(job: ConnectJob | SparkJob) -> Iterator[None]:
+    """Start a job, and stop it at the end of the ``with``."""
     try:
         with hold_back_signals():  # within `Thread.start` one would raise when the job has begun already
             job.start()
@@ -39,7 +39,7 @@ def running(job: ConnectJob | SparkJob) -> Iterator[None]:
 
 def run_to_its_end(job: ConnectJob | SparkJob) -> None:
     """Start a job and wait for its end; stop it on Ctrl-C, and where nobody waits for the search any longer."""
-    with running(job):
+    with started(job):
         while not job.ended.wait(SECONDS_BETWEEN_LOOKS):  # Ctrl-C is answered in between
             leave_if_abandoned()
 

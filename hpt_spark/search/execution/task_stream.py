@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Optional, Union
 
@@ -19,7 +19,7 @@ from hpt_spark.search.execution.occasionally import Occasionally
 from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDiedError
 from hpt_spark.search.execution.worker import GroupResult
 from hpt_spark.search.fit_groups import FitGroup
-from hpt_spark.signals import hold_back_signals
+from hpt_spark.signals import finish_despite_signals, hold_back_signals
 
 Tasks = Sequence[Sequence[FitGroup]]
 
@@ -112,11 +112,7 @@ class TaskStream:
     def cancel(self) -> bool:
         """Stop the jobs that still run, and wait for their end; return whether any did."""
         running = [job for job, _ in self._jobs if not job.ended.is_set()]
-        # In a thread of its own it comes to its end also where another Ctrl-C raises here: a job that goes on
-        # would keep its slots.
-        cancelling = threading.Thread(target=_cancel, args=(running,), name="hpt-spark-cancel", daemon=True)
-        cancelling.start()
-        cancelling.join()
+        finish_despite_signals(partial(_cancel, running))  # a job that goes on would keep its slots
         return bool(running)
 
     def _all_that_arrived(self) -> list[Ended]:

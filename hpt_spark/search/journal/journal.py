@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from hpt_spark.errors import JournalError
+from hpt_spark.errors import JournalError, listed
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.journal.records import (
     FitKeys,
@@ -202,10 +202,9 @@ class Journal:
             raise self._of_another_release()
         differing = sorted(key for key in {*found, *context} if found.get(key) != context.get(key))
         if differing:
-            more = f" and {len(differing) - MOST_NAMED} more" if len(differing) > MOST_NAMED else ""
             raise JournalError(
-                f"the journal {self.folder} is of another search, different in "
-                f"{', '.join(differing[:MOST_NAMED])}{more}; {self._instead()}."
+                f"the journal {self.folder} is of another search, different in {listed(differing, MOST_NAMED)}; "
+                f"{self._instead()}."
             )
 
     def _of_another_release(self) -> JournalError:
