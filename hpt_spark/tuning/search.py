@@ -177,9 +177,10 @@ def _timed_fit(search: Any, metric: str, X: Any, y: Any, more: dict[str, Any]) -
         of_data = isinstance(error, ValueError) and re.search(r"X contains (NaN|infinity)", str(error))
         if not all_failed and not of_a_fit and not of_data:
             raise
-        failed = "all fits failed, one of them" if all_failed else "a fit on all rows failed"
-        if of_a_fit:
-            failed = "search.error_score=raise: a fit failed"
+        if all_failed:
+            failed = "all fits failed, one of them"
+        else:
+            failed = "search.error_score=raise: a fit failed" if of_a_fit else "a fit on all rows failed"
         reason = reason_of_most(str(error)) if all_failed else reason_of("".join(format_exception_only(error)))
         remedy = REMEDY_FOR_DATA if of_data else "correct search.param_grid or search.estimator_params."
         raise ConfigError(f"{failed} with: {reason.rstrip('.')}; {remedy}") from error
