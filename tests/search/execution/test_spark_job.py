@@ -18,6 +18,8 @@ def test_a_job_that_spark_has_not_begun_is_cancelled_all_the_same(spark):
     job = SparkJob(spark.sparkContext, [0], sleep, "sleeps")
     job.start()
     assert job.cancel()
+    assert job.ended.is_set()
+    job.join(10)  # the thread itself lives for a moment longer than the job
     assert not job.is_alive()
     assert isinstance(job.failure(True), SparkEndedError)
 
