@@ -24,7 +24,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.race import Race, RaceRules
+from hpt_spark.search.race import Race
+from hpt_spark.search.race_rules import RaceRules
 
 N_SPLITS, N_REPEATS = 5, 4
 RULES = [RaceRules(3, 0.05), RaceRules(5, 0.05), RaceRules(5, 0.01)]

@@ -17,6 +17,7 @@ HALVING = ("halving", "halving_random")
 DISTRIBUTIONS = ("uniform", "loguniform", "randint")  # of scipy.stats; randint leaves out its upper bound
 ONE_STD_ERR = "one_std_err"
 RACE_DEFAULTS = {"burn_in": 3, "alpha": 0.05}
+RANKING_DEFAULTS = {"burn_in": 1, "factor": 3}
 # Settings that only some strategies use, and which.
 USED_BY = {
     "n_iter": DRAWING,
@@ -130,14 +131,21 @@ def refuse_undecided(search: SearchSection) -> None:
 
 def rules_of_race(given: Any) -> dict[str, Any]:
     """Return all rules of a race, or raise ValueError."""
-    if not isinstance(given, dict) or not set(given) <= set(RACE_DEFAULTS):
-        raise ValueError("must be a mapping of burn_in and alpha, such as {burn_in: 3, alpha: 0.05}, or null")
-    rules = {**RACE_DEFAULTS, **given}
-    burn_in, alpha = rules["burn_in"], rules["alpha"]
-    if not is_whole_number(burn_in) or burn_in < 2:
-        raise ValueError(f"burn_in is {burn_in!r}; it must be a whole number of folds, 2 or more")
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 < alpha < 1:
-        raise ValueError(f"alpha is {alpha!r}; it must be a number between 0 and 1")
+    ranks = isinstance(given, dict) and "factor" in given
+    defaults, least = (RANKING_DEFAULTS, 1) if ranks else (RACE_DEFAULTS, 2)
+    if not isinstance(given, dict) or not set(given) <= set(defaults):
+        raise ValueError(
+            "must be a mapping of burn_in and alpha, such as {burn_in: 3, alpha: 0.05}, or of burn_in and factor, such "
+            "as {burn_in: 1, factor: 3}, or null"
+        )
+    rules = {**defaults, **given}
+    burn_in = rules["burn_in"]
+    if not is_whole_number(burn_in) or burn_in < least:
+        raise ValueError(f"burn_in is {burn_in!r}; it must be a whole number of folds, {least} or more")
+    if ranks and not (_is_finite_number(rules["factor"]) and rules["factor"] > 1):
+        raise ValueError(f"factor is {rules['factor']!r}; it must be a number above 1: one candidate in so many stays")
+    if not ranks and not (_is_finite_number(rules["alpha"]) and 0 < rules["alpha"] < 1):
+        raise ValueError(f"alpha is {rules['alpha']!r}; it must be a number between 0 and 1")
     return rules
 
 

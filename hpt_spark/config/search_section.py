@@ -187,7 +187,9 @@ class SearchSection(Section):
         None,
         description=(
             "`{burn_in: 3, alpha: 0.05}`: after so many folds a candidate that is worse than the best one, by the "
-            "corrected resampled t-test at that level, gets no more folds (`grid`, `random`, `optuna` on Spark)."
+            "corrected resampled t-test at that level, gets no more folds. `{burn_in: 1, factor: 3}`: after so many "
+            "folds, and after `factor` times as many again, only the best one in `factor` gets more (`grid`, "
+            "`random`, `optuna` on Spark)."
         ),
     )
 

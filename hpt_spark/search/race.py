@@ -1,8 +1,8 @@
-"""Racing over folds: a candidate that is clearly worse than the best one gets no more of them.
+"""Racing over folds: a candidate that the others have left behind gets no more of them.
 
-All candidates get the first folds, then one fold after another. After each of them those are dropped that a paired
-test finds worse than the best. A decision waits for all results of the folds before, so that neither the order in
-which they come, nor the number of slots, nor a new start from a journal changes it.
+All candidates get the first folds, then those that are left the next ones. In between, rules drop those that a paired
+test finds worse than the best, or all but the best few. A decision waits for all results of the folds before, so that
+neither the order in which they come, nor the number of slots, nor a new start from a journal changes it.
 """
 
 from __future__ import annotations
@@ -10,48 +10,20 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from itertools import compress
+from operator import not_
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from hpt_spark.errors import InputError
-from hpt_spark.search.arguments import check_count, is_number
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.fit_groups import group_keys
 from hpt_spark.search.following import NO_METRIC_DECIDES, metric_that_decides
+from hpt_spark.search.race_rules import RaceRules, RankRules, is_whole, rules_of
 from hpt_spark.search.result_table import DONE
 
 SKIPPED = "skipped"  # in the result of a fit that never ran
-
-
-@dataclass(frozen=True)
-class RaceRules:
-    """When a candidate is dropped.
-
-    Parameters
-    ----------
-    burn_in : int
-        How many folds each candidate gets.
-    alpha : float
-        The level of the test.
-    """
-
-    burn_in: int = 3
-    alpha: float = 0.05
-
-    @classmethod
-    def of(cls, given: Any) -> RaceRules:
-        """Return what the argument ``race`` of a search says, or raise InputError."""
-        known = [one.name for one in fields(cls)]
-        if not isinstance(given, Mapping) or not set(given) <= set(known):
-            raise InputError(f"race={given!r} must be a mapping of {' and '.join(known)}, such as {asdict(cls())}.")
-        rules = cls(**given)
-        check_count("race: burn_in", rules.burn_in, "folds", least=2)
-        if not is_number(rules.alpha) or not 0 < rules.alpha < 1:
-            raise InputError(f"race: alpha={rules.alpha!r} must be a number between 0 and 1.")
-        return rules
 
 
 def race_of(search: Any) -> Race | None:
@@ -64,7 +36,7 @@ def race_of(search: Any) -> Race | None:
     """
     if search.race is None:
         return None
-    rules = RaceRules.of(search.race)
+    rules = rules_of(search.race)
     if callable(search.refit):
         raise InputError(
             "race= and a function as refit= do not go together: it might choose a candidate that has not got all "
@@ -81,39 +53,17 @@ def race_of(search: Any) -> Race | None:
     return Race(rules, metric)
 
 
-def is_worse(scores: np.ndarray, best: np.ndarray, test_to_train: float, alpha: float) -> bool:
-    """Return whether a candidate is worse than another one, by the corrected resampled t-test, one-sided.
-
-    The scores of folds are no independent sample, as their training rows overlap: Nadeau and Bengio (Inference for
-    the generalization error, Machine Learning 52, 2003) correct the variance for that.
-
-    Parameters
-    ----------
-    scores, best : ndarray
-        Of the two candidates on the same folds, two at least.
-    test_to_train : float
-        The number of a fold's test rows to that of its training rows.
-    alpha : float
-    """
-    differences = best - scores
-    mean, n = float(differences.mean()), len(differences)
-    if mean <= 0:
-        return False
-    error = math.sqrt(float(differences.var(ddof=1)) * (1 / n + test_to_train))
-    return error == 0 or bool(stats.t.sf(mean / error, n - 1) < alpha)
-
-
 class Race:
     """The race of one search; its evaluations (batches of proposals) race one after another.
 
     Parameters
     ----------
-    rules : RaceRules
+    rules : RaceRules or RankRules
     metric : str
         The scorer that decides; ``score`` where there is only one.
     """
 
-    def __init__(self, rules: RaceRules, metric: str) -> None:
+    def __init__(self, rules: RaceRules | RankRules, metric: str) -> None:
         self._rules = rules
         self._metric = metric
         self._bests: list[np.ndarray] = []  # the scores of the best candidate of the evaluations before, if any
@@ -122,7 +72,7 @@ class Race:
     def waves(self, evaluation: Evaluation, found: Mapping[Fit, Mapping[str, Any]]) -> Iterator[list[Fit]]:
         """Yield fits that are to run together; when the next ones are asked for, these are in `found`.
 
-        The candidates of one training are dropped together, when each of them is worse: a score costs next to
+        The candidates of one training are dropped together, and the best of them counts: a score costs next to
         nothing there.
         """
         folds = len(evaluation.folds)
@@ -146,7 +96,7 @@ class Race:
                 for candidate in training
             }
             if end == folds:
-                whole = list(filter(_is_whole, [*self._bests, *scores.values()]))
+                whole = list(filter(is_whole, [*self._bests, *scores.values()]))
                 self._bests = sorted(whole, key=np.mean)[-1:]
                 if whole or not gone:
                     return
@@ -156,12 +106,12 @@ class Race:
                 continue
             left, dropped = self._decide(left, scores, ratio)
             self._done.update((candidate, end) for training in dropped for candidate in training)
-            means = {candidate: own.mean() for candidate, own in scores.items() if _is_whole(own)}
+            means = {candidate: own.mean() for candidate, own in scores.items() if is_whole(own)}
             gone += sorted(
                 (training for training in dropped if means.keys() & set(training)),
                 key=lambda training: max(means[one] for one in training if one in means),
             )
-            begun, end = end, folds if len(left) == 1 and not self._bests else end + 1
+            begun, end = end, folds if len(left) == 1 and not self._bests else min(folds, self._rules.next_end(end))
 
     def skipped_fits(self, evaluation: Evaluation) -> set[Fit]:
         """Return the fits that are not to run."""
@@ -190,30 +140,19 @@ class Race:
     def _decide(
         self, left: Sequence[list[int]], scores: Mapping[int, np.ndarray], ratio: float
     ) -> tuple[list[list[int]], list[list[int]]]:
-        """Return the trainings that stay, and those of which each candidate is worse than the best one."""
+        """Return the trainings that stay, and those that are dropped."""
         end = len(next(iter(scores.values())))
-        whole = list(filter(_is_whole, [*(best[:end] for best in self._bests), *scores.values()]))
-        if not whole:
+        bests = [best[:end] for best in self._bests]
+        if not any(map(is_whole, [*bests, *scores.values()])):
             return list(left), []  # none is worse than another where all have failed
-        best = max(whole, key=np.mean)
-        out = {
-            candidate
-            for candidate, own in scores.items()
-            if not _is_whole(own) or is_worse(own, best, ratio, self._rules.alpha)
-        }
-        is_out = [out.issuperset(training) for training in left]
-        stay = [training for training, gone in zip(left, is_out) if not gone]
-        return stay, [training for training, gone in zip(left, is_out) if gone]
+        stay = self._rules.stay([[scores[one] for one in training] for training in left], bests, ratio)
+        return list(compress(left, stay)), list(compress(left, map(not_, stay)))
 
     def _score(self, result: Mapping[str, Any]) -> float:
         scores = result["test_scores"]
         if isinstance(scores, Mapping) and self._metric not in scores:
             raise InputError(NO_METRIC_DECIDES)
         return float(scores[self._metric] if isinstance(scores, Mapping) else scores)
-
-
-def _is_whole(scores: np.ndarray) -> bool:
-    return bool(np.isfinite(scores).all())
 
 
 def _trainings(evaluation: Evaluation) -> list[list[int]]:

@@ -63,7 +63,9 @@ class GridSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.GridSearchCV
     race : dict, default=None
         ``{"burn_in": 3, "alpha": 0.05}``: after `burn_in` folds a candidate that is worse than the best one, by the
         corrected resampled t-test at the level `alpha`, gets no more folds. Its scores there are NaN, its mean is that
-        over ``cv_results_["n_splits_done"]`` folds, and it ranks behind all candidates that have all folds.
+        over ``cv_results_["n_splits_done"]`` folds, and it ranks behind all candidates that have all folds. Or
+        ``{"factor": 3}``: only the best third of the candidates gets more than one fold, the best third of these more
+        than three, and so on; `burn_in` is the number of folds that it begins with, 1 by default.
     estimator, and all others
         As in scikit-learn's ``GridSearchCV``.
 

@@ -174,6 +174,7 @@ def test_every_allowed_error_score_is_taken(score, expected):
         (["search.race.burn_in=1"], "burn_in is 1; it must be a whole number of folds, 2 or more"),
         (["search.race.alpha=1.5"], "alpha is 1.5; it must be a number between 0 and 1"),
         (["search.race.burn_in=5"], "leaves no fold to save; give it fewer, or cv more"),
+        (["search.race.factor=3"], "must be a mapping of burn_in and alpha, such as {burn_in: 3, alpha: 0.05}, or of"),
         (["search.refit=one_std_err"], "race and refit: one_std_err do not go together"),
         (["search.rounds={max: 9, early_stopping_rounds: 3}"], "race goes together with rounds only in grid or random"),
         (["search.rounds={max: 9}", "search.strategy=optuna"], "race goes together with rounds only in grid or random"),
@@ -190,6 +191,21 @@ def test_what_does_not_go_together_with_a_race_is_told(other, said):
 def test_the_rules_of_a_race_are_given_in_part_and_are_whole_then():
     assert load_config([], ["search.race.alpha=0.1"]).search.race == {"burn_in": 3, "alpha": 0.1}
     assert load_config([], ["search.race={}"]).search.race == {"burn_in": 3, "alpha": 0.05}
+    assert load_config([], ["search.race.factor=4"]).search.race == {"burn_in": 1, "factor": 4}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("{factor: 1}", "factor is 1; it must be a number above 1"),
+        ("{factor: .inf}", "factor is inf; it must be a number above 1"),
+        ("{factor: true}", "factor is True; it must be a number above 1"),
+        ("{factor: 2, burn_in: 0}", "burn_in is 0; it must be a whole number of folds, 1 or more"),
+        ("{factor: 2, burn_in: 5}", "leaves no fold to save"),
+    ],
+)
+def test_a_race_by_rank_that_is_none_is_refused(given, said):
+    assert said in problem(f"search.race={given}")
 
 
 @pytest.mark.parametrize("refit", ["false", "one_std_err", "os.path.join"])

@@ -46,6 +46,7 @@ def boosting():
 
 SEARCHES = {
     "race": lambda: GridSearchCV(tree(), TREES, cv=FOLDS, race=RACE, keep_oof="all"),
+    "race by rank": lambda: GridSearchCV(tree(), TREES, cv=FOLDS, race={"factor": 2}, keep_oof="best"),
     "race and optuna": lambda: OptunaSearchCV(tree(), TREES, cv=FOLDS, race=RACE, **{**BATCHES, "batch_size": "auto"}),
     "random": lambda: RandomizedSearchCV(tree(), TREES, n_iter=4, cv=2, random_state=0),
     "grid": lambda: GridSearchCV(booster(), {"n_estimators": [2, 5], "max_depth": [1, 2]}, cv=2, keep_oof="best"),

@@ -12,7 +12,7 @@ from tests.search import searching, strategies
 from tests.search.scores import scores_of
 
 pytestmark = pytest.mark.process
-NAMES = ("race", "race and optuna", "halving", "rounds", "rounds and optuna")
+NAMES = ("race", "race by rank", "race and optuna", "halving", "rounds", "rounds and optuna")
 
 
 def assert_same(found, expected):

@@ -24,7 +24,8 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.follower import SearchFollower
 from hpt_spark.search.proposals import Proposals
-from hpt_spark.search.race import Race, RaceRules, is_worse, note_skipped
+from hpt_spark.search.race import Race, note_skipped
+from hpt_spark.search.race_rules import RaceRules, is_worse
 
 X, y = make_classification(120, 6, flip_y=0.1, random_state=0)
 FOLDS = model_selection.RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0)

@@ -1,0 +1,149 @@
+"""Which candidates a race over folds drops, and after which folds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from hpt_spark.errors import InputError
+from hpt_spark.search.arguments import check_count, is_number
+
+
+@dataclass(frozen=True)
+class RaceRules:
+    """Drops those that a paired test finds worse than the best one, after each fold from `burn_in` on.
+
+    Parameters
+    ----------
+    burn_in : int
+        How many folds each candidate gets.
+    alpha : float
+        The level of the test.
+    """
+
+    burn_in: int = 3
+    alpha: float = 0.05
+
+    def check(self) -> None:
+        """Raise InputError where a value is none that it may have."""
+        check_count("race: burn_in", self.burn_in, "folds", least=2)
+        if not is_number(self.alpha) or not 0 < self.alpha < 1:
+            raise InputError(f"race: alpha={self.alpha!r} must be a number between 0 and 1.")
+
+    def next_end(self, end: int) -> int:
+        """Return how many folds those have that are left after `end` folds, when they are judged again."""
+        return end + 1
+
+    def stay(
+        self, trainings: Sequence[Sequence[np.ndarray]], bests: Sequence[np.ndarray], test_to_train: float
+    ) -> list[bool]:
+        """Return which trainings stay: those with a candidate that is not worse than the best one.
+
+        Parameters
+        ----------
+        trainings : sequence of sequence of ndarray
+            The scores of each training's candidates on the folds so far.
+        bests : sequence of ndarray
+            Those of the best candidate of the batches before, if there is one.
+        test_to_train : float
+            The number of a fold's test rows to that of its training rows.
+        """
+        best = max(filter(is_whole, [*bests, *(one for training in trainings for one in training)]), key=np.mean)
+        return [
+            any(is_whole(one) and not is_worse(one, best, test_to_train, self.alpha) for one in training)
+            for training in trainings
+        ]
+
+
+@dataclass(frozen=True)
+class RankRules:
+    """Keeps the best one in `factor`, after `burn_in` folds and after `factor` times as many again.
+
+    Parameters
+    ----------
+    factor : float
+    burn_in : int
+        How many folds each candidate gets.
+
+    Notes
+    -----
+    It is successive halving (Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter
+    optimization, AISTATS 2016) with the number of folds as its resource.
+    """
+
+    factor: float
+    burn_in: int = 1
+
+    def check(self) -> None:
+        """Raise InputError where a value is none that it may have."""
+        check_count("race: burn_in", self.burn_in, "folds")
+        if not is_number(self.factor) or not 1 < self.factor < math.inf:
+            raise InputError(f"race: factor={self.factor!r} must be a number above 1: one candidate in so many stays.")
+
+    def next_end(self, end: int) -> int:
+        """Return how many folds those have that are left after `end` folds, when they are judged again."""
+        return math.ceil(end * self.factor)
+
+    def stay(
+        self, trainings: Sequence[Sequence[np.ndarray]], bests: Sequence[np.ndarray], test_to_train: float
+    ) -> list[bool]:
+        """Return which trainings stay: those whose best candidate is among the best few; the earlier one of two alike.
+
+        Parameters
+        ----------
+        trainings, bests, test_to_train
+            As of `RaceRules`. The best candidate of the batches before takes a place of its own.
+        """
+        means = [_best_mean(training) for training in [*([best] for best in bests), *trainings]]
+        ranked = sorted(range(len(means)), key=lambda at: -means[at])[: math.ceil(len(means) / self.factor)]
+        ahead = {at - len(bests) for at in ranked if means[at] > -math.inf}
+        return [at in ahead for at in range(len(trainings))]
+
+
+def rules_of(given: Any) -> RaceRules | RankRules:
+    """Return what the argument ``race`` of a search says, or raise InputError."""
+    kind: Any = RankRules if isinstance(given, Mapping) and "factor" in given else RaceRules
+    if not isinstance(given, Mapping) or not set(given) <= {one.name for one in fields(kind)}:
+        raise InputError(
+            f"race={given!r} must be a mapping of burn_in and alpha, such as {asdict(RaceRules())}, or of burn_in and "
+            f"factor, such as {asdict(RankRules(3))}."
+        )
+    rules: RaceRules | RankRules = kind(**given)
+    rules.check()
+    return rules
+
+
+def is_worse(scores: np.ndarray, best: np.ndarray, test_to_train: float, alpha: float) -> bool:
+    """Return whether a candidate is worse than another one, by the corrected resampled t-test, one-sided.
+
+    The scores of folds are no independent sample, as their training rows overlap: Nadeau and Bengio (Inference for
+    the generalization error, Machine Learning 52, 2003) correct the variance for that.
+
+    Parameters
+    ----------
+    scores, best : ndarray
+        Of the two candidates on the same folds, two at least.
+    test_to_train : float
+        The number of a fold's test rows to that of its training rows.
+    alpha : float
+    """
+    differences = best - scores
+    mean, n = float(differences.mean()), len(differences)
+    if mean <= 0:
+        return False
+    error = math.sqrt(float(differences.var(ddof=1)) * (1 / n + test_to_train))
+    return error == 0 or bool(stats.t.sf(mean / error, n - 1) < alpha)
+
+
+def is_whole(scores: np.ndarray) -> bool:
+    """Return whether there is a score of each fold."""
+    return bool(np.isfinite(scores).all())
+
+
+def _best_mean(candidates: Iterable[np.ndarray]) -> float:
+    return max((float(one.mean()) for one in candidates if is_whole(one)), default=-math.inf)
