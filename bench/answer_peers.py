@@ -132,10 +132,16 @@ def our_halving(asked: Asked) -> Any:
 
 
 def our_race(asked: Asked) -> Any:
-    """The whole grid, whose candidates race over the folds."""
+    """The same curves, of which the best third gets more than one fold, and the best third of these more than three."""
     from hpt_spark import GridSearchCV as OurGridSearchCV
 
-    return OurGridSearchCV(param_grid=asked.problem.grid, race={"burn_in": 3, "alpha": 0.05}, **asked.common)
+    race = {"factor": 3}
+    return OurGridSearchCV(param_grid=asked.settings, rounds=asked.rounds_until_worse, race=race, **asked.common)
+
+
+def our_optuna_race(asked: Asked) -> Any:
+    """Optuna's proposals, whose curves race."""
+    return our_optuna(asked).set_params(race={"factor": 3})
 
 
 class TracedScorer:
@@ -278,7 +284,8 @@ PEERS: Mapping[str, Callable[[Asked, Trace], None]] = {
     "hpt_spark, rounds": ours(our_rounds),
     "hpt_spark, rounds + optuna": ours(our_optuna),
     "hpt_spark, halving": ours(our_halving),
-    "hpt_spark, race": ours(our_race),
+    "hpt_spark, rounds + race": ours(our_race),
+    "hpt_spark, rounds + race + optuna": ours(our_optuna_race),
     "scikit-learn, grid": scikit_learn(their_grid),
     "scikit-learn, halving": scikit_learn(their_halving),
     "optuna-integration": optuna_integration,
@@ -286,7 +293,7 @@ PEERS: Mapping[str, Callable[[Asked, Trace], None]] = {
     "FLAML": flaml,
 }
 # These draw: they are run with several seeds.
-RANDOM = ("hpt_spark, rounds + optuna", "optuna-integration", "MlflowSparkStudy", "FLAML")
+RANDOM = ("hpt_spark, rounds + optuna", "hpt_spark, rounds + race + optuna", "optuna-integration", "MlflowSparkStudy", "FLAML")
 
 
 def main() -> None:

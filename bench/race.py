@@ -66,7 +66,7 @@ def raced(table: np.ndarray, rules: RaceRules) -> np.ndarray:
     found = {fit: {"test_scores": table[fit.candidate, fit.fold]} for fit in evaluation.fits}
     race = Race(rules, "score")
     alone = [SimpleNamespace(key=None)] * candidates
-    with mock.patch("hpt_spark.search.race.group_keys", return_value=alone):
+    with mock.patch("hpt_spark.search.race_course.group_keys", return_value=alone):
         for _ in race.waves(evaluation, found):
             pass
     done = np.full(candidates, folds)

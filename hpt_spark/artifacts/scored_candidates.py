@@ -74,7 +74,8 @@ def scored_candidates(run: RunDirectory) -> list[list[Scored]]:
     if run.manifest() is not None:
         rungs: dict[str, list[Scored]] = {}
         for row in read_candidates(run):
-            rungs.setdefault(row.get(ITERATION, ""), []).append(_of_row(row))
+            if row.get(DONE) != "0":  # a race has passed it over
+                rungs.setdefault(row.get(ITERATION, ""), []).append(_of_row(row))
         return list(rungs.values())
     found = _of_journal(run)
     if not found:
@@ -125,6 +126,7 @@ def _evaluation(described: Mapping[str, Any], records: Mapping[tuple[str, ...], 
     return [
         _of_records(params, [records.get((key, fold)) for fold in folds[:count]], len(folds))
         for key, params, count in zip(described["keys"], described["candidates"], wanted)
+        if count
     ]
 
 

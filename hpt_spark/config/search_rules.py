@@ -159,12 +159,6 @@ def refuse_impossible_race(search: SearchSection) -> None:
             f"race and refit: {search.refit} do not go together, as it might choose a candidate that has not got all "
             "folds; let refit be true, or the name of a metric"
         )
-    compares = search.strategy == "optuna" or search.no_improvement is not None
-    if search.rounds is not None and (compares or "early_stopping_rounds" in search.rounds):
-        raise ValueError(
-            "race goes together with rounds only in grid or random without early_stopping_rounds and no_improvement: a "
-            "mean curve over fewer folds is not compared with one over all"
-        )
     if len(search.metrics) > 1 and search.refit is False:
         raise ValueError("race with several scorings needs refit to name the one that decides")
     if isinstance(search.cv, int) and burn_in >= search.cv:

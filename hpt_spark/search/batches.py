@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from hpt_spark.search.arguments import check_count
 from hpt_spark.search.following import means_that_decide, metric_that_decides
 from hpt_spark.search.result_table import DONE, ITERATION
 from hpt_spark.search.rounds import evaluate_curves
-from hpt_spark.search.rounds_search import ChoosesRounds, refuse_changing_folds
+from hpt_spark.search.rounds_search import ChoosesRounds, means_of_reached, refuse_changing_folds
 from hpt_spark.search.sklearn_compat import batch_context, search_context
 from hpt_spark.search.spark_search import running
 
@@ -70,12 +70,12 @@ class SearchesInBatches(ChoosesRounds):
         with search_context(self, callback_ctx) as context:
             batch, found = 0, {}
 
-            def evaluate(candidates: list[dict[str, Any]]) -> np.ndarray:
+            def evaluate(candidates: list[dict[str, Any]]) -> Sequence[float | None]:
                 nonlocal found
                 more_results = {ITERATION: [batch] * len(candidates)} if is_numbered else None
                 with batch_context(self, context, len(candidates) * self.n_splits_) as more:
                     found = evaluate_candidates(candidates, more_results=more_results, **more)
-                return np.asarray(means_that_decide(found, metric)[-len(candidates) :])
+                return means_of_reached(found, means_that_decide(found, metric)[-len(candidates) :])
 
             while evaluated < n_candidates and not run.incomplete:
                 candidates = source.ask(min(size, n_candidates - evaluated))
@@ -83,15 +83,18 @@ class SearchesInBatches(ChoosesRounds):
                     self._used_up(evaluated)
                     break
                 folds, later = np.full(len(candidates), self.n_splits_), n_candidates - evaluated - len(candidates)
+                is_race = self.race is not None
                 if rounds is None:
                     run.expect_later(later)
-                    scores = evaluate(candidates)
+                    scores = np.array(evaluate(candidates))
                     folds = found.get(DONE, folds)[-len(candidates) :]
                 else:  # a curve counts by its best point: its others are near copies of that
-                    curves = evaluate_curves(
-                        self.estimator, rounds, candidates, evaluate, run, later * len(rounds.checkpoints)
-                    )
+                    later *= len(rounds.checkpoints)
+                    curves = evaluate_curves(self.estimator, rounds, candidates, evaluate, run, later, is_race)
                     scores = np.array([curve.best for curve in curves])
+                    if is_race:
+                        bests, most = _best_of_most_folds(found, metric, len(rounds.checkpoints))
+                        scores, folds = bests[-len(candidates) :], most[-len(candidates) :]
                 source.tell(list(scores), [int(done) if done < self.n_splits_ else None for done in folds])
                 evaluated, batch = evaluated + len(candidates), batch + 1
                 progress.take(scores[folds == self.n_splits_], evaluated)
@@ -117,6 +120,17 @@ class SearchesInBatches(ChoosesRounds):
 
     def _goes_on_after_failed_batch(self, has_scored: bool) -> bool:
         return self.compares_batches or super()._goes_on_after_failed_batch(has_scored)
+
+
+def _best_of_most_folds(found: Mapping[str, Any], metric: str, points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the best mean of each curve among its points with the most folds, and how many folds these are."""
+    means = np.reshape(means_that_decide(found, metric), (-1, points))
+    done = np.reshape(found[DONE], (-1, points))
+    most = done.max(axis=1)
+    bests = [
+        max(filter(math.isfinite, own[folds == few]), default=-math.inf) for own, folds, few in zip(means, done, most)
+    ]
+    return np.array(bests), most
 
 
 class _Improvement:

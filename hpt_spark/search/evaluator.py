@@ -229,11 +229,9 @@ class Evaluator:
         if not fits and self._race is None:
             return
         self._warn_of_threads(evaluation, runner.threads)
-        evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints)
-        self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
         watcher = self._watcher(evaluation, callbacks, equals)
         description = f"sweep: {begun.describe()}"
-        scheduler = Scheduler(runner, evaluation, self._deadline, watcher, description, in_blocks=rung is None)
+        scheduler = Scheduler(runner, self._deadline, watcher, description, in_blocks=rung is None)
         try:
             for wave in self._race.waves(evaluation, found) if self._race else [fits]:
                 fits = [fit for fit in wave if fit not in found]
@@ -242,7 +240,10 @@ class Evaluator:
                     if fits:  # waves that the journal has whole are passed over at once
                         self._journal.note_wanted(evaluation, self._race.wanted_folds(evaluation))
                 self._monitor.plan(len(fits))
-                for results in scheduler.run(equals.first_of(fits)) if fits else ():
+                if fits:
+                    evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints, fits)
+                    self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
+                for results in scheduler.run(evaluation, equals.first_of(fits)) if fits else ():
                     scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
                     of_equals = equals.results(scored)
                     found.update([*scored, *of_equals])  # at once, as Ctrl-C may come at any time

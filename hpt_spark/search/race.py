@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from itertools import compress
-from operator import not_
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from itertools import chain, compress
 from typing import Any
 
 import numpy as np
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.fit_groups import group_keys
 from hpt_spark.search.following import NO_METRIC_DECIDES, metric_that_decides
+from hpt_spark.search.race_course import Course
 from hpt_spark.search.race_rules import RaceRules, RankRules, is_whole, rules_of
 from hpt_spark.search.result_table import DONE
+from hpt_spark.search.rounds import Rounds
 
 SKIPPED = "skipped"  # in the result of a fit that never ran
 
@@ -43,14 +43,7 @@ def race_of(search: Any) -> Race | None:
             "folds. Let refit be True or the name of a metric."
         )
     metric = metric_that_decides(search)
-    rounds = search.rounds  # anything else than a mapping is refused where it is read
-    compares_batches = getattr(search, "compares_batches", False)
-    if isinstance(rounds, Mapping) and (compares_batches or rounds.get("early_stopping_rounds")):
-        raise InputError(
-            "race= goes together with rounds= only in a grid or a randomized search without early_stopping_rounds and "
-            "no_improvement: a mean curve over fewer folds is not compared with one over all."
-        )
-    return Race(rules, metric)
+    return Race(rules, metric, None if search.rounds is None else Rounds.of(search.rounds, search.estimator))
 
 
 class Race:
@@ -61,11 +54,14 @@ class Race:
     rules : RaceRules or RankRules
     metric : str
         The scorer that decides; ``score`` where there is only one.
+    rounds : Rounds, optional
+        Where candidates are the points of curves.
     """
 
-    def __init__(self, rules: RaceRules | RankRules, metric: str) -> None:
+    def __init__(self, rules: RaceRules | RankRules, metric: str, rounds: Rounds | None = None) -> None:
         self._rules = rules
         self._metric = metric
+        self._rounds = rounds
         self._bests: list[np.ndarray] = []  # the scores of the best candidate of the evaluations before, if any
         self._done: dict[int, int] = {}  # how many folds each dropped candidate of the present one has got
 
@@ -75,26 +71,22 @@ class Race:
         The candidates of one training are dropped together, and the best of them counts: a score costs next to
         nothing there.
         """
-        folds = len(evaluation.folds)
-        if self._rules.burn_in >= folds:
+        folds, end = len(evaluation.folds), self._rules.burn_in
+        if end >= folds:
             raise InputError(
-                f"race: burn_in={self._rules.burn_in} of {folds} folds leaves no fold to save: give it fewer, or the "
-                "search more (cv=RepeatedStratifiedKFold(...))."
+                f"race: burn_in={end} of {folds} folds leaves no fold to save: give it fewer, or the search more "
+                "(cv=RepeatedStratifiedKFold(...))."
             )
         self._done = {}
+        course = Course(evaluation, found, self._score, self._rounds)
         gone: list[list[int]] = []  # the trainings that were dropped
-        table = [evaluation.fits[at : at + folds] for at in range(0, len(evaluation.fits), folds)]
         ratio = sum(len(test) for _, test in evaluation.folds) / sum(len(train) for train, _ in evaluation.folds)
-        left = _trainings(evaluation)
-        begun, end = 0, self._rules.burn_in
+        left = course.trainings
         while left:
-            wave = range(begun, end)
-            yield [table[candidate][fold] for training in left for candidate in training for fold in wave]
-            scores = {
-                candidate: np.array([self._score(found[fit]) for fit in table[candidate][:end]])
-                for training in left
-                for candidate in training
-            }
+            yield from course.on_folds(left, end)
+            reached = [[one for one in training if course.done[one] == end] for training in left]
+            self._done.update((one, course.done[one]) for training in left for one in training)
+            scores = {one: course.scores(one, end) for training in reached for one in training}
             if end == folds:
                 whole = list(filter(is_whole, [*self._bests, *scores.values()]))
                 self._bests = sorted(whole, key=np.mean)[-1:]
@@ -102,16 +94,23 @@ class Race:
                     return
                 # All that were left have failed: those that were dropped last take their place, one after another.
                 left = [gone.pop()]
-                begun = min(map(self._done.pop, left[0]))
+                self._forget(left)
                 continue
-            left, dropped = self._decide(left, scores, ratio)
-            self._done.update((candidate, end) for training in dropped for candidate in training)
-            means = {candidate: own.mean() for candidate, own in scores.items() if is_whole(own)}
+            stay = self._decide(reached, scores, ratio)
+            means = {one: own.mean() for one, own in scores.items() if is_whole(own)}
+            dropped = [training for training, stays in zip(left, stay) if not stays]
             gone += sorted(
                 (training for training in dropped if means.keys() & set(training)),
                 key=lambda training: max(means[one] for one in training if one in means),
             )
-            begun, end = end, folds if len(left) == 1 and not self._bests else min(folds, self._rules.next_end(end))
+            left = list(compress(left, stay))
+            self._forget(left)
+            end = folds if len(left) == 1 and not self._bests else min(folds, self._rules.next_end(end))
+
+    def _forget(self, trainings: Iterable[Iterable[int]]) -> None:
+        """Take candidates for such that get all folds, as far as it is decided."""
+        for one in chain.from_iterable(trainings):
+            self._done.pop(one, None)
 
     def skipped_fits(self, evaluation: Evaluation) -> set[Fit]:
         """Return the fits that are not to run."""
@@ -138,29 +137,20 @@ class Race:
             found[fit] = {**donors.get(fit.candidate, of_others), SKIPPED: True}
 
     def _decide(
-        self, left: Sequence[list[int]], scores: Mapping[int, np.ndarray], ratio: float
-    ) -> tuple[list[list[int]], list[list[int]]]:
-        """Return the trainings that stay, and those that are dropped."""
+        self, trainings: Sequence[Sequence[int]], scores: Mapping[int, np.ndarray], ratio: float
+    ) -> Sequence[bool]:
+        """Return which trainings stay."""
         end = len(next(iter(scores.values())))
         bests = [best[:end] for best in self._bests]
         if not any(map(is_whole, [*bests, *scores.values()])):
-            return list(left), []  # none is worse than another where all have failed
-        stay = self._rules.stay([[scores[one] for one in training] for training in left], bests, ratio)
-        return list(compress(left, stay)), list(compress(left, map(not_, stay)))
+            return [True] * len(trainings)  # none is worse than another where all have failed
+        return self._rules.stay([[scores[one] for one in training] for training in trainings], bests, ratio)
 
     def _score(self, result: Mapping[str, Any]) -> float:
         scores = result["test_scores"]
         if isinstance(scores, Mapping) and self._metric not in scores:
             raise InputError(NO_METRIC_DECIDES)
         return float(scores[self._metric] if isinstance(scores, Mapping) else scores)
-
-
-def _trainings(evaluation: Evaluation) -> list[list[int]]:
-    """Return the candidates, those of one training together."""
-    together: dict[Any, list[int]] = {}
-    for candidate, key in enumerate(group_keys(evaluation)):
-        together.setdefault(candidate if key.key is None else key.key, []).append(candidate)
-    return list(together.values())
 
 
 def note_skipped(results: dict[str, Any], fits: Sequence[Mapping[str, Any]]) -> None:
@@ -188,7 +178,7 @@ def note_skipped(results: dict[str, Any], fits: Sequence[Mapping[str, Any]]) -> 
         else:  # a time
             table = np.array([fit[what] for fit in fits]).reshape(skipped.shape)
         for row in np.flatnonzero(done < folds):
-            own = table[row, : done[row]]
+            own = table[row, : done[row]] if done[row] else np.array([np.nan])
             results[f"mean_{what}"][row], results[f"std_{what}"][row] = own.mean(), own.std()
         if f"rank_{what}" in results:
             results[f"rank_{what}"] = _ranks(done, results[f"mean_{what}"])

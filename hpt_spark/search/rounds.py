@@ -121,9 +121,10 @@ def evaluate_curves(
     estimator: Any,
     rounds: Rounds,
     settings: Iterable[Mapping[str, Any]],
-    evaluate: Callable[[list[dict[str, Any]]], Iterable[float]],
+    evaluate: Callable[[list[dict[str, Any]]], Iterable[float | None]],
     run: Evaluator,
     later: int = 0,
+    is_race: bool = False,
 ) -> list[Curve]:
     """Evaluate settings at their checkpoints, rung by rung, until their curves have stopped.
 
@@ -134,11 +135,13 @@ def evaluate_curves(
     settings : iterable of mapping
         Candidates without their number of rounds.
     evaluate : callable
-        Is given candidates, and returns their mean scores.
+        Is given candidates, and returns their mean scores; None for one that a race has passed over.
     run : Evaluator
         Of the search, which may be ended early.
     later : int
         How many candidates are expected after all of these.
+    is_race : bool
+        Whether all candidates are one evaluation, in which a race stops the curves.
     """
     curves = [Curve(dict(setting)) for setting in settings]
     for curve in curves:
@@ -146,7 +149,7 @@ def evaluate_curves(
             raise InputError(
                 f"{rounds.parameter} is among the candidates' parameters, and rounds= chooses it: leave it out there."
             )
-    rungs = rounds.rungs
+    rungs = [rounds.checkpoints] if is_race else rounds.rungs
     exact = {at for at, one in enumerate(curves) if len(rungs) == 1 or rounds.goes_on_exactly(estimator, one.setting)}
     active = list(range(len(curves)))
     for number, rung in enumerate(rungs):
@@ -155,7 +158,8 @@ def evaluate_curves(
         going_on = sum(map(len, rungs[number + 1 :])) * sum(at in exact for at in active)
         run.expect_later(going_on + later)
         for (at, checkpoint), score in zip(rows, evaluate(candidates)):
-            curves[at].scores[checkpoint] = float(score)
+            if score is not None:
+                curves[at].scores[checkpoint] = float(score)
         patience = rounds.patience or 0
         active = [at for at in active if at in exact and not curves[at].has_stopped(patience)]
         if not active or run.incomplete:

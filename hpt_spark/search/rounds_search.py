@@ -10,6 +10,7 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.following import means_that_decide, metric_that_decides
+from hpt_spark.search.result_table import DONE
 from hpt_spark.search.rounds import Rounds, evaluate_curves
 from hpt_spark.search.sklearn_compat import batch_context, search_context, yields_constant_splits
 from hpt_spark.search.spark_search import running
@@ -20,6 +21,7 @@ class ChoosesRounds:
 
     rounds: Mapping[str, Any] | None = None
     # Of the search.
+    race: Any
     estimator: Any
     cv: Any
     n_splits_: int
@@ -56,13 +58,20 @@ class ChoosesRounds:
             refuse_changing_folds(self.cv, "rung")
         with search_context(self, callback_ctx) as context:
 
-            def evaluate(candidates: list[dict[str, Any]]) -> Sequence[float]:
+            def evaluate(candidates: list[dict[str, Any]]) -> Sequence[float | None]:
                 with batch_context(self, context, len(candidates) * self.n_splits_) as more:
                     found = evaluate_candidates(candidates, **more)
                 means = [math.nan] * len(candidates) if metric is None else means_that_decide(found, metric)
-                return list(means[-len(candidates) :])
+                return means_of_reached(found, means[-len(candidates) :])
 
-            evaluate_curves(self.estimator, rounds, _settings_of(self), evaluate, running())
+            is_race = self.race is not None
+            evaluate_curves(self.estimator, rounds, _settings_of(self), evaluate, running(), is_race=is_race)
+
+
+def means_of_reached(found: Mapping[str, Any], means: Sequence[float]) -> list[float | None]:
+    """Return the means of the last candidates of ``cv_results_``, without those that a race has passed over."""
+    done = found[DONE][-len(means) :] if DONE in found else [1] * len(means)
+    return [mean if folds else None for mean, folds in zip(means, done)]
 
 
 def refuse_changing_folds(cv: Any, step: str) -> None:

@@ -40,7 +40,6 @@ class Scheduler:
     Parameters
     ----------
     runner : Runner
-    evaluation : Evaluation
     deadline : float
         When to stop, on the clock of `time.monotonic`; infinity for never.
     watcher : FitWatcher or None
@@ -64,14 +63,13 @@ class Scheduler:
     def __init__(
         self,
         runner: Runner,
-        evaluation: Evaluation,
         deadline: float,
         watcher: FitWatcher | None,
         description: str,
         in_blocks: bool = True,
     ) -> None:
         self._runner = runner
-        self._evaluation = evaluation
+        self._evaluation: Evaluation
         self._deadline = deadline
         self._watcher = watcher
         self._description = description
@@ -83,17 +81,18 @@ class Scheduler:
         self._left: dict[tuple[Fit, ...], float] = {}  # the costs of the groups that have not ended
         self._retries: dict[Fit, list[str]] = {}
 
-    def run(self, fits: Sequence[Fit]) -> Iterator[list[tuple[Fit, Any]]]:
+    def run(self, evaluation: Evaluation, fits: Sequence[Fit]) -> Iterator[list[tuple[Fit, Any]]]:
         """Yield fits with their results, as their groups end; those of groups that ended together at once.
 
         A result is scikit-learn's, or the exception of a fit where ``error_score="raise"``.
         """
-        groups = group_fits(self._evaluation, fits)
+        self._evaluation = evaluation
+        groups = group_fits(evaluation, fits)
         self._refuse_too_large_predictions(groups)
         ordered = [groups[at] for at in start_order(groups, self._runner.planned_slots, self._in_blocks)]
         self._left = {group.fits: group.cost for group in ordered}
         cost_done = seconds_done = 0.0
-        with self._runner.shared(self._evaluation, self._watcher) as shared:
+        with self._runner.shared(evaluation, self._watcher) as shared:
             if self.forecast is None:  # else of an earlier wave of a race
                 self._log_forecast(ordered, shared)
             for ended in self._results(shared, ordered):

@@ -47,21 +47,23 @@ class WarmStarts:
         self._last: Evaluation | None = None
         self._keys: list[GroupKey] = []
 
-    def continued_by(self, evaluation: Evaluation, kept: Kept) -> Evaluation:
+    def continued_by(self, evaluation: Evaluation, kept: Kept, fits: Iterable[Fit]) -> Evaluation:
         """Return `evaluation` with the checkpoints that its trainings can go on from.
 
         Parameters
         ----------
         evaluation : Evaluation
         kept : Kept
-            What the evaluation before has left.
+            What the fits before have left: the last evaluation's, or the last wave's of this one.
+        fits : iterable of Fit
+            Those that are to run.
         """
         if self._resource is None or not all(self._resource in candidate for candidate in evaluation.candidates):
             return evaluation
         keys = group_keys(evaluation)
         earlier = self._trained_by_last(kept.fits) if self._reads_the_same(evaluation) else {}
         starts = {}
-        for fit in evaluation.fits:
+        for fit in fits:
             key = keys[fit.candidate]
             rounds, start = earlier.get((key.key or "", fit.fold), (key.rounds, fit))
             if rounds < key.rounds:

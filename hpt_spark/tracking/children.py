@@ -174,8 +174,9 @@ class Children:
         elif child.has_failure and not written:
             self._client.delete_tag(child.run_id, FAILURE)
             child.has_failure = False
-        if rows[-1].skipped:
-            tags["dropped"] = f"by the race, after {len(rows[-1].scores)} of {rows[-1].folds} folds"
+        if all(row.skipped for row in rows):
+            folds = max(len(row.scores) for row in rows)
+            tags["dropped"] = f"by the race, after {folds} of {rows[-1].folds} folds"
         if ranked:
             tags[TOLD] = _digest([row.columns for row in ranked])
         params = {} if child.rows else _params_of(candidate, sweep)

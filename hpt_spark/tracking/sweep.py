@@ -43,7 +43,7 @@ class Row:
     @property
     def is_whole(self) -> bool:
         """Whether each fold that no race has left out has its result."""
-        return len(self.scores) == self.folds - self.skipped
+        return 0 < len(self.scores) == self.folds - self.skipped
 
     def summary(self) -> dict[str, float]:
         """Return the means and standard deviations over the folds, by scikit-learn's names."""

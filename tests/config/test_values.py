@@ -176,8 +176,6 @@ def test_every_allowed_error_score_is_taken(score, expected):
         (["search.race.burn_in=5"], "leaves no fold to save; give it fewer, or cv more"),
         (["search.race.factor=3"], "must be a mapping of burn_in and alpha, such as {burn_in: 3, alpha: 0.05}, or of"),
         (["search.refit=one_std_err"], "race and refit: one_std_err do not go together"),
-        (["search.rounds={max: 9, early_stopping_rounds: 3}"], "race goes together with rounds only in grid or random"),
-        (["search.rounds={max: 9}", "search.strategy=optuna"], "race goes together with rounds only in grid or random"),
         (["search.refit=false", "search.scoring=[neg_log_loss, accuracy]"], "needs refit to name the one that decides"),
     ],
     ids=str,

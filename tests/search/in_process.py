@@ -64,7 +64,9 @@ class InProcess(HandsFitsOver):
 
     def _run_fits(self, delayed_fits):
         evaluation, _ = evaluation_of(delayed_fits)
-        evaluation = self.warm_starts.continued_by(dataclasses.replace(evaluation, threads=self.threads), self.kept)
+        evaluation = self.warm_starts.continued_by(
+            dataclasses.replace(evaluation, threads=self.threads), self.kept, evaluation.fits
+        )
         evaluation = self.out_of_fold.begin(evaluation)
         self.starts += len(evaluation.checkpoints)
         found = {}

@@ -61,6 +61,12 @@ SEARCHES = {
     "rounds and race": lambda: GridSearchCV(
         booster(), {"learning_rate": [0.01, 1.0]}, cv=FOLDS, rounds={"max": 4, "step": 2}, race=RACE
     ),
+    "curves that race": lambda: GridSearchCV(
+        booster(), {"learning_rate": [0.01, 0.3, 1.0]}, cv=FOLDS, rounds=ROUNDS, race={"factor": 2}, keep_oof="best"
+    ),
+    "curves that race and optuna": lambda: OptunaSearchCV(
+        booster(), DRAWN, cv=3, rounds=ROUNDS, race={"factor": 2}, **BATCHES
+    ),
     "rounds and optuna": lambda: OptunaSearchCV(booster(), DRAWN, cv=2, rounds=ROUNDS, **BATCHES),
 }
 

@@ -12,7 +12,7 @@ from tests.search import searching, strategies
 from tests.search.scores import scores_of
 
 pytestmark = pytest.mark.process
-NAMES = ("race", "race by rank", "race and optuna", "halving", "rounds", "rounds and optuna")
+NAMES = ("race", "race by rank", "race and optuna", "halving", "rounds", "rounds and optuna", "curves that race")
 
 
 def assert_same(found, expected):
@@ -47,7 +47,7 @@ def test_a_killed_driver_goes_on_as_if_it_had_not_been(spark, tmp_path, name):
 
 
 @pytest.mark.parametrize("kills", ["fit", "worker"])
-@pytest.mark.parametrize("name", [*NAMES, "rounds of a pipeline", "rounds and race"])
+@pytest.mark.parametrize("name", [*NAMES, "rounds of a pipeline", "rounds and race", "curves that race and optuna"])
 def test_a_killed_process_costs_a_strategy_nothing(spark, tmp_path, name, kills):
     scorer = strategies.Accuracy(kills=kills, mark=str(tmp_path / "killed"))
     found = strategies.search_of(name, scorer, sc=spark).fit(strategies.X, strategies.y)

@@ -78,7 +78,7 @@ def run(race, table, trainings, known=()):
     result = lambda fit: {"test_scores": table[fit.candidate, fit.fold], "fit_error": None, "fit_time": 1.0}  # noqa: E731
     found.update({fit: result(fit) for fit in known})
     keys = [SimpleNamespace(key=str(training)) for training in trainings]
-    with mock.patch("hpt_spark.search.race.group_keys", return_value=keys):
+    with mock.patch("hpt_spark.search.race_course.group_keys", return_value=keys):
         for wave in race.waves(evaluation, found):
             waves.append(wave)
             for fit in reversed(wave):

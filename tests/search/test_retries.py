@@ -71,5 +71,5 @@ def test_what_has_died_is_not_tried_alone_when_the_time_is_up(monkeypatch, is_ti
     monkeypatch.setattr(Scheduler, "_tried", dies)
     monkeypatch.setattr(Scheduler, "_given_up", lambda scheduler, group, death: [])
     groups = [FitGroup((Fit(0, 0, 0), Fit(1, 1, 0)), True, 1.0), FitGroup((Fit(2, 0, 1), Fit(3, 1, 1)), True, 1.0)]
-    list(Scheduler(None, None, math.inf, None, "")._results(None, groups))
+    list(Scheduler(None, math.inf, None, "")._results(None, groups))
     assert tried == [Step.TOGETHER] if is_time_up else [Step.TOGETHER, *[Step.ALONE] * 2, *[Step.EACH_ALONE] * 4]

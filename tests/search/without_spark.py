@@ -38,15 +38,15 @@ class Scheduler:
 
     forecast = seconds_left = None
 
-    def __init__(self, runner, evaluation, deadline=math.inf, watcher=None, description="", in_blocks=True):
-        self.runner, self.evaluation = runner, evaluation
+    def __init__(self, runner, deadline=math.inf, watcher=None, description="", in_blocks=True):
+        self.runner = runner
         self.trainings = self.fold_slices = self.matrices = 0
 
-    def run(self, fits):
-        groups = group_fits(self.evaluation, fits)
+    def run(self, evaluation, fits):
+        groups = group_fits(evaluation, fits)
         for group in (groups[at] for at in start_order(groups, self.runner.slots)):
             with ONE_AT_A_TIME:
-                result = pickle.loads(pickle.dumps(self.runner.cache.run(self.evaluation, group)))
+                result = pickle.loads(pickle.dumps(self.runner.cache.run(evaluation, group)))
             self.trainings += result.trainings
             self.fold_slices += result.fold_slices
             self.matrices += result.matrices

@@ -109,7 +109,9 @@ def test_scores_and_refit_equal_scikit_learns(session, kind, estimator, grid, ar
     assert ours.fit_counts_["continued"] == 0, "no executor keeps a training for the next rung"
 
 
-@pytest.mark.parametrize("name", ["race", "race and optuna", "rounds", "rounds and race", "rounds and optuna"])
+@pytest.mark.parametrize(
+    "name", ["race", "race and optuna", "rounds", "rounds and race", "rounds and optuna", "curves that race"]
+)
 def test_strategies_that_decide_on_the_way_are_as_elsewhere(session, tmp_path, name):
     def searched(**arguments):
         search = strategies.SEARCHES[name]().set_params(refit=False, **arguments)

@@ -1,0 +1,194 @@
+"""Races of curves that stop: which points get which folds, and that each score is that of a plain fit."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from types import SimpleNamespace
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from sklearn import model_selection
+from sklearn.datasets import make_classification
+from xgboost import XGBClassifier
+
+from hpt_spark import GridSearchCV, OptunaSearchCV
+from hpt_spark.search.boosting.xgboost import XGBoost
+from hpt_spark.search.race import Race
+from hpt_spark.search.race_rules import RaceRules, RankRules
+from hpt_spark.search.rounds import Rounds
+from tests.search.test_race import evaluation_of
+
+X, y = make_classification(160, 6, flip_y=0.2, random_state=0)
+RATES = {"learning_rate": [0.02, 0.1, 0.3, 0.6, 1.0, 1.5], "max_depth": [1, 3]}
+ROUNDS = {"max": 8, "step": 1, "early_stopping_rounds": 2}
+POINTS = list(range(1, 9))
+FOLDS = model_selection.StratifiedKFold(5)
+
+
+def booster(**params):
+    return XGBClassifier(**{"n_jobs": 1, "random_state": 0, **params})
+
+
+def plain_scores(**params):
+    """Return scikit-learn's scores: those of each setting at each number of rounds on each fold."""
+    grid = {**RATES, "n_estimators": POINTS}
+    estimator = booster(**params)
+    search = model_selection.GridSearchCV(estimator, grid, scoring="neg_log_loss", cv=FOLDS, refit=False).fit(X, y)
+    rows = [
+        {**setting, "n_estimators": number} for setting in model_selection.ParameterGrid(RATES) for number in POINTS
+    ]
+    order = [search.cv_results_["params"].index(row) for row in rows]
+    columns = [search.cv_results_[f"split{fold}_test_score"][order] for fold in range(5)]
+    return np.column_stack(columns).reshape(len(rows) // len(POINTS), len(POINTS), 5)
+
+
+def folds_by_hand(scores, rules, patience, goes_on):
+    """Return how many folds each point of each curve gets, from the rules alone."""
+    settings_, points, folds = scores.shape
+    done = np.zeros((settings_, points), int)
+    left, end = list(range(settings_)), rules.burn_in
+    while True:
+        best = {}
+        for one in left:
+            means = scores[one, :, :end].mean(axis=1)
+            stop = points
+            if goes_on:
+                for reached in range(patience, points, patience):  # rungs of so many rounds, one round a step
+                    if reached - 1 - means[:reached].argmax() >= patience:
+                        stop = reached
+                        break
+            done[one, :stop] = end
+            best[one] = [scores[one, point, :end] for point in range(stop)]
+        if end == folds:
+            return done
+        stay = rules.stay([best[one] for one in left], [], 0.25)
+        left = [one for one, stays in zip(left, stay) if stays]
+        end = folds if len(left) == 1 else min(folds, rules.next_end(end))
+
+
+def assert_like_plain_fits(search, plain, by_hand):
+    found = search.cv_results_
+    done = found["n_splits_done"]
+    assert done.tolist() == by_hand.ravel().tolist()
+    scores = plain.reshape(-1, 5)
+    for fold in range(5):
+        wanted = np.where(fold < done, scores[:, fold], np.nan)
+        np.testing.assert_array_equal(found[f"split{fold}_test_score"], wanted)
+    for row, folds in enumerate(done):
+        mean, std = found["mean_test_score"][row], found["std_test_score"][row]
+        if folds:
+            assert (mean, std) == (scores[row, :folds].mean(), scores[row, :folds].std())
+        else:
+            assert math.isnan(mean)
+            assert math.isnan(std)
+    whole = done == 5
+    assert search.best_score_ == found["mean_test_score"][whole].max()
+    assert whole[search.best_index_]
+    assert found["rank_test_score"][~whole].min(initial=1 + whole.sum()) == 1 + whole.sum()
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return plain_scores()
+
+
+@pytest.mark.usefixtures("no_spark")
+@pytest.mark.parametrize("rules", [RankRules(2), RankRules(3), RankRules(3, 2), RaceRules(2, 0.2)], ids=str)
+def test_curves_race_and_stop_by_the_mean_over_the_folds_that_they_have(plain, rules):
+    race = {name: getattr(rules, name) for name in ("burn_in", "factor", "alpha") if hasattr(rules, name)}
+    search = GridSearchCV(booster(), RATES, cv=FOLDS, rounds=ROUNDS, race=race, scoring="neg_log_loss")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search.set_params(refit_on="driver").fit(X, y)
+    by_hand = folds_by_hand(plain, rules, 2, goes_on=True)
+    assert {0, rules.burn_in, 5} <= set(by_hand.ravel())
+    assert_like_plain_fits(search, plain, by_hand)
+    assert search.fit_counts_["continued"] > 0
+    assert search.fit_counts_["skipped"] == (5 - by_hand).sum()
+    assert "the race left out" in search.end_reason_
+    stopped = (by_hand[:, -1] == 0).sum()
+    assert f"{stopped} of 12 curves stopped early" in search.end_reason_
+
+
+@pytest.mark.usefixtures("no_spark")
+def test_curves_that_cannot_go_on_exactly_are_trained_whole(monkeypatch):
+    monkeypatch.setattr(XGBoost, "may_continue", lambda *given: False)
+    plain, rules = plain_scores(subsample=0.7), RankRules(3)
+    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss"}
+    search = GridSearchCV(booster(subsample=0.7), RATES, refit_on="driver", **arguments).fit(X, y)
+    by_hand = folds_by_hand(plain, rules, 2, goes_on=False)
+    assert_like_plain_fits(search, plain, by_hand)
+    assert search.fit_counts_["continued"] == 0
+    assert search.fit_counts_["trainings"] == by_hand[:, 0].sum()
+
+
+def test_on_spark_with_a_journal_it_goes_on_where_it_was(spark, plain, tmp_path):
+    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss", "sc": spark}
+    arguments |= {"journal": str(tmp_path), "keep_oof": "best"}
+    search = GridSearchCV(booster(), RATES, **arguments).fit(X, y)
+    by_hand = folds_by_hand(plain, RankRules(3), 2, goes_on=True)
+    assert_like_plain_fits(search, plain, by_hand)
+    for path in sorted(tmp_path.glob("fits-*.jsonl"))[1::2]:
+        path.unlink()
+    again = GridSearchCV(booster(), RATES, **arguments).fit(X, y)
+    assert_like_plain_fits(again, plain, by_hand)
+    assert 0 < again.fit_counts_["resumed"] < by_hand.sum()
+    np.testing.assert_array_equal(again.oof_predictions_, search.oof_predictions_)
+    assert again.end_reason_ == search.end_reason_
+    fold = FOLDS.split(X, y)
+    best = booster(**search.best_params_)
+    expected = model_selection.cross_val_predict(best, X, y, cv=list(fold), method="predict_proba")
+    np.testing.assert_array_equal(search.oof_predictions_, expected)
+
+
+@pytest.mark.parametrize("rounds", [ROUNDS, {"max": 8, "step": 4}], ids=["curves that stop", "whole curves"])
+def test_optuna_is_told_of_a_dropped_curve_as_of_a_pruned_trial(spark, plain, rounds):
+    arguments = {"n_iter": 8, "batch_size": 4, "n_startup_trials": 4, "random_state": 0, "cv": FOLDS}
+    search = OptunaSearchCV(booster(), RATES, race={"factor": 2}, rounds=rounds, sc=spark, **arguments)
+    search.set_params(scoring="neg_log_loss", refit=False).fit(X, y)
+    found = search.cv_results_
+    places = list(model_selection.ParameterGrid(RATES))
+    whole = found["n_splits_done"] == 5
+    for row, params in enumerate(found["params"]):
+        setting = {name: value for name, value in params.items() if name != "n_estimators"}
+        scores = plain[places.index(setting), params["n_estimators"] - 1, : found["n_splits_done"][row]]
+        if len(scores):
+            assert found["mean_test_score"][row] == scores.mean()
+    assert search.best_score_ == found["mean_test_score"][whole].max()
+    points = len(found["params"]) // 8
+    by_setting = found["n_splits_done"].reshape(8, points).max(axis=1)
+    assert (by_setting == 5).sum() >= 1
+    assert (by_setting < 5).sum() >= 3
+    again = OptunaSearchCV(booster(), RATES, race={"factor": 2}, rounds=rounds, sc=spark, **arguments)
+    again.set_params(scoring="neg_log_loss", refit=False).fit(X, y)
+    assert again.cv_results_["params"] == found["params"]
+
+
+@settings(max_examples=100)
+@given(
+    scores=arrays.arrays(float, (4, len(POINTS), 5), elements=st.sampled_from([0.1, 0.3, 0.5, 0.9])),
+    patience=st.integers(1, 5),
+    factor=st.sampled_from([1.5, 2, 4]),
+    burn_in=st.integers(1, 3),
+    goes_on=st.booleans(),
+)
+def test_any_table_of_scores_is_raced_by_the_rules(scores, patience, factor, burn_in, goes_on):
+    table = scores.reshape(-1, 5)
+    evaluation, found = evaluation_of(table), {}
+    for at, candidate in enumerate(evaluation.candidates):
+        evaluation.candidates[at] = {**candidate, "n_estimators": POINTS[at % len(POINTS)]}
+    rules = RankRules(factor, burn_in)
+    race = Race(rules, "score", Rounds("n_estimators", tuple(POINTS), patience))
+    keys = [SimpleNamespace(key="a", may_continue=goes_on)] * len(table)
+    with mock.patch("hpt_spark.search.race_course.group_keys", return_value=keys):
+        for wave in race.waves(evaluation, found):
+            assert not set(wave) & found.keys(), "no fit is asked for twice"
+            found.update({fit: {"test_scores": table[fit.candidate, fit.fold], "fit_error": None} for fit in wave})
+    by_hand = folds_by_hand(scores, rules, patience, goes_on).ravel()
+    assert race.wanted_folds(evaluation) == by_hand.tolist()
+    assert len(found) == by_hand.sum()
