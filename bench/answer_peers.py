@@ -10,7 +10,8 @@ import os
 import sys
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val
 from xgboost import XGBClassifier
 
 from hpt_spark.config.sections import SparkSection
+from hpt_spark.search.follower import Begun, FitEnded, SearchFollower, SearchState
 from hpt_spark.spark.session import spark_session
 
 ROUNDS = "n_estimators"
@@ -95,7 +97,8 @@ def ours(search_of: Callable[[Asked], Any]) -> Callable[[Asked, Trace], None]:
     def run(asked: Asked, trace: Trace) -> None:
         X, y = asked.problem.load()
         with spark_session("bench", SparkSection(master=f"local[{asked.cores}]")):
-            search = search_of(asked).set_params(scoring=TracedScorer.writing(asked, trace))
+            search = search_of(asked)
+            search.followers = [TracingFollower(trace)]
             trace.begin()  # Spark is there before, for all that need it
             search.fit(X, y)
 
@@ -142,6 +145,26 @@ def our_race(asked: Asked) -> Any:
 def our_optuna_race(asked: Asked) -> Any:
     """Optuna's proposals, whose curves race."""
     return our_optuna(asked).set_params(race={"factor": 3})
+
+
+class TracingFollower(SearchFollower):
+    """Notes each candidate whose scores on all folds have come to the driver."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._scores: defaultdict[int, dict[int, float]] = defaultdict(dict)
+
+    def evaluation_began(self, evaluation: Begun, state: SearchState) -> None:
+        """Take note of the number of folds."""
+        self._folds = evaluation.folds
+
+    def fits_ended(self, fits: Sequence[FitEnded], state: SearchState) -> None:
+        """Take note of scores."""
+        for fit in fits:
+            scores = self._scores[fit.row]
+            scores[fit.fold] = fit.scores["score"]
+            if len(scores) == self._folds:
+                self._trace.now(float(np.mean(list(scores.values()))))
 
 
 class TracedScorer:
@@ -293,7 +316,10 @@ PEERS: Mapping[str, Callable[[Asked, Trace], None]] = {
     "FLAML": flaml,
 }
 # These draw: they are run with several seeds.
-RANDOM = ("hpt_spark, rounds + optuna", "hpt_spark, rounds + race + optuna", "optuna-integration", "MlflowSparkStudy", "FLAML")
+RANDOM = (
+    *("hpt_spark, rounds + optuna", "hpt_spark, rounds + race + optuna"),
+    *("optuna-integration", "MlflowSparkStudy", "FLAML"),
+)
 
 
 def main() -> None:

@@ -62,26 +62,31 @@ class Course:
     def on_folds(self, trainings: Sequence[Sequence[int]], end: int) -> Iterator[list[Fit]]:
         """Yield what the candidates of `trainings` lack on the first `end` folds, wave by wave.
 
-        Of curves that stop, the points behind their stop are passed over: they keep the folds that they have.
+        A curve is first trained on the new folds as far as it has come on those before, which is about where it stops
+        again, and then rung by rung. The points behind its stop are passed over.
         """
         if self._rounds is None:
             yield from self._wave([one for training in trainings for one in training], end)
             return
         curves = [Curve({}) for _ in trainings]
+        come = [sum(self.done[one] > 0 for one in training) for training in trainings]
         active = list(range(len(trainings)))
         for rung in self._rounds.rungs:
-            points = {at: self._points(trainings[at], rung) for at in active}
+            points = {at: self._points(trainings[at], rung[-1], come[at])[len(curves[at].scores) :] for at in active}
             yield from self._wave([one for at in active for one in points[at]], end)
             for at in active:
                 curves[at].scores |= {self._number[one]: self._mean(one, end) for one in points[at]}
             active = [at for at in active if len(curves[at].scores) < len(trainings[at])]
             active = [at for at in active if not curves[at].has_stopped(self._rounds.patience or 0)]
 
-    def _points(self, training: Sequence[int], rung: Sequence[int]) -> list[int]:
-        """Return the points of a rung; of a training that cannot stop and go on exactly, all of them."""
+    def _points(self, training: Sequence[int], most: int, come: int) -> Sequence[int]:
+        """Return the points up to `most` rounds, or all that were reached before; of a training that cannot stop, all.
+
+        It cannot where it would not go on exactly.
+        """
         if not all(self._may_continue[one] for one in training):
-            return list(training)
-        return [one for one in training if self._number[one] in rung]
+            return training
+        return training[: max(come, sum(self._number[one] <= most for one in training))]
 
     def _wave(self, candidates: Sequence[int], end: int) -> Iterator[list[Fit]]:
         lacking = [fit for one in candidates for fit in self._fits[one][self.done[one] : end]]

@@ -56,10 +56,11 @@ def folds_by_hand(scores, rules, patience, goes_on):
         best = {}
         for one in left:
             means = scores[one, :, :end].mean(axis=1)
-            stop = points
+            stop, come = points, (done[one] > 0).sum()
             if goes_on:
-                for reached in range(patience, points, patience):  # rungs of so many rounds, one round a step
-                    if reached - 1 - means[:reached].argmax() >= patience:
+                for rung in range(patience, points, patience):  # of so many rounds, one round a step
+                    reached = max(rung, come)
+                    if reached < points and reached - 1 - means[:reached].argmax() >= patience:
                         stop = reached
                         break
             done[one, :stop] = end
