@@ -97,6 +97,23 @@ def test_who_is_dropped_in_a_race_is_pruned(run, exported):
     assert study.best_trial.number == search.best_index_
 
 
+def test_what_a_race_has_passed_over_is_no_trial(run, exported):
+    search = searched()
+    results = search.cv_results_
+    over = next(row for row in range(len(results["params"])) if row != search.best_index_)
+    done = np.full(len(results["params"]), 2)
+    done[over] = 0
+    for name in ("split0_test_score", "split1_test_score", "mean_test_score", "std_test_score"):
+        results[name][over] = np.nan
+    results["n_splits_done"] = done
+    finish_search(run, plan_of(SETTINGS, run.load_design()), search, 1.0, run.load_design())
+    study = exported()
+    assert [trial.params for trial in study.trials] == [
+        params for params, folds in zip(results["params"], done) if folds
+    ]
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
+
+
 def test_a_candidate_that_failed_is_failed(run, exported):
     settings = SearchSection(
         estimator="sklearn.linear_model.LogisticRegression",
@@ -241,6 +258,8 @@ def test_whom_a_race_has_dropped_is_pruned_while_the_search_runs(run, tmp_path):
     assert [trial.state.name for trial in trials] == ["RUNNING", "PRUNED", "FAIL", "RUNNING", "FAIL"]
     assert (trials[1].value, trials[1].intermediate_values) == (-0.8, {0: -0.9, 1: -0.7})
     assert trials[1].user_attrs["n_splits_done"] == 2
+    record.describe(candidates, [3, 2, 2, 3, 0])
+    assert export_study(run, tmp_path / "study.log") == {"fail": 1, "pruned": 1, "running": 2}
     # Records of an earlier search without a race do not count.
     record.add([(fits[5], {"test_scores": -0.1, "fit_time": 0.5, "fit_error": None})])
     export_study(run, tmp_path / "study.log")

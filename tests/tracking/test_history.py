@@ -93,6 +93,28 @@ def test_who_is_dropped_in_a_race_is_there_with_its_folds_and_has_not_failed(sto
     assert {child.info.status for child in children.values()} == {"FINISHED"}
 
 
+def test_a_curve_that_races_ends_at_its_stop_and_one_that_is_dropped_says_so(store):
+    rows = [{"max_depth": depth, "n_estimators": rounds} for depth in "23" for rounds in ("10", "20", "30")]
+    began = evaluation(rows, folds=3, rung=1, resource="n_estimators", curve="n_estimators")
+    done = [3, 3, 0, 1, 1, 0]
+    of_folds = [
+        [row, fold, {"score": score(row, fold)}, 1.0, 0.5, None] for row in range(6) for fold in range(done[row])
+    ]
+    columns = [
+        {"mean_test_score": score(row, 0) if folds else float("nan"), "n_splits_done": float(folds)}
+        for row, folds in enumerate(done)
+    ]
+    found = {**results(6, {"max_depth": "2"}), "rows": columns}
+    written(store, search(), began, {**fits(0), "fits": of_folds}, found, end())
+    _, children = store.runs()
+    assert [step for step, _ in points(store, children["0"], "split0_test_score")] == [10, 20]
+    assert [step for step, _ in points(store, children["1"], "split0_test_score")] == [10, 20]
+    assert points(store, children["1"], "split1_test_score") == []
+    assert "dropped" not in children["0"].data.tags
+    assert children["1"].data.tags["dropped"] == "by the race, after 1 of 3 folds"
+    assert {child.info.status for child in children.values()} == {"FINISHED"}
+
+
 def test_the_parent_tells_how_proposals_went_on_and_what_the_outer_folds_scored(store):
     files = {"kind": "files", "files": [], "model": None, "outer_scores": [-1.0, -2.0], "time": 1_030_000}
     found = results(2, {"max_depth": "0"}, best_so_far=[[0, -0.5], [1, -0.25]])
