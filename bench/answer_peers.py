@@ -20,7 +20,7 @@ import numpy as np
 from search_problem import Problem
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, ParameterGrid, cross_val_score
 from xgboost import XGBClassifier
 
 from hpt_spark.config.sections import SparkSection
@@ -120,10 +120,11 @@ def our_rounds(asked: Asked) -> Any:
 
 
 def our_optuna(asked: Asked) -> Any:
-    """Optuna's proposals, each with its curve."""
+    """Optuna's proposals, each with its curve, until there are no more settings."""
     from hpt_spark import OptunaSearchCV
 
-    space = {"param_distributions": asked.settings, "n_iter": 32, "random_state": asked.seed}
+    n_iter = len(ParameterGrid(asked.settings))
+    space = {"param_distributions": asked.settings, "n_iter": n_iter, "random_state": asked.seed}
     return OptunaSearchCV(**space, rounds=asked.rounds_until_worse, **asked.common)
 
 

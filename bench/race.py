@@ -1,6 +1,6 @@
 """How often a race over folds drops the winner of the whole grid, and how many fits it saves.
 
-usage: python bench/race.py [--repeats 20] [--only WORD]
+usage: python bench/race.py [--repeats 20] [--times 4] [--only WORD]
 
 Grids are fitted whole by scikit-learn, on repeated folds of many seeds; the race is then run on the recorded scores.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -25,10 +26,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.race import Race
-from hpt_spark.search.race_rules import RaceRules
+from hpt_spark.search.race_rules import RaceRules, RankRules
 
-N_SPLITS, N_REPEATS = 5, 4
-RULES = [RaceRules(3, 0.05), RaceRules(5, 0.05), RaceRules(5, 0.01)]
+N_SPLITS = 5
+RULES = [RaceRules(3, 0.05), RaceRules(5, 0.05), RaceRules(5, 0.01), RankRules(2), RankRules(3)]
 
 
 def problems() -> Iterator[tuple[str, Any, dict[str, list[Any]], str, tuple[Any, Any]]]:
@@ -55,13 +56,14 @@ def table_of(search: Any) -> np.ndarray:
     return np.column_stack([search.cv_results_[f"split{fold}_test_score"] for fold in range(folds)])
 
 
-def raced(table: np.ndarray, rules: RaceRules) -> np.ndarray:
+def raced(table: np.ndarray, rules: RaceRules | RankRules) -> np.ndarray:
     """Return how many folds a race gives to each candidate, whose scores are known."""
     candidates, folds = table.shape
     rows = np.arange(N_SPLITS)
     evaluation: Any = SimpleNamespace(
         fits=[Fit(number, *divmod(number, folds)) for number in range(table.size)],
         folds=[(rows[1:], rows[:1])] * folds,
+        candidates=[{}] * candidates,
     )
     found = {fit: {"test_scores": table[fit.candidate, fit.fold]} for fit in evaluation.fits}
     race = Race(rules, "score")
@@ -79,22 +81,24 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=20, help="seeds of the folds")
+    parser.add_argument("--times", type=int, default=4, help="how often the five folds are repeated")
     parser.add_argument("--only", default="", help="a word of the names of the grids to be counted")
     asked = parser.parse_args()
     repeats = asked.repeats
-    heads = "".join(f" burn_in {one.burn_in}, alpha {one.alpha} |" for one in RULES)
+    judging = [rules for rules in RULES if rules.burn_in < N_SPLITS * asked.times]
+    heads = "".join(f" {', '.join(f'{name} {value}' for name, value in asdict(one).items())} |" for one in judging)
     print(f"| grid | candidates |{heads}")
-    print("|---|---|" + "---|" * len(RULES))
+    print("|---|---|" + "---|" * len(judging))
     for name, estimator, grid, scoring, (X, y) in problems():
         if asked.only not in name:
             continue
         splitter = RepeatedKFold if scoring == "r2" else RepeatedStratifiedKFold
-        lost, saved, worse = np.zeros((3, len(RULES)))
+        lost, saved, worse = np.zeros((3, len(judging)))
         for seed in range(repeats):
-            cv = splitter(n_splits=N_SPLITS, n_repeats=N_REPEATS, random_state=seed)
+            cv = splitter(n_splits=N_SPLITS, n_repeats=asked.times, random_state=seed)
             table = table_of(GridSearchCV(estimator, grid, scoring=scoring, cv=cv, refit=False, n_jobs=1).fit(X, y))
             means = table.mean(axis=1)
-            for at, rules in enumerate(RULES):
+            for at, rules in enumerate(judging):
                 done = raced(table, rules)
                 whole = done == table.shape[1]
                 lost[at] += means[whole].max() < means.max()
@@ -102,7 +106,7 @@ def main() -> None:
                 saved[at] += 1 - done.sum() / table.size
         cells = [
             f" {int(lost[at])} of {repeats} (at most {worse[at]:.2g} worse), {100 * saved[at] / repeats:.0f} % saved |"
-            for at in range(len(RULES))
+            for at in range(len(judging))
         ]
         print(f"| {name} | {len(table)} |{''.join(cells)}", flush=True)
 
