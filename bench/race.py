@@ -26,10 +26,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.race import Race
-from hpt_spark.search.race_rules import RaceRules, RankRules
+from hpt_spark.search.race_rules import RankRules, TTestRules
 
 N_SPLITS = 5
-RULES = [RaceRules(3, 0.05), RaceRules(5, 0.05), RaceRules(5, 0.01), RankRules(2), RankRules(3)]
+RULES = [TTestRules(3, 0.05), TTestRules(5, 0.05), TTestRules(5, 0.01), RankRules(2), RankRules(3)]
 
 
 def problems() -> Iterator[tuple[str, Any, dict[str, list[Any]], str, tuple[Any, Any]]]:
@@ -56,7 +56,7 @@ def table_of(search: Any) -> np.ndarray:
     return np.column_stack([search.cv_results_[f"split{fold}_test_score"] for fold in range(folds)])
 
 
-def raced(table: np.ndarray, rules: RaceRules | RankRules) -> np.ndarray:
+def raced(table: np.ndarray, rules: TTestRules | RankRules) -> np.ndarray:
     """Return how many folds a race gives to each candidate, whose scores are known."""
     candidates, folds = table.shape
     rows = np.arange(N_SPLITS)
@@ -67,7 +67,7 @@ def raced(table: np.ndarray, rules: RaceRules | RankRules) -> np.ndarray:
     )
     found = {fit: {"test_scores": table[fit.candidate, fit.fold]} for fit in evaluation.fits}
     race = Race(rules, "score")
-    alone = [SimpleNamespace(key=None)] * candidates
+    alone = [SimpleNamespace(key=str(number)) for number in range(candidates)]
     with mock.patch("hpt_spark.search.race_course.group_keys", return_value=alone):
         for _ in race.waves(evaluation, found):
             pass

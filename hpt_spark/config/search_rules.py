@@ -16,8 +16,8 @@ DRAWING = ("random", "halving_random", "optuna")
 HALVING = ("halving", "halving_random")
 DISTRIBUTIONS = ("uniform", "loguniform", "randint")  # of scipy.stats; randint leaves out its upper bound
 ONE_STD_ERR = "one_std_err"
-RACE_DEFAULTS = {"burn_in": 3, "alpha": 0.05}
-RANKING_DEFAULTS = {"burn_in": 1, "factor": 3}
+TTEST_DEFAULTS = {"burn_in": 3, "alpha": 0.05}
+RANK_DEFAULTS = {"burn_in": 1, "factor": 3}
 # Settings that only some strategies use, and which.
 USED_BY = {
     "n_iter": DRAWING,
@@ -132,7 +132,7 @@ def refuse_undecided(search: SearchSection) -> None:
 def rules_of_race(given: Any) -> dict[str, Any]:
     """Return all rules of a race, or raise ValueError."""
     ranks = isinstance(given, dict) and "factor" in given
-    defaults, least = (RANKING_DEFAULTS, 1) if ranks else (RACE_DEFAULTS, 2)
+    defaults, least = (RANK_DEFAULTS, 1) if ranks else (TTEST_DEFAULTS, 2)
     if not isinstance(given, dict) or not set(given) <= set(defaults):
         raise ValueError(
             "must be a mapping of burn_in and alpha, such as {burn_in: 3, alpha: 0.05}, or of burn_in and factor, such "

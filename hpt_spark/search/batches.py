@@ -93,8 +93,7 @@ class SearchesInBatches(ChoosesRounds):
                     curves = evaluate_curves(self.estimator, rounds, candidates, evaluate, run, later, is_race)
                     scores = np.array([curve.best for curve in curves])
                     if is_race:
-                        bests, most = _best_of_most_folds(found, metric, len(rounds.checkpoints))
-                        scores, folds = bests[-len(candidates) :], most[-len(candidates) :]
+                        scores, folds = _best_of_most_folds(found, metric, len(candidates), len(rounds.checkpoints))
                 source.tell(list(scores), [int(done) if done < self.n_splits_ else None for done in folds])
                 evaluated, batch = evaluated + len(candidates), batch + 1
                 progress.take(scores[folds == self.n_splits_], evaluated)
@@ -122,15 +121,15 @@ class SearchesInBatches(ChoosesRounds):
         return self.compares_batches or super()._goes_on_after_failed_batch(has_scored)
 
 
-def _best_of_most_folds(found: Mapping[str, Any], metric: str, points: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the best mean of each curve among its points with the most folds, and how many folds these are."""
-    means = np.reshape(means_that_decide(found, metric), (-1, points))
-    done = np.reshape(found[DONE], (-1, points))
+def _best_of_most_folds(
+    found: Mapping[str, Any], metric: str, curves: int, points: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the best mean of each of the last curves over its points with the most folds, and that number of folds."""
+    means = np.reshape(means_that_decide(found, metric)[-curves * points :], (curves, points))
+    done = np.reshape(found[DONE][-curves * points :], (curves, points))
     most = done.max(axis=1)
-    bests = [
-        max(filter(math.isfinite, own[folds == few]), default=-math.inf) for own, folds, few in zip(means, done, most)
-    ]
-    return np.array(bests), most
+    wanted = [own[folds == top] for own, folds, top in zip(means, done, most)]
+    return np.array([max(filter(math.isfinite, own), default=-math.inf) for own in wanted]), most
 
 
 class _Improvement:

@@ -25,7 +25,7 @@ class EqualCandidates:
     def __init__(self, evaluation: Evaluation, keys: Sequence[str] | None = None) -> None:
         self._folds = len(evaluation.folds)
         by_key: defaultdict[Hashable, list[int]] = defaultdict(list)
-        for number, key in enumerate(_keys_of(evaluation.candidates) if keys is None else keys):
+        for number, key in enumerate(keys_of_equal(evaluation.candidates) if keys is None else keys):
             by_key[key].append(number)
         equals = [numbers for numbers in by_key.values() if len(numbers) > 1]
         groups = group_keys(evaluation) if equals else []
@@ -54,7 +54,7 @@ class EqualCandidates:
                 result[COPIED] = True
 
 
-def _keys_of(candidates: Sequence[Mapping[str, Any]]) -> Iterator[Hashable]:
+def keys_of_equal(candidates: Sequence[Mapping[str, Any]]) -> Iterator[Hashable]:
     """Yield a key of each candidate, equal for equal ones."""
     known: dict[tuple[str, int], Hashable] = {}  # the candidates of a grid have the same objects
     for candidate in candidates:

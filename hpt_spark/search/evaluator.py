@@ -159,6 +159,8 @@ class Evaluator:
             return []
         self._score_params = evaluation.data.score_params
         found: dict[Fit, dict[str, Any]] = {}
+        if self._race:
+            self._race.begin()
         try:
             for ended in self._ended(evaluation, found, callbacks):
                 for fit, result in ended:
@@ -240,12 +242,13 @@ class Evaluator:
                     if fits:  # waves that the journal has whole are passed over at once
                         self._journal.note_wanted(evaluation, self._race.wanted_folds(evaluation))
                 self._monitor.plan(len(fits))
+                wanted = set(fits)  # a race may want a candidate that equals another one, and not the other
                 if fits:
                     evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints, fits)
                     self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
                 for results in scheduler.run(evaluation, equals.first_of(fits)) if fits else ():
                     scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
-                    of_equals = equals.results(scored)
+                    of_equals = [(fit, result) for fit, result in equals.results(scored) if fit in wanted]
                     found.update([*scored, *of_equals])  # at once, as Ctrl-C may come at any time
                     predictions = self.out_of_fold.take([*scored, *of_equals])
                     self._journal.add(scored, predictions)
@@ -254,6 +257,7 @@ class Evaluator:
                 if not found.keys() >= set(wave):
                     return  # the time was up
             if self._race:
+                self._monitor.expect(len(evaluation.fits) - len(self._race.skipped_fits(evaluation)))
                 self._journal.note_wanted(evaluation, self._race.wanted_folds(evaluation))
         finally:
             self.timeline.expect(scheduler.forecast)

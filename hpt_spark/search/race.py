@@ -19,7 +19,7 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.following import NO_METRIC_DECIDES, metric_that_decides
 from hpt_spark.search.race_course import Course
-from hpt_spark.search.race_rules import RaceRules, RankRules, is_whole, rules_of
+from hpt_spark.search.race_rules import RankRules, TTestRules, is_whole, rules_of
 from hpt_spark.search.result_table import DONE
 from hpt_spark.search.rounds import Rounds
 
@@ -51,25 +51,30 @@ class Race:
 
     Parameters
     ----------
-    rules : RaceRules or RankRules
+    rules : TTestRules or RankRules
     metric : str
         The scorer that decides; ``score`` where there is only one.
     rounds : Rounds, optional
         Where candidates are the points of curves.
     """
 
-    def __init__(self, rules: RaceRules | RankRules, metric: str, rounds: Rounds | None = None) -> None:
+    def __init__(self, rules: TTestRules | RankRules, metric: str, rounds: Rounds | None = None) -> None:
         self._rules = rules
         self._metric = metric
         self._rounds = rounds
         self._bests: list[np.ndarray] = []  # the scores of the best candidate of the evaluations before, if any
-        self._done: dict[int, int] = {}  # how many folds each dropped candidate of the present one has got
+        self._done: dict[int, int] = {}  # how many folds a candidate of the present one has that gets no more
+        self._course: Course | None = None
+
+    def begin(self) -> None:
+        """Begin an evaluation: nothing of the one before counts but its best candidate."""
+        self._done, self._course = {}, None
 
     def waves(self, evaluation: Evaluation, found: Mapping[Fit, Mapping[str, Any]]) -> Iterator[list[Fit]]:
-        """Yield fits that are to run together; when the next ones are asked for, these are in `found`.
+        """Yield the fits of one wave; the caller puts their results into `found` before it asks for the next wave.
 
-        The candidates of one training are dropped together, and the best of them counts: a score costs next to
-        nothing there.
+        A training is judged by its best candidate and dropped as a whole, because scoring one more candidate of it
+        costs almost nothing.
         """
         folds, end = len(evaluation.folds), self._rules.burn_in
         if end >= folds:
@@ -77,8 +82,8 @@ class Race:
                 f"race: burn_in={end} of {folds} folds leaves no fold to save: give it fewer, or the search more "
                 "(cv=RepeatedStratifiedKFold(...))."
             )
-        self._done = {}
-        course = Course(evaluation, found, self._score, self._rounds)
+        self.begin()
+        self._course = course = Course(evaluation, found, self._score, self._rounds)
         gone: list[list[int]] = []  # the trainings that were dropped
         ratio = sum(len(test) for _, test in evaluation.folds) / sum(len(train) for train, _ in evaluation.folds)
         left = course.trainings
@@ -94,7 +99,7 @@ class Race:
                     return
                 # All that were left have failed: those that were dropped last take their place, one after another.
                 left = [gone.pop()]
-                self._forget(left)
+                self._readmit(left)
                 continue
             stay = self._decide(reached, scores, ratio)
             means = {one: own.mean() for one, own in scores.items() if is_whole(own)}
@@ -104,23 +109,25 @@ class Race:
                 key=lambda training: max(means[one] for one in training if one in means),
             )
             left = list(compress(left, stay))
-            self._forget(left)
+            self._readmit(left)
             end = folds if len(left) == 1 and not self._bests else min(folds, self._rules.next_end(end))
 
-    def _forget(self, trainings: Iterable[Iterable[int]]) -> None:
-        """Take candidates for such that get all folds, as far as it is decided."""
+    def _readmit(self, trainings: Iterable[Iterable[int]]) -> None:
+        """Remove candidates from those that get no more folds."""
         for one in chain.from_iterable(trainings):
             self._done.pop(one, None)
 
     def skipped_fits(self, evaluation: Evaluation) -> set[Fit]:
-        """Return the fits that are not to run."""
+        """Return the fits that the race leaves out, as far as it is decided."""
         wanted = self.wanted_folds(evaluation)
         return {fit for fit in evaluation.fits if fit.fold >= wanted[fit.candidate]}
 
     def wanted_folds(self, evaluation: Evaluation) -> list[int]:
         """Return how many folds each candidate is to have, as far as it is decided: fewer than all if it is dropped."""
-        folds = len(evaluation.folds)
-        return [self._done.get(candidate, folds) for candidate in range(len(evaluation.candidates))]
+        folds, course = len(evaluation.folds), self._course
+        behind = {} if course is None else {one: course.done[one] for one in course.passed_over}
+        decided = {**behind, **self._done}
+        return [decided.get(candidate, folds) for candidate in range(len(evaluation.candidates))]
 
     def fill(self, evaluation: Evaluation, found: MutableMapping[Fit, dict[str, Any]]) -> None:
         """Give each fit that was skipped a result, which `note_skipped` takes out of ``cv_results_`` again.

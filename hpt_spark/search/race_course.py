@@ -1,20 +1,21 @@
-"""The course of a race: which fits those that are left need on the next folds, and in which waves."""
+"""The course of a race: which fits the trainings that are left need on the next folds, and in which waves."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from hpt_spark.search.equal_candidates import keys_of_equal
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.fit_groups import GroupKey, group_keys
 from hpt_spark.search.rounds import Curve, Rounds
 
 
 class Course:
-    """The trainings of one evaluation of a race.
+    """Yields the fits that the trainings still in a race need, wave by wave, for one evaluation.
 
     Parameters
     ----------
@@ -24,7 +25,7 @@ class Course:
     score : callable
         Returns the score of a result.
     rounds : Rounds or None
-        Where candidates are the points of curves: then these stop when they no longer get better, if they are to.
+        Where candidates are the points of curves, which stop without improvement if `rounds.patience` is set.
 
     Attributes
     ----------
@@ -32,6 +33,8 @@ class Course:
         The candidates of each training.
     done : list of int
         How many folds each candidate has got.
+    passed_over : set of int
+        The points that lie behind the stop of their curve, as far as it has come.
     """
 
     def __init__(
@@ -45,14 +48,15 @@ class Course:
         self._fits = [evaluation.fits[at * folds : (at + 1) * folds] for at in range(len(candidates))]
         self._found, self._score = found, score
         self.done = [0] * len(candidates)
+        self.passed_over: set[int] = set()
         keys = group_keys(evaluation)
-        self._rounds = rounds if rounds is not None and rounds.patience is not None else None
-        if self._rounds is None:
-            self.trainings = _by_training(keys)
+        self._rounds = rounds
+        if rounds is None:
+            self.trainings = _by_training(keys, candidates)
             return
-        points = len(self._rounds.checkpoints)
+        points = len(rounds.checkpoints)
         self.trainings = [list(range(at, at + points)) for at in range(0, len(candidates), points)]
-        self._number = [int(candidate[self._rounds.parameter]) for candidate in candidates]
+        self._number = [int(candidate[rounds.parameter]) for candidate in candidates]
         self._may_continue = [key.key is not None and key.may_continue for key in keys]
 
     def scores(self, candidate: int, end: int) -> np.ndarray:
@@ -62,34 +66,34 @@ class Course:
     def on_folds(self, trainings: Sequence[Sequence[int]], end: int) -> Iterator[list[Fit]]:
         """Yield what the candidates of `trainings` lack on the first `end` folds, wave by wave.
 
-        A curve is first trained on the new folds as far as it has come on those before, which is about where it stops
-        again, and then rung by rung. The points behind its stop are passed over.
+        On new folds a curve is first trained to the point that it reached on the folds before, because it mostly stops
+        near it, then rung by rung. The points behind its stop are passed over.
         """
         if self._rounds is None:
             yield from self._wave([one for training in trainings for one in training], end)
             return
         curves = [Curve({}) for _ in trainings]
-        come = [sum(self.done[one] > 0 for one in training) for training in trainings]
+        reached = [sum(self.done[one] > 0 for one in training) for training in trainings]
         active = list(range(len(trainings)))
-        for rung in self._rounds.rungs:
-            points = {at: self._points(trainings[at], rung[-1], come[at])[len(curves[at].scores) :] for at in active}
+        for *_, last in self._rounds.rungs:
+            points = {at: self._points(trainings[at], last, reached[at])[len(curves[at].scores) :] for at in active}
             yield from self._wave([one for at in active for one in points[at]], end)
             for at in active:
                 curves[at].scores |= {self._number[one]: self._mean(one, end) for one in points[at]}
             active = [at for at in active if len(curves[at].scores) < len(trainings[at])]
-            active = [at for at in active if not curves[at].has_stopped(self._rounds.patience or 0)]
+            stopped = {at for at in active if curves[at].has_stopped(self._rounds.patience or 0)}
+            self.passed_over.update(one for at in stopped for one in trainings[at][len(curves[at].scores) :])
+            active = [at for at in active if at not in stopped]
 
-    def _points(self, training: Sequence[int], most: int, come: int) -> Sequence[int]:
-        """Return the points up to `most` rounds, or all that were reached before; of a training that cannot stop, all.
-
-        It cannot where it would not go on exactly.
-        """
+    def _points(self, training: Sequence[int], rounds: int, reached: int) -> Sequence[int]:
+        """Return the points up to `rounds`, at least those reached before; all if it cannot go on exactly."""
         if not all(self._may_continue[one] for one in training):
             return training
-        return training[: max(come, sum(self._number[one] <= most for one in training))]
+        return training[: max(reached, sum(self._number[one] <= rounds for one in training))]
 
     def _wave(self, candidates: Sequence[int], end: int) -> Iterator[list[Fit]]:
         lacking = [fit for one in candidates for fit in self._fits[one][self.done[one] : end]]
+        self.passed_over.difference_update(candidates)
         if lacking:
             yield lacking
         for one in candidates:
@@ -100,9 +104,9 @@ class Course:
         return float(scores.mean()) if np.isfinite(scores).all() else math.nan
 
 
-def _by_training(keys: Sequence[GroupKey]) -> list[list[int]]:
-    """Return the candidates, those of one training together."""
-    together: dict[Any, list[int]] = {}
-    for candidate, key in enumerate(keys):
-        together.setdefault(candidate if key.key is None else key.key, []).append(candidate)
+def _by_training(keys: Sequence[GroupKey], candidates: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """Return the candidates, those of one training together, and equal ones, which one fit serves."""
+    together: dict[Hashable, list[int]] = {}
+    for number, (key, equal) in enumerate(zip(keys, keys_of_equal(candidates))):
+        together.setdefault(equal if key.key is None else key.key, []).append(number)
     return list(together.values())

@@ -15,8 +15,8 @@ from hpt_spark.search.arguments import check_count, is_number
 
 
 @dataclass(frozen=True)
-class RaceRules:
-    """Drops those that a paired test finds worse than the best one, after each fold from `burn_in` on.
+class TTestRules:
+    """Drops the candidates that a paired test finds worse than the best one, after each fold from `burn_in` on.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ class RaceRules:
     alpha: float = 0.05
 
     def check(self) -> None:
-        """Raise InputError where a value is none that it may have."""
+        """Raise InputError if a value is not allowed."""
         check_count("race: burn_in", self.burn_in, "folds", least=2)
         if not is_number(self.alpha) or not 0 < self.alpha < 1:
             raise InputError(f"race: alpha={self.alpha!r} must be a number between 0 and 1.")
 
     def next_end(self, end: int) -> int:
-        """Return how many folds those have that are left after `end` folds, when they are judged again."""
+        """Return after how many folds the rules judge next."""
         return end + 1
 
     def stay(
@@ -62,7 +62,7 @@ class RaceRules:
 
 @dataclass(frozen=True)
 class RankRules:
-    """Keeps the best one in `factor`, after `burn_in` folds and after `factor` times as many again.
+    """Keeps the best 1/`factor` of the candidates after `burn_in` folds, after ``burn_in * factor``, and so on.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ class RankRules:
     burn_in: int = 1
 
     def check(self) -> None:
-        """Raise InputError where a value is none that it may have."""
+        """Raise InputError if a value is not allowed."""
         check_count("race: burn_in", self.burn_in, "folds")
         if not is_number(self.factor) or not 1 < self.factor < math.inf:
             raise InputError(f"race: factor={self.factor!r} must be a number above 1: one candidate in so many stays.")
 
     def next_end(self, end: int) -> int:
-        """Return how many folds those have that are left after `end` folds, when they are judged again."""
-        return math.ceil(end * self.factor)
+        """Return after how many folds the rules judge next."""
+        return _ceil(end * self.factor)
 
     def stay(
         self, trainings: Sequence[Sequence[np.ndarray]], bests: Sequence[np.ndarray], test_to_train: float
@@ -97,23 +97,23 @@ class RankRules:
         Parameters
         ----------
         trainings, bests, test_to_train
-            As of `RaceRules`. The best candidate of the batches before takes a place of its own.
+            As of `TTestRules`. The best candidate of the batches before takes a place of its own.
         """
         means = [_best_mean(training) for training in [*([best] for best in bests), *trainings]]
-        ranked = sorted(range(len(means)), key=lambda at: -means[at])[: math.ceil(len(means) / self.factor)]
+        ranked = sorted(range(len(means)), key=lambda at: -means[at])[: _ceil(len(means) / self.factor)]
         ahead = {at - len(bests) for at in ranked if means[at] > -math.inf}
         return [at in ahead for at in range(len(trainings))]
 
 
-def rules_of(given: Any) -> RaceRules | RankRules:
+def rules_of(given: Any) -> TTestRules | RankRules:
     """Return what the argument ``race`` of a search says, or raise InputError."""
-    kind: Any = RankRules if isinstance(given, Mapping) and "factor" in given else RaceRules
+    kind: Any = RankRules if isinstance(given, Mapping) and "factor" in given else TTestRules
     if not isinstance(given, Mapping) or not set(given) <= {one.name for one in fields(kind)}:
         raise InputError(
-            f"race={given!r} must be a mapping of burn_in and alpha, such as {asdict(RaceRules())}, or of burn_in and "
+            f"race={given!r} must be a mapping of burn_in and alpha, such as {asdict(TTestRules())}, or of burn_in and "
             f"factor, such as {asdict(RankRules(3))}."
         )
-    rules: RaceRules | RankRules = kind(**given)
+    rules: TTestRules | RankRules = kind(**given)
     rules.check()
     return rules
 
@@ -143,6 +143,10 @@ def is_worse(scores: np.ndarray, best: np.ndarray, test_to_train: float, alpha: 
 def is_whole(scores: np.ndarray) -> bool:
     """Return whether there is a score of each fold."""
     return bool(np.isfinite(scores).all())
+
+
+def _ceil(number: float) -> int:
+    return math.ceil(round(number, 9))  # 21 / 1.4 is a little more than 15
 
 
 def _best_mean(candidates: Iterable[np.ndarray]) -> float:

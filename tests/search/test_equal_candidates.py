@@ -53,9 +53,9 @@ def test_what_is_the_same_is_fitted_once(tmp_path, grid, different):
     assert sum(len(path.read_text().splitlines()) for path in tmp_path.glob("fits-*.jsonl")) == 2 * different
 
 
-def test_equal_candidates_race_together():
+@pytest.mark.parametrize("race", [{"burn_in": 2, "alpha": 0.3}, {"factor": 2}], ids=str)
+def test_equal_candidates_race_together(race):
     folds = RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0)
-    race = {"burn_in": 2, "alpha": 0.3}
     found = GridSearchCV(TREE, {"min_samples_leaf": [1, 25, 25]}, cv=folds, race=race, refit=False).fit(X, y)
     alone = GridSearchCV(TREE, {"min_samples_leaf": [1, 25]}, cv=folds, race=race, refit=False).fit(X, y)
     assert found.fit_counts_["trainings"] == alone.fit_counts_["trainings"]

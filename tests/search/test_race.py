@@ -25,7 +25,7 @@ from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.follower import SearchFollower
 from hpt_spark.search.proposals import Proposals
 from hpt_spark.search.race import Race, note_skipped
-from hpt_spark.search.race_rules import RaceRules, is_worse
+from hpt_spark.search.race_rules import TTestRules, is_worse
 
 X, y = make_classification(120, 6, flip_y=0.1, random_state=0)
 FOLDS = model_selection.RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0)
@@ -92,7 +92,7 @@ def run(race, table, trainings, known=()):
 def test_a_candidate_is_dropped_where_all_of_its_training_are_worse_than_the_best_so_far(table, burn_in, shared, data):
     candidates, folds = table.shape
     trainings = [number // 2 if shared else number for number in range(candidates)]
-    waves, results = run(Race(RaceRules(burn_in, 0.2), "score"), table, trainings)
+    waves, results = run(Race(TTestRules(burn_in, 0.2), "score"), table, trainings)
     asked = np.zeros(table.shape, bool)
     done = None  # when the first candidates have all folds
     for wave in waves:
@@ -117,7 +117,7 @@ def test_a_candidate_is_dropped_where_all_of_its_training_are_worse_than_the_bes
             assert {done[one] > end for one in members} == {not bad.issuperset(members)}
     assert (done == folds).any()
     known = data.draw(st.lists(st.sampled_from(evaluation_of(table).fits), max_size=12))
-    again, same = run(Race(RaceRules(burn_in, 0.2), "score"), table, trainings, known)
+    again, same = run(Race(TTestRules(burn_in, 0.2), "score"), table, trainings, known)
     assert [set(wave) for wave in again] == [set(wave) for wave in waves], "what a journal has changes no decision"
     np.testing.assert_equal(same, results)
 
@@ -133,14 +133,14 @@ def test_a_race_counts_its_own_fits_also_where_the_journal_has_more(no_spark, tm
 
 def test_where_the_last_one_fails_who_was_dropped_last_takes_its_place():
     table = np.array([[0.5] * 6, [0.1] * 6, [0.52] * 6, [0.9] * 5 + [np.nan]])
-    waves, results = run(Race(RaceRules(2, 0.2), "score"), table, range(4))
+    waves, results = run(Race(TTestRules(2, 0.2), "score"), table, range(4))
     assert {(fit.candidate, fit.fold) for fit in waves[-1]} == {(2, fold) for fold in range(2, 6)}
     skipped = np.array([bool(one.get("skipped")) for one in results]).reshape(table.shape)
     assert skipped.sum(axis=1).tolist() == [4, 4, 0, 0]
 
 
 def test_the_best_of_the_batches_before_races_along():
-    race = Race(RaceRules(2, 0.1), "score")
+    race = Race(TTestRules(2, 0.1), "score")
     good, bad = np.array([[0.8, 0.9, 0.81, 0.88]]), np.array([[0.1, 0.22, 0.15, 0.2], [0.2, 0.15, 0.1, 0.2]])
     run(race, good, [0])
     waves, _ = run(race, bad, [0, 1])

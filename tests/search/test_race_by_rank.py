@@ -110,7 +110,7 @@ def test_optuna_races_by_rank(spark):
     search = OptunaSearchCV(DecisionTreeClassifier(random_state=0), GRID, sc=spark, refit=False, **arguments).fit(X, y)
     done = search.cv_results_["n_splits_done"]
     assert (done[:3] == 6).sum() == 1
-    assert (done[3:] == 6).sum() <= 2
+    assert (done[3:] == 6).sum() <= 1, "two of four places are left after one fold, and one of three after three"
     best = search.cv_results_["mean_test_score"][done == 6].max()
     assert search.best_score_ == best
 

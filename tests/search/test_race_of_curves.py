@@ -14,12 +14,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn import model_selection
 from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import log_loss
 from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV, OptunaSearchCV
+from hpt_spark.errors import HptSparkError
 from hpt_spark.search.boosting.xgboost import XGBoost
+from hpt_spark.search.proposals import Proposals
 from hpt_spark.search.race import Race
-from hpt_spark.search.race_rules import RaceRules, RankRules
+from hpt_spark.search.race_rules import RankRules, TTestRules
 from hpt_spark.search.rounds import Rounds
 from tests.search.test_race import evaluation_of
 
@@ -47,12 +51,12 @@ def plain_scores(**params):
     return np.column_stack(columns).reshape(len(rows) // len(POINTS), len(POINTS), 5)
 
 
-def folds_by_hand(scores, rules, patience, goes_on):
+def folds_by_hand(scores, rules, patience, goes_on, earlier=()):
     """Return how many folds each point of each curve gets, from the rules alone."""
     settings_, points, folds = scores.shape
     done = np.zeros((settings_, points), int)
-    left, end = list(range(settings_)), rules.burn_in
-    while True:
+    left, end, gone = list(range(settings_)), rules.burn_in, []
+    while left:
         best = {}
         for one in left:
             means = scores[one, :, :end].mean(axis=1)
@@ -60,16 +64,26 @@ def folds_by_hand(scores, rules, patience, goes_on):
             if goes_on:
                 for rung in range(patience, points, patience):  # of so many rounds, one round a step
                     reached = max(rung, come)
-                    if reached < points and reached - 1 - means[:reached].argmax() >= patience:
+                    known = np.where(np.isnan(means[:reached]), -np.inf, means[:reached])
+                    if reached < points and (known.max() == -np.inf or reached - 1 - known.argmax() >= patience):
                         stop = reached
                         break
             done[one, :stop] = end
             best[one] = [scores[one, point, :end] for point in range(stop)]
+        means = {one: max((own.mean() for own in best[one] if np.isfinite(own).all()), default=-np.inf) for one in left}
         if end == folds:
-            return done
-        stay = rules.stay([best[one] for one in left], [], 0.25)
+            if max(means.values()) > -np.inf or earlier or not gone:
+                return done
+            left = [gone.pop()]
+            continue
+        stay = [True] * len(left)
+        if max(means.values()) > -np.inf or earlier:
+            stay = rules.stay([best[one] for one in left], [own[:end] for own in earlier], 0.25)
+        dropped = [one for one, stays in zip(left, stay) if not stays and means[one] > -np.inf]
+        gone += sorted(dropped, key=means.__getitem__)
         left = [one for one, stays in zip(left, stay) if stays]
-        end = folds if len(left) == 1 else min(folds, rules.next_end(end))
+        end = folds if len(left) == 1 and not earlier else min(folds, rules.next_end(end))
+    return done
 
 
 def assert_like_plain_fits(search, plain, by_hand):
@@ -99,7 +113,7 @@ def plain():
 
 
 @pytest.mark.usefixtures("no_spark")
-@pytest.mark.parametrize("rules", [RankRules(2), RankRules(3), RankRules(3, 2), RaceRules(2, 0.2)], ids=str)
+@pytest.mark.parametrize("rules", [RankRules(2), RankRules(3), RankRules(3, 2), TTestRules(2, 0.2)], ids=str)
 def test_curves_race_and_stop_by_the_mean_over_the_folds_that_they_have(plain, rules):
     race = {name: getattr(rules, name) for name in ("burn_in", "factor", "alpha") if hasattr(rules, name)}
     search = GridSearchCV(booster(), RATES, cv=FOLDS, rounds=ROUNDS, race=race, scoring="neg_log_loss")
@@ -148,7 +162,14 @@ def test_on_spark_with_a_journal_it_goes_on_where_it_was(spark, plain, tmp_path)
 
 
 @pytest.mark.parametrize("rounds", [ROUNDS, {"max": 8, "step": 4}], ids=["curves that stop", "whole curves"])
-def test_optuna_is_told_of_a_dropped_curve_as_of_a_pruned_trial(spark, plain, rounds):
+def test_optuna_is_told_of_a_dropped_curve_as_of_a_pruned_trial(spark, plain, rounds, monkeypatch):
+    told, tell = [], Proposals.tell
+
+    def noted(proposals, scores, dropped_after):
+        told.extend(zip(scores, dropped_after))
+        tell(proposals, scores, dropped_after)
+
+    monkeypatch.setattr(Proposals, "tell", noted)
     arguments = {"n_iter": 8, "batch_size": 4, "n_startup_trials": 4, "random_state": 0, "cv": FOLDS}
     search = OptunaSearchCV(booster(), RATES, race={"factor": 2}, rounds=rounds, sc=spark, **arguments)
     search.set_params(scoring="neg_log_loss", refit=False).fit(X, y)
@@ -162,34 +183,95 @@ def test_optuna_is_told_of_a_dropped_curve_as_of_a_pruned_trial(spark, plain, ro
             assert found["mean_test_score"][row] == scores.mean()
     assert search.best_score_ == found["mean_test_score"][whole].max()
     points = len(found["params"]) // 8
-    by_setting = found["n_splits_done"].reshape(8, points).max(axis=1)
-    assert (by_setting == 5).sum() >= 1
-    assert (by_setting < 5).sum() >= 3
+    done, means = found["n_splits_done"].reshape(8, points), found["mean_test_score"].reshape(8, points)
+    most = done.max(axis=1)
+    assert (most == 5).any()
+    assert (most < 5).sum() >= 3
+    expected = [(own[folds == top].max(), None if top == 5 else top) for own, folds, top in zip(means, done, most)]
+    assert told == expected
     again = OptunaSearchCV(booster(), RATES, race={"factor": 2}, rounds=rounds, sc=spark, **arguments)
     again.set_params(scoring="neg_log_loss", refit=False).fit(X, y)
     assert again.cv_results_["params"] == found["params"]
 
 
-@settings(max_examples=100)
+def raced(race, table, points, goes_on, known=()):
+    """Run a race on known scores; return the evaluation, and which fits were asked for."""
+    evaluation, found, asked = evaluation_of(table), {}, []
+    evaluation.candidates[:] = [{"n_estimators": points[at % len(points)]} for at in range(len(table))]
+    found.update({fit: {"test_scores": table[fit.candidate, fit.fold], "fit_error": None} for fit in known})
+    keys = [SimpleNamespace(key="a", may_continue=goes_on)] * len(table)
+    with mock.patch("hpt_spark.search.race_course.group_keys", return_value=keys):
+        for wave in race.waves(evaluation, found):
+            assert not race.skipped_fits(evaluation) & set(wave)
+            asked += wave
+            found.update({fit: {"test_scores": table[fit.candidate, fit.fold], "fit_error": None} for fit in wave})
+    assert len(asked) == len(set(asked)), "no fit is asked for twice"
+    return evaluation, asked
+
+
+@settings(max_examples=150)
 @given(
-    scores=arrays.arrays(float, (4, len(POINTS), 5), elements=st.sampled_from([0.1, 0.3, 0.5, 0.9])),
+    scores=arrays.arrays(float, (2, 4, len(POINTS), 5), elements=st.sampled_from([0.1, 0.3, 0.5, 0.9, np.nan])),
     patience=st.integers(1, 5),
     factor=st.sampled_from([1.5, 2, 4]),
     burn_in=st.integers(1, 3),
     goes_on=st.booleans(),
+    data=st.data(),
 )
-def test_any_table_of_scores_is_raced_by_the_rules(scores, patience, factor, burn_in, goes_on):
-    table = scores.reshape(-1, 5)
-    evaluation, found = evaluation_of(table), {}
-    for at, candidate in enumerate(evaluation.candidates):
-        evaluation.candidates[at] = {**candidate, "n_estimators": POINTS[at % len(POINTS)]}
+def test_any_table_of_scores_is_raced_by_the_rules(scores, patience, factor, burn_in, goes_on, data):
     rules = RankRules(factor, burn_in)
     race = Race(rules, "score", Rounds("n_estimators", tuple(POINTS), patience))
-    keys = [SimpleNamespace(key="a", may_continue=goes_on)] * len(table)
-    with mock.patch("hpt_spark.search.race_course.group_keys", return_value=keys):
-        for wave in race.waves(evaluation, found):
-            assert not set(wave) & found.keys(), "no fit is asked for twice"
-            found.update({fit: {"test_scores": table[fit.candidate, fit.fold], "fit_error": None} for fit in wave})
-    by_hand = folds_by_hand(scores, rules, patience, goes_on).ravel()
-    assert race.wanted_folds(evaluation) == by_hand.tolist()
-    assert len(found) == by_hand.sum()
+    earlier: list[np.ndarray] = []
+    for batch in scores:
+        table = batch.reshape(-1, 5)
+        known = data.draw(st.lists(st.sampled_from(evaluation_of(table).fits), max_size=12))
+        evaluation, asked = raced(race, table, POINTS, goes_on, known)
+        by_hand = folds_by_hand(batch, rules, patience, goes_on, earlier).ravel()
+        assert race.wanted_folds(evaluation) == by_hand.tolist()
+        assert len(asked) == by_hand.sum()
+        whole = [own for own in table[by_hand == 5] if np.isfinite(own).all()]
+        earlier = sorted([*earlier, *whole], key=np.mean)[-1:]
+
+
+@pytest.mark.usefixtures("no_spark")
+@pytest.mark.parametrize("estimator", [RandomForestClassifier(), booster(booster="dart", rate_drop=0.3)], ids=repr)
+def test_where_no_training_is_shared_whole_settings_race_all_the_same(estimator):
+    arguments = {"cv": FOLDS, "rounds": {"max": 6, "step": 2}, "race": {"factor": 2}, "refit": False}
+    done = GridSearchCV(estimator, {"max_depth": [1, 2, 3]}, **arguments).fit(X, y).cv_results_["n_splits_done"]
+    by_setting = done.reshape(3, 3)
+    assert (by_setting == by_setting[:, :1]).all()
+    assert sorted(by_setting[:, 0]) == [1, 2, 5]
+
+
+class Interrupts:
+    """A scorer by which a search is interrupted at one of its fits."""
+
+    def __init__(self, at):
+        self.left = at
+
+    def __call__(self, estimator, X, y):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+        return -log_loss(y, estimator.predict_proba(X))
+
+
+@pytest.mark.usefixtures("no_spark")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more")
+@pytest.mark.parametrize("in_last_stage", [False, True])
+def test_an_interrupted_race_has_a_best_one_when_a_candidate_has_all_folds(plain, in_last_stage):
+    by_hand = folds_by_hand(plain, RankRules(3), 2, goes_on=True)
+    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "refit": False}
+    scorer = Interrupts(by_hand.sum() if in_last_stage else 30)
+    search = GridSearchCV(booster(), RATES, scoring=scorer, **arguments)
+    if not in_last_stage:
+        with pytest.raises(HptSparkError, match="before any candidate had a score on all its folds"):
+            search.fit(X, y)
+        return
+    with pytest.warns(UserWarning, match="The search was ended early: "):
+        search.fit(X, y)
+    done, means = search.cv_results_["n_splits_done"], search.cv_results_["mean_test_score"]
+    behind = (by_hand == 0).ravel()
+    assert not done[behind].any(), "what lies behind a stop is not missing"
+    assert np.isfinite(means[search.best_index_])
+    assert done[search.best_index_] == 5
