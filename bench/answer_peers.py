@@ -152,7 +152,7 @@ class TracingFollower(SearchFollower):
     """Notes each candidate whose scores on all folds have come to the driver."""
 
     def __init__(self, trace: Trace) -> None:
-        self._trace = trace
+        self._trace, self._folds = trace, 0
         self._scores: defaultdict[int, dict[int, float]] = defaultdict(dict)
 
     def evaluation_began(self, evaluation: Begun, state: SearchState) -> None:
@@ -165,7 +165,7 @@ class TracingFollower(SearchFollower):
             scores = self._scores[fit.row]
             scores[fit.fold] = fit.scores["score"]
             if len(scores) == self._folds:
-                self._trace.now(float(np.mean(list(scores.values()))))
+                self._trace.now(float(np.mean([scores[fold] for fold in sorted(scores)])))
 
 
 class TracedScorer:

@@ -74,7 +74,7 @@ def scored_candidates(run: RunDirectory) -> list[list[Scored]]:
     if run.manifest() is not None:
         rungs: dict[str, list[Scored]] = {}
         for row in read_candidates(run):
-            if row.get(DONE) != "0":  # a race has passed it over
+            if row.get(DONE) != "0":  # no fold: it lies behind the stop of its curve
                 rungs.setdefault(row.get(ITERATION, ""), []).append(_of_row(row))
         return list(rungs.values())
     found = _of_journal(run)

@@ -188,8 +188,8 @@ class SearchSection(Section):
         description=(
             "`{burn_in: 3, alpha: 0.05}`: after so many folds a candidate that is worse than the best one, by the "
             "corrected resampled t-test at that level, gets no more folds. `{burn_in: 1, factor: 3}`: after so many "
-            "folds, and after `factor` times as many again, only the best one in `factor` gets more (`grid`, "
-            "`random`, `optuna` on Spark)."
+            "folds, then after `factor` times as many, and so on, only the best 1/`factor` of the candidates gets more "
+            "(`grid`, `random`, `optuna` on Spark)."
         ),
     )
 

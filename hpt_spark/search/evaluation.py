@@ -85,7 +85,7 @@ class Evaluation:
     threads : int, optional
         What a fit may use that would use all cores of its machine; None leaves it that.
     checkpoints : mapping of Fit to Checkpoint
-        The fits whose training an earlier evaluation has begun.
+        The fits whose training an earlier evaluation, or wave, has begun.
     checkpoint_file : str
         Where these lie on this node, if there are any.
     keep_checkpoints : bool

@@ -43,7 +43,7 @@ class _ProposedBatches(SearchesInBatches, model_selection.RandomizedSearchCV):
 class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
     """A search whose candidates Optuna's TPE sampler proposes, with its fits on Spark.
 
-    A batch of candidates is proposed from the scores of those before it, and each candidate gets all folds:
+    A batch of candidates is proposed from the scores of those before it, and each gets all folds, but in a race:
     every row of ``cv_results_`` is scikit-learn's for these parameters, to the last bit. With the same
     `random_state` and `batch_size` the same candidates are proposed, and a search that goes on from its
     journal proposes what the unbroken one has.

@@ -69,7 +69,7 @@ class ChoosesRounds:
 
 
 def means_of_reached(found: Mapping[str, Any], means: Sequence[float]) -> list[float | None]:
-    """Return the means of the last candidates of ``cv_results_``, without those that a race has passed over."""
+    """Return the last candidates' means; None for one without a fold, behind the stop of a curve that races."""
     done = found[DONE][-len(means) :] if DONE in found else [1] * len(means)
     return [mean if folds else None for mean, folds in zip(means, done)]
 

@@ -35,7 +35,7 @@ Dead = tuple[FitGroup, Death]
 
 
 class Scheduler:
-    """Runs the fits of one evaluation on Spark.
+    """Runs the fits of one evaluation on Spark, wave by wave.
 
     Parameters
     ----------
@@ -85,6 +85,12 @@ class Scheduler:
         """Yield fits with their results, as their groups end; those of groups that ended together at once.
 
         A result is scikit-learn's, or the exception of a fit where ``error_score="raise"``.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+            With the checkpoints from which this wave's trainings go on.
+        fits : sequence of Fit
         """
         self._evaluation = evaluation
         groups = group_fits(evaluation, fits)

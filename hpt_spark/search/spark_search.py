@@ -66,8 +66,8 @@ class SparkSearchMixin(HandsFitsOver):
         The clauses of that sentence: first why it has ended.
     fit_counts_ : dict of str to int
         What was shared: the number of ``fits``, of ``trainings`` that served them, of ``resumed``
-        fits taken from the journal, of fits ``continued`` from where an earlier rung of halving had
-        stopped, and how often a fold's rows were cut (``fold_slices``) and a training matrix
+        fits taken from the journal, of fits ``continued`` from where an earlier rung of halving or of a curve
+        had stopped, and how often a fold's rows were cut (``fold_slices``) and a training matrix
         was built (``matrices``) for the shared trainings. Of a race also the number of fits that were
         ``skipped``.
     oof_predictions_ : ndarray

@@ -1,4 +1,4 @@
-"""Trainings that go on from one evaluation of a search to the next, instead of starting anew.
+"""Trainings that go on from one evaluation of a search, or one wave of a race, to the next.
 
 Halving with the number of rounds as its resource evaluates the same folds again and again, each
 time fewer candidates with more rounds. Where an ensemble can go on exactly, only the rounds that
@@ -30,13 +30,13 @@ class Kept(Protocol):
 
 
 class WarmStarts:
-    """What the evaluations of a search have trained so far.
+    """What the evaluations of a search, or the waves of a race, have trained so far.
 
     Parameters
     ----------
     resource : str or None
-        The parameter of which each evaluation gives its candidates more; None for a search that has
-        one evaluation.
+        The parameter of which each evaluation, or each wave, gives a training more; None where no
+        training goes on.
     deadline : float
         When not to wait for checkpoints any longer, on the clock of `time.monotonic`.
     """
@@ -60,7 +60,8 @@ class WarmStarts:
         """
         if self._resource is None or not all(self._resource in candidate for candidate in evaluation.candidates):
             return evaluation
-        keys = group_keys(evaluation)
+        is_next_wave = self._last is not None and self._last.candidates is evaluation.candidates
+        keys = self._keys if is_next_wave else group_keys(evaluation)
         earlier = self._trained_by_last(kept.fits) if self._reads_the_same(evaluation) else {}
         starts = {}
         for fit in fits:
@@ -80,12 +81,14 @@ class WarmStarts:
         )
 
     def _trained_by_last(self, fits: Iterable[Fit]) -> dict[tuple[str, int], tuple[int, Fit]]:
-        """Return how many rounds each training of the last evaluation has, and the fit by which it is known."""
+        """Return how many rounds each training has of which a checkpoint is kept, and the fit by which it is known."""
         keys = self._keys
         return {(keys[fit.candidate].key or "", fit.fold): (keys[fit.candidate].rounds, fit) for fit in fits}
 
     def _reads_the_same(self, evaluation: Evaluation) -> bool:
         last = self._last
+        if last is not None and last.data is evaluation.data and last.folds is evaluation.folds:
+            return True  # a wave of the same evaluation
         return (
             last is not None
             and last.data.is_made_of_the_same(evaluation.data)

@@ -59,12 +59,12 @@ def stop_after(rounds, monkeypatch):
     """Let each fit with more rounds be one that had no time for them."""
     run = Scheduler.run
 
-    def stopping(self, fits):
+    def stopping(self, evaluation, fits):
         def is_long(fit):
-            return self.evaluation.candidates[fit.candidate]["n_estimators"] > rounds
+            return evaluation.candidates[fit.candidate]["n_estimators"] > rounds
 
-        for results in run(self, fits):
-            yield [(fit, timed_out(self.evaluation, fit) if is_long(fit) else result) for fit, result in results]
+        for results in run(self, evaluation, fits):
+            yield [(fit, timed_out(evaluation, fit) if is_long(fit) else result) for fit, result in results]
 
     monkeypatch.setattr(Scheduler, "run", stopping)
 
@@ -150,8 +150,8 @@ def stopped_after(fits, monkeypatch):
     """Let the time be up when so many fits have run."""
     run, left = Scheduler.run, [fits]
 
-    def stopping(self, fits):
-        for results in run(self, fits):
+    def stopping(self, evaluation, fits):
+        for results in run(self, evaluation, fits):
             yield results
             left[0] -= 1
             if not left[0]:

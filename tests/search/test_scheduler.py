@@ -51,10 +51,10 @@ def seconds_left(candidates, endings, **limits):
         warning_filters=[],
         **limits,
     )
-    scheduler = Played(RUNNER, evaluation, math.inf, None, "")
+    scheduler = Played(RUNNER, math.inf, None, "")
     scheduler.forecast = "was said"
     scheduler.endings = endings
-    return [scheduler.seconds_left for _ in scheduler.run(evaluation.fits)]
+    return [scheduler.seconds_left for _ in scheduler.run(evaluation, evaluation.fits)]
 
 
 def test_nothing_is_left_where_a_training_was_taken_apart():

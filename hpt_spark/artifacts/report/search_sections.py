@@ -106,8 +106,8 @@ def candidates_section(report: Report) -> Html:
     )
     dropped = sum(one.is_dropped for one in report.candidates)
     raced = (
-        f"The race left out folds of {dropped:,} of {len(report.candidates):,} candidates. Their means are of fewer "
-        "folds, and they rank behind all others."
+        f"The race has given {dropped:,} of {len(report.candidates):,} candidates fewer folds. Their means are over "
+        "these, and they rank behind all others."
     )
     return join(
         tag("p", raced) if dropped else None,
