@@ -133,8 +133,8 @@ class EndsAt(Scheduler):
 
     left, interrupted = 0, False
 
-    def run(self, fits):
-        for results in super().run(fits):
+    def run(self, evaluation, fits):
+        for results in super().run(evaluation, fits):
             yield results
             EndsAt.left -= 1
             if EndsAt.left <= 0:
