@@ -41,8 +41,8 @@ class Course:
         score: Callable[[Mapping[str, Any]], float],
         rounds: Rounds | None,
     ) -> None:
-        folds, candidates = len(evaluation.folds), evaluation.candidates
-        self._fits = [evaluation.fits[at * folds : (at + 1) * folds] for at in range(len(candidates))]
+        folds, candidates, fits = len(evaluation.folds), evaluation.candidates, evaluation.fits
+        self._fits = [fits[at : at + folds] for at in range(0, len(fits), folds)]
         self._found, self._score = found, score
         self.done = [0] * len(candidates)
         keys = group_keys(evaluation)
