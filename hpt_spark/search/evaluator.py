@@ -172,6 +172,7 @@ class Evaluator:
         skipped = self._race.skipped_fits(evaluation) if self._race else set()
         for fit in skipped:
             found.pop(fit, None)  # of a journal: of a search without a race, say
+        self.out_of_fold.forget(skipped)
         missing = [fit for fit in evaluation.fits if fit not in found and fit not in skipped]
         self.end_reason.take(found.values(), len(missing), len(skipped))
         if missing:
@@ -236,7 +237,7 @@ class Evaluator:
             for wave in self._race.waves(evaluation, found) if self._race else [fits]:
                 fits = [fit for fit in wave if fit not in found]
                 if self._race:
-                    self._monitor.expect(len(evaluation.fits) - len(self._race.skipped_fits(evaluation)))
+                    self._monitor.expect(sum(self._race.wanted_folds(evaluation)))
                     if fits:  # waves that the journal has whole are passed over at once
                         self._journal.note_wanted(evaluation, self._race.wanted_folds(evaluation))
                 self._monitor.plan(len(fits))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV, OptunaSearchCV
-from hpt_spark.errors import InputError
+from hpt_spark.errors import HptSparkError, InputError
+from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.follower import SearchFollower
 from hpt_spark.search.race import Race
 from hpt_spark.search.race_rules import RankRules
 from tests.search.test_race import FOLDS, GRID, TABLES, TREE, assert_like, evaluation_of, expected, run, wanted_folds
@@ -113,6 +116,47 @@ def test_optuna_races_by_rank(spark):
     assert (done[3:] == 6).sum() <= 2
     best = search.cv_results_["mean_test_score"][done == 6].max()
     assert search.best_score_ == best
+
+
+class State(SearchFollower):
+    def state_changed(self, state):
+        self.state = state
+
+
+@pytest.mark.usefixtures("no_spark")
+def test_of_equal_candidates_only_those_that_are_left_get_results():
+    grid = {"max_depth": [2, 2, 1, 1]}
+    search = GridSearchCV(TREE, grid, cv=FOLDS, race={"factor": 3}, refit=False)
+    follower = State()
+    search.followers = [follower]
+    search.fit(X, y)
+    done = search.cv_results_["n_splits_done"]
+    assert sorted(done) == [1, 1, 3, 6]
+    assert follower.state.fits_done == follower.state.fits == done.sum()
+
+
+@pytest.mark.usefixtures("no_spark")
+def test_what_a_journal_has_of_folds_that_the_race_leaves_out_is_predicted_nowhere(tmp_path):
+    arguments = {"cv": FOLDS, "refit": False, "keep_oof": "all"}
+    GridSearchCV(TREE, GRID, journal=str(tmp_path), **arguments).fit(X, y)
+    unbroken = GridSearchCV(TREE, GRID, race={"factor": 3}, **arguments).fit(X, y)
+    resumed = GridSearchCV(TREE, GRID, race={"factor": 3}, journal=str(tmp_path), **arguments).fit(X, y)
+    assert resumed.fit_counts_["trainings"] == 0
+    np.testing.assert_array_equal(resumed.oof_predictions_, unbroken.oof_predictions_)
+
+
+@pytest.mark.usefixtures("no_spark")
+def test_what_interrupts_a_decision_leaves_no_best_candidate_without_all_folds(monkeypatch):
+    monkeypatch.setattr(RankRules, "stay", mock.Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(HptSparkError, match="before any candidate had a score on all its folds"):
+        GridSearchCV(TREE, GRID, cv=FOLDS, race={"factor": 3}, refit=False).fit(X, y)
+
+
+def test_each_candidate_is_looked_at_a_few_times(monkeypatch):
+    counted = mock.Mock(side_effect=Evaluation.fits.fget)
+    monkeypatch.setattr(Evaluation, "fits", property(counted))
+    run(Race(RankRules(3), "score"), np.random.default_rng(0).random((50, 6)), range(50))
+    assert counted.call_count < 20, "else its work is quadratic"
 
 
 @pytest.mark.parametrize(
