@@ -31,17 +31,19 @@ class EqualCandidates:
         groups = group_keys(evaluation) if equals else []
         self._of_first = {first: later for first, *later in equals if groups[first].key is None}
         self._first = {candidate: first for first, later in self._of_first.items() for candidate in later}
+        self._wanted: set[Fit] = set()
 
-    def first_of(self, fits: Iterable[Fit]) -> list[Fit]:
-        """Return `fits` without those whose results are those of another one of them."""
-        fits = list(fits)
-        given = {(fit.candidate, fit.fold) for fit in fits}
+    def first_of(self, fits: Sequence[Fit]) -> list[Fit]:
+        """Return `fits`, which are to have results now, without those that have another one's of them."""
+        self._wanted = set(fits)
+        given = {(fit.candidate, fit.fold) for fit in self._wanted}
         return [fit for fit in fits if (self._first.get(fit.candidate), fit.fold) not in given]
 
     def of(self, fit: Fit) -> list[Fit]:
-        """Return the fits that equal `fit`, where it is the first of them."""
+        """Return the wanted fits that equal `fit`, where it is the first of them: a race may have dropped others."""
         later = self._of_first.get(fit.candidate, ())
-        return [Fit(equal * self._folds + fit.fold, equal, fit.fold) for equal in later]
+        equals = [Fit(equal * self._folds + fit.fold, equal, fit.fold) for equal in later]
+        return [equal for equal in equals if equal in self._wanted]
 
     def results(self, results: Iterable[tuple[Fit, Mapping[str, Any]]]) -> list[tuple[Fit, dict[str, Any]]]:
         """Return the fits that equal those of `results`, with their results; what a fit printed is told once."""

@@ -174,6 +174,7 @@ class Evaluator:
         skipped = self._race.skipped_fits(evaluation) if self._race else set()
         for fit in skipped:
             found.pop(fit, None)  # of a journal: of a search without a race, say
+        self.out_of_fold.forget(skipped)
         missing = [fit for fit in evaluation.fits if fit not in found and fit not in skipped]
         self.end_reason.take(found.values(), len(missing), len(skipped))
         if missing:
@@ -238,17 +239,16 @@ class Evaluator:
             for wave in self._race.waves(evaluation, found) if self._race else [fits]:
                 fits = [fit for fit in wave if fit not in found]
                 if self._race:
-                    self._monitor.expect(len(evaluation.fits) - len(self._race.skipped_fits(evaluation)))
+                    self._monitor.expect(sum(self._race.wanted_folds(evaluation)))
                     if fits:  # waves that the journal has whole are passed over at once
                         self._journal.note_wanted(evaluation, self._race.wanted_folds(evaluation))
                 self._monitor.plan(len(fits))
-                wanted = set(fits)  # a race may want a candidate that equals another one, and not the other
                 if fits:
                     evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints, fits)
                     self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
                 for results in scheduler.run(evaluation, equals.first_of(fits)) if fits else ():
                     scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
-                    of_equals = [(fit, result) for fit, result in equals.results(scored) if fit in wanted]
+                    of_equals = equals.results(scored)
                     found.update([*scored, *of_equals])  # at once, as Ctrl-C may come at any time
                     predictions = self.out_of_fold.take([*scored, *of_equals])
                     self._journal.add(scored, predictions)
@@ -257,7 +257,7 @@ class Evaluator:
                 if not found.keys() >= set(wave):
                     return  # the time was up
             if self._race:
-                self._monitor.expect(len(evaluation.fits) - len(self._race.skipped_fits(evaluation)))
+                self._monitor.expect(sum(self._race.wanted_folds(evaluation)))
                 self._journal.note_wanted(evaluation, self._race.wanted_folds(evaluation))
         finally:
             self.timeline.expect(scheduler.forecast)

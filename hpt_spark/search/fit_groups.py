@@ -7,7 +7,7 @@ candidate that can share with nobody is a group of its own.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -87,7 +87,7 @@ def group_fits(evaluation: Evaluation, fits: Sequence[Fit]) -> list[FitGroup]:
     fits : sequence of Fit
         All of the evaluation, or those that a resumed search still lacks.
     """
-    keys = group_keys(evaluation)
+    keys = keys_of_fits(evaluation, fits)
     together: defaultdict[tuple[Any, ...], list[Fit]] = defaultdict(list)
     for fit in fits:
         key = keys[fit.candidate].key
@@ -103,11 +103,17 @@ def group_fits(evaluation: Evaluation, fits: Sequence[Fit]) -> list[FitGroup]:
 
 def group_keys(evaluation: Evaluation) -> list[GroupKey]:
     """Return for each candidate what decides which group it belongs to."""
+    return list(_keys(evaluation, range(len(evaluation.candidates))).values())
+
+
+def keys_of_fits(evaluation: Evaluation, fits: Iterable[Fit]) -> dict[int, GroupKey]:
+    """Return the same for the candidates of some fits alone: a race has many waves of a few candidates."""
+    return _keys(evaluation, dict.fromkeys(fit.candidate for fit in fits))
+
+
+def _keys(evaluation: Evaluation, candidates: Iterable[int]) -> dict[int, GroupKey]:
     base = _Base.of(evaluation)
-    return [
-        base.key_of(candidate) or _key_of_estimator(evaluation, at)
-        for at, candidate in enumerate(evaluation.candidates)
-    ]
+    return {at: base.key_of(evaluation.candidates[at]) or _key_of_estimator(evaluation, at) for at in candidates}
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,10 @@ class FoldPredictions:
             file.write(np.ascontiguousarray(predictions, self._dtype).data)
         self._known.add((fit.candidate, fit.fold))
 
+    def forget(self, fits: Iterable[Fit]) -> None:
+        """Have no predictions of some fits."""
+        self._known.difference_update((fit.candidate, fit.fold) for fit in fits)
+
     def of_candidate(self, candidate: int) -> np.ndarray:
         """Return the predictions of a candidate for all rows: NaN for a row without, the mean where it has several."""
         shape = self.shape or ()
@@ -157,6 +161,11 @@ class OutOfFold:
         """Keep predictions of the present evaluation, if any are wanted."""
         if self._evaluations:
             self._evaluations[-1].put(fit, predictions)
+
+    def forget(self, fits: Iterable[Fit]) -> None:
+        """Have no predictions of fits of the present evaluation that a race has left out: a journal may have some."""
+        if self._evaluations:
+            self._evaluations[-1].forget(fits)
 
     def take(self, results: Iterable[tuple[Fit, Any]]) -> dict[Fit, np.ndarray]:
         """Keep the predictions of some results of the present evaluation, take them out there, and return them."""

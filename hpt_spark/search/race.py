@@ -90,16 +90,14 @@ class Race:
         while left:
             yield from course.on_folds(left, end)
             reached = [[one for one in training if course.done[one] == end] for training in left]
-            self._done.update((one, course.done[one]) for training in left for one in training)
             scores = {one: course.scores(one, end) for training in reached for one in training}
             if end == folds:
                 whole = list(filter(is_whole, [*self._bests, *scores.values()]))
                 self._bests = sorted(whole, key=np.mean)[-1:]
-                if whole or not gone:
-                    return
-                # All that were left have failed: those that were dropped last take their place, one after another.
-                left = [gone.pop()]
-                self._readmit(left)
+                # If all that were left have failed, those that were dropped last take their place, one after another.
+                next_left = [] if whole or not gone else [gone.pop()]
+                self._settle(course, left, next_left)
+                left = next_left
                 continue
             stay = self._decide(reached, scores, ratio)
             means = {one: own.mean() for one, own in scores.items() if is_whole(own)}
@@ -109,13 +107,17 @@ class Race:
                 key=lambda training: max(means[one] for one in training if one in means),
             )
             left = list(compress(left, stay))
-            self._readmit(left)
+            self._settle(course, dropped, left)
             end = folds if len(left) == 1 and not self._bests else min(folds, self._rules.next_end(end))
 
-    def _readmit(self, trainings: Iterable[Iterable[int]]) -> None:
-        """Remove candidates from those that get no more folds."""
-        for one in chain.from_iterable(trainings):
-            self._done.pop(one, None)
+    def _settle(self, course: Course, trainings: Iterable[Sequence[int]], left: Iterable[Sequence[int]]) -> None:
+        """Let the candidates of `trainings` keep the folds that they have, and those of `left` get all.
+
+        At once, as Ctrl-C may come at any time: of those that are to get all, none may count as dropped.
+        """
+        gets_all = set(chain.from_iterable(left))
+        settled = {*self._done, *chain.from_iterable(trainings)} - gets_all
+        self._done = {one: course.done[one] for one in settled}
 
     def skipped_fits(self, evaluation: Evaluation) -> set[Fit]:
         """Return the fits that the race leaves out, as far as it is decided."""

@@ -44,8 +44,8 @@ class Course:
         score: Callable[[Mapping[str, Any]], float],
         rounds: Rounds | None,
     ) -> None:
-        folds, candidates = len(evaluation.folds), evaluation.candidates
-        self._fits = [evaluation.fits[at * folds : (at + 1) * folds] for at in range(len(candidates))]
+        folds, candidates, fits = len(evaluation.folds), evaluation.candidates, evaluation.fits
+        self._fits = [fits[at : at + folds] for at in range(0, len(fits), folds)]
         self._found, self._score = found, score
         self.done = [0] * len(candidates)
         self.passed_over: set[int] = set()
@@ -75,8 +75,8 @@ class Course:
         curves = [Curve({}) for _ in trainings]
         reached = [sum(self.done[one] > 0 for one in training) for training in trainings]
         active = list(range(len(trainings)))
-        for *_, last in self._rounds.rungs:
-            points = {at: self._points(trainings[at], last, reached[at])[len(curves[at].scores) :] for at in active}
+        while active:
+            points = {at: self._points(trainings[at], curves[at], reached[at]) for at in active}
             yield from self._wave([one for at in active for one in points[at]], end)
             for at in active:
                 curves[at].scores |= {self._number[one]: self._mean(one, end) for one in points[at]}
@@ -85,11 +85,17 @@ class Course:
             self.passed_over.update(one for at in stopped for one in trainings[at][len(curves[at].scores) :])
             active = [at for at in active if at not in stopped]
 
-    def _points(self, training: Sequence[int], rounds: int, reached: int) -> Sequence[int]:
-        """Return the points up to `rounds`, at least those reached before; all if it cannot go on exactly."""
-        if not all(self._may_continue[one] for one in training):
-            return training
-        return training[: max(reached, sum(self._number[one] <= rounds for one in training))]
+    def _points(self, training: Sequence[int], curve: Curve, reached: int) -> Sequence[int]:
+        """Return the points of the next rung, at first all that were reached before; all if it cannot go on exactly.
+
+        So each curve moves in each wave, and goes on from what the wave before has left of it.
+        """
+        begun = len(curve.scores)
+        if self._rounds is None or not all(self._may_continue[one] for one in training):
+            return training[begun:]
+        rungs = self._rounds.rungs
+        last = next(rung[-1] for rung in rungs if rung[-1] > max(curve.scores, default=0))
+        return training[begun : max(reached, sum(self._number[one] <= last for one in training))]
 
     def _wave(self, candidates: Sequence[int], end: int) -> Iterator[list[Fit]]:
         lacking = [fit for one in candidates for fit in self._fits[one][self.done[one] : end]]

@@ -14,6 +14,9 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import check_count, is_number
 
 
+MOST_FOLDS = 10**9  # more than any search has: a product with an absurd factor is infinite
+
+
 @dataclass(frozen=True)
 class TTestRules:
     """Drops the candidates that a paired test finds worse than the best one, after each fold from `burn_in` on.
@@ -87,7 +90,7 @@ class RankRules:
 
     def next_end(self, end: int) -> int:
         """Return after how many folds the rules judge next."""
-        return _ceil(end * self.factor)
+        return _ceil(min(end * self.factor, MOST_FOLDS))
 
     def stay(
         self, trainings: Sequence[Sequence[np.ndarray]], bests: Sequence[np.ndarray], test_to_train: float
@@ -100,7 +103,7 @@ class RankRules:
             As of `TTestRules`. The best candidate of the batches before takes a place of its own.
         """
         means = [_best_mean(training) for training in [*([best] for best in bests), *trainings]]
-        ranked = sorted(range(len(means)), key=lambda at: -means[at])[: _ceil(len(means) / self.factor)]
+        ranked = sorted(range(len(means)), key=lambda at: -means[at])[: max(1, _ceil(len(means) / self.factor))]
         ahead = {at - len(bests) for at in ranked if means[at] > -math.inf}
         return [at in ahead for at in range(len(trainings))]
 

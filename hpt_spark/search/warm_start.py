@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from hpt_spark.search.evaluation import Checkpoint, Evaluation, Fit
-from hpt_spark.search.fit_groups import GroupKey, group_keys
+from hpt_spark.search.fit_groups import GroupKey, keys_of_fits
 
 
 class Kept(Protocol):
@@ -45,7 +45,7 @@ class WarmStarts:
         self._resource = resource
         self._deadline = deadline
         self._last: Evaluation | None = None
-        self._keys: list[GroupKey] = []
+        self._keys: dict[int, GroupKey] = {}  # of the candidates of the last fits
 
     def continued_by(self, evaluation: Evaluation, kept: Kept, fits: Iterable[Fit]) -> Evaluation:
         """Return `evaluation` with the checkpoints that its trainings can go on from.
@@ -60,8 +60,8 @@ class WarmStarts:
         """
         if self._resource is None or not all(self._resource in candidate for candidate in evaluation.candidates):
             return evaluation
-        is_next_wave = self._last is not None and self._last.candidates is evaluation.candidates
-        keys = self._keys if is_next_wave else group_keys(evaluation)
+        fits = list(fits)
+        keys = keys_of_fits(evaluation, fits)
         earlier = self._trained_by_last(kept.fits) if self._reads_the_same(evaluation) else {}
         starts = {}
         for fit in fits:
@@ -77,7 +77,7 @@ class WarmStarts:
                 fit: Checkpoint(rounds, *places[start]) for fit, (rounds, start) in starts.items() if start in places
             },
             checkpoint_file=file,
-            keep_checkpoints=any(key.may_continue for key in keys),
+            keep_checkpoints=any(key.may_continue for key in keys.values()),
         )
 
     def _trained_by_last(self, fits: Iterable[Fit]) -> dict[tuple[str, int], tuple[int, Fit]]:

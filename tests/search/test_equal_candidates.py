@@ -178,6 +178,7 @@ def test_the_times_of_a_fit_are_counted_once():
     equals, timeline = EqualCandidates(SimpleNamespace(**EVALUATION), ["a", "a"]), Timeline()
     told = {ORIGIN: origin(GroupResult([], 3.0, "a:1", 0, 0, began=5.0), ()), "fit_time": 1.0, "score_time": 0.5}
     first = (Fit(0, 0, 0), dict(told))
+    equals.first_of([Fit(0, 0, 0), Fit(1, 1, 0)])
     for fit, result in [first, *equals.results([first])]:
         timeline.take(0, fit, result)
     journalled = {Fit(0, 0, 0): dict(told), Fit(1, 1, 0): dict(told)}

@@ -49,9 +49,7 @@ def test_resumed_equals_unbroken(tmp_path, monkeypatch, name):
     records = len(records_of(whole))
     ran = []
     run = Scheduler.run
-    monkeypatch.setattr(
-        Scheduler, "run", lambda self, evaluation, fits: ran.extend(fits) or run(self, evaluation, fits)
-    )
+    monkeypatch.setattr(Scheduler, "run", lambda self, of, fits: ran.extend(fits) or run(self, of, fits))
     for kept in range(records + 1):
         shutil.copytree(whole, cut)
         keep_first(cut, kept)

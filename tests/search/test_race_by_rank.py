@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV, OptunaSearchCV
-from hpt_spark.errors import InputError
+from hpt_spark.errors import HptSparkError, InputError
+from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.follower import SearchFollower
 from hpt_spark.search.race import Race
 from hpt_spark.search.race_rules import RankRules
 from tests.search.test_race import FOLDS, GRID, TABLES, TREE, assert_like, evaluation_of, expected, run, wanted_folds
@@ -59,6 +62,12 @@ def test_the_best_few_of_those_that_are_left_get_the_next_folds(table, burn_in, 
     again, same = run(Race(RankRules(factor, burn_in), "score"), table, trainings, known)
     assert [set(wave) for wave in again] == [set(wave) for wave in waves], "what a journal has changes no decision"
     assert [one.get("skipped") for one in same] == [one.get("skipped") for one in results]
+
+
+@pytest.mark.parametrize("factor", [1e308, 10**400], ids=["float", "int"])
+def test_of_an_absurd_factor_the_best_one_stays(factor):
+    waves, _ = run(Race(RankRules(factor, 2), "score"), np.array([[0.5] * 4, [0.7] * 4, [0.6] * 4]), [0, 1, 2])
+    assert [{fit.candidate for fit in wave} for wave in waves] == [{0, 1, 2}, {1}]
 
 
 def test_the_best_of_the_batches_before_takes_a_place():
@@ -113,6 +122,48 @@ def test_optuna_races_by_rank(spark):
     assert (done[3:] == 6).sum() <= 1, "two of four places are left after one fold, and one of three after three"
     best = search.cv_results_["mean_test_score"][done == 6].max()
     assert search.best_score_ == best
+
+
+class State(SearchFollower):
+    def state_changed(self, state):
+        self.state = state
+
+
+@pytest.mark.usefixtures("no_spark")
+def test_equal_candidates_take_one_place_and_are_counted_each():
+    grid = {"max_depth": [2, 2, 1, 1]}
+    search = GridSearchCV(TREE, grid, cv=FOLDS, race={"factor": 3}, refit=False)
+    follower = State()
+    search.followers = [follower]
+    search.fit(X, y)
+    done = search.cv_results_["n_splits_done"]
+    assert sorted(done.tolist()) == [1, 1, 6, 6]
+    assert search.fit_counts_["trainings"] == 1 + 6
+    assert follower.state.fits_done == follower.state.fits == done.sum()
+
+
+@pytest.mark.usefixtures("no_spark")
+def test_what_a_journal_has_of_folds_that_the_race_leaves_out_is_predicted_nowhere(tmp_path):
+    arguments = {"cv": FOLDS, "refit": False, "keep_oof": "all"}
+    GridSearchCV(TREE, GRID, journal=str(tmp_path), **arguments).fit(X, y)
+    unbroken = GridSearchCV(TREE, GRID, race={"factor": 3}, **arguments).fit(X, y)
+    resumed = GridSearchCV(TREE, GRID, race={"factor": 3}, journal=str(tmp_path), **arguments).fit(X, y)
+    assert resumed.fit_counts_["trainings"] == 0
+    np.testing.assert_array_equal(resumed.oof_predictions_, unbroken.oof_predictions_)
+
+
+@pytest.mark.usefixtures("no_spark")
+def test_what_interrupts_a_decision_leaves_no_best_candidate_without_all_folds(monkeypatch):
+    monkeypatch.setattr(RankRules, "stay", mock.Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(HptSparkError, match="before any candidate had a score on all its folds"):
+        GridSearchCV(TREE, GRID, cv=FOLDS, race={"factor": 3}, refit=False).fit(X, y)
+
+
+def test_each_candidate_is_looked_at_a_few_times(monkeypatch):
+    counted = mock.Mock(side_effect=Evaluation.fits.fget)
+    monkeypatch.setattr(Evaluation, "fits", property(counted))
+    run(Race(RankRules(3), "score"), np.random.default_rng(0).random((50, 6)), range(50))
+    assert counted.call_count < 20, "else its work is quadratic"
 
 
 @pytest.mark.parametrize(
