@@ -13,7 +13,6 @@ from scipy import stats
 from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import check_count, is_number
 
-
 MOST_FOLDS = 10**9  # more than any search has: a product with an absurd factor is infinite
 
 
