@@ -41,8 +41,9 @@ def write_page(run: RunDirectory, manifest: dict[str, Any]) -> None:
 def render(report: Report) -> str:
     """Return the page of a run."""
     first = [one for one in report.candidates if one.rung in (None, 0)]
+    most = "at most " if any(one.is_dropped for one in report.candidates) else ""
     summary = (
-        f"{counted(len(first), report.rungs)} on {report.folds} folds each, "
+        f"{counted(len(first), report.rungs)} on {most}{report.folds} folds each, "
         f"{report.data.train_rows:,} training {report.data.rows_are} with {report.data.columns:,} columns; "
         f"finished in {duration(report.seconds)}. {report.end_reason}"
     ).strip()

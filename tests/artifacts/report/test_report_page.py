@@ -310,7 +310,20 @@ def test_decision_values_are_not_shown_as_probabilities(run, model):
     assert "Out-of-fold" not in page_of(run)
 
 
-# --- halving, and what ended early ---
+# --- halving, a race, and what ended early ---
+
+
+def test_of_a_race_the_folds_are_told_that_were_left_out(run):
+    done = np.array([5, 5, 3, 1, 0])  # the last one lies behind the stop of its curve
+    of_folds = {
+        f"split{fold}_test_score": np.where(fold < done, -1.0 - 0.1 * np.arange(5), np.nan) for fold in range(5)
+    }
+    means = np.where(done > 0, -1.0 - 0.1 * np.arange(5), np.nan)
+    more = {**of_folds, "mean_test_score": means, "n_splits_done": done}
+    sample(run, grid(max_depth=[2, 3, 4, 5, 6]), more=more)
+    text = Outline(page_of(run)).text
+    assert "5 candidates on at most 5 folds each" in text
+    assert "The race has given 2 of 5 candidates fewer folds. Their means are over these, and they rank behind" in text
 
 
 def test_of_a_halving_search_the_candidate_of_the_last_rung_is_marked(run):
