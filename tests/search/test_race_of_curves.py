@@ -142,6 +142,7 @@ def test_curves_that_cannot_go_on_exactly_are_trained_whole(monkeypatch):
     assert search.fit_counts_["trainings"] == by_hand[:, 0].sum()
 
 
+@pytest.mark.long
 def test_on_spark_with_a_journal_it_goes_on_where_it_was(spark, plain, tmp_path):
     arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss", "sc": spark}
     arguments |= {"journal": str(tmp_path), "keep_oof": "best"}
@@ -161,6 +162,7 @@ def test_on_spark_with_a_journal_it_goes_on_where_it_was(spark, plain, tmp_path)
     np.testing.assert_array_equal(search.oof_predictions_, expected)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rounds", [ROUNDS, {"max": 8, "step": 4}], ids=["curves that stop", "whole curves"])
 def test_optuna_is_told_of_a_dropped_curve_as_of_a_pruned_trial(spark, plain, rounds, monkeypatch):
     told, tell = [], Proposals.tell
