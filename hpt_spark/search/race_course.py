@@ -56,7 +56,7 @@ class Course:
             return
         points = len(rounds.checkpoints)
         self.trainings = [list(range(at, at + points)) for at in range(0, len(candidates), points)]
-        self._number = [int(candidate[rounds.parameter]) for candidate in candidates]
+        self._rounds_of_point = [int(candidate[rounds.parameter]) for candidate in candidates]
         self._may_continue = [key.key is not None and key.may_continue for key in keys]
 
     def scores(self, candidate: int, end: int) -> np.ndarray:
@@ -79,7 +79,7 @@ class Course:
             points = {at: self._points(trainings[at], curves[at], reached[at]) for at in active}
             yield from self._wave([one for at in active for one in points[at]], end)
             for at in active:
-                curves[at].scores |= {self._number[one]: self._mean(one, end) for one in points[at]}
+                curves[at].scores |= {self._rounds_of_point[one]: self._mean(one, end) for one in points[at]}
             active = [at for at in active if len(curves[at].scores) < len(trainings[at])]
             stopped = {at for at in active if curves[at].has_stopped(self._rounds.patience or 0)}
             self.passed_over.update(one for at in stopped for one in trainings[at][len(curves[at].scores) :])
@@ -95,7 +95,7 @@ class Course:
             return training[begun:]
         rungs = self._rounds.rungs
         last = next(rung[-1] for rung in rungs if rung[-1] > max(curve.scores, default=0))
-        return training[begun : max(reached, sum(self._number[one] <= last for one in training))]
+        return training[begun : max(reached, sum(self._rounds_of_point[one] <= last for one in training))]
 
     def _wave(self, candidates: Sequence[int], end: int) -> Iterator[list[Fit]]:
         lacking = [fit for one in candidates for fit in self._fits[one][self.done[one] : end]]
