@@ -32,6 +32,7 @@ from hpt_spark.search.monitor import SearchMonitor
 from hpt_spark.search.out_of_fold import OutOfFold
 from hpt_spark.search.planning.threads import uncapped, warnings_of
 from hpt_spark.search.race import Race
+from hpt_spark.search.race_course import Wave
 from hpt_spark.search.scheduler import Scheduler
 from hpt_spark.search.timeline import Timeline
 from hpt_spark.search.warm_start import WarmStarts
@@ -236,8 +237,8 @@ class Evaluator:
         description = f"sweep: {begun.describe()}"
         scheduler = Scheduler(runner, self._deadline, watcher, description, in_blocks=rung is None)
         try:
-            for wave in self._race.waves(evaluation, found) if self._race else [fits]:
-                fits = [fit for fit in wave if fit not in found]
+            for wave in self._race.waves(evaluation, found) if self._race else [Wave(fits)]:
+                fits = [fit for fit in wave.fits if fit not in found]
                 if self._race:
                     self._monitor.expect(sum(self._race.wanted_folds(evaluation)))
                     if fits:  # waves that the journal has whole are passed over at once
@@ -245,6 +246,7 @@ class Evaluator:
                 self._monitor.plan(len(fits))
                 if fits:
                     evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints, fits)
+                    evaluation = dataclasses.replace(evaluation, curve_stop=wave.stop)
                     self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
                 for results in scheduler.run(evaluation, equals.first_of(fits)) if fits else ():
                     scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
@@ -254,7 +256,8 @@ class Evaluator:
                     self._journal.add(scored, predictions)
                     self._monitor.end([*scored, *of_equals], scheduler.seconds_left)
                     yield [*results, *of_equals]
-                if not found.keys() >= set(wave):
+                passed_over = {one for fit in scheduler.passed_over for one in (fit, *equals.of(fit))}
+                if not found.keys() | passed_over >= set(wave.fits):
                     return  # the time was up
             if self._race:
                 self._monitor.expect(sum(self._race.wanted_folds(evaluation)))

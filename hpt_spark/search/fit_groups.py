@@ -67,8 +67,8 @@ class GroupKey:
     rounds : int
     cost : float
     matrix : str
-    may_continue : bool
-        Whether its training can go on from a checkpoint.
+    may_continue, may_stop : bool
+        Whether its training can go on from a checkpoint, and whether it can end before its last round.
     """
 
     key: str | None
@@ -76,6 +76,7 @@ class GroupKey:
     cost: float
     matrix: str = ""
     may_continue: bool = False
+    may_stop: bool = False
 
 
 def group_fits(evaluation: Evaluation, fits: Sequence[Fit]) -> list[FitGroup]:
@@ -164,6 +165,7 @@ class _Base:
             cost=cost,
             matrix=family.matrix_key(params) if is_bare else "",
             may_continue=is_bare and family.may_continue(type(self.ensemble), params),
+            may_stop=is_bare and family.may_stop,
         )
 
     @cached_property
@@ -191,7 +193,7 @@ def _key_of_estimator(evaluation: Evaluation, candidate: int) -> GroupKey:
         rounds = ensemble.rounds
         ensemble.set_rounds(1)  # so that candidates that differ in nothing else have the same key
         key = str(joblib.hash(estimator.get_params()))
-        return GroupKey(key, rounds, cost, ensemble.matrix_key, ensemble.may_continue)
+        return GroupKey(key, rounds, cost, ensemble.matrix_key, ensemble.may_continue, ensemble.may_stop)
     except Exception:
         # Whatever is wrong with the parameters, scikit-learn's own fit is to say so.
         return GroupKey(None, 0, 1.0)

@@ -18,10 +18,10 @@ import numpy as np
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.following import NO_METRIC_DECIDES, metric_that_decides
-from hpt_spark.search.race_course import Course
+from hpt_spark.search.race_course import Course, Wave
 from hpt_spark.search.race_rules import RankRules, TTestRules, is_whole, rules_of
 from hpt_spark.search.result_table import DONE
-from hpt_spark.search.rounds import Rounds
+from hpt_spark.search.rounds import CurveStop, Rounds
 
 SKIPPED = "skipped"  # in the result of a fit that never ran
 
@@ -62,6 +62,7 @@ class Race:
         self._rules = rules
         self._metric = metric
         self._rounds = rounds
+        self._curve_stop = CurveStop(rounds, metric) if rounds and rounds.patience else None
         self._bests: list[np.ndarray] = []  # the scores of the best candidate of the evaluations before, if any
         self._done: dict[int, int] = {}  # how many folds a candidate of the present one has that gets no more
         self._course: Course | None = None
@@ -70,8 +71,8 @@ class Race:
         """Begin an evaluation: nothing of the one before counts but its best candidate."""
         self._done, self._course = {}, None
 
-    def waves(self, evaluation: Evaluation, found: Mapping[Fit, Mapping[str, Any]]) -> Iterator[list[Fit]]:
-        """Yield the fits of one wave; the caller puts their results into `found` before it asks for the next wave.
+    def waves(self, evaluation: Evaluation, found: Mapping[Fit, Mapping[str, Any]]) -> Iterator[Wave]:
+        """Yield one wave; the caller puts the results of its fits into `found` before it asks for the next wave.
 
         A training is judged by its best candidate and dropped as a whole, because scoring one more candidate of it
         costs almost nothing.
@@ -83,7 +84,7 @@ class Race:
                 "(cv=RepeatedStratifiedKFold(...))."
             )
         self.begin()
-        self._course = course = Course(evaluation, found, self._score, self._rounds)
+        self._course = course = Course(evaluation, found, self._score, self._rounds, self._curve_stop)
         gone: list[list[int]] = []  # the trainings that were dropped
         ratio = sum(len(test) for _, test in evaluation.folds) / sum(len(train) for train, _ in evaluation.folds)
         left = course.trainings

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,23 @@ import numpy as np
 from hpt_spark.search.equal_candidates import keys_of_equal
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.fit_groups import GroupKey, group_keys
-from hpt_spark.search.rounds import Curve, Rounds
+from hpt_spark.search.rounds import Curve, CurveStop, Rounds
+from hpt_spark.search.scorers import only_reads
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Fits that run together.
+
+    Parameters
+    ----------
+    fits : list of Fit
+    stop : CurveStop, optional
+        When a training ends that may be stopped; what is behind that has no result.
+    """
+
+    fits: list[Fit]
+    stop: CurveStop | None = None
 
 
 class Course:
@@ -26,6 +44,8 @@ class Course:
         Returns the score of a result.
     rounds : Rounds or None
         Where candidates are the points of curves, which stop without improvement if `rounds.patience` is set.
+    curve_stop : CurveStop or None
+        When a curve of one fold stops, if it may.
 
     Attributes
     ----------
@@ -33,8 +53,6 @@ class Course:
         The candidates of each training.
     done : list of int
         How many folds each candidate has got.
-    passed_over : set of int
-        The points that lie behind the stop of their curve, as far as it has come.
     """
 
     def __init__(
@@ -43,14 +61,16 @@ class Course:
         found: Mapping[Fit, Mapping[str, Any]],
         score: Callable[[Mapping[str, Any]], float],
         rounds: Rounds | None,
+        curve_stop: CurveStop | None,
     ) -> None:
         folds, candidates, fits = len(evaluation.folds), evaluation.candidates, evaluation.fits
         self._fits = [fits[at : at + folds] for at in range(0, len(fits), folds)]
         self._found, self._score = found, score
         self.done = [0] * len(candidates)
-        self.passed_over: set[int] = set()
+        self._passed_over: set[int] = set()
+        self._on_their_way: list[list[int]] = []  # the trainings of a wave that may be stopped
         keys = group_keys(evaluation)
-        self._rounds = rounds
+        self._rounds, self._curve_stop = rounds, curve_stop
         if rounds is None:
             self.trainings = _by_training(keys, candidates)
             return
@@ -58,20 +78,56 @@ class Course:
         self.trainings = [list(range(at, at + points)) for at in range(0, len(candidates), points)]
         self._rounds_of_point = [int(candidate[rounds.parameter]) for candidate in candidates]
         self._may_continue = [key.key is not None and key.may_continue for key in keys]
+        reads = only_reads(evaluation.common["scorer"])
+        self._may_stop = [reads and key.key is not None and key.may_stop for key in keys]
+
+    @property
+    def passed_over(self) -> set[int]:
+        """The points that lie behind the stop of their curve, as far as it has come."""
+        return self._passed_over.union(*(training[self._stop_of(training) :] for training in self._on_their_way))
 
     def scores(self, candidate: int, end: int) -> np.ndarray:
         """Return the scores of a candidate on the first `end` folds."""
         return np.array([self._score(self._found[fit]) for fit in self._fits[candidate][:end]])
 
-    def on_folds(self, trainings: Sequence[Sequence[int]], end: int) -> Iterator[list[Fit]]:
-        """Yield what the candidates of `trainings` lack on the first `end` folds, wave by wave.
-
-        On new folds a curve is first trained to the point that it reached on the folds before, because it mostly stops
-        near it, then rung by rung. The points behind its stop are passed over.
-        """
+    def on_folds(self, trainings: Sequence[list[int]], end: int) -> Iterator[Wave]:
+        """Yield what the candidates of `trainings` lack on the first `end` folds, wave by wave."""
         if self._rounds is None:
             yield from self._wave([one for training in trainings for one in training], end)
             return
+        if end == 1 and self._curve_stop:
+            stopping = [all(self._may_stop[one] for one in training) for training in trainings]
+            yield from self._on_first_fold(list(compress(trainings, stopping)), self._curve_stop)
+            trainings = [training for training, stops in zip(trainings, stopping) if not stops]
+        yield from self._rung_by_rung(trainings, end)
+
+    def _on_first_fold(self, trainings: list[list[int]], stop: CurveStop) -> Iterator[Wave]:
+        """Yield a wave of whole curves, each of which is the mean curve and so stops by itself, while it is trained."""
+        self._on_their_way = trainings
+        yield from self._wave([one for training in trainings for one in training[: self._stop_of(training)]], 1, stop)
+        self._passed_over, self._on_their_way = self.passed_over, []
+        for one in self._passed_over:
+            self.done[one] = 0
+
+    def _stop_of(self, training: Sequence[int]) -> int:
+        """Return how many points a curve has until its stop on the first fold; all where none has come."""
+        scores: dict[int, Any] = {}
+        for one in training:
+            result = self._found.get(self._fits[one][0])
+            if result is None or self._curve_stop is None:
+                break
+            scores[self._rounds_of_point[one]] = result["test_scores"]
+            if self._curve_stop.has_come(scores):
+                return len(scores)
+        return len(training)
+
+    def _rung_by_rung(self, trainings: Sequence[Sequence[int]], end: int) -> Iterator[Wave]:
+        """Yield waves of a rung of each curve.
+
+        On new folds a curve is first trained to the point that it reached on the folds before, because it mostly stops
+        near it. The points behind its stop are passed over.
+        """
+        assert self._rounds is not None
         curves = [Curve({}) for _ in trainings]
         reached = [sum(self.done[one] > 0 for one in training) for training in trainings]
         active = list(range(len(trainings)))
@@ -82,26 +138,27 @@ class Course:
                 curves[at].scores |= {self._rounds_of_point[one]: self._mean(one, end) for one in points[at]}
             active = [at for at in active if len(curves[at].scores) < len(trainings[at])]
             stopped = {at for at in active if curves[at].has_stopped(self._rounds.patience or 0)}
-            self.passed_over.update(one for at in stopped for one in trainings[at][len(curves[at].scores) :])
+            self._passed_over.update(one for at in stopped for one in trainings[at][len(curves[at].scores) :])
             active = [at for at in active if at not in stopped]
 
     def _points(self, training: Sequence[int], curve: Curve, reached: int) -> Sequence[int]:
-        """Return the points of the next rung, at first all that were reached before; all if it cannot go on exactly.
+        """Return the points of the next rung, at first all that were reached before.
 
-        So each curve moves in each wave, and goes on from what the wave before has left of it.
+        So each curve moves in each wave, and goes on from what the wave before has left of it. One that cannot go on
+        exactly has all points in the next one.
         """
+        assert self._rounds is not None
         begun = len(curve.scores)
-        if self._rounds is None or not all(self._may_continue[one] for one in training):
-            return training[begun:]
-        rungs = self._rounds.rungs
-        last = next(rung[-1] for rung in rungs if rung[-1] > max(curve.scores, default=0))
+        if not all(self._may_continue[one] for one in training):
+            return training[begun : None if begun or not reached else reached]
+        last = next(rung[-1] for rung in self._rounds.rungs if rung[-1] > max(curve.scores, default=0))
         return training[begun : max(reached, sum(self._rounds_of_point[one] <= last for one in training))]
 
-    def _wave(self, candidates: Sequence[int], end: int) -> Iterator[list[Fit]]:
+    def _wave(self, candidates: Sequence[int], end: int, stop: CurveStop | None = None) -> Iterator[Wave]:
         lacking = [fit for one in candidates for fit in self._fits[one][self.done[one] : end]]
-        self.passed_over.difference_update(candidates)
+        self._passed_over.difference_update(candidates)
         if lacking:
-            yield lacking
+            yield Wave(lacking, stop)
         for one in candidates:
             self.done[one] = max(self.done[one], end)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import clone
@@ -113,8 +114,47 @@ class Curve:
 
     def has_stopped(self, patience: int) -> bool:
         """Return whether so many rounds have brought nothing better."""
-        best_at = [rounds for rounds, score in self.scores.items() if score == self.best]
+        best = self.best
+        best_at = [rounds for rounds, score in self.scores.items() if score == best > -math.inf]
         return not best_at or max(self.scores) - min(best_at) >= patience
+
+
+@dataclass(frozen=True)
+class CurveStop:
+    """When a training ends that is scored on its way, where its own scores are the curve: on one fold.
+
+    Parameters
+    ----------
+    rounds : Rounds
+        With a patience.
+    metric : str
+        The scorer that decides; ``score`` where there is only one.
+    """
+
+    rounds: Rounds
+    metric: str
+
+    @property
+    def checkpoints(self) -> Sequence[int]:
+        """The numbers of rounds of the whole curve."""
+        return self.rounds.checkpoints
+
+    def has_come(self, scores: Mapping[int, Any]) -> bool:
+        """Return whether the last score is the last one of a rung, and of a curve that has stopped.
+
+        Parameters
+        ----------
+        scores : mapping of int to float or mapping
+            By number of rounds, as scikit-learn's scorer returns them.
+        """
+        if max(scores) not in self._ends_of_rungs:
+            return False
+        of_metric = {at: one[self.metric] if isinstance(one, Mapping) else one for at, one in scores.items()}
+        return Curve({}, of_metric).has_stopped(self.rounds.patience or 0)
+
+    @cached_property
+    def _ends_of_rungs(self) -> frozenset[int]:
+        return frozenset(rung[-1] for rung in self.rounds.rungs)
 
 
 def evaluate_curves(

@@ -54,6 +54,8 @@ class Scheduler:
     trainings, fold_slices, matrices : int
         How many trainings have run, how often a fold was cut for them, and how many training
         matrices were built.
+    passed_over : set of Fit
+        Those of the last wave that are behind the stop of a training, and have no result.
     forecast : Forecast or None
         What was said before the first fit.
     seconds_left : float or None
@@ -76,6 +78,7 @@ class Scheduler:
         self._in_blocks = in_blocks
         self.seconds_left: float | None = None
         self.trainings = self.fold_slices = self.matrices = 0
+        self.passed_over: set[Fit] = set()
         self.forecast: Forecast | None = None
         self._has_logged_not_shared = False
         self._left: dict[tuple[Fit, ...], float] = {}  # the costs of the groups that have not ended
@@ -93,6 +96,7 @@ class Scheduler:
         fits : sequence of Fit
         """
         self._evaluation = evaluation
+        self.passed_over = set()
         groups = group_fits(evaluation, fits)
         self._refuse_too_large_predictions(groups)
         ordered = [groups[at] for at in start_order(groups, self._runner.planned_slots, self._in_blocks)]
@@ -207,8 +211,9 @@ class Scheduler:
         return [(group, GroupResult([(fit, outcome)], 0.0, "", 0, 0, began=time.time()))]
 
     def _counted(self, results: list[Result]) -> list[Result]:
-        for _, result in results:
+        for group, result in results:
             self.trainings += result.trainings
+            self.passed_over |= set(group.fits) - {fit for fit, _ in result.results}
             if result.not_shared and not self._has_logged_not_shared:
                 log.info("fits that could be one training are fitted one by one: %s", result.not_shared)
                 self._has_logged_not_shared = True

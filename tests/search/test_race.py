@@ -16,6 +16,7 @@ from scipy import stats
 from sklearn import model_selection
 from sklearn.datasets import make_classification
 from sklearn.dummy import DummyClassifier
+from sklearn.metrics import get_scorer
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
@@ -69,6 +70,7 @@ def evaluation_of(table):
         fits=[Fit(number, *divmod(number, folds)) for number in range(candidates * folds)],
         folds=[(rows[:8], rows[8:])] * folds,
         candidates=[{}] * candidates,
+        common={"scorer": get_scorer("neg_log_loss")},
     )
 
 
@@ -80,8 +82,8 @@ def run(race, table, trainings, known=()):
     keys = [SimpleNamespace(key=str(training)) for training in trainings]
     with mock.patch("hpt_spark.search.race_course.group_keys", return_value=keys):
         for wave in race.waves(evaluation, found):
-            waves.append(wave)
-            for fit in reversed(wave):
+            waves.append(wave.fits)
+            for fit in reversed(wave.fits):
                 found[fit] = result(fit)
     race.fill(evaluation, found)
     return waves, [found[fit] for fit in evaluation.fits]

@@ -51,7 +51,12 @@ def plain_scores(**params):
     return np.column_stack(columns).reshape(len(rows) // len(POINTS), len(POINTS), 5)
 
 
-def folds_by_hand(scores, rules, patience, goes_on, earlier=()):
+def has_stopped(means, patience):
+    known = np.where(np.isnan(means), -np.inf, means)
+    return known.max() == -np.inf or len(known) - 1 - known.argmax() >= patience
+
+
+def folds_by_hand(scores, rules, patience, goes_on, earlier=(), stops=True):
     """Return how many folds each point of each curve gets, from the rules alone."""
     settings_, points, folds = scores.shape
     done = np.zeros((settings_, points), int)
@@ -61,13 +66,14 @@ def folds_by_hand(scores, rules, patience, goes_on, earlier=()):
         for one in left:
             means = scores[one, :, :end].mean(axis=1)
             stop, come = points, (done[one] > 0).sum()
-            if goes_on:
-                for rung in range(patience, points, patience):  # of so many rounds, one round a step
-                    reached = max(rung, come)
-                    known = np.where(np.isnan(means[:reached]), -np.inf, means[:reached])
-                    if reached < points and (known.max() == -np.inf or reached - 1 - known.argmax() >= patience):
-                        stop = reached
-                        break
+            rungs = range(patience, points, patience)  # of so many rounds, one round a step
+            if not goes_on and not (stops and end == 1):
+                rungs = [come] if come else []
+            for rung in rungs:
+                reached = max(rung, come)
+                if reached < points and has_stopped(means[:reached], patience):
+                    stop = reached
+                    break
             done[one, :stop] = end
             best[one] = [scores[one, point, :end] for point in range(stop)]
         means = {one: max((own.mean() for own in best[one] if np.isfinite(own).all()), default=-np.inf) for one in left}
@@ -123,7 +129,8 @@ def test_curves_race_and_stop_by_the_mean_over_the_folds_that_they_have(plain, r
     by_hand = folds_by_hand(plain, rules, 2, goes_on=True)
     assert {0, rules.burn_in, 5} <= set(by_hand.ravel())
     assert_like_plain_fits(search, plain, by_hand)
-    assert search.fit_counts_["continued"] > 0
+    if rules.burn_in > 1:
+        assert search.fit_counts_["continued"] > 0  # after one fold, nearly every curve has come to its end
     assert search.fit_counts_["skipped"] == (5 - by_hand).sum()
     assert "the race left out" in search.end_reason_
     stopped = (by_hand[:, -1] == 0).sum()
@@ -131,15 +138,36 @@ def test_curves_race_and_stop_by_the_mean_over_the_folds_that_they_have(plain, r
 
 
 @pytest.mark.usefixtures("no_spark")
-def test_curves_that_cannot_go_on_exactly_are_trained_whole(monkeypatch):
+@pytest.mark.parametrize("burn_in", [1, 2])
+@pytest.mark.parametrize("stops", [True, False])
+def test_curves_that_cannot_go_on_exactly_stop_on_their_first_fold(monkeypatch, burn_in, stops):
     monkeypatch.setattr(XGBoost, "may_continue", lambda *given: False)
-    plain, rules = plain_scores(subsample=0.7), RankRules(3)
-    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss"}
+    monkeypatch.setattr(XGBoost, "may_stop", stops)
+    plain, rules = plain_scores(subsample=0.7), RankRules(3, burn_in)
+    race = {"factor": 3, "burn_in": burn_in}
+    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": race, "scoring": "neg_log_loss"}
     search = GridSearchCV(booster(subsample=0.7), RATES, refit_on="driver", **arguments).fit(X, y)
-    by_hand = folds_by_hand(plain, rules, 2, goes_on=False)
+    by_hand = folds_by_hand(plain, rules, 2, goes_on=False, stops=stops)
     assert_like_plain_fits(search, plain, by_hand)
     assert search.fit_counts_["continued"] == 0
-    assert search.fit_counts_["trainings"] == by_hand[:, 0].sum()
+    if stops and burn_in == 1:
+        assert (by_hand == 0).any(axis=1).sum() >= 3
+
+
+@pytest.mark.usefixtures("no_spark")
+def test_a_scorer_of_the_user_sees_only_what_a_fit_has_left(plain):
+    seen = []
+
+    def scorer(estimator, X, y):
+        seen.append((estimator.get_params()["callbacks"], estimator.get_booster().num_boosted_rounds()))
+        return -log_loss(y, estimator.predict_proba(X))
+
+    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": scorer, "refit": False}
+    search = GridSearchCV(booster(), RATES, **arguments).fit(X, y)
+    by_hand = folds_by_hand(plain, RankRules(3), 2, goes_on=True)
+    assert search.cv_results_["n_splits_done"].tolist() == by_hand.ravel().tolist()
+    assert {callbacks for callbacks, _ in seen} == {None}
+    assert {rounds for _, rounds in seen} <= set(POINTS)
 
 
 @pytest.mark.long
@@ -196,19 +224,34 @@ def test_optuna_is_told_of_a_dropped_curve_as_of_a_pruned_trial(spark, plain, ro
     assert again.cv_results_["params"] == found["params"]
 
 
-def raced(race, table, points, goes_on, known=()):
-    """Run a race on known scores; return the evaluation, and which fits were asked for."""
-    evaluation, found, asked = evaluation_of(table), {}, []
+def raced(race, table, points, goes_on, stops=False, known=()):
+    """Run a race on known scores; return the evaluation, and which fits had to be run."""
+    evaluation, found, ran = evaluation_of(table), {}, []
     evaluation.candidates[:] = [{"n_estimators": points[at % len(points)]} for at in range(len(table))]
     found.update({fit: {"test_scores": table[fit.candidate, fit.fold], "fit_error": None} for fit in known})
-    keys = [SimpleNamespace(key="a", may_continue=goes_on)] * len(table)
+    keys = [SimpleNamespace(key="a", may_continue=goes_on, may_stop=stops)] * len(table)
     with mock.patch("hpt_spark.search.race_course.group_keys", return_value=keys):
         for wave in race.waves(evaluation, found):
-            assert not race.skipped_fits(evaluation) & set(wave)
-            asked += wave
-            found.update({fit: {"test_scores": table[fit.candidate, fit.fold], "fit_error": None} for fit in wave})
-    assert len(asked) == len(set(asked)), "no fit is asked for twice"
-    return evaluation, asked
+            assert not race.skipped_fits(evaluation) & set(wave.fits)
+            ended = reached_of([fit for fit in wave.fits if fit not in found], wave.stop, table, points)
+            ran += ended
+            found.update({fit: {"test_scores": table[fit.candidate, fit.fold], "fit_error": None} for fit in ended})
+    assert len(ran) == len(set(ran)), "no fit runs twice"
+    return evaluation, ran
+
+
+def reached_of(fits, stop, table, points):
+    """Return those of a wave that have results: a training that has all points to run may stop."""
+    reached = []
+    for at in range(0, len(table), len(points)):
+        of_training = [fit for fit in fits if at <= fit.candidate < at + len(points)]
+        scores = {}
+        for fit in of_training:
+            reached.append(fit)
+            scores[points[fit.candidate - at]] = table[fit.candidate, fit.fold]
+            if stop and len(of_training) == len(points) and stop.has_come(scores):
+                break
+    return reached
 
 
 @settings(max_examples=150)
@@ -218,19 +261,20 @@ def raced(race, table, points, goes_on, known=()):
     factor=st.sampled_from([1.5, 2, 4]),
     burn_in=st.integers(1, 3),
     goes_on=st.booleans(),
+    stops=st.booleans(),
     data=st.data(),
 )
-def test_any_table_of_scores_is_raced_by_the_rules(scores, patience, factor, burn_in, goes_on, data):
+def test_any_table_of_scores_is_raced_by_the_rules(scores, patience, factor, burn_in, goes_on, stops, data):
     rules = RankRules(factor, burn_in)
     race = Race(rules, "score", Rounds("n_estimators", tuple(POINTS), patience))
     earlier: list[np.ndarray] = []
     for batch in scores:
         table = batch.reshape(-1, 5)
         known = data.draw(st.lists(st.sampled_from(evaluation_of(table).fits), max_size=12))
-        evaluation, asked = raced(race, table, POINTS, goes_on, known)
-        by_hand = folds_by_hand(batch, rules, patience, goes_on, earlier).ravel()
+        evaluation, ran = raced(race, table, POINTS, goes_on, stops, known)
+        by_hand = folds_by_hand(batch, rules, patience, goes_on, earlier, stops).ravel()
         assert race.wanted_folds(evaluation) == by_hand.tolist()
-        assert len(asked) == by_hand.sum()
+        assert {fit for fit in evaluation.fits if fit.fold < by_hand[fit.candidate]} <= {*known, *ran}
         whole = [own for own in table[by_hand == 5] if np.isfinite(own).all()]
         earlier = sorted([*earlier, *whole], key=np.mean)[-1:]
 

@@ -6,7 +6,7 @@ many follow: the first k rounds of a longer training are the training of k round
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -25,11 +25,14 @@ class Family(Protocol):
         number of rounds.
     trained_attributes : frozenset of str
         The attributes of a fitted estimator that `truncate` may name.
+    may_stop : bool
+        Whether `stopped_by` can end a training before its last round.
     """
 
     rounds: str
     row_params: frozenset[str]
     trained_attributes: frozenset[str]
+    may_stop: bool
 
     def covers(self, estimator: Any) -> bool:
         """Return whether `estimator` is of this family; a subclass is not, it may do anything in its fit."""
@@ -64,11 +67,20 @@ class Family(Protocol):
     def continuing(self, checkpoint: bytes) -> Mapping[str, Any]:
         """Return the arguments of ``fit`` that let it go on from `checkpoint`."""
 
+    def stopped_by(
+        self, estimator: Any, stops: Callable[[int, Mapping[str, Any]], bool]
+    ) -> AbstractContextManager[None]:
+        """Let a ``fit`` inside the ``with`` end after the first round for which `stops` returns True.
+
+        It is given the number of rounds so far, and what `truncate` would return for them.
+        """
+
 
 class WithoutMatrices:
-    """The part of a `Family` that neither keeps training matrices nor continues trainings."""
+    """The part of a `Family` that neither keeps training matrices nor continues or stops trainings."""
 
     rounds: str
+    may_stop = False
 
     def params_of(self, estimator: Any) -> dict[str, Any]:
         """Return scikit-learn's ``get_params``."""
@@ -101,6 +113,12 @@ class WithoutMatrices:
     def continuing(self, checkpoint: bytes) -> Mapping[str, Any]:
         """Never called."""
         raise TypeError("there is no training to continue")
+
+    def stopped_by(
+        self, estimator: Any, stops: Callable[[int, Mapping[str, Any]], bool]
+    ) -> AbstractContextManager[None]:
+        """Never called."""
+        raise TypeError(f"{type(estimator).__name__} cannot stop a training")
 
 
 def is_estimator(value: Any) -> bool:

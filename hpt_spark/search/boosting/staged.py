@@ -57,6 +57,11 @@ class Staged:
         params = self.family.params_of(self.ensemble)
         return self.only_reads and self.family.may_continue(type(self.ensemble), params)
 
+    @property
+    def may_stop(self) -> bool:
+        """Whether a training of it can end before its last round."""
+        return self.only_reads and self.family.may_stop
+
     def checkpoint(self) -> bytes:
         """Return what another training must know to go on from here."""
         return self.family.checkpoint(self.ensemble)
@@ -106,6 +111,11 @@ class Staged:
             around = {name: value for name, value in vars(self.estimator).items() if name != "steps"}
             inside += [around, *self.estimator.steps[:-1], self.estimator.steps[-1][1] is self.ensemble]
         return pickled_with_classes(inside)
+
+    def given(self, trained: Mapping[str, Any]) -> Any:
+        """Return the fitted estimator with what `Family.truncate` would return of another training."""
+        _set(self.ensemble, trained)
+        return self.estimator
 
     @contextmanager
     def truncated(self, rounds: int, own: bool = False) -> Iterator[Any]:

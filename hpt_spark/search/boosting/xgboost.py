@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import pickle
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -44,6 +44,7 @@ class XGBoost:
     rounds = "n_estimators"
     trained_attributes = frozenset({"_Booster", "n_estimators"})
     row_params = frozenset({"sample_weight", "base_margin", "group", "qid", "feature_weights", "verbose"})
+    may_stop = True
 
     def covers(self, estimator: Any) -> bool:
         """Return whether `estimator` is one of XGBoost's classes, as this module knows them."""
@@ -138,6 +139,24 @@ class XGBoost:
     def continuing(self, checkpoint: bytes) -> Mapping[str, Any]:
         """Return the booster from which ``fit`` goes on."""
         return {"xgb_model": pickle.loads(checkpoint)}
+
+    @contextmanager
+    def stopped_by(self, estimator: Any, stops: Callable[[int, Mapping[str, Any]], bool]) -> Iterator[None]:
+        """Let ``fit`` ask `stops` after each round, by a callback of XGBoost."""
+        from xgboost.callback import TrainingCallback
+
+        rounds = self.rounds
+
+        class Stop(TrainingCallback):
+            def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+                return stops(epoch + 1, {"_Booster": model, rounds: epoch + 1})
+
+        own = estimator.callbacks
+        estimator.set_params(callbacks=[Stop()])
+        try:
+            yield
+        finally:
+            estimator.set_params(callbacks=own)
 
 
 @cache

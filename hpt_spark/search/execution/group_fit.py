@@ -12,10 +12,11 @@ from typing import Any
 from hpt_spark.search.boosting.staged import Staged, staged
 from hpt_spark.search.dataset import copied
 from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.execution.fit_scores import result_of, rounds_of, score_on
 from hpt_spark.search.execution.rows import FoldRows, Rows
+from hpt_spark.search.execution.stopped_fit import fit_until_stop, points_on_the_way
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.scorers import only_reads
-from hpt_spark.search.sklearn_compat import num_samples, score
 
 SCORING_CHANGES = "scoring changes the fitted estimator"
 
@@ -43,6 +44,7 @@ def fit_group(
     Returns
     -------
     results : list of (Fit, dict)
+        Without the fits behind the stop of a curve.
     checkpoint : bytes or None
         What a later evaluation needs to go on, where that is wanted and possible.
 
@@ -55,6 +57,8 @@ def fit_group(
     ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
     if ensemble is None:
         raise TypeError("a shared group needs an ensemble that can be scored at several numbers of rounds")
+    if points := points_on_the_way(evaluation, group, ensemble):
+        return fit_until_stop(evaluation, points, rows, ensemble), None
     rounds, start = ensemble.rounds, evaluation.read_checkpoint(group.fits[-1])
     train = rows.train if ensemble.only_reads else rows.own_train(estimator)
     before_training = time.perf_counter()
@@ -66,26 +70,20 @@ def fit_group(
     results = []
     for fit in group.fits:
         is_last = fit is group.fits[-1]
-        own_rounds = rounds if is_last else _rounds_of(evaluation, fit)
+        own_rounds = rounds if is_last else rounds_of(evaluation, fit)
         test = rows.test if nothing_writes else rows.own_test(estimator)
         with ensemble.truncated(own_rounds, own=not nothing_writes) as model:
-            scored = _score_on(evaluation, model, test)
+            scored = score_on(evaluation, model, test)
             if evaluation.common.get("return_train_score"):
                 train_rows = _train_rows_to_score(rows, train, ensemble, nothing_writes, is_last)
-                scored["train_scores"] = _score_on(evaluation, model, train_rows)["test_scores"]
+                scored["train_scores"] = score_on(evaluation, model, train_rows)["test_scores"]
             if evaluation.predictor is not None:
                 test = rows.test if nothing_writes else rows.own_test(estimator)
                 scored.update(evaluation.predictor.results_of(model, test.X))
         if not is_last and state is not None and ensemble.state() != state:
             raise ChangedByScoringError
-        results.append((fit, _result(evaluation, fit, scored, seconds * own_rounds / rounds)))
+        results.append((fit, result_of(evaluation, fit, scored, seconds * own_rounds / rounds)))
     return results, checkpoint
-
-
-def _rounds_of(evaluation: Evaluation, fit: Fit) -> int:
-    estimator = evaluation.estimator_of(fit.candidate)
-    ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
-    return ensemble.rounds if ensemble else 0
 
 
 def _train_rows_to_score(rows: FoldRows, train: Rows, ensemble: Staged, nothing_writes: bool, is_last: bool) -> Rows:
@@ -95,22 +93,3 @@ def _train_rows_to_score(rows: FoldRows, train: Rows, ensemble: Staged, nothing_
     elif not ensemble.only_reads and not is_last:
         train = copied(train)
     return Rows(train.X, train.y, rows.train_score_params())
-
-
-def _score_on(evaluation: Evaluation, model: Any, rows: Rows) -> dict[str, Any]:
-    common = evaluation.common
-    started = time.perf_counter()
-    scores = score(model, rows.X, rows.y, common["scorer"], rows.params, common["error_score"])
-    return {
-        "test_scores": scores,
-        "n_test_samples": num_samples(rows.X),
-        "score_time": time.perf_counter() - started,
-    }
-
-
-def _result(evaluation: Evaluation, fit: Fit, scored: dict[str, Any], fit_seconds: float) -> dict[str, Any]:
-    result = {"fit_error": None, **scored, "fit_time": fit_seconds}
-    if evaluation.common.get("verbose", 0) > 1:
-        params = ", ".join(f"{name}={value}" for name, value in sorted(evaluation.candidates[fit.candidate].items()))
-        result["printed"] = f"[CV {fit.fold + 1}/{len(evaluation.folds)}] END {params}; {result['test_scores']}\n"
-    return result

@@ -35,7 +35,8 @@ class GroupResult:
     Parameters
     ----------
     results : list of (Fit, dict or exception)
-        scikit-learn's result of each fit; an exception where ``error_score="raise"``.
+        scikit-learn's result of each fit; an exception where ``error_score="raise"``. Without the fits behind the
+        stop of a curve.
     seconds : float
         From the first slice to the last score.
     worker : str
