@@ -269,9 +269,12 @@ class Evaluator:
             )
 
     def batch_size(self, folds: int) -> int:
-        """Return for how many candidates each slot has two fits; a resumed search has the number of its first run."""
-        slots = self._spark_runner().planned_slots
-        return self._journal.settled("batch_size", max(2, math.ceil(2 * slots / folds)), folds)
+        """Return for how many candidates each slot has two fits; a resumed search has the number of its first run.
+
+        In a race these are the fits of its first wave.
+        """
+        slots, at_once = self._spark_runner().planned_slots, folds if self._race is None else self._race.burn_in
+        return self._journal.settled("batch_size", max(2, math.ceil(2 * slots / at_once)), folds)
 
     def expect_later(self, candidates: int) -> None:
         """Take note of how many candidates are to follow those of the next evaluation, for those who follow."""

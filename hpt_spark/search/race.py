@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from itertools import chain, compress
 from typing import Any
@@ -19,7 +20,7 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.following import NO_METRIC_DECIDES, metric_that_decides
 from hpt_spark.search.race_course import Course, Wave
-from hpt_spark.search.race_rules import RankRules, TTestRules, is_whole, rules_of
+from hpt_spark.search.race_rules import RankRules, TTestRules, best_mean, is_whole, rules_of
 from hpt_spark.search.result_table import DONE
 from hpt_spark.search.rounds import CurveStop, Rounds
 
@@ -63,12 +64,20 @@ class Race:
         self._metric = metric
         self._rounds = rounds
         self._curve_stop = CurveStop(rounds, metric) if rounds and rounds.patience else None
-        self._bests: list[np.ndarray] = []  # the scores of the best candidate of the evaluations before, if any
+        # Of the evaluations before: the scores of the best candidate, if any, and by number of folds the best mean of
+        # each training that has got so many.
+        self._bests: list[np.ndarray] = []
+        self._means: defaultdict[int, list[float]] = defaultdict(list)
         self._done: dict[int, int] = {}  # how many folds a candidate of the present one has that gets no more
         self._course: Course | None = None
 
+    @property
+    def burn_in(self) -> int:
+        """How many folds each candidate gets."""
+        return self._rules.burn_in
+
     def begin(self) -> None:
-        """Begin an evaluation: nothing of the one before counts but its best candidate."""
+        """Begin an evaluation: of those before, only what the rules compare with counts."""
         self._done, self._course = {}, None
 
     def waves(self, evaluation: Evaluation, found: Mapping[Fit, Mapping[str, Any]]) -> Iterator[Wave]:
@@ -110,6 +119,16 @@ class Race:
             left = list(compress(left, stay))
             self._settle(course, dropped, left)
             end = folds if len(left) == 1 and not self._bests else min(folds, self._rules.next_end(end))
+        self._remember(course, folds)
+
+    def _remember(self, course: Course, folds: int) -> None:
+        """Keep how good the trainings were after each number of folds that is judged."""
+        end = self._rules.burn_in
+        while end < folds:
+            for training in course.trainings:
+                if reached := [one for one in training if course.done[one] >= end]:
+                    self._means[end].append(best_mean(course.scores(one, end) for one in reached))
+            end = self._rules.next_end(end)
 
     def _settle(self, course: Course, trainings: Iterable[Sequence[int]], left: Iterable[Sequence[int]]) -> None:
         """Let the candidates of `trainings` keep the folds that they have, and those of `left` get all.
@@ -154,7 +173,8 @@ class Race:
         bests = [best[:end] for best in self._bests]
         if not any(map(is_whole, [*bests, *scores.values()])):
             return [True] * len(trainings)  # none is worse than another where all have failed
-        return self._rules.stay([[scores[one] for one in training] for training in trainings], bests, ratio)
+        of_trainings = [[scores[one] for one in training] for training in trainings]
+        return self._rules.stay(of_trainings, bests, self._means[end], ratio)
 
     def _score(self, result: Mapping[str, Any]) -> float:
         scores = result["test_scores"]

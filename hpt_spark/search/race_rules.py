@@ -42,7 +42,11 @@ class TTestRules:
         return end + 1
 
     def stay(
-        self, trainings: Sequence[Sequence[np.ndarray]], bests: Sequence[np.ndarray], test_to_train: float
+        self,
+        trainings: Sequence[Sequence[np.ndarray]],
+        bests: Sequence[np.ndarray],
+        earlier: Sequence[float],
+        test_to_train: float,
     ) -> list[bool]:
         """Return which trainings stay: those with a candidate that is not worse than the best one.
 
@@ -52,6 +56,8 @@ class TTestRules:
             The scores of each training's candidates on the folds so far.
         bests : sequence of ndarray
             Those of the best candidate of the batches before, if there is one.
+        earlier : sequence of float
+            The best mean on as many folds of each training of the batches before that has got them.
         test_to_train : float
             The number of a fold's test rows to that of its training rows.
         """
@@ -75,7 +81,9 @@ class RankRules:
     Notes
     -----
     It is successive halving (Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter
-    optimization, AISTATS 2016) with the number of folds as its resource.
+    optimization, AISTATS 2016) with the number of folds as its resource. Batch after batch, a candidate is ranked among
+    all that have come as far, as the asynchronous form does (Li et al., A system for massively parallel hyperparameter
+    tuning, MLSys 2020).
     """
 
     factor: float
@@ -92,18 +100,22 @@ class RankRules:
         return _ceil(min(end * self.factor, MOST_FOLDS))
 
     def stay(
-        self, trainings: Sequence[Sequence[np.ndarray]], bests: Sequence[np.ndarray], test_to_train: float
+        self,
+        trainings: Sequence[Sequence[np.ndarray]],
+        bests: Sequence[np.ndarray],
+        earlier: Sequence[float],
+        test_to_train: float,
     ) -> list[bool]:
         """Return which trainings stay: those whose best candidate is among the best few; the earlier one of two alike.
 
         Parameters
         ----------
-        trainings, bests, test_to_train
-            As of `TTestRules`. The best candidate of the batches before takes a place of its own.
+        trainings, bests, earlier, test_to_train
+            As of `TTestRules`.
         """
-        means = [_best_mean(training) for training in [*([best] for best in bests), *trainings]]
+        means = [*earlier, *map(best_mean, trainings)]
         ranked = sorted(range(len(means)), key=lambda at: -means[at])[: max(1, _ceil(len(means) / self.factor))]
-        ahead = {at - len(bests) for at in ranked if means[at] > -math.inf}
+        ahead = {at - len(earlier) for at in ranked if means[at] > -math.inf}
         return [at in ahead for at in range(len(trainings))]
 
 
@@ -151,5 +163,6 @@ def _ceil(number: float) -> int:
     return math.ceil(round(number, 9))  # 21 / 1.4 is a little more than 15
 
 
-def _best_mean(candidates: Iterable[np.ndarray]) -> float:
+def best_mean(candidates: Iterable[np.ndarray]) -> float:
+    """Return the best mean of the candidates of a training; minus infinity where none has all scores."""
     return max((float(one.mean()) for one in candidates if is_whole(one)), default=-math.inf)

@@ -70,13 +70,19 @@ def test_of_an_absurd_factor_the_best_one_stays(factor):
     assert [{fit.candidate for fit in wave} for wave in waves] == [{0, 1, 2}, {1}]
 
 
-def test_the_best_of_the_batches_before_takes_a_place():
+def test_a_candidate_is_ranked_among_those_of_the_batches_before():
     race = Race(RankRules(3), "score")
     run(race, np.array([[0.8, 0.8, 0.8, 0.8]]), [0])
     waves, _ = run(race, np.array([[0.7] * 4, [0.6] * 4]), [0, 1])
     assert [len(wave) for wave in waves] == [2], "one of three stays, and that is the one before"
     waves, _ = run(race, np.array([[0.7] * 4, [0.9] * 4]), [0, 1])
     assert [len(wave) for wave in waves] == [2, 2, 1]
+    waves, _ = run(race, np.array([[0.75] * 4]), [0])
+    assert [len(wave) for wave in waves] == [1], "of six, two stay, and these are better"
+    waves, _ = run(race, np.array([[0.85] * 4]), [0])
+    assert [len(wave) for wave in waves] == [1, 2], (
+        "the second of seven after one fold; of three after three, one stays"
+    )
 
 
 def test_the_search_is_scikit_learns_but_for_the_folds_that_are_skipped(spark, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import defaultdict
 from types import SimpleNamespace
 from unittest import mock
 
@@ -56,8 +57,11 @@ def has_stopped(means, patience):
     return known.max() == -np.inf or len(known) - 1 - known.argmax() >= patience
 
 
-def folds_by_hand(scores, rules, patience, goes_on, earlier=(), stops=True):
-    """Return how many folds each point of each curve gets, from the rules alone."""
+def folds_by_hand(scores, rules, patience, goes_on, earlier=(), stops=True, seen=None):
+    """Return how many folds each point of each curve gets, from the rules alone.
+
+    `earlier` has the scores of the best candidate so far, and `seen` the means of the curves before by number of folds.
+    """
     settings_, points, folds = scores.shape
     done = np.zeros((settings_, points), int)
     left, end, gone = list(range(settings_)), rules.burn_in, []
@@ -84,7 +88,8 @@ def folds_by_hand(scores, rules, patience, goes_on, earlier=(), stops=True):
             continue
         stay = [True] * len(left)
         if max(means.values()) > -np.inf or earlier:
-            stay = rules.stay([best[one] for one in left], [own[:end] for own in earlier], 0.25)
+            compared = [own[:end] for own in earlier], (seen or {}).get(end, [])
+            stay = rules.stay([best[one] for one in left], *compared, 0.25)
         dropped = [one for one, stays in zip(left, stay) if not stays and means[one] > -np.inf]
         gone += sorted(dropped, key=means.__getitem__)
         left = [one for one, stays in zip(left, stay) if stays]
@@ -268,15 +273,21 @@ def test_any_table_of_scores_is_raced_by_the_rules(scores, patience, factor, bur
     rules = RankRules(factor, burn_in)
     race = Race(rules, "score", Rounds("n_estimators", tuple(POINTS), patience))
     earlier: list[np.ndarray] = []
+    seen: defaultdict[int, list[float]] = defaultdict(list)
     for batch in scores:
         table = batch.reshape(-1, 5)
         known = data.draw(st.lists(st.sampled_from(evaluation_of(table).fits), max_size=12))
         evaluation, ran = raced(race, table, POINTS, goes_on, stops, known)
-        by_hand = folds_by_hand(batch, rules, patience, goes_on, earlier, stops).ravel()
+        by_hand = folds_by_hand(batch, rules, patience, goes_on, earlier, stops, seen).ravel()
         assert race.wanted_folds(evaluation) == by_hand.tolist()
         assert {fit for fit in evaluation.fits if fit.fold < by_hand[fit.candidate]} <= {*known, *ran}
         whole = [own for own in table[by_hand == 5] if np.isfinite(own).all()]
         earlier = sorted([*earlier, *whole], key=np.mean)[-1:]
+        for own, done in zip(batch, by_hand.reshape(len(batch), -1)):
+            for end in range(1, 6):
+                means = own[done >= end, :end].mean(axis=1)
+                if len(means):
+                    seen[end].append(np.where(np.isfinite(means), means, -np.inf).max())
 
 
 @pytest.mark.usefixtures("no_spark")
