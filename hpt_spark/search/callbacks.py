@@ -20,12 +20,13 @@ class Callbacks:
     """The callbacks of the fits of one evaluation.
 
     A fit's begin is told when it is seen to begin, which is so with a local master; elsewhere it is not told at
-    all. Its end is told when its result is there.
+    all. Its end is told when its result is there, or when its training has stopped before.
     """
 
     def __init__(self) -> None:
         self._of_fit: dict[tuple[int, int], tuple[Any, Any]] = {}
         self._begun: set[Fit] = set()
+        self._ended: set[Fit] = set()
 
     def __bool__(self) -> bool:
         return bool(self._of_fit)
@@ -42,8 +43,10 @@ class Callbacks:
             self._call("call_on_fit_task_begin", evaluation, fit)
 
     def ended(self, evaluation: Evaluation, fit: Fit) -> None:
-        """Call what waits for the end of `fit`."""
-        self._call("call_on_fit_task_end", evaluation, fit)
+        """Call what waits for the end of `fit`; one that was passed over, and is trained later, does not end again."""
+        if fit not in self._ended:
+            self._ended.add(fit)
+            self._call("call_on_fit_task_end", evaluation, fit)
 
     def _call(self, hook: str, evaluation: Evaluation, fit: Fit) -> None:
         """Call a hook; the rows that the fit is trained on are cut if a callback asks for them."""

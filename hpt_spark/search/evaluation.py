@@ -23,7 +23,7 @@ from hpt_spark.search.sklearn_compat import num_samples
 if TYPE_CHECKING:
     from hpt_spark.search.fit_groups import FitGroup
     from hpt_spark.search.predictor import Predictor
-    from hpt_spark.search.rounds import CurveStop
+    from hpt_spark.search.rounds import EarlyStopping
 
 # Arguments of scikit-learn's `_fit_and_score` that differ from fit to fit.
 OF_ONE_FIT = ("train", "test", "parameters", "split_progress", "candidate_progress", "callback_ctx", "caller")
@@ -95,8 +95,8 @@ class Evaluation:
         How each fitted estimator is to predict its test rows, where these predictions are wanted.
     max_fit_time : float, optional
         Seconds after which a fit is stopped.
-    curve_stop : CurveStop, optional
-        When a training ends before its last round, where it may.
+    early_stopping : EarlyStopping, optional
+        Of the trainings that can end before their last round: when they do.
     """
 
     fit_and_score: Callable[..., dict[str, Any]]
@@ -113,7 +113,7 @@ class Evaluation:
     keep_checkpoints: bool = False
     predictor: Predictor | None = None
     max_fit_time: float | None = None
-    curve_stop: CurveStop | None = None
+    early_stopping: EarlyStopping | None = None
 
     @property
     def fits(self) -> list[Fit]:

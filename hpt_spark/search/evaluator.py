@@ -167,8 +167,9 @@ class Evaluator:
                 for fit, result in ended:
                     if isinstance(result, BaseException):
                         raise result
-                    show(result.pop("printed", ""))
-                    self.timeline.take(self._finished_evaluations, fit, result)
+                    if result is not None:
+                        show(result.pop("printed", ""))
+                        self.timeline.take(self._finished_evaluations, fit, result)
                     callbacks.ended(evaluation, fit)
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM or SIGHUP where a job turns them into this
             self._begin_to_end_early(INTERRUPTED)
@@ -194,7 +195,10 @@ class Evaluator:
     def _ended(
         self, evaluation: Evaluation, found: dict[Fit, dict[str, Any]], callbacks: Callbacks
     ) -> Iterator[Sequence[tuple[Fit, Any]]]:
-        """Yield fits with their results as they end, which then are in `found` and in the journal."""
+        """Yield fits with their results as they end, which then are in `found` and in the journal.
+
+        Those behind the stop of their training have none.
+        """
         evaluation.data.refuse_used_up()
         with self._with_resume_hint(), spark_context.translate_stop(self._spark):
             yield from self._ended_while_spark_runs(evaluation, found, callbacks)
@@ -239,6 +243,7 @@ class Evaluator:
         try:
             for wave in self._race.waves(evaluation, found) if self._race else [Wave(fits)]:
                 fits = [fit for fit in wave.fits if fit not in found]
+                passed_over: set[Fit] = set()
                 if self._race:
                     self._monitor.expect(sum(self._race.wanted_folds(evaluation)))
                     if fits:  # waves that the journal has whole are passed over at once
@@ -246,7 +251,7 @@ class Evaluator:
                 self._monitor.plan(len(fits))
                 if fits:
                     evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints, fits)
-                    evaluation = dataclasses.replace(evaluation, curve_stop=wave.stop)
+                    evaluation = dataclasses.replace(evaluation, early_stopping=wave.early_stopping)
                     self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
                 for results in scheduler.run(evaluation, equals.first_of(fits)) if fits else ():
                     scored = [(fit, result) for fit, result in results if isinstance(result, dict)]
@@ -254,9 +259,11 @@ class Evaluator:
                     found.update([*scored, *of_equals])  # at once, as Ctrl-C may come at any time
                     predictions = self.out_of_fold.take([*scored, *of_equals])
                     self._journal.add(scored, predictions)
+                    behind = {fit for fit, result in results if result is None}
+                    passed_over |= behind
+                    self._monitor.pass_over(behind)
                     self._monitor.end([*scored, *of_equals], scheduler.seconds_left)
                     yield [*results, *of_equals]
-                passed_over = {one for fit in scheduler.passed_over for one in (fit, *equals.of(fit))}
                 if not found.keys() | passed_over >= set(wave.fits):
                     return  # the time was up
             if self._race:
@@ -273,8 +280,8 @@ class Evaluator:
 
         In a race these are the fits of its first wave.
         """
-        slots, at_once = self._spark_runner().planned_slots, folds if self._race is None else self._race.burn_in
-        return self._journal.settled("batch_size", max(2, math.ceil(2 * slots / at_once)), folds)
+        slots, folds_at_first = self._spark_runner().planned_slots, self._race.burn_in if self._race else folds
+        return self._journal.settled("batch_size", max(2, math.ceil(2 * slots / folds_at_first)), folds)
 
     def expect_later(self, candidates: int) -> None:
         """Take note of how many candidates are to follow those of the next evaluation, for those who follow."""

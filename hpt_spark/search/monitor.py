@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -128,6 +128,12 @@ class SearchMonitor:
         """Take note of a fit that is seen to begin."""
         self._in_flight.add(fit)
         self.tasks_run(len(self._in_flight))
+
+    def pass_over(self, fits: Collection[Fit]) -> None:
+        """Take note of fits that are not wanted any more: their training has stopped before."""
+        self._in_flight.difference_update(fits)
+        self._planned -= len(fits)
+        self.state = replace(self.state, fits=self.state.fits - len(fits))
 
     def tasks_run(self, count: int) -> None:
         """Take note of how many fits are in flight."""

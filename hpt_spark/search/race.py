@@ -22,7 +22,7 @@ from hpt_spark.search.following import NO_METRIC_DECIDES, metric_that_decides
 from hpt_spark.search.race_course import Course, Wave
 from hpt_spark.search.race_rules import RankRules, TTestRules, best_mean, is_whole, rules_of
 from hpt_spark.search.result_table import DONE
-from hpt_spark.search.rounds import CurveStop, Rounds
+from hpt_spark.search.rounds import EarlyStopping, Rounds
 
 SKIPPED = "skipped"  # in the result of a fit that never ran
 
@@ -63,11 +63,11 @@ class Race:
         self._rules = rules
         self._metric = metric
         self._rounds = rounds
-        self._curve_stop = CurveStop(rounds, metric) if rounds and rounds.patience else None
-        # Of the evaluations before: the scores of the best candidate, if any, and by number of folds the best mean of
-        # each training that has got so many.
+        self._early_stopping = EarlyStopping(rounds, metric) if rounds and rounds.patience else None
+        # Of the evaluations before: the scores of the best candidate, if any, and by number of folds those of the best
+        # one of each training.
         self._bests: list[np.ndarray] = []
-        self._means: defaultdict[int, list[float]] = defaultdict(list)
+        self._bests_on: defaultdict[int, list[np.ndarray]] = defaultdict(list)
         self._done: dict[int, int] = {}  # how many folds a candidate of the present one has that gets no more
         self._course: Course | None = None
 
@@ -93,7 +93,7 @@ class Race:
                 "(cv=RepeatedStratifiedKFold(...))."
             )
         self.begin()
-        self._course = course = Course(evaluation, found, self._score, self._rounds, self._curve_stop)
+        self._course = course = Course(evaluation, found, self._score, self._rounds, self._early_stopping)
         gone: list[list[int]] = []  # the trainings that were dropped
         ratio = sum(len(test) for _, test in evaluation.folds) / sum(len(train) for train, _ in evaluation.folds)
         left = course.trainings
@@ -122,12 +122,12 @@ class Race:
         self._remember(course, folds)
 
     def _remember(self, course: Course, folds: int) -> None:
-        """Keep how good the trainings were after each number of folds that is judged."""
+        """Keep how good the best candidate of each training was after each number of folds that is judged."""
         end = self._rules.burn_in
-        while end < folds:
+        while self._rules.ranks_batches and end < folds:
             for training in course.trainings:
-                if reached := [one for one in training if course.done[one] >= end]:
-                    self._means[end].append(best_mean(course.scores(one, end) for one in reached))
+                if reached := [course.scores(one, end) for one in training if course.done[one] >= end]:
+                    self._bests_on[end].append(max(reached, key=lambda scores: best_mean([scores])))
             end = self._rules.next_end(end)
 
     def _settle(self, course: Course, trainings: Iterable[Sequence[int]], left: Iterable[Sequence[int]]) -> None:
@@ -174,7 +174,7 @@ class Race:
         if not any(map(is_whole, [*bests, *scores.values()])):
             return [True] * len(trainings)  # none is worse than another where all have failed
         of_trainings = [[scores[one] for one in training] for training in trainings]
-        return self._rules.stay(of_trainings, bests, self._means[end], ratio)
+        return self._rules.stay(of_trainings, self._bests_on[end] if self._rules.ranks_batches else bests, ratio)
 
     def _score(self, result: Mapping[str, Any]) -> float:
         scores = result["test_scores"]

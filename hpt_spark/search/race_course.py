@@ -13,7 +13,7 @@ import numpy as np
 from hpt_spark.search.equal_candidates import keys_of_equal
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.fit_groups import GroupKey, group_keys
-from hpt_spark.search.rounds import Curve, CurveStop, Rounds
+from hpt_spark.search.rounds import Curve, EarlyStopping, Rounds
 from hpt_spark.search.scorers import only_reads
 
 
@@ -24,12 +24,12 @@ class Wave:
     Parameters
     ----------
     fits : list of Fit
-    stop : CurveStop, optional
-        When a training ends that may be stopped; what is behind that has no result.
+    early_stopping : EarlyStopping, optional
+        Of the trainings that can end before their last round: when they do. The fits behind that have no result.
     """
 
     fits: list[Fit]
-    stop: CurveStop | None = None
+    early_stopping: EarlyStopping | None = None
 
 
 class Course:
@@ -44,8 +44,8 @@ class Course:
         Returns the score of a result.
     rounds : Rounds or None
         Where candidates are the points of curves, which stop without improvement if `rounds.patience` is set.
-    curve_stop : CurveStop or None
-        When a curve of one fold stops, if it may.
+    early_stopping : EarlyStopping or None
+        When a curve of one fold stops, if the curves do.
 
     Attributes
     ----------
@@ -61,16 +61,16 @@ class Course:
         found: Mapping[Fit, Mapping[str, Any]],
         score: Callable[[Mapping[str, Any]], float],
         rounds: Rounds | None,
-        curve_stop: CurveStop | None,
+        early_stopping: EarlyStopping | None,
     ) -> None:
         folds, candidates, fits = len(evaluation.folds), evaluation.candidates, evaluation.fits
         self._fits = [fits[at : at + folds] for at in range(0, len(fits), folds)]
         self._found, self._score = found, score
         self.done = [0] * len(candidates)
         self._passed_over: set[int] = set()
-        self._on_their_way: list[list[int]] = []  # the trainings of a wave that may be stopped
+        self._stopping: list[list[int]] = []  # the trainings of a wave that end when their curves have stopped
         keys = group_keys(evaluation)
-        self._rounds, self._curve_stop = rounds, curve_stop
+        self._rounds, self._early_stopping = rounds, early_stopping
         if rounds is None:
             self.trainings = _by_training(keys, candidates)
             return
@@ -80,11 +80,14 @@ class Course:
         self._may_continue = [key.key is not None and key.may_continue for key in keys]
         reads = only_reads(evaluation.common["scorer"])
         self._may_stop = [reads and key.key is not None and key.may_stop for key in keys]
+        self._is_timed = evaluation.max_fit_time is not None
 
     @property
     def passed_over(self) -> set[int]:
         """The points that lie behind the stop of their curve, as far as it has come."""
-        return self._passed_over.union(*(training[self._stop_of(training) :] for training in self._on_their_way))
+        return self._passed_over.union(
+            *(training[self._stop_of(training) or len(training) :] for training in self._stopping)
+        )
 
     def scores(self, candidate: int, end: int) -> np.ndarray:
         """Return the scores of a candidate on the first `end` folds."""
@@ -95,30 +98,42 @@ class Course:
         if self._rounds is None:
             yield from self._wave([one for training in trainings for one in training], end)
             return
-        if end == 1 and self._curve_stop:
-            stopping = [all(self._may_stop[one] for one in training) for training in trainings]
-            yield from self._on_first_fold(list(compress(trainings, stopping)), self._curve_stop)
-            trainings = [training for training, stops in zip(trainings, stopping) if not stops]
-        yield from self._rung_by_rung(trainings, end)
+        stops = [end == 1 and self._stops_by_itself(training) for training in trainings]
+        yield from self._until_stopped(list(compress(trainings, stops)))
+        yield from self._rung_by_rung([training for training, alone in zip(trainings, stops) if not alone], end)
 
-    def _on_first_fold(self, trainings: list[list[int]], stop: CurveStop) -> Iterator[Wave]:
-        """Yield a wave of whole curves, each of which is the mean curve and so stops by itself, while it is trained."""
-        self._on_their_way = trainings
-        yield from self._wave([one for training in trainings for one in training[: self._stop_of(training)]], 1, stop)
-        self._passed_over, self._on_their_way = self.passed_over, []
+    def _stops_by_itself(self, training: Sequence[int]) -> bool:
+        """Return whether a training of one fold, whose own curve is the mean curve, is to end within one ``fit``.
+
+        One that can go on is better trained rung by rung where a part of it is known already, or where a rung more may
+        take all the time that a fit has.
+        """
+        if self._early_stopping is None or not all(self._may_stop[one] for one in training):
+            return False
+        is_begun = any(self._fits[one][0] in self._found for one in training)
+        is_stopped = self._stop_of(training) is not None
+        return is_stopped or not (is_begun or self._is_timed) or not all(self._may_continue[one] for one in training)
+
+    def _until_stopped(self, trainings: list[list[int]]) -> Iterator[Wave]:
+        """Yield one wave of whole curves on the first fold."""
+        self._stopping = trainings
+        wanted = [one for training in trainings for one in training[: self._stop_of(training)]]
+        yield from self._wave(wanted, 1, self._early_stopping)
+        self._passed_over, self._stopping = self.passed_over, []
         for one in self._passed_over:
             self.done[one] = 0
 
-    def _stop_of(self, training: Sequence[int]) -> int:
-        """Return how many points a curve has until its stop on the first fold; all where none has come."""
-        scores: dict[int, Any] = {}
+    def _stop_of(self, training: Sequence[int]) -> int | None:
+        """Return how many points a curve has until its stop on the first fold; None where none has come."""
+        results: dict[int, Mapping[str, Any]] = {}
         for one in training:
             result = self._found.get(self._fits[one][0])
-            if result is None or self._curve_stop is None:
-                break
-            scores[self._rounds_of_point[one]] = result["test_scores"]
-            if self._curve_stop.has_come(scores):
-                return len(scores)
+            if result is None or self._early_stopping is None:
+                return None
+            rounds = self._rounds_of_point[one]
+            results[rounds] = result
+            if one != training[-1] and self._early_stopping.is_due(rounds, results):
+                return len(results)
         return len(training)
 
     def _rung_by_rung(self, trainings: Sequence[Sequence[int]], end: int) -> Iterator[Wave]:
@@ -144,8 +159,8 @@ class Course:
     def _points(self, training: Sequence[int], curve: Curve, reached: int) -> Sequence[int]:
         """Return the points of the next rung, at first all that were reached before.
 
-        So each curve moves in each wave, and goes on from what the wave before has left of it. One that cannot go on
-        exactly has all points in the next one.
+        So each curve moves in each wave, and goes on from what the wave before has left of it. Where a training cannot
+        go on exactly, the next rung is all that is left.
         """
         assert self._rounds is not None
         begun = len(curve.scores)
@@ -154,11 +169,11 @@ class Course:
         last = next(rung[-1] for rung in self._rounds.rungs if rung[-1] > max(curve.scores, default=0))
         return training[begun : max(reached, sum(self._rounds_of_point[one] <= last for one in training))]
 
-    def _wave(self, candidates: Sequence[int], end: int, stop: CurveStop | None = None) -> Iterator[Wave]:
+    def _wave(self, candidates: Sequence[int], end: int, early_stopping: EarlyStopping | None = None) -> Iterator[Wave]:
         lacking = [fit for one in candidates for fit in self._fits[one][self.done[one] : end]]
         self._passed_over.difference_update(candidates)
         if lacking:
-            yield Wave(lacking, stop)
+            yield Wave(lacking, early_stopping)
         for one in candidates:
             self.done[one] = max(self.done[one], end)
 

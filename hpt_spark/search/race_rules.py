@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import stats
@@ -26,10 +26,16 @@ class TTestRules:
         How many folds each candidate gets.
     alpha : float
         The level of the test.
+
+    Attributes
+    ----------
+    ranks_batches : bool
+        Whether a candidate is ranked among those of all batches before, or compared with the best of them.
     """
 
     burn_in: int = 3
     alpha: float = 0.05
+    ranks_batches: ClassVar[bool] = False
 
     def check(self) -> None:
         """Raise InputError if a value is not allowed."""
@@ -42,11 +48,7 @@ class TTestRules:
         return end + 1
 
     def stay(
-        self,
-        trainings: Sequence[Sequence[np.ndarray]],
-        bests: Sequence[np.ndarray],
-        earlier: Sequence[float],
-        test_to_train: float,
+        self, trainings: Sequence[Sequence[np.ndarray]], earlier: Sequence[np.ndarray], test_to_train: float
     ) -> list[bool]:
         """Return which trainings stay: those with a candidate that is not worse than the best one.
 
@@ -54,14 +56,12 @@ class TTestRules:
         ----------
         trainings : sequence of sequence of ndarray
             The scores of each training's candidates on the folds so far.
-        bests : sequence of ndarray
+        earlier : sequence of ndarray
             Those of the best candidate of the batches before, if there is one.
-        earlier : sequence of float
-            The best mean on as many folds of each training of the batches before that has got them.
         test_to_train : float
             The number of a fold's test rows to that of its training rows.
         """
-        best = max(filter(is_whole, [*bests, *(one for training in trainings for one in training)]), key=np.mean)
+        best = max(filter(is_whole, [*earlier, *(one for training in trainings for one in training)]), key=np.mean)
         return [
             any(is_whole(one) and not is_worse(one, best, test_to_train, self.alpha) for one in training)
             for training in trainings
@@ -88,6 +88,7 @@ class RankRules:
 
     factor: float
     burn_in: int = 1
+    ranks_batches: ClassVar[bool] = True
 
     def check(self) -> None:
         """Raise InputError if a value is not allowed."""
@@ -100,20 +101,18 @@ class RankRules:
         return _ceil(min(end * self.factor, MOST_FOLDS))
 
     def stay(
-        self,
-        trainings: Sequence[Sequence[np.ndarray]],
-        bests: Sequence[np.ndarray],
-        earlier: Sequence[float],
-        test_to_train: float,
+        self, trainings: Sequence[Sequence[np.ndarray]], earlier: Sequence[np.ndarray], test_to_train: float
     ) -> list[bool]:
         """Return which trainings stay: those whose best candidate is among the best few; the earlier one of two alike.
 
         Parameters
         ----------
-        trainings, bests, earlier, test_to_train
+        trainings, test_to_train
             As of `TTestRules`.
+        earlier : sequence of ndarray
+            The scores of the best candidate of each training of the batches before that has as many folds.
         """
-        means = [*earlier, *map(best_mean, trainings)]
+        means = [best_mean(training) for training in [*([one] for one in earlier), *trainings]]
         ranked = sorted(range(len(means)), key=lambda at: -means[at])[: max(1, _ceil(len(means) / self.factor))]
         ahead = {at - len(earlier) for at in ranked if means[at] > -math.inf}
         return [at in ahead for at in range(len(trainings))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -120,8 +120,8 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class CurveStop:
-    """When a training ends that is scored on its way, where its own scores are the curve: on one fold.
+class EarlyStopping:
+    """When a training ends whose own scores are its curve: on one fold.
 
     Parameters
     ----------
@@ -134,21 +134,18 @@ class CurveStop:
     rounds: Rounds
     metric: str
 
-    @property
-    def checkpoints(self) -> Sequence[int]:
-        """The numbers of rounds of the whole curve."""
-        return self.rounds.checkpoints
-
-    def has_come(self, scores: Mapping[int, Any]) -> bool:
-        """Return whether the last score is the last one of a rung, and of a curve that has stopped.
+    def is_due(self, rounds: int, results: Mapping[int, Mapping[str, Any]]) -> bool:
+        """Return whether a rung ends with `rounds`, and the curve has stopped.
 
         Parameters
         ----------
-        scores : mapping of int to float or mapping
-            By number of rounds, as scikit-learn's scorer returns them.
+        rounds : int
+        results : mapping of int to mapping
+            Those of the fits so far, as scikit-learn returns them, by number of rounds.
         """
-        if max(scores) not in self._ends_of_rungs:
+        if rounds not in self._ends_of_rungs:
             return False
+        scores = {at: one["test_scores"] for at, one in results.items()}
         of_metric = {at: one[self.metric] if isinstance(one, Mapping) else one for at, one in scores.items()}
         return Curve({}, of_metric).has_stopped(self.rounds.patience or 0)
 

@@ -54,8 +54,6 @@ class Scheduler:
     trainings, fold_slices, matrices : int
         How many trainings have run, how often a fold was cut for them, and how many training
         matrices were built.
-    passed_over : set of Fit
-        Those of the last wave that are behind the stop of a training, and have no result.
     forecast : Forecast or None
         What was said before the first fit.
     seconds_left : float or None
@@ -78,7 +76,6 @@ class Scheduler:
         self._in_blocks = in_blocks
         self.seconds_left: float | None = None
         self.trainings = self.fold_slices = self.matrices = 0
-        self.passed_over: set[Fit] = set()
         self.forecast: Forecast | None = None
         self._has_logged_not_shared = False
         self._left: dict[tuple[Fit, ...], float] = {}  # the costs of the groups that have not ended
@@ -87,7 +84,8 @@ class Scheduler:
     def run(self, evaluation: Evaluation, fits: Sequence[Fit]) -> Iterator[list[tuple[Fit, Any]]]:
         """Yield fits with their results, as their groups end; those of groups that ended together at once.
 
-        A result is scikit-learn's, or the exception of a fit where ``error_score="raise"``.
+        A result is scikit-learn's, or the exception of a fit where ``error_score="raise"``; None for a fit behind the
+        stop of its training.
 
         Parameters
         ----------
@@ -96,7 +94,6 @@ class Scheduler:
         fits : sequence of Fit
         """
         self._evaluation = evaluation
-        self.passed_over = set()
         groups = group_fits(evaluation, fits)
         self._refuse_too_large_predictions(groups)
         ordered = [groups[at] for at in start_order(groups, self._runner.planned_slots, self._in_blocks)]
@@ -114,7 +111,7 @@ class Scheduler:
                 if cost_done:
                     costs_left = list(self._left.values())
                     self.seconds_left = seconds_left(cost_done, seconds_done, costs_left, self._runner.slots)
-                yield [pair for _, result in ended for pair in self._with_origin(result)]
+                yield [pair for group, result in ended for pair in self._with_origin(group, result)]
 
     def _refuse_too_large_predictions(self, groups: Sequence[FitGroup]) -> None:
         largest = max(map(self._evaluation.prediction_bytes, groups), default=0)
@@ -193,13 +190,14 @@ class Scheduler:
         for tasks in in_jobs(queue.next_tasks(), self._evaluation.prediction_bytes, self._runner.result_bytes):
             stream.submit(tasks)
 
-    def _with_origin(self, result: GroupResult) -> list[tuple[Fit, Any]]:
+    def _with_origin(self, group: FitGroup, result: GroupResult) -> list[tuple[Fit, Any]]:
         """Return the results of a group, each with what there is to tell of its training."""
         for fit, one in result.results:
             if isinstance(one, dict):
                 tidy_reasons(one)
                 one[ORIGIN] = origin(result, self._retries.get(fit, ()))
-        return result.results
+        reached = {fit for fit, _ in result.results}
+        return result.results + [(fit, None) for fit in group.fits if fit not in reached]
 
     def _given_up(self, group: FitGroup, death: Death) -> list[Result]:
         """Return the results of a group of one fit that has killed its process twice, or had no more time."""
@@ -211,9 +209,8 @@ class Scheduler:
         return [(group, GroupResult([(fit, outcome)], 0.0, "", 0, 0, began=time.time()))]
 
     def _counted(self, results: list[Result]) -> list[Result]:
-        for group, result in results:
+        for _, result in results:
             self.trainings += result.trainings
-            self.passed_over |= set(group.fits) - {fit for fit, _ in result.results}
             if result.not_shared and not self._has_logged_not_shared:
                 log.info("fits that could be one training are fitted one by one: %s", result.not_shared)
                 self._has_logged_not_shared = True

@@ -104,12 +104,15 @@ def test_a_begin_that_nobody_saw_is_left_out(spark, recorded, tmp_path, monkeypa
     assert [what for what, _, _ in told] == ["end"] * 4
 
 
-def test_a_fit_that_is_tried_again_does_not_begin_again():
+def test_a_fit_that_is_tried_again_neither_begins_nor_ends_again():
     called = []
 
     class Context:
         def call_on_fit_task_begin(self, **arguments):
-            called.append(arguments["estimator"])
+            called.append(("begin", arguments["estimator"]))
+
+        def call_on_fit_task_end(self, **arguments):
+            called.append(("end", arguments["estimator"]))
 
     callbacks = Callbacks()
     assert not callbacks
@@ -117,7 +120,8 @@ def test_a_fit_that_is_tried_again_does_not_begin_again():
     assert callbacks
     for fit in (Fit(1, 0, 1), Fit(1, 0, 1), Fit(0, 0, 0)):
         callbacks.began(SimpleNamespace(fit_params={}), fit)
-    assert called == ["search"]
+        callbacks.ended(SimpleNamespace(fit_params={}), fit)
+    assert called == [("begin", "search"), ("end", "search")]
 
 
 def test_what_workers_note_is_told_once_in_their_order(tmp_path):

@@ -151,6 +151,19 @@ def test_the_seconds_left_are_those_of_later_fits_too(monkeypatch):
     assert monitor.state.seconds_left == 3 * 15.0  # nothing has ended since: two fits took 30 seconds
 
 
+def test_fits_behind_the_stop_of_their_training_are_not_awaited():
+    monitor = SearchMonitor([Notes()])
+    monitor.begin([{}] * 4, 1)
+    monitor.plan(4)
+    fits = [Fit(number, number, 0) for number in range(4)]
+    for fit in fits:
+        monitor.fit_began(fit)
+    monitor.pass_over(set(fits[1:3]))
+    monitor.end([(fits[0], result(0.5))], seconds_left=5.0)
+    state = monitor.state
+    assert (state.fits, state.fits_done, state.fits_in_flight, state.seconds_left) == (2, 1, 1, 5.0)
+
+
 def test_results_of_the_journal_are_told_as_resumed(spark, tmp_path):
     search = search_of(sc=spark, journal=str(tmp_path / "journal"))
     first, _ = followed(search)

@@ -71,6 +71,7 @@ def evaluation_of(table):
         folds=[(rows[:8], rows[8:])] * folds,
         candidates=[{}] * candidates,
         common={"scorer": get_scorer("neg_log_loss")},
+        max_fit_time=None,
     )
 
 

@@ -22,6 +22,7 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV, OptunaSearchCV
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.boosting.xgboost import XGBoost
+from hpt_spark.search.follower import SearchFollower
 from hpt_spark.search.proposals import Proposals
 from hpt_spark.search.race import Race
 from hpt_spark.search.race_rules import RankRules, TTestRules
@@ -60,7 +61,8 @@ def has_stopped(means, patience):
 def folds_by_hand(scores, rules, patience, goes_on, earlier=(), stops=True, seen=None):
     """Return how many folds each point of each curve gets, from the rules alone.
 
-    `earlier` has the scores of the best candidate so far, and `seen` the means of the curves before by number of folds.
+    `earlier` has the scores of the best candidate so far, and `seen` those of the best point of each curve before, by
+    number of folds.
     """
     settings_, points, folds = scores.shape
     done = np.zeros((settings_, points), int)
@@ -88,8 +90,8 @@ def folds_by_hand(scores, rules, patience, goes_on, earlier=(), stops=True, seen
             continue
         stay = [True] * len(left)
         if max(means.values()) > -np.inf or earlier:
-            compared = [own[:end] for own in earlier], (seen or {}).get(end, [])
-            stay = rules.stay([best[one] for one in left], *compared, 0.25)
+            compared = (seen or {}).get(end, []) if isinstance(rules, RankRules) else [own[:end] for own in earlier]
+            stay = rules.stay([best[one] for one in left], compared, 0.25)
         dropped = [one for one, stays in zip(left, stay) if not stays and means[one] > -np.inf]
         gone += sorted(dropped, key=means.__getitem__)
         left = [one for one, stays in zip(left, stay) if stays]
@@ -155,24 +157,23 @@ def test_curves_that_cannot_go_on_exactly_stop_on_their_first_fold(monkeypatch, 
     by_hand = folds_by_hand(plain, rules, 2, goes_on=False, stops=stops)
     assert_like_plain_fits(search, plain, by_hand)
     assert search.fit_counts_["continued"] == 0
+    if burn_in == 2 and not stops:
+        assert search.fit_counts_["trainings"] == by_hand[:, 0].sum()
     if stops and burn_in == 1:
         assert (by_hand == 0).any(axis=1).sum() >= 3
 
 
 @pytest.mark.usefixtures("no_spark")
 def test_a_scorer_of_the_user_sees_only_what_a_fit_has_left(plain):
-    seen = []
-
     def scorer(estimator, X, y):
-        seen.append((estimator.get_params()["callbacks"], estimator.get_booster().num_boosted_rounds()))
+        assert not hasattr(estimator, "scored"), "each candidate is an estimator of its own"
+        estimator.scored = True
         return -log_loss(y, estimator.predict_proba(X))
 
     arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": scorer, "refit": False}
     search = GridSearchCV(booster(), RATES, **arguments).fit(X, y)
     by_hand = folds_by_hand(plain, RankRules(3), 2, goes_on=True)
     assert search.cv_results_["n_splits_done"].tolist() == by_hand.ravel().tolist()
-    assert {callbacks for callbacks, _ in seen} == {None}
-    assert {rounds for _, rounds in seen} <= set(POINTS)
 
 
 @pytest.mark.long
@@ -238,23 +239,25 @@ def raced(race, table, points, goes_on, stops=False, known=()):
     with mock.patch("hpt_spark.search.race_course.group_keys", return_value=keys):
         for wave in race.waves(evaluation, found):
             assert not race.skipped_fits(evaluation) & set(wave.fits)
-            ended = reached_of([fit for fit in wave.fits if fit not in found], wave.stop, table, points)
+            fits = [fit for fit in wave.fits if fit not in found]
+            ended = reached_of(fits, wave.early_stopping, table, points)
             ran += ended
             found.update({fit: {"test_scores": table[fit.candidate, fit.fold], "fit_error": None} for fit in ended})
     assert len(ran) == len(set(ran)), "no fit runs twice"
     return evaluation, ran
 
 
-def reached_of(fits, stop, table, points):
+def reached_of(fits, early_stopping, table, points):
     """Return those of a wave that have results: a training that has all points to run may stop."""
     reached = []
     for at in range(0, len(table), len(points)):
         of_training = [fit for fit in fits if at <= fit.candidate < at + len(points)]
-        scores = {}
+        results = {}
         for fit in of_training:
             reached.append(fit)
-            scores[points[fit.candidate - at]] = table[fit.candidate, fit.fold]
-            if stop and len(of_training) == len(points) and stop.has_come(scores):
+            rounds = points[fit.candidate - at]
+            results[rounds] = {"test_scores": table[fit.candidate, fit.fold]}
+            if early_stopping and len(of_training) == len(points) and early_stopping.is_due(rounds, results):
                 break
     return reached
 
@@ -273,21 +276,25 @@ def test_any_table_of_scores_is_raced_by_the_rules(scores, patience, factor, bur
     rules = RankRules(factor, burn_in)
     race = Race(rules, "score", Rounds("n_estimators", tuple(POINTS), patience))
     earlier: list[np.ndarray] = []
-    seen: defaultdict[int, list[float]] = defaultdict(list)
+    seen: defaultdict[int, list[np.ndarray]] = defaultdict(list)
     for batch in scores:
         table = batch.reshape(-1, 5)
         known = data.draw(st.lists(st.sampled_from(evaluation_of(table).fits), max_size=12))
         evaluation, ran = raced(race, table, POINTS, goes_on, stops, known)
         by_hand = folds_by_hand(batch, rules, patience, goes_on, earlier, stops, seen).ravel()
         assert race.wanted_folds(evaluation) == by_hand.tolist()
-        assert {fit for fit in evaluation.fits if fit.fold < by_hand[fit.candidate]} <= {*known, *ran}
+        wanted = {fit for fit in evaluation.fits if fit.fold < by_hand[fit.candidate]}
+        assert wanted <= {*known, *ran}
+        # A curve of which the journal has a part is trained to its end where it cannot go on.
+        assert set(ran) == wanted - set(known) or (stops and burn_in == 1 and not goes_on)
         whole = [own for own in table[by_hand == 5] if np.isfinite(own).all()]
         earlier = sorted([*earlier, *whole], key=np.mean)[-1:]
         for own, done in zip(batch, by_hand.reshape(len(batch), -1)):
             for end in range(1, 6):
-                means = own[done >= end, :end].mean(axis=1)
-                if len(means):
-                    seen[end].append(np.where(np.isfinite(means), means, -np.inf).max())
+                reached = own[done >= end, :end]
+                if len(reached):
+                    means = reached.mean(axis=1)
+                    seen[end].append(reached[np.where(np.isfinite(means), means, -np.inf).argmax()])
 
 
 @pytest.mark.usefixtures("no_spark")
@@ -298,6 +305,53 @@ def test_where_no_training_is_shared_whole_settings_race_all_the_same(estimator)
     by_setting = done.reshape(3, 3)
     assert (by_setting == by_setting[:, :1]).all()
     assert sorted(by_setting[:, 0]) == [1, 2, 5]
+
+
+@pytest.mark.usefixtures("no_spark")
+def test_equal_settings_race_as_one_training(plain):
+    grids = [{"learning_rate": [0.6, 1.5], "max_depth": [3]}, {"learning_rate": [1.5], "max_depth": [1, 3]}]
+    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss", "refit": False}
+    search = GridSearchCV(booster(), grids, **arguments).fit(X, y)
+    rows = [{"learning_rate": rate, "max_depth": depth} for rate, depth in [(0.6, 3), (1.5, 3), (1.5, 1), (1.5, 3)]]
+    places = list(model_selection.ParameterGrid(RATES))
+    scores = plain[[places.index(row) for row in rows]]
+    by_hand = folds_by_hand(scores, RankRules(3), 2, goes_on=True)
+    assert search.cv_results_["n_splits_done"].tolist() == by_hand.ravel().tolist()
+    for fold in range(5):
+        wanted = np.where(fold < by_hand, scores[..., fold], np.nan).ravel()
+        np.testing.assert_array_equal(search.cv_results_[f"split{fold}_test_score"], wanted)
+
+
+class InterruptsAfter(SearchFollower):
+    """Interrupts a search when so many batches of results have come, and keeps its last state."""
+
+    def __init__(self, batches):
+        self.left = batches
+
+    def fits_ended(self, fits, state):
+        self.left -= bool(fits)
+        if not self.left:
+            raise KeyboardInterrupt
+
+    def state_changed(self, state):
+        self.state = state
+
+
+@pytest.mark.usefixtures("no_spark")
+def test_a_search_that_is_interrupted_in_its_first_wave_goes_on_there(plain, tmp_path):
+    by_hand = folds_by_hand(plain, RankRules(3), 2, goes_on=True)
+    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss", "refit": False}
+    search = GridSearchCV(booster(), RATES, journal=str(tmp_path), **arguments)
+    search.followers = [InterruptsAfter(7)]
+    with pytest.raises(HptSparkError, match="before any candidate had a score on all its folds"):
+        search.fit(X, y)
+    again = GridSearchCV(booster(), RATES, journal=str(tmp_path), **arguments)
+    again.followers = [last := InterruptsAfter(math.inf)]
+    again.fit(X, y)
+    unbroken = GridSearchCV(booster(), RATES, **arguments).fit(X, y)
+    assert again.cv_results_["n_splits_done"].tolist() == by_hand.ravel().tolist()
+    assert again.fit_counts_["trainings"] == unbroken.fit_counts_["trainings"] - 7
+    assert (last.state.fits, last.state.fits_done) == (by_hand.sum(), by_hand.sum())
 
 
 class Interrupts:

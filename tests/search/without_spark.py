@@ -41,21 +41,19 @@ class Scheduler:
     def __init__(self, runner, deadline=math.inf, watcher=None, description="", in_blocks=True):
         self.runner = runner
         self.trainings = self.fold_slices = self.matrices = 0
-        self.passed_over = set()
 
     def run(self, evaluation, fits):
-        self.passed_over = set()
         groups = group_fits(evaluation, fits)
         for group in (groups[at] for at in start_order(groups, self.runner.slots)):
             with ONE_AT_A_TIME:
                 result = pickle.loads(pickle.dumps(self.runner.cache.run(evaluation, group)))
             self.trainings += result.trainings
-            self.passed_over |= set(group.fits) - {fit for fit, _ in result.results}
             self.fold_slices += result.fold_slices
             self.matrices += result.matrices
             if result.checkpoint is not None:
                 self.runner.checkpoints.contents[group.fits[-1]] = result.checkpoint
-            yield result.results
+            reached = {fit for fit, _ in result.results}
+            yield result.results + [(fit, None) for fit in group.fits if fit not in reached]
 
 
 @contextmanager

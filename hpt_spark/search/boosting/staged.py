@@ -112,8 +112,8 @@ class Staged:
             inside += [around, *self.estimator.steps[:-1], self.estimator.steps[-1][1] is self.ensemble]
         return pickled_with_classes(inside)
 
-    def given(self, trained: Mapping[str, Any]) -> Any:
-        """Return the fitted estimator with what `Family.truncate` would return of another training."""
+    def with_trained(self, trained: Mapping[str, Any]) -> Any:
+        """Return the fitted estimator with what another training has left, as `Family.truncate` returns it."""
         _set(self.ensemble, trained)
         return self.estimator
 

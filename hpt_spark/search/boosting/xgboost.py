@@ -143,20 +143,26 @@ class XGBoost:
     @contextmanager
     def stopped_by(self, estimator: Any, stops: Callable[[int, Mapping[str, Any]], bool]) -> Iterator[None]:
         """Let ``fit`` ask `stops` after each round, by a callback of XGBoost."""
-        from xgboost.callback import TrainingCallback
-
-        rounds = self.rounds
-
-        class Stop(TrainingCallback):
-            def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-                return stops(epoch + 1, {"_Booster": model, rounds: epoch + 1})
-
-        own = estimator.callbacks
-        estimator.set_params(callbacks=[Stop()])
+        own, estimator.callbacks = estimator.callbacks, [_stop_callback()(stops)]
         try:
             yield
         finally:
-            estimator.set_params(callbacks=own)
+            estimator.callbacks = own
+
+
+@cache
+def _stop_callback() -> Any:
+    """Return a callback's class, made once: a class keeps alive what it refers to until garbage is collected."""
+    from xgboost.callback import TrainingCallback
+
+    class Stop(TrainingCallback):
+        def __init__(self, stops: Callable[[int, Mapping[str, Any]], bool]) -> None:
+            self._stops = stops
+
+        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+            return self._stops(epoch + 1, {"_Booster": model, XGBoost.rounds: epoch + 1})
+
+    return Stop
 
 
 @cache

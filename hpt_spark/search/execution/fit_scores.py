@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from hpt_spark.search.boosting.staged import staged
@@ -18,8 +19,27 @@ def rounds_of(evaluation: Evaluation, fit: Fit) -> int:
     return ensemble.rounds if ensemble else 0
 
 
-def score_on(evaluation: Evaluation, model: Any, rows: Rows) -> dict[str, Any]:
-    """Return the scores of a fitted estimator on rows."""
+def scores_of(
+    evaluation: Evaluation, model: Any, test_rows: Callable[[], Rows], train_rows: Callable[[], Rows]
+) -> dict[str, Any]:
+    """Return the scores of a fitted estimator, and its predictions where these are wanted.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    model : estimator
+    test_rows, train_rows : callable
+        Return the rows to score on, into which scoring may write.
+    """
+    scored = _score_on(evaluation, model, test_rows())
+    if evaluation.common.get("return_train_score"):
+        scored["train_scores"] = _score_on(evaluation, model, train_rows())["test_scores"]
+    if evaluation.predictor is not None:
+        scored.update(evaluation.predictor.results_of(model, test_rows().X))
+    return scored
+
+
+def _score_on(evaluation: Evaluation, model: Any, rows: Rows) -> dict[str, Any]:
     common = evaluation.common
     started = time.perf_counter()
     scores = score(model, rows.X, rows.y, common["scorer"], rows.params, common["error_score"])

@@ -7,14 +7,15 @@ to 1.9): the same slices, the same ``fit`` call, the same scoring function.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 from hpt_spark.search.boosting.staged import Staged, staged
 from hpt_spark.search.dataset import copied
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.execution.fit_scores import result_of, rounds_of, score_on
+from hpt_spark.search.execution.fit_scores import result_of, rounds_of, scores_of
 from hpt_spark.search.execution.rows import FoldRows, Rows
-from hpt_spark.search.execution.stopped_fit import fit_until_stop, points_on_the_way
+from hpt_spark.search.execution.stopped_fit import fit_with_early_stopping, may_stop_early
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.scorers import only_reads
 
@@ -44,7 +45,7 @@ def fit_group(
     Returns
     -------
     results : list of (Fit, dict)
-        Without the fits behind the stop of a curve.
+        Those behind the stop of a curve have none.
     checkpoint : bytes or None
         What a later evaluation needs to go on, where that is wanted and possible.
 
@@ -57,8 +58,8 @@ def fit_group(
     ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
     if ensemble is None:
         raise TypeError("a shared group needs an ensemble that can be scored at several numbers of rounds")
-    if points := points_on_the_way(evaluation, group, ensemble):
-        return fit_until_stop(evaluation, points, rows, ensemble), None
+    if may_stop_early(evaluation, group, ensemble):
+        return fit_with_early_stopping(evaluation, group, rows, ensemble), None
     rounds, start = ensemble.rounds, evaluation.read_checkpoint(group.fits[-1])
     train = rows.train if ensemble.only_reads else rows.own_train(estimator)
     before_training = time.perf_counter()
@@ -67,19 +68,17 @@ def fit_group(
     checkpoint = ensemble.checkpoint() if evaluation.keep_checkpoints and ensemble.may_continue else None
     nothing_writes = ensemble.only_reads and only_reads(evaluation.common["scorer"])
     state = None if nothing_writes or len(group.fits) == 1 else ensemble.state()
+
+    def test_rows() -> Rows:
+        return rows.test if nothing_writes else rows.own_test(estimator)
+
     results = []
     for fit in group.fits:
         is_last = fit is group.fits[-1]
         own_rounds = rounds if is_last else rounds_of(evaluation, fit)
-        test = rows.test if nothing_writes else rows.own_test(estimator)
+        train_rows = partial(_train_rows_to_score, rows, train, ensemble, nothing_writes, is_last)
         with ensemble.truncated(own_rounds, own=not nothing_writes) as model:
-            scored = score_on(evaluation, model, test)
-            if evaluation.common.get("return_train_score"):
-                train_rows = _train_rows_to_score(rows, train, ensemble, nothing_writes, is_last)
-                scored["train_scores"] = score_on(evaluation, model, train_rows)["test_scores"]
-            if evaluation.predictor is not None:
-                test = rows.test if nothing_writes else rows.own_test(estimator)
-                scored.update(evaluation.predictor.results_of(model, test.X))
+            scored = scores_of(evaluation, model, test_rows, train_rows)
         if not is_last and state is not None and ensemble.state() != state:
             raise ChangedByScoringError
         results.append((fit, result_of(evaluation, fit, scored, seconds * own_rounds / rounds)))

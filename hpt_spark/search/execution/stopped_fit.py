@@ -1,77 +1,99 @@
 """One training of a group of fits that ends before its last round, when its curve has stopped.
 
-A callback of the training cannot score the estimator that is in its ``fit``, which is not yet what a ``fit`` leaves.
-So another one is fitted for one round, and given the trees of each checkpoint to be scored on.
+A callback cannot score the estimator whose ``fit`` it is called in, which is not yet what ``fit`` leaves. So a copy is
+fitted for one round, and is given the trees of each number of rounds that is scored.
 """
 
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 from hpt_spark.search.boosting.staged import Staged, staged
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.execution.fit_scores import result_of, rounds_of, score_on
+from hpt_spark.search.execution.fit_scores import result_of, rounds_of, scores_of
 from hpt_spark.search.execution.rows import FoldRows, Rows
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.scorers import only_reads
 
 
-def points_on_the_way(evaluation: Evaluation, group: FitGroup, ensemble: Staged) -> dict[int, Fit]:
-    """Return the fits of `group` by number of rounds, where its training may be stopped; else nothing.
+def may_stop_early(evaluation: Evaluation, group: FitGroup, ensemble: Staged) -> bool:
+    """Return whether the training of `group` ends when its curve has stopped.
 
-    It may where the fits are the whole curve, and neither scoring nor the estimator writes into rows.
+    All points of the curve must be there to judge it, and neither scoring nor the estimator may write into rows.
     """
-    stop = evaluation.curve_stop
-    if stop is None or not ensemble.may_stop or not only_reads(evaluation.common["scorer"]):
-        return {}
-    points = {rounds_of(evaluation, fit): fit for fit in group.fits}
-    return points if points.keys() == set(stop.checkpoints) else {}
+    stopping = evaluation.early_stopping
+    if stopping is None or not ensemble.may_stop or not only_reads(evaluation.common["scorer"]):
+        return False
+    return {rounds_of(evaluation, fit) for fit in group.fits} == set(stopping.rounds.checkpoints)
 
 
-def fit_until_stop(
-    evaluation: Evaluation, points: Mapping[int, Fit], rows: FoldRows, ensemble: Staged
+def fit_with_early_stopping(
+    evaluation: Evaluation, group: FitGroup, rows: FoldRows, ensemble: Staged
 ) -> list[tuple[Fit, dict[str, Any]]]:
-    """Train a shared group until its curve has stopped, and return the results of the fits that were reached.
+    """Train a group until its curve has stopped, and return the results of the fits that were reached.
 
     Parameters
     ----------
     evaluation : Evaluation
-    points : mapping of int to Fit
-        What `points_on_the_way` returns.
+    group : FitGroup
+        For which `may_stop_early` returns True.
     rows : FoldRows
     ensemble : Staged
         Unfitted, with the parameters of the last fit.
     """
-    stop, train = evaluation.curve_stop, rows.train
-    scored_estimator = evaluation.estimator_of(points[min(points)].candidate)
-    scored_one = staged(scored_estimator, evaluation.fit_params, evaluation.training_rows)
-    assert stop is not None
-    assert scored_one is not None
-    scored_one.set_rounds(1)
-    scored_one.fit(train.X, train.y, train.params, rows.matrices)
-    found: dict[int, dict[str, Any]] = {}
-    training_seconds: dict[int, float] = {}
-    scoring_seconds = 0.0
-    started = time.perf_counter()
-
-    def stops(rounds: int, trained: Mapping[str, Any]) -> bool:
-        nonlocal scoring_seconds
-        if rounds not in points:
-            return False
-        now = time.perf_counter()
-        training_seconds[rounds] = now - started - scoring_seconds
-        model = scored_one.given(trained)
-        found[rounds] = scored = score_on(evaluation, model, rows.test)
-        if evaluation.common.get("return_train_score"):
-            train_rows = Rows(train.X, train.y, rows.train_score_params())
-            scored["train_scores"] = score_on(evaluation, model, train_rows)["test_scores"]
-        if evaluation.predictor is not None:
-            scored.update(evaluation.predictor.results_of(model, rows.test.X))
-        scoring_seconds += time.perf_counter() - now
-        return stop.has_come({at: one["test_scores"] for at, one in found.items()})
-
-    with ensemble.family.stopped_by(ensemble.ensemble, stops):
+    train, started = rows.train, time.perf_counter()
+    copy = staged(evaluation.estimator_of(group.candidate), evaluation.fit_params, evaluation.training_rows)
+    assert copy is not None
+    copy.set_rounds(1)
+    copy.fit(train.X, train.y, train.params, rows.matrices)
+    scoring = _Scoring(evaluation, group, rows, copy)
+    with ensemble.family.stopped_by(ensemble.ensemble, scoring.ends_training):
         ensemble.fit(train.X, train.y, train.params, rows.matrices)
-    return [(points[at], result_of(evaluation, points[at], one, training_seconds[at])) for at, one in found.items()]
+    return scoring.results(time.perf_counter() - started)
+
+
+class _Scoring:
+    """The scores of a training on its way.
+
+    Parameters
+    ----------
+    evaluation, group, rows
+        As of `fit_with_early_stopping`.
+    copy : Staged
+        Fitted, to be given the trees that are scored.
+    """
+
+    def __init__(self, evaluation: Evaluation, group: FitGroup, rows: FoldRows, copy: Staged) -> None:
+        self._evaluation, self._rows, self._copy = evaluation, rows, copy
+        self._fits: defaultdict[int, list[Fit]] = defaultdict(list)  # equal candidates have the same rounds
+        for fit in group.fits:
+            self._fits[rounds_of(evaluation, fit)].append(fit)
+        self._scored: dict[int, dict[str, Any]] = {}
+        self._seconds = 0.0
+
+    def ends_training(self, rounds: int, trained: Mapping[str, Any]) -> bool:
+        """Score what `rounds` rounds have trained, where that is asked for; return whether the curve has stopped."""
+        stopping = self._evaluation.early_stopping
+        if rounds not in self._fits or stopping is None:
+            return False
+        started = time.perf_counter()
+        model = self._copy.with_trained(trained)
+        self._scored[rounds] = scores_of(self._evaluation, model, lambda: self._rows.test, self._train_rows)
+        self._seconds += time.perf_counter() - started
+        return stopping.is_due(rounds, self._scored)
+
+    def _train_rows(self) -> Rows:
+        train = self._rows.train
+        return Rows(train.X, train.y, self._rows.train_score_params())
+
+    def results(self, seconds: float) -> list[tuple[Fit, dict[str, Any]]]:
+        """Return the results of the fits that were reached, after so many seconds of training and scoring."""
+        a_round = (seconds - self._seconds) / max(self._scored)
+        return [
+            (fit, result_of(self._evaluation, fit, dict(scored), rounds * a_round))
+            for rounds, scored in self._scored.items()
+            for fit in self._fits[rounds]
+        ]

@@ -35,8 +35,8 @@ class GroupResult:
     Parameters
     ----------
     results : list of (Fit, dict or exception)
-        scikit-learn's result of each fit; an exception where ``error_score="raise"``. Without the fits behind the
-        stop of a curve.
+        scikit-learn's result of each fit; an exception where ``error_score="raise"``. A fit behind the stop of a
+        curve has none.
     seconds : float
         From the first slice to the last score.
     worker : str

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.metrics import check_scoring, log_loss, make_scorer
 from sklearn.model_selection._validation import _fit_and_score
@@ -19,7 +20,7 @@ from hpt_spark.search.execution.worker import WorkerCache
 from hpt_spark.search.fit_groups import group_fits
 from hpt_spark.search.fit_warnings import WarningFilters
 from hpt_spark.search.folds import Folds
-from hpt_spark.search.rounds import CurveStop, Rounds
+from hpt_spark.search.rounds import EarlyStopping, Rounds
 
 X, y = make_classification(240, 8, n_informative=4, n_classes=3, flip_y=0.3, random_state=0)
 ROWS = np.arange(len(X))
@@ -27,12 +28,12 @@ POINTS = (2, 4, 6, 8, 10, 12)
 OVERFITS = XGBClassifier(n_jobs=1, learning_rate=1.5, subsample=0.7, random_state=0)
 
 
-def evaluation(estimator, scorer, patience=2, prefix="", metric="score", **common):
+def evaluation(estimator, scorer, patience=2, prefix="", metric="score", times=1, **common):
     return Evaluation(
         fit_and_score=_fit_and_score,
         estimator=estimator,
         data=Dataset(X, y, {}, {}),
-        candidates=[{f"{prefix}n_estimators": rounds} for rounds in POINTS],
+        candidates=[{f"{prefix}n_estimators": rounds} for rounds in POINTS] * times,
         folds=Folds.of([(ROWS[:160], ROWS[160:])], len(X)),
         common={
             "scorer": scorer,
@@ -44,7 +45,7 @@ def evaluation(estimator, scorer, patience=2, prefix="", metric="score", **commo
         },
         sklearn_config={},
         warning_filters=WarningFilters.of_this_moment(),
-        curve_stop=CurveStop(Rounds(f"{prefix}n_estimators", POINTS, patience), metric),
+        early_stopping=EarlyStopping(Rounds(f"{prefix}n_estimators", POINTS, patience), metric),
     )
 
 
@@ -95,24 +96,27 @@ def test_the_scores_are_those_of_plain_fits(kind, params, patience, train):
         assert result["n_test_samples"] == one["n_test_samples"]
 
 
-def test_it_trains_no_further_than_to_its_stop(monkeypatch):
-    trained_rounds = []
+@pytest.mark.parametrize("callbacks", [None, []])
+def test_it_trains_no_further_than_to_its_stop(monkeypatch, callbacks):
+    fitted = []
     fit = XGBClassifier.fit
 
     def noted(self, *data, **params):
-        fit(self, *data, **params)
-        trained_rounds.append((self.get_booster().num_boosted_rounds(), self.get_params()["callbacks"]))
-        return self
+        fitted.append(self)
+        return fit(self, *data, **params)
 
     monkeypatch.setattr(XGBClassifier, "fit", noted)
-    evaluated = evaluation(OVERFITS, check_scoring(OVERFITS, "neg_log_loss"))
+    estimator = clone(OVERFITS).set_params(callbacks=callbacks)
+    evaluated = evaluation(estimator, check_scoring(estimator, "neg_log_loss"))
     (group,) = group_fits(evaluated, evaluated.fits)
     results = WorkerCache().run(evaluated, group).results
     stop = POINTS[len(results) - 1]
     assert stop < POINTS[-1]
-    assert [rounds for rounds, _ in trained_rounds] == [1, stop]
+    _, trained = fitted
+    assert trained.get_booster().num_boosted_rounds() == stop
+    assert trained.callbacks == callbacks
     times = [one["fit_time"] for _, one in results]
-    assert times == sorted(times)
+    np.testing.assert_allclose(times, np.array(POINTS[: len(results)]) * times[0] / POINTS[0])
     assert times[0] > 0
 
 
@@ -127,17 +131,17 @@ def test_of_several_metrics_the_one_that_decides_stops_it():
 
 
 @pytest.mark.parametrize(
-    ("estimator", "scorer", "prefix"),
+    ("estimator", "metric", "prefix", "stops"),
     [
-        (OVERFITS, make_scorer(log_loss, greater_is_better=False, response_method="predict_proba"), ""),
-        (OVERFITS, make_scorer(lambda *given: log_loss(*given), response_method="predict_proba"), ""),
-        (make_pipeline(StandardScaler(), OVERFITS), check_scoring(OVERFITS, "neg_log_loss"), "xgbclassifier__"),
+        (OVERFITS, log_loss, "", True),
+        (OVERFITS, lambda *given: log_loss(*given), "", False),
+        (make_pipeline(StandardScaler(), OVERFITS), log_loss, "xgbclassifier__", False),
     ],
     ids=["a metric of scikit-learn", "a function of the user", "a pipeline"],
 )
-def test_only_where_nothing_writes_it_stops(estimator, scorer, prefix, request):
+def test_only_where_nothing_writes_it_stops(estimator, metric, prefix, stops):
+    scorer = make_scorer(metric, greater_is_better=False, response_method="predict_proba")
     found, plain = trained(evaluation(estimator, scorer, prefix=prefix))
-    stops = "scikit" in request.node.callspec.id
     assert (len(found.results) < len(POINTS)) == stops
     for (_, result), one in zip(found.results, plain, strict=False):
         assert result["test_scores"] == one["test_scores"]
@@ -147,6 +151,18 @@ def test_a_part_of_a_curve_is_trained_to_its_end():
     evaluated = evaluation(OVERFITS, check_scoring(OVERFITS, "neg_log_loss"))
     (group,) = group_fits(evaluated, evaluated.fits[1:])
     assert [fit for fit, _ in WorkerCache().run(evaluated, group).results] == evaluated.fits[1:]
+
+
+def test_equal_curves_are_one_training():
+    evaluated = evaluation(OVERFITS, check_scoring(OVERFITS, "neg_log_loss"), times=2)
+    found, _ = trained(evaluated)
+    once, _ = trained(evaluation(OVERFITS, check_scoring(OVERFITS, "neg_log_loss")))
+    assert len(found.results) == 2 * len(once.results) < 2 * len(POINTS)
+    assert found.trainings == 1
+    results = dict(found.results)
+    for fit, result in once.results:
+        for one in (fit, evaluated.fits[fit.number + len(POINTS)]):
+            assert results[one]["test_scores"] == result["test_scores"]
 
 
 def test_a_training_that_fails_fails_as_plain_fits_do():
