@@ -16,8 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,13 @@ from search import ALL_SETS, FIRST_FOUR_SETS
 from search_problem import Problem
 
 CLOSE = 0.001
-PACKAGES = ("pyspark", "scikit-learn", "xgboost", "optuna", "optuna-integration", "mlflow", "FLAML")
+PACKAGES = ("pyspark", "scikit-learn", "xgboost")
+PACKAGES_OF = {
+    "optuna": ("optuna",),
+    "optuna-integration": ("optuna-integration",),
+    "MlflowSparkStudy": ("optuna", "mlflow"),
+    "FLAML": ("FLAML",),
+}
 RECORD = "hpt_spark, grid"
 SPACE = {
     "max_depth": [2, 3, 4, 6],
@@ -43,7 +50,7 @@ SPACE = {
 def main() -> None:
     """Record, measure, print."""
     options = parse_arguments()
-    setting = setting_of_the_run(PACKAGES)  # first, as it fails where a package is missing
+    setting = setting_of_the_run(packages_of(options.only or PEERS))  # first, as it fails where one is missing
     design = str(generated_design(options.scale, ALL_SETS if options.all_sets else FIRST_FOUR_SETS, options.cache))
     numbers = [options.step * number for number in range(1, options.checkpoints + 1)]
     problem = Problem(design, {**shortened(options.settings), ROUNDS: numbers}, folds=5)
@@ -66,6 +73,12 @@ def main() -> None:
     print(text)
     if options.out:
         write_section(options.out, "answer", text)
+
+
+def packages_of(peers: Iterable[str]) -> list[str]:
+    """Return the packages whose releases are told."""
+    own = [packages for word, packages in PACKAGES_OF.items() if any(word in peer for peer in peers)]
+    return list(dict.fromkeys([*PACKAGES, *chain.from_iterable(own)]))
 
 
 def shortened(settings: int) -> dict[str, list[Any]]:
@@ -162,9 +175,10 @@ def section(
         f"{X.shape[0]:,} devices x {X.shape[1]:,} columns with {X.nnz:,} values, 12 classes, log loss, 5 folds,",
         f"{settings} settings x {len(problem.grid[ROUNDS])} numbers of rounds up to {problem.grid[ROUNDS][-1]};",
         f"{options.cores} cores, each fit on one thread. *Answer*: the seconds from `fit` until the best so far is",
-        f"within {CLOSE} of the best of the whole grid ({best:.5f}), which this package's grid has found. A search",
-        f"without it after {options.limit:g} s was ended. CPU is of the whole process, until it ends.",
-        "FLAML searches a space and folds of its own.",
+        f"within {CLOSE} of the best of the whole grid ({best:.5f}), which this package's grid has found; its CPU is",
+        f"of all candidates. The other searches were ended when they had it, or {options.limit:g} s after their start,",
+        "the imports included; their CPU is of the whole process until then.",
+        *(["FLAML searches a space and folds of its own."] if "FLAML" in runs else []),
         f"{setting}.",
         "",
         *table(("search", "answered", ">median, s", ">worst, s", ">CPU, s"), rows),

@@ -65,7 +65,7 @@ class SearchSection(Section):
         "auto",
         description=(
             "How many candidates `optuna` proposes at a time, and `random` with `no_improvement` draws; `auto` gives "
-            "each slot of the cluster two fits, in a race two of the first wave, and the journal keeps the number."
+            "each slot of the cluster two fits, in a race on the first `burn_in` folds; the journal keeps the number."
         ),
     )
     n_startup_trials: int = Field(

@@ -197,7 +197,7 @@ class Evaluator:
     ) -> Iterator[Sequence[tuple[Fit, Any]]]:
         """Yield fits with their results as they end, which then are in `found` and in the journal.
 
-        Those behind the stop of their training have none.
+        Those stopped the stop of their training have none.
         """
         evaluation.data.refuse_used_up()
         with self._with_resume_hint(), spark_context.translate_stop(self._spark):
@@ -259,9 +259,9 @@ class Evaluator:
                     found.update([*scored, *of_equals])  # at once, as Ctrl-C may come at any time
                     predictions = self.out_of_fold.take([*scored, *of_equals])
                     self._journal.add(scored, predictions)
-                    behind = {fit for fit, result in results if result is None}
-                    passed_over |= behind
-                    self._monitor.pass_over(behind)
+                    stopped = {fit for fit, result in results if result is None}
+                    passed_over |= stopped
+                    self._monitor.pass_over(stopped)
                     self._monitor.end([*scored, *of_equals], scheduler.seconds_left)
                     yield [*results, *of_equals]
                 if not found.keys() | passed_over >= set(wave.fits):

@@ -131,9 +131,11 @@ class SearchMonitor:
 
     def pass_over(self, fits: Collection[Fit]) -> None:
         """Take note of fits that are not wanted any more: their training has stopped before."""
+        in_flight, seen = self.state.fits_in_flight, len(self._in_flight)
         self._in_flight.difference_update(fits)
         self._planned -= len(fits)
-        self.state = replace(self.state, fits=self.state.fits - len(fits))
+        in_flight = in_flight and max(0, in_flight - (seen - len(self._in_flight)))
+        self.state = replace(self.state, fits=self.state.fits - len(fits), fits_in_flight=in_flight)
 
     def tasks_run(self, count: int) -> None:
         """Take note of how many fits are in flight."""

@@ -59,7 +59,8 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
     random_state : int, RandomState instance or None, default=0
     batch_size : int or "auto", default="auto"
         How many candidates are proposed at a time. ``"auto"`` gives each slot of the cluster two fits, in a
-        race two of the first wave; a journal keeps the number, so that the search goes on alike on another cluster.
+        race on the first `burn_in` folds; a journal keeps the number, so that the search goes on alike on another
+        cluster.
     n_startup_trials : int, default=10
         How many scores are awaited before proposals are more than random.
     no_improvement : int, default=None

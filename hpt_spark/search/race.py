@@ -67,7 +67,7 @@ class Race:
         # Of the evaluations before: the scores of the best candidate, if any, and by number of folds those of the best
         # one of each training.
         self._bests: list[np.ndarray] = []
-        self._bests_on: defaultdict[int, list[np.ndarray]] = defaultdict(list)
+        self._best_scores_on: defaultdict[int, list[np.ndarray]] = defaultdict(list)
         self._done: dict[int, int] = {}  # how many folds a candidate of the present one has that gets no more
         self._course: Course | None = None
 
@@ -122,12 +122,12 @@ class Race:
         self._remember(course, folds)
 
     def _remember(self, course: Course, folds: int) -> None:
-        """Keep how good the best candidate of each training was after each number of folds that is judged."""
+        """Keep the scores of the best candidate of each training on each number of folds that is judged."""
         end = self._rules.burn_in
         while self._rules.ranks_batches and end < folds:
             for training in course.trainings:
                 if reached := [course.scores(one, end) for one in training if course.done[one] >= end]:
-                    self._bests_on[end].append(max(reached, key=lambda scores: best_mean([scores])))
+                    self._best_scores_on[end].append(max(reached, key=lambda scores: best_mean([scores])))
             end = self._rules.next_end(end)
 
     def _settle(self, course: Course, trainings: Iterable[Sequence[int]], left: Iterable[Sequence[int]]) -> None:
@@ -174,7 +174,9 @@ class Race:
         if not any(map(is_whole, [*bests, *scores.values()])):
             return [True] * len(trainings)  # none is worse than another where all have failed
         of_trainings = [[scores[one] for one in training] for training in trainings]
-        return self._rules.stay(of_trainings, self._bests_on[end] if self._rules.ranks_batches else bests, ratio)
+        # As long as no candidate has got all folds, those of a batch compete with each other alone: one is to get them.
+        earlier = self._best_scores_on[end] if bests and self._rules.ranks_batches else bests
+        return self._rules.stay(of_trainings, earlier, ratio)
 
     def _score(self, result: Mapping[str, Any]) -> float:
         scores = result["test_scores"]

@@ -86,7 +86,7 @@ class Course:
     def passed_over(self) -> set[int]:
         """The points that lie behind the stop of their curve, as far as it has come."""
         return self._passed_over.union(
-            *(training[self._stop_of(training) or len(training) :] for training in self._stopping)
+            *(training[self._points_until_stop(training) or len(training) :] for training in self._stopping)
         )
 
     def scores(self, candidate: int, end: int) -> np.ndarray:
@@ -98,11 +98,11 @@ class Course:
         if self._rounds is None:
             yield from self._wave([one for training in trainings for one in training], end)
             return
-        stops = [end == 1 and self._stops_by_itself(training) for training in trainings]
-        yield from self._until_stopped(list(compress(trainings, stops)))
+        stops = [end == 1 and self._stops_within_fit(training) for training in trainings]
+        yield from self._whole_curves(list(compress(trainings, stops)))
         yield from self._rung_by_rung([training for training, alone in zip(trainings, stops) if not alone], end)
 
-    def _stops_by_itself(self, training: Sequence[int]) -> bool:
+    def _stops_within_fit(self, training: Sequence[int]) -> bool:
         """Return whether a training of one fold, whose own curve is the mean curve, is to end within one ``fit``.
 
         One that can go on is better trained rung by rung where a part of it is known already, or where a rung more may
@@ -111,19 +111,19 @@ class Course:
         if self._early_stopping is None or not all(self._may_stop[one] for one in training):
             return False
         is_begun = any(self._fits[one][0] in self._found for one in training)
-        is_stopped = self._stop_of(training) is not None
+        is_stopped = self._points_until_stop(training) is not None
         return is_stopped or not (is_begun or self._is_timed) or not all(self._may_continue[one] for one in training)
 
-    def _until_stopped(self, trainings: list[list[int]]) -> Iterator[Wave]:
+    def _whole_curves(self, trainings: list[list[int]]) -> Iterator[Wave]:
         """Yield one wave of whole curves on the first fold."""
         self._stopping = trainings
-        wanted = [one for training in trainings for one in training[: self._stop_of(training)]]
+        wanted = [one for training in trainings for one in training[: self._points_until_stop(training)]]
         yield from self._wave(wanted, 1, self._early_stopping)
         self._passed_over, self._stopping = self.passed_over, []
         for one in self._passed_over:
             self.done[one] = 0
 
-    def _stop_of(self, training: Sequence[int]) -> int | None:
+    def _points_until_stop(self, training: Sequence[int]) -> int | None:
         """Return how many points a curve has until its stop on the first fold; None where none has come."""
         results: dict[int, Mapping[str, Any]] = {}
         for one in training:

@@ -121,7 +121,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """When a training ends whose own scores are its curve: on one fold.
+    """When a training on one fold ends: there its own scores are the mean curve.
 
     Parameters
     ----------

@@ -32,8 +32,8 @@ class GridSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.GridSearchCV
         trained once per fold up to `max` rounds and scored every `step` (a twentieth of `max` where it is left out);
         each of these is a row of ``cv_results_``, as scikit-learn would have it. With `early_stopping_rounds` a
         training stops when its mean score has not improved for so many rounds; rows past that are left out.
-        A training that cannot go on exactly after a stop is trained to its end instead, but for the first fold of a
-        race.
+        A training that cannot go on exactly after a stop is trained to its end instead. Where a race begins with one
+        fold, XGBoost outside a pipeline, scored by scikit-learn's scorers, stops there nevertheless.
     sc : SparkContext or SparkSession, default=None
         Where the fits run; by default on the active one.
     journal : str, default=None
@@ -138,7 +138,7 @@ class RandomizedSearchCV(SparkSearchMixin, DrawsCandidates, model_selection.Rand
         are no better than the best before. The folds of `cv` must be the same for each batch.
     batch_size : int or "auto", default="auto"
         How many candidates a batch has, with `no_improvement`. ``"auto"`` gives each slot of the cluster two fits, in a
-        race two of the first wave; a journal keeps the number.
+        race on the first `burn_in` folds; a journal keeps the number.
     rounds, sc, journal, warm_start, max_time, max_fit_time, refit_on, keep_oof, progress, tracking, race
         As in `GridSearchCV`.
     estimator, and all others

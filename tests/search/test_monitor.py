@@ -162,6 +162,19 @@ def test_fits_behind_the_stop_of_their_training_are_not_awaited():
     monitor.end([(fits[0], result(0.5))], seconds_left=5.0)
     state = monitor.state
     assert (state.fits, state.fits_done, state.fits_in_flight, state.seconds_left) == (2, 1, 1, 5.0)
+    monitor.end([(fits[3], result(0.5))], seconds_left=0.0)
+    assert (monitor.state.fits_done, monitor.state.fits_in_flight) == (2, 0)
+
+
+def test_nothing_is_in_flight_when_the_last_training_has_stopped():
+    monitor = SearchMonitor([Notes()])
+    monitor.begin([{}] * 4, 1)
+    fits = [Fit(number, number, 0) for number in range(4)]
+    for fit in fits:
+        monitor.fit_began(fit)
+    monitor.pass_over(set(fits[1:]))
+    monitor.end([(fits[0], result(0.5))])
+    assert (monitor.state.fits, monitor.state.fits_in_flight) == (1, 0)
 
 
 def test_results_of_the_journal_are_told_as_resumed(spark, tmp_path):

@@ -85,6 +85,13 @@ def test_a_candidate_is_ranked_among_those_of_the_batches_before():
     )
 
 
+def test_one_of_a_batch_gets_all_folds_as_long_as_none_has():
+    race = Race(RankRules(3), "score")
+    run(race, np.array([[0.9, 0.9, np.nan, 0.9], [0.8, np.nan, 0.8, 0.8]]), [0, 1])
+    waves, _ = run(race, np.array([[0.7] * 4, [0.6] * 4]), [0, 1])
+    assert [{fit.candidate for fit in wave} for wave in waves] == [{0, 1}, {0}]
+
+
 def test_the_search_is_scikit_learns_but_for_the_folds_that_are_skipped(spark, tmp_path):
     theirs = expected(refit=False)
     arguments = {"cv": FOLDS, "race": {"factor": 3}, "sc": spark, "journal": str(tmp_path), "refit": False}

@@ -90,7 +90,9 @@ def folds_by_hand(scores, rules, patience, goes_on, earlier=(), stops=True, seen
             continue
         stay = [True] * len(left)
         if max(means.values()) > -np.inf or earlier:
-            compared = (seen or {}).get(end, []) if isinstance(rules, RankRules) else [own[:end] for own in earlier]
+            compared = [own[:end] for own in earlier]
+            if earlier and isinstance(rules, RankRules):
+                compared = seen[end]
             stay = rules.stay([best[one] for one in left], compared, 0.25)
         dropped = [one for one, stays in zip(left, stay) if not stays and means[one] > -np.inf]
         gone += sorted(dropped, key=means.__getitem__)

@@ -152,7 +152,7 @@ class XGBoost:
 
 @cache
 def _stop_callback() -> Any:
-    """Return a callback's class, made once: a class keeps alive what it refers to until garbage is collected."""
+    """Return the callback's class, made once: one for each fit would hold its rows until garbage is collected."""
     from xgboost.callback import TrainingCallback
 
     class Stop(TrainingCallback):

@@ -1,7 +1,7 @@
 """One training of a group of fits that ends before its last round, when its curve has stopped.
 
-A callback cannot score the estimator whose ``fit`` it is called in, which is not yet what ``fit`` leaves. So a copy is
-fitted for one round, and is given the trees of each number of rounds that is scored.
+While ``fit`` runs, its estimator has no booster yet, so that a callback cannot score it. A copy is fitted for one
+round, and is lent the growing booster at each number of rounds that is scored.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def fit_with_early_stopping(
     assert copy is not None
     copy.set_rounds(1)
     copy.fit(train.X, train.y, train.params, rows.matrices)
-    scoring = _Scoring(evaluation, group, rows, copy)
-    with ensemble.family.stopped_by(ensemble.ensemble, scoring.ends_training):
+    scoring = _CheckpointScores(evaluation, group, rows, copy)
+    with ensemble.family.stopped_by(ensemble.ensemble, scoring.score_checkpoint):
         ensemble.fit(train.X, train.y, train.params, rows.matrices)
     return scoring.results(time.perf_counter() - started)
 
 
-class _Scoring:
+class _CheckpointScores:
     """The scores of a training on its way.
 
     Parameters
@@ -74,7 +74,7 @@ class _Scoring:
         self._scored: dict[int, dict[str, Any]] = {}
         self._seconds = 0.0
 
-    def ends_training(self, rounds: int, trained: Mapping[str, Any]) -> bool:
+    def score_checkpoint(self, rounds: int, trained: Mapping[str, Any]) -> bool:
         """Score what `rounds` rounds have trained, where that is asked for; return whether the curve has stopped."""
         stopping = self._evaluation.early_stopping
         if rounds not in self._fits or stopping is None:
@@ -91,9 +91,9 @@ class _Scoring:
 
     def results(self, seconds: float) -> list[tuple[Fit, dict[str, Any]]]:
         """Return the results of the fits that were reached, after so many seconds of training and scoring."""
-        a_round = (seconds - self._seconds) / max(self._scored)
+        seconds_per_round = (seconds - self._seconds) / max(self._scored)
         return [
-            (fit, result_of(self._evaluation, fit, dict(scored), rounds * a_round))
+            (fit, result_of(self._evaluation, fit, dict(scored), rounds * seconds_per_round))
             for rounds, scored in self._scored.items()
             for fit in self._fits[rounds]
         ]
