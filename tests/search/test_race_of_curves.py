@@ -162,7 +162,7 @@ def test_curves_that_cannot_go_on_exactly_stop_on_their_first_fold(monkeypatch, 
     if burn_in == 2 and not stops:
         assert search.fit_counts_["trainings"] == by_hand[:, 0].sum()
     if stops and burn_in == 1:
-        assert (by_hand == 0).any(axis=1).sum() >= 3
+        assert (by_hand == 0).any()
 
 
 @pytest.mark.usefixtures("no_spark")
