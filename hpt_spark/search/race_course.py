@@ -105,8 +105,8 @@ class Course:
     def _stops_within_fit(self, training: Sequence[int]) -> bool:
         """Return whether a training of one fold, whose own curve is the mean curve, is to end within one ``fit``.
 
-        One that can go on is better trained rung by rung where a part of it is known already, or where a rung more may
-        take all the time that a fit has.
+        One that can go on is trained rung by rung where some of its points have results already, and where the time of
+        a fit is limited, as a rung takes less of it than the whole curve.
         """
         if self._early_stopping is None or not all(self._may_stop[one] for one in training):
             return False
@@ -165,7 +165,7 @@ class Course:
         assert self._rounds is not None
         begun = len(curve.scores)
         if not all(self._may_continue[one] for one in training):
-            return training[begun : None if begun or not reached else reached]
+            return training[:reached] if reached and not begun else training[begun:]
         last = next(rung[-1] for rung in self._rounds.rungs if rung[-1] > max(curve.scores, default=0))
         return training[begun : max(reached, sum(self._rounds_of_point[one] <= last for one in training))]
 

@@ -191,7 +191,7 @@ class Scheduler:
             stream.submit(tasks)
 
     def _with_origin(self, group: FitGroup, result: GroupResult) -> list[tuple[Fit, Any]]:
-        """Return the results of a group, each with what there is to tell of its training."""
+        """Return the results of a group, with what there is to tell of its training; None for a fit behind its stop."""
         for fit, one in result.results:
             if isinstance(one, dict):
                 tidy_reasons(one)

@@ -19,37 +19,42 @@ from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.scorers import only_reads
 
 
-def may_stop_early(evaluation: Evaluation, group: FitGroup, ensemble: Staged) -> bool:
-    """Return whether the training of `group` ends when its curve has stopped.
+def curve_of(evaluation: Evaluation, group: FitGroup, ensemble: Staged) -> dict[int, list[Fit]]:
+    """Return the fits of `group` by number of rounds, where its training ends when its curve has stopped; else nothing.
 
-    All points of the curve must be there to judge it, and neither scoring nor the estimator may write into rows.
+    All points of the curve must be there to judge it, and neither scoring nor the estimator may write into rows. Equal
+    candidates have the same number of rounds.
     """
     stopping = evaluation.early_stopping
     if stopping is None or not ensemble.may_stop or not only_reads(evaluation.common["scorer"]):
-        return False
-    return {rounds_of(evaluation, fit) for fit in group.fits} == set(stopping.rounds.checkpoints)
+        return {}
+    curve: defaultdict[int, list[Fit]] = defaultdict(list)
+    for fit in group.fits:
+        curve[rounds_of(evaluation, fit)].append(fit)
+    return dict(curve) if curve.keys() == set(stopping.rounds.checkpoints) else {}
 
 
 def fit_with_early_stopping(
-    evaluation: Evaluation, group: FitGroup, rows: FoldRows, ensemble: Staged
+    evaluation: Evaluation, curve: Mapping[int, list[Fit]], rows: FoldRows, ensemble: Staged
 ) -> list[tuple[Fit, dict[str, Any]]]:
     """Train a group until its curve has stopped, and return the results of the fits that were reached.
 
     Parameters
     ----------
     evaluation : Evaluation
-    group : FitGroup
-        For which `may_stop_early` returns True.
+    curve : mapping of int to list of Fit
+        What `curve_of` returns for the group.
     rows : FoldRows
     ensemble : Staged
         Unfitted, with the parameters of the last fit.
     """
     train, started = rows.train, time.perf_counter()
-    copy = staged(evaluation.estimator_of(group.candidate), evaluation.fit_params, evaluation.training_rows)
+    first, *_ = curve[min(curve)]
+    copy = staged(evaluation.estimator_of(first.candidate), evaluation.fit_params, evaluation.training_rows)
     assert copy is not None
     copy.set_rounds(1)
     copy.fit(train.X, train.y, train.params, rows.matrices)
-    scoring = _CheckpointScores(evaluation, group, rows, copy)
+    scoring = _CheckpointScores(evaluation, curve, rows, copy)
     with ensemble.family.stopped_by(ensemble.ensemble, scoring.score_checkpoint):
         ensemble.fit(train.X, train.y, train.params, rows.matrices)
     return scoring.results(time.perf_counter() - started)
@@ -60,24 +65,21 @@ class _CheckpointScores:
 
     Parameters
     ----------
-    evaluation, group, rows
+    evaluation, curve, rows
         As of `fit_with_early_stopping`.
     copy : Staged
         Fitted, to be given the trees that are scored.
     """
 
-    def __init__(self, evaluation: Evaluation, group: FitGroup, rows: FoldRows, copy: Staged) -> None:
-        self._evaluation, self._rows, self._copy = evaluation, rows, copy
-        self._fits: defaultdict[int, list[Fit]] = defaultdict(list)  # equal candidates have the same rounds
-        for fit in group.fits:
-            self._fits[rounds_of(evaluation, fit)].append(fit)
+    def __init__(self, evaluation: Evaluation, curve: Mapping[int, list[Fit]], rows: FoldRows, copy: Staged) -> None:
+        self._evaluation, self._curve, self._rows, self._copy = evaluation, curve, rows, copy
         self._scored: dict[int, dict[str, Any]] = {}
         self._seconds = 0.0
 
     def score_checkpoint(self, rounds: int, trained: Mapping[str, Any]) -> bool:
         """Score what `rounds` rounds have trained, where that is asked for; return whether the curve has stopped."""
         stopping = self._evaluation.early_stopping
-        if rounds not in self._fits or stopping is None:
+        if rounds not in self._curve or stopping is None:
             return False
         started = time.perf_counter()
         model = self._copy.with_trained(trained)
@@ -95,5 +97,5 @@ class _CheckpointScores:
         return [
             (fit, result_of(self._evaluation, fit, dict(scored), rounds * seconds_per_round))
             for rounds, scored in self._scored.items()
-            for fit in self._fits[rounds]
+            for fit in self._curve[rounds]
         ]
