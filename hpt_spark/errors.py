@@ -1,6 +1,7 @@
 """The errors that a user can cause, and the exit code that each of them has."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 class HptSparkError(Exception):
@@ -66,3 +67,21 @@ def listed(names: Sequence[str], most: int = 10) -> str:
     """Return the first names of many for a sentence, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str, prefix: str = "", cutoff: float = 0.5) -> str:
+    """Return the end of a sentence about an unknown name: the question for the nearest one, or `otherwise`.
+
+    Parameters
+    ----------
+    name : str
+    known : iterable of str
+    otherwise : str
+        Where none is near.
+    prefix : str
+        What stands before the name where it is written.
+    cutoff : float
+        How alike two names must be, from 0 to 1, as `difflib.get_close_matches` counts it.
+    """
+    near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+    return f"did you mean `{prefix}{near[0]}`?" if near else otherwise

@@ -7,7 +7,6 @@ All problems are reported at once, each with the place that caused it.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -32,7 +31,7 @@ from hpt_spark.config.sections import (
 from hpt_spark.config.submit_section import SubmitSection
 from hpt_spark.config.tracking_section import TrackingSection
 from hpt_spark.config.yaml_text import UNFIT, EndlessError, as_yaml, read_yaml, write_yaml
-from hpt_spark.errors import ConfigError
+from hpt_spark.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -224,17 +223,17 @@ def _sentence(problem: dict[str, Any], origins: dict[str, str]) -> str:
 
 def _known_instead(names: Sequence[str]) -> str:
     keys = _keys_of(names[:-1])
-    near = difflib.get_close_matches(names[-1].lower(), keys, n=1, cutoff=0.5)
-    return f"did you mean `{'.'.join([*names[:-1], near[0]])}`?" if near else f"known keys: {', '.join(keys)}."
+    prefix = "".join(f"{name}." for name in names[:-1])
+    return did_you_mean(names[-1].lower(), keys, f"known keys: {', '.join(keys)}.", prefix)
 
 
 def _reason(problem: dict[str, Any]) -> str:
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     reason = REASONS.get(problem["type"].replace("_parsing", "_type").replace("_from_float", "_type"), message)
     if problem["type"] == "literal_error":
-        near = difflib.get_close_matches(str(problem["input"]), re.findall(r"'([^']*)'", reason), n=1)
-        if near:
-            return f"{reason}; did you mean `{near[0]}`?"
+        allowed = re.findall(r"'([^']*)'", reason)
+        if hint := did_you_mean(str(problem["input"]), allowed, otherwise=""):
+            return f"{reason}; {hint}"
     return f"{reason}."
 
 

@@ -18,6 +18,7 @@ from hpt_spark.search.boosting.family import Family, is_estimator, key_of
 from hpt_spark.search.boosting.staged import are_of_rows, ensemble_of, family_of, staged
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.planning.cost import training_cost
+from hpt_spark.search.scorers import only_reads
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,16 @@ class FitGroup:
         Estimated, in the unit of `training_cost`.
     matrix : str
         Groups of a fold that agree in it share a training matrix; empty where there is none to share.
+    first_rung : tuple of Fit
+        Of a training that ends when its curve has stopped: the fits that are tried where it fails as a whole, of which
+        the curve of a setting that cannot be trained ends. Else empty.
     """
 
     fits: tuple[Fit, ...]
     shared: bool
     cost: float
     matrix: str = ""
+    first_rung: tuple[Fit, ...] = ()
 
     @property
     def fold(self) -> int:
@@ -51,9 +56,14 @@ class FitGroup:
         """The candidate of the first fit."""
         return self.fits[0].candidate
 
+    @property
+    def tried_again(self) -> tuple[Fit, ...]:
+        """The fits that are tried one by one where the training fails as a whole."""
+        return self.first_rung or self.fits
+
     def one_by_one(self) -> list[FitGroup]:
-        """Return the same fits as groups of their own, each fitted as scikit-learn does."""
-        return [FitGroup((fit,), shared=False, cost=self.cost) for fit in self.fits]
+        """Return these as groups of their own, each fitted as scikit-learn does."""
+        return [FitGroup((fit,), shared=False, cost=self.cost) for fit in self.tried_again]
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,8 @@ class GroupKey:
     cost : float
     matrix : str
     may_continue, may_stop : bool
-        Whether its training can go on from a checkpoint, and whether it can end before its last round.
+        Whether its training can go on from a checkpoint, and whether it can be scored while it runs, to end before its
+        last round: neither the scoring nor the estimator may write into rows.
     """
 
     key: str | None
@@ -98,8 +109,21 @@ def group_fits(evaluation: Evaluation, fits: Sequence[Fit]) -> list[FitGroup]:
         members.sort(key=lambda fit: (keys[fit.candidate].rounds, fit.number))
         longest = keys[members[-1].candidate]
         cost = longest.cost * _share_left(evaluation, members[-1], longest)
-        groups.append(FitGroup(tuple(members), longest.key is not None, cost, longest.matrix))
+        rounds = [keys[fit.candidate].rounds for fit in members]
+        first_rung = tuple(members[: _first_rung(evaluation, rounds)]) if longest.may_stop else ()
+        groups.append(FitGroup(tuple(members), longest.key is not None, cost, longest.matrix, first_rung))
     return groups
+
+
+def _first_rung(evaluation: Evaluation, rounds: Sequence[int]) -> int:
+    """Return how many fits the first rung has where the training is to end when its curve has stopped; else 0.
+
+    All points of the curve must be there to judge it.
+    """
+    stopping = evaluation.early_stopping
+    if stopping is None or set(rounds) != set(stopping.rounds.checkpoints):
+        return 0
+    return sum(number <= stopping.rounds.rungs[0][-1] for number in rounds)
 
 
 def group_keys(evaluation: Evaluation) -> list[GroupKey]:
@@ -165,7 +189,7 @@ class _Base:
             cost=cost,
             matrix=family.matrix_key(params) if is_bare else "",
             may_continue=is_bare and family.may_continue(type(self.ensemble), params),
-            may_stop=is_bare and family.may_stop,
+            may_stop=is_bare and family.may_stop and only_reads(evaluation.common["scorer"]),
         )
 
     @cached_property
@@ -193,7 +217,8 @@ def _key_of_estimator(evaluation: Evaluation, candidate: int) -> GroupKey:
         rounds = ensemble.rounds
         ensemble.set_rounds(1)  # so that candidates that differ in nothing else have the same key
         key = str(joblib.hash(estimator.get_params()))
-        return GroupKey(key, rounds, cost, ensemble.matrix_key, ensemble.may_continue, ensemble.may_stop)
+        may_stop = ensemble.may_stop and only_reads(evaluation.common["scorer"])
+        return GroupKey(key, rounds, cost, ensemble.matrix_key, ensemble.may_continue, may_stop)
     except Exception:
         # Whatever is wrong with the parameters, scikit-learn's own fit is to say so.
         return GroupKey(None, 0, 1.0)

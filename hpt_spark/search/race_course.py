@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import chain, compress
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from hpt_spark.search.equal_candidates import keys_of_equal
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.fit_groups import GroupKey, group_keys
 from hpt_spark.search.rounds import Curve, EarlyStopping, Rounds
-from hpt_spark.search.scorers import only_reads
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,7 @@ class Course:
         self.trainings = [list(range(at, at + points)) for at in range(0, len(candidates), points)]
         self._rounds_of_point = [int(candidate[rounds.parameter]) for candidate in candidates]
         self._may_continue = [key.key is not None and key.may_continue for key in keys]
-        reads = only_reads(evaluation.common["scorer"])
-        self._may_stop = [reads and key.key is not None and key.may_stop for key in keys]
+        self._may_stop = [key.key is not None and key.may_stop for key in keys]
         self._is_timed = evaluation.max_fit_time is not None
 
     @property
@@ -115,10 +113,18 @@ class Course:
         return is_stopped or not (is_begun or self._is_timed) or not all(self._may_continue[one] for one in training)
 
     def _whole_curves(self, trainings: list[list[int]]) -> Iterator[Wave]:
-        """Yield one wave of whole curves on the first fold."""
+        """Yield one wave of whole curves on the first fold.
+
+        Where a training has failed as a whole, only its first rung was tried again. If that has gone well, the rest is
+        trained to its end.
+        """
         self._stopping = trainings
         wanted = [one for training in trainings for one in training[: self._points_until_stop(training)]]
         yield from self._wave(wanted, 1, self._early_stopping)
+        failed = [training for training in trainings if self._points_until_stop(training) is None]
+        first_fits = [self._fits[one][0] for one in chain.from_iterable(failed)]
+        if lacking := [fit for fit in first_fits if fit not in self._found]:
+            yield Wave(lacking)
         self._passed_over, self._stopping = self.passed_over, []
         for one in self._passed_over:
             self.done[one] = 0

@@ -6,6 +6,7 @@ import logging
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hpt_spark.errors import InputError
@@ -164,6 +165,8 @@ class Scheduler:
                     log.warning("fit %s: %s; it is tried again alone", group.fits[-1], death.reason)
                 parts = group.one_by_one() if following.one_by_one else [group]
                 self._left.pop(group.fits, None)
+                if behind := tuple(fit for fit in group.fits if following.one_by_one and fit not in group.tried_again):
+                    yield [(replace(group, fits=behind), GroupResult([], 0.0, "", 0, 0))]
                 self._left.update((part.fits, part.cost) for part in parts)
                 waiting[following] += parts
 

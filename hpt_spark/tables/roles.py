@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.data.schemas import INTEGERS
-from hpt_spark.errors import InputError, listed
+from hpt_spark.errors import InputError, did_you_mean, listed
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
@@ -151,8 +150,7 @@ def refuse_missing(names: Sequence[str], known: Sequence[str], key: str, place: 
     """Raise InputError where a table has no column of such a name; the nearest one is told."""
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"its columns: {listed(known, 20)}."
+            hint = did_you_mean(name, known, f"its columns: {listed(known, 20)}.")
             raise InputError(f"{key} names {name}, but {place} has no such column; {hint}")
 
 

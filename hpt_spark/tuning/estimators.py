@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import json
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from hpt_spark.errors import ConfigError, InputError, listed
+from hpt_spark.errors import ConfigError, InputError, did_you_mean, listed
 from hpt_spark.matrix.columns import LARGEST, columns_with
 from hpt_spark.search.reasons import reason_of
 
@@ -211,9 +210,9 @@ def _refuse_unknown(given: Iterable[str], estimator: Any, key: str, name: str) -
     known = known_parameters(estimator)
     problems = []
     for parameter in sorted(set(given) - known):
-        near = difflib.get_close_matches(parameter, known, n=1, cutoff=0.8 if _takes_others(estimator) else 0.6)
-        if near or not _takes_others(estimator):
-            problems.append(f"{parameter}" + (f" (did you mean {near[0]}?)" if near else ""))
+        hint = did_you_mean(parameter, known, otherwise="", cutoff=0.8 if _takes_others(estimator) else 0.6)
+        if hint or not _takes_others(estimator):
+            problems.append(f"{parameter} ({hint})" if hint else parameter)
     if problems:
         raise ConfigError(f"{key} names what {name} does not know: {', '.join(problems)}.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import logging
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names, make_scorer, ndcg_score
 
 from hpt_spark.config.search_section import SearchSection
-from hpt_spark.errors import ConfigError
+from hpt_spark.errors import ConfigError, did_you_mean
 from hpt_spark.search.sklearn_compat import metric_of
 from hpt_spark.tuning.roles import RowRoles
 
@@ -46,8 +45,7 @@ def check_scoring(name: str) -> None:
     try:
         get_scorer(name)
     except (ValueError, KeyError):
-        near = difflib.get_close_matches(name, [*get_scorer_names(), NDCG], n=1)
-        hint = f"did you mean `{near[0]}`?" if near else "see sklearn.metrics.get_scorer_names()."
+        hint = did_you_mean(name, [*get_scorer_names(), NDCG], "see sklearn.metrics.get_scorer_names().")
         raise ConfigError(f"search.scoring={name} is not a scorer of scikit-learn; {hint}") from None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import logging
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from sklearn import model_selection
 
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.config.yaml_text import as_yaml
-from hpt_spark.errors import ConfigError
+from hpt_spark.errors import ConfigError, did_you_mean
 from hpt_spark.tuning.roles import NO_ROLES, RowRoles
 
 _log = logging.getLogger(__name__)
@@ -57,14 +56,12 @@ def build_splitter(wanted: Mapping[str, Any], key: str = "search.cv") -> Any:
     name, given = wanted["splitter"], {key: value for key, value in wanted.items() if key != "splitter"}
     known = splitters()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(sorted(known))}."
+        hint = did_you_mean(name, known, f"it has {', '.join(sorted(known))}.")
         raise ConfigError(f"{key}: {name} is not a splitter of scikit-learn; {hint}")
     takes = list(inspect.signature(known[name]).parameters)
     for parameter in given:
         if parameter not in takes:
-            near = difflib.get_close_matches(str(parameter), takes, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"it takes {', '.join(takes) or 'nothing'}."
+            hint = did_you_mean(str(parameter), takes, f"it takes {', '.join(takes) or 'nothing'}.")
             raise ConfigError(f"{key}: {name} does not take {parameter}; {hint}")
     if "random_state" in takes and given.get("random_state") is None and given.get("shuffle", "shuffle" not in takes):
         given["random_state"] = 0

@@ -32,7 +32,7 @@ from tests.jobs.running import (
         (grid([]), "is empty: name at least one parameter with a list of values"),
         (grid({"max_depth": []}), "has no value for max_depth"),
         (grid({"max_dept": [2]}), "search.param_grid names what xgboost.XGBClassifier does not know: max_dept"),
-        ("search.estimator_params={sead: 1}", "does not know: sead (did you mean seed?)"),
+        ("search.estimator_params={sead: 1}", "does not know: sead (did you mean `seed`?)"),
         ("search.estimator=xgboost.XGBClasifier", "search.estimator=xgboost.XGBClasifier cannot be imported"),
         ("search.estimator=nowhere.Model", "search.estimator=nowhere.Model cannot be imported"),
         ("search.estimator=json.JSONDecoder", "has no fit and get_params"),

@@ -30,7 +30,7 @@ def evaluation(estimator, candidates, **fit_params):
         data=Dataset(np.zeros((40, 3)), ROWS % 2, fit_params, {}),
         candidates=candidates,
         folds=Folds.of([(ROWS[:20], ROWS[20:]), (ROWS[20:], ROWS[:20])], 40),
-        common={},
+        common={"scorer": None},
         sklearn_config={},
         warning_filters=[],
     )

@@ -232,8 +232,11 @@ def test_optuna_is_told_of_a_dropped_curve_as_of_a_pruned_trial(spark, plain, ro
     assert again.cv_results_["params"] == found["params"]
 
 
-def raced(race, table, points, goes_on, stops=False, known=()):
-    """Run a race on known scores; return the evaluation, and which fits had to be run."""
+def raced(race, table, points, goes_on, stops=False, known=(), failing=()):
+    """Run a race on known scores; return the evaluation, and which fits had to be run.
+
+    Of the first candidates of trainings in `failing`, the whole trainings fail, and their fits alone do not.
+    """
     evaluation, found, ran = evaluation_of(table), {}, []
     evaluation.candidates[:] = [{"n_estimators": points[at % len(points)]} for at in range(len(table))]
     found.update({fit: {"test_scores": table[fit.candidate, fit.fold], "fit_error": None} for fit in known})
@@ -242,18 +245,21 @@ def raced(race, table, points, goes_on, stops=False, known=()):
         for wave in race.waves(evaluation, found):
             assert not race.skipped_fits(evaluation) & set(wave.fits)
             fits = [fit for fit in wave.fits if fit not in found]
-            ended = reached_of(fits, wave.early_stopping, table, points)
+            ended = reached_of(fits, wave.early_stopping, table, points, failing)
             ran += ended
             found.update({fit: {"test_scores": table[fit.candidate, fit.fold], "fit_error": None} for fit in ended})
     assert len(ran) == len(set(ran)), "no fit runs twice"
     return evaluation, ran
 
 
-def reached_of(fits, early_stopping, table, points):
-    """Return those of a wave that have results: a training that has all points to run may stop."""
+def reached_of(fits, early_stopping, table, points, failing):
+    """Return those of a wave that have results: a training that has all points to run may stop, or fail as a whole."""
     reached = []
     for at in range(0, len(table), len(points)):
         of_training = [fit for fit in fits if at <= fit.candidate < at + len(points)]
+        if early_stopping and len(of_training) == len(points) and at in failing:
+            reached += of_training[: len(early_stopping.rounds.rungs[0])]
+            continue
         results = {}
         for fit in of_training:
             reached.append(fit)
@@ -282,13 +288,15 @@ def test_any_table_of_scores_is_raced_by_the_rules(scores, patience, factor, bur
     for batch in scores:
         table = batch.reshape(-1, 5)
         known = data.draw(st.lists(st.sampled_from(evaluation_of(table).fits), max_size=12))
-        evaluation, ran = raced(race, table, POINTS, goes_on, stops, known)
+        failing = data.draw(st.sets(st.sampled_from(range(0, len(table), len(POINTS)))))
+        evaluation, ran = raced(race, table, POINTS, goes_on, stops, known, failing)
         by_hand = folds_by_hand(batch, rules, patience, goes_on, earlier, stops, seen).ravel()
         assert race.wanted_folds(evaluation) == by_hand.tolist()
         wanted = {fit for fit in evaluation.fits if fit.fold < by_hand[fit.candidate]}
         assert wanted <= {*known, *ran}
-        # A curve of which the journal has a part is trained to its end where it cannot go on.
-        assert set(ran) == wanted - set(known) or (stops and burn_in == 1 and not goes_on)
+        # A curve of which the journal has a part is trained to its end where it cannot go on, and so is one of which
+        # only the first rung is there, as its training has failed as a whole.
+        assert set(ran) == wanted - set(known) or (stops and burn_in == 1 and (failing or not goes_on))
         whole = [own for own in table[by_hand == 5] if np.isfinite(own).all()]
         earlier = sorted([*earlier, *whole], key=np.mean)[-1:]
         for own, done in zip(batch, by_hand.reshape(len(batch), -1)):
@@ -322,6 +330,31 @@ def test_equal_settings_race_as_one_training(plain):
     for fold in range(5):
         wanted = np.where(fold < by_hand, scores[..., fold], np.nan).ravel()
         np.testing.assert_array_equal(search.cv_results_[f"split{fold}_test_score"], wanted)
+
+
+@pytest.mark.usefixtures("no_spark")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more")
+def test_a_setting_that_cannot_be_trained_is_tried_at_its_first_rung(plain):
+    grids = [{"learning_rate": [1.5], "max_depth": [1, 3]}, {"max_depth": [-3]}]
+    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss", "refit": False}
+    search = GridSearchCV(booster(), grids, **arguments).fit(X, y)
+    assert search.cv_results_["n_splits_done"][-8:].tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
+    assert np.isnan(search.cv_results_["split0_test_score"][-8:]).all()
+    assert search.end_reason_.endswith("; 2 of 120 fits failed.")
+
+
+@pytest.mark.usefixtures("no_spark")
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_training_that_fails_only_as_a_whole_is_scored_all_the_same(plain, monkeypatch, goes_on):
+    def fails(*given):
+        raise MemoryError
+
+    if not goes_on:
+        monkeypatch.setattr(XGBoost, "may_continue", lambda *given: False)
+    monkeypatch.setattr("hpt_spark.search.execution.group_fit.fit_with_early_stopping", fails)
+    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss", "refit": False}
+    search = GridSearchCV(booster(), RATES, **arguments).fit(X, y)
+    assert_like_plain_fits(search, plain, folds_by_hand(plain, RankRules(3), 2, goes_on=goes_on))
 
 
 class InterruptsAfter(SearchFollower):

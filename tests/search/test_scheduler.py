@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.metrics import check_scoring
 from sklearn.model_selection._validation import _fit_and_score
 from xgboost import XGBClassifier
 
@@ -17,6 +18,7 @@ from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.worker import GroupResult
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.retries import Ending, Step
+from hpt_spark.search.rounds import EarlyStopping, Rounds
 from hpt_spark.search.scheduler import Scheduler
 
 RUNNER = SimpleNamespace(most_result_bytes=math.inf, planned_slots=1, slots=1, shared=lambda *of: nullcontext())
@@ -37,8 +39,8 @@ class Played(Scheduler):
                 yield [(group, GroupResult(results, seconds, "host:1", 0, 0))]
 
 
-def seconds_left(candidates, endings, **limits):
-    """Return what is said to be left after each result."""
+def played(candidates, endings, **limits):
+    """Return the scheduler and what it yields."""
     rows = np.arange(12)
     evaluation = Evaluation(
         fit_and_score=_fit_and_score,
@@ -46,7 +48,7 @@ def seconds_left(candidates, endings, **limits):
         data=Dataset(np.zeros((12, 2)), rows % 2, {}, {}),
         candidates=candidates,
         folds=Folds.of([(rows[::2], rows[1::2])], 12),
-        common={"error_score": np.nan, "scorer": None},
+        common={"error_score": np.nan, "scorer": check_scoring(XGBClassifier(), "accuracy")},
         sklearn_config={},
         warning_filters=[],
         **limits,
@@ -54,12 +56,28 @@ def seconds_left(candidates, endings, **limits):
     scheduler = Played(RUNNER, math.inf, None, "")
     scheduler.forecast = "was said"
     scheduler.endings = endings
-    return [scheduler.seconds_left for _ in scheduler.run(evaluation, evaluation.fits)]
+    return scheduler, scheduler.run(evaluation, evaluation.fits)
+
+
+def seconds_left(candidates, endings, **limits):
+    """Return what is said to be left after each result."""
+    scheduler, ended = played(candidates, endings, **limits)
+    return [scheduler.seconds_left for _ in ended]
 
 
 def test_nothing_is_left_where_a_training_was_taken_apart():
     shared = [{"n_estimators": 10}, {"n_estimators": 20}]
     assert seconds_left(shared, [Death("it exited", Ending.FAULT)] * 2) == [1.0, 0.0]
+
+
+def test_of_a_curve_whose_training_dies_the_first_rung_is_tried_again():
+    curve = [{"n_estimators": rounds} for rounds in (1, 2, 3, 4, 5)]
+    stopping = EarlyStopping(Rounds("n_estimators", (1, 2, 3, 4, 5), 2), "score")
+    scheduler, ended = played(curve, [Death("it exited", Ending.FAULT)] * 2, early_stopping=stopping)
+    results = {fit.candidate: result for pairs in ended for fit, result in pairs}
+    assert sorted(results) == [0, 1, 2, 3, 4]
+    assert [at for at, result in results.items() if result is not None] == [0, 1]
+    assert scheduler.seconds_left == 0.0
 
 
 def test_a_fit_that_was_stopped_has_taken_its_limit():

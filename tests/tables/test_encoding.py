@@ -109,7 +109,7 @@ def test_a_missing_number_is_zero_where_that_is_wanted():
         ({"v": [[True, False]]}, r"the column v is list.* \(true and false are no numbers"),
         ({"d": [20240101]}, r"the column d is int64, .* \(it takes dates, timestamps, or texts"),
         ({"s": [1704067200.0]}, r"the column s is double, .* \(it takes dates, timestamps, or texts"),
-        ({"nn": [1.0], "n": None}, "the model names n, but the table has no such column; did you mean nn"),
+        ({"nn": [1.0], "n": None}, "the model names n, but the table has no such column; did you mean `nn`"),
     ],
 )
 def test_what_cannot_be_read_is_told(changed, told):

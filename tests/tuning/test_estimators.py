@@ -103,9 +103,9 @@ def test_parameters_that_only_the_library_knows_pass_and_misspelt_ones_do_not():
     model = build_estimator(name, {"verbose": -1, "max_bin": 63})
     assert model.get_params()["verbose"] == -1
     check_grids(model, name, [{"max_bin": [15, 63], "path_smooth": [0.1]}])
-    with pytest.raises(ConfigError, match=r"names what .*: num_leafs \(did you mean num_leaves\?\)"):
+    with pytest.raises(ConfigError, match=r"names what .*: num_leafs \(did you mean `num_leaves`\?\)"):
         build_estimator(name, {"num_leafs": 3})
-    with pytest.raises(ConfigError, match=r"search\.estimator_params names .*: verbos \(did you mean verbosity\?\)"):
+    with pytest.raises(ConfigError, match=r"search\.estimator_params names .*: verbos \(did you mean `verbosity`\?\)"):
         build_estimator("xgboost.XGBClassifier", {"verbos": 3})
 
 
@@ -156,7 +156,7 @@ def test_a_constructor_s_parameters_count_where_get_params_lists_only_what_was_s
 @pytest.mark.parametrize(
     ("name", "parameter", "hint"),
     [
-        (CATBOOST, "iteratons", " (did you mean iterations?)"),
+        (CATBOOST, "iteratons", " (did you mean `iterations`?)"),
         (CATBOOST, "entirely_unknown", ""),
         ("sklearn.linear_model.LogisticRegression", "args", ""),
     ],

@@ -15,7 +15,7 @@ from hpt_spark.search.dataset import copied
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.fit_scores import result_of, rounds_of, scores_of
 from hpt_spark.search.execution.rows import FoldRows, Rows
-from hpt_spark.search.execution.stopped_fit import curve_of, fit_with_early_stopping
+from hpt_spark.search.execution.stopped_fit import fit_with_early_stopping
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.scorers import only_reads
 
@@ -58,8 +58,8 @@ def fit_group(
     ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
     if ensemble is None:
         raise TypeError("a shared group needs an ensemble that can be scored at several numbers of rounds")
-    if curve := curve_of(evaluation, group, ensemble):
-        return fit_with_early_stopping(evaluation, curve, rows, ensemble), None
+    if group.first_rung:
+        return fit_with_early_stopping(evaluation, group, rows, ensemble), None
     rounds, start = ensemble.rounds, evaluation.read_checkpoint(group.fits[-1])
     train = rows.train if ensemble.only_reads else rows.own_train(estimator)
     before_training = time.perf_counter()

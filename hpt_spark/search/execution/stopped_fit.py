@@ -16,41 +16,27 @@ from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.fit_scores import result_of, rounds_of, scores_of
 from hpt_spark.search.execution.rows import FoldRows, Rows
 from hpt_spark.search.fit_groups import FitGroup
-from hpt_spark.search.scorers import only_reads
-
-
-def curve_of(evaluation: Evaluation, group: FitGroup, ensemble: Staged) -> dict[int, list[Fit]]:
-    """Return the fits of `group` by number of rounds, where its training ends when its curve has stopped; else nothing.
-
-    All points of the curve must be there to judge it, and neither scoring nor the estimator may write into rows. Equal
-    candidates have the same number of rounds.
-    """
-    stopping = evaluation.early_stopping
-    if stopping is None or not ensemble.may_stop or not only_reads(evaluation.common["scorer"]):
-        return {}
-    curve: defaultdict[int, list[Fit]] = defaultdict(list)
-    for fit in group.fits:
-        curve[rounds_of(evaluation, fit)].append(fit)
-    return dict(curve) if curve.keys() == set(stopping.rounds.checkpoints) else {}
 
 
 def fit_with_early_stopping(
-    evaluation: Evaluation, curve: Mapping[int, list[Fit]], rows: FoldRows, ensemble: Staged
+    evaluation: Evaluation, group: FitGroup, rows: FoldRows, ensemble: Staged
 ) -> list[tuple[Fit, dict[str, Any]]]:
     """Train a group until its curve has stopped, and return the results of the fits that were reached.
 
     Parameters
     ----------
     evaluation : Evaluation
-    curve : mapping of int to list of Fit
-        What `curve_of` returns for the group.
+    group : FitGroup
+        With a first rung. Neither its scoring nor its estimator writes into rows.
     rows : FoldRows
     ensemble : Staged
         Unfitted, with the parameters of the last fit.
     """
     train, started = rows.train, time.perf_counter()
-    first, *_ = curve[min(curve)]
-    copy = staged(evaluation.estimator_of(first.candidate), evaluation.fit_params, evaluation.training_rows)
+    curve: defaultdict[int, list[Fit]] = defaultdict(list)
+    for fit in group.fits:
+        curve[rounds_of(evaluation, fit)].append(fit)
+    copy = staged(evaluation.estimator_of(group.candidate), evaluation.fit_params, evaluation.training_rows)
     assert copy is not None
     copy.set_rounds(1)
     copy.fit(train.X, train.y, train.params, rows.matrices)
@@ -65,8 +51,10 @@ class _CheckpointScores:
 
     Parameters
     ----------
-    evaluation, curve, rows
+    evaluation, rows
         As of `fit_with_early_stopping`.
+    curve : mapping of int to list of Fit
+        The fits of each number of rounds, of which equal candidates have the same.
     copy : Staged
         Fitted, to be given the trees that are scored.
     """

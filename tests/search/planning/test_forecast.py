@@ -38,7 +38,7 @@ def evaluation(X, estimator=None, candidates=({"n_estimators": 10}, {"n_estimato
         data=Dataset(X, rows % 3, {}, {}),
         candidates=candidates,
         folds=Folds.of([(rows[::2], rows[1::2]), (rows[1::2], rows[::2])], len(rows)),
-        common={},
+        common={"scorer": None},
         sklearn_config={},
         warning_filters=[],
     )

@@ -23,7 +23,7 @@ EVALUATION = Evaluation(
     data=Dataset(sparse.random(600, 4000, 0.5, "csr", np.float32, random_state=0), ROWS % 3, {}, {}),
     candidates=[{"max_depth": depth} for depth in (3, 4, 5)],
     folds=Folds.of([(ROWS[::2], ROWS[1::2]), (ROWS[1::2], ROWS[::2])], 600),
-    common={},
+    common={"scorer": None},
     sklearn_config={},
     warning_filters=[],
 )
