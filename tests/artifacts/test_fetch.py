@@ -197,6 +197,7 @@ def test_a_folder_that_is_no_finished_run_is_refused(run, tmp_path):
     assert left_beside(tmp_path / "copy") == []
 
 
+@pytest.mark.long
 def test_a_run_on_a_hadoop_file_system_comes_the_same_way(source, tmp_path, spark, monkeypatch):
     from hpt_spark.storage.hadoop import HadoopFolder
 

@@ -89,6 +89,7 @@ def test_what_other_programs_take_is_told():
     assert "50%" in turns.taken_by_others(best)
 
 
+@pytest.mark.long
 def test_the_workers_memory_is_seen(spark):
     context = spark.sparkContext
     found = set(context.parallelize(range(2), 2).map(lambda _: __import__("os").getpid()).collect())

@@ -57,6 +57,7 @@ def test_all_blocks_of_generated_data(of_all_blocks, raw):
     assert_same(of_all_blocks, build_with_products(raw))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("encoding", "min_devices"), [("indicator", 1), ("fraction", 7)])
 def test_all_blocks_encoded_otherwise(spark, raw, tables, encoding, min_devices):
     design = built(spark, tables, encoding=encoding, min_devices=min_devices)
@@ -110,6 +111,7 @@ def test_the_number_of_partitions_does_not_matter(spark, tables, of_all_blocks, 
     assert design.facts == of_all_blocks.facts
 
 
+@pytest.mark.long
 def test_sparks_time_zone_does_not_matter(spark, tables, setting):
     sets = ["weekday", "hour", "weekday_hour"]
     expected = built(spark, tables, sets)

@@ -23,6 +23,7 @@ def rows(spark, where="true", **types):
     return spark.range(1, 3).selectExpr(*casts).where(where)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["int", "bigint", "string"])
 def test_terms_of_every_whole_type_are_numbers(spark, kind):
     """As those of F.hour are, which are ordered by value."""

@@ -169,6 +169,7 @@ def bad_tables() -> dict[str, tuple[str, str, object, str]]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", list(bad_tables()))
 def test_build_features_refuses_bad_tables(place, tmp_path, spark_job, kind):
     table, spoil, expected = bad_tables()[kind]

@@ -256,6 +256,7 @@ def test_app_events_of_other_events(build, copied, warnings):
 NEEDED_BY = {"events": ["hour"], "phone_brand_device_model": ["brand_model"]}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_without_rows_is_refused_by_name(build, copied, name):
     content = pq.read_table(copied / name)

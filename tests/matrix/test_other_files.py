@@ -61,6 +61,7 @@ def cast(rows, **types):
     return rows.cast(pa.schema(fields))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change",
     [
@@ -81,6 +82,7 @@ def test_the_same_rows_in_other_files_give_the_same_design(spark, expected, copi
     assert (design.X_test != expected.X_test).nnz == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["of [2016]", "{a}", "a*", "back\\slash", "100% ä+#"])
 def test_a_folder_may_have_any_name(spark, expected, tables, tmp_path, name):
     """Spark takes some of them for patterns, and `a*` for the folder beside it, too."""
@@ -127,6 +129,7 @@ def test_a_value_that_is_missing_in_one_row_is_told(spark, copied, table, column
         collect_blocks(Tables(spark, str(copied)), sets, "fraction", 1).design()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("timestamp", [None, "2016-05-02 27:00:00", "yesterday", "2016-13-01 10:00:00"])
 def test_an_event_at_no_time_is_told(spark, copied, timestamp):
     change_last(copied / "events", "timestamp", timestamp)
@@ -134,6 +137,7 @@ def test_an_event_at_no_time_is_told(spark, copied, timestamp):
         collect_blocks(Tables(spark, str(copied)), ["hour"], "fraction", 1).design()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("table", ["app_events", "phone_brand_device_model", "gender_age_train"])
 @pytest.mark.parametrize("harm", ["cut short", "no Parquet"])
 def test_a_damaged_file_is_named(spark, copied, table, harm):

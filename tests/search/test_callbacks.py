@@ -80,6 +80,7 @@ def searched(spark, recorded, seconds, folder):
     return [(what, name, at) for what, name, at in recorded.told if len(name) == deepest]
 
 
+@pytest.mark.long
 def test_a_fit_s_begin_is_told_while_it_runs(spark, recorded, tmp_path):
     searched(spark, Recorded(), [0.0], tmp_path)  # so that the workers are there
     told = searched(spark, recorded, [3.0], tmp_path)

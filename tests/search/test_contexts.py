@@ -42,6 +42,7 @@ def test_what_is_no_spark_is_refused_in_one_sentence_before_any_file_is_touched(
     assert not (tmp_path / "journal").exists()
 
 
+@pytest.mark.long
 def test_what_has_a_spark_context_is_taken(spark):
     streaming = types.SimpleNamespace(sparkContext=spark.sparkContext)
     for given in (spark, spark.sparkContext, spark.newSession(), streaming, None):

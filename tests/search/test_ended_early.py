@@ -79,6 +79,7 @@ def test_when_time_is_up_nothing_waits_for_slots_that_hang(spark, marks, jobs):
     wait_until(lambda: len(fits_that_run(marks)) == 0, 30)  # what hung is killed with its job
 
 
+@pytest.mark.long
 def test_a_signal_that_comes_between_two_results_ends_the_fits_that_run(spark, marks, monkeypatch):
     monkeypatch.setattr(task_stream, "SECONDS_TOGETHER", 60)
     interrupted = []
@@ -131,6 +132,7 @@ def test_ctrl_c_while_java_answers_ends_the_search_early(spark, marks, monkeypat
         search_of(spark, marks).fit(X, y)
 
 
+@pytest.mark.long
 def test_ctrl_c_while_a_job_starts_ends_that_job(spark, marks, monkeypatch):
     start = SparkJob.start
 

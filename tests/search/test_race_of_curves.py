@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import defaultdict
+from functools import cache
 from types import SimpleNamespace
 from unittest import mock
 
@@ -40,6 +41,7 @@ def booster(**params):
     return XGBClassifier(**{"n_jobs": 1, "random_state": 0, **params})
 
 
+@cache
 def plain_scores(**params):
     """Return scikit-learn's scores: those of each setting at each number of rounds on each fold."""
     grid = {**RATES, "n_estimators": POINTS}

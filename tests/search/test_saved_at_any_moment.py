@@ -97,6 +97,7 @@ def best_and_saved(cv_results):
     return 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["GridSearchCV", "HalvingGridSearchCV"])
 def test_a_search_can_be_saved_and_cloned_at_any_moment_of_its_fit(spark, tmp_path, kind):
     arguments = {"refit": best_and_saved} if kind == "GridSearchCV" else {"min_resources": 60}

@@ -229,6 +229,7 @@ def test_a_wrong_spark_home_is_said(monkeypatch, capsys):
     assert "SPARK_HOME=/no/spark has no bin/spark-submit" in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_who_is_ended_ends_spark_submit(fake, tmp_path, number, code):
     out = fake("time.sleep(100)")

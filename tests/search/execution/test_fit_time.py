@@ -52,6 +52,7 @@ def test_what_hangs_is_a_failed_fit_with_its_reason_which_a_higher_limit_tries_a
     np.testing.assert_array_equal(split_scores(longer), split_scores(plain))
 
 
+@pytest.mark.long
 def test_error_score_counts_for_it(spark):
     grid = {"how": ["fits", "sleeps"]}
     search = search_of(spark, grid, max_fit_time=LIMIT, error_score=-1.0).fit(X, y)

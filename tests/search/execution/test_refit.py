@@ -127,6 +127,7 @@ class TellsThreads(ClassifierMixin, BaseEstimator):
         return np.full(len(X), self.classes_[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"])
 @pytest.mark.parametrize("resource", ["n_samples", "n_estimators"])
 def test_each_class_refits_what_scikit_learns_would(spark, ran_in, kind, resource):

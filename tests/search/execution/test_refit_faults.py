@@ -69,6 +69,7 @@ def refitted(spark, how, marks, **arguments):
     return GridSearchCV(MisbehavesInRefit(), grid, cv=2, sc=spark, **arguments).fit(X, y)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["killed", "segfaults", "exits", "leaves"])
 def test_a_refit_that_kills_its_process_is_tried_again_and_then_told(spark, marks, how):
     with pytest.raises(
@@ -147,6 +148,7 @@ def test_what_it_prints_and_warns_of_is_seen_on_the_driver(spark, marks, capsys)
         refitted(spark, "warns", marks)
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_a_refit_and_frees_its_slot(spark, marks):
     def interrupt():
         deadline = time.monotonic() + 60

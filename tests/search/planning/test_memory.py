@@ -111,6 +111,7 @@ def assert_held_once(measured, megabytes, nodes=1):
     assert sum(one["share"] for one in measured) < 1.05 * size * nodes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["csr", "dense", "frame"])
 def test_two_workers_hold_one_copy(spark, tmp_path, kind):
     measured = searched(spark, kind, 150, tmp_path)
