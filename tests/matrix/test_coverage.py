@@ -219,6 +219,7 @@ def test_phones_of_others(build, copied, warnings):
     assert warnings()[0].startswith(f"phone_brand_device_model: none of the {phones['rows']:,} rows are of a training")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sets", [["category_word"], ["brand_model", "label", "category"]])
 def test_apps_without_labels(build, copied, warnings, sets):
     change(copied, "app_labels", "app_id", shift)
@@ -270,6 +271,7 @@ def test_a_table_without_rows_is_refused_by_name(build, copied, name):
     )
 
 
+@pytest.mark.long
 def test_so_many_devices_as_no_term_has(build, warnings):
     with pytest.raises(
         InputError, match=r"^the design would have no column \(brand: fewer than features\.min_devices=99999"

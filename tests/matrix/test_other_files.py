@@ -91,6 +91,7 @@ def test_a_folder_may_have_any_name(spark, expected, tables, tmp_path, name):
     assert (build(spark, folder).X_train != expected.X_train).nnz == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -146,6 +146,7 @@ def test_a_killed_search_goes_on_to_the_same_candidates(spark, tmp_path, monkeyp
     assert other.cv_results_["params"] != whole.cv_results_["params"]
 
 
+@pytest.mark.long
 def test_a_resumed_search_keeps_the_batch_size_of_its_first_run(spark, tmp_path, monkeypatch):
     from hpt_spark.search.execution.spark_runner import SparkRunner
 

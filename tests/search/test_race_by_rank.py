@@ -106,6 +106,7 @@ def test_the_search_is_scikit_learns_but_for_the_folds_that_are_skipped(spark, t
     assert wanted_folds(tmp_path) == done.tolist()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sampling", [{}, {"subsample": 0.7}], ids=["whole rows", "drawn rows"])
 def test_whole_curves_race(spark, sampling):
     estimator, rates = XGBClassifier(seed=0, n_jobs=1, max_depth=2, **sampling), [1e-4, 0.1, 0.4, 1.0]

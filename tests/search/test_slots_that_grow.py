@@ -38,6 +38,7 @@ class Meeting(DummyClassifier):
         return super().fit(X, y)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_no_slot_that_comes_later_waits_for_the_end_of_the_first_fit(spark, marks, monkeypatch):
     def slots(_):

@@ -35,6 +35,7 @@ def test_a_lock_of_another_machine_that_was_left_long_ago_is_void_at_once(folder
     assert folder.list() == []
 
 
+@pytest.mark.long
 def test_a_lock_of_another_machine_that_is_not_renewed_is_void_after_a_lease(folder, monkeypatch):
     monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 2.0)
     write(folder, {**ELSEWHERE, "renewed": time.time()})
@@ -51,6 +52,7 @@ def test_the_second_driver_is_refused(folder):
     assert folder.list() == []
 
 
+@pytest.mark.long
 def test_the_second_driver_is_refused_also_while_the_first_one_renews_its_lock(folder, tmp_path):
     """Where a file is replaced by two renames, it has another name between them."""
     with FolderLock(folder, "the journal") as lock:

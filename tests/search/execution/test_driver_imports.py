@@ -72,6 +72,7 @@ def test_a_folder_that_came_after_the_first_search(spark, tmp_path):
     assert_as_scikit_learn(spark, importlib.import_module("late_folder").Ours())
 
 
+@pytest.mark.long
 def test_a_zip_that_came_after_the_first_search(spark, tmp_path):
     GridSearchCV(DummyClassifier(), {}, cv=2, sc=spark).fit(X, y)
     with zipfile.ZipFile(tmp_path / "lib.zip", "w") as archive:
@@ -81,6 +82,7 @@ def test_a_zip_that_came_after_the_first_search(spark, tmp_path):
     assert_as_scikit_learn(spark, importlib.import_module("late_zipped.deep").Ours())
 
 
+@pytest.mark.long
 def test_a_relative_entry_and_another_working_folder(spark, tmp_path):
     written(tmp_path / "one" / "late_relative.py", 0.4)
     written(tmp_path / "one" / "late_empty.py", 0.4)

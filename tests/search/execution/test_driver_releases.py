@@ -92,6 +92,7 @@ def test_fits_with_another_release_are_refused_in_a_sentence(tmp_path):
         answers_of_fits(tmp_path, (OLD,))
 
 
+@pytest.mark.long
 def test_fits_with_the_same_releases_run(tmp_path):
     releases = releases_of_fits(evaluation())
     assert {release.package for release in releases} == driver_releases.ALWAYS
@@ -99,6 +100,7 @@ def test_fits_with_the_same_releases_run(tmp_path):
     assert len(answers_of_fits(tmp_path, releases)) == 2
 
 
+@pytest.mark.long
 def test_a_refit_with_another_release_is_refused_too(tmp_path):
     shared = SharedEvaluation(share(NO_DATA, tmp_path), share(None, tmp_path), releases=(OLD,))
     process = FitProcess()

@@ -34,6 +34,7 @@ def process():
     started._end()
 
 
+@pytest.mark.long
 def test_a_process_that_is_killed_in_the_middle_of_an_answer_has_died_of_that(process):
     process._ask(answers_much, [])
     wait_until(process._from_child.poll, 120)
@@ -41,6 +42,7 @@ def test_a_process_that_is_killed_in_the_middle_of_an_answer_has_died_of_that(pr
     assert process._answer() == Death("its process was ended by SIGKILL", Ending.KILLED)
 
 
+@pytest.mark.long
 def test_a_fit_that_closes_its_process_s_files_is_not_waited_for(process, monkeypatch):
     monkeypatch.setattr(fit_process, "SECONDS_TO_END", 0.2)
     process._ask(closes_all_its_files, [])

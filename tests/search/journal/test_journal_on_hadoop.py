@@ -80,6 +80,7 @@ def test_the_second_driver_is_refused_until_the_first_ends(folder):
         pass
 
 
+@pytest.mark.long
 def test_the_lock_is_renewed_beside_what_the_main_thread_asks_of_the_jvm(folder, spark, monkeypatch, caplog):
     monkeypatch.setattr(folder_lock, "LEASE_SECONDS", 0.03)
     renewals, write = [], FolderLock._write

@@ -53,6 +53,7 @@ def container(monkeypatch):
         server.shutdown()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("md5", [None, hashlib.md5(DATA).digest()], ids=["no MD5", "MD5"])
 @pytest.mark.parametrize("start", [0, 1000])
 def test_a_blob_that_is_said_to_be_gzip_is_not_unpacked_on_the_way(container, md5, start):
