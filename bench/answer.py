@@ -16,8 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -54,10 +56,11 @@ def main() -> None:
     design = str(generated_design(options.scale, ALL_SETS if options.all_sets else FIRST_FOUR_SETS, options.cache))
     numbers = [options.step * number for number in range(1, options.checkpoints + 1)]
     problem = Problem(design, {**shortened(options.settings), ROUNDS: numbers}, folds=5)
+    kept = KeptRuns(options.runs, [setting, asdict(problem), options.cores, options.limit])
     with tempfile.TemporaryDirectory(prefix="hpt-bench-") as temporary:
         folder = Path(temporary)
         problem.write(folder / "problem.json")
-        recorded = Run(folder, RECORD, 0, options.cores, 36_000.0)
+        recorded = kept.get(RECORD, 0, lambda: run_peer(folder, RECORD, 0, options.cores, 36_000.0))
         best = max(score for _, score in recorded.events)
         print(
             f"the grid: {len(recorded.events)} candidates, best {best:.5f}, {recorded.seconds:.0f} s", file=sys.stderr
@@ -66,7 +69,8 @@ def main() -> None:
         for seed in range(options.seeds):
             for peer in options.only or PEERS:
                 if peer != RECORD and (seed == 0 or peer in RANDOM):
-                    run = Run(folder, peer, seed, options.cores, options.limit, best - CLOSE)
+                    run_it = partial(run_peer, folder, peer, seed, options.cores, options.limit, best - CLOSE)
+                    run = kept.get(peer, seed, run_it)
                     runs.setdefault(peer, []).append(run)
                     print(f"{peer}, seed {seed}: {told(run.answered(best))}", file=sys.stderr)
     text = "\n".join(section(problem, runs, best, setting, options))
@@ -98,55 +102,95 @@ def size_of(space: dict[str, list[Any]]) -> int:
     return size
 
 
+@dataclass(frozen=True)
 class Run:
     """A run of a peer: it is ended when it has the answer or no more time.
 
-    Attributes
+    Parameters
     ----------
-    seconds, cpu_seconds : float
-        Of the whole process, the start of Spark included.
     events : list of (float, float)
         When, in seconds since ``fit`` was called, which mean score was known.
+    seconds, cpu_seconds : float
+        Of the whole process, the start of Spark included.
     """
 
-    def __init__(
-        self, folder: Path, peer: str, seed: int, cores: int, limit: float, enough: float | None = None
-    ) -> None:
-        self._file = Path(tempfile.mkdtemp(dir=folder)) / "events.jsonl"
-        script = Path(__file__).with_name("answer_peers.py")
-        words = [peer, folder / "problem.json", cores, seed, limit, self._file]
-        started = time.perf_counter()
-        with self._file.with_suffix(".log").open("wb") as log:
-            child = psutil.Popen([sys.executable, script, *map(str, words)], stdout=log, stderr=log)
-            self.cpu_seconds = self._follow(child, started + limit, enough)
-        self.seconds = time.perf_counter() - started
-        self.events = self._read()
-        if not self.events and child.returncode not in (0, None, -15):
-            tail = self._file.with_suffix(".log").read_text(encoding="utf-8", errors="replace")[-2000:]
-            raise RuntimeError(f"{peer} ended with code {child.returncode}:\n{tail}")
-
-    def _follow(self, child: psutil.Popen, until: float, enough: float | None) -> float:
-        cpu_of: dict[Any, float] = {}
-        while child.poll() is None:
-            processes = family(child)
-            cpu_of |= {process: cpu_seconds_of(process, cpu_of.get(process, 0.0)) for process in processes}
-            has_answer = enough is not None and any(score >= enough for _, score in self._read())
-            if has_answer or time.perf_counter() > until:
-                for process in processes:
-                    with suppress(psutil.NoSuchProcess):
-                        process.terminate()
-            with suppress(psutil.TimeoutExpired, subprocess.TimeoutExpired):
-                child.wait(0.2)
-        return sum(cpu_of.values())
-
-    def _read(self) -> list[tuple[float, float]]:
-        with suppress(FileNotFoundError):
-            return [tuple(json.loads(line)) for line in self._file.read_text(encoding="utf-8").splitlines()]
-        return []
+    events: list[tuple[float, float]]
+    seconds: float
+    cpu_seconds: float
 
     def answered(self, best: float) -> float | None:
         """Return after how many seconds it had the answer; None if it had not."""
         return min((seconds for seconds, score in self.events if score >= best - CLOSE), default=None)
+
+
+def run_peer(folder: Path, peer: str, seed: int, cores: int, limit: float, enough: float | None = None) -> Run:
+    """Run a peer in a process of its own, until it has a score of `enough` or no more time."""
+    events = Path(tempfile.mkdtemp(dir=folder)) / "events.jsonl"
+    script, log_file = Path(__file__).with_name("answer_peers.py"), events.with_suffix(".log")
+    words = [peer, folder / "problem.json", cores, seed, limit, events]
+    started = time.perf_counter()
+    with log_file.open("wb") as log:
+        child = psutil.Popen([sys.executable, script, *map(str, words)], stdout=log, stderr=log)
+        cpu_seconds = follow(child, events, started + limit, enough)
+    run = Run(events_of(events), time.perf_counter() - started, cpu_seconds)
+    if not run.events and child.returncode not in (0, None, -15):
+        tail = log_file.read_text(encoding="utf-8", errors="replace")[-2000:]
+        raise RuntimeError(f"{peer} ended with code {child.returncode}:\n{tail}")
+    return run
+
+
+def follow(child: psutil.Popen, events: Path, until: float, enough: float | None) -> float:
+    """Wait for a peer, end it when it has the answer or no more time, and return its CPU seconds."""
+    cpu_of: dict[Any, float] = {}
+    while child.poll() is None:
+        processes = family(child)
+        cpu_of |= {process: cpu_seconds_of(process, cpu_of.get(process, 0.0)) for process in processes}
+        has_answer = enough is not None and any(score >= enough for _, score in events_of(events))
+        if has_answer or time.perf_counter() > until:
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.terminate()
+        with suppress(psutil.TimeoutExpired, subprocess.TimeoutExpired):
+            child.wait(0.2)
+    return sum(cpu_of.values())
+
+
+def events_of(file: Path) -> list[tuple[float, float]]:
+    """Return what a peer has written so far."""
+    with suppress(FileNotFoundError):
+        return [tuple(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+    return []
+
+
+class KeptRuns:
+    """The runs that have ended, in a file, from which a later call goes on where the setting is the same.
+
+    Parameters
+    ----------
+    file : Path or None
+        None keeps nothing.
+    setting : object
+        What all runs of one table have in common.
+    """
+
+    def __init__(self, file: Path | None, setting: Any) -> None:
+        self._file = file
+        self._setting = json.dumps(setting)
+        self._runs: dict[tuple[str, int], Run] = {}
+        lines = file.read_text(encoding="utf-8").splitlines() if file and file.exists() else []
+        for one in map(json.loads, lines):
+            if one["setting"] == self._setting:
+                self._runs[one["peer"], one["seed"]] = Run(**one["run"])
+
+    def get(self, peer: str, seed: int, run_it: Callable[[], Run]) -> Run:
+        """Return the run of a peer, which runs now where it is not kept."""
+        if (peer, seed) not in self._runs:
+            run = self._runs[peer, seed] = run_it()
+            if self._file is not None:
+                line = {"setting": self._setting, "peer": peer, "seed": seed, "run": asdict(run)}
+                with self._file.open("a", encoding="utf-8") as file:
+                    file.write(f"{json.dumps(line)}\n")
+        return self._runs[peer, seed]
 
 
 def section(
@@ -202,6 +246,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=900.0, help="seconds for each run")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--only", nargs="*", choices=list(PEERS), help="these peers")
+    parser.add_argument("--runs", type=Path, help="keeps what has run, and goes on from it: same machine, same day")
     parser.add_argument("--cache", type=Path, default=Path("data/bench"), help="keeps the generated data")
     parser.add_argument("--out", type=Path, help="the page that receives the section")
     return parser.parse_args(words)
