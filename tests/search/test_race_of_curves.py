@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections import defaultdict
-from functools import cache
 from types import SimpleNamespace
 from unittest import mock
 
@@ -15,113 +13,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn import model_selection
-from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import log_loss
-from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV, OptunaSearchCV
-from hpt_spark.errors import HptSparkError
 from hpt_spark.search.boosting.xgboost import XGBoost
-from hpt_spark.search.follower import SearchFollower
 from hpt_spark.search.proposals import Proposals
 from hpt_spark.search.race import Race
 from hpt_spark.search.race_rules import RankRules, TTestRules
 from hpt_spark.search.rounds import Rounds
+from tests.search.curves_by_hand import (
+    FOLDS,
+    POINTS,
+    RATES,
+    ROUNDS,
+    X,
+    assert_like_plain_fits,
+    booster,
+    folds_by_hand,
+    plain_scores,
+    y,
+)
 from tests.search.test_race import evaluation_of
-
-X, y = make_classification(160, 6, flip_y=0.2, random_state=0)
-RATES = {"learning_rate": [0.02, 0.1, 0.3, 0.6, 1.0, 1.5], "max_depth": [1, 3]}
-ROUNDS = {"max": 8, "step": 1, "early_stopping_rounds": 2}
-POINTS = list(range(1, 9))
-FOLDS = model_selection.StratifiedKFold(5)
-
-
-def booster(**params):
-    return XGBClassifier(**{"n_jobs": 1, "random_state": 0, **params})
-
-
-@cache
-def plain_scores(**params):
-    """Return scikit-learn's scores: those of each setting at each number of rounds on each fold."""
-    grid = {**RATES, "n_estimators": POINTS}
-    estimator = booster(**params)
-    search = model_selection.GridSearchCV(estimator, grid, scoring="neg_log_loss", cv=FOLDS, refit=False).fit(X, y)
-    rows = [
-        {**setting, "n_estimators": number} for setting in model_selection.ParameterGrid(RATES) for number in POINTS
-    ]
-    order = [search.cv_results_["params"].index(row) for row in rows]
-    columns = [search.cv_results_[f"split{fold}_test_score"][order] for fold in range(5)]
-    return np.column_stack(columns).reshape(len(rows) // len(POINTS), len(POINTS), 5)
-
-
-def has_stopped(means, patience):
-    known = np.where(np.isnan(means), -np.inf, means)
-    return known.max() == -np.inf or len(known) - 1 - known.argmax() >= patience
-
-
-def folds_by_hand(scores, rules, patience, goes_on, earlier=(), stops=True, seen=None):
-    """Return how many folds each point of each curve gets, from the rules alone.
-
-    `earlier` has the scores of the best candidate so far, and `seen` those of the best point of each curve before, by
-    number of folds.
-    """
-    settings_, points, folds = scores.shape
-    done = np.zeros((settings_, points), int)
-    left, end, gone = list(range(settings_)), rules.burn_in, []
-    while left:
-        best = {}
-        for one in left:
-            means = scores[one, :, :end].mean(axis=1)
-            stop, come = points, (done[one] > 0).sum()
-            rungs = range(patience, points, patience)  # of so many rounds, one round a step
-            if not goes_on and not (stops and end == 1):
-                rungs = [come] if come else []
-            for rung in rungs:
-                reached = max(rung, come)
-                if reached < points and has_stopped(means[:reached], patience):
-                    stop = reached
-                    break
-            done[one, :stop] = end
-            best[one] = [scores[one, point, :end] for point in range(stop)]
-        means = {one: max((own.mean() for own in best[one] if np.isfinite(own).all()), default=-np.inf) for one in left}
-        if end == folds:
-            if max(means.values()) > -np.inf or earlier or not gone:
-                return done
-            left = [gone.pop()]
-            continue
-        stay = [True] * len(left)
-        if max(means.values()) > -np.inf or earlier:
-            compared = [own[:end] for own in earlier]
-            if earlier and isinstance(rules, RankRules):
-                compared = seen[end]
-            stay = rules.stay([best[one] for one in left], compared, 0.25)
-        dropped = [one for one, stays in zip(left, stay) if not stays and means[one] > -np.inf]
-        gone += sorted(dropped, key=means.__getitem__)
-        left = [one for one, stays in zip(left, stay) if stays]
-        end = folds if len(left) == 1 and not earlier else min(folds, rules.next_end(end))
-    return done
-
-
-def assert_like_plain_fits(search, plain, by_hand):
-    found = search.cv_results_
-    done = found["n_splits_done"]
-    assert done.tolist() == by_hand.ravel().tolist()
-    scores = plain.reshape(-1, 5)
-    for fold in range(5):
-        wanted = np.where(fold < done, scores[:, fold], np.nan)
-        np.testing.assert_array_equal(found[f"split{fold}_test_score"], wanted)
-    for row, folds in enumerate(done):
-        mean, std = found["mean_test_score"][row], found["std_test_score"][row]
-        if folds:
-            assert (mean, std) == (scores[row, :folds].mean(), scores[row, :folds].std())
-        else:
-            assert math.isnan(mean)
-            assert math.isnan(std)
-    whole = done == 5
-    assert search.best_score_ == found["mean_test_score"][whole].max()
-    assert whole[search.best_index_]
-    assert found["rank_test_score"][~whole].min(initial=1 + whole.sum()) == 1 + whole.sum()
 
 
 @pytest.fixture(scope="module")
@@ -332,94 +245,3 @@ def test_equal_settings_race_as_one_training(plain):
     for fold in range(5):
         wanted = np.where(fold < by_hand, scores[..., fold], np.nan).ravel()
         np.testing.assert_array_equal(search.cv_results_[f"split{fold}_test_score"], wanted)
-
-
-@pytest.mark.usefixtures("no_spark")
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more")
-def test_a_setting_that_cannot_be_trained_is_tried_at_its_first_rung(plain):
-    grids = [{"learning_rate": [1.5], "max_depth": [1, 3]}, {"max_depth": [-3]}]
-    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss", "refit": False}
-    search = GridSearchCV(booster(), grids, **arguments).fit(X, y)
-    assert search.cv_results_["n_splits_done"][-8:].tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
-    assert np.isnan(search.cv_results_["split0_test_score"][-8:]).all()
-    assert search.end_reason_.endswith("; 2 of 120 fits failed.")
-
-
-@pytest.mark.usefixtures("no_spark")
-@pytest.mark.parametrize("goes_on", [True, False])
-def test_a_training_that_fails_only_as_a_whole_is_scored_all_the_same(plain, monkeypatch, goes_on):
-    def fails(*given):
-        raise MemoryError
-
-    if not goes_on:
-        monkeypatch.setattr(XGBoost, "may_continue", lambda *given: False)
-    monkeypatch.setattr("hpt_spark.search.execution.group_fit.fit_with_early_stopping", fails)
-    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss", "refit": False}
-    search = GridSearchCV(booster(), RATES, **arguments).fit(X, y)
-    assert_like_plain_fits(search, plain, folds_by_hand(plain, RankRules(3), 2, goes_on=goes_on))
-
-
-class InterruptsAfter(SearchFollower):
-    """Interrupts a search when so many batches of results have come, and keeps its last state."""
-
-    def __init__(self, batches):
-        self.left = batches
-
-    def fits_ended(self, fits, state):
-        self.left -= bool(fits)
-        if not self.left:
-            raise KeyboardInterrupt
-
-    def state_changed(self, state):
-        self.state = state
-
-
-@pytest.mark.usefixtures("no_spark")
-def test_a_search_that_is_interrupted_in_its_first_wave_goes_on_there(plain, tmp_path):
-    by_hand = folds_by_hand(plain, RankRules(3), 2, goes_on=True)
-    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss", "refit": False}
-    search = GridSearchCV(booster(), RATES, journal=str(tmp_path), **arguments)
-    search.followers = [InterruptsAfter(7)]
-    with pytest.raises(HptSparkError, match="before any candidate had a score on all its folds"):
-        search.fit(X, y)
-    again = GridSearchCV(booster(), RATES, journal=str(tmp_path), **arguments)
-    again.followers = [last := InterruptsAfter(math.inf)]
-    again.fit(X, y)
-    unbroken = GridSearchCV(booster(), RATES, **arguments).fit(X, y)
-    assert again.cv_results_["n_splits_done"].tolist() == by_hand.ravel().tolist()
-    assert again.fit_counts_["trainings"] == unbroken.fit_counts_["trainings"] - 7
-    assert (last.state.fits, last.state.fits_done) == (by_hand.sum(), by_hand.sum())
-
-
-class Interrupts:
-    """A scorer by which a search is interrupted at one of its fits."""
-
-    def __init__(self, at):
-        self.left = at
-
-    def __call__(self, estimator, X, y):
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
-        return -log_loss(y, estimator.predict_proba(X))
-
-
-@pytest.mark.usefixtures("no_spark")
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more")
-@pytest.mark.parametrize("in_last_stage", [False, True])
-def test_an_interrupted_race_has_a_best_one_when_a_candidate_has_all_folds(plain, in_last_stage):
-    by_hand = folds_by_hand(plain, RankRules(3), 2, goes_on=True)
-    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "refit": False}
-    scorer = Interrupts(by_hand.sum() if in_last_stage else 30)
-    search = GridSearchCV(booster(), RATES, scoring=scorer, **arguments)
-    if not in_last_stage:
-        with pytest.raises(HptSparkError, match="before any candidate had a score on all its folds"):
-            search.fit(X, y)
-        return
-    with pytest.warns(UserWarning, match="The search was ended early: "):
-        search.fit(X, y)
-    done, means = search.cv_results_["n_splits_done"], search.cv_results_["mean_test_score"]
-    behind = (by_hand == 0).ravel()
-    assert not done[behind].any(), "what lies behind a stop is not missing"
-    assert np.isfinite(means[search.best_index_])
-    assert done[search.best_index_] == 5
