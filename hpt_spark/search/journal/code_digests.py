@@ -52,6 +52,8 @@ class CodeDigester(DigestLedger):
 
     def named(self, value: Any, kind: type) -> bytes | None:
         """Return the digest of a function, a class or what wraps one; None for any other object."""
+        if value.__class__ is not kind and hasattr(value, "__wrapped__"):  # wrapt's decorators pass for what they wrap
+            return combine("proxy", *map(self.of, (kind, value.__wrapped__, getattr(value, "_self_wrapper", None))))
         if isinstance(value, type):
             return self._class(value)
         if isinstance(value, types.FunctionType):
@@ -81,7 +83,9 @@ class CodeDigester(DigestLedger):
                 return combine("named", module, name)
             if compiled_file(module):
                 return combine("compiled", self._compiled(module), name)
-        if hasattr(value, "__wrapped__") and is_library(kind.__module__):  # a cache, or Numba's compiled function
+        is_partial = isinstance(value, functools.partial)  # which holds more than what it may name as wrapped
+        # A cache, or Numba's compiled function.
+        if hasattr(value, "__wrapped__") and is_library(kind.__module__) and not is_partial:
             options = getattr(value, "targetoptions", None)
             return combine("wrapper", self.of(kind), self.of(value.__wrapped__), self.of(options))
         return None
@@ -98,6 +102,8 @@ class CodeDigester(DigestLedger):
         for name, value in sorted(vars(kind).items()):
             if name in OF_A_CLASS_STATEMENT or (name.startswith("__pydantic_") and name != "__pydantic_fields__"):
                 continue
+            if name == "__hash__" and _is_made_by_attrs(value):
+                continue
             try:
                 with self._within(f"`{name}` of the class `{kind.__name__}`"):
                     parts.append(combine(name, b"" if isinstance(value, SLOTS) else self._method(value)))
@@ -108,7 +114,7 @@ class CodeDigester(DigestLedger):
 
     def _method(self, value: Any) -> bytes:
         """Return the digest of what a class holds; its functions are part of its own code."""
-        if isinstance(value, types.FunctionType) and not is_library(value.__globals__.get("__name__")):
+        if type(value) is types.FunctionType and not is_library(value.__globals__.get("__name__")):
             return self._function_body(value)
         return self.of(value)
 
@@ -200,6 +206,12 @@ class CodeDigester(DigestLedger):
     def _compiled(self, module: str | None) -> bytes:
         file = None if is_library(module) else compiled_file(module or "")
         return b"" if file is None else hashlib.sha256(file.read_bytes()).digest()
+
+
+def _is_made_by_attrs(value: Any) -> bool:
+    """Return whether a method is of attrs: its ``__hash__`` holds the hash of a text, another one in each process."""
+    code = getattr(value, "__code__", None)
+    return code is not None and code.co_filename.startswith("<attrs generated")
 
 
 def _code_in(scope: Mapping[str, Any]) -> set[str]:

@@ -34,6 +34,10 @@ CLASSES = {
     "    def __call__(self, e, X, y): return {value}\nscorer = C()",
     "an instance as __call__": "class F:\n    def __init__(self, k): self.k = k\n"
     "    def __call__(self, *a): return self.k\nclass C:\n    __call__ = F({value})\nscorer = C()",
+    "an object that is pickled by its name": "class C:\n    def __reduce__(self): return 'scorer'\n"
+    "    def __call__(self, e, X, y): return {value}\nscorer = C()",
+    "the state of an object that is pickled by its name": "class C:\n    def __reduce__(self): return 'scorer'\n"
+    "    def __call__(self, e, X, y): return self.f\nscorer = C()\nscorer.f = {value}",
     "a constant between underscores": "class C:\n    __beta__ = {value}\n"
     "    def __call__(self, e, X, y): return self.__beta__\nscorer = C()",
     "a class that names a library": "class C:\n    __module__ = 'sklearn.metrics'\n"
