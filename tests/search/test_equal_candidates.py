@@ -16,7 +16,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark import GridSearchCV, OptunaSearchCV
@@ -60,13 +60,14 @@ def shifted(X, by, columns=None):
 
 
 PARTIALS = [functools.update_wrapper(functools.partial(shifted, by=by), shifted) for by in (0, 3)]
+METHODS = [StandardScaler().fit(rows).transform for rows in (X, 5 * X)]
 ORDERS = [{"by": 1, "columns": dict.fromkeys(order)} for order in ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0])]
 
 
 @pytest.mark.parametrize(
     "grid",
-    [{"f__func": PARTIALS}, {"f__kw_args": ORDERS}],
-    ids=["what a partial holds", "order of a dict"],
+    [{"f__func": PARTIALS}, {"f__func": METHODS}, {"f__kw_args": ORDERS}],
+    ids=["what a partial holds", "of which fit a method is", "order of a dict"],
 )
 def test_what_a_step_takes_for_something_else_is_not_equal(grid):
     steps = Pipeline([("f", FunctionTransformer(shifted)), ("tree", DecisionTreeClassifier(random_state=0))])

@@ -39,8 +39,8 @@ OF_A_CLASS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.Cla
 OF_A_CLASS_STATEMENT = frozenset(
     {
         *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__annotate__"),
-        *("__annotate_func__", "__annotations_cache__", "__firstlineno__", "__static_attributes__", "__slots__"),
-        *("__abstractmethods__", "_abc_impl", "__parameters__", "__orig_bases__", "__match_args__"),
+        *("__annotate_func__", "__annotations_cache__", "__firstlineno__", "__static_attributes__"),
+        *("__abstractmethods__", "_abc_impl", "__parameters__", "__orig_bases__"),
         *("__classcell__", "__conditional_annotations__", "__type_params__", "__slotnames__"),
     }
 )

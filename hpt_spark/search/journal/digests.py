@@ -94,6 +94,12 @@ class Digester(CodeDigester):
             return combine(kind.__name__, *sorted(map(self.of, value)))
         if kind is bytearray:
             return combine("bytearray", bytes(value))
+        if self._cloned and hasattr(value, "get_params") and not isinstance(value, type):
+            return self._estimator(value)
+        with self._as(False, self._ordered):  # cloning copies all else with what it holds, fitted as that may be
+            return self._copied(value, kind)
+
+    def _copied(self, value: Any, kind: type) -> bytes:
         if isinstance(value, (np.ndarray, np.generic)):
             return self._array(value, kind)
         if sparse.issparse(value):
@@ -102,13 +108,7 @@ class Digester(CodeDigester):
             return combine("code", self.of(behaviour(value)))
         if isinstance(value, types.ModuleType):
             return self.module(value, None, set())
-        found = self._pandas(value) or self.named(value, kind)
-        if found is not None:
-            return found
-        if self._cloned and hasattr(value, "get_params"):
-            return self._estimator(value)
-        with self._as(False, self._ordered):
-            return self._instance(value, kind)
+        return self._pandas(value) or self.named(value, kind) or self._instance(value, kind)
 
     def _mapping(self, value: Mapping[Any, Any]) -> bytes:
         """Return the digest of a dict; its order counts wherever the user's own code may go through it."""

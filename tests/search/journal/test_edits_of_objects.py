@@ -123,6 +123,30 @@ EDITS = {
         "'b': 2, 'a': 1",
         "scorer",
     ),
+    "order of what a pattern matches": (
+        "class C:\n __match_args__ = (WAS)\ndef it(a):\n match a:\n  case C(b): return b",
+        "'a', 'b'",
+        "'b', 'a'",
+        "the code of `C`, which the scorer uses",
+    ),
+    "order of slots": (
+        "class C:\n __slots__ = (WAS)\n def __iter__(self): return iter(self.__slots__)\ndef it(a): return [*C()]",
+        "'a', 'b'",
+        "'b', 'a'",
+        "the code of `C`, which the scorer uses",
+    ),
+    "method of a fitted estimator": (
+        "it = make_pipeline(FunctionTransformer(StandardScaler().fit([[0.0], [WAS]]).transform))",
+        "1.0",
+        "2.0",
+        "scorer",
+    ),
+    "fitted estimator in an array": (
+        "it = [np.array([StandardScaler().fit([[0.0], [WAS]]), None])]",
+        "1.0",
+        "2.0",
+        "scorer",
+    ),
     "dataclass": ("@dataclasses.dataclass\nclass M:\n f: int = WAS\nit = M(0)", "1", "2", "the code of the scorer `M`"),
     "field of a dataclass": (
         "@dataclasses.dataclass(frozen=True)\nclass M:\n f: list\nit = M([WAS])",
