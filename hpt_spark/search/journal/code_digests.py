@@ -204,8 +204,24 @@ class CodeDigester(DigestLedger):
         return self.module(module, used, set())
 
     def _compiled(self, module: str | None) -> bytes:
+        """Return the digest of a user's module of machine code and of the user's code that it imports; else none."""
         file = None if is_library(module) else compiled_file(module or "")
-        return b"" if file is None else hashlib.sha256(file.read_bytes()).digest()
+        if module is None or file is None:
+            return b""
+        label = f"what `{module}` imports"
+        imported = self._kept(("compiled", module), module, label, lambda: self._imported_by_compiled(module))
+        return combine(hashlib.sha256(file.read_bytes()).digest(), imported)
+
+    def _imported_by_compiled(self, module: str) -> bytes:
+        """Return the digest of the user's code that machine code may use: of which, nobody can tell."""
+        parts = []
+        for name, value in sorted(getattr(sys.modules.get(module), "__dict__", {}).items()):
+            if isinstance(value, types.ModuleType):
+                if not is_library(value.__name__):
+                    parts.append(combine(name, self.module(value, None, set())))
+            elif isinstance(value, CODE_TYPES) and value.__module__ != module and not is_library(value.__module__):
+                parts.append(combine(name, self.of(value)))
+        return combine(*parts)
 
 
 def _is_made_by_attrs(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import functools
 import sys
 import types
 
@@ -70,6 +71,26 @@ def told(text, helper="1"):
 def test_an_edit_of_a_module_that_is_handed_on_is_seen(how):
     assert told(MODULES[how], "1") == told(MODULES[how], "1")
     assert told(MODULES[how], "1") != told(MODULES[how], "2")
+
+
+@pytest.mark.parametrize("text", ["import helper", "from helper import f", "import helper as h; from helper import f"])
+def test_an_edit_of_what_machine_code_imports_is_seen(tmp_path, monkeypatch, text):
+    compiled = types.ModuleType("fast")
+    compiled.__file__ = str(tmp_path / "fast.so")
+    (tmp_path / "fast.so").write_bytes(b"machine code")
+    monkeypatch.setitem(sys.modules, "fast", compiled)
+
+    def told_with(value):
+        helper = fingerprint_of(HELPER.format(value=value), "helper")
+        monkeypatch.setitem(sys.modules, "helper", helper)
+        exec(text, vars(compiled))
+        compiled.scorer = functools.partial(print)
+        compiled.scorer.__module__, compiled.scorer.__qualname__ = "fast", "scorer"
+        digester = Digester()
+        return digester.digest("scorer", compiled.scorer), digester.code
+
+    assert told_with(1) == told_with(1)
+    assert told_with(1) != told_with(2)
 
 
 @pytest.mark.parametrize("how", CLASSES)
