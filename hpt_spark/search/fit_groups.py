@@ -216,12 +216,24 @@ def _key_of_estimator(evaluation: Evaluation, candidate: int) -> GroupKey:
             return GroupKey(None, 0, cost)
         rounds = ensemble.rounds
         ensemble.set_rounds(1)  # so that candidates that differ in nothing else have the same key
-        key = str(joblib.hash(estimator.get_params()))
+        key = str(joblib.hash(_in_order(estimator.get_params())))
         may_stop = ensemble.may_stop and only_reads(evaluation.common["scorer"])
         return GroupKey(key, rounds, cost, ensemble.matrix_key, ensemble.may_continue, may_stop)
     except Exception:
         # Whatever is wrong with the parameters, scikit-learn's own fit is to say so.
         return GroupKey(None, 0, 1.0)
+
+
+def _in_order(value: Any) -> Any:
+    """Return a value whose dicts are lists: joblib takes equal ones of another order for the same, and a step may not.
+
+    That is, one that makes a column of each key, in turn.
+    """
+    if type(value) is dict:
+        return ["dict", *([name, _in_order(one)] for name, one in value.items())]
+    if type(value) in (list, tuple):
+        return [type(value).__name__, *map(_in_order, value)]
+    return value
 
 
 def _is_plain(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from types import SimpleNamespace
 
@@ -15,12 +16,13 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark import GridSearchCV, OptunaSearchCV
 from hpt_spark.errors import InputError
 from hpt_spark.search import equal_candidates
-from hpt_spark.search.equal_candidates import EqualCandidates
+from hpt_spark.search.equal_candidates import EqualCandidates, keys_of_equal
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.worker import GroupResult
 from hpt_spark.search.journal import fingerprint
@@ -51,6 +53,35 @@ def test_what_is_the_same_is_fitted_once(tmp_path, grid, different):
         assert ours.fit_counts_["trainings"] in (2 * different, 0)
         assert not np.isnan(ours.oof_predictions_).any()
     assert sum(len(path.read_text().splitlines()) for path in tmp_path.glob("fits-*.jsonl")) == 2 * different
+
+
+def shifted(X, by, columns=None):
+    return X[:, list(columns or range(5))] + by * np.arange(5)
+
+
+PARTIALS = [functools.update_wrapper(functools.partial(shifted, by=by), shifted) for by in (0, 3)]
+METHODS = [StandardScaler().fit(rows).transform for rows in (X, 5 * X)]
+ORDERS = [{"by": 1, "columns": dict.fromkeys(order)} for order in ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0])]
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [{"f__func": PARTIALS}, {"f__func": METHODS}, {"f__kw_args": ORDERS}],
+    ids=["what a partial holds", "of which fit a method is", "order of a dict"],
+)
+def test_what_a_step_takes_for_something_else_is_not_equal(grid):
+    steps = Pipeline([("f", FunctionTransformer(shifted)), ("tree", DecisionTreeClassifier(random_state=0))])
+    fitted = [one(steps, grid, cv=2, refit=False).fit(X, y) for one in (GridSearchCV, model_selection.GridSearchCV)]
+    found, expected = map(scores_of, fitted)
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+    assert fitted[0].fit_counts_["trainings"] == 4
+
+
+def test_distributions_of_two_histograms_are_not_equal():
+    histograms = [stats.rv_histogram((heights, [0, 1, 2]), density=True)() for heights in ([1, 3], [3, 1], [3, 1])]
+    one, other, same = keys_of_equal([{"prior": histogram} for histogram in histograms])
+    assert one != other == same
 
 
 @pytest.mark.parametrize("race", [{"burn_in": 2, "alpha": 0.3}, {"factor": 2}], ids=str)

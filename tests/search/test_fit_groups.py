@@ -10,7 +10,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection._validation import _fit_and_score
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from xgboost import XGBClassifier
 
 from hpt_spark.search import fit_groups
@@ -106,6 +106,15 @@ def test_what_a_grid_shares():
     groups = group_fits(evaluated, evaluated.fits)
     assert [len(group.fits) for group in groups] == [3, 3, 3, 3]
     assert all(group.shared for group in groups)
+
+
+def test_dicts_in_another_order_share_no_training():
+    """A step may make its columns by them."""
+    estimator = Pipeline([("columns", FunctionTransformer()), ("model", XGBClassifier())])
+    orders = [{"of": [{"a": 1, "b": 2}]}, {"of": [{"b": 2, "a": 1}]}, {"of": [{"a": 1, "b": 2}]}]
+    first, other, same = group_keys(evaluation(estimator, [{"columns__kw_args": order} for order in orders]))
+    assert first.key == same.key != other.key
+    assert first.key is not None
 
 
 @pytest.mark.parametrize("estimator", [LogisticRegression(), HistGradientBoostingClassifier()])

@@ -39,8 +39,8 @@ OF_A_CLASS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.Cla
 OF_A_CLASS_STATEMENT = frozenset(
     {
         *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__annotate__"),
-        *("__annotate_func__", "__annotations_cache__", "__firstlineno__", "__static_attributes__", "__slots__"),
-        *("__abstractmethods__", "_abc_impl", "__parameters__", "__orig_bases__", "__match_args__"),
+        *("__annotate_func__", "__annotations_cache__", "__firstlineno__", "__static_attributes__"),
+        *("__abstractmethods__", "_abc_impl", "__parameters__", "__orig_bases__"),
         *("__classcell__", "__conditional_annotations__", "__type_params__", "__slotnames__"),
     }
 )
@@ -52,6 +52,8 @@ class CodeDigester(DigestLedger):
 
     def named(self, value: Any, kind: type) -> bytes | None:
         """Return the digest of a function, a class or what wraps one; None for any other object."""
+        if value.__class__ is not kind and hasattr(value, "__wrapped__"):  # wrapt's decorators pass for what they wrap
+            return combine("proxy", *map(self.of, (kind, value.__wrapped__, getattr(value, "_self_wrapper", None))))
         if isinstance(value, type):
             return self._class(value)
         if isinstance(value, types.FunctionType):
@@ -81,7 +83,9 @@ class CodeDigester(DigestLedger):
                 return combine("named", module, name)
             if compiled_file(module):
                 return combine("compiled", self._compiled(module), name)
-        if hasattr(value, "__wrapped__") and is_library(kind.__module__):  # a cache, or Numba's compiled function
+        is_partial = isinstance(value, functools.partial)  # which holds more than what it may name as wrapped
+        # A cache, or Numba's compiled function.
+        if hasattr(value, "__wrapped__") and is_library(kind.__module__) and not is_partial:
             options = getattr(value, "targetoptions", None)
             return combine("wrapper", self.of(kind), self.of(value.__wrapped__), self.of(options))
         return None
@@ -98,6 +102,8 @@ class CodeDigester(DigestLedger):
         for name, value in sorted(vars(kind).items()):
             if name in OF_A_CLASS_STATEMENT or (name.startswith("__pydantic_") and name != "__pydantic_fields__"):
                 continue
+            if name == "__hash__" and _is_made_by_attrs(value):
+                continue
             try:
                 with self._within(f"`{name}` of the class `{kind.__name__}`"):
                     parts.append(combine(name, b"" if isinstance(value, SLOTS) else self._method(value)))
@@ -108,7 +114,7 @@ class CodeDigester(DigestLedger):
 
     def _method(self, value: Any) -> bytes:
         """Return the digest of what a class holds; its functions are part of its own code."""
-        if isinstance(value, types.FunctionType) and not is_library(value.__globals__.get("__name__")):
+        if type(value) is types.FunctionType and not is_library(value.__globals__.get("__name__")):
             return self._function_body(value)
         return self.of(value)
 
@@ -198,8 +204,30 @@ class CodeDigester(DigestLedger):
         return self.module(module, used, set())
 
     def _compiled(self, module: str | None) -> bytes:
+        """Return the digest of a user's module of machine code and of the user's code that it imports; else none."""
         file = None if is_library(module) else compiled_file(module or "")
-        return b"" if file is None else hashlib.sha256(file.read_bytes()).digest()
+        if module is None or file is None:
+            return b""
+        label = f"what `{module}` imports"
+        imported = self._kept(("compiled", module), module, label, lambda: self._imported_by_compiled(module))
+        return combine(hashlib.sha256(file.read_bytes()).digest(), imported)
+
+    def _imported_by_compiled(self, module: str) -> bytes:
+        """Return the digest of the user's code that machine code may use: of which, nobody can tell."""
+        parts = []
+        for name, value in sorted(getattr(sys.modules.get(module), "__dict__", {}).items()):
+            if isinstance(value, types.ModuleType):
+                if not is_library(value.__name__):
+                    parts.append(combine(name, self.module(value, None, set())))
+            elif isinstance(value, CODE_TYPES) and value.__module__ != module and not is_library(value.__module__):
+                parts.append(combine(name, self.of(value)))
+        return combine(*parts)
+
+
+def _is_made_by_attrs(value: Any) -> bool:
+    """Return whether a method is of attrs: its ``__hash__`` holds the hash of a text, another one in each process."""
+    code = getattr(value, "__code__", None)
+    return code is not None and code.co_filename.startswith("<attrs generated")
 
 
 def _code_in(scope: Mapping[str, Any]) -> set[str]:

@@ -7,9 +7,10 @@ release (`code_digests`), other objects by class and attributes.
 from __future__ import annotations
 
 import copyreg
+import enum
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,11 @@ from hpt_spark.search.journal import data_digests
 from hpt_spark.search.journal.bytecode import behaviour
 from hpt_spark.search.journal.code_digests import CodeDigester, found_in, module_of
 from hpt_spark.search.journal.data_digests import PRIMITIVES, combine, primitives_digest
+
+# Texts for people that `functools.update_wrapper` copies into an object around a function.
+COPIED_TEXTS = frozenset({"__doc__", "__annotations__", "__annotate__", "__type_params__"})
+# By which scikit-learn's vectorizers know, within a process, the list of words that they have warned of.
+OF_A_PROCESS = frozenset({"_stop_words_id"})
 
 
 class Digester(CodeDigester):
@@ -51,7 +57,7 @@ class Digester(CodeDigester):
         """
         self._root = (what, uses)
         try:
-            with self._as(cloned, False):
+            with self._as(cloned, True):
                 return self.of(value).hex()
         except RecursionError:
             raise InputError(
@@ -88,6 +94,12 @@ class Digester(CodeDigester):
             return combine(kind.__name__, *sorted(map(self.of, value)))
         if kind is bytearray:
             return combine("bytearray", bytes(value))
+        if self._cloned and hasattr(value, "get_params") and not isinstance(value, type):
+            return self._estimator(value)
+        with self._as(False, self._ordered):  # cloning copies all else with what it holds, fitted as that may be
+            return self._copied(value, kind)
+
+    def _copied(self, value: Any, kind: type) -> bytes:
         if isinstance(value, (np.ndarray, np.generic)):
             return self._array(value, kind)
         if sparse.issparse(value):
@@ -96,18 +108,12 @@ class Digester(CodeDigester):
             return combine("code", self.of(behaviour(value)))
         if isinstance(value, types.ModuleType):
             return self.module(value, None, set())
-        found = self._pandas(value) or self.named(value, kind)
-        if found is not None:
-            return found
-        if self._cloned and hasattr(value, "get_params"):
-            return self._estimator(value)
-        with self._as(False, self._ordered):
-            return self._instance(value, kind)
+        return self._pandas(value) or self.named(value, kind) or self._instance(value, kind)
 
     def _mapping(self, value: Mapping[Any, Any]) -> bytes:
-        """Equal dicts have equal digests; only in the user's own code, which may go through them, does order count."""
+        """Return the digest of a dict; its order counts wherever the user's own code may go through it."""
         pairs = []
-        for key, item in value.items():
+        for key, item in _without_texts(value):
             with self._within(f"the parameter `{key}`" if isinstance(key, str) and self._cloned else None):
                 pairs.append(combine(self.of(key), self.of(item)))
         return combine("dict", *(pairs if self._ordered else sorted(pairs)))
@@ -149,7 +155,10 @@ class Digester(CodeDigester):
         carried_over = {k: v for k, v in getattr(copied, "__dict__", {}).items() if k not in made_by_constructor}
         if is_library(type(value).__module__):
             params.pop("memory", None)  # where scikit-learn's pipelines keep what they have fitted
-        parts = [combine(name, self._attribute(value, name, params[name])) for name in sorted(params)]
+        # A library's estimator looks class weights up by their keys; a function of the user's may go through a dict.
+        ordered = not is_library(type(value).__module__) or any(map(callable, params.values()))
+        with self._as(True, ordered):
+            parts = [combine(name, self._attribute(value, name, params[name])) for name in sorted(params)]
         return combine("estimator", self.of(type(value)), self.of(carried_over), *parts)
 
     def _instance(self, value: Any, kind: type) -> bytes:
@@ -159,7 +168,11 @@ class Digester(CodeDigester):
         stats = sys.modules.get("scipy.stats")
         if stats is not None and isinstance(value, stats.distributions.rv_frozen):
             # It holds a copy of NumPy's own generator, once it was cloned; a search draws with its random_state.
-            return combine("distribution", self.of(type(value.dist)), self.of(value.args), self.of(value.kwds))
+            shape = {name: one for name, one in value.dist.__getstate__().items() if name != "_random_state"}
+            parts = [type(value.dist), shape, value.args, value.kwds]
+            return combine("distribution", *map(self.of, parts))
+        if isinstance(value, enum.Enum):  # pickle looks it up by its value, and leaves out what else it holds
+            return combine("member", self.of(kind), self.of(vars(value)))
         if hasattr(value, "__array__") and not hasattr(value, "columns") and is_library(kind.__module__):
             try:
                 array = np.asarray(value)
@@ -176,16 +189,17 @@ class Digester(CodeDigester):
             if found_in(module, reduced) is not value:
                 raise self._without_digest(value)
             self.note(module)
-            return combine("global", module, reduced)
+            own = [] if is_library(kind.__module__) else [self.of(kind), self.of(getattr(value, "__dict__", None))]
+            return combine("global", module, reduced, *own)
         maker, args, state, items, pairs = (*reduced, None, None, None, None)[:5]
         parts = [self.of(maker), self.of(args)]
         if type(state) is dict:
-            parts += [combine(self.of(k), self._attribute(value, k, state[k])) for k in sorted(state, key=str)]
+            told = sorted(_without_texts(state), key=lambda pair: str(pair[0]))
+            parts += [combine(self.of(k), self._attribute(value, k, one)) for k, one in told if k not in OF_A_PROCESS]
         else:
             parts.append(self.of(state))
         parts.append(combine(*map(self.of, items or ())))
-        told = [combine(self.of(key), self.of(item)) for key, item in pairs or ()]
-        parts.append(combine(*told))
+        parts.append(combine(*(combine(self.of(key), self.of(item)) for key, item in pairs or ())))
         return combine("object", *parts)
 
     def _attribute(self, owner: Any, name: Any, value: Any) -> bytes:
@@ -201,3 +215,10 @@ class Digester(CodeDigester):
             f"the journal cannot record the {self._root[0]}: {place} is a {name}, which cannot be compared with that "
             f"of another run; {instead}, or search without a journal."
         )
+
+
+def _without_texts(attributes: Mapping[Any, Any]) -> Iterable[tuple[Any, Any]]:
+    """Return the pairs of a dict; where it is that of an object around a function, without the function's texts."""
+    if "__wrapped__" not in attributes:
+        return attributes.items()
+    return [(name, value) for name, value in attributes.items() if name not in COPIED_TEXTS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import functools
 import sys
 import types
 
@@ -34,6 +35,10 @@ CLASSES = {
     "    def __call__(self, e, X, y): return {value}\nscorer = C()",
     "an instance as __call__": "class F:\n    def __init__(self, k): self.k = k\n"
     "    def __call__(self, *a): return self.k\nclass C:\n    __call__ = F({value})\nscorer = C()",
+    "an object that is pickled by its name": "class C:\n    def __reduce__(self): return 'scorer'\n"
+    "    def __call__(self, e, X, y): return {value}\nscorer = C()",
+    "the state of an object that is pickled by its name": "class C:\n    def __reduce__(self): return 'scorer'\n"
+    "    def __call__(self, e, X, y): return self.f\nscorer = C()\nscorer.f = {value}",
     "a constant between underscores": "class C:\n    __beta__ = {value}\n"
     "    def __call__(self, e, X, y): return self.__beta__\nscorer = C()",
     "a class that names a library": "class C:\n    __module__ = 'sklearn.metrics'\n"
@@ -66,6 +71,26 @@ def told(text, helper="1"):
 def test_an_edit_of_a_module_that_is_handed_on_is_seen(how):
     assert told(MODULES[how], "1") == told(MODULES[how], "1")
     assert told(MODULES[how], "1") != told(MODULES[how], "2")
+
+
+@pytest.mark.parametrize("text", ["import helper", "from helper import f", "import helper as h; from helper import f"])
+def test_an_edit_of_what_machine_code_imports_is_seen(tmp_path, monkeypatch, text):
+    compiled = types.ModuleType("fast")
+    compiled.__file__ = str(tmp_path / "fast.so")
+    (tmp_path / "fast.so").write_bytes(b"machine code")
+    monkeypatch.setitem(sys.modules, "fast", compiled)
+
+    def told_with(value):
+        helper = fingerprint_of(HELPER.format(value=value), "helper")
+        monkeypatch.setitem(sys.modules, "helper", helper)
+        exec(text, vars(compiled))
+        compiled.scorer = functools.partial(print)
+        compiled.scorer.__module__, compiled.scorer.__qualname__ = "fast", "scorer"
+        digester = Digester()
+        return digester.digest("scorer", compiled.scorer), digester.code
+
+    assert told_with(1) == told_with(1)
+    assert told_with(1) != told_with(2)
 
 
 @pytest.mark.parametrize("how", CLASSES)

@@ -141,6 +141,22 @@ EDITS = {
         "the code of the scorer `m`",
     ),
     "partial argument": ("def m(a, f): return a * f\nit = functools.partial(m, f=WAS)", "1", "2", "scorer"),
+    "partial argument beside what it wraps": (
+        "def m(a, f): return a * f\nit = functools.update_wrapper(functools.partial(m, f=WAS), m)",
+        "1",
+        "2",
+        "scorer",
+    ),
+    "decorator of wrapt": (
+        "class W:\n"
+        " def __init__(self, f, wrapper): self.__dict__.update(__wrapped__=f, _self_wrapper=wrapper)\n"
+        " __class__ = property(lambda self: type(self.__wrapped__))\n"
+        " def __getattr__(self, name): return getattr(self.__dict__['__wrapped__'], name)\n"
+        "def m(a): return a\nit = W(m, lambda f, owner, args, more: f(*args) * WAS)",
+        "1",
+        "2",
+        "the code of the scorer `<lambda>`",
+    ),
     "vectorized": ("it = np.vectorize(lambda a: a * WAS)", "1", "2", "the code of the scorer `<lambda>`"),
     "scorer": ("def m(a, b): return WAS\nit = make_scorer(m)", "1", "2", "the code of the scorer `m`"),
     "scorer's argument": ("def m(a, b, f): return f\nit = make_scorer(m, f=WAS)", "1", "2", "scorer"),

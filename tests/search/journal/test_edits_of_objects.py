@@ -97,6 +97,56 @@ EDITS = {
         "2",
         "the code of `C`, which the scorer uses",
     ),
+    "what a member of an enumeration holds beside its value": (
+        "class C(enum.Enum):\n A = ('a', WAS)\n"
+        " def __new__(cls, value, f):\n  one = object.__new__(cls)\n  one._value_, one.f = value, f\n  return one\n"
+        "def it(a): return C.A.f",
+        "1",
+        "2",
+        "the code of `C`, which the scorer uses",
+    ),
+    "distribution of a histogram": (
+        "from scipy.stats import rv_histogram\nit = rv_histogram(([1, WAS], [0, 1, 2]), density=True)()",
+        "1",
+        "2",
+        "scorer",
+    ),
+    "order of a dict of an own estimator": (
+        "class M(BaseEstimator):\n def __init__(self, f=None): self.f = f\nit = M({WAS})",
+        "'a': 1, 'b': 2",
+        "'b': 2, 'a': 1",
+        "scorer",
+    ),
+    "order of a dict for an own function": (
+        "it = FunctionTransformer(lambda X, f: X, kw_args={'f': {WAS}})",
+        "'a': 1, 'b': 2",
+        "'b': 2, 'a': 1",
+        "scorer",
+    ),
+    "order of what a pattern matches": (
+        "class C:\n __match_args__ = (WAS)\ndef it(a):\n match a:\n  case C(b): return b",
+        "'a', 'b'",
+        "'b', 'a'",
+        "the code of `C`, which the scorer uses",
+    ),
+    "order of slots": (
+        "class C:\n __slots__ = (WAS)\n def __iter__(self): return iter(self.__slots__)\ndef it(a): return [*C()]",
+        "'a', 'b'",
+        "'b', 'a'",
+        "the code of `C`, which the scorer uses",
+    ),
+    "method of a fitted estimator": (
+        "it = make_pipeline(FunctionTransformer(StandardScaler().fit([[0.0], [WAS]]).transform))",
+        "1.0",
+        "2.0",
+        "scorer",
+    ),
+    "fitted estimator in an array": (
+        "it = [np.array([StandardScaler().fit([[0.0], [WAS]]), None])]",
+        "1.0",
+        "2.0",
+        "scorer",
+    ),
     "dataclass": ("@dataclasses.dataclass\nclass M:\n f: int = WAS\nit = M(0)", "1", "2", "the code of the scorer `M`"),
     "field of a dataclass": (
         "@dataclasses.dataclass(frozen=True)\nclass M:\n f: list\nit = M([WAS])",
