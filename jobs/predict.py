@@ -61,6 +61,7 @@ def _predict_input(config: Config, source: str, target: str) -> None:
 def _predict_test_rows(config: Config) -> None:
     with spark_if_needed("predict", config.spark, config.run.dir):
         run = RunDirectory(config.run.dir)
+        results = run.manifest_digest()
         design, manifest = run.load_design(), run.finished_manifest()
         refuse_other_columns(design, manifest)
         if design.rows_are == DEVICES:
@@ -77,6 +78,7 @@ def _predict_test_rows(config: Config) -> None:
             return
         with run.folder.atomic_write(SUBMISSION) as path:
             write_predictions(path, id_name, design.test_device_ids, predicted)
+            run.refuse_replaced_results(results, SUBMISSION)
         run.record(SUBMISSION)
     print(f"{run.uri}/{SUBMISSION}: {design.X_test.shape[0]:,} {design.rows_are}")
 

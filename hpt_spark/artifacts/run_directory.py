@@ -113,6 +113,8 @@ class RunDirectory:
         try:
             with self.folder.reading(MANIFEST) as path:
                 manifest = read_json(path)
+        except FileNotFoundError:  # a search has just removed it, which is to write the next one
+            return None
         except ValueError:
             raise self._damaged_manifest("is not valid JSON") from None
         place = first_mismatch(manifest)
@@ -262,6 +264,21 @@ class RunDirectory:
         own = {name: files[name] for name in files if name not in LATER} if isinstance(files, dict) else files
         content = json.dumps({**manifest, "files": own}, sort_keys=True)
         return {MANIFEST: hashlib.sha256(content.encode()).hexdigest()}
+
+    def refuse_replaced_results(self, digest: Mapping[str, str], name: str) -> None:
+        """Raise InputError where the results are no longer those of which the file `name` was made.
+
+        Parameters
+        ----------
+        digest : mapping
+            The `manifest_digest` that there was before they were read.
+        name : str
+        """
+        if self.manifest_digest() != digest:
+            raise InputError(
+                f"a search has replaced the results of run.dir={self.uri} while {name} was made of the earlier ones; "
+                "run this job again when it has ended."
+            )
 
     def _names(self) -> list[str]:
         return [name for name in self.folder.list() if name in FILES_OF_JOBS]

@@ -17,13 +17,15 @@ REFERENCE_KEY = re.compile(
 # Spark's pages and its event log do not show what this matches: Spark's own regex lacks Azure's account keys.
 REDACTION = "spark.redaction.regex"
 REDACTED = f"{SECRET_KEY.pattern}|token"  # as in Spark's own
-# Up to the last @ before the path, as a password may hold one; digits before a path are a port.
-PASSWORD = re.compile(r"(://[^/@:\s]*):(?!\d+[/?#])[^/\s]*@")
+# Up to the last @ before the path, as a password may hold one, and so may a user (of Azure's PostgreSQL); digits before
+# a path are a port.
+PASSWORD = re.compile(r"(://[^/:\s]*):(?!\d+[/?#])[^/\s]*@")
 # A database's URI may have a password with a slash; more hosts or an IPv6 address may come before a path with an @.
-PASSWORD_WITH_SLASH = re.compile(r"(://[^/@:\s\[]*):(?!\d+[/?#,])[^/@\s]{1,200}/[^@\s]{0,200}@")
+PASSWORD_WITH_SLASH = re.compile(r"(://[^/:\s\[]*):(?!\d+[/?#,])[^/@\s]{1,200}/[^@\s]{0,200}@")
 # These begin where a word does: a word of a megabyte, which an exception may quote, would else be tried at each letter.
 QUERY = re.compile(r"(?<!\w)(\w+://[^\s?'\"]+)\?[^\s'\"]+")
-QUOTED = r"'[^'\n]*'|\"[^\"\n]*\""
+# With quotes in it that are escaped, as in Python and JSON, or doubled, as in YAML; or else up to the next quote.
+QUOTED = r"'(?:[^'\\\n]|\\.|'')*'|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|\"[^\"\n]*\""
 # A name and, after it, its value: as in Java's -Dname=value and in Python's name='value'; as JSON and Python write
 # {"name": "value"}; and YAML's {name: value}, where a text is known to be YAML, for prose has colons too.
 SETTING = re.compile(r"(?<![\w.-])([\w.-]+)="), re.compile(rf"{QUOTED}|['\"]?[^\s,;'\"]+")

@@ -121,6 +121,7 @@ class Evaluator:
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
         self._max_fit_time = max_fit_time
         self._race = race
+        self._resumed: dict[Fit, dict[str, Any]] = {}  # what the journal has of the evaluation, till it is told of
         self._warm_starts = WarmStarts(resource, self._deadline)
         self._ending = ExitStack()
         self.out_of_fold = OutOfFold(keep_oof)
@@ -177,6 +178,7 @@ class Evaluator:
         for fit in skipped:
             found.pop(fit, None)  # of a journal: of a search without a race, say
         self.out_of_fold.forget(skipped)
+        self._take_resumed(found)  # what a race that was ended early has not asked for
         missing = [fit for fit in evaluation.fits if fit not in found and fit not in skipped]
         self.end_reason.take(found.values(), len(missing), len(skipped))
         if missing:
@@ -229,10 +231,10 @@ class Evaluator:
             equals.mark(journalled)
             limit = self._max_fit_time
             journalled = {fit: one for fit, one in journalled.items() if not has_more_time(one, limit)}
+            self._resumed = dict(journalled)
             found.update(journalled)
-            self._monitor.end(journalled.items(), is_resumed=True)
-            yield list(journalled.items())
-            self.fit_counts["resumed"] += len(journalled)
+            if self._race is None:
+                yield self._take_resumed(fits)
             fits = [fit for fit in fits if fit not in journalled]
         if not fits and self._race is None:
             return
@@ -246,6 +248,7 @@ class Evaluator:
                 passed_over: set[Fit] = set()
                 if self._race:
                     self._monitor.expect(sum(self._race.wanted_folds(evaluation)))
+                    yield self._take_resumed(wave.fits)
                     if fits:  # waves that the journal has whole are passed over at once
                         self._journal.note_wanted(evaluation, self._race.wanted_folds(evaluation))
                 self._monitor.plan(len(fits))
@@ -274,6 +277,14 @@ class Evaluator:
             self.fit_counts.update(
                 trainings=scheduler.trainings, fold_slices=scheduler.fold_slices, matrices=scheduler.matrices
             )
+
+    def _take_resumed(self, fits: Iterable[Fit]) -> list[tuple[Fit, dict[str, Any]]]:
+        """Return those of `fits` that the journal has, and tell of each once: a race may leave out others."""
+        resumed = [(fit, self._resumed.pop(fit)) for fit in fits if fit in self._resumed]
+        if resumed:
+            self._monitor.end(resumed, is_resumed=True)
+        self.fit_counts["resumed"] += len(resumed)
+        return resumed
 
     def batch_size(self, folds: int) -> int:
         """Return for how many candidates each slot has two fits; a resumed search has the number of its first run.

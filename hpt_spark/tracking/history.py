@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import logging
 import math
+import time
+import uuid
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -27,6 +29,8 @@ from hpt_spark.tracking.requests import log_all, short_value
 from hpt_spark.tracking.sweep import Candidate, Sweep
 
 ID, KEPT = "hpt_spark.id", "hpt_spark.kept"
+WRITER = "hpt_spark.writer"  # who has opened a run last
+SECONDS_BETWEEN_LOOKS = 1.0  # for another writer: to look takes as long as a third of a child
 EARLIER = " (earlier)"  # ends the id of a run that its search could not continue
 BEST = "best_"
 
@@ -60,6 +64,8 @@ class History:
         self._uri = uri
         self._client = MlflowClient(uri)
         self._experiment = experiment
+        self._writer = uuid.uuid4().hex
+        self._looked = -math.inf
         self._max_children = max_children
         self._experiment_id = ""
         self.run_id: str | None = None
@@ -96,9 +102,11 @@ class History:
         for candidate in self._chosen(sweep):
             if not self._children.may_be(candidate):
                 return  # it came after the run was compared; the next call begins a new one
+            if candidate not in self._children and self._is_left_to_another(sweep):
+                return
             if self._children.write(candidate, sweep):
                 yield 1
-        if sweep.status is not None:
+        if sweep.status is not None and not self._is_left_to_another(sweep):
             self._children.close_all(sweep, sweep.status)
             self._client.set_terminated(self._parent, sweep.status)
             yield 0
@@ -108,6 +116,19 @@ class History:
         assert self.run_id is not None
         return self.run_id
 
+    def _is_left_to_another(self, sweep: Sweep) -> bool:
+        """Return whether the search has ended here, and goes on elsewhere: its next start writes what is missing.
+
+        What a search that was killed has left may take minutes to write.
+        """
+        if sweep.status is None or time.monotonic() - self._looked < SECONDS_BETWEEN_LOOKS:
+            return False
+        self._looked = time.monotonic()
+        return self._is_anothers(self._client.get_run(self._parent))
+
+    def _is_anothers(self, run: Run) -> bool:
+        return bool(run.data.tags.get(WRITER, self._writer) != self._writer)
+
     def _open(self, sweep: Sweep) -> None:
         facts: dict[str, Any] = sweep.facts or {}
         self._experiment_id = self._id_of_experiment(facts)
@@ -116,9 +137,14 @@ class History:
         )
         if found:
             self._found = run = found[0]
+            self._client.set_tag(run.info.run_id, WRITER, self._writer)
+            if run.info.status == "RUNNING" and self._is_anothers(run):
+                # Who still writes there sees it meanwhile, and makes no child after it is looked which there are.
+                time.sleep(2 * SECONDS_BETWEEN_LOOKS)
             self._client.update_run(run.info.run_id, status="RUNNING")
         else:
-            tags = {ID: facts["id"], **{name: short_value(text) for name, text in facts["tags"].items()}}
+            own = {ID: facts["id"], WRITER: self._writer}
+            tags = {**own, **{name: short_value(text) for name, text in facts["tags"].items()}}
             run = self._client.create_run(self._experiment_id, facts["started"], tags, facts["name"])
         self._parent_params, self._parent_tags = dict(run.data.params), dict(run.data.tags)
         self._parent_metrics = dict(run.data.metrics)

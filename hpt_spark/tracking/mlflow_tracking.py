@@ -196,7 +196,8 @@ class SpoolFollower(SearchFollower):
             if self._process is not None:
                 may_go = self._process.wait()
         finally:
-            spool.close()
+            with suppress(OSError):  # what a full disk has not taken, it is asked once more to take
+                spool.close()
             if may_go:
                 shutil.rmtree(spool.folder, ignore_errors=True)
 

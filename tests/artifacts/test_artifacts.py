@@ -32,7 +32,7 @@ from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import ROWS
 from hpt_spark.storage.lock import is_lock
 from jobs import predict
-from tests.artifacts.searches import SETTINGS, a_design, finished, searched
+from tests.artifacts.searches import SETTINGS, SEVERAL, a_design, finished, searched
 
 # --- whose results lie there ---
 
@@ -372,6 +372,22 @@ def test_a_design_with_other_columns_than_the_models_is_refused(run):
         InputError, match=r"the design's columns \(5\), their encoding and the classes are not those .*\(4 columns\)"
     ):
         refuse_other_columns(a_design(columns=5), run.finished_manifest())
+
+
+def test_a_search_that_ends_meanwhile_has_no_submission_of_the_model_before(run, monkeypatch):
+    finished(run)
+
+    def write_slowly(*given):
+        write_predictions(*given)
+        finished(run, SEVERAL)
+
+    monkeypatch.setattr(predict, "write_predictions", write_slowly)
+    with pytest.raises(InputError, match=r"while submission\.csv was made of the earlier ones"):
+        predict.main(load_config([], [f"run.dir={run.uri}"]))
+    assert not run.folder.exists(SUBMISSION)
+    monkeypatch.undo()
+    predict.main(load_config([], [f"run.dir={run.uri}"]))
+    assert SUBMISSION in run.finished_manifest()["files"]
 
 
 def test_a_submission_goes_where_the_design_has_no_test_rows_any_more(run, capsys):

@@ -11,11 +11,14 @@ import pytest
 
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of
+from hpt_spark.artifacts.report import page
+from hpt_spark.artifacts.report.gather import gather
 from hpt_spark.artifacts.report.page import write_report
 from hpt_spark.artifacts.run_directory import REPORT, SUBMISSION, RunDirectory
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.design import write_json
-from tests.artifacts.searches import SETTINGS, finished, halved, searched
+from hpt_spark.storage.local import LocalFolder
+from tests.artifacts.searches import SETTINGS, SEVERAL, finished, halved, searched
 
 GONE = object()
 
@@ -166,3 +169,33 @@ def test_two_jobs_that_record_their_files_at_once_lose_none(run, monkeypatch):
     assert after[REPORT] != before[REPORT]
     assert after == run._files(*after)
     assert not list(run.folder.path.glob("*lock-*"))
+
+
+def test_a_search_that_ends_meanwhile_has_no_report_of_the_results_before(run, monkeypatch):
+    finished(run)
+    own = (run.folder.path / REPORT).read_bytes()
+
+    def gather_slowly(run, manifest):
+        monkeypatch.undo()
+        found = gather(run, manifest)
+        finished(run, SEVERAL)
+        return found
+
+    monkeypatch.setattr(page, "gather", gather_slowly)
+    with pytest.raises(InputError, match=r"while report\.html was made of the earlier ones"):
+        write_report(run)
+    after = (run.folder.path / REPORT).read_bytes()
+    write_report(run)
+    assert own != after == (run.folder.path / REPORT).read_bytes()
+
+
+def test_a_manifest_that_a_search_has_just_removed_is_none(run, monkeypatch):
+    finished(run)
+    reading = LocalFolder.reading
+
+    def reading_too_late(self, name):
+        self.delete(name)
+        return reading(self, name)
+
+    monkeypatch.setattr(LocalFolder, "reading", reading_too_late)
+    assert run.manifest() is None

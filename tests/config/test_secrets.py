@@ -12,13 +12,15 @@ from tests.configuring import problem
 def test_a_password_is_masked_up_to_the_last_at(password):
     for shown in (mask_secrets, without_secrets):
         assert shown(f"https://user:{password}@host/path") == "https://user:***@host/path"
+        assert shown(f"postgresql://me@server:{password}@host/base") == "postgresql://me@server:***@host/base"
 
 
 @pytest.mark.parametrize(
     "uri",
     [
         *("abfss://box@me.dfs.core.windows.net/a", "spark://host:7077", "hdfs://host:8020/a@b", "hdfs://[::1]:80/a@b"),
-        *("abfss://box@me.dfs.core.windows.net/a:b/c@d", "mongodb://one:27017,two:27017/a@b"),
+        *("wasbs://box@me.blob.core.windows.net:443/a@b", "abfss://box@me.dfs.core.windows.net/a:b/c@d"),
+        *("hdfs://me@host:8020/a:b@c", "mongodb://one:27017,two:27017/a@b"),
     ],
 )
 def test_what_is_no_password_stays(uri):
@@ -50,6 +52,8 @@ def test_which_keys_hold_a_secret(key, is_secret):
     "text",
     [
         *("password='S3CRET and more'", 'connect(password="S3CRET", port=1)', "{'password': 'S3CRET'}"),
+        *('{"password": "a\\"S3CRET"}', "{'password': 'a\\'\"S3CRET'}"),
+        *('password="a\\"S3CRET"', "password='\\S3CRET\\'"),
         *('{"api_key": "S3CRET"}', "url='jdbc:x;password=S3CRET'", "{'said': \"{'password': 'S3CRET'}\"}"),
     ],
 )
@@ -64,6 +68,7 @@ def test_a_secret_in_quotes_is_masked(text):
         ("{spark.ssl.keyPassword: S3CRET, spark.x: 1}", "{spark.ssl.keyPassword: ***, spark.x: 1}"),
         ("{a: [{password: 'S3, CRET'}], b: {token: S3CRET}}", "{a: [{password: ***}], b: {token: ***}}"),
         ("{'password': S3CRET", "{'password': ***"),
+        ("{password: 'it''S3CRET', n: 3}", "{password: ***, n: 3}"),
         ("{uri: https://host:80/x, n: 3}", "{uri: https://host:80/x, n: 3}"),
     ],
 )

@@ -134,6 +134,32 @@ def test_a_race_counts_its_own_fits_also_where_the_journal_has_more(no_spark, tm
     np.testing.assert_array_equal(again.cv_results_["n_splits_done"], alone.cv_results_["n_splits_done"])
 
 
+class Told(SearchFollower):
+    def __init__(self):
+        self.fits = []
+
+    def fits_ended(self, fits, state):
+        self.fits += [(fit.row, fit.fold) for fit in fits]
+        self.state = state
+
+
+def test_who_follows_is_told_of_the_journals_fits_that_a_race_has_asked_for(no_spark, tmp_path):
+    arguments = {"cv": FOLDS, "refit": False, "journal": str(tmp_path)}
+    GridSearchCV(TREE, GRID, **arguments).fit(X, y)
+    search, told = GridSearchCV(TREE, GRID, race=RULES, **arguments), Told()
+    search.followers = [told]
+    search.fit(X, y)
+    done = search.cv_results_["n_splits_done"]
+    assert sorted(told.fits) == [(row, fold) for row in range(9) for fold in range(done[row])]
+    assert told.state.fits_done == told.state.fits == search.fit_counts_["resumed"] == done.sum()
+    assert told.state.best.row == search.best_index_
+    search, told = GridSearchCV(TREE, GRID, race=RULES, **arguments), Told()
+    search.followers = [told]
+    with mock.patch.object(TTestRules, "stay", side_effect=KeyboardInterrupt):
+        search.fit(X, y)
+    assert len(told.fits) == len(set(told.fits)) == 54, "nobody was dropped"
+
+
 def test_where_the_last_one_fails_who_was_dropped_last_takes_its_place():
     table = np.array([[0.5] * 6, [0.1] * 6, [0.52] * 6, [0.9] * 5 + [np.nan]])
     waves, results = run(Race(TTestRules(2, 0.2), "score"), table, range(4))

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from hpt_spark.tracking.sweep import Sweep
 from tests.tracking.events import METRIC, end, evaluation, fits, grid, results, score, search, whole
 from tests.tracking.written import points, written
 
@@ -86,6 +87,25 @@ def test_another_best_candidate_after_an_early_end_begins_a_run_of_its_own(store
         *("a1 (earlier)", "FINISHED", {"best_max_depth": "0"}),
         {str(row): (str(row), MEANS[row], row + 1.0) for row in range(3)},
     )
+
+
+def test_what_a_killed_search_has_left_to_write_is_left_to_its_next_start(store):
+    """The process that writes the history of the killed one may still be at it."""
+    from hpt_spark.tracking.history import History
+
+    lost = History(store.uri, "hpt-spark").steps(
+        Sweep([search(), evaluation(grid(4)), fits(0, 1, 2), end("KILLED")]),
+    )
+    for _ in range(2):
+        next(lost)  # the run, and its first child
+    written(store, *whole(4))
+    assert list(lost) == []
+    whole_one = contents(store)
+    ((_, status, _, children),) = whole_one
+    assert (status, len(children)) == ("FINISHED", 4)
+    for _ in range(2):  # also where it looks again at what the store has
+        written(store, *whole(4))
+    assert contents(store) == whole_one
 
 
 def test_a_search_of_other_candidates_begins_a_run_of_its_own(store):

@@ -158,6 +158,18 @@ def test_the_reason_of_a_failed_fit_is_spooled_without_its_secrets(tmp_path):
     assert [fit[-1] for fit in event["fits"]] == ["OSError: HTTP 403 for " + url.partition("?")[0] + "?***", None]
 
 
+def test_a_disk_that_is_full_ends_no_search_with_its_history(tmp_path):
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    (spool / EVENTS).symlink_to("/dev/full")
+    follower = SpoolFollower({}, None, False, None, "", None)
+    follower._spool = SpoolWriter(spool)
+    with pytest.raises(OSError, match="No space"):  # for which a search goes on without this follower
+        follower.fits_ended([], SearchState())
+    follower.end("FINISHED")
+    assert not spool.exists()
+
+
 def test_who_writes_the_history_finds_modules_beside_a_notebook(tmp_path, monkeypatch):
     (tmp_path / "lib").mkdir()
     (tmp_path / "steps_beside.py").touch()

@@ -28,7 +28,11 @@ PARTIAL = (
 
 def write_report(run: RunDirectory) -> None:
     """Write ``report.html`` from the files of a finished run."""
-    write_page(run, run.finished_manifest())
+    results = run.manifest_digest()
+    page = render(gather(run, run.finished_manifest()))
+    with run.folder.atomic_write(REPORT) as path:
+        path.write_text(page, encoding="utf-8")
+        run.refuse_replaced_results(results, REPORT)
 
 
 def write_page(run: RunDirectory, manifest: dict[str, Any]) -> None:
