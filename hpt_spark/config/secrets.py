@@ -26,6 +26,8 @@ PASSWORD_WITH_SLASH = re.compile(r"(://[^/:\s\[]*):(?!\d+[/?#,])[^/@\s]{1,200}/[
 QUERY = re.compile(r"(?<!\w)(\w+://[^\s?'\"]+)\?[^\s'\"]+")
 # With quotes in it that are escaped, as in Python and JSON, or doubled, as in YAML; or else up to the next quote.
 QUOTED = r"'(?:[^'\\\n]|\\.|'')*'|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|\"[^\"\n]*\""
+# What an Authorization header holds, wherever it is quoted; a long word of prose has no digit in it.
+HEADER = re.compile(r"(?i)\b(bearer|basic|sharedkey)(\s+)(?=[^\s'\"]*\d)[\w.~+/=:-]{16,}")
 # A name and, after it, its value: as in Java's -Dname=value and in Python's name='value'; as JSON and Python write
 # {"name": "value"}; and YAML's {name: value}, where a text is known to be YAML, for prose has colons too.
 SETTING = re.compile(r"(?<![\w.-])([\w.-]+)="), re.compile(rf"{QUOTED}|['\"]?[^\s,;'\"]+")
@@ -34,9 +36,9 @@ PAIR = re.compile(r"(?<![\w.-])([\w.-]+)['\"]?\s*:\s+"), re.compile(rf"{QUOTED}|
 
 
 def mask_secrets(text: str) -> str:
-    """Return `text` without the query strings (a SAS token is one) and passwords of URIs, and without account keys."""
+    """Return `text` without query strings (a SAS token is one) and passwords of URIs, account keys, bearers' tokens."""
     text = _without_passwords(text)
-    text = QUERY.sub(r"\1?***", text)
+    text = HEADER.sub(r"\1\2***", QUERY.sub(r"\1?***", text))
     text = re.sub(r"(?i)\b(sig|accountkey|sharedaccesssignature)=[^\s&;,'\"]+", r"\1=***", text)
     return _without_values(_without_values(text, *ITEM), *SETTING)
 

@@ -65,6 +65,20 @@ def test_a_secret_in_quotes_is_masked(text):
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
+        ("{'Authorization': 'Bearer eyJ0eXAi.eyJhdWQi.a-B_9'}", "{'Authorization': 'Bearer ***'}"),
+        ("> authorization: Basic dXNlcjpwYXNzd29yZDE=\n> x: 1", "> authorization: Basic ***\n> x: 1"),
+        ("SharedKey account1:Zm9vYmFyYmF6cXV4== was refused", "SharedKey *** was refused"),
+        *([text] * 2 for text in ("a basic understanding-of-things", "Bearer of tidings", "Basic authentication1")),
+    ],
+)
+def test_what_a_header_authorizes_with_is_masked(text, shown):
+    assert mask_secrets(text) == shown
+    assert mask_secrets(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
         ("{spark.ssl.keyPassword: S3CRET, spark.x: 1}", "{spark.ssl.keyPassword: ***, spark.x: 1}"),
         ("{a: [{password: 'S3, CRET'}], b: {token: S3CRET}}", "{a: [{password: ***}], b: {token: ***}}"),
         ("{'password': S3CRET", "{'password': ***"),
