@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,6 +26,7 @@ ID_LIKE_SHARE = 0.5  # of the rows: so many different terms are those of an id
 FEW_OTHERS = 3
 OTHERS_SHARE = 0.5  # of the terms: with fewer that are none, a column is one of numbers
 MANY_TERMS = 50
+FEW_LABELS = 10
 # Numbers as people write them: 3,5; 1.234,50; 1,234; 12 %; $5.
 WRITTEN = re.compile(r"[-+]?[$€£¥]?\s?(\d+|\d{1,3}([.,'\s]\d{3})+)([.,]\d+)?\s?[%$€£¥]?")
 REPLACED = "\N{REPLACEMENT CHARACTER}"  # what Spark reads where bytes are no text
@@ -213,6 +215,19 @@ def say_unread(name: str, texts: Sequence[Any], section: TableSection, place: st
             "write the encoding of the file, for example features.table.options={encoding: ISO-8859-1}"
             if has_encoding
             else AT_THE_SOURCE,
+        )
+
+
+def say_classes(labels: np.ndarray, name: str, place: str) -> None:
+    """Warn of a regression that nobody has asked for, where the labels may be classes that were stored as floats."""
+    values = np.unique(labels)
+    if 1 < len(values) <= FEW_LABELS and (values == np.floor(values)).all():
+        _log.warning(
+            "%s: the label %s has floats, of which all are whole numbers, %s different ones: if they are classes, "
+            "write features.table.task: classification; it is taken for a regression",
+            place,
+            name,
+            len(values),
         )
 
 

@@ -26,6 +26,7 @@ from hpt_spark.tables.checks import (
     check_rows,
     refuse_empty,
     refuse_repeated_ids,
+    say_classes,
     say_unread,
 )
 from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding
@@ -102,6 +103,8 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
         tested, unseen = _tested(spark, features, roles.id, [named[at] for at in kept], encoding)
     facts = _facts(profile, named, task, features, unseen)
     design = _design(collected, tested, encoding, facts, section)
+    if task == "regression" and section.task == "auto":
+        say_classes(design.y_train, str(roles.label), place)
     say_unread(str(roles.label), design.classes, section, place)
     return design
 
