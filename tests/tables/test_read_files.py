@@ -11,10 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from hpt_spark import design_from_table
+from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.errors import InputError
+from hpt_spark.tables.design import build_table_design
 from hpt_spark.tables.reading import format_of
 
 pytestmark = pytest.mark.long
+MORE_COLUMNS = r"write features.table.options=\{maxColumns: N\}, where N is no less than the columns of the file"
 ROWS = "id,x,y\n1,1.5,no\n9007199254740993,2.5,yes\n"
 
 
@@ -88,6 +91,8 @@ def test_the_folders_of_a_csv_have_a_column_that_no_file_has(spark, tmp_path):
     [
         ("none.csv", "", "none.csv has no columns; name a table that has some"),
         ("there.txt", ROWS, "is not a Parquet file; write features.table.format, unless the file is damaged"),
+        ("rows.csv.zip", ROWS, "rows.csv.zip is an archive, which Spark does not unpack; unpack it, or"),
+        ("wide.csv", "y" + 20_480 * ",c" + "\n1" + 20_480 * ",2", f"columns=20480; {MORE_COLUMNS}"),
     ],
 )
 def test_what_cannot_be_read_is_told(spark, tmp_path, name, text, told):
@@ -108,6 +113,29 @@ def test_texts_that_should_be_something_else_are_told(spark, tmp_path, caplog):
     options = {"nullValue": "NA", "encoding": "ISO-8859-1"}
     design = design_from_table(spark, tmp_path / "odd.csv", label="y", id="id", exclude="name", options=options)
     assert (design.names, list(design.classes), caplog.text) == (["x"], ["no", "sí"], "")
+
+
+def test_a_locale_holds_for_months_and_not_for_numbers(spark, tmp_path):
+    rows = ["1,0.5,1.5,5. Mai 2024,no", "2,0.25,20000000000000000000,5. Juni 2024,yes"]
+    (tmp_path / "rows.csv").write_text("\n".join(["id,x,z,at,y", *rows]) + "\n")
+    uri = str(tmp_path / "rows.csv")
+    options = {"locale": "de", "timestampFormat": "d. MMMM yyyy"}
+    table = {"uri": uri, "test_uri": uri, "label": "y", "id": "id", "options": options, "dates": ["month"]}
+    design = build_table_design(spark, FeaturesSection(**{"from": "table", "table": table}))
+    assert [name for name, _ in design.columns] == ["x", "z", "at"]
+    assert design.X_train.tolist() == [[0.5, 1.5, 5], [0.25, 2e19, 6]]
+    assert design.X_test.tolist() == design.X_train.tolist()
+
+
+def test_quoted_cells_without_a_letter_are_missing_beside_a_word_for_missing_ones(spark, tmp_path):
+    rows = ['"1","","b","no"', '"2","NA","","yes"', '"3","2.5","NA","no"', "4,,,yes"]
+    (tmp_path / "rows.csv").write_text("\n".join(['"id","x","t","y"', *rows]) + "\n")
+    uri = str(tmp_path / "rows.csv")
+    table = {"uri": uri, "test_uri": uri, "label": "y", "id": "id", "options": {"nullValue": "NA"}}
+    design = build_table_design(spark, FeaturesSection(**{"from": "table", "table": table}))
+    assert design.columns == [("x", ""), ("t", "b")]
+    for X in (design.X_train, design.X_test):
+        np.testing.assert_array_equal(X, [[np.nan, 1], [np.nan, 0], [2.5, 0], [np.nan, 0]])
 
 
 def test_the_format_goes_by_the_ending():
