@@ -30,6 +30,7 @@ FEW_LABELS = 10
 # Numbers as people write them: 3,5; 1.234,50; 1,234; 12 %; $5.
 WRITTEN = re.compile(r"[-+]?[$€£¥]?\s?(\d+|\d{1,3}([.,'\s]\d{3})+)([.,]\d+)?\s?[%$€£¥]?")
 REPLACED = "\N{REPLACEMENT CHARACTER}"  # what Spark reads where bytes are no text
+INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")  # of Parquet; of a CSV that was read and written again
 AT_THE_SOURCE = "correct them where the table is made"
 
 
@@ -118,6 +119,14 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
     constant = [feature.name for feature, facts in pairs if facts.filled == profile.rows and facts.is_constant]
     if constant:
         _log.warning("%s: columns with one value throughout: %s", place, ", ".join(constant))
+    index = [feature.name for feature in features if _is_index(feature, section)]
+    if index:
+        _log.warning(
+            "%s: columns that look like the numbers that pandas gives rows: %s; leave them out with "
+            "features.table.exclude, unless they mean something",
+            place,
+            ", ".join(index),
+        )
     leaks = [feature.name for feature, facts in pairs if facts.gives_label]
     if leaks and profile.rows >= 10:
         _log.warning(
@@ -131,6 +140,13 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
         _say_terms(feature, facts, profile.rows, section, place)
         _say_odd_texts(feature, facts, section, place)
         _say_digits(feature, facts, place)
+
+
+def _is_index(feature: Feature, section: TableSection) -> bool:
+    """Return whether a column is the index of pandas, which it writes into a CSV under no name."""
+    has_header = _format_of(section) == "csv" and str(option_of(section.options, "header")).lower() != "false"
+    is_nameless = has_header and (feature.name, feature.kind) == ("_c0", "number")
+    return is_nameless or INDEX.fullmatch(feature.name) is not None
 
 
 def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSection, place: str) -> None:

@@ -36,6 +36,7 @@ from hpt_spark.tables.reading import checked_names, format_of, in_utc, read_sql,
 from hpt_spark.tables.roles import NO_FEATURE, Feature, roles_of
 from hpt_spark.tables.rows import CollectedRows, collect_rows, with_columns_of
 from hpt_spark.tables.table import Keys, block_features, canonical_rows, check_same_kinds, label_type_of, task_of
+from hpt_spark.tables.times_of_day import refuse_times_of_day
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -68,6 +69,7 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
         if roles.left_out:
             dates = ", ".join(roles.left_out)
             _log.info("%s: left out dates, because features.table.dates asks for no part of them: %s", place, dates)
+        refuse_times_of_day(spark, section, roles.features, place)
         task = task_of(section, roles.label_type)
         label_as = label_type_of(task, roles.label_type)
         keys = Keys(roles.label, roles.id, roles.weight, roles.group, label_as)

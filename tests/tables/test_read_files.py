@@ -115,6 +115,44 @@ def test_texts_that_should_be_something_else_are_told(spark, tmp_path, caplog):
     assert (design.names, list(design.classes), caplog.text) == (["x"], ["no", "sí"], "")
 
 
+def test_times_of_day_are_no_moments_of_the_day_on_which_they_are_read(spark, tmp_path):
+    def rows(name, *moments):
+        lines = [f"{at},{moment},{'ny'[at % 2]}" for at, moment in enumerate(moments)]
+        (tmp_path / name).write_text("\n".join(["id,at,y", *lines]) + "\n")
+        return str(tmp_path / name)
+
+    def design_of(uri, *dates, test_uri=None):
+        table = {"uri": uri, "test_uri": test_uri, "label": "y", "id": "id", "dates": list(dates)}
+        return build_table_design(spark, FeaturesSection(**{"from": "table", "table": table}))
+
+    alone, whole = rows("alone.csv", "12:30", "7:15:59", ""), rows("whole.csv", "2024-05-06 12:30", "2024-05-07 07:15")
+    by_hour = design_of(alone, "hour", test_uri=alone)
+    for X in (by_hour.X_train, by_hour.X_test):
+        np.testing.assert_array_equal(X, [[12], [7], [np.nan]])
+    with pytest.raises(
+        InputError, match=r"times of day without a date in at \(7:15:59\), whose year, month and weekday"
+    ):
+        design_of(alone, "weekday", "hour")
+    assert design_of(whole, "weekday", test_uri=whole).X_test.tolist() == [[0], [1]]
+    with pytest.raises(InputError, match="the column at holds '12:30' where a time is needed"):
+        design_of(whole, "weekday", test_uri=alone)
+
+
+def test_the_index_that_pandas_writes_is_told_of(spark, tmp_path, caplog):
+    frame = pd.DataFrame({"x": [1.5, 2.5], "y": ["no", "yes"]}, index=[1, 0])
+    said = "columns that look like the numbers that pandas gives rows: "
+    frame.to_parquet(tmp_path / "rows.parquet")
+    design_from_table(spark, tmp_path / "rows.parquet", label="y")
+    assert f"{said}__index_level_0__; leave them out with features.table.exclude" in caplog.text
+    frame.to_csv(tmp_path / "rows.csv")
+    design_from_table(spark, tmp_path / "rows.csv", label="y")
+    assert f"{said}_c0;" in caplog.text
+    caplog.clear()
+    design_from_table(spark, tmp_path / "rows.csv", label="y", exclude="_c0")
+    design_from_table(spark, tmp_path / "rows.csv", label="_c2", options={"header": False})
+    assert said not in caplog.text
+
+
 def test_a_locale_holds_for_months_and_not_for_numbers(spark, tmp_path):
     rows = ["1,0.5,1.5,5. Mai 2024,no", "2,0.25,20000000000000000000,5. Juni 2024,yes"]
     (tmp_path / "rows.csv").write_text("\n".join(["id,x,z,at,y", *rows]) + "\n")
