@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hpt_spark.config.table_section import TableSection
+from hpt_spark.config.table_section import PATTERNS, TableSection
 from hpt_spark.config.yaml_text import as_yaml
 from hpt_spark.errors import InputError
 from hpt_spark.tables.profile import ColumnFacts, Profile
 from hpt_spark.tables.reading import format_of, option_of
-from hpt_spark.tables.roles import Feature
+from hpt_spark.tables.roles import Feature, kind_of
 
 _log = logging.getLogger(__name__)
 
@@ -231,6 +231,18 @@ def say_unread(name: str, texts: Sequence[Any], section: TableSection, place: st
             "write the encoding of the file, for example features.table.options={encoding: ISO-8859-1}"
             if has_encoding
             else AT_THE_SOURCE,
+        )
+
+
+def say_dates(types: Sequence[str], section: TableSection, place: str) -> None:
+    """Warn of the pattern of dates that none of the columns, which are of these `types` of Spark, has."""
+    given = {name: value for name, value in section.options.items() if name.lower() in PATTERNS}
+    if given and not any(kind_of(one) in ("date", "timestamp") for one in types):
+        _log.warning(
+            "%s: no column is read as a date, although features.table.options has the %s; a pattern must fit all cells "
+            "of a column, else they are texts",
+            place,
+            ", ".join(f"{name} {value}" for name, value in given.items()),
         )
 
 

@@ -27,6 +27,7 @@ from hpt_spark.tables.checks import (
     refuse_empty,
     refuse_repeated_ids,
     say_classes,
+    say_dates,
     say_unread,
 )
 from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding
@@ -69,6 +70,7 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
         if roles.left_out:
             dates = ", ".join(roles.left_out)
             _log.info("%s: left out dates, because features.table.dates asks for no part of them: %s", place, dates)
+        say_dates([kind for _, kind in rows.dtypes], section, place)
         refuse_times_of_day(spark, section, roles.features, place)
         task = task_of(section, roles.label_type)
         label_as = label_type_of(task, roles.label_type)

@@ -290,10 +290,15 @@ NO_SUCH_VALUE = (
     r"Spark(?:Arithmetic|DateTime|NumberFormat)Exception: (?:\[[A-Z_.]+\] )?([^\n]{0,200}?)\.\s",
 )
 # The parser of a CSV says which place of its row was missing, and then its settings.
+NO_DATE = (
+    r"(Fail(?:ed)? to (?:parse|recognize) '[^\n]{0,100}?')",
+    r"DateTimeParseException: (Text '[^\n]{0,100}?' could not be parsed)",
+)
 TOO_WIDE = r"TextParsingException: \S*ArrayIndexOutOfBoundsException[\s\S]{0,2000}?(Maximum number of columns=\d+)"
 UNREADABLE = (
     *NO_SUCH_VALUE,
     TOO_WIDE,
+    *NO_DATE,  # within records that are told to be malformed
     r"(?:SparkException|Exception): (\S+ is not a Parquet file)",
     r"(Could not read footer for file:? \S+)",
     r"(Illegal Parquet type: [^\n]{0,100})",
@@ -340,6 +345,8 @@ def _remedy(text: str) -> str:
         )
     if "is not a Parquet file" in text or "Could not read footer" in text:
         return "write features.table.format, unless the file is damaged"
+    if any(re.search(pattern, text) for pattern in NO_DATE):
+        return "correct the dates, or their pattern in features.table.options, such as {dateFormat: d.M.yyyy}"
     if re.search("malformed", text, re.IGNORECASE):
         return "correct the file; records of several lines need features.table.options={multiLine: true}"
     if re.search(TOO_WIDE, text):

@@ -115,6 +115,34 @@ def test_texts_that_should_be_something_else_are_told(spark, tmp_path, caplog):
     assert (design.names, list(design.classes), caplog.text) == (["x"], ["no", "sí"], "")
 
 
+def test_dates_that_are_not_of_the_pattern_are_told(spark, tmp_path, caplog):
+    def design_of(option, pattern, test_uri=None):
+        table = {"uri": str(tmp_path / "rows.csv"), "test_uri": test_uri, "label": "y", "id": "id", "dates": ["month"]}
+        table["options"] = {option: pattern}
+        return build_table_design(spark, FeaturesSection(**{"from": "table", "table": table}))
+
+    def refusal(*arguments):
+        with pytest.raises(InputError) as refused:
+            design_of(*arguments)
+        return str(refused.value)
+
+    (tmp_path / "rows.csv").write_text("id,at,y\n1,06.05.2024,no\n2,07.06.2024,yes\n")
+    remedy = "correct the dates, or their pattern in features.table.options, such as {dateFormat: d.M.yyyy}."
+    said = refusal("timestampFormat", "DD.MM.YYYY")
+    assert "cannot be read: Fail to recognize 'DD.MM.YYYY'" in said
+    assert said.endswith(remedy)
+    for date, told in {"2024-05-06": "Text '2024-05-06' could not be parsed", "6.5.2024": "'6.5.2024'"}.items():
+        (tmp_path / "later.csv").write_text(f"id,at\n1,{date}\n")
+        said = refusal("dateFormat", "dd.MM.yyyy", str(tmp_path / "later.csv"))
+        assert said.startswith(f"features.table.test_uri={tmp_path}/later.csv cannot be read: ")
+        assert told in said
+        assert said.endswith(remedy)
+    none = "no column is read as a date, although features.table.options has the dateFormat tt.MM.jjjj"
+    assert none not in caplog.text
+    design_of("dateFormat", "tt.MM.jjjj")
+    assert none in caplog.text
+
+
 def test_times_of_day_are_no_moments_of_the_day_on_which_they_are_read(spark, tmp_path):
     def rows(name, *moments):
         lines = [f"{at},{moment},{'ny'[at % 2]}" for at, moment in enumerate(moments)]
