@@ -61,7 +61,7 @@ def check_folds(settings: SearchSection, design: DesignMatrix) -> None:
 
 def roles_of(design: DesignMatrix) -> RowRoles:
     """Return the task, and what the training rows weigh and belong to."""
-    return RowRoles(design.task, design.weights, design.groups)
+    return RowRoles(design.task, design.weights, design.groups, design.has_ids)
 
 
 def search_and_keep(

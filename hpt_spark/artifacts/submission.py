@@ -51,7 +51,18 @@ def class_probabilities(model: Any, design: DesignMatrix) -> np.ndarray:
 
 
 def write_predictions(path: Path, id_name: str, ids: np.ndarray, predicted: pa.Table) -> None:
-    """Write the ids of rows, and what is predicted of them: probabilities by class, of nine digits, or a value."""
+    """Write the ids of rows, and what is predicted of them: probabilities by class, of nine digits, or a value.
+
+    Raises
+    ------
+    InputError
+        When a class is called as the column of the ids is: two columns of the file would have one name.
+    """
+    if id_name in predicted.column_names:
+        raise InputError(
+            f"the column {id_name} of features.table.id is the name of a class or a prediction, too; rename the column "
+            "in both tables, or name another one with features.table.id."
+        )
     written = repr if predicted.column_names == ["prediction"] else "{:.9g}".format
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv_writer(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, Literal, Union
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +13,8 @@ from hpt_spark.config.yaml_text import as_yaml
 
 Task = Literal["auto", "classification", "regression", "ranking"]
 DatePart = Literal["year", "month", "weekday", "hour"]
+PATTERNS = ("dateformat", "timestampformat", "timestampntzformat")  # options of Spark's reader, in small letters
+YEARS, DAYS_OF_YEAR = {"y", "u"}, {"M", "L", "D", "Q", "q"}  # letters of such a pattern
 ROLES = ("label", "id", "weight", "group")
 
 
@@ -86,6 +89,17 @@ class TableSection(Section):
             refuse_non_scalars(
                 options, "a word such as null is a text in quotes, and a name with dots is one key: {'a.b': 'null'}"
             )
+        return options
+
+    @field_validator("options")
+    @classmethod
+    def _months(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for name, value in options.items():
+            letters = set(re.sub("'[^']*'", "", str(value))) if name.lower() in PATTERNS else set()
+            if "m" in letters and letters & YEARS and not letters & DAYS_OF_YEAR:
+                raise ValueError(
+                    f"has the {name} {value}, in which m stands for minutes, and nothing for the month; write MM for it"
+                )
         return options
 
     @field_validator("columns", "exclude", "categorical", "dates", mode="before")

@@ -26,7 +26,7 @@ _UNREADABLE = re.compile(
 
 
 def arrow_of(frame: DataFrame) -> pa.Table:
-    """Return all rows of `frame` in columnar form, which for millions of rows is the only quick way out of Spark.
+    """Return all rows of `frame`, which is made of the scenario's tables, in columnar form.
 
     Raises
     ------
@@ -34,13 +34,18 @@ def arrow_of(frame: DataFrame) -> pa.Table:
         When a Parquet file cannot be read.
     """
     with translate_unreadable_files():
-        if hasattr(frame, "toArrow"):
-            return frame.toArrow()
-        # Before Spark 4.0 the same transfer has no public name; toPandas would make an object of every text.
-        from pyspark.sql.pandas.types import to_arrow_schema
+        return collected(frame)
 
-        batches = frame._collect_as_arrow()  # type: ignore[operator]
-        return pa.Table.from_batches(batches, to_arrow_schema(frame.schema))
+
+def collected(frame: DataFrame) -> pa.Table:
+    """Return all rows of `frame` in columnar form, which for millions of rows is the only quick way out of Spark."""
+    if hasattr(frame, "toArrow"):
+        return frame.toArrow()
+    # Before Spark 4.0 the same transfer has no public name; toPandas would make an object of every text.
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    batches = frame._collect_as_arrow()  # type: ignore[operator]
+    return pa.Table.from_batches(batches, to_arrow_schema(frame.schema))
 
 
 @contextmanager

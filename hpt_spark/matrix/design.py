@@ -74,6 +74,11 @@ class DesignMatrix:
         return str(self.facts.get("rows_are", DEVICES))
 
     @property
+    def has_ids(self) -> bool:
+        """Whether the rows have ids, by which they are sorted; those of a table without any lie as a hash has them."""
+        return self.rows_are == DEVICES or self.facts["table"]["id"] is not None
+
+    @property
     def columns_digest(self) -> str:
         """A digest of what columns and their values mean, and of the classes: what a model and a design must share."""
         meanings = [list(map(list, self.columns)), self.facts.get("encoding"), list(self.classes)]

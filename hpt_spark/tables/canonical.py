@@ -20,6 +20,7 @@ WHAT = {"number": "a number", "categorical": "a number", "date": "a date", "time
 LISTS = {"numbers": "array<double>", "vector": "array<double>", "texts": "array<string>"}  # no text is read as one
 MOMENTS = dict.fromkeys(("date", "timestamp"), "array<double>")
 NESTED = ("array<", "map<", "struct<")
+TIME_OF_DAY = r"^\s*T?[0-9]{1,2}:"  # to Spark, a moment of today
 CAST_FROM_TEXT = ("number", "boolean", "date", "timestamp")
 SAME_KIND = {  # what is read alike
     "number": ("number", "boolean_as_none"),
@@ -37,6 +38,11 @@ SAME_KIND = {  # what is read alike
 def quoted(name: str) -> str:
     """Return the name of a column as SQL has it."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def needs_days(dates: Sequence[str]) -> bool:
+    """Return whether something is taken of dates that a time of day alone does not have."""
+    return any(part != "hour" for part in dates)
 
 
 def canonical_columns(frame: DataFrame, features: Sequence[Feature], dates: Sequence[str]) -> list[Column]:
@@ -61,7 +67,10 @@ def canonical_columns(frame: DataFrame, features: Sequence[Feature], dates: Sequ
             cell = F.col(quoted(feature.name))
             unread = cell.isNotNull() & (F.trim(cell) != "")
             if feature.kind in WHAT:
-                unread &= F.expr(_from_text(feature.kind, quoted(feature.name))).isNull()
+                is_none = F.expr(_from_text(feature.kind, quoted(feature.name))).isNull()
+                if feature.kind == "timestamp" and needs_days(dates):
+                    is_none |= cell.rlike(TIME_OF_DAY)
+                unread &= is_none
             said = F.concat(
                 F.lit(f"the column {feature.name} holds '"),
                 F.substring(cell, 1, 80),

@@ -8,15 +8,16 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hpt_spark.config.table_section import TableSection
+from hpt_spark.config.table_section import PATTERNS, TableSection
 from hpt_spark.config.yaml_text import as_yaml
 from hpt_spark.errors import InputError
 from hpt_spark.tables.profile import ColumnFacts, Profile
 from hpt_spark.tables.reading import format_of, option_of
-from hpt_spark.tables.roles import Feature
+from hpt_spark.tables.roles import Feature, kind_of
 
 _log = logging.getLogger(__name__)
 
@@ -25,9 +26,11 @@ ID_LIKE_SHARE = 0.5  # of the rows: so many different terms are those of an id
 FEW_OTHERS = 3
 OTHERS_SHARE = 0.5  # of the terms: with fewer that are none, a column is one of numbers
 MANY_TERMS = 50
+FEW_LABELS = 10
 # Numbers as people write them: 3,5; 1.234,50; 1,234; 12 %; $5.
 WRITTEN = re.compile(r"[-+]?[$€£¥]?\s?(\d+|\d{1,3}([.,'\s]\d{3})+)([.,]\d+)?\s?[%$€£¥]?")
 REPLACED = "\N{REPLACEMENT CHARACTER}"  # what Spark reads where bytes are no text
+INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")  # of Parquet; of a CSV that was read and written again
 AT_THE_SOURCE = "correct them where the table is made"
 
 
@@ -116,6 +119,14 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
     constant = [feature.name for feature, facts in pairs if facts.filled == profile.rows and facts.is_constant]
     if constant:
         _log.warning("%s: columns with one value throughout: %s", place, ", ".join(constant))
+    index = [feature.name for feature in features if _is_index(feature, section)]
+    if index:
+        _log.warning(
+            "%s: columns that look like the numbers that pandas gives rows: %s; leave them out with "
+            "features.table.exclude, unless they mean something",
+            place,
+            ", ".join(index),
+        )
     leaks = [feature.name for feature, facts in pairs if facts.gives_label]
     if leaks and profile.rows >= 10:
         _log.warning(
@@ -129,6 +140,13 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
         _say_terms(feature, facts, profile.rows, section, place)
         _say_odd_texts(feature, facts, section, place)
         _say_digits(feature, facts, place)
+
+
+def _is_index(feature: Feature, section: TableSection) -> bool:
+    """Return whether a column is the index of pandas, which it writes into a CSV under no name."""
+    has_header = _format_of(section) == "csv" and str(option_of(section.options, "header")).lower() != "false"
+    is_nameless = has_header and (feature.name, feature.kind) == ("_c0", "number")
+    return is_nameless or INDEX.fullmatch(feature.name) is not None
 
 
 def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSection, place: str) -> None:
@@ -213,6 +231,31 @@ def say_unread(name: str, texts: Sequence[Any], section: TableSection, place: st
             "write the encoding of the file, for example features.table.options={encoding: ISO-8859-1}"
             if has_encoding
             else AT_THE_SOURCE,
+        )
+
+
+def say_dates(types: Sequence[str], section: TableSection, place: str) -> None:
+    """Warn of the pattern of dates that none of the columns, which are of these `types` of Spark, has."""
+    given = {name: value for name, value in section.options.items() if name.lower() in PATTERNS}
+    if given and not any(kind_of(one) in ("date", "timestamp") for one in types):
+        _log.warning(
+            "%s: no column is read as a date, although features.table.options has the %s; a pattern must fit all cells "
+            "of a column, else they are texts",
+            place,
+            ", ".join(f"{name} {value}" for name, value in given.items()),
+        )
+
+
+def say_classes(labels: np.ndarray, name: str, place: str) -> None:
+    """Warn of a regression that nobody has asked for, where the labels may be classes that were stored as floats."""
+    values = np.unique(labels)
+    if 1 < len(values) <= FEW_LABELS and (values == np.floor(values)).all():
+        _log.warning(
+            "%s: the label %s has floats, of which all are whole numbers, %s different ones: if they are classes, "
+            "write features.table.task: classification; it is taken for a regression",
+            place,
+            name,
+            len(values),
         )
 
 

@@ -26,6 +26,8 @@ from hpt_spark.tables.checks import (
     check_rows,
     refuse_empty,
     refuse_repeated_ids,
+    say_classes,
+    say_dates,
     say_unread,
 )
 from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding
@@ -35,6 +37,7 @@ from hpt_spark.tables.reading import checked_names, format_of, in_utc, read_sql,
 from hpt_spark.tables.roles import NO_FEATURE, Feature, roles_of
 from hpt_spark.tables.rows import CollectedRows, collect_rows, with_columns_of
 from hpt_spark.tables.table import Keys, block_features, canonical_rows, check_same_kinds, label_type_of, task_of
+from hpt_spark.tables.times_of_day import refuse_times_of_day
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -67,6 +70,8 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
         if roles.left_out:
             dates = ", ".join(roles.left_out)
             _log.info("%s: left out dates, because features.table.dates asks for no part of them: %s", place, dates)
+        say_dates([kind for _, kind in rows.dtypes], section, place)
+        refuse_times_of_day(spark, section, roles.features, place)
         task = task_of(section, roles.label_type)
         label_as = label_type_of(task, roles.label_type)
         keys = Keys(roles.label, roles.id, roles.weight, roles.group, label_as)
@@ -102,6 +107,8 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
         tested, unseen = _tested(spark, features, roles.id, [named[at] for at in kept], encoding)
     facts = _facts(profile, named, task, features, unseen)
     design = _design(collected, tested, encoding, facts, section)
+    if task == "regression" and section.task == "auto":
+        say_classes(design.y_train, str(roles.label), place)
     say_unread(str(roles.label), design.classes, section, place)
     return design
 

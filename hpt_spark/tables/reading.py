@@ -26,12 +26,15 @@ DEFAULT_FORMAT = "parquet"
 # and a doubled quote for the end of a cell; rows are checked whole only where they are read whole.
 TEXTS = {"timeZone": "UTC", "mode": "FAILFAST"}
 AS_OTHERS = {"header": True, "inferSchema": True, "escape": '"', "enforceSchema": False, "columnPruning": False}
+PLAIN = ("csv", "json", DEFAULT_FORMAT)
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"csv": {**TEXTS, **AS_OTHERS}, "json": TEXTS}
 DATE_OPTIONS = ("dateFormat", "timestampFormat", "timestampNTZFormat", "timeZone")
 UTC = {"spark.sql.session.timeZone": "UTC"}
 TYPE_CLASSES = {"string": "StringType", "date": "DateType", "timestamp": "TimestampType"}
 TYPE_CLASSES |= {"timestamp_ntz": "TimestampNTZType"}  # since Spark 3.4
 QUERY = re.compile(r"\?[\w.-]+=")
+# Spark takes the bytes of such a file for its text; its codecs are gzip, bzip2, Zstandard, LZ4 and Snappy.
+ARCHIVES = ("zip", "7z", "rar", "tar", "tgz")
 PLACEHOLDER = "\0"  # of a ? while `hadoop_uri` looks for a query
 NO_READER = re.compile(r"Failed to find (?:the )?data source: (\S+?)\.(?:\s|$)")
 READERS = {  # of packages of Spark's own
@@ -97,8 +100,15 @@ def read_uri(
         Columns that are texts: Spark would take such a column of folders (``name=01``) for numbers.
     """
     place = f"{place}={without_secrets(uri)}"
+    if table_format in PLAIN and _ending(uri) in ARCHIVES:
+        raise InputError(
+            f"{place} is an archive, which Spark does not unpack; unpack it, or compress its file with gzip."
+        )
     separator = {"sep": "\t"} if _ending(uri) == "tsv" and option_of(options, "delimiter") is None else {}
-    chosen = _merged(DEFAULT_OPTIONS.get(table_format, {}), separator, options)
+    # A quoted cell without a letter is missing, as one without quotes is, also where a word stands for missing ones.
+    word = option_of(options, "nullValue") if table_format == "csv" else None
+    empty = {} if word is None else {"emptyValue": word}
+    chosen = _merged(DEFAULT_OPTIONS.get(table_format, {}), separator, empty, options)
     if table_format == "csv" and as_text:
         chosen = _merged(chosen, {"inferSchema": False})
     with translate_reading(place):
@@ -113,6 +123,8 @@ def read_uri(
         frame = spark.read.format(table_format).options(**chosen).load(address)
         if not all(names) and in_order:
             _refuse_other_headers(spark, frame, names, chosen, place)
+        if table_format == "csv" and not as_text and option_of(options, "locale") is not None:
+            frame = _with_plain_numbers(spark, frame, chosen, address)
         types = {name: "string" for name in texts if _partitions(frame, name)}
         if table_format == "csv" and date_types and any(option_of(options, name) for name in DATE_OPTIONS):
             types |= dict.fromkeys(frame.columns, "string") | {**date_types}
@@ -130,6 +142,21 @@ def _with_schema(reader: DataFrameReader, frame: DataFrame, types: Mapping[str, 
         kind = types.get(field.name)
         schema.add(field.name, getattr(of_spark, TYPE_CLASSES[kind])() if kind else field.dataType)
     return reader.schema(schema)
+
+
+def _with_plain_numbers(spark: SparkSession, frame: DataFrame, options: Mapping[str, Any], address: str) -> DataFrame:
+    """Return a CSV whose numbers are written alike in all countries; the `locale` holds for the names of months.
+
+    Where a thousand is 1.000, Spark would take 0.5 for 5, and in the texts of a later table for 0.5.
+    """
+    from pyspark.sql.types import DecimalType, StructType
+
+    plain = {name: value for name, value in options.items() if name.lower() != "locale"}
+    others = spark.read.format("csv").options(**plain).load(address).schema
+    schema = StructType(
+        [other if isinstance(one.dataType, DecimalType) else one for one, other in zip(frame.schema, others)]
+    )
+    return spark.read.format("csv").options(**options).schema(schema).load(address)
 
 
 def _partitions(frame: DataFrame, name: str) -> bool:
@@ -262,8 +289,16 @@ NO_SUCH_VALUE = (
     r"\[(?!MALFORMED_)[A-Z_.]+\] ([^\n]{0,200}?)\.\s[^\n]*SQLSTATE: 22(?!023)",
     r"Spark(?:Arithmetic|DateTime|NumberFormat)Exception: (?:\[[A-Z_.]+\] )?([^\n]{0,200}?)\.\s",
 )
+NO_DATE = (
+    r"(Fail(?:ed)? to (?:parse|recognize) '[^\n]{0,100}?')",
+    r"DateTimeParseException: (Text '[^\n]{0,100}?' could not be parsed)",
+)
+# The parser of a CSV says which place of its row was missing, and then its settings.
+TOO_WIDE = r"TextParsingException: \S*ArrayIndexOutOfBoundsException[\s\S]{0,2000}?(Maximum number of columns=\d+)"
 UNREADABLE = (
     *NO_SUCH_VALUE,
+    TOO_WIDE,
+    *NO_DATE,  # within records that are told to be malformed
     r"(?:SparkException|Exception): (\S+ is not a Parquet file)",
     r"(Could not read footer for file:? \S+)",
     r"(Illegal Parquet type: [^\n]{0,100})",
@@ -310,8 +345,12 @@ def _remedy(text: str) -> str:
         )
     if "is not a Parquet file" in text or "Could not read footer" in text:
         return "write features.table.format, unless the file is damaged"
+    if any(re.search(pattern, text) for pattern in NO_DATE):
+        return "correct the dates, or their pattern in features.table.options, such as {dateFormat: d.M.yyyy}"
     if re.search("malformed", text, re.IGNORECASE):
         return "correct the file; records of several lines need features.table.options={multiLine: true}"
+    if re.search(TOO_WIDE, text):
+        return "write features.table.options={maxColumns: N}, where N is no less than the columns of the file"
     if "CSV header does not conform" in text or "number of columns in CSV" in text or "Header length" in text:
         return "let all files have the same columns in the same order"
     return "correct the query, or the name, the format and the options of the table"

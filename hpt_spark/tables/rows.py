@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hpt_spark.data.arrow import arrow_of
+from hpt_spark.data.arrow import collected
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.tables.encoding import PROBLEM, TableEncoding, lists_of_matrix, matrix_of_lists
@@ -61,7 +61,7 @@ def collect_rows(canonical: DataFrame, encoding: TableEncoding, by_group: bool =
     InputError
         When a cell cannot be read.
     """
-    table = arrow_of(encoded_rows(canonical, encoding))
+    table = collected(encoded_rows(canonical, encoding))
     problems = table.column(PROBLEM).drop_null()
     if len(problems):
         raise InputError(problems[0].as_py())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 BLOCK = "block"
+DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
+DIGITS = 15  # that a float has of any decimal
 CARRIED = "carried"  # with a number: a column that comes along as it is
 
 
@@ -66,9 +69,12 @@ def task_of(section: TableSection, label_type: str) -> str:
 
 def label_type_of(task: str, label_type: str) -> str:
     """Return the type in which labels are read."""
-    if task != "classification" or label_type in FLOATS or label_type.startswith("decimal("):
+    if task != "classification" or label_type in FLOATS:
         return "double"
-    return key_type(label_type)
+    decimal = DECIMAL.fullmatch(label_type)
+    if decimal and (int(decimal[1]) <= DIGITS or decimal[2] != "0"):
+        return "double"
+    return key_type(label_type)  # of long whole numbers the text: as floats, several classes would be one
 
 
 def labels(keys: Keys) -> Column:

@@ -18,11 +18,14 @@ class RowRoles:
         Of each row, in the fit and in the score.
     groups : ndarray of int64, optional
         Of each row; folds keep equal ones together. Of a ranking the query, sorted.
+    are_in_order : bool
+        Whether the rows follow one another by their ids; they lie as a hash has them where they have none.
     """
 
     task: str = "classification"
     weights: np.ndarray | None = None
     groups: np.ndarray | None = None
+    are_in_order: bool = True
 
     @property
     def are_routed(self) -> bool:

@@ -188,7 +188,7 @@ def _timed_fit(search: Any, metric: str, X: Any, y: Any, more: dict[str, Any]) -
     means = search.cv_results_.get("mean_test_score", search.cv_results_.get(f"mean_test_{metric}"))
     if not out_of_time and np.isnan(means).all():
         raise ConfigError(
-            f"search.scoring={metric} gives no candidate a score (above it says why); choose one that suits "
-            "the target and the estimator, such as neg_log_loss."
+            f"search.scoring={metric} gives no candidate a score on all folds (above it says why); choose one that "
+            "suits the target and the estimator, or folds (search.cv) of which each has what both need."
         )
     return search, time.monotonic() - started

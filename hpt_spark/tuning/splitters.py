@@ -101,6 +101,11 @@ def check_splitter(splitter: Any, X: Any, y: Any, roles: RowRoles, key: str = "s
     """Raise ConfigError when the rows cannot be split so, which scikit-learn finds out only in the search."""
     if isinstance(splitter, int):
         splitter = model_selection.check_cv(splitter, y, classifier=roles.task == "classification")
+    if isinstance(splitter, model_selection.TimeSeriesSplit) and not roles.are_in_order:
+        raise ConfigError(
+            f"{key}: TimeSeriesSplit goes by the order of the rows, which have none without features.table.id; name "
+            "the column whose values follow time, or choose another splitter."
+        )
     if takes_groups(splitter) and roles.groups is None:
         raise ConfigError(
             f"{key}: {type(splitter).__name__} needs groups; name their column with features.table.group, or "

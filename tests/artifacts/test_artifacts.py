@@ -346,6 +346,13 @@ def test_predicted_values_keep_all_their_digits(tmp_path):
     assert [float(row.split(",")[1]) for row in rows] == values
 
 
+def test_a_column_of_ids_that_is_called_like_a_class_is_refused(tmp_path):
+    predicted = pa.table({"no": [0.5], "yes": [0.5]})
+    with pytest.raises(InputError, match=r"the column yes of features.table.id is the name of a class or a prediction"):
+        write_predictions(tmp_path / "rows.csv", "yes", np.arange(1), predicted)
+    assert not (tmp_path / "rows.csv").exists()
+
+
 def test_probabilities_follow_the_classes_and_not_the_models_order():
     class Backwards:
         classes_ = np.array([2, 0, 1])

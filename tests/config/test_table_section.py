@@ -21,10 +21,16 @@ def test_spark_gets_options_and_settings_as_they_are_written(write):
         *TABLE,
         "features.table.options.nanValue=-999.00",
         "features.table.options={header: off}",
+        "features.table.options.timestampFormat=d 'um' HH:mm, MMM yyyy",
         "spark.conf.c=0x1",
     ]
     config = load_config([file], words)
-    assert config.features.table.options == {"nullValue": "NO", "nanValue": "-999.00", "header": "off"}
+    assert config.features.table.options == {
+        "nullValue": "NO",
+        "nanValue": "-999.00",
+        "header": "off",
+        "timestampFormat": "d 'um' HH:mm, MMM yyyy",
+    }
     assert config.spark.conf_as_text == {"spark.a": "1e3", "spark.b": "true", "c": "0x1"}
 
 
@@ -44,6 +50,10 @@ def test_spark_gets_options_and_settings_as_they_are_written(write):
         (
             [*TABLE, "features.table.options.a.b=c"],
             "for a; a word such as null is a text in quotes, and a name with dots",
+        ),
+        (
+            [*TABLE, "features.table.options={DateFormat: dd.mm.yyyy}"],
+            "has the DateFormat dd.mm.yyyy, in which m stands for minutes, and nothing for the month; write MM for it",
         ),
         ([*TABLE, "features.table.id=y"], "gives the column y as label and as id; a column has one role"),
         ([*TABLE, "features.table.exclude=[y]"], "gives the column y as label and in exclude"),

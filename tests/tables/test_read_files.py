@@ -11,10 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from hpt_spark import design_from_table
+from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.errors import InputError
+from hpt_spark.tables.design import build_table_design
 from hpt_spark.tables.reading import format_of
 
 pytestmark = pytest.mark.long
+MORE_COLUMNS = r"write features.table.options=\{maxColumns: N\}, where N is no less than the columns of the file"
 ROWS = "id,x,y\n1,1.5,no\n9007199254740993,2.5,yes\n"
 
 
@@ -88,6 +91,8 @@ def test_the_folders_of_a_csv_have_a_column_that_no_file_has(spark, tmp_path):
     [
         ("none.csv", "", "none.csv has no columns; name a table that has some"),
         ("there.txt", ROWS, "is not a Parquet file; write features.table.format, unless the file is damaged"),
+        ("rows.csv.zip", ROWS, "rows.csv.zip is an archive, which Spark does not unpack; unpack it, or"),
+        ("wide.csv", "y" + 20_480 * ",c" + "\n1" + 20_480 * ",2", f"columns=20480; {MORE_COLUMNS}"),
     ],
 )
 def test_what_cannot_be_read_is_told(spark, tmp_path, name, text, told):
@@ -108,6 +113,95 @@ def test_texts_that_should_be_something_else_are_told(spark, tmp_path, caplog):
     options = {"nullValue": "NA", "encoding": "ISO-8859-1"}
     design = design_from_table(spark, tmp_path / "odd.csv", label="y", id="id", exclude="name", options=options)
     assert (design.names, list(design.classes), caplog.text) == (["x"], ["no", "sí"], "")
+
+
+def test_dates_that_are_not_of_the_pattern_are_told(spark, tmp_path, caplog):
+    def design_of(option, pattern, test_uri=None):
+        table = {"uri": str(tmp_path / "rows.csv"), "test_uri": test_uri, "label": "y", "id": "id", "dates": ["month"]}
+        table["options"] = {option: pattern}
+        return build_table_design(spark, FeaturesSection(**{"from": "table", "table": table}))
+
+    def refusal(*arguments):
+        with pytest.raises(InputError) as refused:
+            design_of(*arguments)
+        return str(refused.value)
+
+    (tmp_path / "rows.csv").write_text("id,at,y\n1,06.05.2024,no\n2,07.06.2024,yes\n")
+    remedy = "correct the dates, or their pattern in features.table.options, such as {dateFormat: d.M.yyyy}."
+    said = refusal("timestampFormat", "DD.MM.YYYY")
+    assert "cannot be read: Fail to recognize 'DD.MM.YYYY'" in said
+    assert said.endswith(remedy)
+    for date, told in {"2024-05-06": "Text '2024-05-06' could not be parsed", "6.5.2024": "'6.5.2024'"}.items():
+        (tmp_path / "later.csv").write_text(f"id,at\n1,{date}\n")
+        said = refusal("dateFormat", "dd.MM.yyyy", str(tmp_path / "later.csv"))
+        assert said.startswith(f"features.table.test_uri={tmp_path}/later.csv cannot be read: ")
+        assert told in said
+        assert said.endswith(remedy)
+    none = "no column is read as a date, although features.table.options has the dateFormat tt.MM.jjjj"
+    assert none not in caplog.text
+    design_of("dateFormat", "tt.MM.jjjj")
+    assert none in caplog.text
+
+
+def test_times_of_day_are_no_moments_of_the_day_on_which_they_are_read(spark, tmp_path):
+    def rows(name, *moments):
+        lines = [f"{at},{moment},{'ny'[at % 2]}" for at, moment in enumerate(moments)]
+        (tmp_path / name).write_text("\n".join(["id,at,y", *lines]) + "\n")
+        return str(tmp_path / name)
+
+    def design_of(uri, *dates, test_uri=None):
+        table = {"uri": uri, "test_uri": test_uri, "label": "y", "id": "id", "dates": list(dates)}
+        return build_table_design(spark, FeaturesSection(**{"from": "table", "table": table}))
+
+    alone, whole = rows("alone.csv", "12:30", "7:15:59", ""), rows("whole.csv", "2024-05-06 12:30", "2024-05-07 07:15")
+    by_hour = design_of(alone, "hour", test_uri=alone)
+    for X in (by_hour.X_train, by_hour.X_test):
+        np.testing.assert_array_equal(X, [[12], [7], [np.nan]])
+    with pytest.raises(
+        InputError, match=r"times of day without a date in at \(7:15:59\), whose year, month and weekday"
+    ):
+        design_of(alone, "weekday", "hour")
+    assert design_of(whole, "weekday", test_uri=whole).X_test.tolist() == [[0], [1]]
+    with pytest.raises(InputError, match="the column at holds '12:30' where a time is needed"):
+        design_of(whole, "weekday", test_uri=alone)
+
+
+def test_the_index_that_pandas_writes_is_told_of(spark, tmp_path, caplog):
+    frame = pd.DataFrame({"x": [1.5, 2.5], "y": ["no", "yes"]}, index=[1, 0])
+    said = "columns that look like the numbers that pandas gives rows: "
+    frame.to_parquet(tmp_path / "rows.parquet")
+    design_from_table(spark, tmp_path / "rows.parquet", label="y")
+    assert f"{said}__index_level_0__; leave them out with features.table.exclude" in caplog.text
+    frame.to_csv(tmp_path / "rows.csv")
+    design_from_table(spark, tmp_path / "rows.csv", label="y")
+    assert f"{said}_c0;" in caplog.text
+    caplog.clear()
+    design_from_table(spark, tmp_path / "rows.csv", label="y", exclude="_c0")
+    design_from_table(spark, tmp_path / "rows.csv", label="_c2", options={"header": False})
+    assert said not in caplog.text
+
+
+def test_a_locale_holds_for_months_and_not_for_numbers(spark, tmp_path):
+    rows = ["1,0.5,1.5,5. Mai 2024,no", "2,0.25,20000000000000000000,5. Juni 2024,yes"]
+    (tmp_path / "rows.csv").write_text("\n".join(["id,x,z,at,y", *rows]) + "\n")
+    uri = str(tmp_path / "rows.csv")
+    options = {"locale": "de", "timestampFormat": "d. MMMM yyyy"}
+    table = {"uri": uri, "test_uri": uri, "label": "y", "id": "id", "options": options, "dates": ["month"]}
+    design = build_table_design(spark, FeaturesSection(**{"from": "table", "table": table}))
+    assert [name for name, _ in design.columns] == ["x", "z", "at"]
+    assert design.X_train.tolist() == [[0.5, 1.5, 5], [0.25, 2e19, 6]]
+    assert design.X_test.tolist() == design.X_train.tolist()
+
+
+def test_quoted_cells_without_a_letter_are_missing_beside_a_word_for_missing_ones(spark, tmp_path):
+    rows = ['"1","","b","no"', '"2","NA","","yes"', '"3","2.5","NA","no"', "4,,,yes"]
+    (tmp_path / "rows.csv").write_text("\n".join(['"id","x","t","y"', *rows]) + "\n")
+    uri = str(tmp_path / "rows.csv")
+    table = {"uri": uri, "test_uri": uri, "label": "y", "id": "id", "options": {"nullValue": "NA"}}
+    design = build_table_design(spark, FeaturesSection(**{"from": "table", "table": table}))
+    assert design.columns == [("x", ""), ("t", "b")]
+    for X in (design.X_train, design.X_test):
+        np.testing.assert_array_equal(X, [[np.nan, 1], [np.nan, 0], [2.5, 0], [np.nan, 0]])
 
 
 def test_the_format_goes_by_the_ending():

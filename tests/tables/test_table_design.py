@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -201,6 +203,28 @@ def test_numbers_that_are_categories_are_found_again_in_a_csv_whatever_spark_too
     in_memory, unseen = loaded.transform(canonical_table(pd.read_csv(uri, dtype=str), loaded))
     np.testing.assert_array_equal(in_memory if isinstance(in_memory, np.ndarray) else in_memory.toarray(), X_train)
     assert unseen.sum() == 0
+
+
+@pytest.mark.long
+def test_labels_of_more_digits_than_a_float_has_are_classes_each(spark):
+    first = 12345678901234567890
+    labels = [Decimal(first + at % 2) for at in range(4)]
+    rows = [(float(at), label, label % 1000) for at, label in enumerate(labels)]
+    frame = spark.createDataFrame(rows, "x double, y decimal(20,0), short decimal(3,0)")
+    assert design_from_table(spark, frame, label="y", exclude="short").classes == [str(first), str(first + 1)]
+    assert design_from_table(spark, frame, label="short", exclude="y").classes == [890.0, 891.0]
+
+
+@pytest.mark.long
+def test_classes_that_were_stored_as_floats_are_told_of(spark, caplog):
+    said = "the label y has floats, of which all are whole numbers, 2 different ones: if they are classes, write"
+    frame = spark.createDataFrame([(float(at), float(at % 2)) for at in range(8)], "x double, y double")
+    design_from_table(spark, frame, label="y")
+    assert said in caplog.text
+    caplog.clear()
+    design_from_table(spark, frame, label="y", task="regression")
+    design_from_table(spark, frame.selectExpr("x", "y / 2 AS y"), label="y")
+    assert said not in caplog.text
 
 
 @pytest.mark.long
