@@ -178,9 +178,11 @@ class KeptRuns:
         self._setting = json.dumps(setting)
         self._runs: dict[tuple[str, int], Run] = {}
         lines = file.read_text(encoding="utf-8").splitlines() if file and file.exists() else []
-        for one in map(json.loads, lines):
-            if one["setting"] == self._setting:
-                self._runs[one["peer"], one["seed"]] = Run(**one["run"])
+        for line in lines:
+            with suppress(json.JSONDecodeError):  # the last one, where the call was killed
+                one = json.loads(line)
+                if one["setting"] == self._setting:
+                    self._runs[one["peer"], one["seed"]] = Run(**one["run"])
 
     def get(self, peer: str, seed: int, run_it: Callable[[], Run]) -> Run:
         """Return the run of a peer, which runs now where it is not kept."""

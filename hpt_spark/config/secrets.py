@@ -19,15 +19,17 @@ REDACTION = "spark.redaction.regex"
 REDACTED = f"{SECRET_KEY.pattern}|token"  # as in Spark's own
 # Up to the last @ before the path, as a password may hold one, and so may a user (of Azure's PostgreSQL); digits before
 # a path are a port.
-PASSWORD = re.compile(r"(://[^/:\s]*):(?!\d+[/?#])[^/\s]*@")
+PASSWORD = re.compile(r"(://[^/:\s'\"]*):(?!\d+[/?#])[^/\s]*@")
 # A database's URI may have a password with a slash; more hosts or an IPv6 address may come before a path with an @.
-PASSWORD_WITH_SLASH = re.compile(r"(://[^/:\s\[]*):(?!\d+[/?#,])[^/@\s]{1,200}/[^@\s]{0,200}@")
+PASSWORD_WITH_SLASH = re.compile(r"(://[^/:\s\['\"]*):(?!\d+[/?#,])[^/@\s]{1,200}/[^@\s]{0,200}@")
 # These begin where a word does: a word of a megabyte, which an exception may quote, would else be tried at each letter.
 QUERY = re.compile(r"(?<!\w)(\w+://[^\s?'\"]+)\?[^\s'\"]+")
 # With quotes in it that are escaped, as in Python and JSON, or doubled, as in YAML; or else up to the next quote.
 QUOTED = r"'(?:[^'\\\n]|\\.|'')*'|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|\"[^\"\n]*\""
-# What an Authorization header holds, wherever it is quoted; a long word of prose has no digit in it.
-HEADER = re.compile(r"(?i)\b(bearer|basic|sharedkey)(\s+)(?=[^\s'\"]*\d)[\w.~+/=:-]{16,}")
+# What an Authorization header holds, wherever it is quoted; a word of prose has no digit, after "basic" no capital.
+HEADER = re.compile(
+    r"(?i)\b(bearer|sharedkey|basic(?=[ \t]+(?-i:[\w.~+/=:-]*[A-Z])))([ \t]+)(?=[\w.~+/=:-]*\d)(?!\w+://|/)[\w.~+/=:-]{16,}"
+)
 # A name and, after it, its value: as in Java's -Dname=value and in Python's name='value'; as JSON and Python write
 # {"name": "value"}; and YAML's {name: value}, where a text is known to be YAML, for prose has colons too.
 SETTING = re.compile(r"(?<![\w.-])([\w.-]+)="), re.compile(rf"{QUOTED}|['\"]?[^\s,;'\"]+")

@@ -14,7 +14,7 @@ from hpt_spark.config.yaml_text import as_yaml
 Task = Literal["auto", "classification", "regression", "ranking"]
 DatePart = Literal["year", "month", "weekday", "hour"]
 PATTERNS = ("dateformat", "timestampformat", "timestampntzformat")  # options of Spark's reader, in small letters
-YEARS, DAYS_OF_YEAR = {"y", "u"}, {"M", "L", "D", "Q", "q"}  # letters of such a pattern
+YEARS, DAYS_OF_YEAR, HOURS = {"y", "u"}, {"M", "L", "D", "Q", "q"}, {"H", "h", "K", "k"}  # letters of such a pattern
 ROLES = ("label", "id", "weight", "group")
 
 
@@ -93,10 +93,10 @@ class TableSection(Section):
 
     @field_validator("options")
     @classmethod
-    def _months(cls, options: dict[str, Any]) -> dict[str, Any]:
+    def _has_months(cls, options: dict[str, Any]) -> dict[str, Any]:
         for name, value in options.items():
             letters = set(re.sub("'[^']*'", "", str(value))) if name.lower() in PATTERNS else set()
-            if "m" in letters and letters & YEARS and not letters & DAYS_OF_YEAR:
+            if "m" in letters and letters & YEARS and not letters & (DAYS_OF_YEAR | HOURS):
                 raise ValueError(
                     f"has the {name} {value}, in which m stands for minutes, and nothing for the month; write MM for it"
                 )

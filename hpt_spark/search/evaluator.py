@@ -178,7 +178,8 @@ class Evaluator:
         for fit in skipped:
             found.pop(fit, None)  # of a journal: of a search without a race, say
         self.out_of_fold.forget(skipped)
-        self._take_resumed(found)  # what a race that was ended early has not asked for
+        for fit, _ in self._take_resumed(found):  # what a race that was ended early has not asked for
+            callbacks.ended(evaluation, fit)
         missing = [fit for fit in evaluation.fits if fit not in found and fit not in skipped]
         self.end_reason.take(found.values(), len(missing), len(skipped))
         if missing:
@@ -279,11 +280,13 @@ class Evaluator:
             )
 
     def _take_resumed(self, fits: Iterable[Fit]) -> list[tuple[Fit, dict[str, Any]]]:
-        """Return those of `fits` that the journal has, and tell of each once: a race may leave out others."""
-        resumed = [(fit, self._resumed.pop(fit)) for fit in fits if fit in self._resumed]
+        """Return those of `fits` that the journal has; each is reported once, and a race asks only for some."""
+        resumed = [(fit, self._resumed[fit]) for fit in fits if fit in self._resumed]
         if resumed:
             self._monitor.end(resumed, is_resumed=True)
         self.fit_counts["resumed"] += len(resumed)
+        for fit, _ in resumed:
+            del self._resumed[fit]
         return resumed
 
     def batch_size(self, folds: int) -> int:

@@ -36,8 +36,8 @@ class FitGroup:
     matrix : str
         Groups of a fold that agree in it share a training matrix; empty where there is none to share.
     first_rung : tuple of Fit
-        Of a training that ends when its curve has stopped: the fits that are tried where it fails as a whole, of which
-        the curve of a setting that cannot be trained ends. Else empty.
+        Of a training that ends when its curve has stopped: the fits that are retried where it fails as a whole. If all
+        of them fail, the curve ends there. Else empty.
     """
 
     fits: tuple[Fit, ...]
@@ -57,13 +57,13 @@ class FitGroup:
         return self.fits[0].candidate
 
     @property
-    def tried_again(self) -> tuple[Fit, ...]:
-        """The fits that are tried one by one where the training fails as a whole."""
+    def retried(self) -> tuple[Fit, ...]:
+        """The fits that are retried one by one where the training fails as a whole."""
         return self.first_rung or self.fits
 
     def one_by_one(self) -> list[FitGroup]:
         """Return these as groups of their own, each fitted as scikit-learn does."""
-        return [FitGroup((fit,), shared=False, cost=self.cost) for fit in self.tried_again]
+        return [FitGroup((fit,), shared=False, cost=self.cost) for fit in self.retried]
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,8 @@ class _Base:
 
 def _key_of_estimator(evaluation: Evaluation, candidate: int) -> GroupKey:
     """Return the key of a candidate that is told by its estimator."""
+    from hpt_spark.search.journal.fingerprint import value_digest  # here, as few searches need it in their workers
+
     try:
         estimator = evaluation.estimator_of(candidate)
         cost = training_cost(estimator.get_params())
@@ -216,24 +218,14 @@ def _key_of_estimator(evaluation: Evaluation, candidate: int) -> GroupKey:
             return GroupKey(None, 0, cost)
         rounds = ensemble.rounds
         ensemble.set_rounds(1)  # so that candidates that differ in nothing else have the same key
-        key = str(joblib.hash(_in_order(estimator.get_params())))
+        # joblib sorts dicts, also within objects, and a step may make a column of each key, in turn.
+        params = estimator.get_params()
+        key = f"{joblib.hash(params)!s} {value_digest('estimator', params)!s}"
         may_stop = ensemble.may_stop and only_reads(evaluation.common["scorer"])
         return GroupKey(key, rounds, cost, ensemble.matrix_key, ensemble.may_continue, may_stop)
     except Exception:
         # Whatever is wrong with the parameters, scikit-learn's own fit is to say so.
         return GroupKey(None, 0, 1.0)
-
-
-def _in_order(value: Any) -> Any:
-    """Return a value whose dicts are lists: joblib takes equal ones of another order for the same, and a step may not.
-
-    That is, one that makes a column of each key, in turn.
-    """
-    if type(value) is dict:
-        return ["dict", *([name, _in_order(one)] for name, one in value.items())]
-    if type(value) in (list, tuple):
-        return [type(value).__name__, *map(_in_order, value)]
-    return value
 
 
 def _is_plain(value: Any) -> bool:

@@ -115,7 +115,7 @@ class Course:
     def _whole_curves(self, trainings: list[list[int]]) -> Iterator[Wave]:
         """Yield one wave of whole curves on the first fold.
 
-        Where a training has failed as a whole, only its first rung was tried again. If that has gone well, the rest is
+        Where a training has failed as a whole, only its first rung was retried. If that has succeeded, the rest is
         trained to its end.
         """
         self._stopping = trainings

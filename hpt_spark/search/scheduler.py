@@ -165,8 +165,8 @@ class Scheduler:
                     log.warning("fit %s: %s; it is tried again alone", group.fits[-1], death.reason)
                 parts = group.one_by_one() if following.one_by_one else [group]
                 self._left.pop(group.fits, None)
-                if behind := tuple(fit for fit in group.fits if following.one_by_one and fit not in group.tried_again):
-                    yield [(replace(group, fits=behind), GroupResult([], 0.0, "", 0, 0))]
+                if after_stop := tuple(fit for fit in group.fits if following.one_by_one and fit not in group.retried):
+                    yield [(replace(group, fits=after_stop), GroupResult([], 0.0, "", 0, 0))]
                 self._left.update((part.fits, part.cost) for part in parts)
                 waiting[following] += parts
 

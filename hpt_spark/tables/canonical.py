@@ -16,7 +16,7 @@ from hpt_spark.tables.roles import FLOATS, NO_FEATURE, Feature, is_whole, kind_o
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-WHAT = {"number": "a number", "categorical": "a number", "date": "a date", "timestamp": "a time"}
+WHAT = {"number": "a number", "categorical": "a number", "date": "a date", "timestamp": "a date with a time"}
 LISTS = {"numbers": "array<double>", "vector": "array<double>", "texts": "array<string>"}  # no text is read as one
 MOMENTS = dict.fromkeys(("date", "timestamp"), "array<double>")
 NESTED = ("array<", "map<", "struct<")

@@ -237,7 +237,7 @@ def say_unread(name: str, texts: Sequence[Any], section: TableSection, place: st
 def say_dates(types: Sequence[str], section: TableSection, place: str) -> None:
     """Warn of the pattern of dates that none of the columns, which are of these `types` of Spark, has."""
     given = {name: value for name, value in section.options.items() if name.lower() in PATTERNS}
-    if given and not any(kind_of(one) in ("date", "timestamp") for one in types):
+    if given and _format_of(section) == "csv" and not any(kind_of(one) in ("date", "timestamp") for one in types):
         _log.warning(
             "%s: no column is read as a date, although features.table.options has the %s; a pattern must fit all cells "
             "of a column, else they are texts",
@@ -251,8 +251,8 @@ def say_classes(labels: np.ndarray, name: str, place: str) -> None:
     values = np.unique(labels)
     if 1 < len(values) <= FEW_LABELS and (values == np.floor(values)).all():
         _log.warning(
-            "%s: the label %s has floats, of which all are whole numbers, %s different ones: if they are classes, "
-            "write features.table.task: classification; it is taken for a regression",
+            "%s: the label %s has only %s different values, all whole numbers, and is taken for a regression; if they "
+            "are classes, write features.table.task: classification",
             place,
             name,
             len(values),

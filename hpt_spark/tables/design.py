@@ -36,7 +36,15 @@ from hpt_spark.tables.profile import ColumnFacts, Profile, profile_of
 from hpt_spark.tables.reading import checked_names, format_of, in_utc, read_sql, read_uri, translate_reading
 from hpt_spark.tables.roles import NO_FEATURE, Feature, roles_of
 from hpt_spark.tables.rows import CollectedRows, collect_rows, with_columns_of
-from hpt_spark.tables.table import Keys, block_features, canonical_rows, check_same_kinds, label_type_of, task_of
+from hpt_spark.tables.table import (
+    Keys,
+    as_exact_floats,
+    block_features,
+    canonical_rows,
+    check_same_kinds,
+    label_type_of,
+    task_of,
+)
 from hpt_spark.tables.times_of_day import refuse_times_of_day
 
 if TYPE_CHECKING:
@@ -105,6 +113,8 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
         if roles.id:
             refuse_repeated_ids(collected.keys["id"], roles.id, place)
         tested, unseen = _tested(spark, features, roles.id, [named[at] for at in kept], encoding)
+    if task == "classification" and label_as == "string" and roles.label_type.startswith("decimal("):
+        collected.keys["label"] = as_exact_floats(collected.keys["label"])
     facts = _facts(profile, named, task, features, unseen)
     design = _design(collected, tested, encoding, facts, section)
     if task == "regression" and section.task == "auto":

@@ -294,10 +294,12 @@ NO_DATE = (
     r"DateTimeParseException: (Text '[^\n]{0,100}?' could not be parsed)",
 )
 # The parser of a CSV says which place of its row was missing, and then its settings.
-TOO_WIDE = r"TextParsingException: \S*ArrayIndexOutOfBoundsException[\s\S]{0,2000}?(Maximum number of columns=\d+)"
+TOO_MANY_COLUMNS = (
+    r"TextParsingException: \S*ArrayIndexOutOfBoundsException[\s\S]{0,2000}?(Maximum number of columns=\d+)"
+)
 UNREADABLE = (
     *NO_SUCH_VALUE,
-    TOO_WIDE,
+    TOO_MANY_COLUMNS,
     *NO_DATE,  # within records that are told to be malformed
     r"(?:SparkException|Exception): (\S+ is not a Parquet file)",
     r"(Could not read footer for file:? \S+)",
@@ -349,7 +351,7 @@ def _remedy(text: str) -> str:
         return "correct the dates, or their pattern in features.table.options, such as {dateFormat: d.M.yyyy}"
     if re.search("malformed", text, re.IGNORECASE):
         return "correct the file; records of several lines need features.table.options={multiLine: true}"
-    if re.search(TOO_WIDE, text):
+    if re.search(TOO_MANY_COLUMNS, text):
         return "write features.table.options={maxColumns: N}, where N is no less than the columns of the file"
     if "CSV header does not conform" in text or "number of columns in CSV" in text or "Header length" in text:
         return "let all files have the same columns in the same order"

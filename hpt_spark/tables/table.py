@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.features.own_blocks import call_block
@@ -25,6 +27,7 @@ _log = logging.getLogger(__name__)
 BLOCK = "block"
 DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 DIGITS = 15  # that a float has of any decimal
+MOST_EXACT = 1 << 53  # up to which a float holds each whole number
 CARRIED = "carried"  # with a number: a column that comes along as it is
 
 
@@ -75,6 +78,12 @@ def label_type_of(task: str, label_type: str) -> str:
     if decimal and (int(decimal[1]) <= DIGITS or decimal[2] != "0"):
         return "double"
     return key_type(label_type)  # of long whole numbers the text: as floats, several classes would be one
+
+
+def as_exact_floats(texts: pa.Array) -> pa.Array:
+    """Return whole labels of a long decimal type as floats where these hold all of them exactly; else the texts."""
+    largest = max((abs(int(one)) for one in texts.unique().to_pylist() if one is not None), default=0)
+    return texts.cast(pa.float64()) if largest <= MOST_EXACT else texts
 
 
 def labels(keys: Keys) -> Column:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hpt_spark.config.table_section import TableSection
+from hpt_spark.config.table_section import PATTERNS, TableSection
 from hpt_spark.errors import InputError
 from hpt_spark.tables.canonical import TIME_OF_DAY, needs_days, quoted
 from hpt_spark.tables.reading import format_of, option_of, read_uri
@@ -27,7 +27,12 @@ def refuse_times_of_day(spark: SparkSession, section: TableSection, features: Se
 
     names = [feature.name for feature in features if feature.kind == "timestamp"]
     is_csv = section.uri is not None and format_of(section.uri, section.format) == "csv"
-    if not names or not is_csv or not needs_days(section.dates) or option_of(section.options, "timestampFormat"):
+    if (
+        not names
+        or not is_csv
+        or not needs_days(section.dates)
+        or any(option_of(section.options, name) for name in PATTERNS)
+    ):
         return
     frame = read_uri(spark, str(section.uri), "csv", section.options, "features.table.uri", as_text=True)
     cells = {name: F.col(quoted(name)).cast("string") for name in names}

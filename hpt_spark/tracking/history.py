@@ -102,12 +102,14 @@ class History:
         for candidate in self._chosen(sweep):
             if not self._children.may_be(candidate):
                 return  # it came after the run was compared; the next call begins a new one
-            if candidate not in self._children and self._is_left_to_another(sweep):
+            if candidate not in self._children and self._is_taken_over(sweep):
                 return
             if self._children.write(candidate, sweep):
                 yield 1
-        if sweep.status is not None and not self._is_left_to_another(sweep):
+        if sweep.status is not None and not self._is_taken_over(sweep):
             self._children.close_all(sweep, sweep.status)
+            if self._has_another_writer(self._client.get_run(self._parent)):
+                return
             self._client.set_terminated(self._parent, sweep.status)
             yield 0
 
@@ -116,7 +118,7 @@ class History:
         assert self.run_id is not None
         return self.run_id
 
-    def _is_left_to_another(self, sweep: Sweep) -> bool:
+    def _is_taken_over(self, sweep: Sweep) -> bool:
         """Return whether the search has ended here, and goes on elsewhere: its next start writes what is missing.
 
         What a search that was killed has left may take minutes to write.
@@ -124,9 +126,9 @@ class History:
         if sweep.status is None or time.monotonic() - self._looked < SECONDS_BETWEEN_LOOKS:
             return False
         self._looked = time.monotonic()
-        return self._is_anothers(self._client.get_run(self._parent))
+        return self._has_another_writer(self._client.get_run(self._parent))
 
-    def _is_anothers(self, run: Run) -> bool:
+    def _has_another_writer(self, run: Run) -> bool:
         return bool(run.data.tags.get(WRITER, self._writer) != self._writer)
 
     def _open(self, sweep: Sweep) -> None:
@@ -138,8 +140,8 @@ class History:
         if found:
             self._found = run = found[0]
             self._client.set_tag(run.info.run_id, WRITER, self._writer)
-            if run.info.status == "RUNNING" and self._is_anothers(run):
-                # Who still writes there sees it meanwhile, and makes no child after it is looked which there are.
+            if run.info.status == "RUNNING" and self._has_another_writer(run):
+                # The other writer sees the tag meanwhile, and stops before the children are listed.
                 time.sleep(2 * SECONDS_BETWEEN_LOOKS)
             self._client.update_run(run.info.run_id, status="RUNNING")
         else:

@@ -196,7 +196,7 @@ class SpoolFollower(SearchFollower):
             if self._process is not None:
                 may_go = self._process.wait()
         finally:
-            with suppress(OSError):  # what a full disk has not taken, it is asked once more to take
+            with suppress(OSError):  # to close is to flush again, and a full disk raises again
                 spool.close()
             if may_go:
                 shutil.rmtree(spool.folder, ignore_errors=True)

@@ -19,6 +19,7 @@ def test_a_password_is_masked_up_to_the_last_at(password):
     "uri",
     [
         *("abfss://box@me.dfs.core.windows.net/a", "spark://host:7077", "hdfs://host:8020/a@b", "hdfs://[::1]:80/a@b"),
+        '{"uri":"abfss://c@me.dfs.core.windows.net","user":"x@y.z"}',
         *("wasbs://box@me.blob.core.windows.net:443/a@b", "abfss://box@me.dfs.core.windows.net/a:b/c@d"),
         *("hdfs://me@host:8020/a:b@c", "mongodb://one:27017,two:27017/a@b"),
     ],
@@ -69,6 +70,8 @@ def test_a_secret_in_quotes_is_masked(text):
         ("> authorization: Basic dXNlcjpwYXNzd29yZDE=\n> x: 1", "> authorization: Basic ***\n> x: 1"),
         ("SharedKey account1:Zm9vYmFyYmF6cXV4== was refused", "SharedKey *** was refused"),
         *([text] * 2 for text in ("a basic understanding-of-things", "Bearer of tidings", "Basic authentication1")),
+        *([text] * 2 for text in ("basic gradient-boosting-2024-01", "the basic /data/2024/train.csv is there")),
+        *([text] * 2 for text in ("see basic https://me.org/1.5/Modules", "Basic\nspark.executor.memory=16Gigabytes")),
     ],
 )
 def test_what_a_header_authorizes_with_is_masked(text, shown):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -108,11 +111,29 @@ def test_what_a_grid_shares():
     assert all(group.shared for group in groups)
 
 
-def test_dicts_in_another_order_share_no_training():
+class Columns:
+    def __init__(self, of):
+        self.of = of
+
+    def __call__(self, X):
+        return np.column_stack([X[:, self.of[name]] for name in self.of])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "made"),
+    [
+        ("kw_args", lambda order: {"of": [order]}),
+        ("kw_args", lambda order: {"of": OrderedDict(order)}),
+        ("func", lambda order: partial(dict, **order)),
+        ("func", Columns),
+    ],
+    ids=["a dict", "an ordered dict", "a partial", "an object"],
+)
+def test_dicts_in_another_order_share_no_training(parameter, made):
     """A step may make its columns by them."""
     estimator = Pipeline([("columns", FunctionTransformer()), ("model", XGBClassifier())])
-    orders = [{"of": [{"a": 1, "b": 2}]}, {"of": [{"b": 2, "a": 1}]}, {"of": [{"a": 1, "b": 2}]}]
-    first, other, same = group_keys(evaluation(estimator, [{"columns__kw_args": order} for order in orders]))
+    orders = [{"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1, "b": 2}]
+    first, other, same = group_keys(evaluation(estimator, [{f"columns__{parameter}": made(one)} for one in orders]))
     assert first.key == same.key != other.key
     assert first.key is not None
 

@@ -213,11 +213,15 @@ def test_labels_of_more_digits_than_a_float_has_are_classes_each(spark):
     frame = spark.createDataFrame(rows, "x double, y decimal(20,0), short decimal(3,0)")
     assert design_from_table(spark, frame, label="y", exclude="short").classes == [str(first), str(first + 1)]
     assert design_from_table(spark, frame, label="short", exclude="y").classes == [890.0, 891.0]
+    small = frame.selectExpr("x", "CAST(IF(x % 2 = 0, 2, 10) AS decimal(38,0)) AS y")
+    assert design_from_table(spark, small, label="y").classes == [2.0, 10.0], "as of any other decimal"
 
 
 @pytest.mark.long
 def test_classes_that_were_stored_as_floats_are_told_of(spark, caplog):
-    said = "the label y has floats, of which all are whole numbers, 2 different ones: if they are classes, write"
+    said = (
+        "the label y has only 2 different values, all whole numbers, and is taken for a regression; if they are classes"
+    )
     frame = spark.createDataFrame([(float(at), float(at % 2)) for at in range(8)], "x double, y double")
     design_from_table(spark, frame, label="y")
     assert said in caplog.text

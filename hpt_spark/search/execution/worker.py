@@ -172,7 +172,7 @@ class WorkerCache:
             elif group.shared:
                 not_shared = SCORING_CHANGES
             if step is Step.PLAIN:
-                results = [(fit, _result_or_error(evaluation, fit)) for fit in group.tried_again]
+                results = [(fit, _result_or_error(evaluation, fit)) for fit in group.retried]
         seconds, worker = time.perf_counter() - started, process_name()
         return GroupResult(results, seconds, worker, fold_slices, matrices, checkpoint, not_shared, began, peak_bytes())
 

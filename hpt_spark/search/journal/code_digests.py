@@ -13,7 +13,7 @@ import os
 import sys
 import types
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ OF_A_CLASS_STATEMENT = frozenset(
         *("__annotate_func__", "__annotations_cache__", "__firstlineno__", "__static_attributes__"),
         *("__abstractmethods__", "_abc_impl", "__parameters__", "__orig_bases__"),
         *("__classcell__", "__conditional_annotations__", "__type_params__", "__slotnames__"),
+        "_value2member_map_",  # of an enumeration, in which a Flag notes the combinations that were made
     }
 )
 WEAK = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
@@ -83,8 +84,8 @@ class CodeDigester(DigestLedger):
                 return combine("named", module, name)
             if compiled_file(module):
                 return combine("compiled", self._compiled(module), name)
-        is_partial = isinstance(value, functools.partial)  # which holds more than what it may name as wrapped
-        # A cache, or Numba's compiled function.
+        # A partial holds more than what it may name as wrapped; a cache, or Numba's compiled function, does not.
+        is_partial = isinstance(value, functools.partial)
         if hasattr(value, "__wrapped__") and is_library(kind.__module__) and not is_partial:
             options = getattr(value, "targetoptions", None)
             return combine("wrapper", self.of(kind), self.of(value.__wrapped__), self.of(options))
@@ -213,14 +214,26 @@ class CodeDigester(DigestLedger):
         return combine(hashlib.sha256(file.read_bytes()).digest(), imported)
 
     def _imported_by_compiled(self, module: str) -> bytes:
-        """Return the digest of the user's code that machine code may use: of which, nobody can tell."""
+        """Return the digest of all of the user's code that is imported: machine code does not show what it uses."""
         parts = []
         for name, value in sorted(getattr(sys.modules.get(module), "__dict__", {}).items()):
             if isinstance(value, types.ModuleType):
                 if not is_library(value.__name__):
-                    parts.append(combine(name, self.module(value, None, set())))
+                    own = {own: one for own, one in vars(value).items() if own not in OF_A_MODULE}
+                    of = functools.partial(self._used, used=None, scope=id(value), seen={id(value)})
+                    parts.append(combine(name, self._compiled(value.__name__), self._told(own, of)))
             elif isinstance(value, CODE_TYPES) and value.__module__ != module and not is_library(value.__module__):
                 parts.append(combine(name, self.of(value)))
+        return combine(*parts)
+
+    def _told(self, values: Mapping[str, Any], of: Callable[[str, Any], bytes]) -> bytes:
+        """Return the digest of named values; of those that have none, as a lock, the name alone."""
+        parts = []
+        for name, value in sorted(values.items()):
+            try:
+                parts.append(combine(name, of(name, value)))
+            except InputError:
+                parts.append(combine(name))
         return combine(*parts)
 
 

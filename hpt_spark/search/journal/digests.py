@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copyreg
 import enum
+import functools
 import sys
 import types
 from collections.abc import Iterable, Mapping
@@ -26,9 +27,9 @@ from hpt_spark.search.journal.code_digests import CodeDigester, found_in, module
 from hpt_spark.search.journal.data_digests import PRIMITIVES, combine, primitives_digest
 
 # Texts for people that `functools.update_wrapper` copies into an object around a function.
-COPIED_TEXTS = frozenset({"__doc__", "__annotations__", "__annotate__", "__type_params__"})
+WRAPPER_METADATA = frozenset({"__doc__", "__annotations__", "__annotate__", "__type_params__"})
 # By which scikit-learn's vectorizers know, within a process, the list of words that they have warned of.
-OF_A_PROCESS = frozenset({"_stop_words_id"})
+PER_PROCESS_ATTRIBUTES = frozenset({"_stop_words_id"})
 
 
 class Digester(CodeDigester):
@@ -96,7 +97,8 @@ class Digester(CodeDigester):
             return combine("bytearray", bytes(value))
         if self._cloned and hasattr(value, "get_params") and not isinstance(value, type):
             return self._estimator(value)
-        with self._as(False, self._ordered):  # cloning copies all else with what it holds, fitted as that may be
+        # clone() deep-copies all else, so that fitted state counts.
+        with self._as(False, self._ordered or not is_library(kind.__module__)):
             return self._copied(value, kind)
 
     def _copied(self, value: Any, kind: type) -> bytes:
@@ -172,7 +174,7 @@ class Digester(CodeDigester):
             parts = [type(value.dist), shape, value.args, value.kwds]
             return combine("distribution", *map(self.of, parts))
         if isinstance(value, enum.Enum):  # pickle looks it up by its value, and leaves out what else it holds
-            return combine("member", self.of(kind), self.of(vars(value)))
+            return combine("member", self.of(kind), self.of(_without_caches(value)))
         if hasattr(value, "__array__") and not hasattr(value, "columns") and is_library(kind.__module__):
             try:
                 array = np.asarray(value)
@@ -189,13 +191,20 @@ class Digester(CodeDigester):
             if found_in(module, reduced) is not value:
                 raise self._without_digest(value)
             self.note(module)
-            own = [] if is_library(kind.__module__) else [self.of(kind), self.of(getattr(value, "__dict__", None))]
-            return combine("global", module, reduced, *own)
+            if is_library(kind.__module__):
+                return combine("global", module, reduced)
+            # It is pickled by its name mostly because it holds what cannot be pickled, a lock say.
+            own = self._told(getattr(value, "__dict__", {}), lambda name, one: self._attribute(value, name, one))
+            return combine("global", module, reduced, self.of(kind), own)
         maker, args, state, items, pairs = (*reduced, None, None, None, None)[:5]
         parts = [self.of(maker), self.of(args)]
         if type(state) is dict:
             told = sorted(_without_texts(state), key=lambda pair: str(pair[0]))
-            parts += [combine(self.of(k), self._attribute(value, k, one)) for k, one in told if k not in OF_A_PROCESS]
+            parts += [
+                combine(self.of(k), self._attribute(value, k, one))
+                for k, one in told
+                if k not in PER_PROCESS_ATTRIBUTES
+            ]
         else:
             parts.append(self.of(state))
         parts.append(combine(*map(self.of, items or ())))
@@ -217,8 +226,19 @@ class Digester(CodeDigester):
         )
 
 
+def _without_caches(member: enum.Enum) -> dict[str, Any]:
+    """Return what a member of an enumeration holds, but for what a use of it leaves there."""
+    cached = {
+        name
+        for kind in type(member).__mro__
+        for name, one in vars(kind).items()
+        if isinstance(one, functools.cached_property)
+    }
+    return {name: one for name, one in vars(member).items() if name not in {*cached, "_inverted_"}}
+
+
 def _without_texts(attributes: Mapping[Any, Any]) -> Iterable[tuple[Any, Any]]:
     """Return the pairs of a dict; where it is that of an object around a function, without the function's texts."""
     if "__wrapped__" not in attributes:
         return attributes.items()
-    return [(name, value) for name, value in attributes.items() if name not in COPIED_TEXTS]
+    return [(name, value) for name, value in attributes.items() if name not in WRAPPER_METADATA]

@@ -53,6 +53,16 @@ SAME = {
         "import numpy as np\nit = [np.random.mtrand._rand]",
         "import numpy as np\nnp.random.random()\nit = [np.random.mtrand._rand]",
     ),
+    "members that are used": (
+        "import enum, functools\nclass M(enum.Flag):\n A = 1\n B = 2\n"
+        " @functools.cached_property\n def c(self): return 3\nit = M.A",
+        "import enum, functools\nclass M(enum.Flag):\n A = 1\n B = 2\n"
+        " @functools.cached_property\n def c(self): return 3\nit = M.A\n~it, it | M.B, it.c",
+    ),
+    "another lock of what is pickled by its name": (
+        "import threading\nclass M:\n def __reduce__(self): return 'it'\nit = M()\nit.lock = threading.Lock()",
+        "import threading\nclass M:\n def __reduce__(self): return 'it'\nit = M()\nit.lock = threading.RLock()",
+    ),
     "caches": (
         "import functools\n@functools.lru_cache\ndef it(a): return a",
         "import functools\n@functools.lru_cache\ndef it(a): return a\nit(3)",

@@ -91,6 +91,8 @@ def test_an_edit_of_what_machine_code_imports_is_seen(tmp_path, monkeypatch, tex
 
     assert told_with(1) == told_with(1)
     assert told_with(1) != told_with(2)
+    lock, another = (told_with(f"1\nimport threading\nlock = threading.{kind}()") for kind in ("Lock", "RLock"))
+    assert lock == another, "of what has no digest the name counts"
 
 
 @pytest.mark.parametrize("how", CLASSES)
