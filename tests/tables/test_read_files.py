@@ -162,7 +162,7 @@ def test_times_of_day_are_no_moments_of_the_day_on_which_they_are_read(spark, tm
     ):
         design_of(alone, "weekday", "hour")
     assert design_of(whole, "weekday", test_uri=whole).X_test.tolist() == [[0], [1]]
-    with pytest.raises(InputError, match="the column at holds '12:30' where a time is needed"):
+    with pytest.raises(InputError, match="the column at holds '12:30' where a date with a time is needed"):
         design_of(whole, "weekday", test_uri=alone)
 
 

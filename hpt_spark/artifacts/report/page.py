@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hpt_spark.artifacts.candidates import counted
@@ -29,17 +30,18 @@ PARTIAL = (
 def write_report(run: RunDirectory) -> None:
     """Write ``report.html`` from the files of a finished run."""
     results = run.manifest_digest()
-    page = render(gather(run, run.finished_manifest()))
-    with run.folder.atomic_write(REPORT) as path:
-        path.write_text(page, encoding="utf-8")
-        run.refuse_replaced_results(results, REPORT)
+    write_page(run, run.finished_manifest(), lambda: run.refuse_replaced_results(results, REPORT))
 
 
-def write_page(run: RunDirectory, manifest: dict[str, Any]) -> None:
-    """Write ``report.html`` from the results in `run` and the manifest that they have, or are about to get."""
+def write_page(run: RunDirectory, manifest: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
+    """Write ``report.html`` from the results in `run` and the manifest that they have, or are about to get.
+
+    `check` is called when the page is made, and before it takes the place of an earlier one.
+    """
     page = render(gather(run, manifest))
     with run.folder.atomic_write(REPORT) as path:
         path.write_text(page, encoding="utf-8")
+        check()
 
 
 def render(report: Report) -> str:
