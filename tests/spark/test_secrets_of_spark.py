@@ -26,6 +26,8 @@ def test_java_is_started_without_the_secrets_among_the_settings(monkeypatch):
 
     monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
     monkeypatch.setattr("pyspark.SparkContext._ensure_initialized", classmethod(starting))
+    # A start that fails stops what it has started: that is not the session of the other tests.
+    monkeypatch.setattr("pyspark.SparkContext._active_spark_context", None)
     conf = {KEY: "S3CRET", "spark.ssl.keyPassword": "S3CRET", "spark.driver.memory": "600m"}
     with pytest.raises(InputError), spark_session("x", SparkSection(conf=conf)):
         pass
