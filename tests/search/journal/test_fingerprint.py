@@ -64,6 +64,9 @@ def gradient(labels, predicted):
     return predicted - labels, np.ones_like(predicted)
 
 
+# Newer releases of scikit-learn hand weights to the scorer as well.
+SCORES_WITH_WEIGHTS = hasattr(model_selection.GridSearchCV, "_check_scorers_accept_sample_weight")
+WEIGHTS_OF = ("fit", "score") if SCORES_WITH_WEIGHTS else ("fit",)
 OTHERS = [
     ({"data": X + 1}, {"X"}),
     ({"target": 1 - y}, {"y"}),
@@ -76,7 +79,7 @@ OTHERS = [
     ({"estimator": LogisticRegression(n_jobs=2)}, {"estimator", "threads"}),
     (
         {"fit_params": {"sample_weight": np.ones(60)}},
-        {f"{kind} parameter `sample_weight`" for kind in ("fit", "score")},
+        {f"{kind} parameter `sample_weight`" for kind in WEIGHTS_OF},
     ),
     ({"data": pd.DataFrame(X)}, {"X", "pandas release"}),
 ]
