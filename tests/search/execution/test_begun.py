@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
+from contextlib import contextmanager
 
 import pytest
 
@@ -21,14 +22,16 @@ def begun(tmp_path, told):
     return BegunFits(tmp_path / "begun", told.append)
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """Let no file of this process grow beyond 15 bytes."""
+    """Let no file of this process grow beyond 15 bytes, which holds for pytest's own output, too."""
     before, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (15, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
 
 
 def test_each_fit_is_told_once(begun, told):
@@ -39,9 +42,10 @@ def test_each_fit_is_told_once(begun, told):
     assert told == fits
 
 
-def test_on_a_full_disk_the_fits_go_on_untold(begun, told, full_disk):
-    for number in range(4):
-        note_begun(begun.path, [Fit(100 + number, 50, number)])
+def test_on_a_full_disk_the_fits_go_on_untold(begun, told):
+    with full_disk():
+        for number in range(4):
+            note_begun(begun.path, [Fit(100 + number, 50, number)])
     begun.tell()
     assert told == [Fit(100, 50, 0)], "the second is cut, and no line of its own"
 
