@@ -55,7 +55,7 @@ def main(config: Config, arguments: argparse.Namespace) -> None:
             return
         design = run.load_design()
     config = config.model_copy(update={"search": for_task(config.search, design.task)})
-    roles = RowRoles(design.task, design.weights, design.groups, design.has_ids)
+    roles = RowRoles.of(design)
     evaluation = first_evaluation(config.search, design.X_train, design.y_train, roles)
     plan = plan_cluster(evaluation, executors, conf, config.search.refit_on)
     _comment(f"{run.uri}/{DESIGN}: {design.describe()}")

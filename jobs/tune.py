@@ -55,13 +55,8 @@ def main(config: Config, when_kept: Callable[[], None] = lambda: None) -> None:
 def check_folds(settings: SearchSection, design: DesignMatrix) -> None:
     """Refuse classes that are too small for the folds."""
     if design.task == "classification":
-        folds = folds_of_each_class(splitter_of(settings, roles_of(design)))
+        folds = folds_of_each_class(splitter_of(settings, RowRoles.of(design)))
         check_class_sizes(design.y_train, design.classes, folds, of_table=design.rows_are != DEVICES)
-
-
-def roles_of(design: DesignMatrix) -> RowRoles:
-    """Return the task, and what the training rows weigh and belong to."""
-    return RowRoles(design.task, design.weights, design.groups, design.has_ids)
 
 
 def search_and_keep(
@@ -121,7 +116,7 @@ def searched(
         lock,
         begin,
         [status, *history.followers],
-        roles_of(design),
+        RowRoles.of(design),
     )
 
 

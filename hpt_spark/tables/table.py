@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 BLOCK = "block"
+CARRIED = "carried"  # with a number: a column that comes along as it is
 DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 DIGITS = 15  # that a float has of any decimal
 MOST_EXACT = 1 << 53  # up to which a float holds each whole number
-CARRIED = "carried"  # with a number: a column that comes along as it is
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hpt_spark.matrix.design import DesignMatrix
+
 
 @dataclass(frozen=True)
 class RowRoles:
@@ -26,6 +28,11 @@ class RowRoles:
     weights: np.ndarray | None = None
     groups: np.ndarray | None = None
     are_in_order: bool = True
+
+    @classmethod
+    def of(cls, design: DesignMatrix) -> RowRoles:
+        """Return those of a design's training rows."""
+        return cls(design.task, design.weights, design.groups, design.has_ids)
 
     @property
     def are_routed(self) -> bool:

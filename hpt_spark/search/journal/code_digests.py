@@ -221,12 +221,12 @@ class CodeDigester(DigestLedger):
                 if not is_library(value.__name__):
                     own = {own: one for own, one in vars(value).items() if own not in OF_A_MODULE}
                     of = functools.partial(self._used, used=None, scope=id(value), seen={id(value)})
-                    parts.append(combine(name, self._compiled(value.__name__), self._told(own, of)))
+                    parts.append(combine(name, self._compiled(value.__name__), self._by_name(own, of)))
             elif isinstance(value, CODE_TYPES) and value.__module__ != module and not is_library(value.__module__):
                 parts.append(combine(name, self.of(value)))
         return combine(*parts)
 
-    def _told(self, values: Mapping[str, Any], of: Callable[[str, Any], bytes]) -> bytes:
+    def _by_name(self, values: Mapping[str, Any], of: Callable[[str, Any], bytes]) -> bytes:
         """Return the digest of named values; of those that have none, as a lock, the name alone."""
         parts = []
         for name, value in sorted(values.items()):

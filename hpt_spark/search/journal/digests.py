@@ -115,7 +115,7 @@ class Digester(CodeDigester):
     def _mapping(self, value: Mapping[Any, Any]) -> bytes:
         """Return the digest of a dict; its order counts wherever the user's own code may go through it."""
         pairs = []
-        for key, item in _without_texts(value):
+        for key, item in _without_wrapper_metadata(value):
             with self._within(f"the parameter `{key}`" if isinstance(key, str) and self._cloned else None):
                 pairs.append(combine(self.of(key), self.of(item)))
         return combine("dict", *(pairs if self._ordered else sorted(pairs)))
@@ -194,12 +194,12 @@ class Digester(CodeDigester):
             if is_library(kind.__module__):
                 return combine("global", module, reduced)
             # It is pickled by its name mostly because it holds what cannot be pickled, a lock say.
-            own = self._told(getattr(value, "__dict__", {}), lambda name, one: self._attribute(value, name, one))
+            own = self._by_name(getattr(value, "__dict__", {}), lambda name, one: self._attribute(value, name, one))
             return combine("global", module, reduced, self.of(kind), own)
         maker, args, state, items, pairs = (*reduced, None, None, None, None)[:5]
         parts = [self.of(maker), self.of(args)]
         if type(state) is dict:
-            told = sorted(_without_texts(state), key=lambda pair: str(pair[0]))
+            told = sorted(_without_wrapper_metadata(state), key=lambda pair: str(pair[0]))
             parts += [
                 combine(self.of(k), self._attribute(value, k, one))
                 for k, one in told
@@ -237,7 +237,7 @@ def _without_caches(member: enum.Enum) -> dict[str, Any]:
     return {name: one for name, one in vars(member).items() if name not in {*cached, "_inverted_"}}
 
 
-def _without_texts(attributes: Mapping[Any, Any]) -> Iterable[tuple[Any, Any]]:
+def _without_wrapper_metadata(attributes: Mapping[Any, Any]) -> Iterable[tuple[Any, Any]]:
     """Return the pairs of a dict; where it is that of an object around a function, without the function's texts."""
     if "__wrapped__" not in attributes:
         return attributes.items()
