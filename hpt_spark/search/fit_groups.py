@@ -220,7 +220,7 @@ def _key_of_estimator(evaluation: Evaluation, candidate: int) -> GroupKey:
         ensemble.set_rounds(1)  # so that candidates that differ in nothing else have the same key
         # joblib sorts dicts, also within objects, and a step may make a column of each key, in turn.
         params = estimator.get_params()
-        key = f"{joblib.hash(params)!s} {value_digest('estimator', params)!s}"
+        key = f"{joblib.hash(params)} {value_digest('estimator', params).hex()}"
         may_stop = ensemble.may_stop and only_reads(evaluation.common["scorer"])
         return GroupKey(key, rounds, cost, ensemble.matrix_key, ensemble.may_continue, may_stop)
     except Exception:
