@@ -17,7 +17,7 @@ from hpt_spark.features.counts import rows_by_id
 from hpt_spark.matrix.assemble import AssembledBlock, CollectedBlock, assemble_block, side_by_side
 from hpt_spark.matrix.design import FILES, DesignMatrix
 from hpt_spark.matrix.vocabulary import Vocabulary, codes_of
-from jobs import tune
+from hpt_spark.tuning.roles import RowRoles
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
 NUMBERS = st.integers(-(2**63), 2**63 - 1).map(str)
@@ -188,7 +188,7 @@ def test_rows_of_a_table_have_ids_where_a_column_is_named_for_them():
     assert not a_design(facts=of_table).has_ids
     assert a_design(facts={**of_table, "table": {"id": "nr"}}).has_ids
     assert a_design().has_ids
-    assert not tune.roles_of(a_design(facts=of_table)).are_in_order
+    assert not RowRoles.of(a_design(facts=of_table)).are_in_order
 
 
 @pytest.fixture
