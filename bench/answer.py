@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -56,7 +57,9 @@ def main() -> None:
     design = str(generated_design(options.scale, ALL_SETS if options.all_sets else FIRST_FOUR_SETS, options.cache))
     numbers = [options.step * number for number in range(1, options.checkpoints + 1)]
     problem = Problem(design, {**shortened(options.settings), ROUNDS: numbers}, folds=5)
-    kept = KeptRuns(options.runs, [setting, asdict(problem), options.cores, options.limit])
+    machine = setting_of_the_run(PACKAGES)  # without the peers' packages, so that calls of other peers share runs
+    kept = KeptRuns(options.runs, [machine, asdict(problem), options.cores, options.limit])
+    until = time.perf_counter() + options.stop_after
     with tempfile.TemporaryDirectory(prefix="hpt-bench-") as temporary:
         folder = Path(temporary)
         problem.write(folder / "problem.json")
@@ -68,7 +71,8 @@ def main() -> None:
         runs: dict[str, list[Run]] = {RECORD: [recorded]}
         for seed in range(options.seeds):
             for peer in options.only or PEERS:
-                if peer != RECORD and (seed == 0 or peer in RANDOM):
+                wanted = peer != RECORD and (seed == 0 or peer in RANDOM)
+                if wanted and (time.perf_counter() < until or (peer, seed) in kept):
                     run_it = partial(run_peer, folder, peer, seed, options.cores, options.limit, best - CLOSE)
                     run = kept.get(peer, seed, run_it)
                     runs.setdefault(peer, []).append(run)
@@ -184,6 +188,9 @@ class KeptRuns:
                 if one["setting"] == self._setting:
                     self._runs[one["peer"], one["seed"]] = Run(**one["run"])
 
+    def __contains__(self, peer_and_seed: tuple[str, int]) -> bool:
+        return peer_and_seed in self._runs
+
     def get(self, peer: str, seed: int, run_it: Callable[[], Run]) -> Run:
         """Return the run of a peer, which runs now where it is not kept."""
         if (peer, seed) not in self._runs:
@@ -249,6 +256,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--only", nargs="*", choices=list(PEERS), help="these peers")
     parser.add_argument("--runs", type=Path, help="keeps what has run, and goes on from it: same machine, same day")
+    parser.add_argument("--stop-after", type=float, default=math.inf, help="seconds after which no run begins")
     parser.add_argument("--cache", type=Path, default=Path("data/bench"), help="keeps the generated data")
     parser.add_argument("--out", type=Path, help="the page that receives the section")
     return parser.parse_args(words)
