@@ -77,7 +77,7 @@ class Race:
         return self._rules.burn_in
 
     def begin(self) -> None:
-        """Begin an evaluation: of those before, only what the rules compare with counts."""
+        """Begin an evaluation, before its waves: of those before, only what the rules compare with counts."""
         self._done, self._course = {}, None
 
     def waves(self, evaluation: Evaluation, found: Mapping[Fit, Mapping[str, Any]]) -> Iterator[Wave]:
@@ -92,7 +92,6 @@ class Race:
                 f"race: burn_in={end} of {folds} folds leaves no fold to save: give it fewer, or the search more "
                 "(cv=RepeatedStratifiedKFold(...))."
             )
-        self.begin()
         self._course = course = Course(evaluation, found, self._score, self._rounds, self._early_stopping)
         gone: list[list[int]] = []  # the trainings that were dropped
         ratio = sum(len(test) for _, test in evaluation.folds) / sum(len(train) for train, _ in evaluation.folds)

@@ -82,6 +82,7 @@ def run(race, table, trainings, known=()):
     found.update({fit: result(fit) for fit in known})
     keys = [SimpleNamespace(key=str(training)) for training in trainings]
     with mock.patch("hpt_spark.search.race_course.group_keys", return_value=keys):
+        race.begin()
         for wave in race.waves(evaluation, found):
             waves.append(wave.fits)
             for fit in reversed(wave.fits):

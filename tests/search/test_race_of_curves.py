@@ -157,6 +157,7 @@ def raced(race, table, points, goes_on, stops=False, known=(), failing=()):
     found.update({fit: {"test_scores": table[fit.candidate, fit.fold], "fit_error": None} for fit in known})
     keys = [SimpleNamespace(key="a", may_continue=goes_on, may_stop=stops)] * len(table)
     with mock.patch("hpt_spark.search.race_course.group_keys", return_value=keys):
+        race.begin()
         for wave in race.waves(evaluation, found):
             assert not race.skipped_fits(evaluation) & set(wave.fits)
             fits = [fit for fit in wave.fits if fit not in found]
