@@ -20,7 +20,7 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.following import NO_METRIC_DECIDES, metric_that_decides
 from hpt_spark.search.race_course import Course, Wave
-from hpt_spark.search.race_rules import RankRules, TTestRules, best_mean, is_whole, rules_of
+from hpt_spark.search.race_rules import EarlierBatches, RankRules, TTestRules, best_mean, is_whole, rules_of
 from hpt_spark.search.result_table import DONE
 from hpt_spark.search.rounds import EarlyStopping, Rounds
 
@@ -64,10 +64,10 @@ class Race:
         self._metric = metric
         self._rounds = rounds
         self._early_stopping = EarlyStopping(rounds, metric) if rounds and rounds.patience else None
-        # Of the evaluations before: the scores of the best candidate, if any, and by number of folds those of the best
-        # one of each training.
-        self._bests: list[np.ndarray] = []
-        self._best_scores_on: defaultdict[int, list[np.ndarray]] = defaultdict(list)
+        # Of the evaluations before: the scores of the best candidate, and by number of folds those of the best one of
+        # each training.
+        self._best: np.ndarray | None = None
+        self._best_of_trainings: defaultdict[int, list[np.ndarray]] = defaultdict(list)
         self._done: dict[int, int] = {}  # how many folds a candidate of the present one has that gets no more
         self._course: Course | None = None
 
@@ -94,6 +94,7 @@ class Race:
             )
         self._course = course = Course(evaluation, found, self._score, self._rounds, self._early_stopping)
         gone: list[list[int]] = []  # the trainings that were dropped
+        judged_from: dict[int, int] = {}  # after how many folds each candidate was first judged
         ratio = sum(len(test) for _, test in evaluation.folds) / sum(len(train) for train, _ in evaluation.folds)
         left = course.trainings
         while left:
@@ -101,13 +102,16 @@ class Race:
             reached = [[one for one in training if course.done[one] == end] for training in left]
             scores = {one: course.scores(one, end) for training in reached for one in training}
             if end == folds:
-                whole = list(filter(is_whole, [*self._bests, *scores.values()]))
-                self._bests = sorted(whole, key=np.mean)[-1:]
+                before = [] if self._best is None else [self._best]
+                if whole := sorted(filter(is_whole, [*before, *scores.values()]), key=np.mean):
+                    self._best = whole[-1]
                 # If all that were left have failed, those that were dropped last take their place, one after another.
                 next_left = [] if whole or not gone else [gone.pop()]
                 self._settle(course, left, next_left)
                 left = next_left
                 continue
+            for one in scores:
+                judged_from.setdefault(one, end)
             stay = self._decide(reached, scores, ratio)
             means = {one: own.mean() for one, own in scores.items() if is_whole(own)}
             dropped = [training for training, stays in zip(left, stay) if not stays]
@@ -117,16 +121,23 @@ class Race:
             )
             left = list(compress(left, stay))
             self._settle(course, dropped, left)
-            end = folds if len(left) == 1 and not self._bests else min(folds, self._rules.next_end(end))
-        self._remember(course, folds)
+            end = folds if len(left) == 1 and self._best is None else min(folds, self._rules.next_end(end))
+        self._remember(course, judged_from, folds)
 
-    def _remember(self, course: Course, folds: int) -> None:
-        """Keep the scores of the best candidate of each training on each number of folds that is judged."""
+    def _remember(self, course: Course, judged_from: Mapping[int, int], folds: int) -> None:
+        """Keep the scores of the best candidate of each training on each number of folds that is judged.
+
+        A point that a curve has reached on later folds only is left out: a later curve has none like it by then.
+        """
+        scores = {one: course.scores(one, course.done[one]) for one in judged_from}
         end = self._rules.burn_in
-        while self._rules.ranks_batches and end < folds:
+        while end < folds:
             for training in course.trainings:
-                if reached := [course.scores(one, end) for one in training if course.done[one] >= end]:
-                    self._best_scores_on[end].append(max(reached, key=lambda scores: best_mean([scores])))
+                reached = [
+                    scores[one][:end] for one in training if judged_from.get(one, folds) <= end <= course.done[one]
+                ]
+                if reached:
+                    self._best_of_trainings[end].append(max(reached, key=lambda own: best_mean([own])))
             end = self._rules.next_end(end)
 
     def _settle(self, course: Course, trainings: Iterable[Sequence[int]], left: Iterable[Sequence[int]]) -> None:
@@ -169,13 +180,11 @@ class Race:
     ) -> Sequence[bool]:
         """Return which trainings stay."""
         end = len(next(iter(scores.values())))
-        bests = [best[:end] for best in self._bests]
-        if not any(map(is_whole, [*bests, *scores.values()])):
+        if self._best is None and not any(map(is_whole, scores.values())):
             return [True] * len(trainings)  # none is worse than another where all have failed
         of_trainings = [[scores[one] for one in training] for training in trainings]
-        # As long as no candidate has got all folds, those of a batch compete with each other alone: one is to get them.
-        earlier = self._best_scores_on[end] if bests and self._rules.ranks_batches else bests
-        return self._rules.stay(of_trainings, earlier, ratio)
+        best = None if self._best is None else self._best[:end]
+        return self._rules.stay(of_trainings, EarlierBatches(best, self._best_of_trainings[end]), ratio)
 
     def _score(self, result: Mapping[str, Any]) -> float:
         scores = result["test_scores"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -14,6 +14,22 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import check_count, is_number
 
 MOST_FOLDS = 10**9  # more than any search has: a product with an absurd factor is infinite
+
+
+@dataclass(frozen=True)
+class EarlierBatches:
+    """The scores of the batches before, on the folds after which those of a batch are judged.
+
+    Parameters
+    ----------
+    best : ndarray or None
+        Of the best candidate that has all folds; None where no candidate has.
+    best_of_trainings : sequence of ndarray
+        Of the best candidate of each training that has as many folds.
+    """
+
+    best: np.ndarray | None = None
+    best_of_trainings: Sequence[np.ndarray] = ()
 
 
 @dataclass(frozen=True)
@@ -26,16 +42,10 @@ class TTestRules:
         How many folds each candidate gets.
     alpha : float
         The level of the test.
-
-    Attributes
-    ----------
-    ranks_batches : bool
-        Whether a candidate is ranked among those of all batches before, or compared with the best of them.
     """
 
     burn_in: int = 3
     alpha: float = 0.05
-    ranks_batches: ClassVar[bool] = False
 
     def check(self) -> None:
         """Raise InputError if a value is not allowed."""
@@ -48,20 +58,20 @@ class TTestRules:
         return end + 1
 
     def stay(
-        self, trainings: Sequence[Sequence[np.ndarray]], earlier: Sequence[np.ndarray], test_to_train: float
+        self, trainings: Sequence[Sequence[np.ndarray]], earlier: EarlierBatches, test_to_train: float
     ) -> list[bool]:
-        """Return which trainings stay: those with a candidate that is not worse than the best one.
+        """Return which trainings stay: those with a candidate that is not worse than the best one of all batches.
 
         Parameters
         ----------
         trainings : sequence of sequence of ndarray
             The scores of each training's candidates on the folds so far.
-        earlier : sequence of ndarray
-            Those of the best candidate of the batches before, if there is one.
+        earlier : EarlierBatches
         test_to_train : float
             The number of a fold's test rows to that of its training rows.
         """
-        best = max(filter(is_whole, [*earlier, *(one for training in trainings for one in training)]), key=np.mean)
+        before = [] if earlier.best is None else [earlier.best]
+        best = max(filter(is_whole, [*before, *(one for training in trainings for one in training)]), key=np.mean)
         return [
             any(is_whole(one) and not is_worse(one, best, test_to_train, self.alpha) for one in training)
             for training in trainings
@@ -88,7 +98,6 @@ class RankRules:
 
     factor: float
     burn_in: int = 1
-    ranks_batches: ClassVar[bool] = True
 
     def check(self) -> None:
         """Raise InputError if a value is not allowed."""
@@ -98,23 +107,24 @@ class RankRules:
 
     def next_end(self, end: int) -> int:
         """Return after how many folds the rules judge next."""
-        return _ceil(min(end * self.factor, MOST_FOLDS))
+        return max(end + 1, _ceil(min(end * self.factor, MOST_FOLDS)))
 
     def stay(
-        self, trainings: Sequence[Sequence[np.ndarray]], earlier: Sequence[np.ndarray], test_to_train: float
+        self, trainings: Sequence[Sequence[np.ndarray]], earlier: EarlierBatches, test_to_train: float
     ) -> list[bool]:
         """Return which trainings stay: those whose best candidate is among the best few; the earlier one of two alike.
 
+        As long as no candidate has got all folds, those of a batch compete with each other alone: one is to get them.
+
         Parameters
         ----------
-        trainings, test_to_train
+        trainings, earlier, test_to_train
             As of `TTestRules`.
-        earlier : sequence of ndarray
-            The scores of the best candidate of each training of the batches before that has as many folds.
         """
-        means = [best_mean(training) for training in [*([one] for one in earlier), *trainings]]
+        before = [] if earlier.best is None else [[one] for one in earlier.best_of_trainings]
+        means = [best_mean(training) for training in [*before, *trainings]]
         ranked = sorted(range(len(means)), key=lambda at: -means[at])[: max(1, _ceil(len(means) / self.factor))]
-        ahead = {at - len(earlier) for at in ranked if means[at] > -math.inf}
+        ahead = {at - len(before) for at in ranked if means[at] > -math.inf}
         return [at in ahead for at in range(len(trainings))]
 
 

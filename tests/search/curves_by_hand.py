@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from itertools import product
 
 import numpy as np
 from sklearn import model_selection
 from sklearn.datasets import make_classification
 from xgboost import XGBClassifier
 
-from hpt_spark.search.race_rules import RankRules
+from hpt_spark.search.race_rules import EarlierBatches
 
 X, y = make_classification(160, 6, flip_y=0.2, random_state=0)
 RATES = {"learning_rate": [0.02, 0.1, 0.3, 0.6, 1.0, 1.5], "max_depth": [1, 3]}
@@ -42,14 +43,14 @@ def has_stopped(means, patience):
     return known.max() == -np.inf or len(known) - 1 - known.argmax() >= patience
 
 
-def folds_by_hand(scores, rules, patience, goes_on, earlier=(), stops=True, seen=None):
+def folds_by_hand(scores, rules, patience, goes_on, earlier=None, stops=True, seen=None):
     """Return how many folds each point of each curve gets, from the rules alone.
 
     `earlier` has the scores of the best candidate so far, and `seen` those of the best point of each curve before, by
-    number of folds.
+    number of folds; those of these curves are added to it.
     """
     settings_, points, folds = scores.shape
-    done = np.zeros((settings_, points), int)
+    done, since = np.zeros((settings_, points), int), np.full((settings_, points), folds)
     left, end, gone = list(range(settings_)), rules.burn_in, []
     while left:
         best = {}
@@ -65,23 +66,27 @@ def folds_by_hand(scores, rules, patience, goes_on, earlier=(), stops=True, seen
                     stop = reached
                     break
             done[one, :stop] = end
+            since[one, :stop] = np.minimum(since[one, :stop], end)
             best[one] = [scores[one, point, :end] for point in range(stop)]
         means = {one: max((own.mean() for own in best[one] if np.isfinite(own).all()), default=-np.inf) for one in left}
         if end == folds:
-            if max(means.values()) > -np.inf or earlier or not gone:
-                return done
+            if max(means.values()) > -np.inf or earlier is not None or not gone:
+                break
             left = [gone.pop()]
             continue
         stay = [True] * len(left)
-        if max(means.values()) > -np.inf or earlier:
-            compared = [own[:end] for own in earlier]
-            if earlier and isinstance(rules, RankRules):
-                compared = seen[end]
+        if max(means.values()) > -np.inf or earlier is not None:
+            compared = EarlierBatches() if earlier is None else EarlierBatches(earlier[:end], seen[end])
             stay = rules.stay([best[one] for one in left], compared, 0.25)
         dropped = [one for one, stays in zip(left, stay) if not stays and means[one] > -np.inf]
         gone += sorted(dropped, key=means.__getitem__)
         left = [one for one, stays in zip(left, stay) if stays]
-        end = folds if len(left) == 1 and not earlier else min(folds, rules.next_end(end))
+        end = folds if len(left) == 1 and earlier is None else min(folds, rules.next_end(end))
+    for one, end in product(range(settings_ if seen is not None else 0), range(1, folds)):
+        judged = scores[one, (since[one] <= end) & (done[one] >= end), :end]
+        if len(judged):
+            means = judged.mean(axis=1)
+            seen[end].append(judged[np.where(np.isfinite(means), means, -np.inf).argmax()])
     return done
 
 

@@ -70,6 +70,10 @@ def test_of_an_absurd_factor_the_best_one_stays(factor):
     assert [{fit.candidate for fit in wave} for wave in waves] == [{0, 1, 2}, {1}]
 
 
+def test_of_a_factor_next_to_one_each_fold_is_a_decision():
+    assert RankRules(1 + 1e-12, 2).next_end(2) == 3, "else the race never ends"
+
+
 def test_a_candidate_is_ranked_among_those_of_the_batches_before():
     race = Race(RankRules(3), "score")
     run(race, np.array([[0.8, 0.8, 0.8, 0.8]]), [0])

@@ -199,7 +199,7 @@ def reached_of(fits, early_stopping, table, points, failing):
 def test_any_table_of_scores_is_raced_by_the_rules(scores, patience, factor, burn_in, goes_on, stops, data):
     rules = RankRules(factor, burn_in)
     race = Race(rules, "score", Rounds("n_estimators", tuple(POINTS), patience))
-    earlier: list[np.ndarray] = []
+    earlier = None
     seen: defaultdict[int, list[np.ndarray]] = defaultdict(list)
     for batch in scores:
         table = batch.reshape(-1, 5)
@@ -214,13 +214,18 @@ def test_any_table_of_scores_is_raced_by_the_rules(scores, patience, factor, bur
         # only the first rung is there, as its training has failed as a whole.
         assert set(ran) == wanted - set(known) or (stops and burn_in == 1 and (failing or not goes_on))
         whole = [own for own in table[by_hand == 5] if np.isfinite(own).all()]
-        earlier = sorted([*earlier, *whole], key=np.mean)[-1:]
-        for own, done in zip(batch, by_hand.reshape(len(batch), -1)):
-            for end in range(1, 6):
-                reached = own[done >= end, :end]
-                if len(reached):
-                    means = reached.mean(axis=1)
-                    seen[end].append(reached[np.where(np.isfinite(means), means, -np.inf).argmax()])
+        if whole := sorted([*([] if earlier is None else [earlier]), *whole], key=np.mean):
+            earlier = whole[-1]
+
+
+def test_a_later_curve_competes_with_what_an_earlier_one_had_on_as_many_folds():
+    race = Race(RankRules(2), "score", Rounds("n_estimators", (1, 2, 3), 1))
+    first = np.array([[0.8, 0.5, 0.5, 0.5], [0.7, 0.9, 0.9, 0.9], [0.9] * 4])
+    evaluation, _ = raced(race, first, [1, 2, 3], goes_on=True)
+    assert race.wanted_folds(evaluation) == [4, 4, 4], "after one fold it had stopped at its second point"
+    second = np.array([[0.85] * 4, [0.8] * 4, [0.9] * 4])
+    evaluation, _ = raced(race, second, [1, 2, 3], goes_on=True)
+    assert race.wanted_folds(evaluation) == [4, 4, 0], "0.85 is better than 0.8, which the first one had by then"
 
 
 @pytest.mark.usefixtures("no_spark")
