@@ -77,7 +77,7 @@ class SearchesInBatches(ChoosesRounds):
                     found = evaluate_candidates(candidates, more_results=more_results, **more)
                 return means_of_reached(found, means_that_decide(found, metric)[-len(candidates) :])
 
-            while evaluated < n_candidates and not run.incomplete:
+            while evaluated < n_candidates and not run.early_end.has_begun:
                 candidates = source.ask(min(size, n_candidates - evaluated))
                 if not candidates:
                     self._used_up(evaluated)
@@ -98,7 +98,7 @@ class SearchesInBatches(ChoosesRounds):
                 evaluated, batch = evaluated + len(candidates), batch + 1
                 progress.take(scores[folds == self.n_splits_], evaluated)
                 if evaluated < n_candidates and progress.has_ended(self.no_improvement):
-                    run.end_reason.end(
+                    run.early_end.reason.end(
                         f"{progress.describe()} (no_improvement={self.no_improvement}), after {evaluated} of "
                         f"{n_candidates} candidates"
                     )

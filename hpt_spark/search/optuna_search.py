@@ -36,7 +36,7 @@ class _ProposedBatches(SearchesInBatches, model_selection.RandomizedSearchCV):
         cause = (
             f"Optuna proposes nothing new after {evaluated} candidates of n_iter={self.n_iter}: the space is used up"
         )
-        running().end_reason.end(cause)
+        running().early_end.reason.end(cause)
         warnings.warn(f"{cause}, and the search ends.", UserWarning, stacklevel=2)
 
 

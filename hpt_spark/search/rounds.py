@@ -199,8 +199,8 @@ def evaluate_curves(
                 curves[at].scores[checkpoint] = float(score)
         patience = rounds.patience or 0
         active = [at for at in active if at in exact and not curves[at].has_stopped(patience)]
-        if not active or run.incomplete:
+        if not active or run.early_end.has_begun:
             break
     stopped = sum(max(one.scores, default=math.inf) < rounds.checkpoints[-1] for one in curves)
-    run.end_reason.take_curves(len(curves), 0 if run.incomplete else stopped)
+    run.early_end.reason.take_curves(len(curves), 0 if run.early_end.has_begun else stopped)
     return curves

@@ -21,11 +21,13 @@ from sklearn.base import clone
 from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import check_seconds
 from hpt_spark.search.best_estimator import BestEstimator, refitting
+from hpt_spark.search.early_end import EndedEarlyError
 from hpt_spark.search.end_reason import as_sentence
-from hpt_spark.search.evaluator import EndedEarlyError, Evaluator
+from hpt_spark.search.evaluator import Evaluator
 from hpt_spark.search.failed_batches import FailedBatches
 from hpt_spark.search.follower import SearchFollower
 from hpt_spark.search.following import NO_METRIC_DECIDES, Tracking, followers_of, metric_of_search
+from hpt_spark.search.journal.search_journal import SearchJournal
 from hpt_spark.search.monitor import SearchMonitor
 from hpt_spark.search.out_of_fold import KEEP
 from hpt_spark.search.race import note_skipped, race_of
@@ -135,17 +137,16 @@ class SparkSearchMixin(HandsFitsOver):
             with drawing_nothing(self.estimator):
                 followers = [*given, *followers_of(self, following, X, y, is_one_of_many)]
             monitor = SearchMonitor(followers, metric_of_search(self), self.max_time)
+            journal = SearchJournal(
+                self.journal, lock, is_one_of_many, self.warm_start, may_differ=self._is_clone_with_warm_start
+            )
             with Evaluator(
                 self.sc,
-                self.journal,
+                journal,
+                monitor,
                 self.max_time,
                 resource=resource,
-                lock=lock,
-                is_one_of_many=is_one_of_many,
                 keep_oof=self.keep_oof,
-                monitor=monitor,
-                warm_start=self.warm_start,
-                may_differ=self._is_clone_with_warm_start,
                 max_fit_time=self.max_fit_time,
                 race=race,
                 curve=getattr(self, "_curve_parameter", None),
@@ -157,9 +158,9 @@ class SparkSearchMixin(HandsFitsOver):
                     _running.reset(before)
                     refitting.reset(before_refit)
                 self._keep_predictions(run)
-            self.incomplete_ = run.incomplete
+            self.incomplete_ = run.early_end.has_begun
             candidates, rungs = len(self.cv_results_["params"]), getattr(self, "n_iterations_", 0)
-            self.end_clauses_ = run.end_reason.clauses(candidates, rungs)
+            self.end_clauses_ = run.early_end.reason.clauses(candidates, rungs)
             self.end_reason_ = as_sentence(self.end_clauses_)
             self.fit_counts_ = dict(run.fit_counts)
             self.timeline_ = run.timeline.as_json()
@@ -198,10 +199,10 @@ class SparkSearchMixin(HandsFitsOver):
         except (KeyboardInterrupt, SystemExit):  # between two evaluations
             if not run.has_table or hasattr(self, "n_resources_"):
                 raise
-            run.end_between_evaluations()
+            run.early_end.begin()  # a signal has come while candidates were proposed, say
         batches.refuse_none_scored()
         if self.refit and self.refit_on == "executor":
-            run.fits_are_done()
+            run.early_end.close()
             refitting.set((self, run.refit))
         else:
             run.release()  # before the refit, which may need the memory

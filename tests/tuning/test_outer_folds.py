@@ -71,7 +71,7 @@ def test_a_search_that_ended_early_has_no_outer_scores_yet(spark, tmp_path, monk
 
 
 def _cut_short(evaluator, *_):
-    evaluator.incomplete = True
+    evaluator.early_end.has_begun = True
     evaluator.release()
     evaluator.out_of_fold.close()
     evaluator._journal.close()

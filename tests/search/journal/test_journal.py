@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.evaluator import Evaluator
 from hpt_spark.search.journal.journal import Journal
+from hpt_spark.search.journal.search_journal import SearchJournal
 from hpt_spark.storage import open_folder
 from tests.property_settings import examples
 from tests.search.journal.journalled import Journalled
@@ -204,7 +204,7 @@ def test_a_journal_that_names_no_folder_is_refused(journal):
     with pytest.raises(
         InputError, match=r"^journal=.* names no folder; give a folder's path, or None to search without"
     ):
-        Evaluator(None, journal, None)
+        SearchJournal(journal)
 
 
 def test_results_without_the_fingerprint_of_their_search_are_nobodys(tmp_path):
