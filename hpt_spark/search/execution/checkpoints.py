@@ -8,6 +8,7 @@ survivors are then read in small batches into one file, which is sent as the dat
 from __future__ import annotations
 
 import math
+import time
 import uuid
 import warnings
 from collections import defaultdict
@@ -136,7 +137,7 @@ class Checkpoints:
                 found.clear()
         finally:
             self.forget()
-        if len(found) < len(wanted):
+        if len(found) < len(wanted) and time.monotonic() < deadline:  # later nothing is trained
             warnings.warn(
                 f"{len(wanted) - len(found)} of {len(wanted)} checkpoints of trainings cannot be had ({reason}): "
                 f"{TRAINED_ANEW}.",
