@@ -18,6 +18,7 @@ from hpt_spark import GridSearchCV, OptunaSearchCV
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.follower import SearchFollower
+from hpt_spark.search.journal.journal import Journal
 from hpt_spark.search.race import Race
 from hpt_spark.search.race_rules import RankRules
 from tests.search.test_race import FOLDS, GRID, TABLES, TREE, assert_like, evaluation_of, expected, run, wanted_folds
@@ -168,6 +169,17 @@ def test_what_a_journal_has_of_folds_that_the_race_leaves_out_is_predicted_nowhe
     resumed = GridSearchCV(TREE, GRID, race={"factor": 3}, journal=str(tmp_path), **arguments).fit(X, y)
     assert resumed.fit_counts_["trainings"] == 0
     np.testing.assert_array_equal(resumed.oof_predictions_, unbroken.oof_predictions_)
+
+
+@pytest.mark.usefixtures("no_spark")
+def test_the_journal_is_told_of_what_is_new_alone(tmp_path, monkeypatch):
+    describe = mock.Mock()
+    monkeypatch.setattr(Journal, "describe", describe)
+    GridSearchCV(TREE, GRID, cv=FOLDS, race={"factor": 3}, refit=False, journal=str(tmp_path)).fit(X, y)
+    told = [call.args[3] for call in describe.call_args_list if len(call.args) > 3]
+    assert len(told) == 3, "after none, one and three folds"
+    assert told[0] == [6] * 9
+    assert told[0] != told[1] != told[2]
 
 
 @pytest.mark.usefixtures("no_spark")

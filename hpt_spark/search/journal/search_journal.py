@@ -62,6 +62,7 @@ class SearchJournal:
         self._may_differ = may_differ
         self._settled: dict[str, int] = {}  # what is to be written when the journal turns out to be of this search
         self._keys: FitKeys | None = None  # of the evaluation that runs
+        self._wanted_folds: list[int] = []  # what was noted of it last
         self._evaluations = 0
         self._held = ExitStack()
 
@@ -91,6 +92,7 @@ class SearchJournal:
         if self._uri is None and not self._other_places:
             return None
         context = fingerprint(evaluation)
+        self._wanted_folds = []
         self._keys = keys = FitKeys(candidate_keys(evaluation), fold_keys(evaluation))
         found: dict[Fit, dict[str, Any]] = {}
         for journal in self._journals(context):
@@ -130,9 +132,11 @@ class SearchJournal:
 
     def note_wanted(self, evaluation: Evaluation, folds: Sequence[int]) -> None:
         """Tell readers how many folds each candidate of the present evaluation is to have: fewer if it is dropped."""
-        if self._journal is not None and self._lock is not None and self._keys is not None:
-            self._lock.check()
-            self._journal.describe(self._evaluations - 1, self._keys, evaluation.candidates, folds)
+        if self._journal is None or self._lock is None or self._keys is None or self._wanted_folds == list(folds):
+            return
+        self._lock.check()
+        self._journal.describe(self._evaluations - 1, self._keys, evaluation.candidates, folds)
+        self._wanted_folds = list(folds)
 
     @property
     def keys(self) -> FitKeys | None:
