@@ -121,12 +121,17 @@ class Course:
         self._stopping = trainings
         wanted = [one for training in trainings for one in training[: self._points_until_stop(training)]]
         yield from self._wave(wanted, 1, self._early_stopping)
+        self._undo_passed_over()
         failed = [training for training in trainings if self._points_until_stop(training) is None]
         first_fits = [self._fits[one][0] for one in chain.from_iterable(failed)]
         if lacking := [fit for fit in first_fits if fit not in self._found]:
             yield Wave(lacking)
+            self._undo_passed_over()
         self._passed_over, self._stopping = self.passed_over, []
-        for one in self._passed_over:
+
+    def _undo_passed_over(self) -> None:
+        """Let the points behind the stop of their curve have no fold."""
+        for one in self.passed_over:
             self.done[one] = 0
 
     def _points_until_stop(self, training: Sequence[int]) -> int | None:

@@ -147,10 +147,11 @@ def test_optuna_is_told_of_a_dropped_curve_as_of_a_pruned_trial(spark, plain, ro
     assert again.cv_results_["params"] == found["params"]
 
 
-def raced(race, table, points, goes_on, stops=False, known=(), failing=()):
+def raced(race, table, points, goes_on, stops=False, known=(), failing=(), wanted=None):
     """Run a race on known scores; return the evaluation, and which fits had to be run.
 
-    Of the first candidates of trainings in `failing`, the whole trainings fail, and their fits alone do not.
+    Of the first candidates of trainings in `failing`, the whole trainings fail, and their fits alone do not. To
+    `wanted` is added how many folds each candidate is to have, wave by wave.
     """
     evaluation, found, ran = evaluation_of(table), {}, []
     evaluation.candidates[:] = [{"n_estimators": points[at % len(points)]} for at in range(len(table))]
@@ -160,6 +161,8 @@ def raced(race, table, points, goes_on, stops=False, known=(), failing=()):
         race.begin()
         for wave in race.waves(evaluation, found):
             assert not race.skipped_fits(evaluation) & set(wave.fits)
+            if wanted is not None:
+                wanted.append(race.wanted_folds(evaluation))
             fits = [fit for fit in wave.fits if fit not in found]
             ended = reached_of(fits, wave.early_stopping, table, points, failing)
             ran += ended
@@ -226,6 +229,13 @@ def test_a_later_curve_competes_with_what_an_earlier_one_had_on_as_many_folds():
     second = np.array([[0.85] * 4, [0.8] * 4, [0.9] * 4])
     evaluation, _ = raced(race, second, [1, 2, 3], goes_on=True)
     assert race.wanted_folds(evaluation) == [4, 4, 0], "0.85 is better than 0.8, which the first one had by then"
+
+
+def test_what_a_curve_has_passed_over_is_not_wanted_while_another_curve_is_trained_again():
+    race, wanted = Race(RankRules(2), "score", Rounds("n_estimators", (1, 2, 3), 1)), []
+    table = np.array([[0.5] * 4, [0.6] * 4, [0.7] * 4, [0.8] * 4, [0.7] * 4, [0.9] * 4])
+    raced(race, table, [1, 2, 3], goes_on=True, stops=True, failing={0}, wanted=wanted)
+    assert wanted[:2] == [[4, 4, 4, 4, 4, 4], [4, 4, 4, 4, 4, 0]]
 
 
 @pytest.mark.usefixtures("no_spark")
