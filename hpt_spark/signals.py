@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any, Union
 
@@ -100,8 +100,9 @@ def hold_back_signals() -> Iterator[None]:
         with handled_by(lambda number, _: held.append(number), *_not_ignored()):
             yield
     finally:
-        for number in held:
-            signal.raise_signal(number)
+        with ExitStack() as raising:  # each, also where the handler of the one before raises
+            for number in reversed(held):
+                raising.callback(signal.raise_signal, number)
 
 
 def finish_despite_signals(work: Callable[[], None]) -> None:

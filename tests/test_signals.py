@@ -99,6 +99,14 @@ def test_signals_wait_until_the_end_and_then_come():
     assert reached
 
 
+def test_of_several_signals_that_waited_each_comes():
+    with pytest.raises(SystemExit, match="143"), unwind_on_signals() as came:
+        with hold_back_signals():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+    assert came == [signal.SIGINT, signal.SIGTERM]
+
+
 def test_what_nohup_lets_be_ignored_stays_so():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     said = []
