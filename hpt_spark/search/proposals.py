@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ GRID = "grid"  # which of several spaces a candidate is of
 MOST_REPEATED = 10
 MOST_REPEATED_AT_RANDOM = 300
 LEAST_SHARE = 1e-9  # of a distribution without bounds, on either side
+QUIET = threading.Lock()  # Optuna's logging is the process's; several outer folds search in threads of it
 
 
 @dataclass(frozen=True)
@@ -141,12 +143,13 @@ class Proposals:
     @contextmanager
     def _quiet(self) -> Iterator[None]:
         """Keep Optuna from logging each study and each sampling of one parameter alone."""
-        before = self._optuna.logging.get_verbosity()
-        self._optuna.logging.set_verbosity(self._optuna.logging.ERROR)
-        try:
-            yield
-        finally:
-            self._optuna.logging.set_verbosity(before)
+        with QUIET:
+            before = self._optuna.logging.get_verbosity()
+            self._optuna.logging.set_verbosity(self._optuna.logging.ERROR)
+            try:
+                yield
+            finally:
+                self._optuna.logging.set_verbosity(before)
 
     def _tpe(self) -> Any:
         with warnings.catch_warnings():

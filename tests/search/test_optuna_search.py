@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
+import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,6 +57,17 @@ def test_the_same_seed_and_scores_give_the_same_proposals():
 def test_proposals_go_where_the_scores_are_high():
     found = [candidate["x"] for candidate in rising(Proposals({"x": stats.uniform(0, 1)}, 0, 10), 10, 5)]
     assert np.mean(found[25:]) > 0.75
+
+
+def test_proposals_in_several_threads_leave_optunas_logging_as_it_was():
+    before, proposals = optuna.logging.get_verbosity(), Proposals({"x": [1, 2]}, 0, 1)
+    assert before != optuna.logging.ERROR
+    with proposals._quiet():
+        asking = threading.Thread(target=proposals.ask, args=(1,))
+        asking.start()
+        asking.join(0.1)  # else it notes the level that the first one has set, and sets it in the end
+    asking.join()
+    assert optuna.logging.get_verbosity() == before
 
 
 def test_a_space_is_used_up_without_a_repetition():
