@@ -122,7 +122,8 @@ class Race:
             left = list(compress(left, stay))
             self._settle(course, dropped, left)
             end = folds if len(left) == 1 and self._best is None else min(folds, self._rules.next_end(end))
-        self._remember(course, judged_from, folds)
+        if isinstance(self._rules, RankRules):  # the others go by the best candidate alone
+            self._remember(course, judged_from, folds)
 
     def _remember(self, course: Course, judged_from: Mapping[int, int], folds: int) -> None:
         """Keep the scores of the best candidate of each training on each number of folds that is judged.
