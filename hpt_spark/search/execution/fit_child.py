@@ -78,7 +78,7 @@ def _pickled(result: GroupResult) -> bytes:
             (fit, RuntimeError(exception_text(found)) if isinstance(found, Exception) else found)
             for fit, found in result.results
         ]
-        pickled = cloudpickle.dumps(GroupResult(**{**vars(result), "results": results}))
+        pickled = cloudpickle.dumps(replace(result, results=results))
     return bytes(pickled)
 
 
