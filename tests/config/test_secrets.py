@@ -29,6 +29,15 @@ def test_what_is_no_password_stays(uri):
     assert mask_secrets(uri) == without_secrets(uri) == uri
 
 
+def test_a_question_mark_in_a_local_path_begins_no_query():
+    for uri in ("runs/what?", "file:///runs/a?b", "a?b/c"):
+        assert without_secrets(uri) == uri
+    assert without_secrets("https://me/box?S3CRET") == "https://me/box"
+    assert (
+        without_secrets("me.blob.core.windows.net/box?sv=1&sig=S3CRET") == "me.blob.core.windows.net/box?sv=1&sig=***"
+    )
+
+
 @pytest.mark.parametrize(
     ("key", "is_secret"),
     [
