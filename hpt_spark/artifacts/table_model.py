@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +90,15 @@ class TableModel:
 
     def predict(self, data: Any) -> np.ndarray:
         """Return the label or the value of each row."""
-        return self._labels(self.estimator.predict(self.transform(data)))
+        X = self.transform(data)
+        with self._refusals_told(X):
+            return self._labels(self.estimator.predict(X))
 
     def predict_proba(self, data: Any) -> np.ndarray:
         """Return the probability of each of `classes` for each row."""
-        return self._probabilities(self.transform(data))
+        X = self.transform(data)
+        with self._refusals_told(X):
+            return self._probabilities(X)
 
     def outputs_of(self, X: Any) -> pa.Table:
         """Return the columns `outputs` of rows of the design.
@@ -103,8 +108,14 @@ class TableModel:
         InputError
             When the estimator refuses numbers that are missing, or too large for it.
         """
-        try:
+        with self._refusals_told(X):
             return self._outputs_of(X)
+
+    @contextmanager
+    def _refusals_told(self, X: Any) -> Iterator[None]:
+        """Name the columns of numbers that the estimator refuses."""
+        try:
+            yield
         except ValueError as error:
             if self.encoding is None or not REFUSED.search(str(error)):
                 raise

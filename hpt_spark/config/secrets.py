@@ -22,18 +22,23 @@ REDACTED = f"{SECRET_KEY.pattern}|token"  # as in Spark's own
 PASSWORD = re.compile(r"(://[^/:\s'\"]*):(?!\d+[/?#])[^/\s]*@")
 # A database's URI may have a password with a slash; more hosts or an IPv6 address may come before a path with an @.
 PASSWORD_WITH_SLASH = re.compile(r"(://[^/:\s\['\"]*):(?!\d+[/?#,])[^/@\s]{1,200}/[^@\s]{0,200}@")
-# These begin where a word does: a word of a megabyte, which an exception may quote, would else be tried at each letter.
-QUERY = re.compile(r"(?<!\w)(\w+://[^\s?'\"]+)\?[^\s'\"]+")
+ADDRESS = re.compile(r"(?i)(?!file:)[a-z][a-z0-9+.-]+:/")
+# It begins where nothing but a blank or a quote comes before, and is searched once: megabytes of addresses without a
+# blank, or a word of a megabyte, which an exception may quote, would else be tried at each address or letter.
+QUERY = re.compile(r"(?<![^\s'\"])((?:(?!\w://)[^\s'\"])*\w://[^\s'\"][^\s?'\"]*)\?[^\s'\"]+")
 # With quotes in it that are escaped, as in Python and JSON, or doubled, as in YAML; or else up to the next quote.
 QUOTED = r"'(?:[^'\\\n]|\\.|'')*'|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|\"[^\"\n]*\""
+SIGNATURE = re.compile(r"(?i)\b(sig|accountkey|sharedaccesssignature)=[^\s&;,'\"]+")
+# Up to a quote that is escaped as the first one is, where JSON or a text of Python holds JSON.
+NESTED = re.compile(r"(\\*)(['\"])[^\n]*?(?<!\\)\1\2")
 # What an Authorization header holds, wherever it is quoted; a word of prose has no digit, after "basic" no capital.
 HEADER = re.compile(
     r"(?i)\b(bearer|sharedkey|basic(?=[ \t]+(?-i:[\w.~+/=:-]*[A-Z])))([ \t]+)(?=[\w.~+/=:-]*\d)(?!\w+://|/)[\w.~+/=:-]{16,}"
 )
 # A name and, after it, its value: as in Java's -Dname=value and in Python's name='value'; as JSON and Python write
 # {"name": "value"}; and YAML's {name: value}, where a text is known to be YAML, for prose has colons too.
-SETTING = re.compile(r"(?<![\w.-])([\w.-]+)="), re.compile(rf"{QUOTED}|['\"]?[^\s,;'\"]+")
-ITEM = re.compile(r"(?<=['\"])([\w.-]+)['\"]\s*:\s*"), re.compile(QUOTED)
+SETTING = re.compile(r"(?<![\w.-])([\w.-]+)="), re.compile(rf"{QUOTED}|['\"]?[^\s,;'\"]+(?:,(?![\w.-]+=)[^\s,;'\"]+)*")
+ITEM = re.compile(r"(?<=['\"])([\w.-]+)\\*['\"]\s*:\s*"), re.compile(QUOTED)
 PAIR = re.compile(r"(?<![\w.-])([\w.-]+)['\"]?\s*:\s+"), re.compile(rf"{QUOTED}|\[[^\]\n]*|[^\s,}}\]][^,}}\]\n]*")
 
 
@@ -41,7 +46,7 @@ def mask_secrets(text: str) -> str:
     """Return `text` without query strings (a SAS token is one) and passwords of URIs, account keys, bearers' tokens."""
     text = _without_passwords(text)
     text = HEADER.sub(r"\1\2***", QUERY.sub(r"\1?***", text))
-    text = re.sub(r"(?i)\b(sig|accountkey|sharedaccesssignature)=[^\s&;,'\"]+", r"\1=***", text)
+    text = SIGNATURE.sub(r"\1=***", text)
     return _without_values(_without_values(text, *ITEM), *SETTING)
 
 
@@ -54,10 +59,12 @@ def _without_values(text: str, names: re.Pattern[str], values: re.Pattern[str]) 
     """Return `text` without the values of secrets' names; a value of another name may have such names in it."""
     pieces, at = [], 0
     for found in names.finditer(text):
-        value = values.match(text, found.end()) if SECRET_KEY.search(found[1]) and found.start() >= at else None
-        if value is not None:
+        if found.start() < at or not SECRET_KEY.search(found[1]):
+            continue
+        ends = [value.end() for one in (values, NESTED) if (value := one.match(text, found.end()))]
+        if ends:
             pieces += [text[at : found.end()], "***"]
-            at = value.end()
+            at = max(ends)
     return "".join([*pieces, text[at:]])
 
 
@@ -96,8 +103,12 @@ def _is_switch(value: Any) -> bool:
 
 
 def without_secrets(uri: str) -> str:
-    """Return `uri` without what may carry a secret: a password, or a query such as a SAS token."""
-    return _without_passwords(uri).partition("?")[0]
+    """Return `uri` without what may carry a secret: a password, or a query such as a SAS token.
+
+    In the name of a local folder a question mark is a letter.
+    """
+    shown = _without_passwords(uri)
+    return shown.partition("?")[0] if ADDRESS.match(uri) else SIGNATURE.sub(r"\1=***", shown)
 
 
 def _without_passwords(text: str) -> str:

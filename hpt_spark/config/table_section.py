@@ -15,6 +15,7 @@ Task = Literal["auto", "classification", "regression", "ranking"]
 DatePart = Literal["year", "month", "weekday", "hour"]
 PATTERNS = ("dateformat", "timestampformat", "timestampntzformat")  # options of Spark's reader, in small letters
 YEARS, DAYS_OF_YEAR, HOURS = {"y", "u"}, {"M", "L", "D", "Q", "q"}, {"H", "h", "K", "k"}  # letters of such a pattern
+MODES = ("FAILFAST", "DROPMALFORMED", "PERMISSIVE")
 ROLES = ("label", "id", "weight", "group")
 
 
@@ -100,6 +101,15 @@ class TableSection(Section):
                 raise ValueError(
                     f"has the {name} {value}, in which m stands for minutes, and nothing for the month; write MM for it"
                 )
+        return options
+
+    @field_validator("options")
+    @classmethod
+    def _has_known_mode(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for name, value in options.items():
+            # Of any other word Spark makes PERMISSIVE, in which a broken row is one of missing values.
+            if name.lower() == "mode" and str(value).upper() not in MODES:
+                raise ValueError(f"has the {name} {value}, which Spark does not know; write {', '.join(MODES)}")
         return options
 
     @field_validator("columns", "exclude", "categorical", "dates", mode="before")

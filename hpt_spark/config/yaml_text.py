@@ -12,6 +12,8 @@ import yaml
 # exponent is left to the rules for whole numbers.
 FLOAT = re.compile(r"(?=.*[.eE])[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 
+OCTAL = re.compile(r"[-+]?0[0-9_]+")  # to YAML 1.1; in YAML 1.2, and to people, 017 is 17
+
 # What PyYAML's constructors raise where the text of a value is none of its kind, such as the date 2024-02-30.
 NO_SUCH_VALUE = (ValueError, LookupError, AttributeError, ArithmeticError)
 
@@ -29,6 +31,10 @@ MOST_VALUES = 1_000_000
 
 class EndlessError(yaml.MarkedYAMLError):
     """The values of some YAML are nested, or repeated by its aliases, without an end or nearly so."""
+
+
+class OctalError(yaml.MarkedYAMLError):
+    """A number is written with a leading zero, and would be another one."""
 
 
 class _Reader(yaml.SafeLoader):
@@ -49,7 +55,6 @@ class _Reader(yaml.SafeLoader):
             value = super().construct_object(node, deep)
             if isinstance(value, int):
                 str(value)  # Python neither reads nor writes thousands of digits; 1:59:59 may be as many
-            return value
         except NO_SUCH_VALUE:
             kind, text = node.tag.rpartition(":")[2], str(node.value)
             shown = text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
@@ -57,6 +62,13 @@ class _Reader(yaml.SafeLoader):
                 problem=f"{shown} is no valid {kind}; if it is a text, put it in quotes",
                 problem_mark=node.start_mark,
             ) from None
+        if type(value) is int and abs(value) > 7 and OCTAL.fullmatch(str(node.value)):
+            raise OctalError(
+                problem=f"{node.value} would be {value}, as a number with a leading zero counts by eights; write it "
+                "without the zero, or in quotes if it is a text",
+                problem_mark=node.start_mark,
+            )
+        return value
 
 
 class _Writer(yaml.SafeDumper):

@@ -21,6 +21,9 @@ LISTS = {"numbers": "array<double>", "vector": "array<double>", "texts": "array<
 MOMENTS = dict.fromkeys(("date", "timestamp"), "array<double>")
 NESTED = ("array<", "map<", "struct<")
 TIME_OF_DAY = r"^\s*T?[0-9]{1,2}:"  # to Spark, a moment of today
+# Java takes 3D, 2F and 0x1p3 for numbers, and Spark 1234-5 for a date; without \\, which SQL would take for an escape.
+CODE = "^[^0-9a-zA-Z.]*(0[xX]|[0-9.]+([eE][-+]?[0-9]+)?[dDfF][^0-9a-zA-Z]*$)"
+MOMENT = "^[^0-9a-zA-Z]*([0-9]{4,7}-([0-9]{2}[^0-9a-zA-Z]*$|[0-9]{1,2}-[0-9])|T?[0-9]{1,2}:)"
 CAST_FROM_TEXT = ("number", "boolean", "date", "timestamp")
 SAME_KIND = {  # what is read alike
     "number": ("number", "boolean_as_none"),
@@ -100,7 +103,7 @@ def with_types(frame: DataFrame, types: Mapping[str, str]) -> tuple[DataFrame, C
         if kind_of(field.dataType.simpleString()) != "text" or not (is_nested or kind_of(wanted) in CAST_FROM_TEXT):
             columns.append(cell)
             continue
-        read = F.expr(f"CAST(NULL AS {wanted})" if is_nested else f"try_cast(trim({name}) AS {wanted})")
+        read = F.expr(f"CAST(NULL AS {wanted})" if is_nested else text_as(wanted, name))
         columns.append(read.alias(field.name))
         is_unread = read.isNull()
         if wanted.startswith("decimal("):  # which a cast would round
@@ -186,7 +189,15 @@ def _as(kind: str, name: str, spark_type: str, dates: Sequence[str]) -> Column:
 
 
 def _from_text(kind: str, name: str) -> str:
-    return f"try_cast(trim({name}) AS {({'date': 'DATE', 'timestamp': 'TIMESTAMP'}).get(kind, 'DOUBLE')})"
+    return text_as({"date": "date", "timestamp": "timestamp"}.get(kind, "double"), name)
+
+
+def text_as(spark_type: str, name: str) -> str:
+    """Return SQL for the text in a column as a value of a type of Spark; null where it is written as none."""
+    read = f"try_cast(trim({name}) AS {spark_type})"
+    if spark_type in FLOATS:
+        return f"IF({name} RLIKE '{CODE}', NULL, {read})"
+    return f"IF({name} RLIKE '{MOMENT}', {read}, NULL)" if kind_of(spark_type) in ("date", "timestamp") else read
 
 
 def _number_as_text(name: str, spark_type: str) -> str:

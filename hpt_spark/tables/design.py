@@ -20,6 +20,7 @@ from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.search.planning.memory_limit import driver_memory
 from hpt_spark.search.planning.result_size import most_of_a_job
+from hpt_spark.tables.cells_of_codes import columns_of_codes
 from hpt_spark.tables.checks import (
     check_columns,
     check_labels,
@@ -128,8 +129,11 @@ def read_training_table(spark: SparkSession, features: FeaturesSection) -> DataF
     section = features.table
     if section.sql:
         return read_sql(spark, section.sql)
-    uri = str(section.uri)
-    return read_uri(spark, uri, format_of(uri, section.format), section.options, "features.table.uri")
+    uri, place = str(section.uri), "features.table.uri"
+    kind = format_of(uri, section.format)
+    frame = read_uri(spark, uri, kind, section.options, place)
+    codes = columns_of_codes(spark, section, frame) if kind == "csv" else []
+    return read_uri(spark, uri, kind, section.options, place, texts=codes) if codes else frame
 
 
 def place_of(features: FeaturesSection, frame: DataFrame | None) -> str:

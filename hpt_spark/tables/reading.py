@@ -97,7 +97,7 @@ def read_uri(
     date_types : mapping of str to str, optional
         The types ``date`` or ``timestamp`` of columns of a CSV that the `options` on dates are to hold for.
     texts : collection of str, optional
-        Columns that are texts: Spark would take such a column of folders (``name=01``) for numbers.
+        Columns that are texts: Spark would take such a column of folders (``name=01``), or of a CSV, for numbers.
     """
     place = f"{place}={without_secrets(uri)}"
     if table_format in PLAIN and _ending(uri) in ARCHIVES:
@@ -125,7 +125,8 @@ def read_uri(
             _refuse_other_headers(spark, frame, names, chosen, place)
         if table_format == "csv" and not as_text and option_of(options, "locale") is not None:
             frame = _with_plain_numbers(spark, frame, chosen, address)
-        types = {name: "string" for name in texts if _partitions(frame, name)}
+        is_typed = table_format == "csv" and not as_text
+        types = {name: "string" for name in texts if is_typed or _partitions(frame, name)}
         if table_format == "csv" and date_types and any(option_of(options, name) for name in DATE_OPTIONS):
             types |= dict.fromkeys(frame.columns, "string") | {**date_types}
         if types:

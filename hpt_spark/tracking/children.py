@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +82,15 @@ class Children:
 
     def find(self) -> None:
         """Look which ones the store has."""
+        self._children.update((number, Child.of(run)) for number, run in self._stored())
+
+    def delete_doubles(self) -> None:
+        """Delete what another writer, whose request took long, has made of candidates that have a run."""
+        for number, run in self._stored():
+            if number in self._children and self._children[number].run_id != run.info.run_id:
+                self._client.delete_run(run.info.run_id)
+
+    def _stored(self) -> Iterator[tuple[int, Run]]:
         token = None
         while True:
             page = self._client.search_runs(
@@ -91,7 +101,7 @@ class Children:
             )
             for run in page:
                 if NUMBER in run.data.tags:  # somebody may have put a run of another kind below
-                    self._children[int(run.data.tags[NUMBER])] = Child.of(run)
+                    yield int(run.data.tags[NUMBER]), run
             token = page.token
             if not token:
                 return

@@ -66,6 +66,7 @@ class History:
         self._experiment = experiment
         self._writer = uuid.uuid4().hex
         self._looked = -math.inf
+        self._may_have_doubles = False  # of a writer that was still at it
         self._max_children = max_children
         self._experiment_id = ""
         self.run_id: str | None = None
@@ -107,6 +108,8 @@ class History:
             if self._children.write(candidate, sweep):
                 yield 1
         if sweep.status is not None and not self._is_taken_over(sweep):
+            if self._may_have_doubles:
+                self._children.delete_doubles()
             self._children.close_all(sweep, sweep.status)
             if self._has_another_writer(self._client.get_run(self._parent)):
                 return
@@ -141,7 +144,9 @@ class History:
             self._found = run = found[0]
             self._client.set_tag(run.info.run_id, WRITER, self._writer)
             if run.info.status == "RUNNING" and self._has_another_writer(run):
-                # The other writer sees the tag meanwhile, and stops before the children are listed.
+                # The other writer sees the tag meanwhile, and stops before the children are listed; one whose request
+                # takes longer may still make one more.
+                self._may_have_doubles = True
                 time.sleep(2 * SECONDS_BETWEEN_LOOKS)
             self._client.update_run(run.info.run_id, status="RUNNING")
         else:

@@ -29,6 +29,14 @@ def test_missing_numbers_that_the_estimator_refuses_are_told_by_column(form):
         model.outputs_of(form(lacking))
 
 
+def test_a_notebook_is_told_so_as_well():
+    model = TableModel(LogisticRegression().fit(X, y), "classification", ["no", "yes"], ENCODING)
+    for predict in (model.predict, model.predict_proba):
+        assert len(predict({"a": [1.0, 2.0], "c": ["p", "q"]})) == 2
+        with pytest.raises(InputError, match=r"Input X contains NaN\): .* in a; correct"):
+            predict({"a": [1.0, None], "c": ["p", "q"]})
+
+
 def test_numbers_that_the_estimator_cannot_hold_are_told_by_column():
     model = TableModel(DecisionTreeRegressor().fit(X, y), "regression", [], ENCODING)
     large = X.copy()

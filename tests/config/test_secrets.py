@@ -1,5 +1,6 @@
 """What is masked wherever it is shown, and which keys may not travel in arguments."""
 
+import json
 import re
 
 import pytest
@@ -26,6 +27,15 @@ def test_a_password_is_masked_up_to_the_last_at(password):
 )
 def test_what_is_no_password_stays(uri):
     assert mask_secrets(uri) == without_secrets(uri) == uri
+
+
+def test_a_question_mark_in_a_local_path_begins_no_query():
+    for uri in ("runs/what?", "file:///runs/a?b", "a?b/c"):
+        assert without_secrets(uri) == uri
+    assert without_secrets("https://me/box?S3CRET") == "https://me/box"
+    assert (
+        without_secrets("me.blob.core.windows.net/box?sv=1&sig=S3CRET") == "me.blob.core.windows.net/box?sv=1&sig=***"
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,6 +70,29 @@ def test_which_keys_hold_a_secret(key, is_secret):
 )
 def test_a_secret_in_quotes_is_masked(text):
     assert "S3CRET" not in mask_secrets(text)
+
+
+@pytest.mark.parametrize("password", ["S3CRET", 'a"S3CRET', "a\\S3CRET", "a' S3CRET", 'a", S3CRET', "S3CRET\\"])
+@pytest.mark.parametrize("within", [json.dumps, repr])
+def test_a_secret_in_json_that_a_text_holds_is_masked(password, within):
+    text = json.dumps({"password": password, "host": "h"})
+    for _ in range(4):
+        assert "S3CRET" not in mask_secrets(text)
+        assert "host" in mask_secrets(text) or password.endswith("\\")
+        text = within({"said": text})
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("password=a,S3,CRET", "password=***"),
+        ("password=a,S3CRET rest", "password=*** rest"),
+        ("user=u,password=a,S3CRET,host=h", "user=u,password=***,host=h"),
+        ("f(password=S3CRET, host=h)", "f(password=***, host=h)"),
+    ],
+)
+def test_a_comma_may_be_of_a_password_without_quotes(text, shown):
+    assert mask_secrets(text) == shown
     assert mask_secrets(mask_secrets(text)) == mask_secrets(text)
 
 
@@ -106,7 +139,9 @@ def test_a_message_about_a_setting_shows_no_secret_within_it(setting):
     assert "S3CRET" not in problem(setting)
 
 
-@pytest.mark.parametrize("word", ["x" * 200_000, "x.y-" * 50_000, "://a:" * 40_000, "://u:a/" * 30_000])
+@pytest.mark.parametrize(
+    "word", ["x" * 200_000, "x.y-" * 50_000, "://a:" * 40_000, "://u:a/" * 30_000, "s://a/b," * 30_000]
+)
 @pytest.mark.timeout(20)
 def test_a_very_long_word_is_looked_through_once(word):
     assert mask_secrets(f"{word} password=hunter2") == f"{word} password=***"

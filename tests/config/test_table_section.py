@@ -55,6 +55,10 @@ def test_spark_gets_options_and_settings_as_they_are_written(write):
             [*TABLE, "features.table.options={DateFormat: dd.mm.yyyy}"],
             "has the DateFormat dd.mm.yyyy, in which m stands for minutes, and nothing for the month; write MM for it",
         ),
+        (
+            [*TABLE, "features.table.options={Mode: FAILFEST}"],
+            "has the Mode FAILFEST, which Spark does not know; write FAILFAST, DROPMALFORMED, PERMISSIVE",
+        ),
         ([*TABLE, "features.table.id=y"], "gives the column y as label and as id; a column has one role"),
         ([*TABLE, "features.table.exclude=[y]"], "gives the column y as label and in exclude"),
         ([*TABLE, "features.table.columns=[a, b, a]"], "names a more than once"),

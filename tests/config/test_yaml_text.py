@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hpt_spark.config.layers import dump_config, load_config
 from hpt_spark.config.yaml_text import as_yaml, read_yaml, write_yaml
+from hpt_spark.errors import ConfigError
 
 NUMBER_LIKE = st.text("0123456789+-.eE_:xobinfa", max_size=8)
 TEXTS = st.one_of(NUMBER_LIKE, st.text(max_size=20), st.sampled_from(["1e-3", "1E5", "-.5", "yes", "null", "=", "<<"]))
@@ -44,6 +45,15 @@ def test_a_value_that_cannot_be_is_an_error_with_its_place(text):
     assert refused.value.problem_mark.line == 1
 
 
+@pytest.mark.parametrize("text", ["017", "-010", "0_17"])
+def test_a_number_with_a_leading_zero_does_not_count_by_eights(text):
+    with pytest.raises(yaml.MarkedYAMLError, match=f"{text} would be -?(15|8), as a number with a leading zero"):
+        read_yaml(f"a: [{text}]")
+    assert read_yaml(f"['{text}', 00, 07]") == [text, 0, 7]
+    with pytest.raises(ConfigError, match="017 would be 15"):
+        load_config(settings=["search.random_state=017"])
+
+
 AS_WRITTEN = ("yes", "NO", "on", "true", "1e3", "0o17", "017", "12:30:00", "1_000", "-999.00", "2024-01-01", "!!int 7")
 
 
@@ -54,15 +64,15 @@ def test_a_value_is_a_text_where_it_is_wanted_as_it_is_written(text):
     assert read_yaml(f"{{a: {{b: {{x.y: {text}}}}}}}", as_written=below) == {"a": {"b": {"x.y": written}}}
     assert read_yaml(f"{{b: {{x: {text}}}}}", ("a",), below) == {"b": {"x": written}}
     assert read_yaml(text, ("a", "b", "x"), below) == written
-    for at in ((), ("a",), ("a", "b"), ("a", "c", "x"), ("b", "a", "x")):
+    for at in ((), ("a",), ("a", "b"), ("a", "c", "x"), ("b", "a", "x")) if text != "017" else ():
         assert read_yaml(text, at, below) == read_yaml(text)
 
 
 def test_what_is_as_it_is_written_may_be_merged_and_shared():
-    text = "{n: &n 017, m: &m {x: yes}, a: {b: {<<: [*m, {z: 1e3}], y: *n, none: null, quoted: '~'}}}"
+    text = "{n: &n 0x1F, m: &m {x: yes}, a: {b: {<<: [*m, {z: 1e3}], y: *n, none: null, quoted: '~'}}}"
     found = read_yaml(text, as_written=[("a", "b")])
-    assert found["a"]["b"] == {"x": "yes", "z": "1e3", "y": "017", "none": None, "quoted": "~"}
-    assert (found["n"], found["m"]) == (15, {"x": True}), "which are of other keys"
+    assert found["a"]["b"] == {"x": "yes", "z": "1e3", "y": "0x1F", "none": None, "quoted": "~"}
+    assert (found["n"], found["m"]) == (31, {"x": True}), "which are of other keys"
 
 
 def test_a_mapping_that_has_merged_another_one_may_be_merged_itself():

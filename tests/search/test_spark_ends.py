@@ -112,6 +112,11 @@ class ToldError(Py4JJavaError):
             HptSparkError,
             "m than the dr",
         ),
+        (
+            ToldError("x\nAttributeError: Can't get attribute 'f' on <module '__main__' (built-in)>"),
+            HptSparkError,
+            "define it in a module beside your script",
+        ),
     ],
 )
 def test_a_failed_job_is_told_in_a_sentence(error, kind, message):

@@ -166,6 +166,33 @@ def test_times_of_day_are_no_moments_of_the_day_on_which_they_are_read(spark, tm
         design_of(whole, "weekday", test_uri=alone)
 
 
+def test_cells_that_are_no_numbers_or_dates_as_people_write_them_are_texts(spark, tmp_path, caplog):
+    def design_of(*cells, task="auto", test=None, **roles):
+        for name, some in (("rows.csv", cells), ("later.csv", test or cells)):
+            lines = [f"{at},{cell},{'ny'[at % 2]}" for at, cell in enumerate(some)]
+            (tmp_path / name).write_text("\n".join(["id,x,y", *lines]) + "\n")
+        table = {"uri": str(tmp_path / "rows.csv"), "label": "y", "id": "id", "task": task, **roles}
+        table["test_uri"] = str(tmp_path / "later.csv") if table["id"] == "id" else None
+        return build_table_design(spark, FeaturesSection(**{"from": "table", "table": table}))
+
+    for cells in (["3D", "2F", "5"], ["0x1p3", "1", "2"], ["1234-5", "1234-6", "2024-05-06"], ["1.5e3f", "1", ""]):
+        design = design_of(*cells)
+        assert [term for _, term in design.columns] == sorted(filter(None, cells))
+        assert "features.table.uri: x is read as texts" in caplog.text
+        caplog.clear()
+    exact = ["9007199254740993", "8.0", "9007199254740992"]
+    assert design_of(*exact, id="x").train_device_ids.tolist() == sorted(exact)
+    assert design_of(*exact, id="id", categorical=["x"]).columns == [("x", one) for one in sorted(exact)]
+    caplog.clear()
+    for cells in (["1e3", "NaN", "-.5"], ["2024-05", "2024-06-07", '""']):
+        assert len(design_of(*cells, dates=["month"]).columns) == 1
+        assert "is read as texts" not in caplog.text
+    with pytest.raises(InputError, match="the column x holds '3D' where a number is needed"):
+        design_of("3.5", "2.5", test=["3D", "2.5"])
+    with pytest.raises(InputError, match="the column x holds '1234-5' where a date"):
+        design_of("2024-05-06", "2024-05-07", dates=["month"], test=["1234-5", "2024-05-07"])
+
+
 def test_the_index_that_pandas_writes_is_told_of(spark, tmp_path, caplog):
     frame = pd.DataFrame({"x": [1.5, 2.5], "y": ["no", "yes"]}, index=[1, 0])
     said = "columns that look like the numbers that pandas gives rows: "

@@ -108,6 +108,23 @@ def test_what_a_killed_search_has_left_to_write_is_left_to_its_next_start(store)
     assert contents(store) == whole_one
 
 
+def test_a_child_that_the_store_makes_late_for_a_killed_search_does_not_stay_beside_that_of_its_next_start(store):
+    from hpt_spark.tracking.history import History
+
+    lost = History(store.uri, "hpt-spark").steps(Sweep([search(), evaluation(grid(4)), fits(0), end("KILLED")]))
+    for _ in range(2):
+        next(lost)
+    goes_on = History(store.uri, "hpt-spark")
+    steps = goes_on.steps(Sweep(whole(4)))
+    next(steps)  # it has listed the children
+    parent = store.client.get_run(goes_on.run_id)
+    late = {"mlflow.parentRunId": goes_on.run_id, "hpt_spark.candidate": "2"}
+    store.client.create_run(parent.info.experiment_id, tags=late)
+    list(steps)
+    ((_, status, _, children),) = contents(store)
+    assert (status, len(children)) == ("FINISHED", 4)
+
+
 def test_a_search_of_other_candidates_begins_a_run_of_its_own(store):
     written(store, search(), evaluation(depths(2, 3)), fits(0, 1), results(2, {"max_depth": "2"}), end())
     more = [evaluation(depths(1, 2, 3)), fits(0, 1, 2), results(3, {"max_depth": "1"}), end()]

@@ -263,6 +263,11 @@ def import_advice(reason: str, is_local: bool, send: str = "spark-submit --py-fi
         )
     if missing:
         return f"the executors cannot import the module {missing[1]}: send it with {send}, or install it on each node."
+    if other and other[2] == "__main__":
+        return (
+            f"the workers have no {other[1]}, which pickle sends by its name alone (as what functools.lru_cache makes "
+            "of a function): define it in a module beside your script, and import it from there."
+        )
     if other:
         return (
             f"the workers import another module {other[2]} than the driver, without {other[1]}: send the driver's own "

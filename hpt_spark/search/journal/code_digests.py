@@ -6,7 +6,9 @@ uses it holds that name only.
 
 from __future__ import annotations
 
+import abc
 import functools
+import gc
 import hashlib
 import importlib
 import os
@@ -34,6 +36,7 @@ OF_A_MODULE = frozenset(
 NAMED_TYPES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, np.ufunc)
 CODE_TYPES = (types.FunctionType, type)
 SLOTS = (types.GetSetDescriptorType, types.MemberDescriptorType)
+METHODS = (types.FunctionType, staticmethod, classmethod, property, *SLOTS)
 OF_A_CLASS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, *SLOTS)
 # What Python makes of a class statement: its place, its texts and annotations, caches.
 OF_A_CLASS_STATEMENT = frozenset(
@@ -54,7 +57,7 @@ class CodeDigester(DigestLedger):
     def named(self, value: Any, kind: type) -> bytes | None:
         """Return the digest of a function, a class or what wraps one; None for any other object."""
         if value.__class__ is not kind and hasattr(value, "__wrapped__"):  # wrapt's decorators pass for what they wrap
-            return combine("proxy", *map(self.of, (kind, value.__wrapped__, getattr(value, "_self_wrapper", None))))
+            return combine("proxy", *map(self.of, (kind, value.__wrapped__, _own_state_of_proxy(value))))
         if isinstance(value, type):
             return self._class(value)
         if isinstance(value, types.FunctionType):
@@ -95,11 +98,12 @@ class CodeDigester(DigestLedger):
         if is_library(kind.__module__) and found_in(kind.__module__, kind.__qualname__) is kind:
             for base in kind.__mro__:
                 self.note(base.__module__)
-            return combine("class", kind.__module__, kind.__qualname__)
+            return combine("class", kind.__module__, kind.__qualname__, *map(self.of, _registered_with(kind)))
         return combine("class", self._of_users(id(kind), kind, kind.__name__, lambda: self._class_body(kind)))
 
     def _class_body(self, kind: type) -> bytes:
         parts = [self.of(type(kind)), *map(self.of, kind.__bases__), self._compiled(kind.__module__)]
+        parts += [*map(self.of, _registered_with(kind)), combine(*_data_of(kind))]
         for name, value in sorted(vars(kind).items()):
             if name in OF_A_CLASS_STATEMENT or (name.startswith("__pydantic_") and name != "__pydantic_fields__"):
                 continue
@@ -241,6 +245,34 @@ def _is_made_by_attrs(value: Any) -> bool:
     """Return whether a method is of attrs: its ``__hash__`` holds the hash of a text, another one in each process."""
     code = getattr(value, "__code__", None)
     return code is not None and code.co_filename.startswith("<attrs generated")
+
+
+def _data_of(kind: type) -> list[str]:
+    """Return the names of a class's attributes in order, which code may go through; a method may be moved."""
+    return [
+        name
+        for name, value in vars(kind).items()
+        if not isinstance(value, METHODS) and not (name.startswith("__") and name.endswith("__"))
+    ]
+
+
+def _registered_with(kind: type) -> list[type]:
+    """Return the classes that `register` has made subclasses of an abstract one; of a library's, the user's alone."""
+    if not isinstance(kind, abc.ABCMeta):
+        return []
+    known = [one for one in (reference() for reference in abc._get_dump(kind)[0]) if one is not None]  # type: ignore[attr-defined]
+    is_own = not is_library(kind.__module__)
+    kept = [one for one in known if is_own or not is_library(one.__module__)]
+    return sorted(kept, key=lambda one: (one.__module__, one.__qualname__))
+
+
+def _own_state_of_proxy(proxy: Any) -> dict[str, Any]:
+    """Return what a proxy of wrapt holds beside what it wraps, whose attributes it shows as its own."""
+    held = {name: getattr(proxy, name, None) for name in ("_self_wrapper", "_self_enabled")}
+    for own in gc.get_referents(proxy):
+        if type(own) is dict and own is not proxy.__wrapped__:
+            held |= {name: one for name, one in own.items() if str(name).startswith("_self_")}
+    return held
 
 
 def _code_in(scope: Mapping[str, Any]) -> set[str]:

@@ -7,11 +7,13 @@ release (`code_digests`), other objects by class and attributes.
 from __future__ import annotations
 
 import copyreg
+import ctypes
 import enum
 import functools
 import sys
 import types
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -137,10 +139,10 @@ class Digester(CodeDigester):
             return None
         self.note("pandas")
         of_kind = self.of(type(value)) if not isinstance(value, pandas.Index) else b""
-        if isinstance(value, pandas.DataFrame):
-            return combine(of_kind, data_digests.frame_digest(value, self.of))
-        if isinstance(value, pandas.Series):
-            return combine(of_kind, data_digests.series_digest(value, self.of))
+        if isinstance(value, (pandas.DataFrame, pandas.Series)):
+            digest = data_digests.frame_digest if isinstance(value, pandas.DataFrame) else data_digests.series_digest
+            attrs = [self._attribute(value, "attrs", value.attrs)] if value.attrs else []
+            return combine(of_kind, digest(value, self.of), *attrs)
         if isinstance(value, pandas.Index):
             return data_digests.index_digest(value, self.of)
         return combine(of_kind, data_digests.column_digest(value, self.of))
@@ -160,7 +162,9 @@ class Digester(CodeDigester):
         # A library's estimator looks class weights up by their keys; a function of the user's may go through a dict.
         ordered = not is_library(type(value).__module__) or any(map(callable, params.values()))
         with self._as(True, ordered):
-            parts = [combine(name, self._attribute(value, name, params[name])) for name in sorted(params)]
+            # In the order in which an own `get_params` gives them to an own constructor; scikit-learn's sorts them.
+            names = sorted(params) if is_library(type(value).__module__) else params
+            parts = [combine(name, self._attribute(value, name, params[name])) for name in names]
         return combine("estimator", self.of(type(value)), self.of(carried_over), *parts)
 
     def _instance(self, value: Any, kind: type) -> bytes:
@@ -173,6 +177,8 @@ class Digester(CodeDigester):
             shape = {name: one for name, one in value.dist.__getstate__().items() if name != "_random_state"}
             parts = [type(value.dist), shape, value.args, value.kwds]
             return combine("distribution", *map(self.of, parts))
+        if isinstance(value, ctypes.CDLL):  # it holds the address at which this process has it
+            return combine("shared library", self.of(kind), *map(self.of, _of_shared_library(value)))
         if isinstance(value, enum.Enum):  # pickle looks it up by its value, and leaves out what else it holds
             return combine("member", self.of(kind), self.of(_without_caches(value)))
         if hasattr(value, "__array__") and not hasattr(value, "columns") and is_library(kind.__module__):
@@ -199,7 +205,9 @@ class Digester(CodeDigester):
         maker, args, state, items, pairs = (*reduced, None, None, None, None)[:5]
         parts = [self.of(maker), self.of(args)]
         if type(state) is dict:
-            told = sorted(_without_wrapper_metadata(state), key=lambda pair: str(pair[0]))
+            told = list(_without_wrapper_metadata(_without_scratch(value, state)))
+            if is_library(kind.__module__):  # the user's own code may go through ``vars(self)``
+                told.sort(key=lambda pair: str(pair[0]))
             parts += [
                 combine(self.of(k), self._attribute(value, k, one))
                 for k, one in told
@@ -235,6 +243,27 @@ def _without_caches(member: enum.Enum) -> dict[str, Any]:
         if isinstance(one, functools.cached_property)
     }
     return {name: one for name, one in vars(member).items() if name not in {*cached, "_inverted_"}}
+
+
+def _of_shared_library(library: ctypes.CDLL) -> tuple[Any, ...]:
+    """Return the name, the content where that is a file, and the declared types of the functions of a library."""
+    functions = {name: one for name, one in sorted(vars(library).items()) if isinstance(one, library._FuncPtr)}
+    declared = {
+        name: (one.restype, one.argtypes)
+        for name, one in functions.items()
+        if one.argtypes is not None or one.restype is not ctypes.c_int
+    }
+    file = Path(library._name or "")
+    return library._name, file.read_bytes() if file.is_file() else None, declared
+
+
+def _without_scratch(value: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of an object; of a spline of FITPACK's without the memory in which it was computed."""
+    interpolate = sys.modules.get("scipy.interpolate")
+    if interpolate is None or not isinstance(value, interpolate.UnivariateSpline):
+        return state
+    data = state["_data"]  # x, y, w, xb, xe, k, s, n, t, c, fp, fpint, nrdata, ier
+    return {**state, "_data": (*data[:8], *state["_eval_args"], data[10], data[-1])}
 
 
 def _without_wrapper_metadata(attributes: Mapping[Any, Any]) -> Iterable[tuple[Any, Any]]:

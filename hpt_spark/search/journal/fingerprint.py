@@ -17,7 +17,7 @@ from hpt_spark.search.journal.digests import Digester
 from hpt_spark.search.planning.threads import is_number_of_threads
 
 # Is raised when a fingerprint holds more than it did: what was recorded with less cannot be trusted.
-FORMAT = "4"
+FORMAT = "5"
 
 # They compute in every search; what else computes is met among the objects that are digested.
 PACKAGES = ("scikit-learn", "numpy", "scipy")

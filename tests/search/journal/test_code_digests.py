@@ -153,11 +153,14 @@ def test_whether_a_library_is_loaded_does_not_count(made, monkeypatch, library):
     assert told(made(text)) == before
 
 
-# What holds numbers of its process: attrs hashes a text, scikit-learn keeps an id.
+# What holds numbers of its process: attrs hashes a text, scikit-learn keeps an id, FITPACK uninitialized memory.
 OF_THEIR_PROCESS = (
     "import attrs\n@attrs.frozen\nclass it:\n a: int",
     "from sklearn.feature_extraction.text import TfidfVectorizer\nwords = TfidfVectorizer().fit(['one two', 'three'])\n"
     "def it(a): return words.transform(a)",
+    "from scipy.interpolate import UnivariateSpline\n"
+    "line = UnivariateSpline(range(9), range(9))\ndef it(a): return line(a)",
+    "import ctypes\nlib = ctypes.CDLL(None)\nlib.abs.argtypes = [ctypes.c_int]\ndef it(a): return lib.abs(a)",
 )
 PRINT = """
 import sys, json, importlib.util

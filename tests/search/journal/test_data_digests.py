@@ -267,3 +267,11 @@ def test_pandas_is_not_imported_for_other_data(monkeypatch):
     monkeypatch.delitem(sys.modules, "pandas")
     digest([np.arange(3), sparse.eye(3, format="csr")])
     assert "pandas" not in sys.modules
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pd.Series])
+def test_the_attributes_of_a_frame_count(kind):
+    one, other = kind([1.0, 2.0]), kind([1.0, 2.0])
+    assert digest(one) == digest(other)
+    other.attrs["unit"] = "m"
+    assert digest(one) != digest(other)

@@ -10,6 +10,7 @@ import types
 import pytest
 
 from hpt_spark.search.journal.digests import Digester
+from tests.search.journal.edits import told as told_of
 
 HELPER = "def f(y): return {value}\n"
 MODULES = {
@@ -127,3 +128,19 @@ def test_the_environment_of_the_process_does_not_count(monkeypatch):
     before = told(text)
     monkeypatch.setenv("SOME_PROCESS", "7")
     assert told(text) == before
+
+
+def test_a_class_that_is_registered_with_a_library_s_counts(made):
+    it = made("from collections.abc import Sized\nclass C: pass\ndef it(a): return isinstance(C(), Sized), C")
+    before = told_of(it)
+    it.__globals__["Sized"].register(it.__globals__["C"])
+    assert told_of(it) != before
+
+
+def test_what_a_proxy_holds_beside_what_it_wraps_counts(made):
+    text = (
+        "class P:\n def __init__(self, f, own): self.__dict__.update(__wrapped__=f, _self_own=own)\n"
+        " __class__ = property(lambda self: type(self.__wrapped__))\ndef m(a): return a\nit = P(m, {value})"
+    )
+    one, same, other = (told_of(made(text.format(value=value))) for value in "112")
+    assert one == same != other

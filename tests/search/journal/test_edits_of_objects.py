@@ -135,6 +135,31 @@ EDITS = {
         "'b', 'a'",
         "the code of `C`, which the scorer uses",
     ),
+    "order of what an object holds": (
+        "class M: pass\nit = M()\nfor name in (WAS): setattr(it, name, 1)",
+        "'a', 'b'",
+        "'b', 'a'",
+        "scorer",
+    ),
+    "order of the parameters of an own estimator": (
+        "class M(BaseEstimator):\n def __init__(self, **named): self.__dict__.update(named)\n"
+        " def get_params(self, deep=True): return dict(vars(self))\nit = M(WAS)",
+        "a=1, b=2",
+        "b=2, a=1",
+        "scorer",
+    ),
+    "order of what a class holds": (
+        "class C: WAS\ndef it(a): return [*vars(C)]",
+        "a = 1; b = 2",
+        "b = 2; a = 1",
+        "the code of `C`, which the scorer uses",
+    ),
+    "registered subclass": (
+        "class B(abc.ABC): pass\nclass C: pass\nB.register(WAS)\ndef it(a): return isinstance(C(), B)",
+        "C",
+        "int",
+        "the code of `B`, which the scorer uses",
+    ),
     "method of a fitted estimator": (
         "it = make_pipeline(FunctionTransformer(StandardScaler().fit([[0.0], [WAS]]).transform))",
         "1.0",
