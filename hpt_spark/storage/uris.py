@@ -45,8 +45,8 @@ def local_path(uri: str | os.PathLike[str]) -> Path:
             f"{without_secrets(text)} cannot be used here: only a local folder is supported, "
             "as a plain path or file:///PATH"
         )
-    if text.startswith("file:"):
-        text = unquote(re.sub("^file:(//(localhost)?(?=/))?", "", text))
+    if _SCHEME.match(text):
+        text = unquote(re.sub("(?i)^file:(//(localhost)?(?=/))?", "", text))
         if text.startswith("//"):
             raise InputError(f"{uri} names a file of another host; only this machine's files can be read: file:///PATH")
     try:
