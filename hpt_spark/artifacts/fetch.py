@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
@@ -115,7 +115,7 @@ def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = No
         run = _Run(uri, place)
         _refuse_foreign_files(folder, run.files)
         if _has_all(folder, run):
-            shutil.rmtree(staging)
+            _remove(staging)
             return 0, 0
         missing = {name: file for name, file in run.files.items() if not _is(staging / name, file)}
         run.check_sizes(missing)
@@ -128,7 +128,7 @@ def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = No
                 (whole / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(staging / name, whole / name)
             (whole / MANIFEST).write_bytes(run.manifest)
-        shutil.rmtree(staging)
+        _remove(staging)
     return len(missing), sum(file.size for file in missing.values())
 
 
@@ -244,11 +244,21 @@ def _claimed(staging: Path, folder: Path) -> Iterator[None]:
     while True:
         with translate_permission_errors(folder):
             staging.mkdir(parents=True, exist_ok=True)
-        with claimed(staging):
-            if (staging / LOCK).exists():  # else who held it has finished, and taken it away
-                try:
-                    yield
-                finally:
-                    if staging.exists() and os.listdir(staging) == [LOCK]:
-                        shutil.rmtree(staging)
-                return
+        with ExitStack() as held:
+            try:
+                held.enter_context(claimed(staging))
+            except FileNotFoundError:
+                continue  # its last holder has removed the folder just now
+            if not (staging / LOCK).exists():
+                continue  # it did so while this process waited
+            try:
+                yield
+            finally:
+                if staging.exists() and os.listdir(staging) == [LOCK]:
+                    _remove(staging)
+            return
+
+
+def _remove(staging: Path) -> None:
+    """Remove the folder in which files arrive, unless another process has just claimed it again."""
+    shutil.rmtree(staging, ignore_errors=True)
