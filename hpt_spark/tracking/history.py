@@ -14,16 +14,15 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from hpt_spark.tracking.children import Children
+from hpt_spark.tracking.logged_model import log_model
 from hpt_spark.tracking.metrics import known_name, metrics_of_outer_folds
 from hpt_spark.tracking.requests import log_all, short_value
 from hpt_spark.tracking.sweep import Candidate, Sweep
@@ -234,25 +233,9 @@ class History:
         self.parent_is_done = True
 
     def _log_model(self, model: Mapping[str, Any]) -> None:
-        """Keep the model with the run; one that MLflow cannot keep is told, and the rest goes on."""
-        import mlflow.models
-
+        """Keep the model with the run; a model that MLflow cannot keep is a problem, and the rest goes on."""
         try:
-            with Path(model["path"]).open("rb") as file:
-                estimator, example = cloudpickle.load(file)
-            signature = mlflow.models.infer_signature(example, estimator.predict(example))
-            flavor: Any
-            with mlflow.start_run(run_id=self._parent, log_system_metrics=False):
-                more: dict[str, Any] = {"signature": signature, "input_example": example}
-                more["pip_requirements"] = model["requirements"]
-                # XGBoost's file does not say which value stands for a missing one.
-                if hasattr(estimator, "get_booster") and math.isnan(estimator.missing):
-                    import mlflow.xgboost as flavor
-                else:
-                    import mlflow.sklearn as flavor
-
-                    more["serialization_format"] = "cloudpickle"
-                flavor.log_model(estimator, name="model", **more)
+            log_model(self._parent, model)
             self._client.set_tag(self._parent, KEPT, model["digest"])
         except Exception as error:
             if is_about_the_store(error):
