@@ -13,7 +13,8 @@ def test_a_later_call_goes_on_from_the_runs_that_are_kept(tmp_path):
     file = tmp_path / "runs.jsonl"
     assert KeptRuns(file, ["a machine"]).get("grid", 0, lambda: ENDED) is ENDED
     again = KeptRuns(file, ["a machine"])
-    assert ("grid", 0) in again and ("grid", 1) not in again
+    assert ("grid", 0) in again
+    assert ("grid", 1) not in again
     kept = again.get("grid", 0, never)
     assert (kept.answered(-2.3), kept.answered(-2.0)) == (3.0, None)
     assert (kept.seconds, kept.cpu_seconds) == (5.0, 8.0)
