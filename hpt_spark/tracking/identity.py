@@ -1,4 +1,4 @@
-"""By which name a history knows a search, noted beside the search so that a later start continues its run."""
+"""The name by which a history knows a search, noted beside the search so that a later start continues its run."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ log = logging.getLogger(__name__)
 
 
 def identity_in(folder: Folder | None, has_ended: bool = False, **about: str | None) -> str:
-    """Return the name by which a history knows the search in a folder, where the same one finds it again.
+    """Return the name by which a history knows the search in a folder; the same search gets it again.
 
     Parameters
     ----------
     folder : Folder or None
-        Without one, it is a new name.
+        Without one, the name is new.
     has_ended : bool
-        Whether the search has ended; then what is noted already stays.
+        Whether the search has ended; then the note stays as it is.
     about
-        What is noted beside the name; of another `plan`, the name is a new one.
+        Noted beside the name; another `plan` gets a new name.
     """
     new = uuid.uuid4().hex
     if folder is None:
@@ -44,7 +44,7 @@ def identity_in(folder: Folder | None, has_ended: bool = False, **about: str | N
 
 
 def noted_identity(folder: Folder) -> dict[str, Any] | None:
-    """Return what `identity_in` has noted; None where nothing is noted that can be read."""
+    """Return the note of `identity_in`; None when it is missing or unreadable."""
     if not folder.exists(IDENTITY):
         return None
     try:

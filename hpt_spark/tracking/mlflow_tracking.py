@@ -27,10 +27,10 @@ JOURNAL = "hpt_spark.journal"  # a tag: which searches share one
 
 @dataclass(frozen=True)
 class MlflowTracking:
-    """Keeps searches in MLflow: a parent run for each, and a child run for each candidate, live.
+    """Logs searches to MLflow while they run: a parent run for each, and a child run for each candidate.
 
-    Another process does it, so that a search is neither slower nor in danger for it: a store that cannot be reached
-    costs a warning. ``GridSearchCV(..., tracking=MlflowTracking())``; MLflow's own autologging is off meanwhile.
+    A process of its own does it, so that it neither slows a search down nor endangers it: an unreachable store costs a
+    warning. ``GridSearchCV(..., tracking=MlflowTracking())``; MLflow's own autologging is off meanwhile.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class MlflowTracking:
         the one that ``refit`` names ranks them, else the first.
     wait : float, optional
         How many seconds `fit` waits at its end for the history; by default 30 for the search's own run and 10 for
-        its candidates'. What is not written then is written afterwards.
+        its candidates'. The rest is written afterwards.
     """
 
     uri: str | None = None
@@ -52,7 +52,7 @@ class MlflowTracking:
     wait: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what could only fail when the search has ended."""
+        """Refuse arguments that would fail only when the search has ended."""
         if not (self.uri is None or (isinstance(self.uri, str) and self.uri)):
             raise InputError(f"uri={self.uri!r} must be a text, MLflow's tracking URI, or None.")
         if not (isinstance(self.experiment, str) and self.experiment):
@@ -75,16 +75,16 @@ class MlflowTracking:
     def following(
         self, uri: str, described: Any, keeps_model: bool = False, X: Any = None, remedy: str = ""
     ) -> Iterator[SpoolFollower]:
-        """Follow a search that `described` tells of, when its first evaluation begins.
+        """Follow a search, which `described` describes when its first evaluation begins.
 
         Parameters
         ----------
         uri : str
             Where MLflow keeps runs.
         described : callable
-            Is given the first evaluation, and returns the content of the spool's first event.
+            Takes the first evaluation and returns the content of the spool's first event.
         keeps_model : bool
-            Whether the best estimator is kept as soon as it is there; else who calls does.
+            Whether to keep the best estimator at once; else the caller keeps it.
         X : array-like
             The data, for an example of the model's input.
         remedy : str
@@ -102,7 +102,7 @@ class MlflowTracking:
 
 
 def _described(search: Any, X: Any, y: Any, journal: str | None, begun: Begun) -> dict[str, Any]:
-    """Return what a history says of a search of the Python classes."""
+    """Describe a search of the Python classes for its history."""
     noted = identity_in(None if journal is None else open_folder(journal))
     of_journal = {} if journal is None else {JOURNAL: noted}
     return {

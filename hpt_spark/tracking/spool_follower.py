@@ -1,4 +1,4 @@
-"""The follower of a search: it adds what goes on to a spool, from which another process writes the history."""
+"""The follower of a search, which writes the events to a spool."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class SpoolFollower(SearchFollower):
-    """Adds what goes on in a search to a spool, from which another process writes the history."""
+    """Appends the events of a search to a spool, from which another process writes the history."""
 
     def __init__(
         self, settings: dict[str, Any], described: Any, keeps_model: bool, X: Any, remedy: str, wait: float | None
@@ -79,7 +79,7 @@ class SpoolFollower(SearchFollower):
         self._write("fits", time=facts.now(), fits=rows)
 
     def search_ended(self, search: Any) -> None:
-        """Add the best candidate, and the model where it is kept by itself."""
+        """Add the best candidate, and the model where nobody else keeps it."""
         self._write("results", **facts.results_of(search, self._metric))
         if self._keeps_model:
             self.keep([], getattr(search, "best_estimator_", None), self._X)
@@ -95,7 +95,7 @@ class SpoolFollower(SearchFollower):
         self._write("files", files=copies, model=kept_model, outer_scores=list(outer_scores), time=facts.now())
 
     def end(self, status: str) -> None:
-        """Add how the search ended, in MLflow's words, and wait for the history within limits."""
+        """Add the status of the ended search in MLflow's words, and wait for the history within limits."""
         spool, self._spool = self._spool, None
         if spool is None:
             return
@@ -117,7 +117,7 @@ class SpoolFollower(SearchFollower):
 
 
 def pickled_model(folder: Path, model: Any, X: Any) -> dict[str, Any] | None:
-    """Write a fitted model with an example of its input into `folder`; return what the spool says of it."""
+    """Write a fitted model with an example of its input into `folder`; return its entry of the spool."""
     path = folder / "model.pickle"
     try:
         content = cloudpickle.dumps((model, X[:ROWS_OF_EXAMPLE]))

@@ -1,4 +1,4 @@
-"""Where MLflow keeps runs: which addresses it knows, and the store beside a run."""
+"""MLflow's stores: the known kinds of address, and the store beside a run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_known(uri: str) -> bool:
 
 
 def checked_uri(uri: str) -> str:
-    """Return `uri`, a relative SQLite file with its folder; InputError where MLflow knows no such store."""
+    """Return `uri` with the whole path of a SQLite file; InputError where MLflow knows no such store."""
     if not is_known(uri):
         raise InputError(
             f"MLflow's tracking URI {without_secrets(uri)!r} is not known; it must be sqlite:///FILE, http(s)://HOST, "
@@ -58,14 +58,14 @@ def artifacts_beside(uri: str) -> str | None:
 
 
 def named_store(setting: str | None) -> str | None:
-    """Return the address of the store that a setting or else the variable names, checked; None for no history.
+    """Return the checked address of the store in a setting or else the variable; None for no history.
 
-    A variable may be there for others, as in each job of Azure ML: one that cannot be used costs a warning.
+    The variable may be meant for other programs, as in each job of Azure ML: an unusable one costs a warning.
 
     Raises
     ------
     InputError
-        When MLflow knows no such store as the setting names, or the folder of its SQLite file is missing.
+        When MLflow does not know the setting's store, or the folder of its SQLite file is missing.
     MissingDependencyError
         When the setting names a store and MLflow is not installed.
     """
