@@ -65,7 +65,7 @@ def local_path(uri: str | os.PathLike[str]) -> Path:
 
 
 def escape_glob(path: str) -> str:
-    """Return `path` for Spark's readers, which take each path for a pattern, like `glob.escape`."""
+    """Return `path` escaped for Spark's readers, which take a path for a pattern, like `glob.escape`."""
     return re.sub(r"[][{}*?\\]", r"\\\g<0>", path)
 
 
