@@ -29,7 +29,7 @@ import psutil
 from answer_peers import PEERS, RANDOM, ROUNDS
 from generated import generated_design
 from memory import cpu_seconds_of, family
-from page import setting_of_the_run, table, write_section
+from page import publish, setting_of_the_run, table
 from search import ALL_SETS, FIRST_FOUR_SETS
 from search_problem import Problem
 
@@ -78,9 +78,7 @@ def main() -> None:
                     runs.setdefault(peer, []).append(run)
                     print(f"{peer}, seed {seed}: {told(run.answered(best))}", file=sys.stderr)
     text = "\n".join(section(problem, runs, best, setting, options))
-    print(text)
-    if options.out:
-        write_section(options.out, "answer", text)
+    publish("answer", text, options.out)
 
 
 def packages_of(peers: Iterable[str]) -> list[str]:

@@ -24,11 +24,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from azurite import Azurite, running_azurite
+from page import publish
 
 MB = 1_000_000
 BLOCK = 8 * MB
 CONTAINER = "bench"
-START, END = "<!-- blob:start -->", "<!-- blob:end -->"
 OURS, BARE, BARE_PARALLEL = "hpt_spark, verified", "bare readinto", "bare readinto, max_concurrency=8"
 KINDS = (BARE, OURS, BARE_PARALLEL)
 
@@ -43,9 +43,7 @@ def main() -> int:
         azurite.service().create_container(CONTAINER)
         lines = [line for size in options.size for line in rows(azurite, size, options.repeat, Path(folder))]
     text = page(lines, options.repeat)
-    print(text)
-    if options.out:
-        write_section(options.out, text)
+    publish("blob", text, options.out)
     return 0
 
 
@@ -151,13 +149,6 @@ def page(lines: list[str], repeat: int) -> str:
             *lines,
         ]
     )
-
-
-def write_section(file: Path, text: str) -> None:
-    """Put `text` between the markers of a Markdown file; what else is in the file stays."""
-    before, start, rest = file.read_text(encoding="utf-8").partition(START)
-    after = rest.partition(END)[2] if start else "\n"
-    file.write_text(f"{before}{'' if start else chr(10)}{START}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from generated import generated_design
-from page import setting_of_the_run, table, write_section
+from page import publish, setting_of_the_run, table
 from search import ALL_SETS
 from xgboost import XGBClassifier
 
@@ -57,9 +57,7 @@ def main() -> None:
         "",
         *table(("max_depth", ">training, s", ">scoring, s", ">scoring / training"), rows),
     ]
-    print("\n".join(lines))
-    if options.out:
-        write_section(options.out, "checkpoints", "\n".join(lines))
+    publish("checkpoints", "\n".join(lines), options.out)
 
 
 if __name__ == "__main__":

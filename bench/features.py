@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from generated import HPT_SPARK, generated_tables
 from memory import Usage, measure
-from page import setting_of_the_run, write_section
+from page import publish, setting_of_the_run
 from scipy import sparse
 
 PEER = "plain pandas, one process"
@@ -60,9 +60,7 @@ def main() -> int:
             print(f"{name}: {problem}", file=sys.stderr)
             return 1
     text = page(benches, options)
-    print(text)
-    if options.out:
-        write_section(options.out, "features", text)
+    publish("features", text, options.out)
     return 0
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from page import setting_of_the_run, table, write_section
+from page import publish, setting_of_the_run, table
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from xgboost import XGBClassifier
@@ -67,9 +67,7 @@ def main() -> None:
         "",
         *table(("search", "which", ">hpt_spark, s", ">scikit-learn, s", ">times as fast"), rows),
     ]
-    print("\n".join(lines))
-    if options.out:
-        write_section(options.out, "first-search", "\n".join(lines))
+    publish("first-search", "\n".join(lines), options.out)
 
 
 def one_turn() -> dict[str, tuple[float, float]]:

@@ -17,7 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from page import setting_of_the_run, table, write_section
+from page import publish, setting_of_the_run, table
 from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark import HalvingGridSearchCV
@@ -132,9 +132,7 @@ def main() -> None:
             "`python bench/halving.py --out docs/benchmarks.md` made this table.",
         ]
     )
-    print(text)
-    if arguments.out:
-        write_section(arguments.out, "halving", text)
+    publish("halving", text, arguments.out)
 
 
 if __name__ == "__main__":

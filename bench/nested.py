@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from page import setting_of_the_run, table, write_section
+from page import publish, setting_of_the_run, table
 from sklearn.model_selection import GridSearchCV, cross_validate
 from xgboost import XGBClassifier
 
@@ -60,9 +60,7 @@ def main() -> None:
             ],
         ),
     ]
-    print("\n".join(lines))
-    if options.out:
-        write_section(options.out, "nested", "\n".join(lines))
+    publish("nested", "\n".join(lines), options.out)
 
 
 def problem() -> tuple[Any, Any]:

@@ -21,6 +21,13 @@ def write_section(file: Path, name: str, text: str) -> None:
     file.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
 
 
+def publish(name: str, text: str, file: Path | None) -> None:
+    """Print a section, and write it into `file` where there is one."""
+    print(text)
+    if file:
+        write_section(file, name, text)
+
+
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     """Return the lines of a Markdown table; a column whose name begins with ``>`` is aligned to the right."""
     names = list(columns)

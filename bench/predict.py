@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 from memory import SECONDS_BETWEEN_SAMPLES, family
-from page import setting_of_the_run, table, write_section
+from page import publish, setting_of_the_run, table
 
 from hpt_spark import load_model
 
@@ -82,9 +82,7 @@ def main() -> None:
             ],
         ),
     ]
-    print("\n".join(lines))
-    if options.out:
-        write_section(options.out, "predict", "\n".join(lines))
+    publish("predict", "\n".join(lines), options.out)
 
 
 def make_table(file: Path, rows: int, columns: int, *, labelled: bool, first: int = 0) -> None:

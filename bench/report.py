@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from page import setting_of_the_run, table, write_section
+from page import publish, setting_of_the_run, table
 
 from hpt_spark.artifacts.report.page import write_report
 from tests.artifacts.report.samples import a_run, many, sample
@@ -54,9 +54,7 @@ def main() -> None:
             *table(COLUMNS, rows),
         ]
     )
-    print(text)
-    if options.out:
-        write_section(options.out, "report", text)
+    publish("report", text, options.out)
 
 
 def parse_arguments() -> argparse.Namespace:

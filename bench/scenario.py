@@ -17,7 +17,7 @@ from pathlib import Path
 
 from generated import HPT_SPARK
 from memory import Usage, measure
-from page import setting_of_the_run, table, write_section
+from page import publish, setting_of_the_run, table
 
 JOBS = ("generate", "ingest", "build_features", "tune", "predict", "report")
 FOUR_CANDIDATES = Path(__file__).parents[1] / "conf" / "single_vm.yaml"
@@ -43,9 +43,7 @@ def main() -> int:
             usages[job] = measure([HPT_SPARK, job, *arguments(job, place, options)], place / f"{job}.log")
             print(f"{job}: {usages[job]}", file=sys.stderr)
         text = "\n".join(page(usages, rows_of(place / "tables"), place / "run", options))
-    print(text)
-    if options.out:
-        write_section(options.out, "scenario", text)
+    publish("scenario", text, options.out)
     return 0
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from generated import generated_design
 from makespan import cells, replays
-from page import setting_of_the_run, table, write_section
+from page import publish, setting_of_the_run, table
 from search_problem import Outcome, Problem
 from turns import UnequalError, by_turns, run_alone, taken_by_others
 from worker_memory import WorkerMemory
@@ -59,9 +59,7 @@ def main() -> int:
         except (RuntimeError, UnequalError) as problem:
             print(f"{name}: {problem}", file=sys.stderr)
             return 1
-        print(text)
-        if options.out:
-            write_section(options.out, f"search-{name}", text)
+        publish(f"search-{name}", text, options.out)
     return 0
 
 

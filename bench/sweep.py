@@ -19,7 +19,7 @@ from typing import Any
 
 from generated import HPT_SPARK, generated_design
 from memory import measure
-from page import setting_of_the_run, table, write_section
+from page import publish, setting_of_the_run, table
 from search import ALL_SETS
 
 SWEEP = Path(__file__).parents[1] / "conf" / "distributed_sweep.yaml"
@@ -66,9 +66,7 @@ def main() -> None:
         "",
         *table(HEAD, rows),
     ]
-    print("\n".join(lines))
-    if options.out:
-        write_section(options.out, "sweep", "\n".join(lines))
+    publish("sweep", "\n".join(lines), options.out)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import psutil
-from page import setting_of_the_run, table, write_section
+from page import publish, setting_of_the_run, table
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
@@ -63,9 +63,7 @@ def main() -> None:
         "",
         *table(("search", ">fits", ">s", ">ms per fit", ">Python, MiB", ">Java, MiB"), rows),
     ]
-    print("\n".join(lines))
-    if options.out:
-        write_section(options.out, "tiny-fits", "\n".join(lines))
+    publish("tiny-fits", "\n".join(lines), options.out)
 
 
 def in_a_process(way: str, candidates: int) -> dict[str, Any]:

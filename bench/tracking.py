@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from page import setting_of_the_run, table, write_section
+from page import publish, setting_of_the_run, table
 from pyspark.sql import SparkSession
 from sklearn.datasets import load_iris
 from sklearn.naive_bayes import GaussianNB
@@ -53,9 +53,7 @@ def main() -> None:
             *table(["search", ">least", ">median", ">most"], rows),
         ]
     )
-    print(text)
-    if options.out:
-        write_section(options.out, "tracking", text)
+    publish("tracking", text, options.out)
 
 
 def search(spark: SparkSession, candidates: int, tracking: MlflowTracking | None) -> float:

@@ -12,7 +12,7 @@ CONTAINER = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_(\d+)_\d+")
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt of a YARN application; YARN starts a driver that was lost again, with the same arguments.
+    """An attempt of a YARN application: YARN starts a lost driver again, with the same arguments.
 
     Parameters
     ----------

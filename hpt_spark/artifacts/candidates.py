@@ -27,7 +27,7 @@ def deciding_metric(searched: Mapping[str, Any]) -> str:
 def read_candidates(run: RunDirectory) -> list[dict[str, str]]:
     """Return the rows of ``cv_results.csv``.
 
-    Of several scorings the one that decides, which is the first in the table, is there as the ``score``, too.
+    With several scorings the columns of the deciding one, the first in the table, are repeated as ``score``.
 
     Raises
     ------
@@ -49,12 +49,12 @@ def read_candidates(run: RunDirectory) -> list[dict[str, str]]:
 
 
 def by_column(rows: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
-    """Return the rows as ``cv_results_`` has them: the cells of each column."""
+    """Return the cells of each column, like ``cv_results_``."""
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def scorers_of(row: Mapping[str, str]) -> list[str]:
-    """Return the scorings that a row has columns of, as these end: ``score`` where there is one alone."""
+    """Return the names of the scorings in a row's columns; a single scoring is called ``score``."""
     names = [name.removeprefix(_FIRST_FOLD) for name in row if name.startswith(_FIRST_FOLD)]
     return [name for name in names if name != "score"] or ["score"]
 
@@ -69,7 +69,7 @@ def count(rows: int, rungs: Sequence[Any]) -> tuple[int, int]:
     rungs : sequence
         The rung of each row, the first one first; empty where the search did not halve.
     """
-    # Every candidate is in the first rung; those that went on have further rows.
+    # Every candidate has a row in the first rung; survivors have further rows.
     return (list(rungs).count(rungs[0]), len(set(rungs))) if len(rungs) else (rows, 0)
 
 

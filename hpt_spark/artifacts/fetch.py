@@ -1,8 +1,7 @@
-"""A finished run, copied from wherever it lies into a folder of this machine, and held against its manifest.
+"""Copies of finished runs in local folders, verified by their manifests.
 
-The files come into a folder beside the wanted one, ``.fetching.NAME``, which takes the name when all of them are what
-the manifest says: the folder is whole or not there. What has come stays when the copy is cut short, and does not come
-again.
+Files arrive in ``.fetching.NAME`` beside the target, and move to the target when all of them match the manifest: the
+target is complete or absent. An interrupted copy keeps what has arrived and continues from there.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
@@ -40,10 +39,10 @@ class _Place(Protocol):
     """Where a run lies."""
 
     def sizes(self, names: Sequence[str]) -> Mapping[str, int]:
-        """Return the size of those of the files `names` that are there."""
+        """Return the sizes of the existing files among `names`."""
 
     def open(self, name: str) -> Iterator[BinaryIO]:
-        """Yield the one stream of a file that is there."""
+        """Yield one stream, of an existing file."""
 
 
 class _InFolder:
@@ -88,7 +87,7 @@ def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = No
     uri : str
         A local folder, any Hadoop path, or a folder of a blob container.
     folder : Path
-        Is replaced only where it holds nothing but an earlier copy of a run.
+        Replaced only if it holds nothing but an earlier copy of a run.
     via : {"auto", "sdk", "hadoop"}
         How a blob container is read.
     credential : str, optional
@@ -97,7 +96,7 @@ def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = No
     Returns
     -------
     files, bytes : int
-        How many of them had to come; 0 where `folder` had them all.
+        How many were copied; 0 when `folder` had all of them.
 
     Raises
     ------
@@ -115,7 +114,7 @@ def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = No
         run = _Run(uri, place)
         _refuse_foreign_files(folder, run.files)
         if _has_all(folder, run):
-            shutil.rmtree(staging)
+            _remove(staging)
             return 0, 0
         missing = {name: file for name, file in run.files.items() if not _is(staging / name, file)}
         run.check_sizes(missing)
@@ -128,7 +127,7 @@ def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = No
                 (whole / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(staging / name, whole / name)
             (whole / MANIFEST).write_bytes(run.manifest)
-        shutil.rmtree(staging)
+        _remove(staging)
     return len(missing), sum(file.size for file in missing.values())
 
 
@@ -158,7 +157,7 @@ class _Run:
             ) from None
 
     def check_sizes(self, files: Files) -> None:
-        """Raise InputError for what is missing or has another size, before anything is copied."""
+        """Raise InputError for a missing file or another size, before anything is copied."""
         sizes = self._place.sizes(list(files))
         missing = [name for name in files if name not in sizes]
         if missing:
@@ -191,7 +190,7 @@ class _Run:
 
 
 def _checked(files: object) -> Files:
-    """Return the files of a manifest; ValueError where one has a name that leads elsewhere."""
+    """Return the files of a manifest; ValueError for a name that leads out of the folder."""
     try:
         found = TypeAdapter(Files).validate_python(files, strict=True)
     except ValidationError as error:
@@ -244,11 +243,21 @@ def _claimed(staging: Path, folder: Path) -> Iterator[None]:
     while True:
         with translate_permission_errors(folder):
             staging.mkdir(parents=True, exist_ok=True)
-        with claimed(staging):
-            if (staging / LOCK).exists():  # else who held it has finished, and taken it away
-                try:
-                    yield
-                finally:
-                    if staging.exists() and os.listdir(staging) == [LOCK]:
-                        shutil.rmtree(staging)
-                return
+        with ExitStack() as held:
+            try:
+                held.enter_context(claimed(staging))
+            except FileNotFoundError:
+                continue  # its last holder has removed the folder just now
+            if not (staging / LOCK).exists():
+                continue  # it did so while this process waited
+            try:
+                yield
+            finally:
+                if staging.exists() and os.listdir(staging) == [LOCK]:
+                    _remove(staging)
+            return
+
+
+def _remove(staging: Path) -> None:
+    """Remove the folder in which files arrive, unless another process has just claimed it again."""
+    shutil.rmtree(staging, ignore_errors=True)

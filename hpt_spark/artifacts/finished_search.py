@@ -38,7 +38,7 @@ def finish_search(
     design: DesignMatrix,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
-    """Keep the results of `search`, and their `provenance`; the manifest comes last and makes them count."""
+    """Write the results of `search` and their `provenance`; the manifest comes last and makes them valid."""
     run.clear_results()
     attempt = Attempt.current()
     _save_timeline(run, search)  # at once: its end is that of the refit
@@ -97,27 +97,27 @@ def _write_page(run: RunDirectory, manifest: dict[str, Any]) -> bool:
     try:
         write_page(run, manifest)
     except HptSparkError:
-        raise  # of what lies in the run
+        raise  # a file of the run is damaged
     except Exception as error:
         if _comes_of_a_signal(error):
             raise
         reason = reason_of("".join(format_exception_only(error))).rstrip(".")
         log.warning("the report could not be drawn: %s; `hpt-spark report %s` tries again", reason, run.uri)
         log.debug("%s could not be drawn", run.folder.location(REPORT), exc_info=True)
-        run.folder.delete(REPORT)  # an earlier end's would pass for this one's
+        run.folder.delete(REPORT)  # an earlier report would pass for this one's
         return False
     return True
 
 
 def _comes_of_a_signal(error: BaseException | None) -> bool:
-    """Return whether an error came up while a signal unwound: what it cuts short can end in any error."""
+    """Return whether an error was raised while a signal unwound the stack: an interrupted call can raise anything."""
     while error is not None and isinstance(error, Exception):
         error = error.__context__
     return error is not None
 
 
 def _save_timeline(run: RunDirectory, search: Any) -> None:
-    """Write when and where the fits and the refit ran, where the search tells it."""
+    """Write when and where the fits and the refit ran, if the search has a timeline."""
     timeline = getattr(search, "timeline_", None)
     if not timeline:
         return
@@ -129,13 +129,13 @@ def _save_timeline(run: RunDirectory, search: Any) -> None:
 
 
 def announce(run: RunDirectory, draws_lost_report: bool = True) -> None:
-    """Print the best candidate, its score, and where the files are; a lost report is drawn again before.
+    """Draw a lost report again, then print the best candidate, its score, and where the files are.
 
     Parameters
     ----------
     run : RunDirectory
     draws_lost_report : bool
-        False where the search has just tried to draw it, and said why it could not.
+        False when the search has just failed to draw it, and said why.
     """
     manifest = run.finished_manifest()
     if draws_lost_report and not run.folder.exists(REPORT) and _write_page(run, manifest):

@@ -1,4 +1,4 @@
-"""Values of a search as texts and JSON hold them."""
+"""Values of a search in the types of JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def json_safe(value: Any) -> Any:
 
 
 def to_python(value: Any) -> Any:
-    """Return `value` with NumPy's scalars and arrays as Python's, as a table for a reader shows them."""
+    """Return `value` with NumPy's scalars and arrays as Python's."""
     return _converted(value, lambda number: number)
 
 

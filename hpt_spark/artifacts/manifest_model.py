@@ -67,7 +67,7 @@ class Manifest(_Strict):
 
 
 def first_mismatch(value: Any) -> str | None:
-    """Return the dotted key of the first place where `value` is no `Manifest`; "" is the whole, None no place."""
+    """Return the dotted key at which `value` is no valid `Manifest`: "" is the whole; None when it is valid."""
     try:
         Manifest.model_validate(value)
     except ValidationError as error:

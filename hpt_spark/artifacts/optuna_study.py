@@ -1,4 +1,4 @@
-"""A search as a study of Optuna, in the file of its journal storage, which its dashboard and its plots open."""
+"""A search as an Optuna study: a file of its journal storage, which its dashboard and plots open."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ LOG_SPAN = 100.0  # values that span so much are on a logarithmic scale
 def export_study(run: RunDirectory, path: Path) -> dict[str, int]:
     """Write the study of a run, whole or not at all, and return how many trials there are of each state.
 
-    A candidate is a trial, its mean score the value. Halving's rungs are its intermediate values, otherwise the scores
-    of the folds are; who is dropped, by halving or in a race, is pruned.
+    A candidate is a trial and its mean score the value. Intermediate values are the scores of halving's rungs, else
+    those of the folds; a candidate that halving or a race has dropped is pruned.
 
     Parameters
     ----------
     run : RunDirectory
-        Of a finished search, or of one that runs.
+        Of a finished or a running search.
     path : Path
-        Is replaced only where it is an earlier study of ours.
+        Replaced only if it is an earlier export.
     """
     try:
         import optuna
@@ -81,7 +81,7 @@ def _refuse_foreign_file(path: Path) -> None:
 
 
 def _storage() -> tuple[Any, list[dict[str, Any]]]:
-    """Return a storage in memory, and its log: thousands of trials one by one would each be synced to the disk."""
+    """Return an in-memory storage and its log: a file would be synced to disk for each of thousands of trials."""
     from optuna.storages import JournalStorage
     from optuna.storages.journal import BaseJournalBackend
 
@@ -99,7 +99,7 @@ def _storage() -> tuple[Any, list[dict[str, Any]]]:
 
 @contextmanager
 def _quietly(optuna: Any) -> Iterator[None]:
-    """Keep Optuna's log of each step, and its warnings of interfaces that may change, off the terminal."""
+    """Silence Optuna's log of each step and its warnings about experimental interfaces."""
     level = optuna.logging.get_verbosity()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -141,7 +141,7 @@ def _trials(optuna: Any, evaluations: Sequence[Sequence[Scored]], grids: Sequenc
 
 
 def _resource(evaluations: Sequence[Sequence[Scored]]) -> set[str]:
-    """Return the parameter that tells the rungs apart, if there is one: the same in each rung, another in the next."""
+    """Return the parameter that has one value in each rung, and another in the next, if there is one."""
     if len(evaluations) < 2:
         return set()
     names = evaluations[0][0].params.keys()
@@ -154,7 +154,7 @@ def _resource(evaluations: Sequence[Sequence[Scored]]) -> set[str]:
 
 
 def _are_rungs(evaluations: Sequence[Sequence[Scored]], resource: set[str]) -> bool:
-    """Return whether each evaluation has some of the candidates of the one before, and fewer."""
+    """Return whether each evaluation has fewer candidates than the one before, and no other ones."""
     keys = [{_key(one, resource) for one in evaluation} for evaluation in evaluations]
     return all(
         later <= earlier and len(evaluations[at + 1]) < len(evaluations[at])
@@ -171,7 +171,7 @@ def _trial(optuna: Any, history: Sequence[Scored], evaluations: int, scales: Map
     steps = [one.mean if one.is_evaluated else None for one in history] if evaluations > 1 else last.folds
     params = {name: scales[name].of(value) for name, value in last.params.items()}
     state = _state(optuna, last, is_dropped=len(history) < evaluations or last.is_dropped)
-    # NaN is a fact that JSON cannot hold, and the dashboard then shows nothing at all.
+    # JSON cannot hold NaN: the dashboard would show nothing at all.
     facts = {name: value for name, value in last.facts.items() if not is_number(value) or math.isfinite(value)}
     return optuna.trial.create_trial(
         state=state,

@@ -16,8 +16,7 @@ from hpt_spark.search.installed import installed_release
 def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:
     """Return the identity of a search: its settings and the digests of its data.
 
-    Where the fits run and how long they may take does not matter, nor what the strategy does not use: the scores
-    are the same.
+    Settings that change no score are left out: where fits run, how long they may take, what the strategy ignores.
     """
     data = {name: design.facts["files"][name] for name in searched_files(design.facts["files"])}
     return {"search": json_safe(searched_settings(settings)), "design": data}

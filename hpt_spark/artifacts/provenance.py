@@ -1,4 +1,4 @@
-"""What a run was made by: its whole configuration and its command, without secrets."""
+"""The configuration and the command that made a run, without secrets."""
 
 from __future__ import annotations
 

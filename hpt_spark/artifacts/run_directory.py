@@ -38,7 +38,7 @@ RESULTS = (
     *(OUTER, VOCABULARY, TIMELINE, REPORT),
     SUBMISSION,  # of the model beside it; `predict` makes the next one
 )
-LATER = (REPORT, SUBMISSION, PIPELINE, STATUS, HISTORY)  # which are made when the search has ended
+LATER = (REPORT, SUBMISSION, PIPELINE, STATUS, HISTORY)  # written after the search
 # The manifest lists these alone: a file of the user's, such as a log, may still grow.
 FILES_OF_JOBS = frozenset({DESIGN, JOURNAL, *RESULTS, *LATER})
 
@@ -106,14 +106,14 @@ class RunDirectory:
         Raises
         ------
         InputError
-            When the file is damaged, or lacks what the jobs go by.
+            When the file is damaged or lacks a key that the jobs read.
         """
         if not self.folder.exists(MANIFEST):
             return None
         try:
             with self.folder.reading(MANIFEST) as path:
                 manifest = read_json(path)
-        except FileNotFoundError:  # a search has just removed it, which is to write the next one
+        except FileNotFoundError:  # a search that is about to write the next one has just removed it
             return None
         except ValueError:
             raise self._damaged_manifest("is not valid JSON") from None
@@ -136,8 +136,8 @@ class RunDirectory:
     def is_finished(self, plan: dict[str, Any], overwrite: bool, keep_oof: str = "none") -> bool:
         """Return whether the results of `plan` lie here already; results of another plan are refused.
 
-        A lost report does not count: `announce` makes it again of the other files, without a fit. A search is not
-        finished that has not kept the out-of-fold predictions that are now wanted.
+        A lost report does not count: `announce` makes it again from the other files, without a fit. A search that has
+        not kept the out-of-fold predictions that `keep_oof` asks for is not finished.
 
         Raises
         ------
@@ -165,8 +165,8 @@ class RunDirectory:
     def is_being_overwritten(self, plan: dict[str, Any]) -> bool:
         """Return whether an earlier start of this very submission has replaced the former results by `plan`.
 
-        It has where it began with `begin_overwrite` and never came to `end_overwrite`, and where an earlier attempt of
-        the same YARN application finished. Once ended, an overwrite is done, and the next one is another wish.
+        That is so when it called `begin_overwrite` and never reached `end_overwrite`, or when an earlier attempt of the
+        same YARN application finished. After `end_overwrite` the next ``--overwrite`` is a new request.
         """
         try:
             manifest = self.manifest()
@@ -193,8 +193,8 @@ class RunDirectory:
     def begin_overwrite(self, plan: dict[str, Any], keeps_journal: bool) -> None:
         """Remove the files of an earlier search, finished or not, and record that `plan` replaces it.
 
-        The record comes in one step with an empty journal, when no manifest vouches any more for what lay here:
-        wherever this is cut short, no result and no fit of another search is taken for one of `plan`.
+        The record and an empty journal appear in one step, and the manifest goes before: wherever a kill interrupts
+        this, no result and no fit of another search counts as one of `plan`.
         """
         if keeps_journal:
             with self.folder.atomic_dir(JOURNAL) as folder:
@@ -205,7 +205,7 @@ class RunDirectory:
             self.folder.delete(JOURNAL)
 
     def end_overwrite(self) -> None:
-        """Remove the record of `begin_overwrite`, unless the search has still to go on: all is written and told."""
+        """Remove the record of `begin_overwrite`, unless the search is partial and will go on."""
         manifest = self.manifest()
         if manifest is not None and not manifest.get("partial", False):
             self.folder.delete(f"{JOURNAL}/{OVERWRITE}")
@@ -227,13 +227,13 @@ class RunDirectory:
             self._write_manifest({**manifest, "files": self._files(*self._names())})
 
     def record(self, *names: str, written: Path | None = None) -> None:
-        """Let the manifest, if there is one, have the size and the digest of files that were made or deleted since.
+        """Update the manifest, if there is one, for files that were written or deleted since.
 
         Parameters
         ----------
         *names : str
         written : Path, optional
-            Where the one file lies that takes its name next.
+            The one file, before it is renamed.
         """
         if self.folder.exists(MANIFEST):
             with self._manifest_lock():
@@ -266,12 +266,12 @@ class RunDirectory:
         return {MANIFEST: hashlib.sha256(content.encode()).hexdigest()}
 
     def refuse_replaced_results(self, digest: Mapping[str, str], name: str) -> None:
-        """Raise InputError where the results are no longer those of which the file `name` was made.
+        """Raise InputError when a search has replaced the results from which the file `name` was made.
 
         Parameters
         ----------
         digest : mapping
-            The `manifest_digest` that there was before they were read.
+            `manifest_digest` before the results were read.
         name : str
         """
         if self.manifest_digest() != digest:
@@ -285,7 +285,7 @@ class RunDirectory:
 
     def _files(self, *names: str) -> dict[str, dict[str, Any]]:
         digests, sizes = self.folder.digests(*names), self.folder.sizes(*names)
-        digests.pop(f"{JOURNAL}/{OVERWRITE}", None)  # goes when all is told
+        digests.pop(f"{JOURNAL}/{OVERWRITE}", None)  # removed at the end
         return {name: {"size": sizes[name], "sha256": digest} for name, digest in sorted(digests.items())}
 
     def _manifest_lock(self) -> FolderLock:

@@ -1,4 +1,4 @@
-"""The history of a run in MLflow: written while the search goes on, or afterwards from what lies in the run."""
+"""The history of a run in MLflow: written while the search runs, or afterwards from the run's files."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ from hpt_spark.search.result_table import DONE, ITERATION, RESOURCES
 from hpt_spark.search.rounds import Rounds
 from hpt_spark.storage import without_secrets
 from hpt_spark.tracking import MlflowTracking, facts
-from hpt_spark.tracking.mlflow_tracking import (
-    SpoolFollower,
-    check_mlflow,
-    identity_in,
-    named_store,
-    noted_identity,
-    pickled_model,
-)
+from hpt_spark.tracking.identity import identity_in, noted_identity
 from hpt_spark.tracking.spool import Event
-from hpt_spark.tracking.store_uri import PATIENCE, VARIABLE, artifacts_beside, store_beside
+from hpt_spark.tracking.spool_follower import SpoolFollower, pickled_model
+from hpt_spark.tracking.store_uri import (
+    PATIENCE,
+    VARIABLE,
+    artifacts_beside,
+    check_mlflow,
+    named_store,
+    store_beside,
+)
 from hpt_spark.tracking.sweep import Sweep
 from hpt_spark.tuning.estimators import build_estimator
 
@@ -52,12 +53,12 @@ log = logging.getLogger(__name__)
 
 
 def store_of(settings: MlflowSection, run_dir: str) -> str | None:
-    """Return the address of the store, checked; None where there is to be no history.
+    """Return the checked address of the store; None for no history.
 
     Raises
     ------
     InputError, MissingDependencyError
-        Those of `hpt_spark.tracking.mlflow_tracking.named_store`.
+        Those of `hpt_spark.tracking.store_uri.named_store`.
     """
     if settings.uri is not None or os.environ.get(VARIABLE):
         return named_store(settings.uri)
@@ -105,7 +106,7 @@ class RunHistory:
 
     @property
     def followers(self) -> list[SearchFollower]:
-        """Who follows the search."""
+        """The followers of the search."""
         return [] if self._follower is None else [self._follower]
 
     def begin_anew(self) -> None:
@@ -113,7 +114,7 @@ class RunHistory:
         self._run.folder.delete(HISTORY)
 
     def keep(self, model: Any, outer_scores: Sequence[float] = ()) -> None:
-        """Keep the files that the search has left, its model, and the scores of its outer folds, or warn."""
+        """Keep the search's files, its model and the scores of its outer folds; warn when that fails."""
         if self._follower is None:
             return
         try:
@@ -135,7 +136,7 @@ def described_run(
     experiment: str,
     has_ended: bool = False,
 ) -> dict[str, Any]:
-    """Return what a history says of the search of a run, and note in the run where the search has it."""
+    """Describe the search of a run for its history, and note in the run where that history is."""
     searched = plan["search"]
     digest = next(digest for name, digest in plan["design"].items() if name.startswith("X_train."))
     estimator = build_estimator(searched["estimator"], searched["estimator_params"])
@@ -273,10 +274,10 @@ def curve_of(searched: Mapping[str, Any]) -> str | None:
 
 
 def _params_in(row: Mapping[str, str]) -> dict[str, str]:
-    """Return a candidate's parameters as the search has told them: the cells lack a None, and 1 may be 1.0 there."""
+    """Return a candidate's parameters from ``params``: their own cells lose a None, and may turn 1 into 1.0."""
     try:
         return facts.as_texts(ast.literal_eval(row["params"]))
-    except (ValueError, SyntaxError):  # it holds a nan, or an object as it shows itself
+    except (ValueError, SyntaxError):  # it holds a nan or the repr of an object
         return {name.removeprefix("param_"): text for name, text in row.items() if name.startswith("param_") and text}
 
 
@@ -285,7 +286,7 @@ def _results_of(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) 
     numeric = [
         name for name in rows[0] if name.startswith(("mean_", "std_", "rank_")) or name in (DONE, ITERATION, RESOURCES)
     ]
-    if "score" not in scorers_of(rows[0]):  # which a row of several scorings has beside them
+    if "score" not in scorers_of(rows[0]):  # a copy of the deciding scoring's columns
         numeric = [name for name in numeric if not name.endswith("_test_score")]
     counts = {f"fit_counts.{name}": float(count) for name, count in manifest.get("reuse", {}).items()}
     metric = deciding_metric(manifest["plan"]["search"])

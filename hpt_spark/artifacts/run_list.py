@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What is said of a run.
+    """The state and the best result of a run.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class RunSummary:
         ``finished``, ``partial``, ``starting``, ``searching``, ``refitting``, ``failed``, ``interrupted``,
         ``cut short``, ``no search`` or ``damaged``.
     metric, score, std, candidates, seconds, updated, end_reason
-        As far as they are known; of a search that runs, the best so far.
+        None where unknown; of a running search, the best so far.
     """
 
     run: str

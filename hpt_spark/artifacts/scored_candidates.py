@@ -74,7 +74,7 @@ def scored_candidates(run: RunDirectory) -> list[list[Scored]]:
     if run.manifest() is not None:
         rungs: dict[str, list[Scored]] = {}
         for row in read_candidates(run):
-            if row.get(DONE) != "0":  # no fold: it lies behind the stop of its curve
+            if row.get(DONE) != "0":  # its curve stopped before this point
                 rungs.setdefault(row.get(ITERATION, ""), []).append(_of_row(row))
         return list(rungs.values())
     found = _of_journal(run)
@@ -131,7 +131,7 @@ def _evaluation(described: Mapping[str, Any], records: Mapping[tuple[str, ...], 
 
 
 def _of_records(params: Mapping[str, Any], own: Sequence[Mapping[str, Any] | None], folds: int) -> Scored:
-    """Return a candidate as the records of its own folds tell of it; None for a fit that has not ended."""
+    """Return a candidate from the records of its own folds; None stands for a fit that has not ended."""
     ended = [record for record in own if record is not None]
     facts: dict[str, Any] = {}
     if ended:

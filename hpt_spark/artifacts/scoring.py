@@ -1,4 +1,4 @@
-"""A new table, predicted where its rows are: nothing of it comes to the driver."""
+"""The prediction of a new table on the executors: no row comes to the driver."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def predict_table(
     source, target : str
         Any path of Spark's; a `target` that ends with ``.csv`` is CSV, any other Parquet.
     overwrite : bool
-        Whether what lies at `target` may be replaced, when all is done.
+        Whether files at `target` may be replaced, when all rows are predicted.
     """
     if model.encoding is None:
         raise ConfigError("--input needs the model of a table (features.from: table); this run's is another.")
@@ -157,7 +157,7 @@ def _columns_to_carry(frame: DataFrame, kind: str, place: str) -> list[str]:
 
 
 def _has_vectors(kind: DataType) -> bool:
-    """Return whether a type of Spark is, or holds, one of Spark ML's, which Arrow has none for."""
+    """Return whether a type of Spark is, or contains, one of Spark ML's, for which Arrow has no type."""
     from pyspark.sql.types import ArrayType, MapType, StructType, UserDefinedType
 
     if isinstance(kind, ArrayType):
@@ -204,7 +204,7 @@ def _write(
 def predictions(rows: DataFrame, sent: Broadcast[TableModel], model: TableModel, carried: Sequence[str]) -> DataFrame:
     """Return the columns `carried` of canonical rows, and ``p0, p1 ..., unseen, problem``.
 
-    The first row of a batch has the unknown terms of all.
+    The first row of a batch carries the unknown terms of all its rows.
     """
     from pyspark.sql.types import ArrayType, LongType, StringType, StructType
 
@@ -224,7 +224,7 @@ def predictions(rows: DataFrame, sent: Broadcast[TableModel], model: TableModel,
     def predict(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         other_release = ""
         try:
-            check_releases(releases)  # before the model is loaded, which another release may not be able to
+            check_releases(releases)  # first: another release may be unable to load the model
             loaded = sent.value
         except HptSparkError as error:
             other_release = str(error)

@@ -1,4 +1,4 @@
-"""``RUN/status.json``: where a search stands, rewritten while it goes on, for whoever looks from elsewhere."""
+"""``RUN/status.json``: the state of a search, rewritten while it runs, for readers in other processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from hpt_spark.storage.local import LocalFolder
 
 SECONDS_LOCAL, SECONDS_HADOOP = 1.0, 5.0  # between two writes
 SECONDS_BETWEEN_SIGNS = 15.0  # of life, where nothing changes
-SECONDS_OF_SILENCE = 90.0  # after which whoever writes is taken for dead
+SECONDS_OF_SILENCE = 90.0  # after which a writer counts as dead
 SECONDS_TO_BE_SURE = 30.0  # in which a living writer gives a sign
 
 RUNNING = ("starting", "searching", "refitting")
@@ -80,16 +80,16 @@ class StatusFile(SearchFollower):
             self._write("interrupted")
 
     def state_changed(self, state: SearchState) -> None:
-        """Let the next write have it."""
+        """Keep the state for the next write."""
         self._state = state
 
     def outer_folds_changed(self, outer: OuterFolds) -> None:
-        """Let the next write have how far the outer folds are."""
+        """Keep the progress of the outer folds for the next write."""
         stage = "searching" if outer.ended < outer.folds else "ended"
         self._state = replace(self._state, stage=stage, outer=outer)
 
     def search_ended(self, search: Any) -> None:
-        """Take note of the search, which knows why it has ended and whether fits are missing."""
+        """Keep the search: it knows why it has ended and whether fits are missing."""
         self._search = search
 
     def _write_changes(self) -> None:
@@ -142,7 +142,7 @@ class StatusFile(SearchFollower):
 
 
 class SignsOfLife:
-    """The age of a status that is read again and again, where the clocks of writer and reader may differ."""
+    """The age of a status that is polled, when the clocks of writer and reader may differ."""
 
     def __init__(self) -> None:
         self._last: datetime | None = None
@@ -166,7 +166,7 @@ class SignsOfLife:
 
 
 def read_status(folder: Folder, signs: SignsOfLife | None = None) -> dict[str, Any] | None:
-    """Return the status that lies in a run; None where there is none, or none that can be read."""
+    """Return the status of a run; None when it is missing or unreadable."""
     if not folder.exists(STATUS):
         return None
     try:

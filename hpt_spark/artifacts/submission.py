@@ -51,12 +51,12 @@ def class_probabilities(model: Any, design: DesignMatrix) -> np.ndarray:
 
 
 def write_predictions(path: Path, id_name: str, ids: np.ndarray, predicted: pa.Table) -> None:
-    """Write the ids of rows, and what is predicted of them: probabilities by class, of nine digits, or a value.
+    """Write the ids of rows with their predictions: class probabilities of nine digits, or a value.
 
     Raises
     ------
     InputError
-        When a class is called as the column of the ids is: two columns of the file would have one name.
+        When a class has the name of the id column: the file would have two columns of that name.
     """
     if id_name in predicted.column_names:
         raise InputError(

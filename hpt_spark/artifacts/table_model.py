@@ -68,13 +68,13 @@ class TableModel:
 
     @property
     def outputs(self) -> list[str]:
-        """The names of what is predicted: the classes with probabilities, or ``prediction``."""
+        """The names of the predicted columns: the classes with their probabilities, or ``prediction``."""
         if self.task == "classification" and hasattr(self.estimator, "predict_proba"):
             return [class_name(label) for label in self.classes]
         return ["prediction"]
 
     def transform(self, data: Any) -> Any:
-        """Return the rows of the design that a table in memory is; warn of terms that no training row has.
+        """Return a table in memory as rows of the design; warn of terms that no training row has.
 
         Parameters
         ----------

@@ -26,7 +26,7 @@ _UNREADABLE = re.compile(
 
 
 def arrow_of(frame: DataFrame) -> pa.Table:
-    """Return all rows of `frame`, which is made of the scenario's tables, in columnar form.
+    """Return all rows of `frame`, a query on the scenario's tables, in columnar form.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def arrow_of(frame: DataFrame) -> pa.Table:
 
 
 def collected(frame: DataFrame) -> pa.Table:
-    """Return all rows of `frame` in columnar form, which for millions of rows is the only quick way out of Spark."""
+    """Return all rows of `frame` in columnar form, the only quick way for millions of rows."""
     if hasattr(frame, "toArrow"):
         return frame.toArrow()
     # Before Spark 4.0 the same transfer has no public name; toPandas would make an object of every text.
@@ -50,7 +50,7 @@ def collected(frame: DataFrame) -> pa.Table:
 
 @contextmanager
 def translate_unreadable_files() -> Iterator[None]:
-    """Say in one sentence which Parquet file cannot be read, where Spark or a worker says so in a hundred lines."""
+    """Raise InputError with the unreadable Parquet file, where Spark or a worker names it in a hundred lines."""
     try:
         yield
     except Exception as error:
@@ -64,7 +64,7 @@ def translate_unreadable_files() -> Iterator[None]:
 
 
 def rows_in(files: Iterable[pa.RecordBatch], *ids: str) -> Iterator[pa.RecordBatch]:
-    """Read some columns, which are ids, of Parquet files, not all rows at once.
+    """Read columns of ids of Parquet files, some rows at a time.
 
     Parameters
     ----------
@@ -99,9 +99,9 @@ def _as_ids(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def without_nulls(rows: pa.Table, table: str) -> pa.Table:
-    """Return `rows` of a table after a check that no column has a null.
+    """Return `rows` of a table; refuse nulls.
 
-    A table of ingest has, but not one of every other program. A null would make floats of ids,
+    Tables of `ingest` have none, tables of other programs may. A null would make floats of ids,
     which cannot hold all of them.
 
     Raises

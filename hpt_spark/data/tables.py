@@ -46,13 +46,13 @@ class Tables:
         return self._opened[name]
 
     def files(self, name: str) -> DataFrame:
-        """Return the Parquet files of the table `name` as they are, one row each: ``path: string, content: binary``.
+        """Return the Parquet files of the table `name` unread, one row each: ``path: string, content: binary``.
 
         For a query that gives all rows to Python, where `data.arrow.rows_in` reads them: Spark needs
         several times as long to hand them out one by one. A file is in memory whole, more than once:
         this is for tables that are packed well, as app events are, to some ten megabytes a file.
         """
-        self[name]  # is refused here if it does not fit
+        self[name]  # raises if the table does not fit
         return self.spark.read.format("binaryFile").load(self._path(name)).select("path", "content")
 
     @property

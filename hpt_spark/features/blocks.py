@@ -1,4 +1,4 @@
-"""The registry: which blocks a feature set has, and how they are built from the tables."""
+"""The registry of the blocks: their feature sets, and the functions that build them from the tables."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class LongTable:
         ``device_id: bigint, block: string, terms: array<bigint or string>, values: array<float>``;
         each device and block once, and in its array each term once. Rows without a device are tallies.
     names : mapping of str to pyarrow.Array of int64 or string
-        For some blocks, what the terms are, which in the rows are places among them: a million
-        numbers leave Spark several times as fast as a million texts.
+        The names of a block's terms, whose positions here are the terms in the rows: a million numbers leave Spark
+        several times as fast as a million texts. Absent for blocks whose rows have the terms themselves.
     """
 
     rows: DataFrame
@@ -110,7 +110,7 @@ def blocks_of(feature_sets: Sequence[str]) -> list[Block]:
 
 
 def built_together(blocks: Sequence[Block]) -> list[list[Block]]:
-    """Return the blocks that share most of their work, and are therefore built by one query, in groups."""
+    """Return groups of blocks that one query builds, because they share most of the work."""
     return [list(group) for _, group in groupby(blocks, key=lambda block: block.build)]
 
 

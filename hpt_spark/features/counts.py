@@ -93,11 +93,11 @@ def counts_per_device(
     ----------
     frame : DataFrame
     counted : callable
-        The counts of some of the rows; a device may have several rows in them.
+        Returns the counts of some of the rows; a device may have several rows in them.
     known : Broadcast of ndarray of int64
         The devices that matter, sorted.
     rows_of : callable
-        Makes the rows that are counted of those of the `frame`, where these are something else, such as files.
+        Makes the rows to count from those of the `frame`, where these are something else, such as files.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def counts_per_device(
 
 
 def without_device(rows: int) -> pa.RecordBatch:
-    """Return the row of `SCHEMA` that says how many rows of the table were counted, those of unknown devices too."""
+    """Return the row of `SCHEMA` with the number of counted rows of the table, unknown devices included."""
     columns = {
         "device_id": pa.nulls(1, pa.int64()),
         "items": pa.array([[]], pa.list_(pa.int64())),
@@ -134,7 +134,7 @@ def without_device(rows: int) -> pa.RecordBatch:
 
 
 def rows_read(rows: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
-    """Return the rows of devices, and what the others say: how many rows of the table were counted."""
+    """Return the rows of devices, and from the other rows the number of counted rows of the table."""
     if not rows.column("device_id").null_count:
         return rows, 0
     of_device = rows.column("device_id").is_valid()
@@ -168,6 +168,6 @@ def rows_by_id(matrix: sparse.csr_matrix, ids: np.ndarray, wanted: np.ndarray) -
 
 
 def sparse_rows(terms: pa.ListArray, codes: np.ndarray, values: pa.ListArray, width: int) -> sparse.csr_matrix:
-    """Return lists of terms, which are `codes` in all, and lists of their values as rows of a matrix."""
+    """Return lists of terms, flattened as `codes`, with lists of their values as rows of a matrix."""
     ends = np.concatenate(([0], np.cumsum(terms.value_lengths().to_numpy())))
     return sparse.csr_matrix((values.flatten().to_numpy(), codes, ends), shape=(len(terms), width))

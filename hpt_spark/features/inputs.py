@@ -1,4 +1,4 @@
-"""What several blocks are built on; what takes long is made once and kept while blocks are built."""
+"""The inputs of the blocks, each computed once and kept while blocks are built."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class _once(cached_property[Value]):  # noqa: N801, it reads as the decorator it
 
 
 class Inputs:
-    """What the blocks are built on.
+    """The inputs of the blocks.
 
-    A context manager: at its end everything is given back.
+    A context manager: at its end all broadcasts are destroyed.
 
     Parameters
     ----------
@@ -49,13 +49,13 @@ class Inputs:
     Raises
     ------
     InputError
-        By its properties, when the tables hold what no design can be made of, such as a device twice.
+        By its properties, when no design can be made from the tables, such as with a device twice.
     """
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._sent: list[Broadcast[Any]] = []
-        # What the driver sees of the tables on the way: how many rows of a `table.kind` there are.
+        # The number of rows by `table.kind`, as far as the driver has seen them.
         self.tallies: dict[str, int] = {}
 
     @_once
@@ -138,7 +138,7 @@ class Inputs:
         return without_nulls(categories.filter(pc.field("term").is_valid()), "label_categories")
 
     def send(self, value: Value) -> Broadcast[Value]:
-        """Send `value` to where Spark's Python workers are."""
+        """Broadcast `value` to Spark's Python workers."""
         self._sent.append(self._tables.spark.sparkContext.broadcast(value))
         return self._sent[-1]
 

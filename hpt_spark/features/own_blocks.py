@@ -41,7 +41,7 @@ def call_block(path: str, tables: Any) -> DataFrame:
 
 
 def own_blocks(paths: Sequence[str], tables: Tables) -> list[Block]:
-    """Return the blocks that the functions make of the scenario's tables: those of a function sorted by name.
+    """Return the blocks that the functions make of the scenario's tables, sorted by name within a function.
 
     Raises
     ------

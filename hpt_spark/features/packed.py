@@ -1,4 +1,4 @@
-"""The long table of device, block, term and value, packed: what a device has of a block is one row.
+"""The long table of device, block, term and value, packed: one row per device and block.
 
 A million elements of arrays take Spark a tenth of the time that a million rows take.
 """
@@ -66,8 +66,8 @@ def packed_rows(
 def packed_tallies(table: str, counts: Mapping[str, int], term: pa.DataType) -> pa.RecordBatch:
     """Return how many rows of a table are of each kind, as packed rows without a device.
 
-    Each names the table and the kind as its block, and has the number as its only term: so it comes
-    to the driver with what was counted, and once also where Spark repeats a task.
+    The block names the table and the kind, the only term is the number: a tally comes to the driver with the counts,
+    and only once even where Spark repeats a task.
     """
     blocks = [f"{table}.{kind}" for kind in counts]
     numbers = pa.array(counts.values(), pa.int64()).cast(term)

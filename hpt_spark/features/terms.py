@@ -1,4 +1,4 @@
-"""Which terms an item has, and the long table that its counts become."""
+"""The terms of items, and the long table that counts of items become."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class ItemTerms:
     Parameters
     ----------
     items : ndarray of int64, shape (n_items,)
-        Distinct and sorted, so that finding some takes little time.
+        Distinct and sorted, for a quick search.
     names : pyarrow.Array of int64 or string, length n_terms
-        What each term is; each once.
+        The name of each term; distinct.
     incidence : scipy.sparse.csr_matrix of int64, shape (n_items, n_terms)
         1 where the item bears the term.
     """
@@ -39,14 +39,14 @@ class ItemTerms:
 
     @classmethod
     def of_pairs(cls, items: pa.ChunkedArray, terms: pa.ChunkedArray) -> ItemTerms:
-        """Return the terms of items from pairs, of which some may be there twice."""
+        """Return the terms of items from pairs, which may repeat."""
         distinct, rows = np.unique(items.to_numpy(), return_inverse=True)
         columns, names = factorize(terms)
         pairs = (np.ones(len(rows), np.int64), (rows, columns))
         return cls(distinct, names, _as_indicator(sparse.csr_matrix(pairs, shape=(len(distinct), len(names)))))
 
     def compose(self, others: ItemTerms) -> ItemTerms:
-        """Return the terms that each item bears by way of its own terms, which are the items of `others`."""
+        """Return the terms in `others` of the terms of each item, as a product of the two relations."""
         return ItemTerms(self.items, others.names, _as_indicator(self.incidence @ others.of(self.names.to_numpy())))
 
     @property
@@ -66,7 +66,7 @@ def packed_shares(
     table: str,
     kinds: Broadcast[dict[str, np.ndarray]],
 ) -> DataFrame:
-    """Return for each device and block its terms, and of each the share of the counts of the items that bear it.
+    """Return the terms of each device and block, with the share of the counts whose items bear the term.
 
     Beside them are tallies of the rows of the `table` that was counted: all (``rows``), those of a known
     device (``with_device``), and of these those of the `kinds`.

@@ -27,11 +27,11 @@ class AssembledBlock:
     train, test : scipy.sparse.csr_matrix of float32
         One row per device, one column per term.
     rare_terms : int
-        Terms left out because too few training devices have them.
+        Terms left out because fewer than `min_devices` training devices have them.
     test_only_terms : int
         Terms left out because no training device has them.
     devices_of_commonest_term : int
-        How many training devices have the term that most of them have, whether it was left out or not.
+        How many training devices have the most common term, left out or not.
     """
 
     vocabulary: Vocabulary
@@ -42,7 +42,7 @@ class AssembledBlock:
     devices_of_commonest_term: int
 
     def facts(self) -> dict[str, int]:
-        """Return what the manifest tells of the block."""
+        """Return the facts of the block for the manifest."""
         return {
             "columns": len(self.vocabulary),
             "rare_terms_dropped": self.rare_terms,
@@ -61,7 +61,7 @@ def assemble_block(
     Parameters
     ----------
     block : CollectedBlock
-        Devices in it that are asked for nowhere are left out.
+        Devices outside `train_ids` and `test_ids` are left out.
     train_ids, test_ids : ndarray of int64
         The devices of the matrices' rows.
     min_devices : int
@@ -118,7 +118,7 @@ class CollectedBlock:
         ``device_id: int64, terms: list of integer or string, values: list of float``, each device and,
         in its list, each term once, in any order.
     names : pyarrow.Array, optional
-        What the terms are, where those in `rows` are places among them.
+        The names of the terms, where `rows` has positions here.
     """
 
     name: str
@@ -140,7 +140,7 @@ class CollectedBlocks:
     train_ids, test_ids : ndarray of int64
         The devices of the rows.
     settings : dict
-        What the manifest tells of how they were made.
+        The settings that made them, for the manifest.
     tallies : dict
         How many rows of a ``table.kind`` there are.
     """
@@ -153,7 +153,7 @@ class CollectedBlocks:
     tallies: dict[str, int]
 
     def design(self) -> DesignMatrix:
-        """Make columns of the blocks and put them side by side; `blocks`, which are gigabytes, are given back.
+        """Make columns of the blocks and put them side by side; empty `blocks`, which are gigabytes, on the way.
 
         Raises
         ------

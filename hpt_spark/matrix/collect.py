@@ -28,12 +28,12 @@ def collect_blocks(
 ) -> CollectedBlocks:
     """Build the features of all devices, and those of the user's `own` functions, and bring them to the driver.
 
-    They are made a design later, when Spark has given its memory back.
+    `CollectedBlocks.design` makes a design of them later, when Spark has given its memory back.
 
     Raises
     ------
     InputError
-        When the tables hold what no design can be made of, such as a device twice.
+        When no design can be made from the tables, such as with a device twice.
     """
 
     def collected(blocks: list[Block]) -> list[CollectedBlock]:
@@ -74,7 +74,7 @@ def collect_blocks(
 
 @contextmanager
 def _translate_repeated_terms(blocks: Iterable[Block]) -> Iterator[None]:
-    """Say in one sentence that a function gives a term twice, where Spark advises to take any of the two."""
+    """Raise InputError when a function gives a term twice, where Spark advises to take any of the two."""
     try:
         yield
     except Exception as error:
@@ -89,7 +89,7 @@ def _translate_repeated_terms(blocks: Iterable[Block]) -> Iterator[None]:
 
 
 def _refuse_infinite(block: Block, rows: pa.Table) -> None:
-    """Raise InputError where a value of a block of the user's own is none of 32 bits."""
+    """Raise InputError for a value of a user's block that is infinite in 32 bits."""
     infinite = pc.is_inf(pc.list_flatten(rows.column("values")))
     if count := pc.sum(infinite).as_py():
         at = pc.index(infinite, True).as_py()
@@ -107,7 +107,7 @@ def _split_by_block(
 ) -> tuple[dict[str, list[pa.RecordBatch]], dict[str, int]]:
     """Return the rows of each block, and the tallies that came with them.
 
-    `batches`, which are gigabytes, are given back one after the other.
+    `batches`, which are gigabytes, is emptied on the way.
     """
     rows: dict[str, list[pa.RecordBatch]] = {}
     tallies: Counter[str] = Counter()
@@ -123,7 +123,7 @@ def _split_by_block(
 
 
 def _rows_of(block: str, batch: pa.RecordBatch, has_names: bool) -> pa.RecordBatch:
-    """Return the rows of one block; terms that are places among names need half the width."""
+    """Return the rows of one block; positions of terms need half the width."""
     device_ids, _, terms, values = batch.filter(pc.equal(batch.column("block"), block)).columns
     if has_names:
         terms = terms.cast(pa.list_(pa.int32()))

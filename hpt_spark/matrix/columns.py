@@ -1,4 +1,4 @@
-"""The columns of a design matrix by name, and those in which a number is not of 32 bits."""
+"""The names of a design matrix's columns, and of columns with odd numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether tables and features meet: what found its partner is counted and logged, and warned of where little did.
+"""The coverage of joins between tables: matched rows are counted and logged, with a warning where few are.
 
 An id that lost digits on its way is still an id, so that nothing else tells that a design holds no data.
 """
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Link:
-    """A kind of a table's rows that most of those of the kind `of` should be; `ids` are what has to meet."""
+    """A kind that most of a table's rows of the kind `of` should be; `ids` names the columns that have to match."""
 
     table: str
     kind: str

@@ -44,11 +44,11 @@ class DesignMatrix:
     classes : sequence of str
         Sorted; ``y_train`` counts into it. Of any other table they are of the label's type.
     facts : dict
-        What the manifest tells beside the shapes: the settings and the terms left out.
+        Further entries of the manifest: the settings, the terms left out.
     weights, groups : ndarray of float64, of int64, optional
         Of each training row.
     encoding : dict, optional
-        How the columns of a table become those of the design, as JSON.
+        The encoding of a table's columns as columns of the design, as JSON.
     """
 
     X_train: Any
@@ -75,12 +75,12 @@ class DesignMatrix:
 
     @property
     def has_ids(self) -> bool:
-        """Whether the rows have ids, by which they are sorted; those of a table without any lie as a hash has them."""
+        """Whether the rows have ids, by which they are sorted; without ids they lie in the order of a hash."""
         return self.rows_are == DEVICES or self.facts["table"]["id"] is not None
 
     @property
     def columns_digest(self) -> str:
-        """A digest of what columns and their values mean, and of the classes: what a model and a design must share."""
+        """A digest of the meaning of columns, values and classes, which a model and a design must share."""
         meanings = [list(map(list, self.columns)), self.facts.get("encoding"), list(self.classes)]
         if self.encoding is not None:
             meanings.append(self.encoding)
@@ -122,7 +122,7 @@ class DesignMatrix:
         }
 
     def manifest(self, folder: Path) -> dict[str, Any]:
-        """Return what the saved design is: shapes, settings, and the digest of every file."""
+        """Return the manifest of the saved design: shapes, settings, and the digest of every file."""
         return {
             f"train_{self.rows_are}": self.X_train.shape[0],
             f"test_{self.rows_are}": self.X_test.shape[0],
@@ -143,7 +143,7 @@ class DesignMatrix:
         ----------
         folder : str or Path
         location : str
-            What messages call the folder, where it is a copy of another one.
+            The name of the folder in messages, where it is a copy of another one.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The columns of one block: its terms in order; and the places of values in such an order."""
+"""The vocabulary of a block: its terms in the order of their columns."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Vocabulary:
 
 
 def places_among(known: pa.Array, values: pa.Array) -> np.ndarray:
-    """Return the place of each value among the `known` ones as int32; -1 where it is none of them."""
+    """Return the position of each value in `known` as int32; -1 where it is absent."""
     found = pc.index_in(values, value_set=known)
     return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
 

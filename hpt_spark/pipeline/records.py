@@ -1,7 +1,7 @@
-"""What is recorded of the steps of a pipeline: the digests of all that each has depended on, and of what it has made.
+"""The records of a pipeline's steps: the digests of the inputs and the outputs of each.
 
-A step that would find the same again is passed over. The record of `ingest` lies with the tables, which runs
-may have in common, the others in the run directory; each is written whole.
+A step with equal digests is passed over. The record of `ingest` lies with the tables, which runs may share, the others
+in the run directory; each is written whole.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CHANGES = {
 
 @dataclass(frozen=True)
 class Record:
-    """What a step has depended on, and what it has made.
+    """The settings, inputs and outputs of a step.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Record:
     outputs: Mapping[str, str]
 
     def why_to_run(self, now: Record) -> str:
-        """Return why the step has to run, going by what is there `now`; empty if it has not."""
+        """Return why the step has to run, given the record `now`; empty if it has not to."""
         for part, why in CHANGES.items():
             before, after = getattr(self, part), getattr(now, part)
             if before != after:
@@ -88,12 +88,12 @@ class Records:
             self._write({**kept, "steps": left, **more})
 
     def note(self, when_written: Callable[[Path], None], **more: Any) -> None:
-        """Note something beside the steps; None takes a note away.
+        """Note something beside the steps; None removes a note.
 
         Parameters
         ----------
         when_written : callable
-            Called with the path of the file that counts when this returns.
+            Called with the path of the written file, before it is renamed.
         **more
         """
         kept = {**self._read(), **more}

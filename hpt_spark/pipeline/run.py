@@ -1,4 +1,4 @@
-"""The jobs from the files to the report, one after another in one process and one Spark application."""
+"""The jobs from files to report, one after another in one process and one Spark application."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def run_pipeline(config: Config, jobs: Mapping[str, Callable[..., None]], first:
     ----------
     config : Config
     jobs : mapping of str to callable
-        What each step does with the configuration. That of `tune` takes a second argument: what to call
-        when its results are whole, before an ``--overwrite`` counts as ended.
+        The function of each step, which takes the configuration. That of `tune` takes a second argument: a function to
+        call when its results are complete, before an ``--overwrite`` counts as ended.
     first, last : str
     """
     steps = tuple(step for step in _between(first, last) if step in steps_of(config))
@@ -80,7 +80,7 @@ def _why_to_run(step: str, places: Steps) -> str:
 
 
 def _run(step: str, places: Steps, job: Callable[..., None], config: Config) -> None:
-    inputs = places.inputs(step)  # as they are before they are read: what changes meanwhile is another input
+    inputs = places.inputs(step)  # before the step reads them: a file that changes meanwhile is another input
 
     def keep() -> None:
         places.has_run(step)
@@ -97,8 +97,8 @@ def _run(step: str, places: Steps, job: Callable[..., None], config: Config) -> 
 class _Overwrite:
     """An ``--overwrite`` of a pipeline: all its steps anew, once.
 
-    The same command goes on where it was cut short, and so does a later attempt of the same YARN application, also when
-    all had been done. When it has ended, the next one is another wish.
+    The same command goes on where it was cut short, and so does a later attempt of the same YARN application, even when
+    all steps were done. After its end the next ``--overwrite`` is a new request.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class _Overwrite:
         )
 
     def begin(self) -> None:
-        """Let no step pass for done, unless an earlier start of the same submission has begun this."""
+        """Forget all records, unless an earlier start of the same submission has begun this overwrite."""
         if not self._wanted:
             return
         attempt, finished = Attempt.current(), self._notes.noted(FINISHED) or {}
@@ -137,7 +137,7 @@ class _Overwrite:
         self._notes.forget(self._steps, **{OVERWRITING: self._plan})
 
     def end(self) -> None:
-        """Let the next ``--overwrite`` be another wish; a search that ran out of time has still to go on."""
+        """End this overwrite, unless a search that ran out of time has still to go on."""
         if not self._wanted or ("tune" in self._steps and not self._places.is_complete("tune")):
             return
         if "tune" in self._steps:

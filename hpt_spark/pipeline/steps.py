@@ -1,4 +1,4 @@
-"""The steps of a pipeline: which settings concern each, which files it reads, and which it makes."""
+"""The steps of a pipeline: the settings, the inputs and the outputs of each."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def needs_spark(step: str, config: Config) -> bool:
 
 
 def reaches_hadoop(config: Config) -> bool:
-    """Return whether anything lies where only the JVM of Spark can reach it."""
+    """Return whether any place is on a file system that only Spark's JVM can reach."""
     source, table = config.source, config.features.table
     if config.features.is_from_table:
         return not all(map(is_local, filter(None, (table.uri, table.test_uri, config.run.dir))))
@@ -47,7 +47,7 @@ def reaches_hadoop(config: Config) -> bool:
 
 
 def settings_of(step: str, config: Config) -> dict[str, Any]:
-    """Return the settings that concern what a step makes."""
+    """Return the settings on which the outputs of a step depend."""
     if step == "ingest":
         return {"source.max_bad_rows": config.source.max_bad_rows}
     if step == "build_features":
@@ -65,9 +65,9 @@ def settings_of(step: str, config: Config) -> dict[str, Any]:
 
 
 def digests_of_blocks(paths: Iterable[str]) -> dict[str, str]:
-    """Return the digest of each function of the user's own that makes blocks, with all code of the user's that it uses.
+    """Return the digest of each of the user's functions that make blocks, with the user's code that it calls.
 
-    A function that uses what cannot be compared with another process's, such as a lock, counts as another each time.
+    A function that uses an object without a digest, such as a lock, counts as changed each time.
     """
     found = {}
     for path in paths:
@@ -80,7 +80,7 @@ def digests_of_blocks(paths: Iterable[str]) -> dict[str, str]:
 
 
 class Steps:
-    """The steps on what lies in the places that a configuration names.
+    """The steps of a pipeline in the places that a configuration names.
 
     Parameters
     ----------
@@ -98,29 +98,29 @@ class Steps:
         return Records(self._tables if step == "ingest" else self._run.folder)
 
     def current_record(self, step: str) -> Record:
-        """Return what a step would find now: each file is read, whatever its time and size."""
+        """Return the record of a step's present files; each is read, whatever its time and size."""
         return Record(__version__, settings_of(step, self._config), self.inputs(step), self._outputs(step))
 
     def has_run(self, step: str) -> None:
-        """Forget the digests of what a step has replaced."""
-        # `tune` removes what was made of an earlier model.
+        """Forget the digests of the files that a step has replaced."""
+        # `tune` removes the outputs of an earlier model.
         replaced = ("tune", "predict", "report") if step == "tune" else (step,)
         for name in replaced:
             self._digests.pop(name, None)
 
     def is_complete(self, step: str) -> bool:
-        """Return whether a step has made all that it can: a search may have run out of time."""
+        """Return whether a step is complete: a search may have run out of time."""
         return step != "tune" or not self._run.finished_manifest().get("partial", False)
 
     def what_is_wanted_more(self, step: str) -> str:
-        """Return what a step is to make beside all that it has made; empty if nothing."""
+        """Return the missing output for which a complete step has to run again; empty if there is none."""
         keep_oof = self._config.search.keep_oof
         if step != "tune" or has_predictions(self._run.finished_manifest(), keep_oof):
             return ""
         return f"search.keep_oof={keep_oof} wants predictions that were not kept"
 
     def remove_changed(self, recorded: Record, now: Record) -> None:
-        """Remove the results of a search that are not as they were made; `tune` makes them again from its journal."""
+        """Remove the changed results of a search; `tune` makes them again from its journal."""
         with self._run.locked():
             for name, digest in now.outputs.items():
                 if recorded.outputs.get(name) != digest:

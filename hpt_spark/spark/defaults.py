@@ -1,4 +1,4 @@
-"""Spark's settings where neither the user nor the installation gives them."""
+"""Defaults for Spark's settings that neither the user nor the installation gives."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 
 PARALLEL = "-XX:+UseParallelGC"  # takes less time and memory on few cores
-# Options of a JVM that we start ourselves, unless spark-defaults.conf has some.
+# Options of a JVM that a job starts itself, unless spark-defaults.conf has some.
 JVM_OPTIONS = (
     PARALLEL,
-    "-XX:+ExitOnOutOfMemoryError",  # else a thread of Spark's ends silently, and its callers wait for ever
+    "-XX:+ExitOnOutOfMemoryError",  # else one of Spark's threads ends silently, and its callers wait for ever
     f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
 )
 
@@ -40,14 +40,14 @@ OPTIONS = {"--name": APP_NAME, "--driver-java-options": "spark.driver.extraJavaO
 
 
 def name_of_application(job: str) -> str:
-    """Return what Spark's pages call `job`, unless the user says otherwise."""
+    """Return the name of `job` on Spark's pages, unless the user names it."""
     return f"hpt-spark {job}"
 
 
 def defaults_of_own_jvm(job: str, master: str | None, given: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the settings of a JVM that `job` starts itself, where the user has `given` some.
 
-    What PYSPARK_SUBMIT_ARGS or ``spark-defaults.conf`` names is left out: PySpark would put ours over it.
+    Settings in PYSPARK_SUBMIT_ARGS or ``spark-defaults.conf`` are left out: PySpark would override them with these.
     """
     arguments = shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", ""))
     files = [Path(file) for option, file in _options(arguments) if option == "--properties-file"][-1:]
@@ -70,7 +70,7 @@ def defaults_of_own_jvm(job: str, master: str | None, given: Mapping[str, str] |
 
 
 def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield those options of spark-submit that name settings, each with its value: ``--name X`` and ``--name=X``."""
+    """Yield the options of spark-submit that name settings, with their values: ``--name X`` and ``--name=X``."""
     words = iter(arguments)
     for word in words:
         option, is_joined, value = word.partition("=")

@@ -19,7 +19,7 @@ from hpt_spark.storage import without_secrets
 
 SECONDS_TO_CONNECT = 5.0
 SECONDS_TO_ANSWER = 60.0
-# Its release, and the missing ones of the packages that a worker imports first.
+# Prints its release, and the missing ones among the packages that a worker imports first.
 ASKED_OF_PYTHON = """
 import importlib.util, sys
 missing = [name for name in ("hpt_spark", "sklearn") if not importlib.util.find_spec(name)]
@@ -54,7 +54,7 @@ def check_submit_arguments() -> None:
 
 
 def check_master(master: str | None, spark_version: str) -> None:
-    """Raise InputError when no cluster can be found where `master` says it is."""
+    """Raise InputError when no cluster answers at `master`."""
     if master is not None and master.startswith("mesos://") and int(spark_version.partition(".")[0]) >= 4:
         raise InputError(f"spark.master={without_secrets(master)}: Spark {spark_version} knows Mesos no more.")
     if master == "yarn":
@@ -68,7 +68,7 @@ def check_master(master: str | None, spark_version: str) -> None:
 
 
 def check_python(master: str) -> None:
-    """Raise InputError when the workers of a local `master` have a Python that is none, or another release."""
+    """Raise InputError when the Python of a local `master`'s workers does not run, or has another release."""
     python = os.environ.get("PYSPARK_PYTHON")
     if python is None or python == sys.executable or not master.startswith("local"):
         return  # elsewhere it is a path on other machines
@@ -105,7 +105,7 @@ def check_python(master: str) -> None:
 def check_arguments(arguments: Sequence[str]) -> None:
     """Raise InputError when spark-submit's Java, under a locale without UTF-8, has made ``?`` of an argument's letters.
 
-    The letters are lost, and a message about the path that is left would name another one.
+    The letters are lost, and a message about the remaining path would name another one.
     """
     if "PYSPARK_GATEWAY_PORT" not in os.environ or _is_utf8_outside():
         return
@@ -157,7 +157,7 @@ def _utf8_locale() -> str | None:
 
 
 def _is_utf8_outside() -> bool:
-    """Return whether the environment's locale is UTF-8, as other programs take it."""
+    """Return whether the environment's locale is UTF-8 to other programs."""
     current = locale.setlocale(locale.LC_CTYPE)
     try:
         with suppress(locale.Error):
@@ -193,7 +193,7 @@ def _check_reachable(master: str, addresses: Sequence[str]) -> None:
         try:
             socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_CONNECT).close()
             return
-        except (OSError, OverflowError, ValueError) as error:  # the latter two: a number that is no port
+        except (OSError, OverflowError, ValueError) as error:  # the latter two for a number that is no port
             reasons.append(f"{address}: {getattr(error, 'strerror', None) or error}")
     raise InputError(
         f"spark.master={without_secrets(master)} cannot be reached ({'; '.join(reasons)}); start it, or name another "

@@ -48,9 +48,9 @@ _kept: list[SparkSession] = []  # started by `spark_if_needed`
 def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
     """Start Spark for `job`, and stop it when the job ends.
 
-    Under spark-submit the cluster, the memory and the log settings are spark-submit's; what
-    `settings` names wins over it, as far as Spark can still change it. Where Spark was started
-    already because of `spark_if_needed`, it is used and goes on.
+    Under spark-submit the cluster, the memory and the log settings are spark-submit's; `settings`
+    override them as far as Spark can still change them. A Spark that `spark_if_needed` has started
+    is used and goes on.
     """
     if _kept:
         yield _kept[-1]
@@ -92,8 +92,8 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
 def spark_if_needed(job: str, settings: SparkSection, *uris: str, required: bool = False) -> Iterator[None]:
     """Start Spark for the whole of `job` if one of `uris` is on a Hadoop file system, which its JVM can reach.
 
-    With `required`, it is started in any case, and so it is in cluster mode, where the cluster gives up an application
-    that has not started Spark after some time, or at its end.
+    `required` starts it in any case, and so does cluster mode, where the cluster gives up an application that has not
+    started Spark after some time, or at its end.
     """
     if all(map(is_local, uris)) and not required and not is_in_cluster_mode():
         yield
@@ -107,7 +107,7 @@ def spark_if_needed(job: str, settings: SparkSection, *uris: str, required: bool
 
 
 def stop_jvm() -> None:
-    """End the Java that sessions have started, where none needs it any more: it would keep its gigabyte of memory."""
+    """End the JVM of past sessions, if no session needs it any more: it would keep its gigabyte of memory."""
     from pyspark import SparkContext
 
     gateway: Any = SparkContext._gateway
@@ -115,7 +115,7 @@ def stop_jvm() -> None:
         return
     gateway.shutdown()
     SparkContext._gateway = SparkContext._jvm = None
-    gateway.proc.stdin.close()  # which it takes for the end of this process
+    gateway.proc.stdin.close()  # the JVM takes it for the end of this process
 
 
 def started_by_spark_submit() -> bool:
@@ -145,7 +145,7 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
     try:
         settings = {**defaults, **given}
         secrets = {name for name in settings if names_a_secret(name)}
-        # What Java is started with stands on its command line, which all users can read: it gets a secret when it runs.
+        # All users can read Java's command line: it gets the secrets when it runs.
         at_start = SparkConf().setAll([one for one in settings.items() if one[0] not in secrets])
         conf = SparkConf().setAll(list(settings.items()))
         # PySpark, cut short while Java starts, leaves one behind that never ends. Java inherits that a hangup of the

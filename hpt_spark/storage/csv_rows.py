@@ -1,4 +1,4 @@
-"""Rows of a CSV, written and read so that each text arrives as it was."""
+"""Rows of a CSV, written and read without loss."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ LONGEST_TEXT = 2**31 - 1  # of a cell, in characters
 
 
 def csv_writer(file: TextIO) -> Any:
-    """Return what writes rows into `file`, each with a line feed at its end.
+    """Return a CSV writer for `file` that ends each row with a line feed.
 
-    Python's own quotes a carriage return, at which its reader ends a row, only where lines end with one.
+    Python's writer quotes a carriage return, at which its reader ends a row, only where lines end with one.
     """
     return csv.writer(_EndsWithLineFeed(file), lineterminator="\r\n")
 

@@ -19,7 +19,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def translate_permission_errors(target: Path) -> Iterator[None]:
-    """Say what to do where `target` may not be written."""
+    """Raise InputError with a remedy when `target` may not be written."""
     try:
         yield
     except OSError as error:
@@ -30,23 +30,23 @@ def translate_permission_errors(target: Path) -> Iterator[None]:
 
 @contextmanager
 def translate_read_errors(target: Path) -> Iterator[None]:
-    """Say what to do where `target`, a file or a folder with files, cannot be read though something is there."""
+    """Raise InputError with a remedy when `target`, a file or a folder, exists and cannot be read."""
     try:
         yield
     except OSError as error:
         found = Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else None
         if found is None or not found.is_relative_to(target):
-            raise  # of what is done meanwhile
+            raise  # of other files, used within the ``with``
         remedy = _remedy_of_reading(found, error)
         if remedy is None:
-            raise  # of the machine, not of what is there
+            raise  # of the machine, not of the file
         reason = error.strerror or str(error)
         raise InputError(f"cannot read {found} ({reason}): {remedy}") from error
 
 
 @contextmanager
 def translate_disk_errors(target: Path, machine: str = "") -> Iterator[None]:
-    """Say what to do where the disk of `target`, of another `machine` perhaps, takes no more."""
+    """Raise InputError with a remedy when the disk of `target`, perhaps on another `machine`, takes no more."""
     place = f"{target} on {machine}" if machine else str(target)
     try:
         yield
@@ -60,7 +60,7 @@ def translate_disk_errors(target: Path, machine: str = "") -> Iterator[None]:
 
 
 def _remedy_of_reading(path: Path, error: OSError) -> str | None:
-    """Return what to do about what lies at `path` and cannot be read; None where that is not to blame."""
+    """Return the remedy for an unreadable `path`; None when the path is not to blame."""
     if isinstance(error, PermissionError):
         return "let this user read it"
     if isinstance(error, IsADirectoryError):

@@ -18,12 +18,12 @@ BLOCK = 1 << 20
 
 
 def listed(names: Iterable[str]) -> list[str]:
-    """Return the names that a folder shows, sorted: none that is unfinished, and what is just being replaced."""
+    """Return the visible names of a folder, sorted: names that are being replaced are, unfinished ones are not."""
     return sorted({name.removeprefix(REPLACED) for name in names if not name.startswith((UNFINISHED, DELETED))})
 
 
 def digest_of(stream: BinaryIO) -> str:
-    """Return the SHA-256 of all that is left in a stream."""
+    """Return the SHA-256 of the rest of a stream."""
     digest = hashlib.sha256()
     while block := stream.read(BLOCK):
         digest.update(block)
@@ -64,12 +64,12 @@ class Folder(ABC):
         ----------
         name : str
         without : re.Pattern, optional
-            The files of a folder that are not read, and need not be brought to this machine.
+            Files of a folder that need not be brought to this machine.
         """
 
     @abstractmethod
     def list(self) -> list[str]:
-        """Return the names in this folder, sorted, without unfinished ones; what is just being replaced is there."""
+        """Return the names in this folder, sorted; a name that is being replaced is there, an unfinished one is not."""
 
     @abstractmethod
     def sizes(self, *names: str) -> dict[str, int]:
@@ -85,7 +85,7 @@ class Folder(ABC):
 
     @abstractmethod
     def atomic_write(self, name: str) -> AbstractContextManager[Path]:
-        """Write the file `name`: give a local path, whose content takes the name when all went well.
+        """Write the file `name`: yield a local path, which is renamed to it on success.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class Folder(ABC):
 
     @abstractmethod
     def atomic_dir(self, name: str = ".") -> AbstractContextManager[Path]:
-        """Write the whole folder `name`: give an empty local folder that replaces it when all went well.
+        """Write the whole folder `name`: yield an empty local folder that replaces it on success.
 
         Parameters
         ----------
@@ -111,4 +111,4 @@ class Folder(ABC):
 
     @abstractmethod
     def staged_dir(self, name: str = ".") -> AbstractContextManager[Folder]:
-        """Do the same file by file: the files of the folder that is given need not all be on this machine at once."""
+        """Like `atomic_dir`, file by file: not all files have to be on this machine at once."""

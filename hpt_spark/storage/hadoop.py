@@ -42,7 +42,7 @@ class HadoopFolder(Folder):
 
     @classmethod
     def open(cls, uri: str) -> HadoopFolder:
-        """Return the folder at `uri`, put back if a run was killed in the moment of replacing it."""
+        """Return the folder at `uri`; restore it if a run was killed while it replaced it."""
         files = HadoopFiles(uri)
         folder = cls(files, files.root)
         if _has_parent(files.root):
@@ -65,7 +65,7 @@ class HadoopFolder(Folder):
 
     @contextmanager
     def reading(self, name: str, without: re.Pattern[str] | None = None) -> Iterator[Path]:
-        """Give a copy of `name` on this machine, which is gone at the end of the ``with``."""
+        """Yield a copy of `name` on this machine for the time of the ``with``."""
         path = self._at(name)
         if not self._put_back(path):
             raise FileNotFoundError(self.location(name))
@@ -75,7 +75,7 @@ class HadoopFolder(Folder):
             yield copy
 
     def _download(self, path: str, copy: Path, without: re.Pattern[str] | None) -> None:
-        """Copy a file, or a folder without the files that come and go in it while a run works there."""
+        """Copy a file, or a folder without its temporary files and locks."""
         if self._files.is_file(path):
             self._files.download(path, copy)
             return
@@ -90,7 +90,7 @@ class HadoopFolder(Folder):
                 self._files.download(f"{path}/{name}", copy / name)
 
     def list(self) -> list[str]:
-        """Return the names in this folder, sorted, without unfinished ones; what is just being replaced is there."""
+        """Return the names in this folder, sorted; a name that is being replaced is there, an unfinished one is not."""
         return listed(self._files.names(self._path))
 
     def digests(self, *names: str) -> dict[str, str]:
@@ -117,7 +117,7 @@ class HadoopFolder(Folder):
 
     @contextmanager
     def atomic_write(self, name: str) -> Iterator[Path]:
-        """Write the file `name`: give a path on this machine, whose content goes up when all went well."""
+        """Write the file `name`: yield a path on this machine, whose content is uploaded on success."""
         path = self._at(name)
         with _on_this_machine() as scratch:
             local = scratch / _name_of(path)
@@ -133,7 +133,7 @@ class HadoopFolder(Folder):
 
     @contextmanager
     def atomic_dir(self, name: str = ".") -> Iterator[Path]:
-        """Write the whole folder `name`: give an empty folder on this machine that goes up when all went well."""
+        """Write the whole folder `name`: yield an empty folder on this machine that is uploaded on success."""
         with self.staged_dir(name) as staging, _on_this_machine() as scratch:
             yield scratch
             for path in sorted(path for path in scratch.rglob("*") if path.is_file()):
@@ -141,7 +141,7 @@ class HadoopFolder(Folder):
 
     @contextmanager
     def staged_dir(self, name: str = ".") -> Iterator[HadoopFolder]:
-        """Do the same file by file: each goes up when it is finished."""
+        """Like `atomic_dir`, file by file: each is uploaded when it is finished."""
         path = self._at(name)
         if not _has_parent(path):
             raise InputError(f"{without_secrets(path)} cannot be replaced as a whole: name a folder in it")
@@ -157,7 +157,7 @@ class HadoopFolder(Folder):
 
     @contextmanager
     def _unfinished(self, path: str) -> Iterator[str]:
-        """Give a temporary name of this run alone beside `path`, and clear it away if it was not renamed."""
+        """Yield a unique temporary name beside `path`, and delete it if it was not renamed."""
         unfinished = _beside(path, f"{UNFINISHED}{uuid.uuid4().hex}.")
         try:
             yield unfinished
@@ -180,7 +180,7 @@ class HadoopFolder(Folder):
         self._discard(path)
 
     def _put_back(self, path: str) -> bool:
-        """Give `path` its file or folder back if a run was killed in the moment of replacing it; return if it is there.
+        """Restore `path` if a run was killed while it replaced it; return whether it is there.
 
         This is why the old one is never deleted before the new one is in its place.
         """
@@ -193,7 +193,7 @@ class HadoopFolder(Folder):
         return self._files.exists(path)
 
     def _discard(self, path: str) -> None:
-        """Delete the old one under a name from which it is not put back when half of it is gone."""
+        """Rename the old one before it is deleted, so that no half of it is restored."""
         deleted = _beside(path, f"{DELETED}{uuid.uuid4().hex}.")
         with suppress(FileNotFoundError):
             self._files.rename(_beside(path, REPLACED), deleted)

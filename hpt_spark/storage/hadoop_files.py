@@ -1,4 +1,4 @@
-"""The files of a Hadoop file system, asked for through Spark's JVM.
+"""The files of a Hadoop file system, through Spark's JVM.
 
 The JVM moves the bytes: what passes between it and Python is only names and answers, because
 py4j carries bytes as text, at about 10 MB/s.
@@ -107,7 +107,7 @@ class HadoopFiles:
             self._files.copyToLocalFile(False, self._path(path), self._path(f"file://{local}"), True)
 
     def copy_to_pipe(self, path: str, offset: int, pipe: Path, opened: Callable[[], None]) -> None:
-        """Write the bytes of a file from `offset` on into a named pipe; tell by `opened` when it has a writer."""
+        """Write the bytes of a file from `offset` on into a named pipe; call `opened` when it has a writer."""
         with translate_java_errors(path):
             stream = self._files.open(self._path(path))
             stream.seek(offset)

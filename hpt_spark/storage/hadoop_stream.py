@@ -1,4 +1,4 @@
-"""A file of a Hadoop file system as a stream that can be sought in."""
+"""A file of a Hadoop file system as a seekable stream."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class HadoopStream(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a position; nothing is fetched before it is read."""
+        """Go to a position; bytes are fetched when they are read."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
         self._at = max(0, start + offset)
         return self._at

@@ -33,7 +33,7 @@ class LocalFolder(Folder):
 
     @classmethod
     def open(cls, path: Path) -> LocalFolder:
-        """Return the folder at `path`, put back if a run was killed in the moment of replacing it."""
+        """Return the folder at `path`; restore it if a run was killed while it replaced it."""
         with translate_read_errors(path):
             _put_back(path)
             is_other = path.exists() and not path.is_dir()
@@ -55,19 +55,19 @@ class LocalFolder(Folder):
         """Return whether there is a file or a folder `name`."""
         with translate_read_errors(self.path), suppress(FileNotFoundError, NotADirectoryError):
             _put_back(self.path / name)
-            (self.path / name).lstat()  # of a link itself: one to nowhere is to be told of, not to be written over
+            (self.path / name).lstat()  # of a link itself: a broken link is an error to report, not to overwrite
             return True
         return False
 
     @contextmanager
     def reading(self, name: str, without: re.Pattern[str] | None = None) -> Iterator[Path]:
-        """Give the path of `name`."""
+        """Yield the path of `name`."""
         with translate_read_errors(self.path / name):
             _put_back(self.path / name)
             yield self.path / name
 
     def list(self) -> list[str]:
-        """Return the names in this folder, sorted, without unfinished ones; what is just being replaced is there."""
+        """Return the names in this folder, sorted; a name that is being replaced is there, an unfinished one is not."""
         with translate_read_errors(self.path):
             if not self.path.is_dir():
                 return []
@@ -88,7 +88,7 @@ class LocalFolder(Folder):
             path = self.path / name
             _put_back(path)
             if path.is_symlink():
-                path.stat()  # raises for one to nowhere
+                path.stat()  # raises for a broken link
             for file in _files_below(path) if path.is_dir() else [path]:
                 if file.is_file():
                     yield file.relative_to(self.path).as_posix(), file
@@ -102,7 +102,7 @@ class LocalFolder(Folder):
 
     @contextmanager
     def atomic_write(self, name: str) -> Iterator[Path]:
-        """Write the file `name`: give a path beside it that takes the name when all went well."""
+        """Write the file `name`: yield a path beside it, which is renamed to it on success."""
         target = self.path / name
         with _claimed(target, Path.touch) as temporary:
             os.truncate(temporary, 0)
@@ -113,7 +113,7 @@ class LocalFolder(Folder):
             _flush_to_disk(target.parent)
 
     def check_writable(self) -> None:
-        """Raise InputError when nothing can be written here; a folder made for that goes again."""
+        """Raise InputError when nothing can be written here; remove a folder made for the check."""
         missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
         try:
             super().check_writable()
@@ -124,7 +124,7 @@ class LocalFolder(Folder):
 
     @contextmanager
     def atomic_dir(self, name: str = ".") -> Iterator[Path]:
-        """Write the whole folder `name`: give an empty folder beside it that replaces it when all went well."""
+        """Write the whole folder `name`: yield an empty folder beside it that replaces it on success."""
         target = self.path / name
         with _claimed(target, Path.mkdir) as temporary:
             _put_back(target)
@@ -137,7 +137,7 @@ class LocalFolder(Folder):
 
     @contextmanager
     def staged_dir(self, name: str = ".") -> Iterator[LocalFolder]:
-        """Do the same file by file."""
+        """Like `atomic_dir`; on this machine files need no upload."""
         with self.atomic_dir(name) as path:
             yield LocalFolder(path)
 
@@ -152,7 +152,7 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _check_java_can_name(path: Path) -> None:
-    """Raise InputError where the running Java, which spark-submit has started, would look for another file."""
+    """Raise InputError where the JVM that spark-submit has started would look for another file."""
     from pyspark import SparkContext
 
     jvm: Any = SparkContext._jvm
@@ -185,14 +185,14 @@ def _swap_in(temporary: Path, target: Path) -> None:
 
 
 def _put_back(target: Path) -> None:
-    """Give `target` its folder back if a run was killed in the moment of replacing it."""
+    """Restore `target` if a run was killed while it replaced it."""
     if not target.exists():
         with suppress(OSError):
             os.rename(_replaced(target), target)
 
 
 def _discard(replaced: Path, target: Path) -> None:
-    """Delete an old folder under a name from which it is not put back when half of it is gone."""
+    """Rename an old folder before it is deleted, so that no half of it is restored."""
     deleted = target.with_name(DELETED + target.name)
     _delete_what_can_be(deleted)
     with suppress(FileNotFoundError):
@@ -201,7 +201,7 @@ def _discard(replaced: Path, target: Path) -> None:
 
 
 def _delete_what_can_be(path: Path) -> None:
-    if path.is_symlink():  # which stood for the folder; what it leads to is somebody else's
+    if path.is_symlink():  # it stood for the folder; its target is somebody else's
         path.unlink(missing_ok=True)
     else:
         shutil.rmtree(path, ignore_errors=True)
@@ -226,7 +226,7 @@ def _claimed(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
         try:
             yield temporary
         finally:
-            if _is_at(temporary, lock):  # else it has its final name, and the temporary one may be another run's
+            if _is_at(temporary, lock):  # else it was renamed, and the temporary name may be another run's
                 _delete(temporary)
             with suppress(OSError):
                 unlock_descriptor(lock)  # a forked child may hold the file open and the lock with it

@@ -48,9 +48,9 @@ class FolderLock:
     ----------
     folder : Folder
     locked : str
-        What the folder is to a user, for messages: ``run.dir=runs/demo``.
+        The name of the folder in messages: ``run.dir=runs/demo``.
     briefly : bool
-        Whether it is held only while a file is changed: others wait, and a driver's lock does not count.
+        Whether it is held only to change a file: others wait, and a driver's lock is no obstacle.
     """
 
     def __init__(self, folder: Folder, locked: str, briefly: bool = False) -> None:
@@ -140,7 +140,7 @@ class FolderLock:
                 path.write_text(json.dumps(holder) + "\n", encoding="utf-8")
 
     def _living_other(self) -> dict[str, Any] | None:
-        """Return a living driver that has, or wants, the lock; the files of dead ones are removed."""
+        """Return a living driver that has or wants the lock; remove the files of dead ones."""
         for name in self._folder.list():
             if name.startswith(self._prefix) and name != self._name:
                 holder = self._read(name)
@@ -191,7 +191,7 @@ def is_lock(name: str) -> bool:
 
 
 def _this_machine() -> str:
-    """Return the machine, as it was started, and the container, within which a process number is unique."""
+    """Return the machine, its boot and its container, within which a process number is unique."""
     found = [socket.gethostname()]
     with suppress(OSError):  # containers may have the host's name, but their own numbers
         found.append(os.readlink("/proc/self/ns/pid"))
@@ -201,7 +201,7 @@ def _this_machine() -> str:
 
 
 def _started(pid: Any) -> str | None:
-    """Return when process `pid` of this machine started, which tells it from a later one with its number."""
+    """Return when process `pid` of this machine started, which tells it from a later process of the same number."""
     try:
         with open(f"/proc/{int(pid)}/stat", encoding="utf-8") as file:
             return file.read().rpartition(")")[2].split()[19]

@@ -1,9 +1,8 @@
 """Requests to the JVM that no signal cuts short.
 
-Ctrl-C, SIGTERM and SIGHUP raise in the main thread, wherever it is. What waits for an answer of the JVM
-there and is cut short breaks the thread's connection, while the JVM goes on: a folder could be
-made anew by an upload that was thought to be over, after it was cleared away. Here the main
-thread only waits for another one, which hears every answer to its end.
+Ctrl-C, SIGTERM and SIGHUP raise in the main thread, wherever it is. A request that is cut short there breaks the
+thread's connection, while the JVM goes on: an upload that seemed to be over could create a folder again after its
+removal. Here another thread makes the requests and receives every answer, and the main thread waits for it.
 """
 
 from __future__ import annotations
@@ -30,8 +29,7 @@ Answer = TypeVar("Answer")
 def uninterruptible(request: Callable[Given, Answer]) -> Callable[Given, Answer]:
     """Let `request` come to its end if a signal raises in the main thread, and later ones wait for that.
 
-    Where it does not end in time, each later request is waited for as long, not for ever: it is one
-    of those that clear away.
+    After a request that did not end in time, each later one, which cleans up, is waited for as long, not for ever.
     """
 
     @wraps(request)

@@ -45,8 +45,8 @@ def local_path(uri: str | os.PathLike[str]) -> Path:
             f"{without_secrets(text)} cannot be used here: only a local folder is supported, "
             "as a plain path or file:///PATH"
         )
-    if text.startswith("file:"):
-        text = unquote(re.sub("^file:(//(localhost)?(?=/))?", "", text))
+    if _SCHEME.match(text):
+        text = unquote(re.sub("(?i)^file:(//(localhost)?(?=/))?", "", text))
         if text.startswith("//"):
             raise InputError(f"{uri} names a file of another host; only this machine's files can be read: file:///PATH")
     try:
@@ -65,7 +65,7 @@ def local_path(uri: str | os.PathLike[str]) -> Path:
 
 
 def escape_glob(path: str) -> str:
-    """Return `path` for Spark's readers, which take each path for a pattern, like `glob.escape`."""
+    """Return `path` escaped for Spark's readers, which take a path for a pattern, like `glob.escape`."""
     return re.sub(r"[][{}*?\\]", r"\\\g<0>", path)
 
 

@@ -1,6 +1,6 @@
 """A resolved configuration as the ``--set`` arguments of a job that starts somewhere else.
 
-The files of ``--conf`` lie on this machine. What they say travels in the arguments, so that nothing has to be uploaded
+The files of ``--conf`` are on this machine. Their settings travel in the arguments, so that nothing has to be uploaded
 and every target gets the same.
 """
 
@@ -14,13 +14,13 @@ from pydantic import BaseModel
 from hpt_spark.config.layers import Config, load_config
 from hpt_spark.config.yaml_text import as_ascii_yaml, read_yaml
 
-# They are said to Spark itself, before the job starts.
+# Sections that are handed to Spark itself, before the job starts.
 SAID_TO_SPARK = ("spark", "submit")
 PLAIN = re.compile(r"[A-Za-z/][\w./:@-]*", re.ASCII)
 
 
 def job_arguments(config: Config) -> list[str]:
-    """Return the arguments by which a job resolves to `config`, but for what is said to Spark itself."""
+    """Return the arguments by which a job resolves to `config`, without the sections that are handed to Spark."""
     below, words = load_config(), []
     for section in (name for name in Config.model_fields if name not in SAID_TO_SPARK):
         words += _differences(section, getattr(config, section), getattr(below, section))
@@ -28,7 +28,7 @@ def job_arguments(config: Config) -> list[str]:
 
 
 def _differences(name: str, ours: BaseModel, theirs: BaseModel) -> list[str]:
-    """Return the arguments for the keys of a section, and of those within it, that are not as `theirs`."""
+    """Return the arguments for the keys of a section and its subsections that differ from `theirs`."""
     words: list[str] = []
     for key in type(ours).model_fields:
         value, other = getattr(ours, key), getattr(theirs, key)
@@ -44,7 +44,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _plain(value: Any) -> str | None:
-    """Return a text that needs no quotes, such as most paths."""
+    """Return `value` if it is a text without need of quotes, such as most paths, else None."""
     is_plain = isinstance(value, str) and PLAIN.fullmatch(value) and read_yaml(value) == value
     return value if is_plain else None
 

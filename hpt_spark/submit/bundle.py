@@ -1,4 +1,4 @@
-"""The bundle: what a cluster needs of this package, as files that can be uploaded."""
+"""The bundle: the files of this package that a cluster needs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def make_bundle(out: str, constraints: str, environment: str, xgboost: str) -> l
 
 
 def _refuse_files_of_others(bundle: Path, *names: str) -> None:
-    """Raise InputError where the bundle would replace what is no part of an earlier one, such as a checkout's jobs."""
+    """Raise InputError where the bundle would replace files of no earlier bundle, such as a checkout's jobs."""
     found = [name for name in names if (bundle / name).exists()]
     if found and not (bundle / ZIP).exists():
         raise InputError(
@@ -88,7 +88,7 @@ def _files_of(package: str) -> Iterator[tuple[str, Path]]:
 
 
 def requirements_of(xgboost: str) -> list[str]:
-    """Return what this package requires, with the wanted build of XGBoost and without PySpark, which a cluster has."""
+    """Return this package's requirements, with the wanted build of XGBoost and without PySpark, which a cluster has."""
     found = []
     for line in importlib.metadata.requires("hpt-spark") or []:
         requirement, _, marker = (part.strip() for part in line.partition(";"))

@@ -1,4 +1,4 @@
-"""The Spark of this machine, whose commands are started."""
+"""The Spark installation of this machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hpt_spark.spark.preflight import check_spark_home
 
 
 def spark_home() -> Path | None:
-    """Return the folder of the Spark whose spark-submit is to run; None for one that is on PATH."""
+    """Return the folder of the Spark whose spark-submit is to run; None for the one on PATH."""
     check_spark_home()
     if os.environ.get("SPARK_HOME"):
         return Path(os.environ["SPARK_HOME"])

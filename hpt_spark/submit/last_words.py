@@ -1,4 +1,4 @@
-"""The last words of a driver in a container of YARN, whose log the machine that has submitted it does not see.
+"""The last words of a driver in a container of YARN, whose log the submitting machine does not see.
 
 The driver writes them into a file beside its run directory (`hpt_spark.failure_file`). Hadoop's shell, which each Spark
 has, reads the file and removes it.
@@ -24,19 +24,19 @@ SECONDS_TO_READ = 120.0
 def with_failure_file(submission: Submission, config: Config) -> tuple[Submission, str | None]:
     """Return `submission` with a file for its driver's last words, and that file.
 
-    There is none where the driver runs on this machine, where its run directory can be reached by its own machine
-    only, or where the settings name another file.
+    There is no file when the driver runs on this machine, when only the driver's machine can reach its run directory,
+    or when the settings name another file.
     """
     elsewhere = config.spark.master == "yarn" and config.submit.deploy_mode == "cluster"
     if not elsewhere or is_local(config.run.dir) or PROPERTY in submission.conf:
         return submission, None
-    # Its own name each time: what another submission has left is not read.
+    # A new name each time, so that no file of another submission is read.
     file = f"{config.run.dir.rstrip('/')}.failure-{uuid.uuid4().hex[:12]}.txt"
     return replace(submission, conf={**submission.conf, PROPERTY: file}), file
 
 
 def taken_from(file: str) -> str:
-    """Return what a driver has written, and remove the file; empty where it has written none."""
+    """Return the text that a driver has written, and remove the file; empty when there is none."""
     words = _of_hadoops_shell("-cat", file)
     if words:
         _of_hadoops_shell("-rm", "-f", "-skipTrash", file)

@@ -1,4 +1,4 @@
-"""A job as a batch of Livy: posted, watched to its end, and deleted when the one who waits gives up."""
+"""A job as a batch of Livy: posted, watched to its end, and deleted when this process is interrupted."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def run_with_livy(submission: Submission, config: Config) -> None:
         When it fails.
     """
     body = batch_of(submission, config)
-    # Livy from 0.6 on wants each name once; by it a batch is found whose answer was lost.
+    # Livy from 0.6 on wants each name once; the name finds a batch whose answer was lost.
     body["name"] = f"{submission.name} {secrets.token_hex(4)}"
     server = _server(config)
     numbers: list[int] = []
@@ -153,7 +153,7 @@ def _refused(reason: str) -> InputError:
 
 
 def _watch(server: LivyServer, number: int, poll: float) -> str:
-    """Wait for the end of a batch, say now and then how it is, and return its last state."""
+    """Wait for the end of a batch, log its state now and then, and return the last one."""
     started = said_at = time.monotonic()
     said: tuple[str, str] | None = None
     while True:

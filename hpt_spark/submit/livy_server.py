@@ -25,14 +25,14 @@ USER, PASSWORD = "HPT_SPARK_LIVY_USER", "HPT_SPARK_LIVY_PASSWORD"
 SECONDS_TO_ANSWER = 60.0
 SECONDS_TO_BE_FOUND = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-REFUSED_UNDONE = (429, 503)  # by these a server says that it has not done what was asked
+REFUSED_UNDONE = (429, 503)  # with these a server says that it has done nothing
 MOST_SHOWN = 500
 
 _log = logging.getLogger("hpt_spark.submit")
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """urllib would send the password to wherever it is told to, and make a GET of a POST."""
+    """Refuse redirects: urllib would send the password to any address, and turn a POST into a GET."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -51,7 +51,7 @@ class _FailedTryError(Exception):
 
 
 class LivyServer:
-    """Sends requests, signs them, and repeats those that may be repeated.
+    """Signs and sends requests, and repeats them where that is safe.
 
     Parameters
     ----------
@@ -75,16 +75,16 @@ class LivyServer:
                 )
             code = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
             self._headers["Authorization"] = f"Basic {code}"
-        # A proxy would look for a server of its own machine, and would be given the password.
+        # A proxy would look for the server on its own machine, and would get the password.
         without_proxy = [urllib.request.ProxyHandler({})] if _is_loopback(url) else []
         self._opener = urllib.request.build_opener(_NoRedirects, *without_proxy)
 
     def get(self, path: str) -> Any:
-        """Return what lies at `path`."""
+        """Return the resource at `path`."""
         return self._repeat("GET", path)
 
     def delete(self, path: str) -> None:
-        """Delete what lies at `path`, unless it is gone already."""
+        """Delete the resource at `path`, if it still exists."""
         self._repeat("DELETE", path)
 
     def post(self, path: str, body: dict[str, Any], take: Callable[[Any], None]) -> None:
@@ -113,7 +113,7 @@ class LivyServer:
                 if method == "POST" and not failure.undone:
                     raise LostAnswerError(f"Livy at {self.url} {failure}") from None
                 wait = max(pause, failure.pause)
-                # Who has never answered may be a wrong address.
+                # An address that has never answered may be wrong.
                 patience = self._patience if self._has_answered else min(self._patience, SECONDS_TO_BE_FOUND)
                 waited = time.monotonic() - started
                 if waited + wait > patience:
@@ -131,7 +131,7 @@ class LivyServer:
         try:
             with self._opener.open(request, timeout=SECONDS_TO_ANSWER) as answer:
                 found = json.loads(answer.read() or b"null")
-                self._has_answered = True  # and not a page for people at a wrong address
+                self._has_answered = True  # JSON, not a page for people at a wrong address
                 return found
         except urllib.error.HTTPError as error:
             self._has_answered = True
@@ -146,7 +146,7 @@ class LivyServer:
             raise _FailedTryError("gives an answer that is not JSON", undone=False) from None
 
     def _refusal(self, error: urllib.error.HTTPError) -> Exception:
-        """Return what an answer means that is no success."""
+        """Return the error that an unsuccessful answer means."""
         code, reason = error.code, _reason_in(error)
         if code == 429 or code >= 500:
             after = error.headers.get("Retry-After", "")
@@ -166,19 +166,19 @@ class LivyServer:
         return RefusedError(reason, code)
 
     def _no_connection(self, error: Any) -> Exception:
-        """Return what it means that a request could not be sent."""
+        """Return the error for a request that could not be sent."""
         if isinstance(error, ssl.SSLCertVerificationError):
             return InputError(
                 f"Livy at {self.url} shows a certificate that is not trusted ({error.verify_message}); correct "
                 "submit.livy_url, or let SSL_CERT_FILE name a file with the certificate of its authority."
             )
-        # Only these certainly came before the request was sent.
+        # Only these occur before the request is sent.
         before = (ConnectionRefusedError, socket.gaierror, ssl.SSLError)
         return _FailedTryError(f"cannot be reached ({_text(error)})", undone=isinstance(error, before))
 
 
 class NotThereError(InputError):
-    """What was asked for is not there, or is no Livy."""
+    """The resource does not exist, or the server is no Livy."""
 
 
 class RefusedError(HptSparkError):
@@ -190,7 +190,7 @@ class RefusedError(HptSparkError):
 
 
 def _reason_in(error: urllib.error.HTTPError) -> str:
-    """Return what an answer says in one line: Livy's own words, or a gateway's page without its tags."""
+    """Return the reason in an answer as one line: Livy's own words, or a gateway's page without its tags."""
     try:
         text = error.read().decode("utf-8", "replace")
     except (OSError, HTTPException):

@@ -1,4 +1,4 @@
-"""Files of Spark properties, as ``spark-defaults.conf`` is one."""
+"""Files of Spark properties, such as ``spark-defaults.conf``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_properties(path: str) -> dict[str, str]:
     Raises
     ------
     InputError
-        When it cannot be read, or a line is none that Spark would take.
+        When it cannot be read, or Spark would not accept a line.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -42,7 +42,7 @@ def read_properties(path: str) -> dict[str, str]:
 
 
 def write_properties(path: Path, properties: dict[str, str], below: str = "") -> None:
-    """Write properties that only this user can read, after the text of another such file, over which they win."""
+    """Write properties that only this user can read, after the text `below` of a file that they override."""
     path.touch(mode=0o600)
     lines = [f"{_escaped(name)} {_escaped(value)}" for name, value in properties.items()]
     path.write_text("\n".join([below, *lines, ""]), encoding="utf-8", errors="surrogateescape")

@@ -1,4 +1,4 @@
-"""spark-submit: the command that starts a job, and how it is run."""
+"""The spark-submit command that starts a job."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def command_of(submission: Submission, config: Config, properties_file: str | No
 
 
 def shown(command: Sequence[str]) -> str:
-    """Return a command as a person would write it in a shell, an option on each line."""
+    """Return a command for a shell, one option a line."""
     lines = [shlex.quote(command[0])]
     for word in command[1:]:
         if word.startswith("--") or word.endswith(".py"):
@@ -101,7 +101,7 @@ def run_with_spark_submit(submission: Submission, config: Config) -> None:
 
 
 def _end_of(process: subprocess.Popen[bytes]) -> int:
-    """Return the exit code of a process; who ends this one ends that, too."""
+    """Return the exit code of a process; a signal that ends this process ends that one, too."""
     try:
         return process.wait()
     except BaseException:

@@ -1,4 +1,4 @@
-"""What a cluster is told of a job, whoever tells it."""
+"""The parts of a submission, for spark-submit and for Livy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UPLOAD = "upload what `make bundle` made to the cluster's storage and name that 
 
 @dataclass(frozen=True)
 class Submission:
-    """A job with all that starts it; no part holds a secret.
+    """The script, the arguments, the files and the settings that start a job; none of them holds a secret.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Submission:
 
 
 def submission_of(job: str, config: Config, extra: Sequence[str] = ()) -> Submission:
-    """Return what starts `job` with `config`.
+    """Return the submission of `job` with `config`.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def _conf_of_environment(environment: str | None) -> dict[str, str]:
 
 
 def _refuse_secrets(config: Config, conf: dict[str, str], extra: Sequence[str]) -> None:
-    """Raise ConfigError when all can read a secret: in the list of processes, in Livy's log, in Spark's pages."""
+    """Raise ConfigError for a secret that others could read: in the list of processes, Livy's log or Spark's pages."""
     of_spark = {name: value for name, value in conf.items() if name not in config.spark.conf}
     found = [*secret_keys(config.model_dump()), *secret_keys(of_spark)]
     if any(mask_secrets(word) != word for word in extra):
@@ -113,7 +113,7 @@ def _refuse_secrets(config: Config, conf: dict[str, str], extra: Sequence[str]) 
 
 
 def _refuse_places_in_a_container(job: str, config: Config) -> None:
-    """Raise ConfigError where results would go with the driver's container: a job would succeed and leave nothing."""
+    """Raise ConfigError for a path in the driver's container: the job would succeed and its results would vanish."""
     submit = config.submit
     if config.spark.master != "yarn" or submit.deploy_mode != "cluster" or submit.target == "livy":
         return
@@ -140,7 +140,7 @@ def _installed_script(job: str) -> str:
 
 
 def _on_this_machine(key: str, path: str) -> str:
-    """Return a path for spark-submit, which uploads what is local."""
+    """Return a path for spark-submit, which uploads local files."""
     if not is_local(path):
         return path
     local = local_path(path)
@@ -153,7 +153,7 @@ def _on_this_machine(key: str, path: str) -> str:
 
 
 def _for_livy(key: str, path: str) -> str:
-    """Return a path for Livy, to which one without a scheme is of the cluster's default file system."""
+    """Return a path for Livy, which looks for a path without a scheme on the cluster's default file system."""
     if is_local(path) and not path.startswith(("/", "file:")):
         raise InputError(f"{key}: {path} is of this machine's working folder, which Livy cannot read; {UPLOAD}.")
     return path

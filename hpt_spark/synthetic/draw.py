@@ -1,4 +1,4 @@
-"""Draws that come out the same on every platform.
+"""Random draws that are the same on every platform.
 
 Only two things of a generator are used, uniform doubles and whole 64-bit integers, and a
 weight is rounded to a whole number before anything is drawn with it. So the last bit of an
@@ -43,9 +43,9 @@ def normal(rng: Generator, size: int) -> Floats:
 
 
 def unique_ids(rng: Generator, size: int) -> Integers:
-    """Return different signed 64-bit integers, of which one in a hundred differs from its neighbour in one bit.
+    """Return distinct signed 64-bit integers, one in a hundred of which differs from its neighbour in one bit.
 
-    Such a pair is one and the same number once it has passed through a float.
+    A conversion to float makes one number of such a pair.
     """
     while True:
         ids = rng.integers(-(2**63), 2**63 - 1, size, dtype=np.int64, endpoint=True)

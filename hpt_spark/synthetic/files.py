@@ -25,7 +25,7 @@ from hpt_spark.synthetic.recordings import Recordings
 from hpt_spark.synthetic.sizes import Sizes, sizes_at
 from hpt_spark.synthetic.zipped_csv import FIXED_DATE, Block, write_zipped_csv
 
-# What is drawn in common by several tables; a table's rows have a stream of their own.
+# Random streams that several tables share; a table's rows have a stream of their own.
 _IN_COMMON = ("people", "labels", "apps", "recordings")
 _MADE = ".generated"  # the folder of the seven files before they get their names
 
@@ -34,10 +34,9 @@ def generate(out: Path, scale: float, seed: int) -> dict[str, int]:
     """Write seven zipped CSVs of the TalkingData shape, with a planted signal, to the folder `out`.
 
     The files' bytes depend on `scale` and `seed` alone (and, for the compression, on the zlib
-    that Python uses). They get their names all together at the end, so that whatever stops the
-    generator before leaves earlier files as they were. Until then they are in a hidden folder
-    within `out`; the next generator clears what a killed one left there, and one that is still
-    at work is told apart by its lock.
+    that Python uses). They are written to a hidden folder within `out` and renamed together at
+    the end, so that an interrupted generator leaves earlier files as they were. The next generator
+    removes the hidden folder of a killed one; a running one holds a lock on it.
 
     Parameters
     ----------
@@ -72,7 +71,7 @@ def generate(out: Path, scale: float, seed: int) -> dict[str, int]:
 
 
 def _tables(seed: int, sizes: Sizes) -> dict[str, Iterator[Block]]:
-    """Return the rows of each table, to be made while they are written."""
+    """Return the rows of each table, which are made while they are written."""
     rng = streams(seed, (*_IN_COMMON, *TABLES))
     people = People.drawn(rng["people"], sizes)
     labels = Labels(rng["labels"], sizes.labels)
@@ -98,7 +97,7 @@ def _write(tables: dict[str, Iterator[Block]], folder: Path, sizes: Sizes) -> di
 
 
 def _give_names(made: Path, folder: Path) -> None:
-    """Give the files in `made` their names in `folder`; a Ctrl-C that comes between two is heeded after the last."""
+    """Move the files in `made` to `folder`; a Ctrl-C between two takes effect after the last."""
     with translate_permission_errors(folder):
         try:
             _move(made, folder)
@@ -109,8 +108,8 @@ def _give_names(made: Path, folder: Path) -> None:
 def _move(made: Path, folder: Path) -> None:
     """Move the files that are still in `made`.
 
-    All earlier ones go first: whatever stops this, tables may be missing, which `ingest` tells,
-    but never are there tables of two seeds, which nobody would see.
+    All earlier ones are deleted first: an interruption may leave tables missing, which `ingest`
+    reports, but never tables of two seeds, which nobody would notice.
     """
     files = [_file(made, name) for name in TABLES if _file(made, name).exists()]
     for file in files:
@@ -154,7 +153,7 @@ def _folder(out: Path) -> Path:
 
 
 def _is_own(path: Path) -> bool:
-    """Return whether `path` is a zip as `write_zipped_csv` makes them, to be known by the date in it."""
+    """Return whether `path` is a zip of `write_zipped_csv`, by the date in it."""
     try:
         with ZipFile(path) as archive:
             return [file.date_time for file in archive.infolist()] == [FIXED_DATE]

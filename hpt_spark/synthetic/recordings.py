@@ -1,4 +1,4 @@
-"""What is recorded of the devices: their events and apps, and the tables events and app_events."""
+"""The recordings of devices: their events and apps, and the tables events and app_events."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ _CLOCK = pa.array([f"{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}" for s in r
 class Recordings:
     """The events and the apps of the recorded devices, which are counted 0, 1, ... here.
 
-    Only what both tables must agree on is held: an event's device, whether it shows apps, and
-    each device's apps. The rows are made block by block while they are written.
+    It holds only the facts on which both tables must agree: an event's device, whether it shows apps,
+    and each device's apps. The rows are made block by block while they are written.
     """
 
     def __init__(self, rng: Generator, people: People, apps: Apps, sizes: Sizes) -> None:
@@ -130,7 +130,7 @@ def _apps_of_devices(
 ) -> tuple[NDArray[np.int32], Integers]:
     """Return the devices' different apps, device after device, and where each device's apps end.
 
-    Of twice as many draws as apps are wanted the first different ones are taken; seldom these are too few.
+    The first distinct ones of twice as many draws are taken; seldom these are too few.
     """
     parts, owned = [], []
     for start in range(0, len(group), _DEVICES_AT_A_TIME):

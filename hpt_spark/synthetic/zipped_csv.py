@@ -63,6 +63,6 @@ def _lines(block: Block) -> memoryview:
     fields = [pc.cast(pa.array(column), pa.string()) if isinstance(column, np.ndarray) else column for column in block]
     rows = pc.binary_join_element_wise(*fields, ",") if len(fields) > 1 else fields[0]
     lines = pc.binary_join_element_wise(rows, "", "\n")
-    # The texts of an Arrow array lie one behind the other in one buffer: here, that is the file's very bytes.
+    # The texts of an Arrow array are adjacent in one buffer, which here holds the bytes of the file.
     _, ends, texts = lines.buffers()
     return memoryview(texts)[: np.frombuffer(ends, np.int32)[len(lines)]]

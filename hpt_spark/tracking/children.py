@@ -23,7 +23,7 @@ PAGE = 1000
 
 @dataclass
 class Child:
-    """The run of a candidate, as far as it is written.
+    """The run of a candidate, and how much of it is written.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Child:
     key : str
         Of the candidate.
     rows : int
-        How many of its rows are there.
+        How many of its rows are written.
     scores, told : str
         Digests of these rows' scores, and of the final columns.
     has_failure, is_closed : bool
@@ -50,7 +50,7 @@ class Child:
 
     @classmethod
     def of(cls, run: Run) -> Child:
-        """Return the child that a run of the store is."""
+        """Return the child for a run of the store."""
         tags = run.data.tags
         return cls(
             run.info.run_id,
@@ -81,7 +81,7 @@ class Children:
         self._ranked: set[int] = set()
 
     def find(self) -> None:
-        """Look which ones the store has."""
+        """Read which children the store has."""
         self._children.update((number, Child.of(run)) for number, run in self._stored())
 
     def delete_doubles(self) -> None:
@@ -110,16 +110,16 @@ class Children:
         return candidate.number in self._children
 
     def may_be(self, candidate: Candidate) -> bool:
-        """Return whether the child of this number is the candidate's, or is still to be made."""
+        """Return whether the child of this number is the candidate's, or does not exist yet."""
         return candidate not in self or self._children[candidate.number].key == candidate.key
 
     def are_within(self, sweep: Sweep) -> bool:
-        """Return whether a search that has ended still has all that is written here."""
+        """Return whether an ended search has all rows that are written here."""
         rows = {candidate.number: len(candidate.whole_rows) for candidate in sweep.candidates.values()}
         return all(child.rows <= rows.get(number, -1) for number, child in self._children.items())
 
     def write(self, candidate: Candidate, sweep: Sweep) -> bool:
-        """Write what is new of a candidate; return whether there was anything."""
+        """Write the new rows and columns of a candidate; return whether there were any."""
         rows, child = candidate.whole_rows, self._children.get(candidate.number)
         if not rows:
             return False
@@ -137,7 +137,7 @@ class Children:
         return has_news
 
     def close_all(self, sweep: Sweep, status: str) -> None:
-        """Close what is open; a child without a whole row has ended as the search has."""
+        """Close the open children; one without a whole row gets the status of the search."""
         candidates = {candidate.number: candidate for candidate in sweep.candidates.values()}
         for number, child in self._children.items():
             if child.is_closed:
@@ -158,7 +158,7 @@ class Children:
         return child
 
     def _written(self, child: Child, rows: list[Row]) -> int:
-        """Return how many rows need not be written: none of a child that was found, where fits ran again since."""
+        """Return how many rows need not be written: none of a found child whose fits have run again."""
         if child.is_found and len(rows) >= child.rows:
             child.is_found = False
             if child.rows and _digest_of_scores(rows[: child.rows]) != child.scores:

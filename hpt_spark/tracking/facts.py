@@ -1,4 +1,4 @@
-"""What a history says of a search, as texts: nothing in it needs the search, and none holds a secret."""
+"""The facts about a search that its history shows, as texts without secrets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hpt_spark.search.journal.digests import Digester
 from hpt_spark.search.result_table import DONE, batches_of, best_so_far
 from hpt_spark.search.sklearn_compat import num_samples
 
-# Arguments of a search that are no settings, or that the children's parameters show.
+# Arguments of a search that are no settings, or whose values the children show.
 NOT_PARAMS = ("sc", "tracking", "progress", "param_grid", "param_distributions")
 # These may change while a search goes on: where fits run, how long they may take, what is kept.
 OF_THE_RUN = (
@@ -56,7 +56,7 @@ def metric_name(search: Any) -> str:
 
 
 def params_of(search: Any) -> dict[str, str]:
-    """Return the settings of a search by which it is known again."""
+    """Return the settings that identify a search."""
     given = search.get_params(deep=False)
     return as_texts({name: value for name, value in given.items() if name not in (*NOT_PARAMS, *OF_THE_RUN)})
 
@@ -79,7 +79,7 @@ def changed_params(estimator: Any) -> dict[str, str]:
 
 
 def tags_of(estimator: Any) -> dict[str, str]:
-    """Return what is worth knowing beside the settings: the estimator, the code, the releases, the application."""
+    """Return tags for the estimator, the code, the releases and the application."""
     kind = type(estimator)
     tags = {
         "estimator_name": kind.__name__,
@@ -102,10 +102,10 @@ def tags_of(estimator: Any) -> dict[str, str]:
 
 
 def dataset_of(X: Any, y: Any) -> dict[str, Any]:
-    """Return what a history says of the data that a search is given."""
+    """Return the facts about the data of a search."""
     try:
         digest = hashlib.sha256("".join(Digester().digest(*pair) for pair in (("X", X), ("y", y))).encode()).hexdigest()
-    except InputError:  # holds what has no digest
+    except InputError:  # an object in it has no digest
         digest = "unknown"
     columns = 1
     with suppress(ValueError):  # rows of different lengths have no number of columns
@@ -114,7 +114,7 @@ def dataset_of(X: Any, y: Any) -> dict[str, Any]:
 
 
 def dataset_facts(name: str, digest: str, source: str, rows: int, columns: int) -> dict[str, Any]:
-    """Return what a history says of training data."""
+    """Return the facts about training data."""
     # MLflow takes 36 letters of a digest at most.
     return {"name": name, "digest": digest[:32], "source": source, "rows": int(rows), "columns": int(columns)}
 
@@ -154,7 +154,7 @@ def rank_column(names: Iterable[str], metric: str) -> str:
 
 
 def end_tags(is_incomplete: Any, end_reason: str | None) -> dict[str, str]:
-    """Return what a history says of the end of a search: whether fits are missing, and why it has ended."""
+    """Return the tags of the end of a search: whether fits are missing, and why it has ended."""
     why = {"hpt_spark.end_reason": end_reason} if end_reason else {}
     return {"hpt_spark.incomplete": str(bool(is_incomplete)), **why}
 
@@ -196,7 +196,7 @@ def requirements_of(model: Any) -> dict[str, str]:
 
 
 def _packages_within(model: Any) -> set[str]:
-    """Return the packages of an estimator and of those in it."""
+    """Return the packages of an estimator and of the estimators in it."""
     parts = [model, *(model.get_params(deep=True).values() if hasattr(model, "get_params") else ())]
     return {type(part).__module__.partition(".")[0] for part in parts} & {"xgboost", "lightgbm", "catboost"}
 

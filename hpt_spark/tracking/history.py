@@ -1,8 +1,8 @@
 """A sweep in MLflow: a parent run, and a child run for each candidate.
 
-The store is brought up to what the sweep knows, step by step. What it has already is left alone, so that
-a sweep that resumes, or a step that failed halfway, goes on where it was. MLflow lets no parameter be changed:
-a run that would have to name other candidates, or another best one, gets its end back, and the sweep a new run.
+The store catches up with the sweep step by step. Whatever it has stays, so that a sweep that resumes, or a step that
+failed halfway, continues there. MLflow lets no parameter be changed: a run that would need other candidates, or another
+best one, gets its end back, and the sweep gets a new run.
 """
 
 from __future__ import annotations
@@ -14,22 +14,21 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from hpt_spark.tracking.children import Children
+from hpt_spark.tracking.logged_model import log_model
 from hpt_spark.tracking.metrics import known_name, metrics_of_outer_folds
 from hpt_spark.tracking.requests import log_all, short_value
 from hpt_spark.tracking.sweep import Candidate, Sweep
 
 ID, KEPT = "hpt_spark.id", "hpt_spark.kept"
-WRITER = "hpt_spark.writer"  # who has opened a run last
+WRITER = "hpt_spark.writer"  # the process that opened the run last
 SECONDS_BETWEEN_LOOKS = 1.0  # for another writer: to look takes as long as a third of a child
 EARLIER = " (earlier)"  # ends the id of a run that its search could not continue
 BEST = "best_"
@@ -46,15 +45,15 @@ class History:
         MLflow's tracking URI.
     experiment : str
     max_children : int or None
-        How many candidates get a run of their own; where there are more, the best ones do, at the end, by the metric
-        of ``refit`` or else the first scoring.
+        How many candidates get a run of their own; where there are more, the best ones by the metric of ``refit``, or
+        else the first scoring, get one at the end.
 
     Attributes
     ----------
     run_id : str or None
         The parent's.
     parent_is_done : bool
-        Whether the parent has all that is known.
+        Whether the parent is complete.
     is_keeping_model : bool
         Whether the next step sends the model, which may take long.
     """
@@ -75,18 +74,18 @@ class History:
         self._parent_params: dict[str, str] = {}
         self._parent_tags: dict[str, str] = {}
         self._parent_metrics: dict[str, float] = {}
-        self._found: Run | None = None  # which an earlier start of the search has made
+        self._found: Run | None = None  # made by an earlier start of the search
         self._children = Children(self._client, "", "")
         self.problems: list[str] = []
 
     def reopen(self) -> None:
-        """Look again at what the store has, after a request of which nobody knows whether it arrived."""
+        """Forget what the store has, after a request that may or may not have arrived."""
         self.run_id = None
         self.parent_is_done = self._has_results = self.is_keeping_model = False
         self._found = None
 
     def steps(self, sweep: Sweep) -> Iterator[int]:
-        """Write what the store lacks; yield after each step, with how many candidates were written in it."""
+        """Write what the store lacks; yield the number of candidates written in each step."""
         if sweep.facts is None:
             return
         if self.run_id is None:
@@ -122,10 +121,7 @@ class History:
         return self.run_id
 
     def _is_taken_over(self, sweep: Sweep) -> bool:
-        """Return whether the search has ended here, and goes on elsewhere: its next start writes what is missing.
-
-        What a search that was killed has left may take minutes to write.
-        """
+        """Return whether the search has ended here and a later start of it writes the rest."""
         if sweep.status is None or time.monotonic() - self._looked < SECONDS_BETWEEN_LOOKS:
             return False
         self._looked = time.monotonic()
@@ -184,7 +180,7 @@ class History:
             return str(experiment.experiment_id)
 
     def _is_another(self, sweep: Sweep) -> bool:
-        """Return whether the run that was found is one of other candidates, or of another best one."""
+        """Return whether the found run has other candidates, or another best one."""
         if not all(map(self._children.may_be, sweep.candidates.values())):
             return True
         if sweep.results is None or self._has_results or self._found is None:
@@ -196,7 +192,7 @@ class History:
         return any(best.get(name) != text for name, text in shown.items())
 
     def _begin_anew(self, sweep: Sweep) -> None:
-        """Give the run that was found its end back, and begin a new one."""
+        """Give the found run its end back, and begin a new one."""
         assert self._found is not None
         info = self._found.info
         status = "KILLED" if info.status == "RUNNING" else info.status
@@ -239,25 +235,9 @@ class History:
         self.parent_is_done = True
 
     def _log_model(self, model: Mapping[str, Any]) -> None:
-        """Keep the model with the run; one that MLflow cannot keep is told, and the rest goes on."""
-        import mlflow.models
-
+        """Keep the model with the run; a model that MLflow cannot keep is a problem, and the rest goes on."""
         try:
-            with Path(model["path"]).open("rb") as file:
-                estimator, example = cloudpickle.load(file)
-            signature = mlflow.models.infer_signature(example, estimator.predict(example))
-            flavor: Any
-            with mlflow.start_run(run_id=self._parent, log_system_metrics=False):
-                more: dict[str, Any] = {"signature": signature, "input_example": example}
-                more["pip_requirements"] = model["requirements"]
-                # XGBoost's file does not say which value stands for a missing one.
-                if hasattr(estimator, "get_booster") and math.isnan(estimator.missing):
-                    import mlflow.xgboost as flavor
-                else:
-                    import mlflow.sklearn as flavor
-
-                    more["serialization_format"] = "cloudpickle"
-                flavor.log_model(estimator, name="model", **more)
+            log_model(self._parent, model)
             self._client.set_tag(self._parent, KEPT, model["digest"])
         except Exception as error:
             if is_about_the_store(error):
@@ -281,14 +261,14 @@ class History:
         if sweep.results is None:
             return []
         ranked = sorted(candidates, key=partial(_rank, sweep))
-        # What an earlier end of the search had chosen is brought up to date as well.
+        # Candidates chosen at an earlier end of the search are updated as well.
         return ranked[: self._max_children] + [
             candidate for candidate in ranked[self._max_children :] if candidate in self._children
         ]
 
 
 def is_about_the_store(error: Exception) -> bool:
-    """Return whether an error is the store's, or that of the way to it."""
+    """Return whether an error comes from the store or the connection to it."""
     return isinstance(error, (MlflowException, OSError))
 
 

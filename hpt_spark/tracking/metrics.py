@@ -16,7 +16,7 @@ LONGEST_NAME = 250
 
 
 def metrics_of_row(row: Row, sweep: Sweep) -> Iterator[Metric]:
-    """Yield the metrics of a row: per fold one whose steps are the folds, of a curve one whose steps are the rounds."""
+    """Yield the metrics of a row; a curve has one per fold whose steps are the rounds, else the steps are the folds."""
     rung = f"rung_{row.step + 1}_" if sweep.halves else ""
     for fold, scores in sorted(row.scores.items()):
         for name, score in scores.items():

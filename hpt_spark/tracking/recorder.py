@@ -1,7 +1,7 @@
 """The process that writes the history of a search into MLflow while the search goes on.
 
-It reads the spool and works at the lowest cost for the search: while that still runs, it works for a sixtieth of
-the time. It ends with the search's last event, or with the driver.
+It reads the spool and leaves the cores to the search: while the search runs, it works for a sixtieth of the time. It
+ends with the search's last event, or with the driver.
 
 usage: python -m hpt_spark.tracking.recorder SPOOL DRIVER
 """
@@ -28,7 +28,7 @@ SECONDS_BETWEEN_TRIES = 15.0
 
 
 class Recorder:
-    """Brings the history up to what the spool says, again and again.
+    """Brings the history up to date with the spool, again and again.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Recorder:
         self._sweep.add(events)
         self._has_news |= bool(events)
         if not self.has_driver and self._sweep.status is None and not (self._folder / LEFT).exists():
-            self._sweep.status = "KILLED"  # by whom ended the driver, which could not say so
+            self._sweep.status = "KILLED"  # the driver ended without an event of its own
 
     def _write_all_that_is_new(self) -> None:
         if self._history is None:
@@ -107,12 +107,12 @@ class Recorder:
         self._rest(time.process_time() - began)
 
     def _rest(self, worked: float) -> None:
-        """Sleep for so long, while the search goes on, that all work is a sixtieth of the time."""
+        """Sleep, while the search runs, so long that all work is a sixtieth of the time."""
         if self._sweep.results is None and self._sweep.status is None:
             self._sleep(worked * (1 / SHARE - 1))
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep, until there is something that cannot wait."""
+        """Sleep until the time is up, or the search has results or has ended."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and self._sweep.results is None and self._sweep.status is None:
             time.sleep(min(SECONDS_BETWEEN_LOOKS, max(0.0, until - time.monotonic())))

@@ -22,7 +22,7 @@ SECONDS_TO_EXIT = 0.5
 
 log = logging.getLogger(__name__)
 
-_left: list[subprocess.Popen[bytes]] = []  # processes that still write, so that nobody takes them for forgotten
+_left: list[subprocess.Popen[bytes]] = []  # processes that still write: a Popen that is collected would warn of them
 
 
 class RecorderProcess:
@@ -34,7 +34,7 @@ class RecorderProcess:
     settings : dict
         The arguments of `hpt_spark.tracking.history.History`.
     remedy : str
-        What a user can do about a history that is not whole.
+        What a user can do about an incomplete history.
     wait : float or None
         How long to wait at the end for the parent and, after it, for the children; None for the usual limits.
     """
@@ -88,7 +88,7 @@ class RecorderProcess:
     def _has_stalled(self, answer: dict[str, Any]) -> bool:
         now = time.monotonic()
         beats = answer.get("beats", 0)
-        # A large model takes a while to arrive, in one step; who waits for it has limits of its own.
+        # A large model takes one long step; `wait` has limits of its own.
         if beats != self._beats[0] or answer.get("is_keeping_model"):
             self._beats = (beats, now)
         limit = SECONDS_TO_START if answer.get("state") in (None, "starting") else SECONDS_OF_STALL
@@ -99,7 +99,7 @@ class RecorderProcess:
             (self._spool / LEFT).touch()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(SECONDS_TO_EXIT)
-            self._judge(read_answer(self._spool))  # it had looked for the word already, and was at its end
+            self._judge(read_answer(self._spool))  # it ended before it saw the file
             return True
         _left.append(self._process)
         level = logging.INFO if read_answer(self._spool).get("parent_is_done") else logging.WARNING

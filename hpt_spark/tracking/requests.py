@@ -1,4 +1,4 @@
-"""What goes to MLflow, in as many requests as its limits ask for."""
+"""Requests to MLflow within its limits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def log_all(
     params: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Log all of it; the tags come last, because some of them tell that the rest is there."""
+    """Log all of it; the tags come last, because some of them say that the rest is there."""
     tag_list = [RunTag(name, short_value(text)) for name, text in (tags or {}).items()]
     pieces, rest = list(_pieces(params or {})), list(metrics)
     is_last = False

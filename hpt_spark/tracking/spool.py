@@ -1,6 +1,6 @@
-"""The spool: a file to which a search adds what goes on, and from which its history is written.
+"""The spool: a file to which a search appends its events, and from which another process writes the history.
 
-The driver only ever appends a line to a local file, so that no store, however slow, is waited for.
+The driver only appends lines to a local file, so that it never waits for a slow store.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 EVENTS = "events.jsonl"
 ANSWER = "answer.json"
-LEFT = "left"  # the driver no longer looks at the spool, and whoever writes the history deletes it
-SETTINGS = "HPT_SPARK_TRACKING"  # a variable: where to write, with its secrets, which no list of processes shows
+LEFT = "left"  # the driver no longer reads the spool; the recorder deletes it
+SETTINGS = "HPT_SPARK_TRACKING"  # a variable: the store's address, whose secrets a list of processes would show
 
 Event = dict[str, Any]
 
@@ -66,14 +66,14 @@ class SpoolReader:
 
 
 def write_answer(folder: Path, answer: dict[str, Any]) -> None:
-    """Let the driver know how far the history is."""
+    """Write the recorder's progress for the driver."""
     temporary = folder / f"{ANSWER}.new"
     temporary.write_text(json.dumps(answer), encoding="utf-8")
     os.replace(temporary, folder / ANSWER)
 
 
 def read_answer(folder: Path) -> dict[str, Any]:
-    """Return how far the history is; nothing before the first answer."""
+    """Return the recorder's progress; nothing before the first answer."""
     try:
         answer: dict[str, Any] = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
     except FileNotFoundError:

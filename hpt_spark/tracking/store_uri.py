@@ -1,12 +1,15 @@
-"""Where MLflow keeps runs: which addresses it knows, and the store beside a run."""
+"""MLflow's stores: the known kinds of address, and the store beside a run."""
 
 from __future__ import annotations
 
+import importlib.util
+import logging
+import os
 import re
 from pathlib import Path
 
 from hpt_spark.config.secrets import without_secrets
-from hpt_spark.errors import InputError
+from hpt_spark.errors import InputError, MissingDependencyError
 from hpt_spark.storage import is_local, local_path
 
 VARIABLE = "MLFLOW_TRACKING_URI"  # MLflow's own
@@ -16,6 +19,9 @@ SQLITE = re.compile(r"sqlite(\+\w+)?:///")
 # Unless the user has set them: a store that does not answer is not waited for for minutes.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 STORE, ARTIFACTS = "mlflow.db", "mlartifacts"
+NO_MLFLOW = "MLflow is not installed: pip install 'hpt-spark[mlflow]'."
+
+log = logging.getLogger(__name__)
 
 
 def is_known(uri: str) -> bool:
@@ -24,7 +30,7 @@ def is_known(uri: str) -> bool:
 
 
 def checked_uri(uri: str) -> str:
-    """Return `uri`, a relative SQLite file with its folder; InputError where MLflow knows no such store."""
+    """Return `uri` with the whole path of a SQLite file; InputError where MLflow knows no such store."""
     if not is_known(uri):
         raise InputError(
             f"MLflow's tracking URI {without_secrets(uri)!r} is not known; it must be sqlite:///FILE, http(s)://HOST, "
@@ -49,3 +55,45 @@ def artifacts_beside(uri: str) -> str | None:
     """Return where the artifacts of a SQLite store go, as a URI; None leaves it to the server."""
     sqlite = SQLITE.match(uri)
     return None if sqlite is None else (Path(uri[sqlite.end() :]).absolute().parent / ARTIFACTS).as_uri()
+
+
+def named_store(setting: str | None) -> str | None:
+    """Return the checked address of the store in a setting or else the variable; None for no history.
+
+    The variable may be meant for other programs, as in each job of Azure ML: an unusable one costs a warning.
+
+    Raises
+    ------
+    InputError
+        When MLflow does not know the setting's store, or the folder of its SQLite file is missing.
+    MissingDependencyError
+        When the setting names a store and MLflow is not installed.
+    """
+    named = setting or os.environ.get(VARIABLE)
+    if not named or named == NO_TRACKING:
+        return None
+    if setting is not None:
+        check_mlflow()
+    elif problem := _problem_of(named):
+        shown = without_secrets(named)
+        log.warning("no history is kept: the variable %s names %s, but %s", VARIABLE, shown, problem)
+        return None
+    return checked_uri(named)
+
+
+def _problem_of(uri: str) -> str | None:
+    if importlib.util.find_spec("mlflow") is None:
+        return NO_MLFLOW
+    if not is_known(uri):
+        return "stores of that kind are not known here; tracking.mlflow.uri can name another, or none."
+    try:
+        checked_uri(uri)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def check_mlflow() -> None:
+    """Raise MissingDependencyError where MLflow is not installed."""
+    if importlib.util.find_spec("mlflow") is None:
+        raise MissingDependencyError(NO_MLFLOW)

@@ -1,4 +1,4 @@
-"""A sweep as its events tell it: the state is their replay."""
+"""A sweep: the replay of its events."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Row:
         The rung, counted from 0, or the number of rounds; 0 where the search has neither.
     folds : int
     skipped : int
-        How many of them a race has left out.
+        How many of the folds a race has left out.
     """
 
     number: int
@@ -42,7 +42,7 @@ class Row:
 
     @property
     def is_whole(self) -> bool:
-        """Whether each fold that no race has left out has its result."""
+        """Whether all folds, but those that a race has left out, have results."""
         return 0 < len(self.scores) == self.folds - self.skipped
 
     def summary(self) -> dict[str, float]:
@@ -75,12 +75,12 @@ class Candidate:
 
     @property
     def whole_rows(self) -> list[Row]:
-        """The rows that have all their results, up to the first one that has not."""
+        """The rows before the first incomplete one."""
         return list(takewhile(lambda row: row.is_whole, self.rows))
 
 
 class Sweep:
-    """What is known of a search.
+    """The state of a search.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class Sweep:
     results : Event or None
         The best candidate and the metrics of the whole.
     files : Event or None
-        What lies where that is to be kept with the run, and the model.
+        The files to keep with the run, and the model.
     status : str or None
         How it ended, in MLflow's words.
     curve : str or None
@@ -116,7 +116,7 @@ class Sweep:
         return bool((self.facts or {}).get("halves"))
 
     def add(self, events: Iterable[Event]) -> None:
-        """Take note of more events."""
+        """Apply more events."""
         for event in events:
             getattr(self, f"_{event['kind']}")(event)
 

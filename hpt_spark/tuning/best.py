@@ -1,4 +1,4 @@
-"""Which candidate is the best: ``search.refit`` as the configuration has it."""
+"""The choice of the best candidate: ``search.refit`` in the configuration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROUNDS = ("n_estimators", "max_iter", "iterations", "num_boost_round")
 
 
 def refit_argument(settings: SearchSection) -> Any:
-    """Return what a search of scikit-learn takes as its ``refit``."""
+    """Return the argument ``refit`` of a search of scikit-learn."""
     choice = settings.refit
     if choice == ONE_STD_ERR:
         metric = settings.metric if len(settings.metrics) > 1 else "score"
@@ -30,7 +30,7 @@ def refit_argument(settings: SearchSection) -> Any:
 
 
 class Chosen:
-    """A function of the user's own that chooses a candidate; what it returns is checked.
+    """A function of the user that chooses a candidate; its answer is checked.
 
     Parameters
     ----------
@@ -60,12 +60,12 @@ class OneStandardError:
     Parameters
     ----------
     metric : str
-        As the columns of ``cv_results_`` end: ``score`` where there is one metric.
+        The end of its columns in ``cv_results_``: ``score`` for a single metric.
     grids : sequence of mapping
-        What comes earlier in a list of values is simpler; the parameter that is written first counts first, then the
-        next. Where values are drawn, there is no list: fewer rounds are simpler.
+        An earlier value of a list is simpler; the first parameter of a grid counts first, then the next. Drawn values
+        have no order but that fewer rounds are simpler.
     has_curves : bool
-        Whether candidates are points of curves: their number of rounds, which no grid has, counts last.
+        Whether candidates are points of curves; their number of rounds, which is in no grid, counts last.
     """
 
     def __init__(self, metric: str, grids: Sequence[Mapping[str, Any]], has_curves: bool = False) -> None:

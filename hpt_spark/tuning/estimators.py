@@ -67,7 +67,7 @@ def _imported(name: str) -> Any:
         raise _NotThereError(name)  # importlib's own errors are of many kinds here, and a leading dot means "relative"
     try:
         module = importlib.import_module(path)
-        found = getattr(module, attribute, None)  # which some packages import by then
+        found = getattr(module, attribute, None)  # some packages import their classes when asked
     except ModuleNotFoundError as error:
         if f"{path}.".startswith(f"{error.name}."):
             raise _NotThereError(name) from None
@@ -84,7 +84,7 @@ class _NotThereError(Exception):
 
 
 def _failed_import(name: str, module: str, error: BaseException) -> ConfigError:
-    """Return what is said of a module that is there and fails in its own code; where, is its last line that ran."""
+    """Return the error for a module whose own code fails at import; it names the last line that ran."""
     frames = [frame for frame in extract_tb(error.__traceback__) if "importlib" not in frame.filename]
     line = error if isinstance(error, SyntaxError) else frames[-1] if frames else None
     where = f" ({line.filename}, line {line.lineno})" if line is not None else ""
@@ -130,12 +130,12 @@ def check_class_sizes(y: np.ndarray, classes: Sequence[Any], folds: int, of_tabl
 
 
 def check_number_range(name: str, X: Any, columns: Sequence[tuple[str, str]]) -> None:
-    """Raise InputError where XGBoost, whose numbers have 32 bits, would take one of `X` for infinite and refuse it.
+    """Raise InputError for a number in `X` that is infinite in XGBoost's 32 bits.
 
     Parameters
     ----------
     name : str
-        Dotted path of the estimator's class; others than XGBoost's have a range of their own.
+        Dotted path of the estimator's class; only XGBoost's are checked.
     X : ndarray or scipy.sparse matrix
     columns : sequence of (block, term)
     """
@@ -150,7 +150,7 @@ def check_number_range(name: str, X: Any, columns: Sequence[tuple[str, str]]) ->
 
 
 def _has_beyond_float32(values: np.ndarray) -> bool:
-    # These two leave NaN out and make no copy of what may be gigabytes.
+    # These two ignore NaN and copy nothing: the matrix may be gigabytes.
     ends = np.array([np.fmin.reduce(values, axis=None, initial=0), np.fmax.reduce(values, axis=None, initial=0)])
     return bool(_is_beyond_float32(ends).any())
 
@@ -167,7 +167,7 @@ def check_resource(estimator: Any, name: str, resource: str) -> None:
 
 
 def known_parameters(estimator: Any) -> set[str]:
-    """Return the names that `estimator` takes as parameters.
+    """Return the names of the parameters of `estimator`.
 
     The constructor's names count too, because CatBoost's ``get_params`` lists only what was set.
     XGBoost's classes take any name and leave it to the library, which only warns of one it does not

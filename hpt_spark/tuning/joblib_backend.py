@@ -1,4 +1,4 @@
-"""scikit-learn's own search on the processes of one machine, which others can follow."""
+"""scikit-learn's own search on the processes of one machine, with followers."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ class FollowedMixin(HandsFitsOver):
         return results
 
     def __getstate__(self) -> dict[str, Any]:
-        # Workers and copies have nobody to tell.
+        # Workers and copies have no followers.
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
         return {name: value for name, value in state.items() if name not in OF_A_FIT}
 
     def _warn_of_threads(self, fits: list[Any]) -> None:
-        """Say once of which numbers of threads all fits together would take more cores than there are."""
+        """Warn once of settings with which all fits together would take more threads than there are cores."""
         if not fits or len(getattr(self, "n_resources_", ())) > 1:  # a later rung of halving
             return
         candidates = list({id(arguments["parameters"]): arguments["parameters"] for _, _, arguments in fits}.values())
@@ -116,7 +116,7 @@ class FollowedMixin(HandsFitsOver):
 
 
 def _timed(fits: Iterable[Any]) -> Iterator[Any]:
-    """Yield the same calls, whose results tell when and where they ran."""
+    """Yield the same calls; their results say when and where they ran."""
     for function, data, arguments in fits:
         # scikit-learn's `delayed` wraps the function for its own Parallel, which binds the settings.
         yield delayed(partial(_run_timed, getattr(function, "function", function)))(*data, **arguments)

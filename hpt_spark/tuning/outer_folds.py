@@ -1,4 +1,4 @@
-"""``search.outer_cv``: the scores of a search on rows that no choice of it has seen."""
+"""``search.outer_cv``: the scores of a search on rows that it has not chosen by."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class OuterProgress(SearchFollower):
-    """Counts the fits of the searches of outer folds, several of which may run at a time, and tells the followers.
+    """Counts the fits of the outer folds' searches, several of which may run at a time, and tells the followers.
 
     Parameters
     ----------
@@ -64,9 +64,8 @@ def score_outer_folds(
 ) -> float:
     """Search again for each outer fold, give a fitted search ``outer_scores_``, and return the seconds that it took.
 
-    They are a list of mappings: ``score`` of an outer fold, and of the search for it ``best_params`` and
-    ``best_score``. A search that was ended early has none yet: it goes on with what it lacks. The `followers` are told
-    how far the outer folds are.
+    They are a list of mappings: the ``score`` of an outer fold, and ``best_params`` and ``best_score`` of its search.
+    A search that was ended early has none yet: its own fits come first. The `followers` learn of each outer fold.
     """
     if outer is None or getattr(search, "incomplete_", False):
         return 0.0

@@ -1,4 +1,4 @@
-"""What can be said of a search before it runs."""
+"""The fits of a search, before it runs."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class _FirstEvaluationError(Exception):
 
 
 def first_evaluation(settings: SearchSection, X: Any, y: Any, roles: RowRoles) -> Evaluation:
-    """Return all fits of a search, of halving those of its first rung, on all rows, as the last one's; none runs."""
+    """Return all fits of a search, of halving those of its first rung on all rows, as in its last one; none runs."""
     settings = _all_at_once(settings)
     estimator = checked_estimator(settings)
-    if settings.rounds is not None:  # all that is scored on the way is of the longest training
+    if settings.rounds is not None:  # the longest training has all points of a curve
         rounds = Rounds.of(settings.rounds, estimator)
         estimator.set_params(**{rounds.parameter: rounds.checkpoints[-1]})
     check_task(estimator, settings.estimator, roles)
@@ -69,7 +69,7 @@ def first_evaluation(settings: SearchSection, X: Any, y: Any, roles: RowRoles) -
 
 
 def number_of_fits(settings: SearchSection) -> int:
-    """Return how many fits a search has, of halving those of its first rung, going by the settings alone."""
+    """Return how many fits a search has by its settings alone; of halving, those of its first rung."""
     settings = _all_at_once(settings)
     folds = _folds_by_settings(settings)
     if settings.strategy in DRAWING:
@@ -91,6 +91,6 @@ def _folds_by_settings(settings: SearchSection) -> int:
 
 
 def _all_at_once(settings: SearchSection) -> SearchSection:
-    """Return `settings` without batches, and with random draws in place of what nobody knows beforehand."""
+    """Return `settings` without batches; random draws stand for Optuna's proposals, which nobody knows yet."""
     strategy = "random" if settings.strategy == "optuna" else settings.strategy
     return settings.model_copy(update={"strategy": strategy, "no_improvement": None})

@@ -1,4 +1,4 @@
-"""What a search knows of rows beside their features and targets."""
+"""The roles of columns beside features and targets: weights and groups of rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hpt_spark.matrix.design import DesignMatrix
 
 @dataclass(frozen=True)
 class RowRoles:
-    """The task, and what the rows weigh and belong to.
+    """The task, the weights and the groups of rows.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class RowRoles:
     groups : ndarray of int64, optional
         Of each row; folds keep equal ones together. Of a ranking the query, sorted.
     are_in_order : bool
-        Whether the rows follow one another by their ids; they lie as a hash has them where they have none.
+        Whether the rows are sorted by their ids; without ids they lie in the order of a hash.
     """
 
     task: str = "classification"
@@ -31,7 +31,7 @@ class RowRoles:
 
     @classmethod
     def of(cls, design: DesignMatrix) -> RowRoles:
-        """Return those of a design's training rows."""
+        """Return the roles of a design's training rows."""
         return cls(design.task, design.weights, design.groups, design.has_ids)
 
     @property

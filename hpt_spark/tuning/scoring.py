@@ -25,7 +25,7 @@ def ndcg(y_true: np.ndarray, y_pred: np.ndarray, qid: np.ndarray) -> float:
     Parameters
     ----------
     y_true, y_pred : ndarray of float
-        The relevance of each row, and what was predicted for it.
+        The relevance of each row, and its prediction.
     qid : ndarray of int
         The query of each row.
     """
@@ -50,7 +50,7 @@ def check_scoring(name: str) -> None:
 
 
 def scoring_argument(settings: SearchSection, roles: RowRoles) -> Any:
-    """Return what a search of scikit-learn takes as its ``scoring``; of several, the one that decides comes first."""
+    """Return the argument ``scoring`` of a search of scikit-learn; of several scorings the deciding one comes first."""
     names = [settings.metric, *(name for name in settings.metrics if name != settings.metric)]
     if not roles.are_routed and NDCG not in names:
         return names[0] if len(names) == 1 else names

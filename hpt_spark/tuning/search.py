@@ -37,7 +37,7 @@ REMEDY_FOR_DATA = (
 
 
 def checked_estimator(settings: SearchSection) -> Any:
-    """Return the estimator to be tuned, after everything about it that can be checked beforehand was checked."""
+    """Return the estimator to be tuned, after all checks that need no data."""
     estimator = build_estimator(settings.estimator, settings.estimator_params)
     check_grids(estimator, settings.estimator, settings.grids)
     for name in settings.metrics:
@@ -77,14 +77,14 @@ def run_search(
     journal : str
         The folder where ``backend: spark`` keeps results as they arrive, and resumes from.
     lock : FolderLock, optional
-        What keeps other drivers from `journal`, where the caller holds it already.
+        The lock of `journal`, where the caller holds it already.
     begin : callable, optional
-        Is called when all is ready for the first fit, Spark too: what it takes away is not lost for
-        a wrong setting.
+        Called when all is ready for the first fit, Spark included: it may remove earlier results, which a wrong setting
+        must not cost.
     followers : sequence of SearchFollower
-        Are told what goes on, beside the live view.
+        Followers beside the live view.
     roles : RowRoles, optional
-        The task, and what the rows weigh and belong to.
+        The task, the weights and the groups of rows.
 
     Returns
     -------
@@ -101,8 +101,8 @@ def run_search(
 
     Notes
     -----
-    A fit gets one thread with joblib, ``spark.task.cpus`` with Spark, and so does a refit on an executor. A
-    refit on the driver, which runs alone there, gets what the estimator takes by itself.
+    A fit gets one thread with joblib, and ``spark.task.cpus`` with Spark, where a refit on an executor gets as many. A
+    refit on the driver runs alone there, with the threads that the estimator takes by itself.
     """
     estimator = checked_estimator(settings)
     check_task(estimator, settings.estimator, roles)
@@ -172,7 +172,7 @@ def _timed_fit(search: Any, metric: str, X: Any, y: Any, more: dict[str, Any]) -
         raise
     except Exception as error:
         all_failed = isinstance(error, ValueError) and re.search(r"All the \d+ fits failed", str(error))
-        # error_score="raise" gives the exception of a fit to whoever has called; Spark's own are no fit's.
+        # error_score="raise" passes on the exception of a fit; Spark's own exceptions come from no fit.
         of_a_fit = search.error_score == "raise" and not type(error).__module__.startswith(("py4j", "pyspark"))
         of_data = isinstance(error, ValueError) and re.search(r"X contains (NaN|infinity)", str(error))
         if not all_failed and not of_a_fit and not of_data:

@@ -1,4 +1,4 @@
-"""``search.cv`` as the configuration has it: a number of folds, or any of scikit-learn's splitters by its name."""
+"""``search.cv`` in the configuration: a number of folds, or the name of a splitter of scikit-learn."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _log = logging.getLogger(__name__)
 
 
 def splitter_of(settings: SearchSection, roles: RowRoles) -> Any:
-    """Return what a search of scikit-learn takes as its ``cv``."""
+    """Return the argument ``cv`` of a search of scikit-learn."""
     return _splitter(settings.cv, roles, "search.cv")
 
 
 def outer_splitter_of(settings: SearchSection, roles: RowRoles) -> Any:
-    """Return the outer folds of a nested cross-validation, as scikit-learn takes them; None for none."""
+    """Return the outer folds of a nested cross-validation, as an argument ``cv``; None for none."""
     return None if settings.outer_cv is None else _splitter(settings.outer_cv, roles, "search.outer_cv")
 
 
 def _splitter(cv: int | dict[str, Any], roles: RowRoles, key: str) -> Any:
     """Return a splitter, or a number of folds.
 
-    A number means folds of classes' shares for a classifier, as in scikit-learn; with groups it means folds that keep
-    each group together.
+    A number means stratified folds for a classifier, as in scikit-learn; with groups it means folds that keep each
+    group together.
     """
     if isinstance(cv, dict):
         return build_splitter(cv, key)
@@ -46,7 +46,7 @@ def _splitter(cv: int | dict[str, Any], roles: RowRoles, key: str) -> Any:
 def build_splitter(wanted: Mapping[str, Any], key: str = "search.cv") -> Any:
     """Return the splitter that a mapping of its name and its parameters describes.
 
-    What is drawn is drawn from a seed, 0 if none is given: a search with other folds could not be resumed.
+    Random folds get the seed 0 if none is given: a search with other folds could not be resumed.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def build_splitter(wanted: Mapping[str, Any], key: str = "search.cv") -> Any:
 
 @cache
 def splitters() -> dict[str, type]:
-    """Return scikit-learn's splitters by name, without its base classes, of which not all are abstract to Python."""
+    """Return scikit-learn's splitters by name, without base classes, some of which are not abstract to Python."""
     # Halving, which is experimental, may be named there and not be importable.
     found = ((name, getattr(model_selection, name, None)) for name in model_selection.__all__ if "Search" not in name)
     return {
@@ -98,7 +98,7 @@ def takes_groups(splitter: Any) -> bool:
 
 
 def check_splitter(splitter: Any, X: Any, y: Any, roles: RowRoles, key: str = "search.cv") -> None:
-    """Raise ConfigError when the rows cannot be split so, which scikit-learn finds out only in the search."""
+    """Raise ConfigError when `splitter` cannot split the rows, which scikit-learn finds out only in the search."""
     if isinstance(splitter, int):
         splitter = model_selection.check_cv(splitter, y, classifier=roles.task == "classification")
     if isinstance(splitter, model_selection.TimeSeriesSplit) and not roles.are_in_order:
@@ -123,14 +123,14 @@ def check_splitter(splitter: Any, X: Any, y: Any, roles: RowRoles, key: str = "s
 
 
 def number_of_folds(splitter: Any, X: Any = None, y: Any = None, roles: RowRoles = NO_ROLES) -> int:
-    """Return how many folds there are; a splitter that goes by the rows needs these."""
+    """Return the number of folds; some splitters need the rows to tell it."""
     if isinstance(splitter, int):
         return splitter
     return int(splitter.get_n_splits(X, y, roles.groups))
 
 
 def folds_of_each_class(splitter: Any) -> int:
-    """Return how many rows of each class the folds need: 1 where they do not go by classes."""
+    """Return how many rows of each class the folds need: 1 for folds that are not stratified."""
     if isinstance(splitter, int):
         return splitter
     if isinstance(splitter, (model_selection.StratifiedKFold, model_selection.StratifiedGroupKFold)):

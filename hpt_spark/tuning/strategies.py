@@ -1,4 +1,4 @@
-"""The strategies by their names in the configuration: which search class, and with which arguments."""
+"""The strategies of the configuration: the search class of each, and its arguments."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def search_arguments(settings: SearchSection, roles: RowRoles = NO_ROLES) -> dic
 
 
 def check_resources(settings: SearchSection, estimator: Any, y: Any, roles: RowRoles) -> None:
-    """Raise ConfigError when halving has no room between its least and its most resources.
+    """Raise ConfigError when the least resources of halving exceed the most.
 
     scikit-learn finds out as well, but only when the search has begun. The least is its rule: two
     rows of each class in each fold (``BaseSuccessiveHalving``).

@@ -1,4 +1,4 @@
-"""What a task asks of a search: defaults of its own, an estimator that suits it, and what is routed to its fits."""
+"""The task of a search: its defaults, its checks of the estimator, and the metadata routed to its fits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hpt_spark.tuning.roles import RowRoles
 
 _log = logging.getLogger(__name__)
 
-# What the configuration's defaults, which are of a classification, become: they suit no other task.
+# The configuration's defaults are for a classification; other tasks replace them.
 DEFAULTS = {
     "scoring": {"neg_log_loss": {"regression": "neg_root_mean_squared_error", "ranking": "ndcg"}},
     "estimator": {
@@ -27,7 +27,7 @@ DEFAULTS = {
 
 
 def for_task(settings: SearchSection, task: str) -> SearchSection:
-    """Return `settings` with the defaults of a task in the place of those of a classification."""
+    """Return `settings` with the defaults of a task in place of the defaults for a classification."""
     changed = {
         key: instead[getattr(settings, key)][task]
         for key, instead in DEFAULTS.items()
@@ -39,7 +39,7 @@ def for_task(settings: SearchSection, task: str) -> SearchSection:
 
 
 def check_task(estimator: Any, name: str, roles: RowRoles) -> None:
-    """Raise ConfigError when an estimator does not suit the task, or takes no weights or queries that there are."""
+    """Raise ConfigError when an estimator does not suit the task, or cannot take the rows' weights or queries."""
     task = roles.task
     if task == "ranking":
         if not _takes(estimator, "qid"):
@@ -68,7 +68,7 @@ def _takes(estimator: Any, name: str) -> bool:
 
 @contextmanager
 def routing(roles: RowRoles) -> Iterator[None]:
-    """Let scikit-learn route what the rows weigh and belong to; where there is nothing, nothing changes."""
+    """Enable scikit-learn's metadata routing where rows have weights or groups."""
     if not roles.are_routed:
         yield
         return
@@ -77,14 +77,14 @@ def routing(roles: RowRoles) -> Iterator[None]:
 
 
 def requesting(estimator: Any, roles: RowRoles) -> Any:
-    """Return `estimator`, which asks for what is routed to its fit; within `routing`."""
+    """Return `estimator` with a request for the metadata of its fit; within `routing`."""
     if roles.task == "ranking":
         return estimator.set_fit_request(qid=True)
     return estimator.set_fit_request(sample_weight=True) if roles.weights is not None else estimator
 
 
 def fit_arguments(roles: RowRoles, by_groups: bool) -> dict[str, Any]:
-    """Return what a search is fitted with beside the rows and their targets."""
+    """Return the arguments of ``fit`` beside X and y."""
     found: dict[str, Any] = {} if roles.weights is None else {"sample_weight": roles.weights}
     if roles.groups is not None and by_groups:
         found["groups"] = roles.groups

@@ -106,6 +106,32 @@ def test_what_has_come_does_not_come_again(source, tmp_path, monkeypatch):
     assert left_beside(copy) == []
 
 
+@pytest.mark.parametrize("moment", ["before the claim", "during the removal"])
+def test_another_process_may_remove_or_claim_the_folder_at_any_moment(source, tmp_path, monkeypatch, moment):
+    copy, staging = tmp_path / "copy", tmp_path / ".fetching.copy"
+    claimed, rmdir, raced = fetching.claimed, os.rmdir, []
+
+    def claimed_late(folder):
+        if not raced:
+            raced.append(folder)
+            folder.rmdir()  # as its last holder does when it has finished
+        return claimed(folder)
+
+    def rmdir_late(path, **where):
+        if not raced and not (staging / ".lock").exists() and os.path.basename(path) == staging.name:
+            raced.append(path)
+            (staging / ".lock").touch()  # as another process does that wants the same copy
+        rmdir(path, **where)
+
+    if moment == "before the claim":
+        monkeypatch.setattr(fetching, "claimed", claimed_late)
+    else:
+        monkeypatch.setattr(os, "rmdir", rmdir_late)
+    fetch(source.uri, copy)
+    assert len(raced) == 1
+    assert content(copy) == content(source.folder.path)
+
+
 def test_a_newer_run_replaces_an_earlier_copy(source, tmp_path):
     copy = tmp_path / "copy"
     fetch(source.uri, copy)

@@ -28,7 +28,7 @@ from hpt_spark.config.tracking_section import MlflowSection
 from hpt_spark.errors import InputError, MissingDependencyError
 from hpt_spark.search.follower import SearchFollower
 from hpt_spark.tracking import MlflowTracking, facts
-from hpt_spark.tracking.mlflow_tracking import identity_in, noted_identity
+from hpt_spark.tracking.identity import identity_in, noted_identity
 from hpt_spark.tracking.store_uri import VARIABLE
 from hpt_spark.tracking.sweep import Sweep
 from tests.artifacts.report.samples import grid, sample

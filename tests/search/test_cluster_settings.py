@@ -21,9 +21,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from hpt_spark import GridSearchCV
 from hpt_spark.config.sections import SparkSection
-from hpt_spark.search.execution import spark_runner
 from hpt_spark.search.execution.spark_context import slots_of
-from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_runner import SparkRunner
 from hpt_spark.spark.session import spark_session
 from tests.search import misbehaving, standalone
@@ -62,20 +60,6 @@ def context_with(cluster, **conf):
         patch.setenv("PYSPARK_PYTHON", sys.executable)
         with spark_session("cluster tests", SparkSection(**settings)) as session:
             yield session.sparkContext
-
-
-@pytest.fixture
-def jobs(monkeypatch):
-    """The jobs that searches start."""
-    started = []
-
-    class Noted(SparkJob):
-        def start(self):
-            started.append(self)
-            super().start()
-
-    monkeypatch.setattr(spark_runner, "SparkJob", Noted)
-    return started
 
 
 def test_executors_that_come_later_get_their_share(cluster, marks, jobs, caplog):

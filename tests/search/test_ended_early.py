@@ -36,20 +36,6 @@ def marks(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def jobs(monkeypatch):
-    """The jobs that the search starts."""
-    started = []
-
-    class Noted(SparkJob):
-        def start(self):
-            started.append(self)
-            super().start()
-
-    monkeypatch.setattr(spark_runner, "SparkJob", Noted)
-    return started
-
-
 def search_of(spark, marks, **arguments):
     grids = [{**grid, "marks": [str(marks)]} for grid in GRID]
     return GridSearchCV(Misbehaving(), grids, cv=ONE_FOLD, refit=False, sc=spark, **arguments)

@@ -16,7 +16,7 @@ from sklearn import model_selection
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import log_loss
 
-from hpt_spark import GridSearchCV, OptunaSearchCV
+from hpt_spark import OptunaSearchCV
 from hpt_spark.search.boosting.xgboost import XGBoost
 from hpt_spark.search.proposals import Proposals
 from hpt_spark.search.race import Race
@@ -32,21 +32,17 @@ from tests.search.curves_by_hand import (
     booster,
     folds_by_hand,
     plain_scores,
+    search_of,
     y,
 )
 from tests.search.test_race import evaluation_of
-
-
-@pytest.fixture(scope="module")
-def plain():
-    return plain_scores()
 
 
 @pytest.mark.usefixtures("no_spark")
 @pytest.mark.parametrize("rules", [RankRules(2), RankRules(3), RankRules(3, 2), TTestRules(2, 0.2)], ids=str)
 def test_curves_race_and_stop_by_the_mean_over_the_folds_that_they_have(plain, rules):
     race = {name: getattr(rules, name) for name in ("burn_in", "factor", "alpha") if hasattr(rules, name)}
-    search = GridSearchCV(booster(), RATES, cv=FOLDS, rounds=ROUNDS, race=race, scoring="neg_log_loss")
+    search = search_of(race=race, refit=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         search.set_params(refit_on="driver").fit(X, y)
@@ -69,8 +65,7 @@ def test_curves_that_cannot_go_on_exactly_stop_on_their_first_fold(monkeypatch, 
     monkeypatch.setattr(XGBoost, "may_stop", stops)
     plain, rules = plain_scores(subsample=0.7), RankRules(3, burn_in)
     race = {"factor": 3, "burn_in": burn_in}
-    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": race, "scoring": "neg_log_loss"}
-    search = GridSearchCV(booster(subsample=0.7), RATES, refit_on="driver", **arguments).fit(X, y)
+    search = search_of(booster(subsample=0.7), race=race, refit=True, refit_on="driver").fit(X, y)
     by_hand = folds_by_hand(plain, rules, 2, goes_on=False, stops=stops)
     assert_like_plain_fits(search, plain, by_hand)
     assert search.fit_counts_["continued"] == 0
@@ -87,22 +82,20 @@ def test_a_scorer_of_the_user_sees_only_what_a_fit_has_left(plain):
         estimator.scored = True
         return -log_loss(y, estimator.predict_proba(X))
 
-    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": scorer, "refit": False}
-    search = GridSearchCV(booster(), RATES, **arguments).fit(X, y)
+    search = search_of(scoring=scorer).fit(X, y)
     by_hand = folds_by_hand(plain, RankRules(3), 2, goes_on=True)
     assert search.cv_results_["n_splits_done"].tolist() == by_hand.ravel().tolist()
 
 
 @pytest.mark.long
 def test_on_spark_with_a_journal_it_goes_on_where_it_was(spark, plain, tmp_path):
-    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss", "sc": spark}
-    arguments |= {"journal": str(tmp_path), "keep_oof": "best"}
-    search = GridSearchCV(booster(), RATES, **arguments).fit(X, y)
+    arguments = {"sc": spark, "journal": str(tmp_path), "keep_oof": "best", "refit": True}
+    search = search_of(**arguments).fit(X, y)
     by_hand = folds_by_hand(plain, RankRules(3), 2, goes_on=True)
     assert_like_plain_fits(search, plain, by_hand)
     for path in sorted(tmp_path.glob("fits-*.jsonl"))[1::2]:
         path.unlink()
-    again = GridSearchCV(booster(), RATES, **arguments).fit(X, y)
+    again = search_of(**arguments).fit(X, y)
     assert_like_plain_fits(again, plain, by_hand)
     assert 0 < again.fit_counts_["resumed"] < by_hand.sum()
     np.testing.assert_array_equal(again.oof_predictions_, search.oof_predictions_)
@@ -241,8 +234,8 @@ def test_what_a_curve_has_passed_over_is_not_wanted_while_another_curve_is_train
 @pytest.mark.usefixtures("no_spark")
 @pytest.mark.parametrize("estimator", [RandomForestClassifier(), booster(booster="dart", rate_drop=0.3)], ids=repr)
 def test_where_no_training_is_shared_whole_settings_race_all_the_same(estimator):
-    arguments = {"cv": FOLDS, "rounds": {"max": 6, "step": 2}, "race": {"factor": 2}, "refit": False}
-    done = GridSearchCV(estimator, {"max_depth": [1, 2, 3]}, **arguments).fit(X, y).cv_results_["n_splits_done"]
+    race = {"rounds": {"max": 6, "step": 2}, "race": {"factor": 2}, "scoring": None}
+    done = search_of(estimator, {"max_depth": [1, 2, 3]}, **race).fit(X, y).cv_results_["n_splits_done"]
     by_setting = done.reshape(3, 3)
     assert (by_setting == by_setting[:, :1]).all()
     assert sorted(by_setting[:, 0]) == [1, 2, 5]
@@ -251,8 +244,7 @@ def test_where_no_training_is_shared_whole_settings_race_all_the_same(estimator)
 @pytest.mark.usefixtures("no_spark")
 def test_equal_settings_race_as_one_training(plain):
     grids = [{"learning_rate": [0.6, 1.5], "max_depth": [3]}, {"learning_rate": [1.5], "max_depth": [1, 3]}]
-    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss", "refit": False}
-    search = GridSearchCV(booster(), grids, **arguments).fit(X, y)
+    search = search_of(grid=grids).fit(X, y)
     rows = [{"learning_rate": rate, "max_depth": depth} for rate, depth in [(0.6, 3), (1.5, 3), (1.5, 1), (1.5, 3)]]
     places = list(model_selection.ParameterGrid(RATES))
     scores = plain[[places.index(row) for row in rows]]

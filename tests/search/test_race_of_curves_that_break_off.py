@@ -8,35 +8,24 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from hpt_spark import GridSearchCV
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.boosting.xgboost import XGBoost
 from hpt_spark.search.follower import SearchFollower
 from hpt_spark.search.race_rules import RankRules
 from tests.search.curves_by_hand import (
-    FOLDS,
-    RATES,
-    ROUNDS,
     X,
     assert_like_plain_fits,
-    booster,
     folds_by_hand,
-    plain_scores,
+    search_of,
     y,
 )
-
-
-@pytest.fixture(scope="module")
-def plain():
-    return plain_scores()
 
 
 @pytest.mark.usefixtures("no_spark")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more")
 def test_a_setting_that_cannot_be_trained_is_tried_at_its_first_rung(plain):
     grids = [{"learning_rate": [1.5], "max_depth": [1, 3]}, {"max_depth": [-3]}]
-    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss", "refit": False}
-    search = GridSearchCV(booster(), grids, **arguments).fit(X, y)
+    search = search_of(grid=grids).fit(X, y)
     assert search.cv_results_["n_splits_done"][-8:].tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
     assert np.isnan(search.cv_results_["split0_test_score"][-8:]).all()
     assert search.end_reason_.endswith("; 2 of 120 fits failed.")
@@ -51,8 +40,7 @@ def test_a_training_that_fails_only_as_a_whole_is_scored_all_the_same(plain, mon
     if not goes_on:
         monkeypatch.setattr(XGBoost, "may_continue", lambda *given: False)
     monkeypatch.setattr("hpt_spark.search.execution.group_fit.fit_with_early_stopping", fails)
-    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss", "refit": False}
-    search = GridSearchCV(booster(), RATES, **arguments).fit(X, y)
+    search = search_of().fit(X, y)
     assert_like_plain_fits(search, plain, folds_by_hand(plain, RankRules(3), 2, goes_on=goes_on))
 
 
@@ -74,15 +62,14 @@ class InterruptsAfter(SearchFollower):
 @pytest.mark.usefixtures("no_spark")
 def test_a_search_that_is_interrupted_in_its_first_wave_goes_on_there(plain, tmp_path):
     by_hand = folds_by_hand(plain, RankRules(3), 2, goes_on=True)
-    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "scoring": "neg_log_loss", "refit": False}
-    search = GridSearchCV(booster(), RATES, journal=str(tmp_path), **arguments)
+    search = search_of(journal=str(tmp_path))
     search.followers = [InterruptsAfter(7)]
     with pytest.raises(HptSparkError, match="before any candidate had a score on all its folds"):
         search.fit(X, y)
-    again = GridSearchCV(booster(), RATES, journal=str(tmp_path), **arguments)
+    again = search_of(journal=str(tmp_path))
     again.followers = [last := InterruptsAfter(math.inf)]
     again.fit(X, y)
-    unbroken = GridSearchCV(booster(), RATES, **arguments).fit(X, y)
+    unbroken = search_of().fit(X, y)
     assert again.cv_results_["n_splits_done"].tolist() == by_hand.ravel().tolist()
     assert again.fit_counts_["trainings"] == unbroken.fit_counts_["trainings"] - 7
     assert (last.state.fits, last.state.fits_done) == (by_hand.sum(), by_hand.sum())
@@ -106,9 +93,8 @@ class Interrupts:
 @pytest.mark.parametrize("in_last_stage", [False, True])
 def test_an_interrupted_race_has_a_best_one_when_a_candidate_has_all_folds(plain, in_last_stage):
     by_hand = folds_by_hand(plain, RankRules(3), 2, goes_on=True)
-    arguments = {"cv": FOLDS, "rounds": ROUNDS, "race": {"factor": 3}, "refit": False}
     scorer = Interrupts(by_hand.sum() if in_last_stage else 30)
-    search = GridSearchCV(booster(), RATES, scoring=scorer, **arguments)
+    search = search_of(scoring=scorer)
     if not in_last_stage:
         with pytest.raises(HptSparkError, match="before any candidate had a score on all its folds"):
             search.fit(X, y)

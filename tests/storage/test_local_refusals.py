@@ -34,6 +34,7 @@ def test_a_secret_in_a_uri_is_not_shown():
         ("file:///data/raw%20b", "/data/raw b"),
         ("file:/data", "/data"),
         ("file://localhost/data", "/data"),
+        ("FILE:///data", "/data"),
         ("/data/100%25", "/data/100%25"),
         ("/data/a:b", "/data/a:b"),
         ("/data/../x", "/x"),

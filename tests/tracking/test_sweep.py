@@ -23,10 +23,11 @@ from hpt_spark.artifacts.run_directory import HISTORY
 from hpt_spark.errors import InputError
 from hpt_spark.search.follower import FitEnded, SearchState
 from hpt_spark.tracking import MlflowTracking, facts, recorder_process
-from hpt_spark.tracking.mlflow_tracking import IDENTITY, SpoolFollower
+from hpt_spark.tracking.identity import IDENTITY
 from hpt_spark.tracking.recorder import Recorder
 from hpt_spark.tracking.recorder_process import RecorderProcess
 from hpt_spark.tracking.spool import EVENTS, SpoolReader, SpoolWriter, write_answer
+from hpt_spark.tracking.spool_follower import SpoolFollower
 from hpt_spark.tracking.store_uri import artifacts_beside, checked_uri, store_beside
 from hpt_spark.tracking.sweep import Sweep
 from tests.search.small_search import GRID, X, search_of, y

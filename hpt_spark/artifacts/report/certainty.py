@@ -17,14 +17,14 @@ LEAVES = re.compile(r"(^|__)(num_leaves|max_leaves|max_leaf_nodes)$")
 
 
 def best_of(candidates: Sequence[Candidate], row: int, parameters: Sequence[Parameter]) -> Best:
-    """Return what is known of the chosen candidate, in `row` of the table.
+    """Return the chosen candidate, in `row` of the table, and how sure the choice is.
 
     The rule of one standard error (Breiman et al., Classification and Regression Trees, 1984, section 3.4.3): every
     candidate whose mean is at most that much below the best one's may as well be the best, and the simplest of them
     is a good choice.
     """
     best = candidates[row]
-    # In halving only its own rung was tried on equal resources, and in a race only what was not dropped on all folds.
+    # Only candidates of its own rung had equal resources, and only those that no race has dropped had all folds.
     others = [one for one in candidates if one.rung == best.rung and one.mean is not None and not one.is_dropped]
     error = standard_error(best)
     within = [

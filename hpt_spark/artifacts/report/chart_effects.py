@@ -137,7 +137,7 @@ def _levels(parameter: Parameter, scale: Axis, y: float) -> Html:
 def slice_of(best: Best, scored: Sequence[Candidate], parameter: Parameter) -> Slice:
     """Return the candidates that differ from the best one in `parameter` alone, and the best one, along it.
 
-    Those of another grid, which do not have it, have no place along it.
+    Candidates of another grid, which lack the parameter, are left out.
     """
     rest = {name: value for name, value in best.candidate.params.items() if name != parameter.name}
     own = [

@@ -25,7 +25,7 @@ COUNTS = ("fits", "trainings", "resumed", "continued", "skipped")
 
 
 def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
-    """Return what the report of `run` shows, which has `manifest` or is about to get it.
+    """Return the content of the report of `run`; `manifest` is the run's, or the one that it is about to get.
 
     Raises
     ------

@@ -44,7 +44,7 @@ def candidates_of(rows: Sequence[Mapping[str, str]]) -> tuple[Candidate, ...]:
 def varying(candidates: Sequence[Candidate]) -> tuple[tuple[Parameter, ...], dict[str, Value]]:
     """Return the hyperparameters that vary, and the constant ones.
 
-    One that a part of the candidates does not have varies too.
+    A hyperparameter that some candidates lack varies too.
     """
     names = list(dict.fromkeys(name for candidate in candidates for name in candidate.params))
     parameters, constants = [], {}
@@ -59,7 +59,7 @@ def varying(candidates: Sequence[Candidate]) -> tuple[tuple[Parameter, ...], dic
 
 
 def level_order(value: Value) -> tuple[int, float, str]:
-    """Return what values are sorted by: numbers by size, then texts; ``None`` comes first."""
+    """Return the sort key of a value: ``None`` first, then numbers by size, then texts."""
     if value is None:
         return (0, 0.0, "")
     if is_number(value):
@@ -103,7 +103,7 @@ def _literal(text: str) -> dict[str, Any] | None:
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None  # it holds a nan, or an object as it shows itself
+        return None  # it holds a nan or the repr of an object
     return value if isinstance(value, dict) and value else None
 
 

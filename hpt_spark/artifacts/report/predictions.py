@@ -1,4 +1,4 @@
-"""What out-of-fold predictions show of each class: RUN/oof.npz, where a search has kept it."""
+"""The quality of the out-of-fold predictions in RUN/oof.npz, by class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_OFF = 1e-3  # from 1, in the sum of a row's probabilities
 def read_predictions(path: Path, row: int) -> np.ndarray | None:
     """Return the predicted probabilities of the candidate in `row` of the table; None where they are not kept.
 
-    Those of the others, which may be gigabytes, are passed over.
+    The predictions of other candidates, which may be gigabytes, are not read.
     """
     with zipfile.ZipFile(path) as archive:
         with archive.open("candidates.npy") as file:

@@ -1,4 +1,4 @@
-"""The sections of how a run came about: its time and memory, its data, its settings."""
+"""The sections about a run: its time and memory, its data, its settings."""
 
 from __future__ import annotations
 

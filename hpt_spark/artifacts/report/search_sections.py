@@ -1,4 +1,4 @@
-"""The sections of what a search has found: scores, effects of hyperparameters, the model and its predictions."""
+"""The sections about results: scores, effects of hyperparameters, the model and its predictions."""
 
 from __future__ import annotations
 

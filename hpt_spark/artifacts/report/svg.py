@@ -27,7 +27,7 @@ class Axis:
     start, end : float
     is_log : bool
     levels : tuple
-        Where values are no quantities: what stands side by side.
+        The values that stand side by side, where they are no numbers.
     """
 
     low: float
@@ -114,7 +114,7 @@ def both(draw: Callable[[float], Html]) -> Html:
 
 
 def figure(title: str, drawing: Html, *caption: Html | str) -> Html:
-    """Return a chart with its title and what there is to know of it."""
+    """Return a chart with its title and caption."""
     return tag("figure", tag("figcaption", tag("strong", title), *([" ", *caption] if caption else [])), drawing)
 
 

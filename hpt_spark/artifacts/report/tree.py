@@ -1,4 +1,4 @@
-"""What a report tells, as values: one tree, which holds nothing but what JSON has."""
+"""The content of a report: a tree of plain values."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Best:
     simplest : Candidate or None
         The simplest of them.
     simplest_by : str
-        What makes it so.
+        The measure of simplicity.
     runner_up : Candidate or None
         The second best.
     folds_won : int
@@ -114,7 +114,7 @@ class Outer:
     mean, std : float
         Of the outer folds.
     folds : tuple of (float, float or None, dict)
-        Of each its score, and of its search's choice the mean score over the inner folds and the parameters.
+        The score of each, then the mean inner score and the parameters of the candidate that its search chose.
     """
 
     mean: float
@@ -129,7 +129,7 @@ class Importance:
     Parameters
     ----------
     shares : dict of str to float
-        From the largest on.
+        The largest first.
     together : float
         What only combinations of several explain.
     candidates : int
@@ -289,8 +289,8 @@ class Data:
 class Report:
     """Everything that the page of one run shows.
 
-    Its parts say what they are; `rungs` and `batches` are how many of them a search by halving, or one whose candidates
-    were proposed, has had, and 0 of any other search.
+    `rungs` counts the rungs of a halving search, `batches` the batches of a search whose candidates were proposed; both
+    are 0 for any other search.
     """
 
     title: str

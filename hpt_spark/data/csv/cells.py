@@ -1,6 +1,6 @@
 """Rows read one by one, for chunks that Arrow's parser does not take as a whole.
 
-Slow and exact: it finds each row that cannot be parsed, and says where and why.
+Slow and exact: it reports each row that cannot be parsed, with its line and the reason.
 """
 
 from __future__ import annotations

@@ -63,15 +63,15 @@ def read_chunks(
     where : str
         The file, for messages.
     is_multiline : callable
-        Tells of the file's first line whether a quoted field may hold line breaks. If not, finding a row's end is much
-        cheaper.
+        Returns, given the file's first line, whether a quoted field may hold line breaks. If not, finding a row's end
+        is much cheaper.
     size : int
         Read so many bytes at a time.
 
     Raises
     ------
     InputError
-        If a row does not end. Which rows it has swallowed nobody can say, so that it is not one bad row.
+        If a row does not end: it may have swallowed any number of rows.
     """
     line, rest, has_begun, multiline = 1, b"", False, True
     while more := stream.read(size):

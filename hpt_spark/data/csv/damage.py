@@ -1,4 +1,4 @@
-"""The errors by which a damaged packed file shows."""
+"""The errors that a damaged packed file raises."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ _Out = TypeVar("_Out")
 
 
 def bounded_map(pool: Executor, function: Callable[[_In], _Out], items: Iterable[_In], most: int) -> Iterator[_Out]:
-    """Map in a pool, in order, at most `most` items before the one that is handed out.
+    """Map in a pool and in order, at most `most` items ahead of the consumer.
 
-    When one fails, those behind it have ended, too, before the error is raised.
+    When an item fails, the running ones end before the error is raised.
     """
     running: deque[Future[_Out]] = deque()
     try:
@@ -30,7 +30,7 @@ def bounded_map(pool: Executor, function: Callable[[_In], _Out], items: Iterable
 
 
 def in_background(pool: Executor, items: Iterator[_In], most: int) -> Iterator[_In]:
-    """Iterate in a pool of one thread, at most `most` items before the one that is handed out."""
+    """Iterate in a pool of one thread, at most `most` items ahead of the consumer."""
     for item in bounded_map(pool, lambda _: next(items, None), repeat(None), most):
         if item is None:
             return

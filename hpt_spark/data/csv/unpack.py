@@ -1,4 +1,4 @@
-"""From a packed file to the CSV text in it, as a stream that is never whole in memory or on disk."""
+"""The CSV text in a packed file, as a stream that is never whole in memory or on disk."""
 
 from __future__ import annotations
 

@@ -48,9 +48,9 @@ class Source(Protocol):
         """Return the files directly in it."""
 
     def fetch(self, files: Mapping[str, SourceFile]) -> dict[str, SourceFile]:
-        """Bring files near, several at once, and return them as they are then, under the same keys.
+        """Download files, several at once, and return the local ones under the same keys.
 
-        Where they can be read as they lie, as in a folder, nothing is done.
+        Files that need no download, as in a folder, are returned as they are.
         """
         return dict(files)
 

@@ -1,4 +1,4 @@
-"""Which kind of source a URI is read by. Nothing behind it sees where the bytes lie."""
+"""The kind of source for a URI; its readers need not know the kind."""
 
 from __future__ import annotations
 

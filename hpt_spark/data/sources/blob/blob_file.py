@@ -1,4 +1,4 @@
-"""A blob becomes a file: in ranges, verified, and whole or not there at all.
+"""The download of a blob into a file: in ranges, verified, complete or absent.
 
 A blob NAME is written to ``.downloading.NAME`` with the account ``.NAME.ranges`` beside it. It
 takes its name when all its bytes are there and have been checked; the account stays, so that a

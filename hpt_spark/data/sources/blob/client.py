@@ -1,4 +1,4 @@
-"""The client of Azure's SDK for a container, which tries nothing again and logs no secret."""
+"""The client of Azure's SDK for a container, without retries of its own and without secrets in its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A container as this package needs it: a few calls, each tried again while that may help.
+"""A container: a few calls, each repeated while that may help.
 
 Azure's SDK is called here and in `client` alone, and what it raises does not pass `retry`.
 """

@@ -1,4 +1,4 @@
-"""Which credential opens a blob account; the secrets themselves never leave this room."""
+"""The credential for a blob account; only its value holds the secret."""
 
 from __future__ import annotations
 

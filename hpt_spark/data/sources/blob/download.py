@@ -1,4 +1,4 @@
-"""Blobs become files of a folder, several at once, the largest first."""
+"""The download of blobs into a folder, several at once, the largest first."""
 
 from __future__ import annotations
 

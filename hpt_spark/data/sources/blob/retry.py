@@ -1,6 +1,6 @@
-"""A call of blob storage is tried again while that may help; then its error says what to do.
+"""Retries of calls of blob storage, and the final error with a remedy.
 
-What Azure's SDK raises never passes this module, not even as the cause of another error: its text
+No exception of Azure's SDK passes this module, not even as the cause of another error: its text
 may hold the URL of a request, and with it a SAS token.
 """
 

@@ -1,4 +1,4 @@
-"""Files become blobs: in blocks, each with its checksum, committed all at once.
+"""The upload of files as blobs: in blocks with checksums, committed all at once.
 
 The name of a block tells its content. What an interrupted upload has staged is thus known and not
 sent again, and a blob that is equal already is left as it is.

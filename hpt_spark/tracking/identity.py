@@ -1,0 +1,55 @@
+"""The name by which a history knows a search, noted beside the search so that a later start continues its run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from typing import Any
+
+from hpt_spark.errors import HptSparkError
+from hpt_spark.storage import Folder
+
+IDENTITY = "tracking.json"
+
+log = logging.getLogger(__name__)
+
+
+def identity_in(folder: Folder | None, has_ended: bool = False, **about: str | None) -> str:
+    """Return the name by which a history knows the search in a folder; the same search gets it again.
+
+    Parameters
+    ----------
+    folder : Folder or None
+        Without one, the name is new.
+    has_ended : bool
+        Whether the search has ended; then the note stays as it is.
+    about
+        Noted beside the name; another `plan` gets a new name.
+    """
+    new = uuid.uuid4().hex
+    if folder is None:
+        return new
+    known = noted_identity(folder)
+    is_same = known is not None and known.get("plan") == about.get("plan")
+    identity = {"id": known["id"] if known is not None and is_same else new, **about}
+    if identity == known or (is_same and has_ended):
+        return str(identity["id"])
+    try:
+        with folder.atomic_write(IDENTITY) as path:
+            path.write_text(json.dumps(identity) + "\n", encoding="utf-8")
+    except (OSError, HptSparkError) as error:
+        log.warning("this search cannot be found again by its history: %s", error)
+    return str(identity["id"])
+
+
+def noted_identity(folder: Folder) -> dict[str, Any] | None:
+    """Return the note of `identity_in`; None when it is missing or unreadable."""
+    if not folder.exists(IDENTITY):
+        return None
+    try:
+        with folder.reading(IDENTITY) as path:
+            known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return known if isinstance(known["id"], str) else None
+    except (OSError, ValueError, KeyError, TypeError, HptSparkError):
+        return None
