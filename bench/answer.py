@@ -120,9 +120,9 @@ class Run:
     seconds: float
     cpu_seconds: float
 
-    def answered(self, best: float) -> float | None:
-        """Return after how many seconds it had the answer; None if it had not."""
-        return min((seconds for seconds, score in self.events if score >= best - CLOSE), default=None)
+    def answered(self, best: float) -> float:
+        """Return after how many seconds it had the answer; infinity if it had not."""
+        return min((seconds for seconds, score in self.events if score >= best - CLOSE), default=math.inf)
 
 
 def run_peer(folder: Path, peer: str, seed: int, cores: int, limit: float, enough: float | None = None) -> Run:
@@ -207,15 +207,13 @@ def section(
     X, _ = problem.load()
     rows = []
     for peer, of_peer in runs.items():
-        found = [run.answered(best) for run in of_peer]
-        known = sorted(seconds for seconds in found if seconds is not None)
-        missed = len(found) - len(known)
+        seconds = [run.answered(best) for run in of_peer]
         rows.append(
             [
                 peer,
-                f"{len(known)} of {len(found)}",
-                told(statistics.median(known) if known and not missed else None),
-                told(known[-1] if known and not missed else None),
+                f"{sum(map(math.isfinite, seconds))} of {len(of_peer)}",
+                told(statistics.median(seconds)),
+                told(max(seconds)),
                 f"{statistics.median(run.cpu_seconds for run in of_peer):.0f}",
             ]
         )
@@ -236,9 +234,9 @@ def section(
     ]
 
 
-def told(seconds: float | None) -> str:
+def told(seconds: float) -> str:
     """Return seconds as a cell of the table."""
-    return "not found" if seconds is None else f"{seconds:.1f}"
+    return f"{seconds:.1f}" if math.isfinite(seconds) else "not found"
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
