@@ -44,6 +44,7 @@ def long_tables(terms):
     return st.lists(of_block, min_size=1, max_size=40)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "terms"), [("bigint", IDS), ("string", st.text("aZ é華_,", max_size=4))])
 def test_it_gives_what_packed_rows_gives(spark, kind, terms):
     @given(long_tables(terms), st.randoms(use_true_random=False))

@@ -181,6 +181,7 @@ def test_whole_tables_give_no_warning(build, warnings):
     assert set(tables) == set(TABLES)
 
 
+@pytest.mark.long
 def test_rounded_device_ids_of_events(build, copied, warnings):
     change(copied, "events", "device_id", lambda ids: ids // 10**4 * 10**4)
     design = build()
@@ -195,6 +196,7 @@ def test_rounded_device_ids_of_events(build, copied, warnings):
         build(["weekday", "app"])
 
 
+@pytest.mark.long
 def test_events_of_test_devices_only(build, copied, warnings):
     test_ids = pq.read_table(copied / "gender_age_test")["device_id"].to_numpy()
     change(copied, "events", "device_id", lambda ids: np.resize(test_ids, len(ids)))

@@ -76,6 +76,7 @@ def test_followers_are_told_every_result_and_the_end(spark):
     assert not {"followers", "journal_lock"} & search.__getstate__().keys()
 
 
+@pytest.mark.long
 def test_rungs_are_told_one_by_one(spark):
     X, y = make_classification(200, 5, random_state=0)
     search = HalvingGridSearchCV(
@@ -114,6 +115,7 @@ def test_batches_of_proposals_are_counted_together(spark):
     assert [begun.first_row for begun in notes.begun] == [0, 2, 4]
 
 
+@pytest.mark.long
 def test_curves_that_stop_have_fewer_fits_than_were_expected(spark):
     X, y = make_classification(120, 5, random_state=0)
     rounds = {"max": 60, "step": 5, "early_stopping_rounds": 5}

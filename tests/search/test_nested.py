@@ -65,6 +65,7 @@ def test_the_scores_are_scikit_learns(spark, tmp_path, name):
     np.testing.assert_array_equal(again["test_score"], found["test_score"])
 
 
+@pytest.mark.long
 def test_groups_weights_several_scores_and_shared_trainings(spark):
     groups, weights = np.arange(150) % 7, np.linspace(0.5, 2, 150)
     estimator, grid = XGBClassifier(seed=0, n_jobs=1), {"n_estimators": [2, 5]}

@@ -57,6 +57,7 @@ def test_curves_race_and_stop_by_the_mean_over_the_folds_that_they_have(plain, r
     assert f"{stopped} of 12 curves stopped early" in search.end_reason_
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_spark")
 @pytest.mark.parametrize("burn_in", [1, 2])
 @pytest.mark.parametrize("stops", [True, False])

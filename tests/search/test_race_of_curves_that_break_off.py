@@ -59,6 +59,7 @@ class InterruptsAfter(SearchFollower):
         self.state = state
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_spark")
 def test_a_search_that_is_interrupted_in_its_first_wave_goes_on_there(plain, tmp_path):
     by_hand = folds_by_hand(plain, RankRules(3), 2, goes_on=True)

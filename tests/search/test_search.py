@@ -104,6 +104,7 @@ def test_sample_weights_are_cut_like_the_rows(spark):
     assert ours.fit_counts_["trainings"] == 3
 
 
+@pytest.mark.long
 def test_pipelines_randomized_halving_and_old_interface(spark):
     pipeline = make_pipeline(StandardScaler(), LogisticRegression())
     grid = {"logisticregression__C": [0.01, 0.1, 1.0]}

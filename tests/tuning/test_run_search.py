@@ -30,6 +30,7 @@ def long(value):
     return pytest.param(value, marks=pytest.mark.long)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "given",
     [

@@ -26,7 +26,6 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from xgboost import XGBClassifier
 
 from hpt_spark import HalvingGridSearchCV
-from hpt_spark.errors import HptSparkError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution import checkpoints
 from hpt_spark.search.execution.checkpoints import CheckpointPlace, Checkpoints
@@ -43,20 +42,6 @@ def data(megabytes=0.0):
     """Return rows whose boosters are so large: XGBoost keeps the names of the columns in them."""
     name = np.random.default_rng(0).integers(ord("a"), ord("z"), max(1, int(megabytes * MB)), dtype=np.uint8)
     return pd.DataFrame(NUMBERS, columns=[name.tobytes().decode(), "B"])
-
-
-def test_when_the_time_is_up_nothing_is_said_of_what_nobody_trains(tmp_path, monkeypatch, recwarn):
-    def too_late(self, wanted, deadline):
-        raise HptSparkError("there was no time to fetch them")
-
-    monkeypatch.setattr(Checkpoints, "_read", too_late)
-    store, fit = Checkpoints(None, tmp_path), Fit(0, 0, 0)
-    store.note(fit, CheckpointPlace(0, 0, 1))
-    assert store.fetch([fit], deadline=time.monotonic()) == ("", {})
-    assert not recwarn.list
-    store.note(fit, CheckpointPlace(0, 0, 1))
-    with pytest.warns(UserWarning, match="1 of 1 checkpoints of trainings cannot be had"):
-        store.fetch([fit])
 
 
 def halving(kind, candidates, rungs, cv=2, **arguments):
@@ -261,9 +246,10 @@ def test_a_lost_block_costs_no_work_before_it_is_known_who_needs_it(spark, kept)
     assert len(os.listdir(marks)) == 3
 
 
-def test_nothing_is_waited_for_at_the_deadline(kept, tmp_path):
+def test_nothing_is_waited_for_at_the_deadline_nor_warned_of(kept, tmp_path):
     store, _ = kept
-    with pytest.warns(UserWarning, match="6 of 6 .*there was no time"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # what cannot be had would be trained anew, but nothing is any more
         assert store.fetch(list(store.fits), deadline=time.monotonic() - 1) == ("", {})
     assert list(tmp_path.glob("*.shared")) == []
 

@@ -93,6 +93,7 @@ def fits_of_all_rows(marks):
     return sum(name.split("-")[1] == "300" for name in os.listdir(marks) if not name.startswith("first"))
 
 
+@pytest.mark.long
 def test_an_error_is_the_one_that_the_fit_has_raised(spark, marks):
     with pytest.raises(ValueError, match=r"^no good$") as raised:
         refitted(spark, "fails", marks)
@@ -134,6 +135,7 @@ def test_a_model_that_cannot_travel_is_told_with_the_way_out(spark, marks, how, 
     assert hasattr(refitted(spark, how, marks, refit_on="driver").best_estimator_, "classes_")
 
 
+@pytest.mark.long
 def test_what_it_prints_and_warns_of_is_seen_on_the_driver(spark, marks, capsys):
     refitted(spark, "prints", marks)
     assert capsys.readouterr().out == "refitted\n"

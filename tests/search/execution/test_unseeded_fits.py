@@ -28,6 +28,7 @@ def draws_of_a_worker(answers):
     answers.send(found)
 
 
+@pytest.mark.long
 def test_no_two_fits_draw_the_same_numbers_whichever_worker_or_child_has_them():
     fork = multiprocessing.get_context("fork")  # so PySpark's daemon starts its workers
     check_random_state(None).randint(10)

@@ -162,6 +162,7 @@ def columns(rng):
     }
 
 
+@pytest.mark.long
 @examples(3)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_frame_goes_by_names_dtypes_values_and_index(seed):

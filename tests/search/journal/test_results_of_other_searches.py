@@ -59,6 +59,7 @@ def test_whatever_is_searched_before_only_what_is_missing_runs(spark, tmp_path_f
         known |= set(depths)
 
 
+@pytest.mark.long
 def test_another_strategy_finds_the_results_of_a_grid(spark, tmp_path):
     grid = {"max_depth": [1, 2, 3, 4]}
     GridSearchCV(tree(), grid, cv=2, sc=spark, journal=str(tmp_path)).fit(X, y)
