@@ -7,6 +7,7 @@ import os
 import pickle
 import random
 
+import pytest
 from sklearn.utils import check_random_state
 
 from hpt_spark.search.execution.driver_imports import DriverImports
