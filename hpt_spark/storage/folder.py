@@ -93,6 +93,12 @@ class Folder(ABC):
             The local path ends with the same name, and thus with the same extension.
         """
 
+    def delete_unfinished(self, prefix: str) -> None:  # noqa: B027, a Hadoop file system does not tell who writes
+        """Delete what killed processes have left of files whose names begin so, where it is known that they are gone.
+
+        What is written again under the same name needs none of this.
+        """
+
     def check_writable(self) -> None:
         """Raise InputError when nothing can be written here."""
         with self.atomic_write(PROBE) as path:

@@ -112,6 +112,19 @@ class LocalFolder(Folder):
                 os.replace(temporary, target)
             _flush_to_disk(target.parent)
 
+    def delete_unfinished(self, prefix: str) -> None:
+        """Delete what killed processes have left of files whose names begin so."""
+        for path in self.path.glob(f"{UNFINISHED}{prefix}*"):
+            with suppress(OSError):  # it is finished, or deleted by another process
+                handle = os.open(path, os.O_RDWR)
+                try:
+                    # An empty one may be so new that its writer does not hold it yet.
+                    is_begun = os.fstat(handle).st_size > 0
+                    if is_begun and lock_descriptor(handle, blocking=False) and _is_at(path, handle):
+                        path.unlink()
+                finally:
+                    os.close(handle)
+
     def check_writable(self) -> None:
         """Raise InputError when nothing can be written here; remove a folder made for the check."""
         missing = [path for path in (self.path, *self.path.parents) if not path.exists()]

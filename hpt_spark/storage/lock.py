@@ -73,6 +73,7 @@ class FolderLock:
                 holder = self._living_other()
                 if holder is None:
                     self._held = True
+                    self._folder.delete_unfinished(self._prefix)  # each lock has a name of its own
                     return self
                 if not tries_left:
                     raise InputError(self._refusal(holder))

@@ -88,6 +88,24 @@ def test_a_killed_driver_of_this_machine_blocks_nobody(killed):
         assert len(locks(killed)) == 1
 
 
+def killed_while_it_writes(folder):
+    with open_folder(folder).atomic_write("lock-0.json") as path:
+        path.write_text("{}")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_driver_was_writing_when_it_was_killed_is_deleted_and_what_another_one_writes_is_not(tmp_path):
+    process = START.Process(target=killed_while_it_writes, args=(str(tmp_path),))
+    process.start()
+    process.join()
+    assert os.listdir(tmp_path) == [".writing.lock-0.json"]
+    with open_folder(str(tmp_path)).atomic_write("lock-1.json") as path:
+        path.write_text("{}")
+        with FolderLock(open_folder(tmp_path), "the journal"):
+            pass
+        assert os.listdir(tmp_path) == [".writing.lock-1.json"]
+
+
 def test_a_process_that_got_the_number_of_the_killed_one_blocks_nobody(killed):
     (name,) = locks(killed)
     holder = json.loads((killed / name).read_text())
