@@ -22,7 +22,7 @@ REDACTED = f"{SECRET_KEY.pattern}|token"  # as in Spark's own
 PASSWORD = re.compile(r"(://[^/:\s'\"]*):(?!\d+[/?#])[^/\s]*@")
 # A database's URI may have a password with a slash; more hosts or an IPv6 address may come before a path with an @.
 PASSWORD_WITH_SLASH = re.compile(r"(://[^/:\s\['\"]*):(?!\d+[/?#,])[^/@\s]{1,200}/[^@\s]{0,200}@")
-ADDRESS = re.compile(r"(?i)(?!file:)[a-z][a-z0-9+.-]+:/")
+ADDRESS = re.compile(r"(?i)(?!file:)[a-z][a-z0-9+.-]+:(?:[a-z0-9+.-]+:)*/")  # jdbc:mysql://host has two schemes
 # It begins where nothing but a blank or a quote comes before, and is searched once: megabytes of addresses without a
 # blank, or a word of a megabyte, which an exception may quote, would else be tried at each address or letter.
 QUERY = re.compile(r"(?<![^\s'\"])((?:(?!\w://)[^\s'\"])*\w://[^\s'\"][^\s?'\"]*)\?[^\s'\"]+")

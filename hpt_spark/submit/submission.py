@@ -121,7 +121,7 @@ def _refuse_places_in_a_container(job: str, config: Config) -> None:
     if job in ("ingest", "pipeline") and not config.features.is_from_table:
         places["tables.uri"] = config.tables.uri
     for key, uri in places.items():
-        if is_local(uri) and not uri.startswith(("/", "file:")):
+        if is_local(uri) and not uri.lower().startswith(("/", "file:")):
             raise ConfigError(
                 f"{key}={uri} is of the driver's working folder, which YARN removes at its end; name a Hadoop path, "
                 f"such as hdfs:///{uri}, or submit with submit.deploy_mode=client."
@@ -154,6 +154,6 @@ def _on_this_machine(key: str, path: str) -> str:
 
 def _for_livy(key: str, path: str) -> str:
     """Return a path for Livy, which looks for a path without a scheme on the cluster's default file system."""
-    if is_local(path) and not path.startswith(("/", "file:")):
+    if is_local(path) and not path.lower().startswith(("/", "file:")):
         raise InputError(f"{key}: {path} is of this machine's working folder, which Livy cannot read; {UPLOAD}.")
     return path

@@ -193,8 +193,8 @@ def spark_address(uri: str) -> str:
             return hadoop_uri(uri)  # which refuses it
         # Any other ? is a pattern's, in which it stands for one character.
         return hadoop_uri(uri.replace("?", PLACEHOLDER)).replace(PLACEHOLDER, "?")
-    if uri.startswith("file:"):
-        return uri
+    if uri.lower().startswith("file:"):  # in small letters, as whoever looks for its files expects it
+        return f"file:{uri[5:]}"
     return f"file://{Path(uri).expanduser().absolute()}"  # not resolved and not quoted: it may be a pattern
 
 

@@ -86,7 +86,7 @@ class Children:
 
     def delete_doubles(self) -> None:
         """Delete what another writer, whose request took long, has made of candidates that have a run."""
-        for number, run in self._stored():
+        for number, run in list(self._stored()):  # a run that goes would move the next page
             if number in self._children and self._children[number].run_id != run.info.run_id:
                 self._client.delete_run(run.info.run_id)
 

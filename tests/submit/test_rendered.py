@@ -272,6 +272,7 @@ def test_a_mistake_is_one_sentence(shown, settings, said):
         ("ingest", [], "tables.uri=data/tables"),
         ("ingest", ["tables.uri=hdfs:///tables"], None),
         ("tune", ["run.dir=/shared/by/all"], None),
+        ("tune", ["run.dir=FILE:///shared/by/all"], None),
         ("tune", ["submit.deploy_mode=client"], None),
         ("tune", ["submit.target=livy", "submit.bundle=hdfs:///b"], None),
     ],

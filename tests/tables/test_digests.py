@@ -32,6 +32,10 @@ def test_what_only_hadoop_finds_is_another_table_each_time(tmp_path, pattern):
     assert digests_of_table(section) != digests_of_table(section)
 
 
+def test_a_file_uri_in_capitals_is_the_same_table():
+    assert spark_address("FILE:///data/Rows.csv") == "file:///data/Rows.csv"
+
+
 @pytest.mark.parametrize(
     ("uri", "address"),
     [

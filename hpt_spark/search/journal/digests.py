@@ -206,8 +206,9 @@ class Digester(CodeDigester):
         parts = [self.of(maker), self.of(args)]
         if type(state) is dict:
             told = list(_without_wrapper_metadata(_without_scratch(value, state)))
-            if is_library(kind.__module__):  # the user's own code may go through ``vars(self)``
-                told.sort(key=lambda pair: str(pair[0]))
+            # The user's own code may go through ``vars(self)``; a cache has its place there by its first use.
+            anywhere = state.keys() if is_library(kind.__module__) else _caches_of(kind)
+            told.sort(key=lambda pair: str(pair[0]) if pair[0] in anywhere else "")
             parts += [
                 combine(self.of(k), self._attribute(value, k, one))
                 for k, one in told
@@ -236,23 +237,21 @@ class Digester(CodeDigester):
 
 def _without_caches(member: enum.Enum) -> dict[str, Any]:
     """Return what a member of an enumeration holds, but for what a use of it leaves there."""
-    cached = {
-        name
-        for kind in type(member).__mro__
-        for name, one in vars(kind).items()
-        if isinstance(one, functools.cached_property)
-    }
-    return {name: one for name, one in vars(member).items() if name not in {*cached, "_inverted_"}}
+    left = {*_caches_of(type(member)), "_inverted_"}
+    return {name: one for name, one in vars(member).items() if name not in left}
+
+
+def _caches_of(kind: type) -> set[str]:
+    """Return the names of the attributes that an object computes at their first use."""
+    scopes = map(vars, kind.__mro__)
+    return {name for scope in scopes for name, one in scope.items() if isinstance(one, functools.cached_property)}
 
 
 def _of_shared_library(library: ctypes.CDLL) -> tuple[Any, ...]:
-    """Return the name, the content where that is a file, and the declared types of the functions of a library."""
+    """Return the name, the content where that is a file, and what is declared of the functions of a library."""
     functions = {name: one for name, one in sorted(vars(library).items()) if isinstance(one, library._FuncPtr)}
-    declared = {
-        name: (one.restype, one.argtypes)
-        for name, one in functions.items()
-        if one.argtypes is not None or one.restype is not ctypes.c_int
-    }
+    declarations = {name: (one.restype, one.argtypes, one.errcheck) for name, one in functions.items()}
+    declared = {name: one for name, one in declarations.items() if one != (ctypes.c_int, None, None)}
     file = Path(library._name or "")
     return library._name, file.read_bytes() if file.is_file() else None, declared
 
@@ -262,7 +261,9 @@ def _without_scratch(value: Any, state: dict[str, Any]) -> dict[str, Any]:
     interpolate = sys.modules.get("scipy.interpolate")
     if interpolate is None or not isinstance(value, interpolate.UnivariateSpline):
         return state
-    data = state["_data"]  # x, y, w, xb, xe, k, s, n, t, c, fp, fpint, nrdata, ier
+    data = state.get("_data", ())  # x, y, w, xb, xe, k, s, n, t, c, fp, fpint, nrdata, ier
+    if len(data) != 14 or "_eval_args" not in state:  # of a class of the user's with a state of its own
+        return state
     return {**state, "_data": (*data[:8], *state["_eval_args"], data[10], data[-1])}
 
 

@@ -59,6 +59,12 @@ SAME = {
         "import enum, functools\nclass M(enum.Flag):\n A = 1\n B = 2\n"
         " @functools.cached_property\n def c(self): return 3\nit = M.A\n~it, it | M.B, it.c",
     ),
+    "caches of an object that are filled in another order": (
+        "import functools\nclass M:\n @functools.cached_property\n def a(self): return 1\n"
+        " @functools.cached_property\n def b(self): return 2\nit = M()\nit.a, it.b",
+        "import functools\nclass M:\n @functools.cached_property\n def a(self): return 1\n"
+        " @functools.cached_property\n def b(self): return 2\nit = M()\nit.b, it.a",
+    ),
     "another lock of what is pickled by its name": (
         "import threading\nclass M:\n def __reduce__(self): return 'it'\nit = M()\nit.lock = threading.Lock()",
         "import threading\nclass M:\n def __reduce__(self): return 'it'\nit = M()\nit.lock = threading.RLock()",
@@ -160,6 +166,8 @@ OF_THEIR_PROCESS = (
     "def it(a): return words.transform(a)",
     "from scipy.interpolate import UnivariateSpline\n"
     "line = UnivariateSpline(range(9), range(9))\ndef it(a): return line(a)",
+    "from scipy.interpolate import UnivariateSpline\nclass S(UnivariateSpline):\n"
+    " def __getstate__(self): return {'own': 1}\nit = S(range(9), range(9))",
     "import ctypes\nlib = ctypes.CDLL(None)\nlib.abs.argtypes = [ctypes.c_int]\ndef it(a): return lib.abs(a)",
 )
 PRINT = """

@@ -154,6 +154,13 @@ EDITS = {
         "b = 2; a = 1",
         "the code of `C`, which the scorer uses",
     ),
+    "check of what a function of C returns": (
+        "import ctypes\nlib = ctypes.CDLL(None)\n"
+        "def check(result, function, given): return WAS\nlib.abs.errcheck = check\ndef it(a): return lib.abs(a)",
+        "result",
+        "-result",
+        "the code of `check`, which the scorer uses",
+    ),
     "registered subclass": (
         "class B(abc.ABC): pass\nclass C: pass\nB.register(WAS)\ndef it(a): return isinstance(C(), B)",
         "C",
