@@ -34,15 +34,20 @@ def columns_of_codes(spark: SparkSession, section: TableSection, frame: DataFram
     names = [section.id, section.group, section.label if section.task == "classification" else None]
     has_pattern = any(option_of(section.options, name) for name in PATTERNS)
 
+    def is_among(name: str, patterns: list[str]) -> bool:
+        return any(fnmatchcase(name, one) for one in patterns)
+
     def is_code(name: str, spark_type: str) -> Column | None:
         cell = F.col(quoted(name)).cast("string")
         if spark_type in FLOATS:
-            is_name = name in names or any(fnmatchcase(name, one) for one in section.categorical)
+            is_name = name in names or is_among(name, section.categorical)
             return cell.rlike(f"{CODE}|{LONG}" if is_name else CODE)
         is_moment = kind_of(spark_type) in ("date", "timestamp")
         return ~cell.rlike(MOMENT) & (F.trim(cell) != "") if is_moment and not has_pattern else None
 
-    found = {name: is_code(name, spark_type) for name, spark_type in frame.dtypes if name not in section.exclude}
+    found = {
+        name: is_code(name, spark_type) for name, spark_type in frame.dtypes if not is_among(name, section.exclude)
+    }
     asked = {name: F.max(F.when(code, F.col(quoted(name)))) for name, code in found.items() if code is not None}
     if not asked:
         return []

@@ -187,6 +187,8 @@ def test_cells_that_are_no_numbers_or_dates_as_people_write_them_are_texts(spark
     for cells in (["1e3", "NaN", "-.5"], ["2024-05", "2024-06-07", '""']):
         assert len(design_of(*cells, dates=["month"]).columns) == 1
         assert "is read as texts" not in caplog.text
+    assert design_of("3D", "2F", "5", id=None, exclude=["x*"]).columns == [("id", "")]
+    assert "is read as texts" not in caplog.text
     with pytest.raises(InputError, match="the column x holds '3D' where a number is needed"):
         design_of("3.5", "2.5", test=["3D", "2.5"])
     with pytest.raises(InputError, match="the column x holds '1234-5' where a date"):

@@ -36,7 +36,6 @@ OF_A_MODULE = frozenset(
 NAMED_TYPES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, np.ufunc)
 CODE_TYPES = (types.FunctionType, type)
 SLOTS = (types.GetSetDescriptorType, types.MemberDescriptorType)
-METHODS = (types.FunctionType, staticmethod, classmethod, property, *SLOTS)
 OF_A_CLASS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, *SLOTS)
 # What Python makes of a class statement: its place, its texts and annotations, caches.
 OF_A_CLASS_STATEMENT = frozenset(
@@ -252,7 +251,7 @@ def _data_of(kind: type) -> list[str]:
     return [
         name
         for name, value in vars(kind).items()
-        if not isinstance(value, METHODS) and not (name.startswith("__") and name.endswith("__"))
+        if not hasattr(type(value), "__get__") and not (name.startswith("__") and name.endswith("__"))
     ]
 
 

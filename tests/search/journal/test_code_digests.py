@@ -40,6 +40,10 @@ SAME = {
         "class M:\n def a(self): 1\n def b(self): 2\nit = M()",
         "class M:\n def b(self): 2\n def a(self): 1\nit = M()",
     ),
+    "order of methods that cache": (
+        "import functools as f\nclass M:\n @f.lru_cache\n def a(s): 1\n @f.cached_property\n def b(s): 2\nit = M()",
+        "import functools as f\nclass M:\n @f.cached_property\n def b(s): 2\n @f.lru_cache\n def a(s): 1\nit = M()",
+    ),
     "docstring of what an object wraps": (
         "import functools\nclass W:\n def __init__(self, f): functools.update_wrapper(self, f)\n@W\ndef it(a): 'One.'",
         "import functools\nclass W:\n def __init__(self, f): functools.update_wrapper(self, f)\n"
