@@ -16,6 +16,7 @@ import sys
 import types
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -268,7 +269,10 @@ def _registered_with(kind: type) -> list[type]:
 def _own_state_of_proxy(proxy: Any) -> dict[str, Any]:
     """Return what a proxy of wrapt holds beside what it wraps, whose attributes it shows as its own."""
     held = {name: getattr(proxy, name, None) for name in ("_self_wrapper", "_self_enabled")}
-    for own in gc.get_referents(proxy):
+    found = gc.get_referents(proxy)  # the state of a proxy in C, which shows the dict of what it wraps as its own
+    with suppress(AttributeError):
+        found.append(object.__getattribute__(proxy, "__dict__"))  # and of one in Python, from 3.13 on
+    for own in found:
         if type(own) is dict and own is not proxy.__wrapped__:
             held |= {name: one for name, one in own.items() if str(name).startswith("_self_")}
     return held
