@@ -91,13 +91,13 @@ class TableModel:
     def predict(self, data: Any) -> np.ndarray:
         """Return the label or the value of each row."""
         X = self.transform(data)
-        with self._refusals_told(X):
+        with self._translate_refusals(X):
             return self._labels(self.estimator.predict(X))
 
     def predict_proba(self, data: Any) -> np.ndarray:
         """Return the probability of each of `classes` for each row."""
         X = self.transform(data)
-        with self._refusals_told(X):
+        with self._translate_refusals(X):
             return self._probabilities(X)
 
     def outputs_of(self, X: Any) -> pa.Table:
@@ -108,12 +108,14 @@ class TableModel:
         InputError
             When the estimator refuses numbers that are missing, or too large for it.
         """
-        with self._refusals_told(X):
-            return self._outputs_of(X)
+        with self._translate_refusals(X):
+            if self.outputs != ["prediction"] or len(self.classes) == 1:
+                return pa.table(dict(zip(self.outputs, self._probabilities(X).T)))
+            return pa.table({"prediction": pa.array(self._labels(self.estimator.predict(X)).tolist())})
 
     @contextmanager
-    def _refusals_told(self, X: Any) -> Iterator[None]:
-        """Name the columns of numbers that the estimator refuses."""
+    def _translate_refusals(self, X: Any) -> Iterator[None]:
+        """Raise InputError with the names of the columns whose numbers the estimator refuses."""
         try:
             yield
         except ValueError as error:
@@ -128,11 +130,6 @@ class TableModel:
                 f"beyond {LARGEST:.3g} in {listed(columns)}; correct them, or learn again, with an "
                 "estimator that takes them, or with features.table.missing: zero."
             ) from None
-
-    def _outputs_of(self, X: Any) -> pa.Table:
-        if self.outputs != ["prediction"] or len(self.classes) == 1:
-            return pa.table(dict(zip(self.outputs, self._probabilities(X).T)))
-        return pa.table({"prediction": pa.array(self._labels(self.estimator.predict(X)).tolist())})
 
     def _probabilities(self, X: Any) -> np.ndarray:
         if self.task != "classification" or not hasattr(self.estimator, "predict_proba"):

@@ -147,7 +147,7 @@ class Evaluator:
         for fit in skipped:
             found.pop(fit, None)  # of a journal: of a search without a race, say
         self.out_of_fold.forget(skipped)
-        for fit, _ in so_far.tell_journalled(found):  # what a race that was ended early has not asked for
+        for fit, _ in so_far.report_resumed(found):  # what a race that was ended early has not asked for
             callbacks.ended(evaluation, fit)
         self.fit_counts["resumed"] += so_far.resumed
         missing = [fit for fit in so_far.lacking(evaluation.fits) if fit not in skipped]
@@ -205,7 +205,7 @@ class Evaluator:
         begun = self._monitor.begin(evaluation.candidates, folds, rung, self._resource, self._curve, keys)
         so_far.begin(evaluation, journalled)
         if self._race is None:
-            yield so_far.tell_journalled(evaluation.fits)
+            yield so_far.report_resumed(evaluation.fits)
             if not so_far.lacking(evaluation.fits):
                 return
         self._warn_of_threads(evaluation, runner.threads)
@@ -218,7 +218,7 @@ class Evaluator:
                 if self._race:
                     wanted = self._race.wanted_folds(evaluation)
                     self._monitor.expect(sum(wanted))
-                    yield so_far.tell_journalled(wave.fits)
+                    yield so_far.report_resumed(wave.fits)
                     if fits:  # waves that the journal has whole are passed over at once
                         self._journal.note_wanted(evaluation, wanted)
                 self._monitor.plan(len(fits))

@@ -28,7 +28,7 @@ class ResultsSoFar:
     ----------
     found : dict of Fit to result
     resumed : int
-        How many results of the journal were told.
+        How many results of the journal were reported.
     """
 
     _equals: EqualCandidates
@@ -37,7 +37,7 @@ class ResultsSoFar:
         self._journal = journal
         self._out_of_fold = out_of_fold
         self._monitor = monitor
-        self._journalled: dict[Fit, dict[str, Any]] = {}  # what nobody was told of yet
+        self._journalled: dict[Fit, dict[str, Any]] = {}  # what was not reported yet
         self._passed_over: set[Fit] = set()  # in the wave that runs
         self.found: dict[Fit, dict[str, Any]] = {}
         self.resumed = 0
@@ -63,8 +63,8 @@ class ResultsSoFar:
             told.append(began)
         return FitWatcher(told, self._monitor.tasks_run) if told else None
 
-    def tell_journalled(self, fits: Iterable[Fit]) -> list[tuple[Fit, dict[str, Any]]]:
-        """Tell of those of `fits` that the journal has, once each, and return them; a race asks only for some."""
+    def report_resumed(self, fits: Iterable[Fit]) -> list[tuple[Fit, dict[str, Any]]]:
+        """Report the journal's results of `fits` to those who follow, once each, and return them; a race asks for some."""
         resumed = [(fit, self._journalled[fit]) for fit in fits if fit in self._journalled]
         if resumed:
             self._monitor.end(resumed, is_resumed=True)
