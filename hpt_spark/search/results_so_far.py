@@ -64,7 +64,7 @@ class ResultsSoFar:
         return FitWatcher(told, self._monitor.tasks_run) if told else None
 
     def report_resumed(self, fits: Iterable[Fit]) -> list[tuple[Fit, dict[str, Any]]]:
-        """Report the journal's results of `fits` to those who follow, once each, and return them; a race asks for some."""
+        """Report the journal's results of `fits` to those who follow, once each, and return them."""
         resumed = [(fit, self._journalled[fit]) for fit in fits if fit in self._journalled]
         if resumed:
             self._monitor.end(resumed, is_resumed=True)
