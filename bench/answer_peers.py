@@ -24,7 +24,7 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, Parameter
 from xgboost import XGBClassifier
 
 from hpt_spark.config.sections import SparkSection
-from hpt_spark.search.follower import Begun, FitEnded, SearchFollower, SearchState
+from hpt_spark.search.followers.follower import Begun, FitEnded, SearchFollower, SearchState
 from hpt_spark.spark.session import spark_session
 
 ROUNDS = "n_estimators"

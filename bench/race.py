@@ -25,8 +25,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.race import Race
-from hpt_spark.search.race_rules import RankRules, TTestRules
+from hpt_spark.search.strategies.race import Race
+from hpt_spark.search.strategies.race_rules import RankRules, TTestRules
 
 N_SPLITS = 5
 RULES = [TTestRules(3, 0.05), TTestRules(5, 0.05), TTestRules(5, 0.01), RankRules(2), RankRules(3)]
@@ -68,7 +68,7 @@ def raced(table: np.ndarray, rules: TTestRules | RankRules) -> np.ndarray:
     found = {fit: {"test_scores": table[fit.candidate, fit.fold]} for fit in evaluation.fits}
     race = Race(rules, "score")
     alone = [SimpleNamespace(key=str(number)) for number in range(candidates)]
-    with mock.patch("hpt_spark.search.race_course.group_keys", return_value=alone):
+    with mock.patch("hpt_spark.search.strategies.race_course.group_keys", return_value=alone):
         for _ in race.waves(evaluation, found):
             pass
     done = np.full(candidates, folds)

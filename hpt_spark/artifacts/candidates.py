@@ -9,7 +9,7 @@ from typing import Any
 
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.errors import InputError
-from hpt_spark.search.result_table import ITERATION, RESOURCES
+from hpt_spark.search.results.result_table import ITERATION, RESOURCES
 from hpt_spark.storage.csv_rows import read_rows
 
 TABLE = "cv_results.csv"

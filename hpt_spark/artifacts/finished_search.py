@@ -23,8 +23,8 @@ from hpt_spark.artifacts.table_model import vocabulary_of
 from hpt_spark.config.secrets import masked
 from hpt_spark.errors import HptSparkError
 from hpt_spark.matrix.design import DEVICES, DesignMatrix, write_json
-from hpt_spark.search.reasons import reason_of
-from hpt_spark.search.result_table import rungs_of
+from hpt_spark.search.results.reasons import reason_of
+from hpt_spark.search.results.result_table import rungs_of
 from hpt_spark.storage.lock import is_lock
 
 log = logging.getLogger(__name__)

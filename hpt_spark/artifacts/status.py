@@ -19,8 +19,8 @@ from hpt_spark.artifacts.run_directory import STATUS, RunDirectory
 from hpt_spark.config.secrets import mask_secrets, masked
 from hpt_spark.errors import HptSparkError
 from hpt_spark.matrix.design import read_json, write_json
-from hpt_spark.search.follower import Best, OuterFolds, SearchFollower, SearchState
-from hpt_spark.search.live_view import in_words
+from hpt_spark.search.followers.follower import Best, OuterFolds, SearchFollower, SearchState
+from hpt_spark.search.followers.live_view import in_words
 from hpt_spark.storage import Folder
 from hpt_spark.storage.local import LocalFolder
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.arguments import is_number
-from hpt_spark.search.end_reason import INTERRUPTED, EndReason
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.failures import without_score
+from hpt_spark.search.results.end_reason import INTERRUPTED, EndReason
+from hpt_spark.search.results.failures import without_score
 from hpt_spark.signals import answer_signals
 
 log = logging.getLogger(__name__)

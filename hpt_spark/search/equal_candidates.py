@@ -8,8 +8,8 @@ from typing import Any
 
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.fit_groups import group_keys
+from hpt_spark.search.followers.timeline import COPIED
 from hpt_spark.search.journal.fingerprint import value_key
-from hpt_spark.search.timeline import COPIED
 
 
 class EqualCandidates:

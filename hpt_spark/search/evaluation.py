@@ -13,17 +13,17 @@ import numpy as np
 import sklearn
 from sklearn.base import clone
 
-from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.dataset import Dataset
-from hpt_spark.search.fit_warnings import WarningFilters, masked_warnings
 from hpt_spark.search.folds import Folds
+from hpt_spark.search.followers.callbacks import Callbacks
 from hpt_spark.search.planning.threads import ThreadCaps, with_threads
+from hpt_spark.search.results.fit_warnings import WarningFilters, masked_warnings
 from hpt_spark.search.sklearn_compat import num_samples
 
 if TYPE_CHECKING:
     from hpt_spark.search.fit_groups import FitGroup
-    from hpt_spark.search.predictor import Predictor
-    from hpt_spark.search.rounds import EarlyStopping
+    from hpt_spark.search.results.predictor import Predictor
+    from hpt_spark.search.strategies.rounds import EarlyStopping
 
 # Arguments of scikit-learn's `_fit_and_score` that differ from fit to fit.
 OF_ONE_FIT = ("train", "test", "parameters", "split_progress", "candidate_progress", "callback_ctx", "caller")

@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, Any
 import sklearn
 
 from hpt_spark.errors import SparkEndedError
-from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.early_end import EarlyEnd, EndedEarlyError
 from hpt_spark.search.evaluation import Evaluation, Fit, evaluation_of
 from hpt_spark.search.execution import spark_context
 from hpt_spark.search.execution.refit import Refit
-from hpt_spark.search.fit_warnings import WarningFilters
+from hpt_spark.search.followers.callbacks import Callbacks
+from hpt_spark.search.followers.monitor import SearchMonitor
+from hpt_spark.search.followers.timeline import Timeline
 from hpt_spark.search.journal.search_journal import SearchJournal
-from hpt_spark.search.monitor import SearchMonitor
-from hpt_spark.search.out_of_fold import OutOfFold
 from hpt_spark.search.planning.threads import uncapped, warnings_of
-from hpt_spark.search.race import Race
-from hpt_spark.search.race_course import Wave
-from hpt_spark.search.results_so_far import ResultsSoFar
+from hpt_spark.search.results.fit_warnings import WarningFilters
+from hpt_spark.search.results.out_of_fold import OutOfFold
+from hpt_spark.search.results.results_so_far import ResultsSoFar
 from hpt_spark.search.scheduler import Scheduler
-from hpt_spark.search.timeline import Timeline
+from hpt_spark.search.strategies.race import Race
+from hpt_spark.search.strategies.race_course import Wave
 from hpt_spark.search.warm_start import WarmStarts
 from hpt_spark.streams import show
 

@@ -11,9 +11,9 @@ from sklearn import model_selection
 from sklearn.utils import check_random_state
 
 from hpt_spark.search.arguments import check_count
-from hpt_spark.search.batches import SearchesInBatches
-from hpt_spark.search.proposals import Proposals
 from hpt_spark.search.spark_search import SparkSearchMixin, running
+from hpt_spark.search.strategies.batches import SearchesInBatches
+from hpt_spark.search.strategies.proposals import Proposals
 
 if TYPE_CHECKING:
     from pyspark import SparkContext

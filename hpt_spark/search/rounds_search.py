@@ -9,11 +9,11 @@ from typing import Any
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from hpt_spark.errors import InputError
-from hpt_spark.search.following import means_that_decide, metric_that_decides
-from hpt_spark.search.result_table import DONE
-from hpt_spark.search.rounds import Rounds, evaluate_curves
+from hpt_spark.search.followers.following import means_that_decide, metric_that_decides
+from hpt_spark.search.results.result_table import DONE
 from hpt_spark.search.sklearn_compat import batch_context, search_context, yields_constant_splits
 from hpt_spark.search.spark_search import running
+from hpt_spark.search.strategies.rounds import Rounds, evaluate_curves
 
 
 class ChoosesRounds:

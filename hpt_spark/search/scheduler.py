@@ -16,13 +16,13 @@ from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.runner import Runner
 from hpt_spark.search.execution.task_stream import Ended, TaskStream
 from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation
-from hpt_spark.search.failures import killed_worker, tidy_reasons, timed_out
 from hpt_spark.search.fit_groups import FitGroup, group_fits
+from hpt_spark.search.followers.timeline import ORIGIN, origin
 from hpt_spark.search.planning.cost import seconds_left, start_order
 from hpt_spark.search.planning.forecast import Forecast, forecast
 from hpt_spark.search.planning.task_queue import TaskQueue, in_jobs
+from hpt_spark.search.results.failures import killed_worker, tidy_reasons, timed_out
 from hpt_spark.search.retries import Ending, Step, next_step
-from hpt_spark.search.timeline import ORIGIN, origin
 
 log = logging.getLogger(__name__)
 

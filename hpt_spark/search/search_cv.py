@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn import model_selection
 
-from hpt_spark.search.batches import DrawsCandidates
 from hpt_spark.search.rounds_search import ChoosesRounds
 from hpt_spark.search.spark_search import SparkSearchMixin
+from hpt_spark.search.strategies.batches import DrawsCandidates
 
 if TYPE_CHECKING:
     from pyspark import SparkContext

@@ -20,19 +20,19 @@ from sklearn.base import clone
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import check_seconds
-from hpt_spark.search.best_estimator import BestEstimator, refitting
 from hpt_spark.search.early_end import EndedEarlyError
-from hpt_spark.search.end_reason import as_sentence
 from hpt_spark.search.evaluator import Evaluator
-from hpt_spark.search.failed_batches import FailedBatches
-from hpt_spark.search.follower import SearchFollower
-from hpt_spark.search.following import NO_METRIC_DECIDES, Tracking, followers_of, metric_of_search
+from hpt_spark.search.followers.follower import SearchFollower
+from hpt_spark.search.followers.following import NO_METRIC_DECIDES, Tracking, followers_of, metric_of_search
+from hpt_spark.search.followers.monitor import SearchMonitor
 from hpt_spark.search.journal.search_journal import SearchJournal
-from hpt_spark.search.monitor import SearchMonitor
-from hpt_spark.search.out_of_fold import KEEP
-from hpt_spark.search.race import note_skipped, race_of
 from hpt_spark.search.random_states import drawing_nothing
+from hpt_spark.search.results.best_estimator import BestEstimator, refitting
+from hpt_spark.search.results.end_reason import as_sentence
+from hpt_spark.search.results.out_of_fold import KEEP
 from hpt_spark.search.sklearn_compat import STATE_OF_A_FIT, HandsFitsOver
+from hpt_spark.search.strategies.failed_batches import FailedBatches
+from hpt_spark.search.strategies.race import note_skipped, race_of
 from hpt_spark.signals import let_ctrl_c_raise
 
 if TYPE_CHECKING:

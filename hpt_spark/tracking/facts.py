@@ -18,9 +18,9 @@ import numpy as np
 
 from hpt_spark.config.secrets import mask_secrets, masked
 from hpt_spark.errors import InputError
-from hpt_spark.search.following import metric_of_search
+from hpt_spark.search.followers.following import metric_of_search
 from hpt_spark.search.journal.digests import Digester
-from hpt_spark.search.result_table import DONE, batches_of, best_so_far
+from hpt_spark.search.results.result_table import DONE, batches_of, best_so_far
 from hpt_spark.search.sklearn_compat import num_samples
 
 # Arguments of a search that are no settings, or whose values the children show.

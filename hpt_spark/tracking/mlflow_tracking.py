@@ -14,7 +14,7 @@ from typing import Any
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import check_count, check_seconds
-from hpt_spark.search.follower import Begun, SearchFollower
+from hpt_spark.search.followers.follower import Begun, SearchFollower
 from hpt_spark.storage import open_folder
 from hpt_spark.tracking import facts
 from hpt_spark.tracking.autologging import without_autologging

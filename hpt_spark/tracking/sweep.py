@@ -11,7 +11,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from hpt_spark.search.result_table import DONE
+from hpt_spark.search.results.result_table import DONE
 from hpt_spark.tracking.spool import Event
 
 

@@ -15,7 +15,7 @@ from scipy.sparse import issparse
 
 from hpt_spark.errors import ConfigError, InputError, did_you_mean, listed
 from hpt_spark.matrix.columns import LARGEST, columns_with
-from hpt_spark.search.reasons import reason_of
+from hpt_spark.search.results.reasons import reason_of
 
 
 def build_estimator(name: str, params: Mapping[str, Any]) -> Any:

@@ -14,17 +14,17 @@ from sklearn import model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes the halving classes importable
 from sklearn.utils.parallel import Parallel, delayed
 
-from hpt_spark.search.end_reason import EndReason, as_sentence
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.worker import GroupResult, peak_bytes, process_name
-from hpt_spark.search.failures import tidy_reasons
-from hpt_spark.search.fit_warnings import masked_warnings
-from hpt_spark.search.follower import SearchFollower
-from hpt_spark.search.following import metric_of_search
-from hpt_spark.search.monitor import SearchMonitor
+from hpt_spark.search.followers.follower import SearchFollower
+from hpt_spark.search.followers.following import metric_of_search
+from hpt_spark.search.followers.monitor import SearchMonitor
+from hpt_spark.search.followers.timeline import ORIGIN, Timeline, origin
 from hpt_spark.search.planning.threads import CappedCandidate, ThreadCaps, uncapped
+from hpt_spark.search.results.end_reason import EndReason, as_sentence
+from hpt_spark.search.results.failures import tidy_reasons
+from hpt_spark.search.results.fit_warnings import masked_warnings
 from hpt_spark.search.sklearn_compat import HandsFitsOver
-from hpt_spark.search.timeline import ORIGIN, Timeline, origin
 
 # Belong to a fit that runs: threads and files hang on the monitor, and a pickled search or a copy follows no fit.
 OF_A_FIT = ("_monitor", "_timeline", "_end_reason", "followers")

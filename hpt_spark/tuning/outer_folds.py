@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from hpt_spark.search.end_reason import as_sentence
-from hpt_spark.search.follower import FitEnded, OuterFolds, SearchFollower, SearchState
-from hpt_spark.search.monitor import followed_by
+from hpt_spark.search.followers.follower import FitEnded, OuterFolds, SearchFollower, SearchState
+from hpt_spark.search.followers.monitor import followed_by
 from hpt_spark.search.nested import outer_scores, searches_at_once
+from hpt_spark.search.results.end_reason import as_sentence
 from hpt_spark.search.spark_search import SparkSearchMixin
 from hpt_spark.tuning.roles import RowRoles
 from hpt_spark.tuning.splitters import number_of_folds, takes_groups

@@ -17,8 +17,8 @@ from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import ConfigError, HptSparkError
 from hpt_spark.search.evaluation import Evaluation, evaluation_of
 from hpt_spark.search.folds import Folds
-from hpt_spark.search.rounds import Rounds
 from hpt_spark.search.sklearn_compat import HandsFitsOver
+from hpt_spark.search.strategies.rounds import Rounds
 from hpt_spark.tuning.roles import RowRoles
 from hpt_spark.tuning.search import checked_estimator
 from hpt_spark.tuning.splitters import build_splitter, check_splitter, number_of_folds, takes_groups

@@ -15,10 +15,10 @@ from hpt_spark.config.search_rules import HALVING
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import ConfigError, HptSparkError
-from hpt_spark.search.follower import SearchFollower
-from hpt_spark.search.live_view import LiveView
-from hpt_spark.search.reasons import reason_of, reason_of_most
-from hpt_spark.search.rounds import Rounds
+from hpt_spark.search.followers.follower import SearchFollower
+from hpt_spark.search.followers.live_view import LiveView
+from hpt_spark.search.results.reasons import reason_of, reason_of_most
+from hpt_spark.search.strategies.rounds import Rounds
 from hpt_spark.spark.session import spark_session
 from hpt_spark.storage import FolderLock
 from hpt_spark.tuning.best import refit_argument

@@ -10,7 +10,7 @@ from hpt_spark.artifacts.run_directory import REPORT, STATUS
 from hpt_spark.artifacts.run_history import _results_of
 from hpt_spark.artifacts.run_list import as_table, find_runs
 from hpt_spark.artifacts.status import StatusFile, describe, read_status
-from hpt_spark.search.monitor import SearchMonitor
+from hpt_spark.search.followers.monitor import SearchMonitor
 from hpt_spark.tracking.facts import results_of
 from tests.artifacts.searches import SETTINGS, searched
 

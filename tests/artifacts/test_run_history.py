@@ -26,7 +26,7 @@ from hpt_spark.artifacts.run_history import (
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.config.tracking_section import MlflowSection
 from hpt_spark.errors import InputError, MissingDependencyError
-from hpt_spark.search.follower import SearchFollower
+from hpt_spark.search.followers.follower import SearchFollower
 from hpt_spark.tracking import MlflowTracking, facts
 from hpt_spark.tracking.identity import identity_in, noted_identity
 from hpt_spark.tracking.store_uri import VARIABLE

@@ -14,8 +14,8 @@ from hpt_spark.artifacts.run_list import HEADINGS, as_table, find_runs
 from hpt_spark.artifacts.status import SignsOfLife, StatusFile, describe, read_status
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.follower import OuterFolds
-from hpt_spark.search.monitor import SearchMonitor
+from hpt_spark.search.followers.follower import OuterFolds
+from hpt_spark.search.followers.monitor import SearchMonitor
 from jobs import watch
 from tests.artifacts.searches import a_design, finished
 from tests.waiting import wait_until

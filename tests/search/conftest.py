@@ -4,7 +4,7 @@ import pytest
 
 from hpt_spark.search.execution import spark_runner
 from hpt_spark.search.execution.spark_job import SparkJob
-from tests.search.curves_by_hand import plain_scores
+from tests.search.strategies.curves_by_hand import plain_scores
 from tests.search.without_spark import without_spark
 
 

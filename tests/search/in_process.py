@@ -14,8 +14,8 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from hpt_spark.search.evaluation import evaluation_of
 from hpt_spark.search.execution.worker import WorkerCache
 from hpt_spark.search.fit_groups import group_fits
-from hpt_spark.search.out_of_fold import OutOfFold
 from hpt_spark.search.planning.cost import start_order
+from hpt_spark.search.results.out_of_fold import OutOfFold
 from hpt_spark.search.sklearn_compat import HandsFitsOver
 from hpt_spark.search.warm_start import WarmStarts
 

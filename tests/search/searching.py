@@ -21,7 +21,7 @@ from sklearn.datasets import make_classification
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from xgboost import XGBClassifier
 
-from tests.search import strategies
+from tests.search import each_strategy
 from tests.search.misbehaving import Misbehaving
 from tests.search.scores import scores_of
 from tests.waiting import wait_until
@@ -45,8 +45,9 @@ def search_of(plan, module, **arguments):
 def run(plan, spark):
     """Run the search of `plan` and return it."""
     if plan["how"] == "strategy":
-        search = strategies.search_of(plan["kind"], strategies.Accuracy(nap=0.1), journal=plan["journal"], sc=spark)
-        return search.fit(strategies.X, strategies.y)
+        scoring = each_strategy.Accuracy(nap=0.1)
+        search = each_strategy.search_of(plan["kind"], scoring, journal=plan["journal"], sc=spark)
+        return search.fit(each_strategy.X, each_strategy.y)
     import hpt_spark
 
     return search_of(plan, hpt_spark, journal=plan["journal"], sc=spark).fit(X, y)

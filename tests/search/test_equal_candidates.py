@@ -25,9 +25,9 @@ from hpt_spark.search import equal_candidates
 from hpt_spark.search.equal_candidates import EqualCandidates, keys_of_equal
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.worker import GroupResult
+from hpt_spark.search.followers.timeline import ORIGIN, Timeline, origin
 from hpt_spark.search.journal import fingerprint
-from hpt_spark.search.proposals import Proposals
-from hpt_spark.search.timeline import ORIGIN, Timeline, origin
+from hpt_spark.search.strategies.proposals import Proposals
 from tests.search.scores import scores_of
 
 pytestmark = pytest.mark.usefixtures("no_spark")

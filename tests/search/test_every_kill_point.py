@@ -11,8 +11,8 @@ import warnings
 import numpy as np
 import pytest
 
+from tests.search.each_strategy import SEARCHES, X, y
 from tests.search.scores import scores_of
-from tests.search.strategies import SEARCHES, X, y
 from tests.search.without_spark import Scheduler
 
 QUICK = ("random",)

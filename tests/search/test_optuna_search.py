@@ -19,7 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark import OptunaSearchCV
 from hpt_spark.errors import InputError
-from hpt_spark.search.proposals import Proposals, dimension
+from hpt_spark.search.strategies.proposals import Proposals, dimension
 
 X, y = make_classification(120, 6, random_state=0)
 SPACE = {"max_depth": [1, 2, 3, 5], "min_samples_leaf": stats.randint(1, 20), "ccp_alpha": stats.loguniform(1e-4, 1e-1)}

@@ -11,7 +11,7 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.worker import GroupResult
-from hpt_spark.search.timeline import ORIGIN, Timeline, origin
+from hpt_spark.search.followers.timeline import ORIGIN, Timeline, origin
 from tests.search.misbehaving import Misbehaving
 from tests.search.small_search import X, search_of, y
 

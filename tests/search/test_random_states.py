@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV
-from hpt_spark.search.follower import SearchFollower
+from hpt_spark.search.followers.follower import SearchFollower
 from tests.search.scores import assert_same_scores
 
 X, y = make_classification(90, 6, random_state=0)

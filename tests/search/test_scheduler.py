@@ -18,8 +18,8 @@ from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.worker import GroupResult
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.retries import Ending, Step
-from hpt_spark.search.rounds import EarlyStopping, Rounds
 from hpt_spark.search.scheduler import Scheduler
+from hpt_spark.search.strategies.rounds import EarlyStopping, Rounds
 
 RUNNER = SimpleNamespace(most_result_bytes=math.inf, planned_slots=1, slots=1, shared=lambda *of: nullcontext())
 

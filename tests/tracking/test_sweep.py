@@ -21,7 +21,7 @@ from xgboost import XGBClassifier
 
 from hpt_spark.artifacts.run_directory import HISTORY
 from hpt_spark.errors import InputError
-from hpt_spark.search.follower import FitEnded, SearchState
+from hpt_spark.search.followers.follower import FitEnded, SearchState
 from hpt_spark.tracking import MlflowTracking, facts, recorder_process
 from hpt_spark.tracking.identity import IDENTITY
 from hpt_spark.tracking.recorder import Recorder

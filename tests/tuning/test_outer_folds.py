@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFo
 
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.config.sections import SparkSection
-from hpt_spark.search.follower import OuterFolds, SearchFollower
+from hpt_spark.search.followers.follower import OuterFolds, SearchFollower
 from hpt_spark.tuning.roles import RowRoles
 from hpt_spark.tuning.search import run_search
 from tests.configuring import problem

@@ -22,7 +22,7 @@ from hpt_spark.artifacts.report.svg import (
     vertical_axis,
 )
 from hpt_spark.artifacts.report.tree import Candidate, Report
-from hpt_spark.search.result_table import best_so_far
+from hpt_spark.search.results.result_table import best_so_far
 
 SHARE_BELOW = 0.05  # of the scores, at the foot of the chart: what is far off would press the others flat
 

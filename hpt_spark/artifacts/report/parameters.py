@@ -10,7 +10,7 @@ from typing import Any
 
 from hpt_spark.artifacts.report.tree import Candidate, Parameter, Value
 from hpt_spark.search.arguments import is_number
-from hpt_spark.search.result_table import ITERATION, RESOURCES
+from hpt_spark.search.results.result_table import ITERATION, RESOURCES
 
 PREFIX = "param_"
 FOLD = re.compile(r"split(\d+)_test_score")

@@ -17,7 +17,7 @@ import numpy as np
 
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.worker import GroupResult, forget
-from hpt_spark.search.reasons import exception_text
+from hpt_spark.search.results.reasons import exception_text
 
 SECONDS_BETWEEN_LOOKS_AT_FILE = 0.2
 PR_SET_PDEATHSIG = 1

@@ -22,9 +22,9 @@ from hpt_spark.search.execution.driver_releases import check_releases
 from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
 from hpt_spark.search.execution.printed import Printed
 from hpt_spark.search.execution.worker import SharedEvaluation
-from hpt_spark.search.fit_warnings import masked_warnings
 from hpt_spark.search.planning.threads import thread_caps
-from hpt_spark.search.reasons import exception_text, first_line_of
+from hpt_spark.search.results.fit_warnings import masked_warnings
+from hpt_spark.search.results.reasons import exception_text, first_line_of
 from hpt_spark.storage.disk_errors import DISK_FULL, translate_disk_errors
 from hpt_spark.streams import show
 

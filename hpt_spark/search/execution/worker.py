@@ -22,9 +22,9 @@ from hpt_spark.search.execution.group_fit import SCORING_CHANGES, ChangedByScori
 from hpt_spark.search.execution.node_share import SharedObject
 from hpt_spark.search.execution.printed import Printed
 from hpt_spark.search.execution.rows import FoldRows
-from hpt_spark.search.failures import tidy_reasons
 from hpt_spark.search.fit_groups import FitGroup
-from hpt_spark.search.reasons import exception_text, first_line_of
+from hpt_spark.search.results.failures import tidy_reasons
+from hpt_spark.search.results.reasons import exception_text, first_line_of
 from hpt_spark.search.retries import Ending, Step, next_step
 
 

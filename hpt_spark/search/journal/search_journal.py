@@ -15,10 +15,10 @@ import numpy as np
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.failures import may_succeed_elsewhere, tidy_reasons
 from hpt_spark.search.journal.fingerprint import candidate_keys, fingerprint, fold_keys
 from hpt_spark.search.journal.journal import CONTEXT, Journal, KeepPredictions, damaged
 from hpt_spark.search.journal.records import FitKeys
+from hpt_spark.search.results.failures import may_succeed_elsewhere, tidy_reasons
 from hpt_spark.storage import FolderLock, open_folder
 
 IN_A_RUN = "journal"

@@ -27,7 +27,7 @@ from xgboost import XGBClassifier
 import hpt_spark
 from hpt_spark.errors import HptSparkError, InputError, SparkEndedError
 from tests.connect_server import running_server
-from tests.search import strategies
+from tests.search import each_strategy
 from tests.search.misbehaving import Misbehaving
 from tests.search.scores import assert_same_scores, scores_of, split_scores
 from tests.search.searching import records_in
@@ -114,8 +114,8 @@ def test_scores_and_refit_equal_scikit_learns(session, kind, estimator, grid, ar
 )
 def test_strategies_that_decide_on_the_way_are_as_elsewhere(session, tmp_path, name):
     def searched(**arguments):
-        search = strategies.SEARCHES[name]().set_params(refit=False, **arguments)
-        return search.fit(strategies.X, strategies.y)
+        search = each_strategy.SEARCHES[name]().set_params(refit=False, **arguments)
+        return search.fit(each_strategy.X, each_strategy.y)
 
     with without_spark():
         expected = searched()

@@ -18,9 +18,9 @@ from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.execution.worker import WorkerCache
 from hpt_spark.search.fit_groups import group_fits
-from hpt_spark.search.fit_warnings import WarningFilters
 from hpt_spark.search.folds import Folds
-from hpt_spark.search.rounds import EarlyStopping, Rounds
+from hpt_spark.search.results.fit_warnings import WarningFilters
+from hpt_spark.search.strategies.rounds import EarlyStopping, Rounds
 
 X, y = make_classification(240, 8, n_informative=4, n_classes=3, flip_y=0.3, random_state=0)
 ROWS = np.arange(len(X))

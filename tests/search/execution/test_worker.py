@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from xgboost import XGBClassifier
 
 from hpt_spark.search.execution.rows import FoldRows
-from hpt_spark.search.reasons import MOST_CHARACTERS
+from hpt_spark.search.results.reasons import MOST_CHARACTERS
 from tests.search.in_process import GridSearchCV
 from tests.search.misbehaving import SpeechlessError
 

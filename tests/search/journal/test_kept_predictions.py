@@ -15,7 +15,7 @@ from sklearn.tree import DecisionTreeClassifier
 from hpt_spark import GridSearchCV
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.journal.journal import Journal
-from hpt_spark.search.out_of_fold import OutOfFold
+from hpt_spark.search.results.out_of_fold import OutOfFold
 from hpt_spark.storage import open_folder
 from tests.search.journal.journalled import Journalled
 

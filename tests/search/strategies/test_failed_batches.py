@@ -13,8 +13,8 @@ from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV, OptunaSearchCV, RandomizedSearchCV
 from hpt_spark.errors import HptSparkError
-from hpt_spark.search.batches import _Drawn
-from hpt_spark.search.failures import timed_out
+from hpt_spark.search.results.failures import timed_out
+from hpt_spark.search.strategies.batches import _Drawn
 from tests.search.without_spark import Scheduler
 
 X, y = make_classification(90, 5, flip_y=0.2, random_state=0)

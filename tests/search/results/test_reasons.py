@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from xgboost import XGBClassifier
 
-from hpt_spark.search.reasons import MOST_CHARACTERS, first_line_of, masked_excerpt, reason_of, reason_of_most
+from hpt_spark.search.results.reasons import MOST_CHARACTERS, first_line_of, masked_excerpt, reason_of, reason_of_most
 from tests.search.misbehaving import SpeechlessError
 
 NATIVE = """[06:45:29] /__w/xgboost/src/common/quantile.cc:29: Check failed: max_bin >= 2 (0 vs. 2) : too few

@@ -17,9 +17,9 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV, HalvingGridSearchCV, OptunaSearchCV
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.follower import Best, SearchFollower, SearchState
-from hpt_spark.search.live_view import in_words
-from hpt_spark.search.monitor import MOST_REASONS, SearchMonitor
+from hpt_spark.search.followers.follower import Best, SearchFollower, SearchState
+from hpt_spark.search.followers.live_view import in_words
+from hpt_spark.search.followers.monitor import MOST_REASONS, SearchMonitor
 from tests.search.small_search import GRID, X, search_of, y
 
 
@@ -221,9 +221,8 @@ def test_a_follower_that_fails_is_left_out_and_the_search_goes_on(spark, caplog)
     search.fit(X, y)
     assert_it_is_the_table(notes, search)
     assert fails.search is None
-    assert [record.getMessage() for record in caplog.records if record.name == "hpt_spark.search.monitor"] == [
-        "this one no longer follows the search: OSError: the disk is full"
-    ]
+    said = [record.getMessage() for record in caplog.records if record.name == SearchMonitor.__module__]
+    assert said == ["this one no longer follows the search: OSError: the disk is full"]
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,21 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV, OptunaSearchCV
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.search.evaluation import Evaluation
-from hpt_spark.search.follower import SearchFollower
+from hpt_spark.search.followers.follower import SearchFollower
 from hpt_spark.search.journal.journal import Journal
-from hpt_spark.search.race import Race
-from hpt_spark.search.race_rules import RankRules
-from tests.search.test_race import FOLDS, GRID, TABLES, TREE, assert_like, evaluation_of, expected, run, wanted_folds
+from hpt_spark.search.strategies.race import Race
+from hpt_spark.search.strategies.race_rules import RankRules
+from tests.search.strategies.test_race import (
+    FOLDS,
+    GRID,
+    TABLES,
+    TREE,
+    assert_like,
+    evaluation_of,
+    expected,
+    run,
+    wanted_folds,
+)
 
 X, y = make_classification(120, 6, flip_y=0.1, random_state=0)
 

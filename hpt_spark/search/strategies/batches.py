@@ -12,12 +12,12 @@ from sklearn.model_selection import ParameterSampler
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import check_count
-from hpt_spark.search.following import means_that_decide, metric_that_decides
-from hpt_spark.search.result_table import DONE, ITERATION
-from hpt_spark.search.rounds import evaluate_curves
+from hpt_spark.search.followers.following import means_that_decide, metric_that_decides
+from hpt_spark.search.results.result_table import DONE, ITERATION
 from hpt_spark.search.rounds_search import ChoosesRounds, means_of_reached, refuse_changing_folds
 from hpt_spark.search.sklearn_compat import batch_context, search_context
 from hpt_spark.search.spark_search import running
+from hpt_spark.search.strategies.rounds import evaluate_curves
 
 
 class Source(Protocol):

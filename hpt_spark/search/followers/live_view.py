@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from hpt_spark.progress import Progress
-from hpt_spark.search.follower import Begun, FitEnded, SearchFollower, SearchState
-from hpt_spark.search.reasons import shortened
+from hpt_spark.search.followers.follower import Begun, FitEnded, SearchFollower, SearchState
+from hpt_spark.search.results.reasons import shortened
 
 MOST_LETTERS = 60  # of the best parameters, and of a reason
 

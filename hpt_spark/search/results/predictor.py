@@ -14,7 +14,7 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import is_number
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.journal.records import NONE_PREDICTED
-from hpt_spark.search.reasons import first_line_of
+from hpt_spark.search.results.reasons import first_line_of
 
 PREDICTIONS = "predictions"  # what a worker adds to the result of a fit, and the driver takes out of it
 

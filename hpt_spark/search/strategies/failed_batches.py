@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.exceptions import FitFailedWarning
 
-from hpt_spark.search.race import SKIPPED
+from hpt_spark.search.strategies.race import SKIPPED
 
 
 class FailedBatches:

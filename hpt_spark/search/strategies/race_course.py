@@ -13,7 +13,7 @@ import numpy as np
 from hpt_spark.search.equal_candidates import keys_of_equal
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.fit_groups import GroupKey, group_keys
-from hpt_spark.search.rounds import Curve, EarlyStopping, Rounds
+from hpt_spark.search.strategies.rounds import Curve, EarlyStopping, Rounds
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sklearn.datasets import make_classification
 from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV
-from hpt_spark.search.race_rules import EarlierBatches
+from hpt_spark.search.strategies.race_rules import EarlierBatches
 
 X, y = make_classification(160, 6, flip_y=0.2, random_state=0)
 RATES = {"learning_rate": [0.02, 0.1, 0.3, 0.6, 1.0, 1.5], "max_depth": [1, 3]}

@@ -10,9 +10,9 @@ from sklearn.metrics import log_loss
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.boosting.xgboost import XGBoost
-from hpt_spark.search.follower import SearchFollower
-from hpt_spark.search.race_rules import RankRules
-from tests.search.curves_by_hand import (
+from hpt_spark.search.followers.follower import SearchFollower
+from hpt_spark.search.strategies.race_rules import RankRules
+from tests.search.strategies.curves_by_hand import (
     X,
     assert_like_plain_fits,
     folds_by_hand,

@@ -18,11 +18,11 @@ from sklearn.metrics import log_loss
 
 from hpt_spark import OptunaSearchCV
 from hpt_spark.search.boosting.xgboost import XGBoost
-from hpt_spark.search.proposals import Proposals
-from hpt_spark.search.race import Race
-from hpt_spark.search.race_rules import RankRules, TTestRules
-from hpt_spark.search.rounds import Rounds
-from tests.search.curves_by_hand import (
+from hpt_spark.search.strategies.proposals import Proposals
+from hpt_spark.search.strategies.race import Race
+from hpt_spark.search.strategies.race_rules import RankRules, TTestRules
+from hpt_spark.search.strategies.rounds import Rounds
+from tests.search.strategies.curves_by_hand import (
     FOLDS,
     POINTS,
     RATES,
@@ -35,7 +35,7 @@ from tests.search.curves_by_hand import (
     search_of,
     y,
 )
-from tests.search.test_race import evaluation_of
+from tests.search.strategies.test_race import evaluation_of
 
 
 @pytest.mark.usefixtures("no_spark")
@@ -151,7 +151,7 @@ def raced(race, table, points, goes_on, stops=False, known=(), failing=(), wante
     evaluation.candidates[:] = [{"n_estimators": points[at % len(points)]} for at in range(len(table))]
     found.update({fit: {"test_scores": table[fit.candidate, fit.fold], "fit_error": None} for fit in known})
     keys = [SimpleNamespace(key="a", may_continue=goes_on, may_stop=stops)] * len(table)
-    with mock.patch("hpt_spark.search.race_course.group_keys", return_value=keys):
+    with mock.patch("hpt_spark.search.strategies.race_course.group_keys", return_value=keys):
         race.begin()
         for wave in race.waves(evaluation, found):
             assert not race.skipped_fits(evaluation) & set(wave.fits)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.equal_candidates import EqualCandidates
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.begun import FitWatcher
-from hpt_spark.search.failures import has_more_time
+from hpt_spark.search.followers.callbacks import Callbacks
+from hpt_spark.search.followers.monitor import SearchMonitor
 from hpt_spark.search.journal.search_journal import SearchJournal
-from hpt_spark.search.monitor import SearchMonitor
-from hpt_spark.search.out_of_fold import OutOfFold
+from hpt_spark.search.results.failures import has_more_time
+from hpt_spark.search.results.out_of_fold import OutOfFold
 
 
 class ResultsSoFar:

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.follower import Begun, Best, FitEnded, SearchFollower, SearchState
+from hpt_spark.search.followers.follower import Begun, Best, FitEnded, SearchFollower, SearchState
 from hpt_spark.search.journal.records import FitKeys
-from hpt_spark.search.reasons import reason_of
+from hpt_spark.search.results.reasons import reason_of
 
 log = logging.getLogger(__name__)
 

@@ -23,10 +23,10 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV, OptunaSearchCV
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
-from hpt_spark.search.follower import SearchFollower
-from hpt_spark.search.proposals import Proposals
-from hpt_spark.search.race import Race, note_skipped
-from hpt_spark.search.race_rules import TTestRules, is_worse
+from hpt_spark.search.followers.follower import SearchFollower
+from hpt_spark.search.strategies.proposals import Proposals
+from hpt_spark.search.strategies.race import Race, note_skipped
+from hpt_spark.search.strategies.race_rules import TTestRules, is_worse
 
 X, y = make_classification(120, 6, flip_y=0.1, random_state=0)
 FOLDS = model_selection.RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0)
@@ -81,7 +81,7 @@ def run(race, table, trainings, known=()):
     result = lambda fit: {"test_scores": table[fit.candidate, fit.fold], "fit_error": None, "fit_time": 1.0}  # noqa: E731
     found.update({fit: result(fit) for fit in known})
     keys = [SimpleNamespace(key=str(training)) for training in trainings]
-    with mock.patch("hpt_spark.search.race_course.group_keys", return_value=keys):
+    with mock.patch("hpt_spark.search.strategies.race_course.group_keys", return_value=keys):
         race.begin()
         for wave in race.waves(evaluation, found):
             waves.append(wave.fits)

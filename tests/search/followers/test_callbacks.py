@@ -14,9 +14,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
 
 from hpt_spark import GridSearchCV
-from hpt_spark.search.callbacks import Callbacks
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.begun import BegunFits, note_begun
+from hpt_spark.search.followers.callbacks import Callbacks
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 X, y = make_classification(40, 4, random_state=0)

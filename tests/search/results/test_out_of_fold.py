@@ -26,8 +26,8 @@ from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_runner import SparkRunner
 from hpt_spark.search.execution.spark_task import RunTask
 from hpt_spark.search.folds import Folds
-from hpt_spark.search.out_of_fold import FoldPredictions
-from hpt_spark.search.predictor import Predictor
+from hpt_spark.search.results.out_of_fold import FoldPredictions
+from hpt_spark.search.results.predictor import Predictor
 from tests.search import in_process
 
 X, y = make_classification(90, 5, n_informative=4, n_redundant=0, n_classes=3, random_state=0)

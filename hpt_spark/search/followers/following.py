@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Protocol, runtime_checkable
 
 from hpt_spark.errors import InputError
-from hpt_spark.search.follower import SearchFollower
-from hpt_spark.search.live_view import LiveView
+from hpt_spark.search.followers.follower import SearchFollower
+from hpt_spark.search.followers.live_view import LiveView
 
 NO_METRIC_DECIDES = (
     "with several metrics, the search needs to know which one counts while it runs: give refit= its name."

@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark import GridSearchCV, OptunaSearchCV, RandomizedSearchCV
 from hpt_spark.errors import InputError
-from tests.search.test_failed_batches import ROUNDS, booster, stop_after
+from tests.search.strategies.test_failed_batches import ROUNDS, booster, stop_after
 
 X, y = make_classification(120, 5, n_informative=4, n_redundant=0, n_classes=4, random_state=0)
 CV = KFold(3, shuffle=True, random_state=0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.journal.records import NONE_PREDICTED
-from hpt_spark.search.reasons import masked_excerpt
+from hpt_spark.search.results.reasons import masked_excerpt
 from hpt_spark.search.sklearn_compat import scorers_by_name
 
 if TYPE_CHECKING:

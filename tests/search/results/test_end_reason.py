@@ -22,8 +22,8 @@ from hpt_spark import (
     nested_cross_validate,
 )
 from hpt_spark.errors import InputError
-from hpt_spark.search.end_reason import EndReason, as_sentence
-from hpt_spark.search.failures import TIMED_OUT
+from hpt_spark.search.results.end_reason import EndReason, as_sentence
+from hpt_spark.search.results.failures import TIMED_OUT
 from hpt_spark.tuning import joblib_backend
 from hpt_spark.tuning.outer_folds import score_outer_folds
 from hpt_spark.tuning.roles import RowRoles

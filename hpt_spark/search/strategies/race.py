@@ -18,11 +18,11 @@ import numpy as np
 
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.following import NO_METRIC_DECIDES, metric_that_decides
-from hpt_spark.search.race_course import Course, Wave
-from hpt_spark.search.race_rules import EarlierBatches, RankRules, TTestRules, best_mean, is_whole, rules_of
-from hpt_spark.search.result_table import DONE
-from hpt_spark.search.rounds import EarlyStopping, Rounds
+from hpt_spark.search.followers.following import NO_METRIC_DECIDES, metric_that_decides
+from hpt_spark.search.results.result_table import DONE
+from hpt_spark.search.strategies.race_course import Course, Wave
+from hpt_spark.search.strategies.race_rules import EarlierBatches, RankRules, TTestRules, best_mean, is_whole, rules_of
+from hpt_spark.search.strategies.rounds import EarlyStopping, Rounds
 
 SKIPPED = "skipped"  # in the result of a fit that never ran
 

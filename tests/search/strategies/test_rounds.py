@@ -18,7 +18,7 @@ from xgboost import XGBClassifier
 
 from hpt_spark import GridSearchCV, HalvingGridSearchCV, OptunaSearchCV, RandomizedSearchCV
 from hpt_spark.errors import InputError
-from hpt_spark.search.rounds import Curve, Rounds
+from hpt_spark.search.strategies.rounds import Curve, Rounds
 from tests.property_settings import examples
 
 X, y = make_classification(120, 6, n_informative=3, flip_y=0.2, random_state=0)

@@ -11,7 +11,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from hpt_spark import GridSearchCV
-from hpt_spark.search.failures import may_succeed_elsewhere
+from hpt_spark.search.results.failures import may_succeed_elsewhere
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 y = (X[:, 0] > 0).astype(int)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hpt_spark.search.failures import TIMED_OUT
+from hpt_spark.search.results.failures import TIMED_OUT
 
 INTERRUPTED = "the search was interrupted (Ctrl-C, SIGTERM or SIGHUP)"
 
