@@ -66,7 +66,7 @@ def _columns(report: Report) -> list[Column]:
 
 
 def _data(report: Report, columns: list[Column]) -> dict[str, Any]:
-    scores = [score for one in report.candidates for score in (*one.folds, one.mean) if score is not None]
+    scores = [score for one in report.candidates for score in one.all_scores]
     best = report.best
     candidates = sorted(report.candidates, key=lambda one: (-(one.rung or 0), one.rank))
     return {

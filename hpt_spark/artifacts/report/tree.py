@@ -41,14 +41,29 @@ class Candidate:
     params: dict[str, Value]
 
     @property
+    def fold_scores(self) -> list[float]:
+        """The scores of the folds that have one."""
+        return [score for score in self.folds if score is not None]
+
+    @property
+    def all_scores(self) -> list[float]:
+        """The scores of the folds and their mean."""
+        return self.fold_scores if self.mean is None else [*self.fold_scores, self.mean]
+
+    @property
     def is_dropped(self) -> bool:
         """Whether a race has dropped it before its last fold; a failed fold leaves no mean."""
         return self.mean is not None and None in self.folds
 
 
+def in_first_rung(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates, of halving those of the first rung, in which all had the same resources."""
+    return [one for one in candidates if one.rung in (None, 0)]
+
+
 def scored_in_first_rung(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates with a mean, of halving those of the first rung, in which all had the same resources."""
-    return [one for one in candidates if one.mean is not None and one.rung in (None, 0)]
+    """Return the candidates of `in_first_rung` that have a mean."""
+    return [one for one in in_first_rung(candidates) if one.mean is not None]
 
 
 @dataclass(frozen=True)
