@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from page import publish, setting_of_the_run, table
 
 from hpt_spark.artifacts.report.page import write_report
-from tests.artifacts.report.samples import a_run, many, sample
+from tests.artifacts.report.samples import many, sample
+from tests.artifacts.searches import a_run
 from tests.browser import Page, chromium
 
 PAINT = "performance.getEntriesByName('first-contentful-paint').map(one => one.startTime)"

@@ -15,8 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hpt_spark.artifacts.run_directory import RunDirectory
-from tests.artifacts.searches import SETTINGS, a_design
+from tests.artifacts.searches import SETTINGS, a_run
 from tests.conf.bundled import settings_in
 from tests.conf.cron import CRON, SLOT
 from tests.jobs.running import BIN, ROOT, grid
@@ -271,7 +270,7 @@ def test_a_disk_that_gets_full_during_the_run_is_one_line_and_the_next_call_make
 
 @pytest.mark.long
 def test_a_real_search_and_a_real_mistake(cron):
-    RunDirectory(str(cron.runs / SLOT)).save_design(a_design())
+    a_run(cron.runs / SLOT)
     command = [BIN / "hpt-spark", "tune", "--set", "search.backend=joblib", "--set", grid({"C": [0.1, 10.0]})]
     command += ["--set", f"search.estimator={SETTINGS.estimator}", "--set", "search.estimator_params={}"]
     cron.command([*command, "--set", "search.cv=1"])

@@ -101,8 +101,12 @@ def no_history(config: Config, run: RunDirectory) -> RunHistory:
     return RunHistory(run, config.tracking.mlflow, None, plan_of(config.search, design), design)
 
 
+def set_words(*settings: str) -> list[str]:
+    return [word for setting in settings for word in ("--set", setting)]
+
+
 def settings(run_dir: Path, *more: str) -> list[str]:
-    return [word for one in (f"run.dir={run_dir}", *more) for word in ("--set", one)]
+    return set_words(f"run.dir={run_dir}", *more)
 
 
 def grid(values: object) -> str:

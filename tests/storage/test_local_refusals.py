@@ -6,8 +6,6 @@ import errno
 import fcntl
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +14,7 @@ import pytest
 from hpt_spark.errors import InputError
 from hpt_spark.storage import local, local_path, open_folder
 from hpt_spark.storage.local import LocalFolder
+from tests.python_process import run_python
 from tests.storage.files import contents, fill, write
 
 
@@ -110,9 +109,7 @@ def test_a_folder_in_which_one_may_not_write(tmp_path):
         "with folder.atomic_write('a'): pass"
     )
     opened = [str(path) for path in tmp_path.parents if str(path).startswith("/tmp/") or path == tmp_path]
-    ended = subprocess.run(
-        [sys.executable, "-c", program, str(locked), str(tmp_path), *opened], capture_output=True, text=True
-    )
+    ended = run_python(program, locked, tmp_path, *opened)
     assert f"InputError: cannot write {locked}/a (Permission denied): choose a folder" in ended.stderr
 
 

@@ -10,7 +10,8 @@ from hpt_spark.cli import run_job
 from hpt_spark.errors import InputError
 from hpt_spark_jobs import report
 from tests.artifacts.report.outline import Outline
-from tests.artifacts.report.samples import a_run, grid, sample, sixteen, sweep_score
+from tests.artifacts.report.samples import grid, sample, sixteen, sweep_score
+from tests.artifacts.searches import a_run
 
 
 @pytest.fixture
