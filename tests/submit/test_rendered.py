@@ -16,9 +16,7 @@ from hypothesis import strategies as st
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import load_config
 from hpt_spark.config.yaml_text import read_yaml
-from hpt_spark.storage import open_folder
 from hpt_spark.submit.arguments import _for_a_command_line, job_arguments
-from hpt_spark.submit.bundle import pack_code
 from jobs import submit
 from tests.golden_files import assert_golden
 from tests.jobs.running import set_words
@@ -50,13 +48,6 @@ CASES = {
     "hdinsight_livy": ["tune", *AT_HDINSIGHT, *LIVY],
     "livy": ["predict", *LIVY, "--set", "submit.bundle=wasbs:///hpt_spark", "--set", "submit.queue=nightly"],
 }
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bundle")
-    pack_code(open_folder(folder))
-    return folder
 
 
 @pytest.fixture
