@@ -155,14 +155,10 @@ class DesignMatrix:
             facts = _manifest_in(folder)
             missing = [name for name in (*facts["files"], "manifest.json") if not (folder / name).is_file()]
             if missing:
-                raise InputError(
-                    f"the design {location} lacks {', '.join(missing)}; run `hpt-spark build_features` again."
-                )
+                raise _unusable(f"the design {location} lacks {', '.join(missing)}")
             design = cls._read(folder, facts)
         except (ValueError, KeyError, TypeError, OSError, csv.Error) as error:
-            raise InputError(
-                f"the design {location} cannot be read ({error}); run `hpt-spark build_features` again."
-            ) from None
+            raise _unusable(f"the design {location} cannot be read ({error})") from None
         shapes = {
             "rows of X_train and y_train": (design.X_train.shape[0], len(design.y_train)),
             "rows of X_train and train_device_ids": (design.X_train.shape[0], len(design.train_device_ids)),
@@ -172,12 +168,9 @@ class DesignMatrix:
         }
         differing = [f"{what}: {a} and {b}" for what, (a, b) in shapes.items() if a != b]
         if differing:
-            raise InputError(
-                f"the files of the design {location} do not belong together ({'; '.join(differing)}); "
-                "run `hpt-spark build_features` again."
-            )
+            raise _unusable(f"the files of the design {location} do not belong together ({'; '.join(differing)})")
         if not design.columns:
-            raise InputError(f"the design {location} has no column; run `hpt-spark build_features` again.")
+            raise _unusable(f"the design {location} has no column")
         return design
 
     @classmethod
@@ -223,6 +216,10 @@ def write_json(path: Path, value: Any) -> None:
     """Write `value` as readable JSON, which has neither NaN nor an infinity."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def _unusable(why: str) -> InputError:
+    return InputError(f"{why}; run `hpt-spark build_features` again.")
 
 
 def _manifest_in(folder: Path) -> dict[str, Any]:
