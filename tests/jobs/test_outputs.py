@@ -58,21 +58,7 @@ def test_a_finished_run_is_fetched_once(tuned, tmp_path, job):
     assert job("fetch", tuned / "run", copy)[1].endswith("verified; it has all files already\n")
 
 
-def test_a_damaged_run_is_not_fetched(copied, tmp_path, job):
-    (copied / "model.ubj").write_bytes(b"")
-    code, out, err = job("fetch", copied, tmp_path / "copy")
-    assert (code, out) == (2, "")
-    assert err.startswith(f"hpt-spark: {copied}/model.ubj has 0 bytes instead of")
-    assert not (tmp_path / "copy").exists()
-
-
 def test_a_run_is_exported_to_optuna(tuned, tmp_path, job):
     study = tmp_path / "study.log"
     assert job("export", tuned / "run", "--optuna", study) == (0, f"{study}: 2 trials, 2 complete\n", "")
     assert json.loads(study.read_text().splitlines()[0])["study_name"] == f"hpt_spark {tuned / 'run'}"
-
-
-def test_a_run_without_a_search_is_not_exported(design_only, tmp_path, job):
-    code, _, err = job("export", design_only, "--optuna", tmp_path / "study.log")
-    assert code == 2
-    assert "has neither a finished search nor the journal of one that runs" in err
