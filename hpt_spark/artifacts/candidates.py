@@ -1,4 +1,4 @@
-"""The candidates of a finished search, as ``cv_results.csv`` has them."""
+"""The candidates of a finished search, read from ``cv_results.csv``."""
 
 from __future__ import annotations
 

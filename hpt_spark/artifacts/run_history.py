@@ -243,7 +243,7 @@ def _as_noted(settings: MlflowSection, noted: Mapping[str, Any]) -> MlflowSectio
 
 
 def _events_of_table(rows: Sequence[Mapping[str, str]], searched: Mapping[str, Any]) -> Iterator[Event]:
-    """Yield the evaluations and their fits, as ``cv_results.csv`` has them."""
+    """Yield the evaluations and fits of ``cv_results.csv``."""
     halves, scorers = RESOURCES in rows[0], scorers_of(rows[0])
     curve = curve_of(searched)
     folds = len(fold_columns(rows[0]))

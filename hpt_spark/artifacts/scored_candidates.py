@@ -55,7 +55,7 @@ class Scored:
 
     @property
     def mean(self) -> float:
-        """The mean score as scikit-learn gives it; NaN where a fit has failed."""
+        """scikit-learn's mean score; NaN where a fit has failed."""
         told = self.facts.get("mean_test_score")
         if told is not None:
             return float(told)

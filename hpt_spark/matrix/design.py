@@ -18,13 +18,13 @@ from hpt_spark.errors import InputError
 from hpt_spark.storage.csv_rows import csv_writer, read_rows
 from hpt_spark.storage.folder import digest_of_file
 
-DEVICES, ROWS = "devices", "rows"  # what the rows of a design are: the scenario's, and those of any other table
+DEVICES, ROWS = "devices", "rows"  # the kinds of a design's rows: the scenario's, any other table's
 COLUMNS, CLASSES = "columns.csv", "classes.json"
 FILES = (  # of the scenario's design
     *("X_train.npz", "X_test.npz", "y_train.npy", "train_device_ids.npy", "test_device_ids.npy"),
     *(COLUMNS, CLASSES),
 )
-ENCODING = "encoding.json"  # of a table: how its columns become those of the design
+ENCODING = "encoding.json"  # of a table: the encoding of its columns
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class DesignMatrix:
 
     @property
     def task(self) -> str:
-        """What is learned: ``classification``, ``regression`` or ``ranking``."""
+        """The task: ``classification``, ``regression`` or ``ranking``."""
         return str(self.facts.get("task", "classification"))
 
     @property

@@ -8,7 +8,7 @@ from hpt_spark.artifacts.report.markup import Html, join, json_block, tag
 from hpt_spark.artifacts.report.svg import show
 from hpt_spark.artifacts.report.tree import Candidate, Report
 
-Column = tuple[str, str, bool]  # the name, what it is ("number", "text" or "folds"), whether it is a hyperparameter
+Column = tuple[str, str, bool]  # the name, the kind ("number", "text" or "folds"), whether it is a hyperparameter
 
 
 def candidate_table(report: Report) -> Html:

@@ -24,7 +24,7 @@ def best_of(candidates: Sequence[Candidate], row: int, parameters: Sequence[Para
     is a good choice.
     """
     best = candidates[row]
-    # Only candidates of its own rung had equal resources, and only those that no race has dropped had all folds.
+    # Only candidates of its own rung had equal resources, and only survivors of a race had all folds.
     others = [one for one in candidates if one.rung == best.rung and one.mean is not None and not one.is_dropped]
     error = standard_error(best)
     within = [

@@ -24,7 +24,7 @@ from hpt_spark.artifacts.report.svg import (
 from hpt_spark.artifacts.report.tree import Candidate, Report
 from hpt_spark.search.results.result_table import best_so_far
 
-SHARE_BELOW = 0.05  # of the scores, at the foot of the chart: what is far off would press the others flat
+SHARE_BELOW = 0.05  # of the scores, at the foot of the chart: outliers would press the others flat
 
 
 def history_figure(report: Report) -> Html | None:

@@ -18,7 +18,7 @@ from hpt_spark.storage import open_folder
 
 COMPARISON = "comparison.html"
 ROW = 40.0
-# Where a run lies and where it may run says nothing about what it found.
+# The place of a run says nothing about its results.
 NOT_COMPARED = ("run.", "spark.", "submit.", "tracking.", "source.", "tables.", "upload.", "search.backend")
 
 

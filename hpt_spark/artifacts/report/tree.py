@@ -26,7 +26,7 @@ class Candidate:
     rung, resources : int or None
         Of a halving search.
     params : dict
-        Its own parameters; those of another grid are not there.
+        Its own parameters, without those of other grids.
     """
 
     row: int
@@ -57,7 +57,7 @@ class Candidate:
 
 
 def in_first_rung(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates, of halving those of the first rung, in which all had the same resources."""
+    """Return the candidates with equal resources: all, or the first rung of halving."""
     return [one for one in candidates if one.rung in (None, 0)]
 
 
@@ -167,12 +167,12 @@ class Feature:
 
 @dataclass(frozen=True)
 class Features:
-    """What the refitted model uses.
+    """The features of the refitted model.
 
     Parameters
     ----------
     measure : str
-        What the shares are of.
+        The kind of the shares.
     used, columns : int
         Columns with a share above 0, and all.
     top : tuple of Feature
@@ -266,7 +266,7 @@ class CalibrationBin:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the out-of-fold predictions of the best candidate show."""
+    """Measures of the out-of-fold predictions of the best candidate."""
 
     classes: tuple[ClassQuality, ...]
     calibration: tuple[CalibrationBin, ...]
@@ -287,7 +287,7 @@ class Data:
     matches : dict of str to Any
         Which rows found their partner.
     rows_are : str
-        What the page calls them: ``devices`` or ``rows``.
+        Their name in the page: ``devices`` or ``rows``.
     """
 
     train_rows: int
