@@ -127,6 +127,10 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def read_manifest(run_dir: Path) -> dict[str, Any]:
+    return json.loads((run_dir / "manifest.json").read_text())
+
+
 def split_scores(run_dir: Path) -> list[dict[str, str]]:
     """Return the text of every split's score: equal texts are equal floats."""
     return [
@@ -177,9 +181,9 @@ def fetched(uri: str, target: Path) -> Path:
     return target
 
 
-def manifest_of(path: Path) -> dict[str, Any]:
-    """Return what a manifest says of the search, not of its place or pipeline; the files are compared themselves."""
-    told = {key: value for key, value in json.loads(path.read_text()).items() if key not in ONCE}
+def comparable_manifest(run_dir: Path) -> dict[str, Any]:
+    """Return a manifest's statements on the search, not on its place or pipeline; the files are compared themselves."""
+    told = {key: value for key, value in read_manifest(run_dir).items() if key not in ONCE}
     told["configuration"] = {key: value for key, value in told["configuration"].items() if key not in PLACES}
     told["files"] = sorted(name for name in told["files"] if not name.startswith(("journal/", "pipeline.json")))
     return told
@@ -219,7 +223,7 @@ def contents(folder: Path) -> dict[str, object]:
                 rows = list(csv.DictReader(file))
             found[name] = [{key: row[key] for key in row if not TIMES.fullmatch(key)} for row in rows]
         elif name == "run/manifest.json":
-            found[name] = manifest_of(path)
+            found[name] = comparable_manifest(path.parent)
         elif name == "run/timeline.json":
             found[name] = fits_of(path)
         elif name == "run/report.html":
