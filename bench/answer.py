@@ -29,7 +29,7 @@ import psutil
 from answer_peers import PEERS, RANDOM, ROUNDS
 from generated import generated_design
 from memory import cpu_seconds_of, family
-from page import publish, setting_of_the_run, table
+from page import page_parser, publish, setting_of_the_run, table
 from search import ALL_SETS, FIRST_FOUR_SETS
 from search_problem import Problem
 
@@ -241,7 +241,7 @@ def told(seconds: float) -> str:
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--scale", type=float, default=0.1)
     parser.add_argument("--all-sets", action="store_true", help="all eight feature sets, not the first four")
     parser.add_argument("--settings", type=int, default=64)
@@ -254,7 +254,6 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, help="keeps what has run, and goes on from it: same machine, same day")
     parser.add_argument("--stop-after", type=float, default=math.inf, help="seconds after which no run begins")
     parser.add_argument("--cache", type=Path, default=Path("data/bench"), help="keeps the generated data")
-    parser.add_argument("--out", type=Path, help="the page that receives the section")
     return parser.parse_args(words)
 
 

@@ -24,7 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from azurite import Azurite, running_azurite
-from page import publish
+from page import page_parser, publish
 
 MB = 1_000_000
 BLOCK = 8 * MB
@@ -49,10 +49,9 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--size", type=int, nargs="+", default=[200], help="of the blobs, in MB")
     parser.add_argument("--repeat", type=int, default=5, help="how often each kind runs, by turns")
-    parser.add_argument("--out", type=Path, help="Markdown file; what is between its markers is replaced")
     for name in ("--child", "--name", "--folder"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     return parser.parse_args()

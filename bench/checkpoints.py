@@ -5,12 +5,11 @@ usage: python bench/checkpoints.py [--scale 0.1] [--rounds 200] [--out docs/benc
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 from generated import generated_design
-from page import publish, setting_of_the_run, table
+from page import page_parser, publish, setting_of_the_run, table
 from search import ALL_SETS
 from xgboost import XGBClassifier
 
@@ -24,12 +23,11 @@ CHECKPOINTS = 40
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--scale", type=float, default=0.1)
     parser.add_argument("--rounds", type=int, default=200, help="of the longest curve, 40 or a multiple")
     parser.add_argument("--depths", type=int, nargs="+", default=[4])
     parser.add_argument("--cache", type=Path, default=Path("data/bench"), help="keeps the generated data")
-    parser.add_argument("--out", type=Path, help="the page that receives the section")
     options = parser.parse_args()
     design = DesignMatrix.load(generated_design(options.scale, ALL_SETS, options.cache))
     X, y = design.X_train, design.y_train

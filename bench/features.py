@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from generated import HPT_SPARK, generated_tables
 from memory import Usage, measure
-from page import publish, setting_of_the_run
+from page import page_parser, publish, setting_of_the_run
 from scipy import sparse
 
 PEER = "plain pandas, one process"
@@ -66,7 +66,7 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--scale", type=float, nargs="+", default=[0.1], help="of generated data; 1.0 is full size")
     source.add_argument("--data", type=Path, help="folder with the seven tables, instead of generated ones")
@@ -75,7 +75,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=1, help="how often each pipeline runs, by turns")
     parser.add_argument("--take", choices=CHOICES, default="best", help="which of the repetitions to report")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting for our jobs")
-    parser.add_argument("--out", type=Path, help="Markdown file; what is between its markers is replaced")
     return parser.parse_args()
 
 

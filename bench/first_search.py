@@ -7,7 +7,6 @@ Each turn is a process of its own with a plain ``SparkSession`` on ``local[2]``,
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -15,11 +14,10 @@ import subprocess
 import sys
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from page import publish, setting_of_the_run, table
+from page import page_parser, publish, setting_of_the_run, table
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from xgboost import XGBClassifier
@@ -38,10 +36,9 @@ SEARCHES: dict[str, tuple[Any, dict[str, list[Any]]]] = {
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--turn", action="store_true", help="one turn, as JSON")
-    parser.add_argument("--out", type=Path, help="the page that receives the section")
     options = parser.parse_args()
     if options.turn:
         print(json.dumps(one_turn()))

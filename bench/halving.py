@@ -6,7 +6,6 @@ for the workers of this machine; on a cluster as many are broadcast. The scores 
 
 from __future__ import annotations
 
-import argparse
 import logging
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from page import publish, setting_of_the_run, table
+from page import page_parser, publish, setting_of_the_run, table
 from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark import HalvingGridSearchCV
@@ -105,10 +104,9 @@ def measured(megabytes: int, cores: int) -> dict[str, Shipped]:
 
 def main() -> None:
     """Measure, and print or write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = page_parser(__doc__)
     parser.add_argument("--megabytes", type=int, default=500, help="size of the matrix")
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="a Markdown page to write into")
     arguments = parser.parse_args()
     logging.disable(logging.INFO)
     rows = [

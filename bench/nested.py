@@ -5,14 +5,12 @@ usage: python bench/nested.py [--cores 2] [--out docs/benchmarks.md]
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from page import publish, setting_of_the_run, table
+from page import page_parser, publish, setting_of_the_run, table
 from sklearn.model_selection import GridSearchCV, cross_validate
 from xgboost import XGBClassifier
 
@@ -27,9 +25,8 @@ OUTER = INNER = 5
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     X, y = problem()
     estimator = XGBClassifier(random_state=0, n_jobs=1)

@@ -1,7 +1,8 @@
-"""What the benchmarks have in common when they write: a section of a Markdown page, the machine they ran on."""
+"""The benchmarks' common parts: a section of a Markdown page, its option ``--out``, the machine."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 from collections.abc import Iterable
@@ -19,6 +20,13 @@ def write_section(file: Path, name: str, text: str) -> None:
     _, _, after = rest.partition(end)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def page_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the option ``--out``, the file of `publish`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, help="Markdown page; its section is written anew")
+    return parser
 
 
 def publish(name: str, text: str, file: Path | None) -> None:

@@ -8,7 +8,6 @@ threads as there are cores. Both write Parquet.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 from memory import SECONDS_BETWEEN_SAMPLES, family
-from page import publish, setting_of_the_run, table
+from page import page_parser, publish, setting_of_the_run, table
 
 from hpt_spark import load_model
 
@@ -33,11 +32,10 @@ HPT_SPARK = [str(Path(sys.executable).parent / "hpt-spark")]
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--columns", type=int, default=20)
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

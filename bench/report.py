@@ -19,10 +19,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from page import publish, setting_of_the_run, table
+from page import page_parser, publish, setting_of_the_run, table
 
 from hpt_spark.artifacts.report.page import write_report
-from tests.artifacts.report.samples import a_run, many, sample
+from tests.artifacts.report.samples import many, sample
+from tests.artifacts.searches import a_run
 from tests.browser import Page, chromium
 
 PAINT = "performance.getEntriesByName('first-contentful-paint').map(one => one.startTime)"
@@ -59,10 +60,9 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--candidates", type=int, nargs="+", default=[16, 5000])
     parser.add_argument("--repeat", type=int, default=5, help="how often each page is opened")
-    parser.add_argument("--out", type=Path, help="Markdown file; what is between its markers is replaced")
     parser.add_argument("--pictures", type=Path, help="the folder for pictures of the report --of")
     parser.add_argument("--of", type=Path, default=Path("runs/demo/report.html"))
     return parser.parse_args()

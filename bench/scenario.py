@@ -17,7 +17,7 @@ from pathlib import Path
 
 from generated import HPT_SPARK
 from memory import Usage, measure
-from page import publish, setting_of_the_run, table
+from page import page_parser, publish, setting_of_the_run, table
 
 JOBS = ("generate", "ingest", "build_features", "tune", "predict", "report")
 FOUR_CANDIDATES = Path(__file__).parents[1] / "conf" / "single_vm.yaml"
@@ -49,12 +49,11 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="of the generated data; 1.0 is full size")
     parser.add_argument("--seed", type=int, default=0, help="of the generated data")
     parser.add_argument("--place", type=Path, help="folder for what the jobs write (some GB at full size)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another setting for the jobs")
-    parser.add_argument("--out", type=Path, help="Markdown file; what is between its markers is replaced")
     return parser.parse_args()
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from generated import generated_design
 from makespan import cells, replays
-from page import publish, setting_of_the_run, table
+from page import page_parser, publish, setting_of_the_run, table
 from search_problem import Outcome, Problem
 from turns import UnequalError, by_turns, run_alone, taken_by_others
 from worker_memory import WorkerMemory
@@ -65,13 +65,12 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--only", choices=SECTIONS, nargs="+", default=list(SECTIONS), help="the tables to make")
     parser.add_argument("--scale", type=float, default=0.1, help="of the generated data; 1.0 is full size")
     parser.add_argument("--cores", type=int, default=2, help="of each peer")
     parser.add_argument("--repeat", type=int, default=1, help="how often each peer runs; the best run counts")
     parser.add_argument("--cache", type=Path, default=Path("data/bench"), help="keeps the generated data")
-    parser.add_argument("--out", type=Path, help="Markdown file; what is between its markers is replaced")
     return parser.parse_args()
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from generated import HPT_SPARK, generated_design
 from memory import measure
-from page import publish, setting_of_the_run, table
+from page import page_parser, publish, setting_of_the_run, table
 from search import ALL_SETS
 
 SWEEP = Path(__file__).parents[1] / "conf" / "distributed_sweep.yaml"
@@ -71,12 +71,11 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--budget", type=float, help="seconds of Optuna's search; by default those of the grid")
     parser.add_argument("--cache", type=Path, default=Path("data/bench"), help="keeps the generated data")
-    parser.add_argument("--out", type=Path, help="the page that receives the section")
     options = parser.parse_args()
     if options.out and options.budget is not None:
         parser.error("--out needs the grid's row, too: leave --budget out, or add the row by hand.")

@@ -7,7 +7,6 @@ Each turn is a process of its own on `local[2]`. The many candidates are searche
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import psutil
-from page import publish, setting_of_the_run, table
+from page import page_parser, publish, setting_of_the_run, table
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
@@ -35,12 +34,11 @@ WAYS = ("scikit-learn, one process", "hpt_spark", "hpt_spark, with a journal")
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--candidates", type=int, default=2000)
     parser.add_argument("--many", type=int, default=33_334, help="0 to leave them out")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--turn", choices=WAYS, help="one turn, as JSON")
-    parser.add_argument("--out", type=Path, help="the page that receives the section")
     options = parser.parse_args()
     if options.turn:
         print(json.dumps(one_turn(options.turn, options.candidates)))

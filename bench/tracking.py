@@ -5,14 +5,12 @@ usage: python bench/tracking.py [--candidates 1000] [--repeat 3] [--out docs/ben
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
-from page import publish, setting_of_the_run, table
+from page import page_parser, publish, setting_of_the_run, table
 from pyspark.sql import SparkSession
 from sklearn.datasets import load_iris
 from sklearn.naive_bayes import GaussianNB
@@ -24,10 +22,9 @@ PACKAGES = ("pyspark", "scikit-learn", "mlflow")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--candidates", type=int, default=1000)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
     seconds: dict[str, list[float]] = {"without": [], "with": []}

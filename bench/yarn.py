@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from page import setting_of_the_run, table, write_section
+from page import page_parser, publish, setting_of_the_run, table
 
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.spark.session import spark_session
@@ -91,9 +90,7 @@ def as_table(runs: Sequence[Sequence[float]]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="the page whose section is written; else it is printed")
-    out = parser.parse_args().out
+    out = page_parser(__doc__).parse_args().out
     with tempfile.TemporaryDirectory(prefix="bench-yarn-") as temporary:
         folder = Path(temporary)
         for name in ("yarn", "here", "raw", "events"):
@@ -130,10 +127,7 @@ def main() -> None:
         setting_of_the_run(["pyspark", "xgboost"]),
     ]
     text = "\n".join(lines)
-    if out:
-        write_section(out, "yarn", text)
-    else:
-        print(text)
+    publish("yarn", text, out)
 
 
 def made_here(raw: Path, design: Path, spark: Any) -> None:

@@ -41,7 +41,7 @@ Options = Callable[[argparse.ArgumentParser], None]
 
 
 class MaskingParser(argparse.ArgumentParser):
-    """A parser whose errors, which quote what was typed, show no secret."""
+    """A parser whose errors, which quote the arguments, show no secret."""
 
     def error(self, message: str) -> NoReturn:
         """Print the error and end the process."""
@@ -76,9 +76,9 @@ def run_job(
     options : callable, optional
         Adds the job's own options to a parser.
     argv : sequence of str, optional
-        The arguments; by default those of the process.
+        The arguments; default: of the process.
     more_options : callable, optional
-        Adds options beside those of the configuration.
+        Adds options of the job alone.
 
     Returns
     -------

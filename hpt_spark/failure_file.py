@@ -39,7 +39,7 @@ def keep_failure(sentence: str) -> None:
 
 
 def forget_failure() -> None:
-    """Remove what an earlier attempt of this job has written into the file, if it can be reached already."""
+    """Remove the sentence of an earlier attempt of this job, if the file can be reached already."""
 
     def remove(file: str) -> None:
         if is_local(file):

@@ -26,13 +26,13 @@ class Progress:
     Parameters
     ----------
     label : str
-        What is being done, e.g. ``"ingest"``.
+        The task, e.g. ``"ingest"``.
     total : float or None
         The amount of work in `unit`; None when it is not known.
     unit : str
         ``"B"`` for bytes (shown as kB, MB ..., with the rate), else a plural noun such as ``"blocks"``.
     done : float
-        What an earlier run has done: it counts as finished, but not for the rate.
+        Done by an earlier run: finished, but not counted for the rate.
     """
 
     def __init__(self, label: str, total: float | None, unit: str, done: float = 0) -> None:
@@ -53,7 +53,7 @@ class Progress:
         ----------
         amount : float
         note : str
-            What was finished last.
+            The last finished item.
         left : float, optional
             A better estimate of the seconds left than the share of work that is done.
         without_rate : float

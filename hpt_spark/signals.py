@@ -48,7 +48,7 @@ def signal_has_come() -> bool:
 
 @contextmanager
 def unwind_on_signals() -> Iterator[list[int]]:
-    """Let Ctrl-C, SIGTERM and SIGHUP raise; yield a list of those that came."""
+    """Let Ctrl-C, SIGTERM and SIGHUP raise; yield the list of received signals."""
     global _came
     came: list[int] = []
     before, _came = _came, came
@@ -121,7 +121,7 @@ def answer_signals(say: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def before_termination(act: Callable[[], None]) -> Iterator[None]:
-    """Let SIGTERM and SIGHUP do `act` before what they do anyway, where that is a handler of Python's."""
+    """Let SIGTERM and SIGHUP do `act` before their handler, where that is Python's."""
 
     def both(number: int, frame: FrameType | None) -> None:
         act()

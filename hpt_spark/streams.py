@@ -75,7 +75,7 @@ def say_what_was_lost() -> None:
 
 
 def show(text: str) -> None:
-    """Print what a fit has printed; where that cannot be, it is no reason to end a search."""
+    """Print the output of a fit; a failure to print ends no search."""
     if text and sys.stdout is not None:
         with contextlib.suppress(OSError, ValueError):  # ValueError: closed, or without a code for a letter
             print(text, end="")
@@ -88,7 +88,7 @@ def _safe(stream: Any) -> io.TextIOWrapper:
     number = stream.fileno()
     try:
         stream.flush()
-    except OSError:  # what it still holds, it would try to write when it is forgotten
+    except OSError:  # it would try to write its buffer again when it is collected
         place = os.dup(number)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, number)

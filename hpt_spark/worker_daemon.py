@@ -1,6 +1,6 @@
-"""PySpark's worker daemon, which has imported what the tasks of all jobs need before it forks a worker.
+"""PySpark's worker daemon, which has imported the modules of all tasks before it forks a worker.
 
-It forks one process per task slot. What it has imported by then is read once, not once per slot,
+It forks one process per task slot. Its modules are read once, not once per slot,
 and its memory is shared: scikit-learn alone takes a second of processor time. Used where this
 package starts Spark itself: elsewhere the daemon may start before the package has reached the node.
 """

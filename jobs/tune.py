@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hpt_spark.artifacts.finished_search import announce, finish_search
-from hpt_spark.artifacts.plan import plan_of
-from hpt_spark.artifacts.provenance import provenance_of
+from hpt_spark.artifacts.plan import plan_of, provenance_of
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.artifacts.run_history import RunHistory, store_of
 from hpt_spark.artifacts.status import StatusFile

@@ -13,12 +13,17 @@ RUN_AXE = "axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
+def installed_chromium() -> str | None:
+    """Return the program of this machine's Chromium, if there is one."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @contextmanager
 def chromium() -> Iterator[Any]:
     """Give a browser; `make test-browser` installs what it needs."""
     from playwright.sync_api import sync_playwright
 
-    path = next(filter(None, map(shutil.which, NAMES)), None)
+    path = installed_chromium()
     assert path is not None, "no Chromium is installed here"
     with sync_playwright() as playwright:
         # The sandbox needs namespaces that root, and most containers, do not have; the pages are our own.

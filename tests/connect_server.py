@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pyspark
 
+from tests.servers import free_port
 from tests.waiting import wait_until
 
 SPARK_HOME = Path(pyspark.__file__).parent
@@ -21,9 +22,7 @@ SPARK_HOME = Path(pyspark.__file__).parent
 @contextlib.contextmanager
 def running_server(folder: Path, master: str = "local[2]") -> Iterator[str]:
     """Start a server whose workers run this Python, and give its address."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = int(listener.getsockname()[1])
+    port = free_port()
     conf = {
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),

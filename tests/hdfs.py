@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pyspark
 
+from tests.servers import java, maven
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -44,10 +42,7 @@ def copy_from_maven(artifacts: Iterable[str], folder: Path) -> None:
         _, name, version = artifact.split(":")
         if (folder / f"{name}-{version}.jar").exists():
             continue
-        if not shutil.which("mvn"):
-            sys.exit("The tests on HDFS need Maven to fetch Hadoop's mini cluster (Debian, Ubuntu: apt install maven)")
-        copy = ["mvn", "--quiet", "--batch-mode", "dependency:copy", f"-Dartifact={artifact}"]
-        subprocess.run([*copy, f"-DoutputDirectory={folder}"], check=True)
+        maven("dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={folder}")
 
 
 @contextmanager
@@ -61,8 +56,7 @@ def running_hdfs(folder: Path, data_nodes: int = 1) -> Iterator[str]:
     """
     assert list(server_jars().glob("hadoop-client-minicluster-*.jar")), "they are fetched by `make test-hdfs`"
     details = folder / "details.json"
-    java = Path(os.environ["JAVA_HOME"]) / "bin" / "java" if "JAVA_HOME" in os.environ else "java"
-    command = [java, "-Xmx512m", f"-Dtest.build.data={folder / 'data'}", "-cp", f"{server_jars()}/*:{SPARK_JARS}/*"]
+    command = [java(), "-Xmx512m", f"-Dtest.build.data={folder / 'data'}", "-cp", f"{server_jars()}/*:{SPARK_JARS}/*"]
     command += ["org.apache.hadoop.test.MiniDFSClusterManager", "-format", "-nnport", "0"]
     command += ["-datanodes", data_nodes, "-writeDetails", details]
     with (folder / "hdfs.log").open("w") as log:

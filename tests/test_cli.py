@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -16,10 +15,10 @@ import yaml
 from hpt_spark import cli
 from hpt_spark.config.layers import Config
 from hpt_spark.errors import ConfigError, HptSparkError, InputError, MissingDependencyError
+from tests.golden_files import assert_golden
+from tests.python_process import ROOT, run_python
 from tests.waiting import wait_until
 
-GOLDEN = Path(__file__).parent / "golden"
-ROOT = Path(__file__).parent.parent
 DOC = "Do something.\n\nusage: a line\n"
 
 
@@ -49,12 +48,7 @@ def test_help_is_the_golden_one(job, capsys):
     with pytest.raises(SystemExit) as end:
         cli.main([job, "--help"] if job else ["--help"])
     assert end.value.code == 0
-    shown = capsys.readouterr().out
-    path = GOLDEN / f"help{'_' * bool(job)}{job}.txt"
-    if os.environ.get("REBUILD_GOLDEN"):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(shown, encoding="utf-8")
-    assert shown == path.read_text(encoding="utf-8")
+    assert_golden(capsys.readouterr().out, f"help{'_' * bool(job)}{job}.txt")
 
 
 def test_help_names_every_job_of_the_folder(capsys):
@@ -70,7 +64,7 @@ def test_help_names_every_job_of_the_folder(capsys):
 def test_help_of_hpt_spark_does_not_import_spark():
     program = "import sys; from hpt_spark import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\n"
     program += "sys.exit('pyspark' in sys.modules or 'sklearn' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    assert run_python(program).returncode == 0
 
 
 # --- arguments ---
@@ -80,7 +74,7 @@ def test_no_arguments_show_the_help_and_fail(capsys):
     assert cli.main([]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == (GOLDEN / "help.txt").read_text(encoding="utf-8")
+    assert_golden(err, "help.txt")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +190,7 @@ def test_what_nobody_foresaw_keeps_its_traceback_without_secrets():
     program += "def main(config):\n    try: int('https://me:S3CRET@host/x')\n"
     program += "    except ValueError as error: raise ZeroDivisionError('https://host/c?sig=S3CRET') from error\n"
     program += "sys.exit(run_job(main, 'x', None, []))"
-    answer = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    answer = run_python(program)
     assert answer.returncode == 1
     assert answer.stderr.count("Traceback (most recent call last):\n") == 2
     assert "'https://me:***@host/x'\n\nThe above exception was the direct cause" in answer.stderr
@@ -301,7 +295,7 @@ def test_only_a_missing_pyspark_is_a_sentence_about_pyspark(missing):
     program = f"import sys; sys.modules[{missing!r}] = None\n"
     program += "from hpt_spark.cli import main; sys.exit(main(['build_features' if not sys.argv[1:] else sys.argv[1]]))"
     job = "build_features" if missing == "pyspark" else "tune"
-    answer = subprocess.run([sys.executable, "-c", program, job], cwd=ROOT, capture_output=True, text=True, check=False)
+    answer = run_python(program, job)
     assert answer.returncode == 1
     if missing == "pyspark":
         assert answer.stderr.startswith("hpt-spark: PySpark is not installed;")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -19,6 +17,7 @@ from hpt_spark.signals import (
     unwind_on_signals,
     unwind_on_termination,
 )
+from tests.python_process import run_python
 
 
 @pytest.fixture(autouse=True)
@@ -75,9 +74,7 @@ print("went on", flush=True)
 @pytest.mark.parametrize("number", TERMINATING)
 @pytest.mark.process
 def test_termination_ends_the_process_though_somebody_takes_the_exception(number):
-    child = subprocess.run(
-        [sys.executable, "-c", UNWINDING, str(int(number))], stdout=subprocess.PIPE, text=True, check=False
-    )
+    child = run_python(UNWINDING, int(number))
     assert child.stdout == "unwound\n"
     assert child.returncode == -number
 

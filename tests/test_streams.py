@@ -7,14 +7,13 @@ import io
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from hpt_spark import streams
 from hpt_spark.streams import show
+from tests.python_process import CLI, ROOT, run_python
 
-ROOT = Path(__file__).parent.parent
 # What a job does to its streams, and after which it writes what it was for.
 JOB = """
 import logging, os, sys
@@ -148,8 +147,7 @@ def test_a_pipe_that_somebody_has_made_non_blocking_loses_nothing(tmp_path):
 @pytest.mark.process
 def test_help_and_dry_run_do_not_fail_either(words):
     with open("/dev/full", "w") as full:
-        command = [sys.executable, "-c", "import sys; from hpt_spark.cli import main; sys.exit(main())", *words]
-        answer = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+        answer = run_python(CLI, *words, stdout=full)
     assert answer.returncode == 0
     assert "Traceback" not in answer.stderr
 

@@ -16,6 +16,7 @@ import psutil
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 
 from tests.hdfs import SECONDS_TO_START, SPARK_JARS, copy_from_maven, fetch, server_jars
+from tests.servers import java, java_home
 from tests.waiting import wait_until
 
 # What YARN's servers take for granted in their classpath, beside what HDFS needs.
@@ -129,8 +130,7 @@ class Yarn:
             own.set(f"yarn.nodemanager.{name}-dirs", str(folder / f"{name}s"))
         self.write_xml(own, folder / "conf" / "yarn-site.xml")
         shutil.copy(self.conf / "core-site.xml", folder / "conf")
-        java = Path(java_home()) / "bin" / "java"
-        command = [str(java), "-Xmx256m", *OPENED, "-cp", os.pathsep.join([str(folder / "conf"), *class_path()])]
+        command = [java(), "-Xmx256m", *OPENED, "-cp", os.pathsep.join([str(folder / "conf"), *class_path()])]
         path = os.pathsep.join([str(self._bin), os.environ["PATH"]])
         with (folder / "log").open("w") as log:
             return subprocess.Popen(
@@ -151,11 +151,6 @@ class Yarn:
 def class_path() -> list[str]:
     """Return where the servers' classes are."""
     return [f"{server_jars() / 'yarn'}/*", f"{server_jars()}/*", f"{SPARK_JARS}/*"]
-
-
-def java_home() -> str:
-    """Return the folder of the Java that runs the servers, and the containers."""
-    return os.environ.get("JAVA_HOME") or str(Path(shutil.which("java") or "/usr/bin/java").resolve().parent.parent)
 
 
 @contextmanager

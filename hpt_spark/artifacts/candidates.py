@@ -1,7 +1,8 @@
-"""The candidates of a finished search, as ``cv_results.csv`` has them."""
+"""The candidates of a finished search, read from ``cv_results.csv``."""
 
 from __future__ import annotations
 
+import ast
 import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,8 @@ from hpt_spark.search.results.result_table import ITERATION, RESOURCES
 from hpt_spark.storage.csv_rows import read_rows
 
 TABLE = "cv_results.csv"
+FOLD = re.compile(r"split(\d+)_test_score")  # of the deciding scoring
+_PARAM = "param_"
 _MEAN, _FIRST_FOLD = "mean_test_", "split0_test_"
 
 
@@ -46,6 +49,25 @@ def read_candidates(run: RunDirectory) -> list[dict[str, str]]:
             "run `hpt-spark tune --overwrite` to make it anew."
         ) from None
     return rows
+
+
+def fold_columns(row: Mapping[str, str]) -> list[str]:
+    """Return the names of the columns with the scores of the folds, fold by fold."""
+    return sorted(filter(FOLD.fullmatch, row), key=lambda name: int(FOLD.sub(r"\1", name)))
+
+
+def literal_params(row: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return a candidate's parameters from the cell ``params``; None where it holds a nan or the repr of an object."""
+    try:
+        found = ast.literal_eval(row["params"])
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def param_cells(row: Mapping[str, str]) -> dict[str, str]:
+    """Return the cells of the parameters by their names; a cell may be empty for a None or an absent one."""
+    return {name.removeprefix(_PARAM): cell for name, cell in row.items() if name.startswith(_PARAM)}
 
 
 def by_column(rows: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:

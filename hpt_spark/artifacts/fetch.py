@@ -101,7 +101,7 @@ def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = No
     Raises
     ------
     InputError
-        When there is no finished run, a file is not what the manifest says, or `folder` has files of others.
+        When there is no finished run, a file differs from the manifest, or `folder` has other files.
     """
     if not folder.name:
         raise InputError(f"{folder} cannot be replaced as a whole: name a folder in it.")
@@ -132,7 +132,7 @@ def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = No
 
 
 class _Run:
-    """A finished run, and what its manifest says of its files."""
+    """A finished run with the sizes and digests of its manifest."""
 
     def __init__(self, uri: str, place: _Place) -> None:
         self._place = place
@@ -228,7 +228,7 @@ def _has_all(folder: Path, run: _Run) -> bool:
 
 
 def _is(path: Path, file: File) -> bool:
-    """Return whether a file of this machine is what a manifest says."""
+    """Return whether a local file has the size and digest of the manifest."""
     return path.is_file() and path.stat().st_size == file.size and digest_of_file(path) == file.sha256
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.util
 import json
 import logging
 import math
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,7 +16,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.artifacts.candidates import TABLE, by_column, deciding_metric, read_candidates, scorers_of
+from hpt_spark.artifacts.candidates import (
+    TABLE,
+    by_column,
+    deciding_metric,
+    fold_columns,
+    literal_params,
+    param_cells,
+    read_candidates,
+    scorers_of,
+)
 from hpt_spark.artifacts.run_directory import HISTORY, REPORT, RunDirectory
 from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.config.search_rules import HALVING
@@ -236,10 +243,10 @@ def _as_noted(settings: MlflowSection, noted: Mapping[str, Any]) -> MlflowSectio
 
 
 def _events_of_table(rows: Sequence[Mapping[str, str]], searched: Mapping[str, Any]) -> Iterator[Event]:
-    """Yield the evaluations and their fits, as ``cv_results.csv`` has them."""
+    """Yield the evaluations and fits of ``cv_results.csv``."""
     halves, scorers = RESOURCES in rows[0], scorers_of(rows[0])
     curve = curve_of(searched)
-    folds = sum(bool(re.fullmatch(r"split\d+_test_score", name)) for name in rows[0])
+    folds = len(fold_columns(rows[0]))
     for rung, members in groupby(enumerate(rows), key=lambda pair: int(pair[1][ITERATION]) if halves else None):
         together = list(members)
         yield {
@@ -275,10 +282,8 @@ def curve_of(searched: Mapping[str, Any]) -> str | None:
 
 def _params_in(row: Mapping[str, str]) -> dict[str, str]:
     """Return a candidate's parameters from ``params``: their own cells lose a None, and may turn 1 into 1.0."""
-    try:
-        return facts.as_texts(ast.literal_eval(row["params"]))
-    except (ValueError, SyntaxError):  # it holds a nan or the repr of an object
-        return {name.removeprefix("param_"): text for name, text in row.items() if name.startswith("param_") and text}
+    params = literal_params(row)
+    return {name: cell for name, cell in param_cells(row).items() if cell} if params is None else facts.as_texts(params)
 
 
 def _results_of(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.artifacts.candidates import read_candidates
+from hpt_spark.artifacts.candidates import fold_columns, literal_params, param_cells, read_candidates
 from hpt_spark.artifacts.run_directory import JOURNAL, RunDirectory
 from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.errors import InputError
@@ -55,7 +55,7 @@ class Scored:
 
     @property
     def mean(self) -> float:
-        """The mean score as scikit-learn gives it; NaN where a fit has failed."""
+        """scikit-learn's mean score; NaN where a fit has failed."""
         told = self.facts.get("mean_test_score")
         if told is not None:
             return float(told)
@@ -87,17 +87,12 @@ def scored_candidates(run: RunDirectory) -> list[list[Scored]]:
 
 
 def _of_row(row: Mapping[str, str]) -> Scored:
-    cells = {name: row[name] for name in row if re.fullmatch(r"split\d+_test_score", name)}
+    folds = [float(row[name] or "nan") for name in fold_columns(row)]
     told = {name: _value(row[name]) for name in row if TOLD.fullmatch(name) or name in (RESOURCES, DONE)}
-    return Scored(_params(row), [float(cell or "nan") for cell in cells.values()], told)
-
-
-def _params(row: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        return dict(ast.literal_eval(row["params"]))
-    except (ValueError, SyntaxError, TypeError):  # nan, or the repr of an estimator
-        cells = {name.removeprefix("param_"): cell for name, cell in row.items() if name.startswith("param_")}
-        return {name: _value(cell) for name, cell in cells.items() if cell}
+    params = literal_params(row)
+    if params is None:
+        params = {name: _value(cell) for name, cell in param_cells(row).items() if cell}
+    return Scored(params, folds, told)
 
 
 def _value(cell: str) -> Any:

@@ -57,7 +57,7 @@ def write_cv_results(path: Path, cv_results: Mapping[str, Any]) -> None:
 
 
 def sweeping_results(cv_results: Mapping[str, Any], scoring: str) -> str:
-    """Return the candidates as the text that the scenario has always written."""
+    """Return the candidates as text, in the format of the original scenario."""
     lines = [
         f"mean: {mean:.5f}, std: {std:.5f}, params: {to_python(params)}"
         for mean, std, params in zip(

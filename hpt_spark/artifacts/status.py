@@ -60,7 +60,7 @@ class StatusFile(SearchFollower):
         return self
 
     def begin(self) -> None:
-        """Write for the first time: the search has what it needs."""
+        """Write for the first time: the search is ready to start."""
         if self._started is None:
             self._started = time.time()
             self._writing.start()

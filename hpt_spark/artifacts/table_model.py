@@ -26,7 +26,7 @@ REFUSED = re.compile("contains (NaN|infinity|`inf`)")  # as scikit-learn and XGB
 
 
 def vocabulary_of(design: DesignMatrix) -> dict[str, Any]:
-    """Return what a model needs to know of a table beside itself, as JSON."""
+    """Return the vocabulary of a table as JSON: task, classes, settings, encoding."""
     return {
         "task": design.task,
         "classes": list(design.classes),

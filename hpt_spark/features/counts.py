@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "device_id bigint, items array<bigint>, counts array<bigint>"
 
-# What is counted at once: larger chunks leave fewer rows to exchange, smaller ones need less memory (about 100 MB).
+# Rows counted at once: larger chunks leave fewer rows to exchange, smaller ones need less memory (about 100 MB).
 ROWS_AT_A_TIME = 1 << 21
 
 
@@ -97,7 +97,7 @@ def counts_per_device(
     known : Broadcast of ndarray of int64
         The devices that matter, sorted.
     rows_of : callable
-        Makes the rows to count from those of the `frame`, where these are something else, such as files.
+        Makes the rows to count from the rows of the `frame`, e.g. from paths of files.
 
     Returns
     -------

@@ -162,7 +162,7 @@ def _collected_together(
 
 
 def _give_up(running: Iterable[Future[list[CollectedBlock]]], cancel_all_jobs: Callable[[], None]) -> None:
-    """Cancel what was begun, so that a failure or a Ctrl-C does not wait for the rest."""
+    """Cancel the running jobs, so that a failure or a Ctrl-C does not wait for them."""
     left = [future for future in running if not future.cancel()]
 
     def cancel() -> None:
@@ -171,4 +171,4 @@ def _give_up(running: Iterable[Future[list[CollectedBlock]]], cancel_all_jobs: C
             with suppress(Exception):  # of several kinds, where Spark was stopped and its jobs with it
                 cancel_all_jobs()
 
-    finish_despite_signals(cancel)  # the pool waits for what is not cancelled
+    finish_despite_signals(cancel)  # the pool waits for its running jobs

@@ -72,7 +72,7 @@ def check_blocks(blocks: Mapping[str, Mapping[str, int]], devices: Mapping[str, 
     Parameters
     ----------
     blocks : mapping of str to mapping
-        The facts of each block, as the manifest has them.
+        The facts of each block, from the manifest.
     devices : mapping
         How many ``training`` and ``test`` devices there are.
     min_devices : int

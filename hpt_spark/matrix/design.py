@@ -18,13 +18,13 @@ from hpt_spark.errors import InputError
 from hpt_spark.storage.csv_rows import csv_writer, read_rows
 from hpt_spark.storage.folder import digest_of_file
 
-DEVICES, ROWS = "devices", "rows"  # what the rows of a design are: the scenario's, and those of any other table
+DEVICES, ROWS = "devices", "rows"  # the kinds of a design's rows: the scenario's, any other table's
 COLUMNS, CLASSES = "columns.csv", "classes.json"
 FILES = (  # of the scenario's design
     *("X_train.npz", "X_test.npz", "y_train.npy", "train_device_ids.npy", "test_device_ids.npy"),
     *(COLUMNS, CLASSES),
 )
-ENCODING = "encoding.json"  # of a table: how its columns become those of the design
+ENCODING = "encoding.json"  # of a table: the encoding of its columns
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class DesignMatrix:
 
     @property
     def task(self) -> str:
-        """What is learned: ``classification``, ``regression`` or ``ranking``."""
+        """The task: ``classification``, ``regression`` or ``ranking``."""
         return str(self.facts.get("task", "classification"))
 
     @property
@@ -155,14 +155,10 @@ class DesignMatrix:
             facts = _manifest_in(folder)
             missing = [name for name in (*facts["files"], "manifest.json") if not (folder / name).is_file()]
             if missing:
-                raise InputError(
-                    f"the design {location} lacks {', '.join(missing)}; run `hpt-spark build_features` again."
-                )
+                raise _unusable(f"the design {location} lacks {', '.join(missing)}")
             design = cls._read(folder, facts)
         except (ValueError, KeyError, TypeError, OSError, csv.Error) as error:
-            raise InputError(
-                f"the design {location} cannot be read ({error}); run `hpt-spark build_features` again."
-            ) from None
+            raise _unusable(f"the design {location} cannot be read ({error})") from None
         shapes = {
             "rows of X_train and y_train": (design.X_train.shape[0], len(design.y_train)),
             "rows of X_train and train_device_ids": (design.X_train.shape[0], len(design.train_device_ids)),
@@ -172,12 +168,9 @@ class DesignMatrix:
         }
         differing = [f"{what}: {a} and {b}" for what, (a, b) in shapes.items() if a != b]
         if differing:
-            raise InputError(
-                f"the files of the design {location} do not belong together ({'; '.join(differing)}); "
-                "run `hpt-spark build_features` again."
-            )
+            raise _unusable(f"the files of the design {location} do not belong together ({'; '.join(differing)})")
         if not design.columns:
-            raise InputError(f"the design {location} has no column; run `hpt-spark build_features` again.")
+            raise _unusable(f"the design {location} has no column")
         return design
 
     @classmethod
@@ -223,6 +216,10 @@ def write_json(path: Path, value: Any) -> None:
     """Write `value` as readable JSON, which has neither NaN nor an infinity."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def _unusable(why: str) -> InputError:
+    return InputError(f"{why}; run `hpt-spark build_features` again.")
 
 
 def _manifest_in(folder: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Record:
     release : str
         Of this package.
     settings : mapping
-        Those that concern the step.
+        The settings of the step.
     inputs, outputs : mapping of str to str
         The digest of each file.
     """
@@ -100,7 +100,7 @@ class Records:
         self._write({name: value for name, value in kept.items() if value is not None}, when_written)
 
     def noted(self, name: str) -> Any:
-        """Return what is noted under `name`, or None."""
+        """Return the record `name`, or None."""
         return self._read().get(name)
 
     def _read(self) -> dict[str, Any]:

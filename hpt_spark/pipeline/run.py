@@ -24,7 +24,7 @@ OVERWRITING, FINISHED = "overwriting", "finished"  # notes beside the records
 
 
 def run_pipeline(config: Config, jobs: Mapping[str, Callable[..., None]], first: str, last: str) -> None:
-    """Run the steps from `first` to `last`, and pass over those that would change nothing.
+    """Run the steps from `first` to `last`; steps that would change nothing are skipped.
 
     Parameters
     ----------

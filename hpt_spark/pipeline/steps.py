@@ -94,11 +94,11 @@ class Steps:
         self._digests: dict[str, dict[str, str]] = {}
 
     def records(self, step: str) -> Records:
-        """Return where a step is recorded."""
+        """Return the records in the folder of a step."""
         return Records(self._tables if step == "ingest" else self._run.folder)
 
     def current_record(self, step: str) -> Record:
-        """Return the record of a step's present files; each is read, whatever its time and size."""
+        """Return the record of a step's present files; each is read, even where time and size are known."""
         return Record(__version__, settings_of(step, self._config), self.inputs(step), self._outputs(step))
 
     def has_run(self, step: str) -> None:

@@ -31,7 +31,7 @@ def check_java(spark_version: str) -> int:
     Raises
     ------
     MissingDependencyError
-        One sentence that says what was found, where, and what to install.
+        One sentence: the Java that was found, its place, the version to install.
     """
     allowed = supported_java(spark_version)
     wanted = f"PySpark {spark_version} needs Java {' or '.join(map(str, allowed))}"

@@ -139,7 +139,7 @@ def utf8_locale_for_java() -> Iterator[None]:
 
 
 def _utf8_locale() -> str | None:
-    """Return a locale in which Java reads file names as Python does; None where it does anyway."""
+    """Return a locale in which Java decodes file names like Python; None where the present one does."""
     if sys.getfilesystemencoding().lower().replace("-", "") != "utf8" or sys.platform == "darwin":
         return None
     if _is_utf8_outside():

@@ -192,7 +192,7 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
 
 
 def _give_up_answer() -> None:
-    """Close the connection on which an answer of the JVM may be awaited, as py4j itself does on Ctrl-C.
+    """Close the connection on which an answer of the JVM may be awaited, like py4j on Ctrl-C.
 
     Otherwise the next command of this thread, in some `finally` on the way out, waits for that
     answer, which may be the end of a long job.

@@ -1,4 +1,4 @@
-"""Folders of Hadoop file systems: HDFS, Azure's blob storage and whatever else the cluster has a driver for."""
+"""Folders of Hadoop file systems: HDFS, Azure's blob storage, any other with a driver on the cluster."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def constraints_of(file: str, xgboost: str) -> list[str]:
 
 
 def pack_environment(folder: Folder, bundle: Path) -> None:
-    """Install what the bundle requires into a new environment of this Python and pack it."""
+    """Pack a new environment of this Python with the bundle's requirements."""
     if not find_spec("venv_pack"):
         raise MissingDependencyError("venv-pack is not installed: pip install venv-pack==0.2.0")
     with tempfile.TemporaryDirectory(prefix="hpt-spark-") as temporary:

@@ -27,12 +27,12 @@ LABEL_TASTE = 0.128
 APP_TASTE = 0.086
 
 UNLABELLED = 0.03  # of the apps in events have no label
-REPEATED_PAIRS = 0.002  # of the rows of app_labels say again what another one says
+REPEATED_PAIRS = 0.002  # of the rows of app_labels are duplicates
 RECORDED_BEAR_MORE = 1.2  # times as many further labels as apps that no event has
 
 
 class Apps:
-    """All apps: first the recorded ones, which events have, by popularity, then those that only bear labels.
+    """All apps: first the recorded ones, which events have, by popularity, then apps with labels alone.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ Generator = np.random.Generator
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_HEAVIEST = 2**24  # what the heaviest weight of a row becomes; the others in proportion, at least 1
+_HEAVIEST = 2**24  # the integer of the heaviest weight of a row; the others in proportion, at least 1
 _STEPS = 4096
 _NORMAL = np.array([round(NormalDist().inv_cdf((step + 0.5) / _STEPS), 6) for step in range(_STEPS)])
 

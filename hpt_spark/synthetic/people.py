@@ -19,7 +19,7 @@ SHARE_WITH_EVENTS = 0.313  # of the devices of train and of test
 
 @dataclass(frozen=True)
 class People:
-    """All devices: first those of train, then those of test, then strangers to both.
+    """All devices: train, then test, then strangers to both.
 
     Attributes
     ----------

@@ -81,7 +81,7 @@ def _models_of_brands(shares: Floats) -> Integers:
 
 
 def _model_shares(brand_shares: Floats, models: Integers) -> Floats:
-    """Return each model's share of all devices; within a brand they fall as Zipf's law has it."""
+    """Return each model's share of all devices; within a brand they follow Zipf's law."""
     falling = [1 / np.arange(1, number + 1) for number in models]
     return np.concatenate(
         [np.maximum(share * part / part.sum(), _RAREST) for share, part in zip(brand_shares, falling)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from hpt_spark.errors import InputError
 
-LARGEST_SCALE = 100  # three thousand million rows: beyond it no single machine holds what is drawn
+LARGEST_SCALE = 100  # three thousand million rows: no single machine holds more
 SMALLEST_SCALE = 0.001  # 75 training devices: below it not every group has a device for each of five folds
 
 # Below these a table of apps or labels is no longer worth the name.
@@ -20,7 +20,7 @@ _FEWEST_RECORDED_APPS = 250
 
 @dataclass(frozen=True)
 class Sizes:
-    """Numbers of things at a scale; the comments give those of the real data."""
+    """Row and entity counts at a scale; the comments give the real ones."""
 
     train: int  # 74,645 devices
     test: int  # 112,071 devices

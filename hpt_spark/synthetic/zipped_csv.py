@@ -32,7 +32,7 @@ def write_zipped_csv(path: Path, table: Table, blocks: Iterable[Block], progress
     table : Table
         Its name and columns make the member's name and the header.
     blocks : iterable of Block
-        The rows; the texts in them are fields as a CSV file has them, already quoted where it is needed.
+        The rows; their texts are CSV fields, already quoted where needed.
     progress : Progress
         Of all tables, in millions of rows.
     """

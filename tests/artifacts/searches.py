@@ -38,6 +38,13 @@ def a_design(columns: int = 4) -> DesignMatrix:
     )
 
 
+def a_run(folder: object) -> RunDirectory:
+    """Return a run in `folder` with a saved design."""
+    run = RunDirectory(str(folder))
+    run.save_design(a_design())
+    return run
+
+
 SETTINGS = SearchSection(
     estimator="sklearn.linear_model.LogisticRegression",
     estimator_params={},
@@ -66,9 +73,15 @@ def _fitted(settings: SearchSection, estimator) -> GridSearchCV:
 
 
 def finished(run: RunDirectory, settings: SearchSection = SETTINGS, estimator=None) -> GridSearchCV:
-    search, design = searched(settings, estimator), run.load_design()
-    finish_search(run, plan_of(settings, design), search, 12.3456, design)
+    search = searched(settings, estimator)
+    finish(run, search, settings, 12.3456)
     return search
+
+
+def finish(run: RunDirectory, search: object, settings: SearchSection = SETTINGS, seconds: float = 1.0) -> None:
+    """Write the results of a search into a run with a design."""
+    design = run.load_design()
+    finish_search(run, plan_of(settings, design), search, seconds, design)
 
 
 SEVERAL = SearchSection(
@@ -97,5 +110,5 @@ def halved(run: RunDirectory) -> HalvingGridSearchCV:
     search.fit(design.X_train, design.y_train)
     assert list(search.cv_results_["rank_test_score"]).index(1) != search.best_index_
     assert search.cv_results_["rank_test_score"][search.best_index_] > 1
-    finish_search(run, plan_of(settings, design), search, 1.0, design)
+    finish(run, search, settings)
     return search

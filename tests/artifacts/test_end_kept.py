@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 
-from hpt_spark.artifacts.finished_search import announce, finish_search
-from hpt_spark.artifacts.plan import plan_of
+from hpt_spark.artifacts.finished_search import announce
 from hpt_spark.artifacts.run_directory import REPORT, STATUS
 from hpt_spark.artifacts.run_history import _results_of
 from hpt_spark.artifacts.run_list import as_table, find_runs
 from hpt_spark.artifacts.status import StatusFile, describe, read_status
 from hpt_spark.search.followers.monitor import SearchMonitor
 from hpt_spark.tracking.facts import results_of
-from tests.artifacts.searches import SETTINGS, searched
+from tests.artifacts.searches import finish, searched
 
 WHY = "The time was up (max_time=9 seconds); 2 of 6 fits are missing."
 
 
 def test_files_lists_and_histories_say_why_it_ended(run, capsys):
-    search, design = searched(), run.load_design()
+    search = searched()
     search.incomplete_, search.end_reason_ = True, WHY
     with StatusFile(run, "neg_log_loss") as status:
         status.begin()
         SearchMonitor([status]).finish(search)
-        finish_search(run, plan_of(SETTINGS, design), search, 1.0, design)
+        finish(run, search)
     folder = run.folder.path
     assert json.loads((folder / STATUS).read_text())["reason"] == WHY
     assert describe(read_status(run.folder)).startswith(f"partial ({WHY.rstrip('.')})")

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import json
-import shutil
-import socket
 import subprocess
 import sys
-import urllib.request
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from hpt_spark.artifacts.optuna_study import export_study
 from tests.artifacts.searches import finished, halved
+from tests.browser import installed_chromium
+from tests.servers import answers, free_port
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @contextmanager
 def dashboard(study: Path):
     """Give the URL of a dashboard of `study`."""
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = [Path(sys.executable).with_name("optuna-dashboard"), study, "--host", "127.0.0.1", "--port", str(port)]
     log = study.with_suffix(".out")
     with log.open("w") as out:
@@ -41,17 +36,9 @@ def dashboard(study: Path):
         process.wait()
 
 
-def answers(url: str) -> bytes:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return answer.read()
-    except OSError:
-        return b""
-
-
 @pytest.fixture
 def browser():
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    found = installed_chromium()
     if found is None:
         pytest.skip("there is no Chromium on this machine")
     return found

@@ -13,16 +13,14 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from hpt_spark.artifacts.finished_search import finish_search
 from hpt_spark.artifacts.optuna_study import export_study
-from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.artifacts.status import StatusFile
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import InputError, MissingDependencyError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.storage import open_folder
-from tests.artifacts.searches import SETTINGS, SEVERAL, finished, halved, searched
+from tests.artifacts.searches import SEVERAL, finish, finished, halved, searched
 from tests.search.journal.journalled import Journalled
 
 
@@ -89,8 +87,7 @@ def test_who_is_dropped_in_a_race_is_pruned(run, exported):
     done = np.full(len(results["params"]), 2)
     done[dropped], results["split1_test_score"][dropped] = 1, np.nan
     results["n_splits_done"] = done
-    design = run.load_design()
-    finish_search(run, plan_of(SETTINGS, design), search, 1.0, design)
+    finish(run, search)
     study = exported()
     assert [trial.state is TrialState.PRUNED for trial in study.trials] == (done < 2).tolist()
     assert study.trials[dropped].intermediate_values == {0: results["split0_test_score"][dropped]}
@@ -106,7 +103,7 @@ def test_what_a_race_has_passed_over_is_no_trial(run, exported):
     for name in ("split0_test_score", "split1_test_score", "mean_test_score", "std_test_score"):
         results[name][over] = np.nan
     results["n_splits_done"] = done
-    finish_search(run, plan_of(SETTINGS, run.load_design()), search, 1.0, run.load_design())
+    finish(run, search)
     study = exported()
     assert [trial.params for trial in study.trials] == [
         params for params, folds in zip(results["params"], done) if folds
@@ -150,8 +147,7 @@ def test_values_of_every_kind_come_back(run, exported):
     for name in values:
         search.cv_results_[f"param_{name}"] = [row[name] for row in rows]
     search.cv_results_["params"] = rows
-    design = run.load_design()
-    finish_search(run, plan_of(SETTINGS, design), search, 1.0, design)
+    finish(run, search)
     study = exported()
     assert len(study.trials) == most
     distributions = study.trials[0].distributions
@@ -182,17 +178,31 @@ def test_of_several_scorings_the_one_that_decides_is_the_value(run, exported):
 # --- a search that runs ---
 
 
+def journal_of(run, fits, **how):
+    return Journalled(open_folder(run.journal), {"X": "1"}, fits, **how)
+
+
+def ended(score, error=None):
+    """Return the record of a fit."""
+    return {"test_scores": score, "fit_time": 0.5, "fit_error": error}
+
+
+def evaluated(run, candidates, score, number, kind):
+    """Write evaluation `number` of a search, whose candidates have `score` on the one fold."""
+    fits = [Fit(at, at, 0) for at in range(len(candidates))]
+    record = journal_of(run, fits, number=number, prefix=f"{kind} {number}, ")
+    record.describe(candidates)
+    record.add([(fit, ended(score)) for fit in fits])
+
+
 def test_a_running_search_has_trials_that_run_and_that_wait(run, tmp_path):
     candidates = [{"C": 0.1, "class_weight": np.float64(2)}, {"C": 1.0}, {"C": 5.0}, {"C": 7.0}]
     fits = [Fit(number, number // 2, number % 2) for number in range(8)]
-    record = Journalled(open_folder(run.journal), {"X": "1"}, fits)
+    record = journal_of(run, fits)
     record.describe(candidates)
     scores = [-0.5, -0.25, -1.0, float("nan")]
     errors = [None, None, None, "Traceback\n\nValueError: no"]
-    results = [
-        (fit, {"test_scores": score, "fit_time": 0.5, "fit_error": error})
-        for fit, score, error in zip(fits, scores, errors)
-    ]
+    results = [(fit, ended(score, error)) for fit, score, error in zip(fits, scores, errors)]
     record.add(results[:3])
     (run.folder.path / "journal" / "fits-000002.jsonl").write_text('{"fit": ["1", "1')
     assert export_study(run, tmp_path / "study.log") == {"complete": 1, "running": 1, "waiting": 2}
@@ -209,21 +219,19 @@ def test_a_running_search_has_trials_that_run_and_that_wait(run, tmp_path):
 
 
 def test_a_credential_in_the_reason_of_a_failed_fit_does_not_become_an_attribute(run, tmp_path):
-    fits = [Fit(0, 0, 0)]
-    record = Journalled(open_folder(run.journal), {"X": "1"}, fits)
+    record = journal_of(run, [Fit(0, 0, 0)])
     record.describe([{"C": 0.1}])
     reason = "Traceback\n\nOSError: HTTP 403 for https://a.net/v.bin?sig=SECRET of ftp://me:SECRET@host"
-    record.add([(fits[0], {"test_scores": float("nan"), "fit_time": 0.5, "fit_error": reason})])
+    record.add([(Fit(0, 0, 0), ended(float("nan"), reason))])
     export_study(run, tmp_path / "study.log")
     said = "OSError: HTTP 403 for https://a.net/v.bin?*** of ftp://me:***@host"
     assert read(tmp_path / "study.log").trials[0].user_attrs["fit_error"] == said
 
 
 def test_a_running_search_of_several_scorings_has_the_score_that_decides(run, tmp_path):
-    record = Journalled(open_folder(run.journal), {"X": "1"}, [Fit(0, 0, 0), Fit(1, 1, 0)])
+    record = journal_of(run, [Fit(0, 0, 0), Fit(1, 1, 0)])
     record.describe([{"C": 0.1}, {"C": 1.0}])
-    fit_of = {"fit_time": 0.5, "fit_error": None}
-    record.add([(Fit(0, 0, 0), {"test_scores": {"neg_log_loss": -0.5, "accuracy": 0.25}, **fit_of})])
+    record.add([(Fit(0, 0, 0), ended({"neg_log_loss": -0.5, "accuracy": 0.25}))])
     with StatusFile(run, "neg_log_loss") as status:
         status.begin()
     assert export_study(run, tmp_path / "study.log") == {"complete": 1, "waiting": 1}
@@ -240,15 +248,10 @@ def test_whom_a_race_has_dropped_is_pruned_while_the_search_runs(run, tmp_path):
         [-0.7, None, None],
     ]
     fits = [Fit(number, *divmod(number, 3)) for number in range(15)]
-    record = Journalled(open_folder(run.journal), {"X": "1"}, fits)
+    record = journal_of(run, fits)
     found = {fit: scores[fit.candidate][fit.fold] for fit in fits}
-    record.add(
-        [
-            (fit, {"test_scores": score, "fit_time": 0.5, "fit_error": "ValueError: no" if score != score else None})
-            for fit, score in found.items()
-            if score is not None
-        ]
-    )
+    errors = {fit: "ValueError: no" if score != score else None for fit, score in found.items()}
+    record.add([(fit, ended(score, errors[fit])) for fit, score in found.items() if score is not None])
     candidates = [{"C": float(number + 1)} for number in range(5)]
     record.describe(candidates)
     assert export_study(run, tmp_path / "study.log") == {"running": 5}
@@ -261,7 +264,7 @@ def test_whom_a_race_has_dropped_is_pruned_while_the_search_runs(run, tmp_path):
     record.describe(candidates, [3, 2, 2, 3, 0])
     assert export_study(run, tmp_path / "study.log") == {"fail": 1, "pruned": 1, "running": 2}
     # Records of an earlier search without a race do not count.
-    record.add([(fits[5], {"test_scores": -0.1, "fit_time": 0.5, "fit_error": None})])
+    record.add([(fits[5], ended(-0.1))])
     export_study(run, tmp_path / "study.log")
     assert read(tmp_path / "study.log").trials[1].intermediate_values == {0: -0.9, 1: -0.7}
 
@@ -269,19 +272,14 @@ def test_whom_a_race_has_dropped_is_pruned_while_the_search_runs(run, tmp_path):
 def test_evaluations_of_an_earlier_search_are_not_shown(run, tmp_path):
     for depths in ([[1, 2], [3, 4], [5, 6]], [[1, 2]]):  # the second one begins alike, and has ended sooner
         for number, candidates in enumerate(depths):
-            fits = [Fit(at, at, 0) for at in range(2)]
-            record = Journalled(open_folder(run.journal), {"X": "1"}, fits, number=number, prefix=f"batch {number}, ")
-            record.describe([{"depth": depth} for depth in candidates])
-            record.add([(fit, {"test_scores": 0.5, "fit_time": 1.0, "fit_error": None}) for fit in fits])
+            evaluated(run, [{"depth": depth} for depth in candidates], 0.5, number, "batch")
     assert export_study(run, tmp_path / "study.log") == {"complete": 2}
 
 
 def test_rungs_of_a_running_halving_search_are_told_apart_by_their_resource(run, tmp_path):
     for rung, candidates in enumerate([[1, 2, 3], [2]]):
-        fits = [Fit(number, number, 0) for number in range(len(candidates))]
-        record = Journalled(open_folder(run.journal), {"X": "1"}, fits, number=rung, prefix=f"rung {rung}, ")
-        record.describe([{"depth": depth, "rounds": 10 * (rung + 1)} for depth in candidates])
-        record.add([(fit, {"test_scores": rung + 0.5, "fit_time": 1.0, "fit_error": None}) for fit in fits])
+        of_rung = [{"depth": depth, "rounds": 10 * (rung + 1)} for depth in candidates]
+        evaluated(run, of_rung, rung + 0.5, rung, "rung")
     assert export_study(run, tmp_path / "study.log") == {"complete": 1, "pruned": 2}
     best = read(tmp_path / "study.log").best_trial
     assert (best.params, best.intermediate_values) == ({"depth": 2, "rounds": 20}, {0: 0.5, 1: 1.5})
@@ -290,10 +288,7 @@ def test_rungs_of_a_running_halving_search_are_told_apart_by_their_resource(run,
 @pytest.mark.parametrize("batches", [[[1, 2], [3, 4]], [[1], [2], [3]], [[1, 2, 3], [4]]])
 def test_batches_of_other_candidates_are_no_rungs(batches, run, tmp_path):
     for number, candidates in enumerate(batches):
-        fits = [Fit(at, at, 0) for at in range(len(candidates))]
-        record = Journalled(open_folder(run.journal), {"X": "1"}, fits, number=number, prefix=f"batch {number}, ")
-        record.describe([{"depth": depth} for depth in candidates])
-        record.add([(fit, {"test_scores": 0.5, "fit_time": 1.0, "fit_error": None}) for fit in fits])
+        evaluated(run, [{"depth": depth} for depth in candidates], 0.5, number, "batch")
     candidates = [depth for batch in batches for depth in batch]
     assert export_study(run, tmp_path / "study.log") == {"complete": len(candidates)}
     assert [trial.params["depth"] for trial in read(tmp_path / "study.log").trials] == candidates
@@ -326,7 +321,7 @@ def test_without_optuna_the_extra_is_named(run, tmp_path, monkeypatch):
 
 
 def test_thousands_of_candidates_are_written_at_once(run, tmp_path, monkeypatch):
-    record = Journalled(open_folder(run.journal), {"X": "1"}, [])
+    record = journal_of(run, [])
     record.describe([{"C": number} for number in range(1000)])
     written = []
     append = JournalFileBackend.append_logs

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.model_selection import cross_validate
 
-from hpt_spark.artifacts.finished_search import announce, finish_search
+from hpt_spark.artifacts.finished_search import announce
 from hpt_spark.artifacts.plan import plan_of
-from tests.artifacts.searches import SETTINGS, searched
+from tests.artifacts.searches import SETTINGS, finish, searched
 
 
 def test_the_run_tells_them_in_its_files_its_report_and_its_last_lines(run, capsys):
@@ -16,7 +16,7 @@ def test_the_run_tells_them_in_its_files_its_report_and_its_last_lines(run, caps
     params = {"C": 0.1}
     search.outer_scores_ = [{"score": one, "best_params": params, "best_score": -1.0} for one in found]
     given = SETTINGS.model_copy(update={"outer_cv": 2})
-    finish_search(run, plan_of(given, design), search, 1.0, design)
+    finish(run, search, given)
     announce(run)
     manifest = run.finished_manifest()
     assert manifest["outer"]["mean"] == np.mean(found)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hpt_spark.artifacts.plan import plan_of
+from hpt_spark.artifacts.plan import command_line, plan_of
 from hpt_spark.artifacts.run_directory import differing_keys
 from hpt_spark.config.search_section import SearchSection
 
@@ -87,3 +87,21 @@ def test_another_value_is_another_plan(one, other):
     assert differing_keys(plan, another) == ["search.estimator_params.a"]
     plan, another = (searched(param_grid={"a": [value]}) for value in (one, other))
     assert differing_keys(plan, another) == ["search.param_grid"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["hpt-spark tune", "tune", "--conf", "my file.yaml"], "hpt-spark tune --conf 'my file.yaml'"),
+        (["jobs/tune.py", "--set", "search.cv=3"], "jobs/tune.py --set search.cv=3"),
+        (["tune.py", "--set", "spark.conf.my.password=a b"], "tune.py --set 'spark.conf.my.password=***'"),
+        (
+            ["tune.py", "--set", "spark.conf={a.password: b, c: d}"],
+            "tune.py --set 'spark.conf={a.password: ***, c: d}'",
+        ),
+        (["tune.py", "--set=spark.conf.a.secret=a b"], "tune.py '--set=spark.conf.a.secret=***'"),
+        (["tune.py", "--set", "source.uri=https://x/y?sig=abc"], "tune.py --set 'source.uri=https://x/y?***'"),
+    ],
+)
+def test_the_command_is_told_without_secrets(arguments, shown):
+    assert command_line(arguments) == shown

@@ -17,7 +17,7 @@ from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.followers.follower import OuterFolds
 from hpt_spark.search.followers.monitor import SearchMonitor
 from jobs import watch
-from tests.artifacts.searches import a_design, finished
+from tests.artifacts.searches import a_run, finished
 from tests.waiting import wait_until
 
 
@@ -180,7 +180,7 @@ def test_a_damaged_status_is_none(run, text):
 
 def test_runs_are_listed_with_their_state(tmp_path):
     for name in ("done", "deep/er/new", "running"):
-        RunDirectory(str(tmp_path / name)).save_design(a_design())
+        a_run(tmp_path / name)
     search = finished(RunDirectory(str(tmp_path / "done")))
     with StatusFile(RunDirectory(str(tmp_path / "running")), "accuracy") as status:
         status.begin()

@@ -7,10 +7,10 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from tests.jobs.running import ROOT
+from tests.waiting import wait_until
 
 CRON = ROOT / "conf" / "cron"
 SLOT = "2026-11-28"
@@ -80,10 +80,8 @@ class Cron:
         return process.returncode, err
 
     def wait_for(self, name: str) -> None:
-        deadline = time.monotonic() + 60
-        while not (self.folder / name).exists() or not (self.folder / name).read_text():
-            assert time.monotonic() < deadline, f"no {name}"
-            time.sleep(0.01)
+        file = self.folder / name
+        wait_until(lambda: file.exists() and file.read_text(), said=lambda: f"no {name}")
 
     @property
     def calls(self) -> list[str]:

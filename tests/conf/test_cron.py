@@ -15,11 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hpt_spark.artifacts.run_directory import RunDirectory
-from tests.artifacts.searches import SETTINGS, a_design
+from tests.artifacts.searches import SETTINGS, a_run
 from tests.conf.bundled import settings_in
 from tests.conf.cron import CRON, SLOT
 from tests.jobs.running import BIN, ROOT, grid
+from tests.waiting import wait_until
 
 
 def test_the_settings_and_the_crontab_name_what_exists():
@@ -71,10 +71,7 @@ def test_a_run_keeps_the_slot_in_which_it_began(cron):
 def test_of_two_that_start_at_once_one_runs_and_the_other_says_why_not(cron):
     cron.job("wait")
     first, second = cron.start(), cron.start()
-    deadline = time.monotonic() + 60
-    while None not in (first.poll(), second.poll()) or (first.poll() is None and second.poll() is None):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: [first.poll(), second.poll()].count(None) == 1)
     loser, winner = (first, second) if first.poll() is not None else (second, first)
     assert loser.returncode == 75
     assert loser.communicate()[1] == (
@@ -271,7 +268,7 @@ def test_a_disk_that_gets_full_during_the_run_is_one_line_and_the_next_call_make
 
 @pytest.mark.long
 def test_a_real_search_and_a_real_mistake(cron):
-    RunDirectory(str(cron.runs / SLOT)).save_design(a_design())
+    a_run(cron.runs / SLOT)
     command = [BIN / "hpt-spark", "tune", "--set", "search.backend=joblib", "--set", grid({"C": [0.1, 10.0]})]
     command += ["--set", f"search.estimator={SETTINGS.estimator}", "--set", "search.estimator_params={}"]
     cron.command([*command, "--set", "search.cv=1"])

@@ -101,8 +101,12 @@ def no_history(config: Config, run: RunDirectory) -> RunHistory:
     return RunHistory(run, config.tracking.mlflow, None, plan_of(config.search, design), design)
 
 
+def set_words(*settings: str) -> list[str]:
+    return [word for setting in settings for word in ("--set", setting)]
+
+
 def settings(run_dir: Path, *more: str) -> list[str]:
-    return [word for one in (f"run.dir={run_dir}", *more) for word in ("--set", one)]
+    return set_words(f"run.dir={run_dir}", *more)
 
 
 def grid(values: object) -> str:
@@ -121,6 +125,10 @@ def state(folder: Path) -> dict[str, str]:
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def read_manifest(run_dir: Path) -> dict[str, Any]:
+    return json.loads((run_dir / "manifest.json").read_text())
 
 
 def split_scores(run_dir: Path) -> list[dict[str, str]]:
@@ -173,9 +181,9 @@ def fetched(uri: str, target: Path) -> Path:
     return target
 
 
-def manifest_of(path: Path) -> dict[str, Any]:
-    """Return what a manifest says of the search, not of its place or pipeline; the files are compared themselves."""
-    told = {key: value for key, value in json.loads(path.read_text()).items() if key not in ONCE}
+def comparable_manifest(run_dir: Path) -> dict[str, Any]:
+    """Return a manifest's statements on the search, not on its place or pipeline; the files are compared themselves."""
+    told = {key: value for key, value in read_manifest(run_dir).items() if key not in ONCE}
     told["configuration"] = {key: value for key, value in told["configuration"].items() if key not in PLACES}
     told["files"] = sorted(name for name in told["files"] if not name.startswith(("journal/", "pipeline.json")))
     return told
@@ -215,7 +223,7 @@ def contents(folder: Path) -> dict[str, object]:
                 rows = list(csv.DictReader(file))
             found[name] = [{key: row[key] for key in row if not TIMES.fullmatch(key)} for row in rows]
         elif name == "run/manifest.json":
-            found[name] = manifest_of(path)
+            found[name] = comparable_manifest(path.parent)
         elif name == "run/timeline.json":
             found[name] = fits_of(path)
         elif name == "run/report.html":

@@ -16,7 +16,7 @@ import yaml
 from hpt_spark.storage import open_folder
 from hpt_spark.storage.hadoop_files import HadoopFiles
 from hpt_spark.submit.bundle import pack_code
-from tests.jobs.running import BIN, contents, environment, fetched
+from tests.jobs.running import BIN, contents, environment, fetched, set_words
 from tests.yarn import Yarn
 
 SECONDS_OF_A_JOB = 3000.0  # on a machine that is busy with other things
@@ -89,7 +89,7 @@ class Submitted:
         settings = [f"tables.uri={self.yarn.hdfs}/{place}/tables", f"run.dir={self.yarn.hdfs}/{place}/run"]
         settings += [f"search.{name}={json.dumps(value)}" for name, value in search.items()]
         words: list[str | Path] = [BIN / "hpt-spark", "submit", job, "--conf", self._folder / "conf.yaml"]
-        return [*words, *(word for setting in settings for word in ("--set", setting)), *options]
+        return [*words, *set_words(*settings), *options]
 
     def run(self, *arguments: Any) -> str:
         """Submit a job that must succeed; return what was said."""

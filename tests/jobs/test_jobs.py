@@ -18,6 +18,7 @@ from tests.jobs.running import (
     grid,
     ids_of_test_file,
     one_sentence,
+    read_manifest,
     rows_of,
     settings,
     split_scores,
@@ -41,7 +42,7 @@ def test_generate_writes_seven_files_into_a_local_folder_only(tmp_path, job, mon
 
 
 def test_ingest_says_how_many_rows_each_table_has(place):
-    tables = json.loads((place / "tables" / "manifest.json").read_text())["tables"]
+    tables = read_manifest(place / "tables")["tables"]
     lines = (place / "ingest.txt").read_text().splitlines()
     assert lines == [f"{place}/tables/{name}: {table['rows']:,} rows" for name, table in tables.items()]
     assert len(lines) == 7
@@ -71,7 +72,7 @@ def test_tune_leaves_the_files_of_the_contract(tuned):
         *("design", "journal", "cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj"),
         *("report.html", "manifest.json", "submission.csv", "status.json", "timeline.json"),
     }
-    manifest = json.loads((tuned / "run" / "manifest.json").read_text())
+    manifest = read_manifest(tuned / "run")
     best = json.loads((tuned / "run" / "best_params.json").read_text())
     rows = rows_of(tuned / "run" / "cv_results.csv")
     winner = max(rows, key=lambda row: float(row["mean_test_score"]))
@@ -134,7 +135,7 @@ def test_results_that_were_deleted_are_made_again_without_a_fit(tuned, copied, s
     assert spark_job("tune", "--conf", tuned / "conf.yaml", *settings(copied))[0] == 0
     assert (copied / "model.ubj").read_bytes() == model
     assert split_scores(copied) == split_scores(tuned / "run")
-    reuse = json.loads((copied / "manifest.json").read_text())["reuse"]
+    reuse = read_manifest(copied)["reuse"]
     assert (reuse["trainings"], reuse["resumed"]) == (0, reuse["fits"])
 
 

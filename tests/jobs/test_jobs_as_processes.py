@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from tests.jobs.running import (
     done,
     environment,
     grid,
+    read_manifest,
     settings,
     split_scores,
     state,
@@ -73,7 +73,7 @@ def test_a_killed_tune_goes_on_where_it_was(place, design_only, tmp_path, job):
     assert 0 < finished < 12
 
     done(*command)
-    reuse = json.loads((design_only / "manifest.json").read_text())["reuse"]
+    reuse = read_manifest(design_only)["reuse"]
     assert (reuse["fits"], reuse["resumed"], reuse["trainings"]) == (12, finished, 12 - finished)
     assert job("tune", *kept, *settings(whole, grid(SLOW_GRID), "search.backend=joblib"))[0] == 0
     assert split_scores(design_only) == split_scores(whole)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import random
 import re
@@ -24,6 +23,7 @@ from hpt_spark.cli import run_job
 from hpt_spark.config.layers import load_config
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.tuning.search import run_search
+from tests.jobs.running import grid, read_manifest, set_words
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.process
@@ -54,8 +54,7 @@ def run_dir(tmp_path):
 
 
 def settings(run_dir, *more):
-    words = [f"run.dir={run_dir}", "search.cv=2", f"search.param_grid={json.dumps(GRID)}", *more]
-    return [word for one in words for word in ("--set", one)]
+    return set_words(f"run.dir={run_dir}", "search.cv=2", grid(GRID), *more)
 
 
 def started(run_dir, log):
@@ -89,7 +88,7 @@ def test_a_signal_ends_tune_with_what_it_has(run_dir, tmp_path, sent, capsys):
     process.send_signal(sent)
     assert process.wait(timeout=100) == 128 + sent, log.read_text()
     assert "Traceback" not in without_word_of_the_daemon(log.read_text())
-    manifest = json.loads((run_dir / "manifest.json").read_text())
+    manifest = read_manifest(run_dir)
     assert manifest["partial"]
     assert 11 <= manifest["reuse"]["trainings"] < FITS
     assert "ended early" in log.read_text()
@@ -100,7 +99,7 @@ def test_a_signal_ends_tune_with_what_it_has(run_dir, tmp_path, sent, capsys):
     # Started again it runs the rest, and nothing tells that it was ended in between.
     process = started(run_dir, log)
     assert process.wait(timeout=200) == 0, log.read_text()
-    manifest = json.loads((run_dir / "manifest.json").read_text())
+    manifest = read_manifest(run_dir)
     assert not manifest["partial"]
     assert manifest["reuse"]["resumed"] >= 11
     assert manifest["reuse"]["resumed"] + manifest["reuse"]["trainings"] == FITS

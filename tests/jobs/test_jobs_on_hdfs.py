@@ -18,7 +18,7 @@ import yaml
 
 from hpt_spark.storage import open_folder
 from hpt_spark.storage.hadoop_files import HadoopFiles
-from tests.jobs.running import BIN, GRID, SLOW_GRID, contents, fetched
+from tests.jobs.running import BIN, GRID, SLOW_GRID, contents, fetched, set_words
 from tests.waiting import wait_until
 
 JOBS = ("ingest", "build_features", "tune", "predict", "report")
@@ -57,8 +57,7 @@ class Jobs:
 
     def start(self, job: str, *settings: str) -> subprocess.Popen[str]:
         """Start a job and return its process."""
-        words = [str(BIN / "hpt-spark"), job, "--conf", str(self._conf)]
-        words += [word for setting in settings for word in ("--set", setting)]
+        words = [str(BIN / "hpt-spark"), job, "--conf", str(self._conf), *set_words(*settings)]
         return subprocess.Popen(
             words,
             stdout=subprocess.PIPE,

@@ -16,9 +16,8 @@ import psutil
 import pytest
 import yaml
 
-from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED
-from tests.artifacts.searches import a_design
+from tests.artifacts.searches import a_run
 from tests.jobs.running import (
     GRID,
     ROOT,
@@ -27,6 +26,7 @@ from tests.jobs.running import (
     done_here,
     fetched,
     one_sentence,
+    set_words,
     settings,
     split_scores,
 )
@@ -265,7 +265,7 @@ def test_the_last_words_of_a_driver_reach_who_has_submitted_it(submitted):
 
 
 def test_a_fit_that_yarn_kills_for_its_memory_is_a_failed_fit_that_the_report_names(cluster, tmp_path):
-    RunDirectory(f"{cluster.yarn.hdfs}/hungry/run").save_design(a_design())
+    a_run(f"{cluster.yarn.hdfs}/hungry/run")
     (tmp_path / "hungry.py").write_text(HUNGRY)
     search = {
         "cv": 2,
@@ -279,7 +279,7 @@ def test_a_fit_that_yarn_kills_for_its_memory_is_a_failed_fit_that_the_report_na
         "spark.conf.spark.executor.memoryOverhead=1g",  # a container of 1.5 GB
         "spark.conf.spark.task.maxFailures=1",  # without a second try of Spark's own, which costs an executor each time
     )
-    cluster.run("tune", "hungry", search, *(word for option in options for word in ("--set", option)))
+    cluster.run("tune", "hungry", search, *set_words(*options))
     run = fetched(f"{cluster.yarn.hdfs}/hungry/run", tmp_path / "hungry-run")
     trainings = json.loads((run / "timeline.json").read_text())["trainings"]
     failures = [training["failed"] for training in trainings if "failed" in training]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +21,7 @@ from tests.jobs.running import (
     settings,
     state,
 )
+from tests.matrix.table_files import rewrite
 
 
 @pytest.mark.parametrize(
@@ -138,14 +138,6 @@ def test_overwrite_with_a_wrong_setting_loses_nothing(copied):
 # --- bad tables ---
 
 
-def rewrite(table: Path, change) -> None:
-    """Write a Parquet table again, changed."""
-    content = change(pq.read_table(table))
-    shutil.rmtree(table)
-    table.mkdir()
-    pq.write_table(content, table / "part-0.parquet")
-
-
 def bad_tables() -> dict[str, tuple[str, str, object, str]]:
     """Return for each mistake: the table, how it is spoilt, the job's sentence."""
 
@@ -179,7 +171,7 @@ def test_build_features_refuses_bad_tables(place, tmp_path, spark_job, kind):
         if spoil is shutil.rmtree:
             shutil.rmtree(tables / table)
         else:
-            rewrite(tables / table, spoil)
+            rewrite(tables / table, spoil(pq.read_table(tables / table)))
     run_dir = copy_of(place / "untuned", tmp_path / "run")
     words = ["--conf", place / "conf.yaml", *settings(run_dir, f"tables.uri={tables}")]
     code, out, err = spark_job("build_features", *words)

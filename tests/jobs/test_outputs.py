@@ -11,18 +11,14 @@ from sklearn.model_selection import cross_val_predict
 from hpt_spark.config.layers import load_config
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.tuning.estimators import build_estimator
-from tests.jobs.running import settings, split_scores, state
-
-
-def manifest_of(run):
-    return json.loads((run / "manifest.json").read_text())
+from tests.jobs.running import read_manifest, settings, split_scores, state
 
 
 @pytest.mark.long
 def test_tune_keeps_out_of_fold_predictions_also_of_a_search_that_has_ended(tuned, copied, spark_job):
     words = ("tune", "--conf", tuned / "conf.yaml", *settings(copied, "search.keep_oof=all"))
     assert spark_job(*words)[0] == 0
-    assert manifest_of(copied)["keep_oof"] == "all"
+    assert read_manifest(copied)["keep_oof"] == "all"
     assert split_scores(copied) == split_scores(tuned / "run")
     design = DesignMatrix.load(copied / "design")
     searched = load_config([str(tuned / "conf.yaml")], []).search
@@ -50,7 +46,7 @@ def test_a_finished_run_is_fetched_once(tuned, tmp_path, job):
     copy = tmp_path / "copy"
     code, out, err = job("fetch", tuned / "run", copy)
     assert (code, err) == (0, ""), err
-    files = manifest_of(copy)["files"]
+    files = read_manifest(copy)["files"]
     assert f"{len(files)} files fetched" in out
     assert set(files) == set(state(copy)) - {"manifest.json"}
     assert {"submission.csv", "report.html", "model.ubj", "design/X_train.npz"} <= set(files)
@@ -58,21 +54,7 @@ def test_a_finished_run_is_fetched_once(tuned, tmp_path, job):
     assert job("fetch", tuned / "run", copy)[1].endswith("verified; it has all files already\n")
 
 
-def test_a_damaged_run_is_not_fetched(copied, tmp_path, job):
-    (copied / "model.ubj").write_bytes(b"")
-    code, out, err = job("fetch", copied, tmp_path / "copy")
-    assert (code, out) == (2, "")
-    assert err.startswith(f"hpt-spark: {copied}/model.ubj has 0 bytes instead of")
-    assert not (tmp_path / "copy").exists()
-
-
 def test_a_run_is_exported_to_optuna(tuned, tmp_path, job):
     study = tmp_path / "study.log"
     assert job("export", tuned / "run", "--optuna", study) == (0, f"{study}: 2 trials, 2 complete\n", "")
     assert json.loads(study.read_text().splitlines()[0])["study_name"] == f"hpt_spark {tuned / 'run'}"
-
-
-def test_a_run_without_a_search_is_not_exported(design_only, tmp_path, job):
-    code, _, err = job("export", design_only, "--optuna", tmp_path / "study.log")
-    assert code == 2
-    assert "has neither a finished search nor the journal of one that runs" in err

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-import jobs.tune as tune
-from hpt_spark.artifacts import finished_search
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import JOURNAL, MANIFEST, OVERWRITE, RunDirectory
 from hpt_spark.config.layers import Config, load_config
 from hpt_spark.errors import InputError
-from hpt_spark.search.evaluation import Fit
 from hpt_spark.storage import open_folder
 from tests.artifacts.searches import a_design
-from tests.jobs.running import no_history, rows_of
-from tests.killed import KILLED, run_until
+from tests.jobs.running import rows_of
+from tests.jobs.stand_in_search import FITS, search_and_keep, searching, take_the_place_of_the_search
+from tests.killed import run_until
 from tests.search.journal.journalled import Journalled
 
-FITS = [Fit(number, number // 2, number % 2) for number in range(4)]
-LOCK = SimpleNamespace(check=lambda: None)
 OURS, OTHER = {"C": [1.0, 2.0]}, {"C": [3.0, 4.0]}
 
 
@@ -35,51 +28,13 @@ def config_of(run_dir: Path, grid: dict[str, object], *more: str) -> Config:
     return load_config([], ["search.estimator=sklearn.linear_model.LogisticRegression", "search.cv=2", *words])
 
 
-def searching(generation: float, trained: list[int], partial: bool = False, dies_after: int | None = None):
-    """Return what stands for `run_search`: its fits all have the score `generation`; what is journalled is kept."""
-
-    def run_search(settings, spark, X, y, journal, lock, begin, followers=(), roles=None):
-        begin()
-        found, missing, add = {}, list(FITS), lambda results: None
-        if settings.backend == "spark":
-            kept = Journalled(open_folder(journal), {"candidates": str(settings.param_grid)}, FITS)
-            found, missing, add = dict(kept.results), [fit for fit in FITS if fit not in kept.results], kept.add
-        for fit in missing:
-            if len(trained) == dies_after:
-                os._exit(KILLED)
-            trained.append(fit.number)
-            found[fit] = {"test_scores": generation, "fit_time": 0.0}
-            add([(fit, found[fit])])
-        scores = np.array([[found[fit]["test_scores"] for fit in FITS if fit.candidate == c] for c in (0, 1)])
-        results = {
-            "params": [{"C": value} for value in settings.grids[0]["C"]],
-            "split0_test_score": scores[:, 0],
-            "split1_test_score": scores[:, 1],
-            "mean_test_score": scores.mean(axis=1),
-            "std_test_score": scores.std(axis=1),
-            "rank_test_score": np.array([1, 2]),
-            **{name: np.zeros(2) for name in ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time")},
-        }
-        best = {"best_index_": 0, "best_params_": results["params"][0], "best_score_": generation}
-        return SimpleNamespace(cv_results_=results, refit=False, incomplete_=partial, **best), 1.0
-
-    return run_search
-
-
-def quick_page(run: RunDirectory, manifest: object) -> None:
-    with run.folder.atomic_write("report.html") as path:
-        path.touch()
-
-
 def started(config: Config, generation: float, *, dies_at: int | None = None, **how) -> tuple[list[int], bool, int]:
     """Run `tune` in a process of its own, as `run_until` does; return the fits that it has begun and finished, too."""
 
     def work(trained):
-        tune.run_search = searching(generation, trained, **how)
-        finished_search.write_page = quick_page
-        tune.StatusFile.begin = lambda status: None  # whose thread changes the disk at moments of its own
+        take_the_place_of_the_search(searching(generation, trained, **how))
         run = RunDirectory(config.run.dir)
-        tune.search_and_keep(config, run, run.load_design(), LOCK, no_history(config, run))
+        search_and_keep(config, run)
         run.end_overwrite()
 
     return run_until(dies_at, work)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +10,8 @@ from scipy import sparse
 
 from hpt_spark.artifacts.run_directory import RunDirectory
 from tests.artifacts.searches import a_design
+from tests.golden_files import assert_golden
 
-GOLDEN = Path(__file__).parent.parent / "golden"
 SCENARIO = "--conf distributed_sweep --executors 4 --cores 8 --memory 28g"
 ANSWERS = {
     "sweep": SCENARIO,
@@ -53,18 +51,11 @@ def run_dir(tmp_path_factory):
     return folder
 
 
-def check_golden(name, shown):
-    path = GOLDEN / f"plan_{name}.txt"
-    if os.environ.get("REBUILD_GOLDEN"):
-        path.write_text(shown, encoding="utf-8")
-    assert shown == path.read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("name", ANSWERS)
 def test_the_answer_is_the_golden_one(job, run_dir, name):
     code, out, err = job("plan", *words(ANSWERS[name]), "--set", f"run.dir={run_dir}")
     assert (code, err) == (0, "")
-    check_golden(name, out.replace(str(run_dir), "RUN"))
+    assert_golden(out.replace(str(run_dir), "RUN"), f"plan_{name}.txt")
     assert properties(out)["spark.dynamicAllocation.enabled"] == "false"
 
 
@@ -77,7 +68,7 @@ def properties(out):
 def test_without_a_design_it_says_what_it_can_and_what_it_needs(job, tmp_path):
     code, out, err = job("plan", *words(SCENARIO), "--set", f"run.dir={tmp_path}/none")
     assert (code, err) == (0, "")
-    check_golden("without_design", out.replace(str(tmp_path), "PLACE"))
+    assert_golden(out.replace(str(tmp_path), "PLACE"), "plan_without_design.txt")
     assert not (tmp_path / "none").exists()
 
 
@@ -114,7 +105,7 @@ def test_the_properties_that_submit_gives_are_planned_with(job, run_dir, tmp_pat
     properties_file = ("--set", f"submit.properties={tmp_path}/spark.properties", "--set", f"run.dir={run_dir}")
     code, out, err = job("plan", *words(SCENARIO), *properties_file)
     assert (code, err) == (0, "")
-    check_golden("given_threads", out.replace(str(run_dir), "RUN"))
+    assert_golden(out.replace(str(run_dir), "RUN"), "plan_given_threads.txt")
     code, out, err = job("plan", *words(SCENARIO), *properties_file, "--set", "spark.conf={spark.task.cpus: 2}")
     assert (code, err) == (0, "")
     assert properties(out)["spark.task.cpus"] == "2", "spark.conf wins, as in a submission"

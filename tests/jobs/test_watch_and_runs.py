@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 import pytest
 
 from hpt_spark.artifacts.run_directory import STATUS
-from tests.jobs.running import BIN, SLOW_GRID, done, environment, grid, one_sentence, settings
+from tests.jobs.running import BIN, SLOW_GRID, done, environment, grid, one_sentence, read_manifest, settings
 from tests.waiting import wait_until
 
 
@@ -69,7 +69,7 @@ def test_a_running_search_of_several_scorings_is_read_by_the_one_that_decides(sp
     several = settings(design_only, "search.scoring=[accuracy, neg_log_loss]", "search.refit=neg_log_loss")
     code, out, err = spark_job("tune", "--conf", place / "conf.yaml", *several)
     assert code == 0, out + err
-    score = json.loads((design_only / "manifest.json").read_text())["best"]["score"]
+    score = read_manifest(design_only)["best"]["score"]
     (design_only / "manifest.json").unlink()  # which comes at the end
     status = {**json.loads((design_only / STATUS).read_text()), "state": "searching"}
     (design_only / STATUS).write_text(json.dumps({**status, "updated": datetime.now(timezone.utc).isoformat()}))

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pyspark
+
+from tests.servers import answers, free_port, java, maven
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 JARS = ROOT / ".livy"
@@ -45,12 +44,9 @@ def fetch() -> None:
     """Get Livy and all that it needs from Maven Central, unless they are there."""
     if list(JARS.glob(f"livy-server-{VERSION}.jar")):
         return
-    if not shutil.which("mvn"):
-        sys.exit("The tests on Livy need Maven to fetch it (Debian, Ubuntu: apt install maven)")
     JARS.mkdir(exist_ok=True)
     (JARS / "pom.xml").write_text(POM)
-    copy = ["mvn", "--quiet", "--batch-mode", "-f", str(JARS / "pom.xml"), "dependency:copy-dependencies"]
-    subprocess.run([*copy, f"-DoutputDirectory={JARS}"], check=True)
+    maven("-f", JARS / "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={JARS}")
 
 
 @contextmanager
@@ -67,9 +63,7 @@ def running_livy(home: Path, allowed: Path) -> Iterator[str]:
     assert list(JARS.glob("livy-server-*.jar")), "they are fetched by `make test-livy`"
     for folder in ("conf", "logs", "spark/bin"):
         (home / folder).mkdir(parents=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     settings = {
         "livy.server.host": "127.0.0.1",
         "livy.server.port": port,
@@ -82,23 +76,15 @@ def running_livy(home: Path, allowed: Path) -> Iterator[str]:
     spark, python = shlex.quote(str(Path(pyspark.__file__).parent)), shlex.quote(sys.executable)
     script.write_text(SPARK_SUBMIT.replace("{home}", spark).replace("{python}", python))
     script.chmod(0o755)
-    java = Path(os.environ["JAVA_HOME"]) / "bin" / "java" if "JAVA_HOME" in os.environ else "java"
-    command = [str(java), "-Xmx256m", "-cp", f"{home / 'conf'}:{JARS}/*", "org.apache.livy.server.LivyServer"]
+    command = [java(), "-Xmx256m", "-cp", f"{home / 'conf'}:{JARS}/*", "org.apache.livy.server.LivyServer"]
     places = {"LIVY_HOME": home, "LIVY_CONF_DIR": home / "conf", "SPARK_HOME": home / "spark"}
     environment = {**os.environ, **{name: str(place) for name, place in places.items()}, "SPARK_LOCAL_IP": "127.0.0.1"}
-    with (home / "livy.log").open("w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=home, env=environment)
+    with (home / "livy.log").open("w") as out:
+        server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=home, env=environment)
     try:
         url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + SECONDS_TO_START
-        while True:
-            try:
-                urllib.request.urlopen(f"{url}/batches", timeout=10).close()
-                break
-            except OSError:
-                if server.poll() is not None or time.monotonic() > deadline:
-                    raise AssertionError(f"Livy does not start:\n{(home / 'livy.log').read_text()[-4000:]}") from None
-                time.sleep(0.1)
+        up, log = f"{url}/batches", home / "livy.log"
+        wait_until(lambda: answers(up), SECONDS_TO_START, process=server, said=lambda: log.read_text()[-4000:])
         yield url
     finally:
         server.terminate()

@@ -14,13 +14,12 @@ import psutil
 import pytest
 import yaml
 
-from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.config.layers import load_config
 from hpt_spark.storage import open_folder
 from hpt_spark.submit.bundle import pack_code
 from hpt_spark.submit.livy import batch_of
 from hpt_spark.submit.submission import submission_of
-from tests.artifacts.searches import a_design
+from tests.artifacts.searches import a_run
 from tests.jobs.running import BIN, done, environment, one_sentence, split_scores
 from tests.livy.server import running_livy
 from tests.waiting import wait_until
@@ -84,8 +83,8 @@ def batches(livy: str) -> dict[int, str]:
 
 
 def test_a_search_gives_what_it_gives_without_livy(submit, livy, tmp_path):
-    RunDirectory(str(tmp_path / "run")).save_design(a_design())
-    RunDirectory(str(tmp_path / "here")).save_design(a_design())
+    a_run(tmp_path / "run")
+    a_run(tmp_path / "here")
     code, out, err = ended(submit("tune"))
     assert code == 0, err
     number = max(batches(livy))

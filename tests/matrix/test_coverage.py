@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -17,6 +15,7 @@ from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.collect import collect_blocks
 from hpt_spark.matrix.coverage import by_table, check_blocks, check_classes, log_rows
+from tests.matrix.table_files import change_column, rewrite
 
 ROUNDED = "an id that a spreadsheet or a float export has rounded meets none"
 OF_EVENTS = ["weekday", "hour", "weekday_hour", "app", "label", "category", "category_word"]
@@ -148,22 +147,12 @@ def test_a_single_class_is_warned_of(warnings):
 
 def change(folder, table, column, values):
     """Write another column into a table; `values` makes it of the present one."""
-    content = pq.read_table(folder / table)
-    shutil.rmtree(folder / table)
-    (folder / table).mkdir()
-    at = content.column_names.index(column)
-    changed = pa.array(values(content.column(column).to_numpy()), content.schema.field(at).type)
-    pq.write_table(content.set_column(at, content.schema.field(at), changed), folder / table / "a.parquet")
+    change_column(folder / table, column, values(pq.read_table(folder / table)[column].to_numpy()))
 
 
 def shift(ids):
     """Return ids that nothing else has."""
     return np.arange(len(ids)) + 7
-
-
-@pytest.fixture
-def copied(tables, tmp_path):
-    return shutil.copytree(tables, tmp_path / "tables")
 
 
 @pytest.fixture
@@ -262,10 +251,7 @@ NEEDED_BY = {"events": ["hour"], "phone_brand_device_model": ["brand_model"]}
 @pytest.mark.long
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_without_rows_is_refused_by_name(build, copied, name):
-    content = pq.read_table(copied / name)
-    shutil.rmtree(copied / name)
-    (copied / name).mkdir()
-    pq.write_table(content.slice(0, 0), copied / name / "a.parquet")
+    rewrite(copied / name, pq.read_table(copied / name).slice(0, 0))
     with pytest.raises(InputError) as refused:
         build(NEEDED_BY.get(name, ["category"]))
     assert str(refused.value) == (

@@ -12,17 +12,13 @@ from hpt_spark.config.sections import FEATURE_SETS
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.matrix.collect import collect_blocks
+from tests.matrix.table_files import change_column, rewrite
 
 SETS = ["brand_model", "app"]
 
 
 def build(spark, folder):
     return collect_blocks(Tables(spark, str(folder)), SETS, "fraction", 1).design()
-
-
-@pytest.fixture
-def copied(tables, tmp_path):
-    return shutil.copytree(tables, tmp_path / "tables")
 
 
 @pytest.fixture(scope="module")
@@ -34,26 +30,17 @@ def expected(spark, tables):
 def in_two_files(folder, change):
     """Write the app events in two files, the second one changed."""
     rows = pq.read_table(folder / "app_events")
-    shutil.rmtree(folder / "app_events")
-    (folder / "app_events").mkdir()
     half = rows.num_rows // 2
-    pq.write_table(rows.slice(0, half), folder / "app_events" / "a.parquet")
-    pq.write_table(change(rows.slice(half)), folder / "app_events" / "b.parquet", compression="zstd")
+    rewrite(folder / "app_events", rows.slice(0, half), change(rows.slice(half)))
 
 
 def change_last(folder, column, value):
     """Put another value into the last row that has everything."""
     rows = pq.read_table(folder)
-    shutil.rmtree(folder)
-    folder.mkdir()
-    at = rows.column_names.index(column)
     number = max(i for i, row in enumerate(rows.to_pylist()) if None not in row.values())
-    values = rows.column(column).to_pylist()
+    values = rows[column].to_pylist()
     values[number] = value
-    changed = rows.set_column(
-        at, rows.schema.field(at).with_nullable(True), pa.array(values, rows.schema.field(at).type)
-    )
-    pq.write_table(changed, folder / "a.parquet")
+    change_column(folder, column, values)
 
 
 def cast(rows, **types):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from tests.hdfs import ROOT, copy_from_maven
+from tests.servers import maven
 
 VERSION = "5.2.1"
 SERVER_JARS = ROOT / ".oozie" / VERSION
@@ -24,10 +23,7 @@ def fetch_server() -> None:
     """Get the server and its libraries (160 jars, 75 MB), unless they are there."""
     if (SERVER_JARS / ".complete").exists():
         return
-    if not shutil.which("mvn"):
-        sys.exit("The tests on Oozie need Maven to fetch its server (Debian, Ubuntu: apt install maven)")
-    copy = ["mvn", "--quiet", "--batch-mode", "-f", POM, "dependency:copy-dependencies"]
-    subprocess.run([*map(str, copy), f"-DoutputDirectory={SERVER_JARS}"], check=True)
+    maven("-f", POM, "dependency:copy-dependencies", f"-DoutputDirectory={SERVER_JARS}")
     (SERVER_JARS / ".complete").touch()
 
 

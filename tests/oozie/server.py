@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,8 @@ from xml.sax.saxutils import escape
 
 from tests.hdfs import SECONDS_TO_START, SPARK_JARS
 from tests.oozie.jars import SERVER_JARS
+from tests.servers import answers, free_port, java
+from tests.waiting import wait_until
 from tests.yarn import running_yarn
 
 ACTIONS = ("oozie.SubWorkflowActionExecutor", "email.EmailActionExecutor", "decision.DecisionActionExecutor") + tuple(
@@ -111,7 +112,7 @@ def running_oozie(folder: Path) -> Iterator[Oozie]:
             address = _setting(site, "yarn.resourcemanager.address")
             _make_commands(folder)
             _fill_sharelib(folder)
-            port = _free_port()
+            port = free_port()
             _configure(folder, hdfs, site, port)
             with _server(folder, port) as url:
                 yield Oozie(url, hdfs, address, folder)
@@ -120,11 +121,11 @@ def running_oozie(folder: Path) -> Iterator[Oozie]:
 
 
 def _make_commands(folder: Path) -> None:
-    java, conf = f"{os.environ.get('JAVA_HOME', '/usr')}/bin/java", folder / "conf"
+    conf = folder / "conf"
     commands = {
-        "hdfs": f"shift\nexec {java} -Xmx128m -cp '{conf}:{SPARK_JARS}/*' org.apache.hadoop.fs.FsShell "
+        "hdfs": f"shift\nexec {java()} -Xmx128m -cp '{conf}:{SPARK_JARS}/*' org.apache.hadoop.fs.FsShell "
         '"$@" 2>/dev/null',
-        "oozie": f'exec {java} -Xmx128m -cp "{SERVER_JARS}/*" org.apache.oozie.cli.OozieCLI "$@"',
+        "oozie": f'exec {java()} -Xmx128m -cp "{SERVER_JARS}/*" org.apache.oozie.cli.OozieCLI "$@"',
         "spark-submit": f"export HADOOP_CONF_DIR={conf} PYSPARK_PYTHON={sys.executable}\n"
         f'exec {Path(sys.executable).parent}/spark-submit "$@"',
     }
@@ -212,8 +213,7 @@ log4j.logger.org.apache.oozie=INFO
 @contextmanager
 def _server(folder: Path, port: int) -> Iterator[str]:
     home = folder / "oozie"
-    java = f"{os.environ.get('JAVA_HOME', '/usr')}/bin/java"
-    command = [java, "-Xmx384m", "--add-opens=java.base/java.lang=ALL-UNNAMED", f"-Doozie.home.dir={home}"]
+    command = [java(), "-Xmx384m", "--add-opens=java.base/java.lang=ALL-UNNAMED", f"-Doozie.home.dir={home}"]
     command += [
         f"-Doozie.data.dir={home}/data",
         f"-Doozie.log.dir={home}/logs",
@@ -221,18 +221,12 @@ def _server(folder: Path, port: int) -> Iterator[str]:
     ]
     command += [f"-Dderby.stream.error.file={home}/logs/derby.log", "-cp", f"{SERVER_JARS}/*:{home}/web"]
     command += ["org.apache.oozie.server.EmbeddedOozieServer"]
-    with (home / "logs" / "out").open("w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=home)
+    with (home / "logs" / "out").open("w") as out:
+        server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=home)
     try:
-        url, deadline = f"http://127.0.0.1:{port}/oozie", time.monotonic() + SECONDS_TO_START
-        while True:
-            try:
-                urllib.request.urlopen(f"{url}/v1/admin/status").close()
-                break
-            except OSError:
-                assert server.poll() is None, (home / "logs" / "oozie.log").read_text()[-4000:]
-                assert time.monotonic() < deadline, (home / "logs" / "oozie.log").read_text()[-4000:]
-                time.sleep(0.2)
+        url, log = f"http://127.0.0.1:{port}/oozie", home / "logs" / "oozie.log"
+        up = f"{url}/v1/admin/status"
+        wait_until(lambda: answers(up), SECONDS_TO_START, process=server, said=lambda: log.read_text()[-4000:])
         yield url
     finally:
         server.kill()
@@ -250,9 +244,3 @@ def _write_xml(file: Path, properties: Mapping[str, str]) -> None:
         f"<property><name>{name}</name><value>{escape(value)}</value></property>" for name, value in properties.items()
     )
     file.write_text("\n".join(["<configuration>", *lines, "</configuration>"]))
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -18,7 +18,7 @@ from hpt_spark.storage import open_folder
 from hpt_spark.submit.bundle import pack_code
 from tests.conf.bundled import bash_blocks, properties
 from tests.hdfs import SPARK_JARS
-from tests.jobs.running import BIN, GRID, ROOT, SPARK, done, split_scores
+from tests.jobs.running import BIN, GRID, ROOT, SPARK, done, set_words, split_scores
 from tests.oozie.jars import SERVER_JARS
 from tests.oozie.server import Oozie, running_oozie
 
@@ -110,7 +110,7 @@ def local_scores(raw, tmp_path_factory) -> list[dict[str, str]]:
     place = tmp_path_factory.mktemp("local")
     (place / "small.yaml").write_text(yaml.safe_dump({**SETTINGS, "spark": SPARK}))
     where = (f"source.uri={raw}", f"tables.uri={place}/tables", f"run.dir={place}/run")
-    settings = [word for setting in where for word in ("--set", setting)]
+    settings = set_words(*where)
     done(BIN / "hpt-spark", "pipeline", "--conf", place / "small.yaml", *settings)
     return split_scores(place / "run")
 

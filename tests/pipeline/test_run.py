@@ -322,7 +322,6 @@ def started(place, *, generation, overwrite, dies_at=None):
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, the process ends with it
         jobs = StandIns(generation=generation)
         jobs.trained = trained
-        jobs.patch()
         running.needs_spark = lambda step, config: False
         run_pipeline(config_of(place, overwrite=overwrite), jobs.jobs, "ingest", "report")
 

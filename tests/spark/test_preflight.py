@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -21,8 +19,8 @@ from hpt_spark.spark.preflight import (
     check_submit_arguments,
     utf8_locale_for_java,
 )
+from tests.python_process import CLI, ROOT, run_python
 
-ROOT = Path(__file__).parent.parent.parent
 NOWHERE = "127.0.0.1:1"
 
 
@@ -107,14 +105,7 @@ def test_yarn_needs_its_configuration(monkeypatch, tmp_path):
 @pytest.mark.process
 def test_an_unreachable_master_ends_a_job_in_one_line(tmp_path):
     words = ["ingest", "--set", f"spark.master=spark://{NOWHERE}", "--set", "source.via=hadoop"]
-    answer = subprocess.run(
-        [sys.executable, "-c", "import sys; from hpt_spark.cli import main; sys.exit(main())", *words],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-        cwd=ROOT,
-    )
+    answer = run_python(CLI, *words, timeout=100)
     assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (2, "", 1), answer.stderr
     assert answer.stderr.startswith(f"hpt-spark: spark.master=spark://{NOWHERE} cannot be reached (")
 
@@ -219,6 +210,12 @@ def test_java_is_started_under_utf_8_and_the_environment_is_as_before(monkeypatc
     assert os.environ["LC_ALL"] == "C"
 
 
+def without_locale(**others):
+    """Return this environment with `others`, and without a locale and options of Python."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
+    return {**bare, **others}
+
+
 LOST = """
 import sys
 from hpt_spark.cli import run_job
@@ -238,15 +235,7 @@ sys.exit(run_job(lambda config: print("it ran"), "x", None, sys.argv[1:]))
 )
 @pytest.mark.process
 def test_arguments_whose_letters_spark_submit_has_lost_are_refused(environment, argument, is_refused):
-    bare = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
-    answer = subprocess.run(
-        [sys.executable, "-c", LOST, "--set", argument],
-        capture_output=True,
-        encoding="utf-8",
-        env={**bare, **environment},
-        cwd=ROOT,
-        check=False,
-    )
+    answer = run_python(LOST, "--set", argument, encoding="utf-8", env=without_locale(**environment))
     if is_refused:
         assert (answer.returncode, answer.stdout) == (2, "")
         assert answer.stderr.startswith("hpt-spark: the argument run.dir=/data/")
@@ -285,24 +274,13 @@ print(json.dumps([charmap, sys.getfilesystemencoding()]))
 @pytest.mark.skipif(sys.platform == "darwin", reason="Java takes UTF-8 there by itself")
 @pytest.mark.process
 def test_java_has_a_utf_8_locale_where_our_file_names_are_utf_8(environment):
-    bare = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
-    answer = subprocess.run(
-        [sys.executable, "-c", SHOW_LOCALE],
-        capture_output=True,
-        text=True,
-        env={**bare, **environment},
-        cwd=ROOT,
-        check=False,
-    )
+    answer = run_python(SHOW_LOCALE, env=without_locale(**environment))
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout in ('["UTF-8", "utf-8"]\n',), answer.stdout
 
 
 @pytest.mark.process
 def test_file_names_that_are_not_utf_8_here_are_not_for_java_either():
-    bare = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    answer = subprocess.run(
-        [sys.executable, "-c", SHOW_LOCALE], capture_output=True, text=True, env={**bare, **ascii_only}, cwd=ROOT
-    )
+    answer = run_python(SHOW_LOCALE, env=without_locale(**ascii_only))
     assert "utf-8" not in answer.stdout.lower(), answer.stdout + answer.stderr

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import InputError
 from hpt_spark.spark.session import spark_session
+from tests.python_process import run_python
 
-ROOT = Path(__file__).parent.parent.parent
 KEY = "spark.hadoop.fs.azure.account.key.me.blob.core.windows.net"
 
 
@@ -38,10 +35,9 @@ def test_java_is_started_without_the_secrets_among_the_settings(monkeypatch):
 SHOWING = """
 import json, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.spark.session import spark_session
-key, events = sys.argv[2:]
+key, events = sys.argv[1:]
 secret = "".join(["S3", "CRET"])  # which this program's own command line does not show
 conf = {key: secret, "spark.ui.enabled": False, "spark.eventLog.enabled": True, "spark.eventLog.dir": events}
 conf["spark.eventLog.compress"] = False
@@ -61,12 +57,6 @@ print(json.dumps([found, shown, key.encode() in b"".join(logs), secret.encode() 
 
 @pytest.mark.process
 def test_a_secret_reaches_hadoop_and_no_command_line_and_no_event_log(tmp_path):
-    answer = subprocess.run(
-        [sys.executable, "-c", SHOWING, str(ROOT), KEY, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
+    answer = run_python(SHOWING, KEY, tmp_path, timeout=280)
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout) == ["S3CRET", [], True, False]

@@ -20,15 +20,14 @@ from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import ConfigError, InputError, MissingDependencyError
 from hpt_spark.spark import session
 from hpt_spark.spark.session import spark_if_needed, spark_session, started_by_spark_submit, stop_jvm
+from tests.python_process import ROOT, run_python
 
-ROOT = Path(__file__).parent.parent.parent
 # The JVM itself says this of an option that Spark 4 starts it with, before any setting of ours is read.
 INCUBATOR = "WARNING: Using incubator modules: jdk.incubator.vector\n"
 
 # Both sessions share one JVM. The second has the PYSPARK_PYTHON that the first must not need.
 TWO_SESSIONS = """
 import json, os, sys
-sys.path.insert(0, sys.argv[1])
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.spark.session import spark_session
 def facts(spark):
@@ -46,7 +45,7 @@ quiet = {"spark.ui.enabled": False}
 given = {**quiet, "spark.sql.shuffle.partitions": 3, "spark.sql.ansi.enabled": True}
 with spark_session("one", SparkSection(master="local[1]", conf=quiet)) as spark:
     one = facts(spark)
-os.environ["PYSPARK_PYTHON"] = sys.argv[2]
+os.environ["PYSPARK_PYTHON"] = sys.argv[1]
 with spark_session("two", SparkSection(master="local[2]", conf=given)) as spark:
     two = facts(spark)
 print(json.dumps([one, two]))
@@ -65,14 +64,8 @@ def sessions(tmp_path_factory):
     trap.mkdir()
     (trap / "python3").write_text("#!/bin/sh\nexit 9\n")
     (trap / "python3").chmod(0o755)
-    answer = subprocess.run(
-        [sys.executable, "-c", TWO_SESSIONS, str(ROOT), str(python)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PATH": f"{trap}{os.pathsep}{os.environ['PATH']}"},
-        check=False,
-        timeout=200,
-    )
+    environment = {**os.environ, "PATH": f"{trap}{os.pathsep}{os.environ['PATH']}"}
+    answer = run_python(TWO_SESSIONS, python, env=environment, timeout=200)
     assert answer.returncode == 0, answer.stderr
     return [*json.loads(answer.stdout), answer.stderr, str(python)]
 
@@ -105,8 +98,7 @@ def test_the_session_is_what_the_settings_say(sessions):
 
 
 REACH = """
-import json, sys
-sys.path.insert(0, sys.argv[1])
+import json
 from pyspark import SparkContext
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.spark.session import spark_if_needed, spark_session
@@ -128,7 +120,7 @@ print(json.dumps(facts))
 
 @pytest.mark.process
 def test_spark_runs_for_a_whole_job_where_a_path_needs_it():
-    answer = subprocess.run([sys.executable, "-c", REACH, str(ROOT)], capture_output=True, text=True, timeout=200)
+    answer = run_python(REACH, timeout=200)
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout) == [False] + [True, "hpt-spark x", True, False] * 2
 
@@ -158,12 +150,11 @@ WRONG_SETTINGS = [
 ]
 MANY_STARTS = """
 import json, sys
-sys.path.insert(0, sys.argv[1])
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import InputError
 from hpt_spark.spark.session import spark_session
 said = []
-for settings in json.loads(sys.argv[2]):
+for settings in json.loads(sys.argv[1]):
     try:
         with spark_session("x", SparkSection(**settings)):
             said.append("it started")
@@ -176,13 +167,7 @@ print(json.dumps(said))
 @pytest.mark.process
 def test_settings_that_spark_cannot_start_with_are_the_users_mistake():
     settings = json.dumps([settings for settings, _ in WRONG_SETTINGS])
-    answer = subprocess.run(
-        [sys.executable, "-c", MANY_STARTS, str(ROOT), settings],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
+    answer = run_python(MANY_STARTS, settings, timeout=200)
     assert answer.returncode == 0, answer.stderr
     for said, (_, expected) in zip(json.loads(answer.stdout), WRONG_SETTINGS, strict=True):
         assert said.startswith(expected)
@@ -241,11 +226,10 @@ def test_a_setting_that_spark_cannot_use_is_told_without_secrets(spark, monkeypa
 
 LONG_JOB = """
 import sys, time
-sys.path.insert(0, sys.argv[1])
 from hpt_spark.cli import run_job
 from hpt_spark.spark.session import spark_session
 def sleep(_):
-    open(sys.argv[2], "w").close()
+    open(sys.argv[1], "w").close()
     time.sleep(1000)
 def main(config):
     with spark_session("x", config.spark) as spark:
@@ -275,7 +259,8 @@ def gateways_of(pid: int) -> list[psutil.Process]:
 def test_a_signal_ends_the_job_and_its_java(tmp_path, moment, number, code):
     """PySpark leaves an idle Java for ever when its start is cut short, and fails when an answer of it is."""
     with subprocess.Popen(
-        [sys.executable, "-c", LONG_JOB.replace("sys.argv[2]", repr(str(tmp_path / "task"))), str(ROOT)],
+        [sys.executable, "-c", LONG_JOB.replace("sys.argv[1]", repr(str(tmp_path / "task")))],
+        cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=(tmp_path / "stderr").open("w"),
     ) as process:
@@ -347,8 +332,6 @@ def test_in_cluster_mode_spark_is_started_whether_a_job_needs_it_or_not(spark, m
 
 
 WITHOUT_MEMORY = """
-import sys
-sys.path.insert(0, sys.argv[1])
 from hpt_spark.errors import MemoryExhaustedError
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.spark.session import spark_session
@@ -363,8 +346,6 @@ except MemoryExhaustedError as error:
 
 @pytest.mark.process
 def test_java_without_memory_is_told_and_not_waited_for():
-    answer = subprocess.run(
-        [sys.executable, "-c", WITHOUT_MEMORY, str(ROOT)], capture_output=True, text=True, timeout=100, check=False
-    )
+    answer = run_python(WITHOUT_MEMORY, timeout=100)
     assert answer.returncode == 0, answer.stderr
     assert "give it more, e.g. --set spark.conf.spark.driver.memory=4g" in answer.stdout

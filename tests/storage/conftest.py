@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hpt_spark.storage import Folder, open_folder
+from tests.storage.files import fill
 
 
 class Place:
@@ -35,11 +36,9 @@ class Place:
     def fill(self, folder: str, **files: str) -> None:
         """Put files where they are, with no temporary name on the way."""
         path = self._root / folder
-        path.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (path / name).write_text(text)
-            if self.kind == "hdfs":
-                self._files().upload(path / name, f"{self.uri}/{folder}/{name}")
+        fill(path, **files)
+        for name in files if self.kind == "hdfs" else ():
+            self._files().upload(path / name, f"{self.uri}/{folder}/{name}")
 
     def contents(self) -> dict[str, str]:
         """Return the text of every file, those under temporary names too; how Hadoop checks its own files left out."""

@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 
 import pytest
 
@@ -144,10 +143,3 @@ def test_a_handler_of_the_program_is_left_alone(tmp_path):
             path.touch()
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def test_a_thread_may_write(tmp_path):
-    thread = threading.Thread(target=write, args=(open_folder(tmp_path), "a", "text"))
-    thread.start()
-    thread.join()
-    assert contents(tmp_path) == {"a": "text"}

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from hpt_spark.storage import open_folder
 from hpt_spark.submit import livy_server
+from hpt_spark.submit.bundle import pack_code
 
 
 @dataclass
@@ -89,6 +91,14 @@ def taken_and(fault: Callable[[Any], None]) -> Callable[[Any], None]:
         fault(handler)
 
     return act
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory):
+    """The folder with the zip of the packages and the jobs."""
+    folder = tmp_path_factory.mktemp("bundle")
+    pack_code(open_folder(folder))
+    return folder
 
 
 @pytest.fixture

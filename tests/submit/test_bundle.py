@@ -14,7 +14,7 @@ import pytest
 from hpt_spark.cli import JOBS, run_job
 from hpt_spark.storage import open_folder
 from hpt_spark.submit.bundle import ZIP, constraints_of, pack_code, requirements_of
-from jobs import bundle
+from jobs import bundle as job
 
 ROOT = Path(__file__).parent.parent.parent
 CONSTRAINTS = ROOT / "constraints" / "spark4.txt"
@@ -32,16 +32,9 @@ main(["--help"])
 """
 
 
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bundle")
-    pack_code(open_folder(folder))
-    return folder
-
-
 @pytest.mark.long
-def test_the_zip_brings_package_jobs_and_presets_to_another_folder(packed, tmp_path):
-    code = ALONE.format(dependencies=sysconfig.get_path("purelib"), archive=str(packed / ZIP))
+def test_the_zip_brings_package_jobs_and_presets_to_another_folder(bundle, tmp_path):
+    code = ALONE.format(dependencies=sysconfig.get_path("purelib"), archive=str(bundle / ZIP))
     answer = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
@@ -52,20 +45,20 @@ def test_the_zip_brings_package_jobs_and_presets_to_another_folder(packed, tmp_p
     assert [line.split()[0] for line in shown if line.startswith("  ") and line.split()[0] in JOBS] == list(JOBS)
 
 
-def test_the_zip_holds_what_a_wheel_holds_and_nothing_else(packed):
-    names = set(zipfile.ZipFile(packed / ZIP).namelist())
+def test_the_zip_holds_what_a_wheel_holds_and_nothing_else(bundle):
+    names = set(zipfile.ZipFile(bundle / ZIP).namelist())
     files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hpt_spark").rglob("*.py")}
     files |= {"hpt_spark/spark/log4j2.properties", "hpt_spark/py.typed"}
     files |= {"hpt_spark/artifacts/report/page.css", "hpt_spark/artifacts/report/page.js"}
     files |= {f"hpt_spark_jobs/{path.name}" for path in (ROOT / "jobs").glob("*.py")}
     files |= {f"hpt_spark_conf/{path.name}" for path in [*(ROOT / "conf").glob("*.yaml"), ROOT / "conf/__init__.py"]}
     assert names == files
-    assert {path.name for path in (packed / "jobs").iterdir()} == {f"{job}.py" for job in JOBS}
+    assert {path.name for path in (bundle / "jobs").iterdir()} == {f"{job}.py" for job in JOBS}
 
 
-def test_the_same_files_make_the_same_bytes(packed, tmp_path):
+def test_the_same_files_make_the_same_bytes(bundle, tmp_path):
     pack_code(open_folder(tmp_path))
-    assert (tmp_path / ZIP).read_bytes() == (packed / ZIP).read_bytes()
+    assert (tmp_path / ZIP).read_bytes() == (bundle / ZIP).read_bytes()
 
 
 def test_what_is_required_has_the_wanted_xgboost_and_no_spark():
@@ -85,7 +78,7 @@ def test_the_release_of_either_build_of_xgboost_holds_for_the_wanted_one(tmp_pat
 
 
 def made(*argv: str) -> int:
-    return run_job(bundle.main, bundle.__doc__, bundle.options, list(argv))
+    return run_job(job.main, job.__doc__, job.options, list(argv))
 
 
 def test_each_file_is_printed_with_its_size(tmp_path, capsys):

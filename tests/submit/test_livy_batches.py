@@ -14,6 +14,7 @@ import pytest
 
 from hpt_spark.cli import run_job
 from jobs import submit
+from tests.jobs.running import set_words
 from tests.submit.conftest import answering, hanging_up, taken_and
 
 SECRET = "pa:55 wörd"
@@ -25,7 +26,7 @@ def submitted(livy, capsys, caplog):
 
     def call(*settings: str) -> tuple[int, str, str]:
         given = [f"submit.livy_url={livy.url}", "submit.bundle=wasbs:///b", "submit.livy_poll=0.01", *settings]
-        argv = ["tune", "--target", "livy", *(word for setting in given for word in ("--set", setting))]
+        argv = ["tune", "--target", "livy", *set_words(*given)]
         caplog.clear()
         try:
             code = run_job(submit.main, submit.__doc__, submit.options, argv)

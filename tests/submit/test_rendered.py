@@ -1,7 +1,4 @@
-"""The command of spark-submit and the request to Livy: golden files, and laws that hold for every configuration.
-
-REBUILD_GOLDEN=1 writes the golden files anew.
-"""
+"""The command of spark-submit and the request to Livy: golden files, and laws that hold for every configuration."""
 
 from __future__ import annotations
 
@@ -19,13 +16,12 @@ from hypothesis import strategies as st
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import load_config
 from hpt_spark.config.yaml_text import read_yaml
-from hpt_spark.storage import open_folder
 from hpt_spark.submit.arguments import _for_a_command_line, job_arguments
-from hpt_spark.submit.bundle import pack_code
 from jobs import submit
+from tests.golden_files import assert_golden
+from tests.jobs.running import set_words
 
 ROOT = Path(__file__).parent.parent.parent
-GOLDEN = ROOT / "tests" / "golden" / "submit"
 AT_HDINSIGHT = ["--conf", "distributed_sweep", "--conf", str(ROOT / "conf" / "hdinsight" / "hdinsight.yaml")]
 LIVY = ["--target", "livy", "--set", "submit.livy_url=https://CLUSTER.azurehdinsight.net/livy"]
 CASES = {
@@ -54,13 +50,6 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bundle")
-    pack_code(open_folder(folder))
-    return folder
-
-
 @pytest.fixture
 def shown(bundle, capsys):
     """Return the exit code and the output of a dry run."""
@@ -79,12 +68,7 @@ def test_what_is_rendered_is_the_golden_one(case, shown, bundle, monkeypatch):
     monkeypatch.setattr("hpt_spark.submit.installation.spark_home", lambda: None)
     code, out, err = shown(*CASES[case])
     assert (code, err) == (0, "")
-    text = out.replace(str(bundle), "BUNDLE").replace(str(ROOT), "CHECKOUT")
-    path = GOLDEN / f"{case}.txt"
-    if os.environ.get("REBUILD_GOLDEN"):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    assert_golden(out.replace(str(bundle), "BUNDLE").replace(str(ROOT), "CHECKOUT"), f"submit/{case}.txt")
 
 
 # --- the job gets the configuration that was resolved here ---
@@ -258,7 +242,7 @@ def test_a_secret_where_its_variable_should_be_named_is_refused_and_not_shown(sh
     ],
 )
 def test_a_mistake_is_one_sentence(shown, settings, said):
-    code, out, err = shown("tune", *(word for setting in settings for word in ("--set", setting)))
+    code, out, err = shown("tune", *set_words(*settings))
     assert (code, out) == (2, "")
     assert said in err
     assert "Traceback" not in err
@@ -278,8 +262,7 @@ def test_a_mistake_is_one_sentence(shown, settings, said):
     ],
 )
 def test_results_that_would_go_with_the_drivers_container_are_refused(shown, job, settings, named):
-    given = ["spark.master=yarn", "submit.deploy_mode=cluster", *settings]
-    code, _, err = shown(job, *(word for setting in given for word in ("--set", setting)))
+    code, _, err = shown(job, *set_words("spark.master=yarn", "submit.deploy_mode=cluster", *settings))
     assert (code, err.partition(" is of the driver's working folder, which YARN removes at its end")[0]) == (
         (0, "") if named is None else (2, f"hpt-spark: the configuration is wrong:\n{named}")
     )

@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -18,8 +17,9 @@ from hpt_spark.cli import run_job
 from hpt_spark.storage import open_folder
 from hpt_spark.submit.bundle import pack_code
 from jobs import submit
-from tests.artifacts.searches import a_design
-from tests.jobs.running import BIN, environment
+from tests.artifacts.searches import a_run
+from tests.jobs.running import BIN, done, environment, set_words, split_scores
+from tests.waiting import wait_until
 
 SECRET = "S3CRET=a:b c\\é"
 NAMES = ("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "SPARK_HOME")
@@ -58,8 +58,7 @@ def fake(tmp_path, monkeypatch):
 
 
 def submitted(*settings: str) -> int:
-    argv = ["tune", *(word for setting in settings for word in ("--set", setting))]
-    return run_job(submit.main, submit.__doc__, submit.options, argv)
+    return run_job(submit.main, submit.__doc__, submit.options, ["tune", *set_words(*settings)])
 
 
 def got(fake) -> dict:
@@ -234,11 +233,7 @@ def test_a_wrong_spark_home_is_said(monkeypatch, capsys):
 def test_who_is_ended_ends_spark_submit(fake, tmp_path, number, code):
     out = fake("time.sleep(100)")
     process = subprocess.Popen([BIN / "hpt-spark", "submit", "tune"], stderr=subprocess.PIPE, text=True, cwd=tmp_path)
-    deadline = time.monotonic() + 60
-    while not out.exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(out.exists, process=process)
     (child,) = psutil.Process(process.pid).children()
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
@@ -269,9 +264,6 @@ def command(number):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_real_search_from_the_bundle_gives_what_tune_gives(tmp_path):
-    from hpt_spark.artifacts.run_directory import RunDirectory
-    from tests.jobs.running import done, split_scores
-
     pack_code(open_folder(tmp_path / "dist"))
     (tmp_path / "c.yaml").write_text(
         "search: {cv: 2, param_grid: {n_estimators: [2, 4], max_depth: [2]}}\n"
@@ -279,14 +271,13 @@ def test_a_real_search_from_the_bundle_gives_what_tune_gives(tmp_path):
         "submit: {name: of the night}\n"
     )
     for run in ("here", "submitted"):
-        RunDirectory(str(tmp_path / run)).save_design(a_design())
+        a_run(tmp_path / run)
     conf = ("--conf", tmp_path / "c.yaml")
     done(BIN / "hpt-spark", "tune", *conf, "--set", f"run.dir={tmp_path}/here")
     out = ("--set", f"run.dir={tmp_path}/submitted", "--set", f"submit.bundle={tmp_path}/dist")
     (tmp_path / "events").mkdir()
     events = ("spark.eventLog.enabled=true", f"spark.eventLog.dir={tmp_path}/events", "spark.eventLog.compress=false")
-    events = [word for event in events for word in ("--set", f"spark.conf.{event}")]
-    done(BIN / "hpt-spark", "submit", "tune", *conf, *out, *events)
+    done(BIN / "hpt-spark", "submit", "tune", *conf, *out, *set_words(*(f"spark.conf.{event}" for event in events)))
     assert '"App Name":"of the night"' in "".join(
         path.read_text() for path in (tmp_path / "events").rglob("*") if path.is_file()
     )
@@ -303,8 +294,7 @@ def test_a_real_secret_reaches_hadoop_and_no_list_of_processes(tmp_path):
     (tmp_path / "conf" / "spark-defaults.conf").write_text("spark.of.the.installation yes\n")
     settings = ["spark.master=local[1]", f"submit.bundle={tmp_path}/dist", "spark.conf.spark.ui.enabled=false"]
     settings += ["submit.secrets={spark.hadoop.fs.azure.account.key.a.b: MY_KEY}"]
-    words = [BIN / "hpt-spark", "submit", "report", "--job-arg=3"]
-    words += [word for setting in settings for word in ("--set", setting)]
+    words = [BIN / "hpt-spark", "submit", "report", "--job-arg=3", *set_words(*settings)]
     answer = subprocess.run(
         list(map(str, words)),
         env={**environment(), "MY_KEY": SECRET, "SPARK_CONF_DIR": str(tmp_path / "conf")},

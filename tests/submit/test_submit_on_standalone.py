@@ -8,10 +8,9 @@ import tarfile
 import pytest
 import yaml
 
-from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.storage import open_folder
 from hpt_spark.submit.bundle import pack_code
-from tests.artifacts.searches import a_design
+from tests.artifacts.searches import a_run
 from tests.jobs.running import BIN, done, split_scores
 from tests.search.standalone import Cluster
 
@@ -28,7 +27,7 @@ def test_the_bundle_and_its_environment_reach_workers_that_do_not_see_them(tmp_p
             archive.add(tmp_path / "python", "bin/python")
         dist, run = cluster.hidden / "dist", cluster.hidden / "run"
         for place in (run, tmp_path / "here"):
-            RunDirectory(str(place)).save_design(a_design())
+            a_run(place)
         conf = {"search": SEARCH, "run": {"dir": str(run)}, "spark": cluster.settings()}
         conf["submit"] = {"bundle": str(dist), "environment": str(dist / "env.tar.gz")}
         (tmp_path / "c.yaml").write_text(yaml.safe_dump(conf))

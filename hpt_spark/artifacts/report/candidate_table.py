@@ -8,7 +8,7 @@ from hpt_spark.artifacts.report.markup import Html, join, json_block, tag
 from hpt_spark.artifacts.report.svg import show
 from hpt_spark.artifacts.report.tree import Candidate, Report
 
-Column = tuple[str, str, bool]  # the name, what it is ("number", "text" or "folds"), whether it is a hyperparameter
+Column = tuple[str, str, bool]  # the name, the kind ("number", "text" or "folds"), whether it is a hyperparameter
 
 
 def candidate_table(report: Report) -> Html:
@@ -66,7 +66,7 @@ def _columns(report: Report) -> list[Column]:
 
 
 def _data(report: Report, columns: list[Column]) -> dict[str, Any]:
-    scores = [score for one in report.candidates for score in (*one.folds, one.mean) if score is not None]
+    scores = [score for one in report.candidates for score in one.all_scores]
     best = report.best
     candidates = sorted(report.candidates, key=lambda one: (-(one.rung or 0), one.rank))
     return {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from hpt_spark.artifacts.report.parameters import ROUNDS
 from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter
@@ -14,6 +13,7 @@ from hpt_spark.search.arguments import is_number
 # The number of leaves of a tree is 2 to the power of the one, and the other itself.
 DEPTH = re.compile(r"(^|__)(max_depth|depth)$")
 LEAVES = re.compile(r"(^|__)(num_leaves|max_leaves|max_leaf_nodes)$")
+COUNTED = re.compile("|".join(one.pattern for one in (ROUNDS, DEPTH, LEAVES)))
 
 
 def best_of(candidates: Sequence[Candidate], row: int, parameters: Sequence[Parameter]) -> Best:
@@ -24,7 +24,7 @@ def best_of(candidates: Sequence[Candidate], row: int, parameters: Sequence[Para
     is a good choice.
     """
     best = candidates[row]
-    # Only candidates of its own rung had equal resources, and only those that no race has dropped had all folds.
+    # Only candidates of its own rung had equal resources, and only survivors of a race had all folds.
     others = [one for one in candidates if one.rung == best.rung and one.mean is not None and not one.is_dropped]
     error = standard_error(best)
     within = [
@@ -32,8 +32,7 @@ def best_of(candidates: Sequence[Candidate], row: int, parameters: Sequence[Para
         for one in others
         if best.mean is not None and one.mean is not None and one.mean >= best.mean - (error or 0.0)
     ]
-    behind = sorted((one for one in others if one.row != row), key=lambda one: one.rank)
-    runner_up = behind[0] if behind else None
+    runner_up = min((one for one in others if one.row != row), key=lambda one: one.rank, default=None)
     simplest, by = _simplest(within, parameters)
     return Best(
         candidate=best,
@@ -48,10 +47,8 @@ def best_of(candidates: Sequence[Candidate], row: int, parameters: Sequence[Para
 
 def standard_error(candidate: Candidate) -> float | None:
     """Return the standard error of a mean over the folds; scikit-learn's ``std`` divides by their number."""
-    folds = [score for score in candidate.folds if score is not None]
-    if candidate.std is None or len(folds) < 2:
-        return None
-    return candidate.std / math.sqrt(len(folds) - 1)
+    folds = len(candidate.fold_scores)
+    return candidate.std / math.sqrt(folds - 1) if candidate.std is not None and folds > 1 else None
 
 
 def _folds_won(best: Candidate, other: Candidate) -> int:
@@ -63,21 +60,14 @@ def _simplest(within: Sequence[Candidate], parameters: Sequence[Parameter]) -> t
     """Return the simplest candidate, and what makes it so: the number of leaves, else the time of its fit."""
     if not within:
         return None, ""
-    counted = [one.name for one in parameters if one.is_number and _grows(one.name)]
-    if counted and all(_is_positive(one.params.get(name)) for one in within for name in counted):
+    counted = [one.name for one in parameters if one.is_number and COUNTED.search(one.name)]
+    values = [one.params.get(name) for one in within for name in counted]
+    if counted and all(is_number(value) and value > 0 for value in values):
         return (
             min(within, key=lambda one: (_log_leaves(one, counted), one.fit_seconds)),
             f"the smallest ensemble, by {' and '.join(counted)}",
         )
     return min(within, key=lambda one: one.fit_seconds), "the shortest fit"
-
-
-def _grows(name: str) -> bool:
-    return bool(ROUNDS.search(name) or DEPTH.search(name) or LEAVES.search(name))
-
-
-def _is_positive(value: Any) -> bool:
-    return is_number(value) and value > 0
 
 
 def _log_leaves(candidate: Candidate, names: Sequence[str]) -> float:

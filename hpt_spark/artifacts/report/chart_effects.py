@@ -36,8 +36,10 @@ def effect_charts(candidates: Sequence[Candidate], best: Best, parameters: Seque
     scored = scored_in_first_rung(candidates)
     shown = [one for one in parameters if len(one.levels) > 1 and any(one.name in some.params for some in scored)]
     long = [one for one in shown if one.is_rounds and len(one.levels) >= LONG_CURVE]
-    charts = [_figure(one, scored, best, parameters, scoring, is_long=True) for one in long]
-    small = [_figure(one, scored, best, parameters, scoring) for one in shown if one not in long]
+    names = [one.name for one in parameters]
+    draw = {one: partial(_curve, one, scored, best, names, scoring) for one in shown}
+    charts = [figure(one.name, both(draw[one])) for one in long]
+    small = [figure(one.name, draw[one](NARROW)) for one in shown if one not in long]
     return join(*charts, tag("div", *small, class_="panels") if small else None)
 
 
@@ -46,28 +48,14 @@ def slices(scored: Sequence[Candidate], parameter: Parameter) -> list[Slice]:
     found: dict[tuple[object, ...], Slice] = {}
     for one in scored:
         if parameter.name in one.params:
-            rest = tuple(sorted((name, repr(value)) for name, value in one.params.items() if name != parameter.name))
+            rest = tuple(sorted((name, repr(value)) for name, value in _others(one, parameter).items()))
             found.setdefault(rest, []).append(one)
-    order = {level: at for at, level in enumerate(parameter.levels)}
-    return [sorted(some, key=lambda one: order[one.params[parameter.name]]) for some in found.values() if len(some) > 1]
+    return [_along(some, parameter) for some in found.values() if len(some) > 1]
 
 
 def one_in(candidates: int) -> int:
     """Return of how many candidates one is drawn as a dot."""
     return max(1, -(-candidates // MOST_DOTS))
-
-
-def _figure(
-    parameter: Parameter,
-    scored: Sequence[Candidate],
-    best: Best,
-    parameters: Sequence[Parameter],
-    scoring: str,
-    is_long: bool = False,
-) -> Html:
-    draw = partial(_curve, parameter, scored, best, [one.name for one in parameters], scoring)
-    drawing = both(draw) if is_long else draw(NARROW)
-    return figure(parameter.name, drawing)
 
 
 def _curve(
@@ -78,9 +66,7 @@ def _curve(
     lines = sorted(slices(having, parameter), key=lambda some: -max(float(one.mean or 0) for one in some))
     own = slice_of(best, having, parameter)
     dots = having[:: one_in(len(having))]
-    values = [float(one.mean or 0) for one in having] + [
-        score for one in own for score in one.folds if score is not None
-    ]
+    values = [float(one.mean or 0) for one in having] + [score for one in own for score in one.fold_scores]
     x_scale = axis_of(parameter, left, width - 12, 0.06)
     y_scale = axis(values, height - 30, 8)
     x = {level: x_scale.at(level) for level in parameter.levels}
@@ -92,9 +78,7 @@ def _curve(
     if len(own) > 1:
         parts.append(tag("polygon", points=points(_fold_band(own, x, parameter.name, y_scale)), class_="fold-band"))
     parts += [
-        tag("polyline", points=points([place(one) for one in some]), class_="slice")
-        for some in lines[:MOST_LINES]
-        if some is not own
+        tag("polyline", points=points([place(one) for one in some]), class_="slice") for some in lines[:MOST_LINES]
     ]
     parts += [
         tag("circle", cx=place(one)[0], cy=place(one)[1], r=3, class_="dot", data_tip=tip(one, names)) for one in dots
@@ -139,19 +123,23 @@ def slice_of(best: Best, scored: Sequence[Candidate], parameter: Parameter) -> S
 
     Candidates of another grid, which lack the parameter, are left out.
     """
-    rest = {name: value for name, value in best.candidate.params.items() if name != parameter.name}
-    own = [
-        one
-        for one in scored
-        if parameter.name in one.params
-        and {name: value for name, value in one.params.items() if name != parameter.name} == rest
-    ]
+    rest = _others(best.candidate, parameter)
+    own = [one for one in scored if parameter.name in one.params and _others(one, parameter) == rest]
+    return _along(own, parameter)
+
+
+def _others(candidate: Candidate, parameter: Parameter) -> dict[str, Value]:
+    """Return the values of all other hyperparameters."""
+    return {name: value for name, value in candidate.params.items() if name != parameter.name}
+
+
+def _along(some: Slice, parameter: Parameter) -> Slice:
     order = {level: at for at, level in enumerate(parameter.levels)}
-    return sorted(own, key=lambda one: order[one.params[parameter.name]])
+    return sorted(some, key=lambda one: order[one.params[parameter.name]])
 
 
 def _fold_band(own: Slice, x: dict[Value, float], name: str, y_scale: Axis) -> list[tuple[float, float]]:
     """Return the band from the lowest to the highest fold along a slice."""
-    ranges = [(x[one.params[name]], [score for score in (*one.folds, one.mean) if score is not None]) for one in own]
+    ranges = [(x[one.params[name]], one.all_scores) for one in own]
     upper = [(at, y_scale.at(max(scores))) for at, scores in ranges]
     return upper + [(at, y_scale.at(min(scores))) for at, scores in reversed(ranges)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
-from hpt_spark.artifacts.report.chart_effects import MOST_DOTS
+from hpt_spark.artifacts.report.chart_effects import one_in
 from hpt_spark.artifacts.report.chart_scores import tip
 from hpt_spark.artifacts.report.markup import Html, tag
 from hpt_spark.artifacts.report.svg import (
@@ -24,7 +24,7 @@ from hpt_spark.artifacts.report.svg import (
 from hpt_spark.artifacts.report.tree import Candidate, Report
 from hpt_spark.search.results.result_table import best_so_far
 
-SHARE_BELOW = 0.05  # of the scores, at the foot of the chart: what is far off would press the others flat
+SHARE_BELOW = 0.05  # of the scores, at the foot of the chart: outliers would press the others flat
 
 
 def history_figure(report: Report) -> Html | None:
@@ -41,7 +41,7 @@ def _history(report: Report, width: float) -> Html:
     means = sorted(one.mean for one in candidates if one.mean is not None)
     x_scale = axis([1, len(candidates)], left, width - 12, 0.02)
     y_scale = axis([means[int(len(means) * SHARE_BELOW)], means[-1]], height - 34, 8)
-    every, best = -(-len(candidates) // MOST_DOTS), report.best.candidate.row
+    every, best = one_in(len(candidates)), report.best.candidate.row
     dots = [
         tag(
             "circle",

@@ -97,7 +97,7 @@ def _bins(parameter: Parameter) -> Bins:
 
 
 def _worst_first(some: Sequence[Candidate], best: Best) -> list[Candidate]:
-    """Return candidates by their mean, and the best one last, whatever others have the same mean."""
+    """Return candidates by their mean; the best one is last also among equal means."""
     return sorted(some, key=lambda one: (float(one.mean or 0), one.params == best.candidate.params))
 
 

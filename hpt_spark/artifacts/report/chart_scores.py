@@ -51,7 +51,7 @@ def tip(candidate: Candidate, names: Sequence[str]) -> str:
 
 
 def _named(scored: Sequence[Candidate], best: Best, names: Sequence[str], scoring: str, width: float) -> Html:
-    values = [score for one in scored for score in (one.mean, *one.folds) if score is not None]
+    values = [score for one in scored for score in one.all_scores]
     is_narrow = width <= NARROW
     left = 8.0 if is_narrow else min(440.0, 32 + LETTER * BOLD * max(len(describe(one, names)) for one in scored))
     row = ROW + 18 if is_narrow else ROW
@@ -76,7 +76,7 @@ def _named(scored: Sequence[Candidate], best: Best, names: Sequence[str], scorin
 def _line_of(one: Candidate, at: Callable[[float], float], y: float, is_best: bool, told: str) -> Html:
     error = standard_error(one) or 0.0
     mean = float(one.mean or 0.0)
-    folds = [tag("circle", cx=at(score), cy=y, r=2.6, class_="fold") for score in one.folds if score is not None]
+    folds = [tag("circle", cx=at(score), cy=y, r=2.6, class_="fold") for score in one.fold_scores]
     return tag(
         "g",
         tag("rect", x=0, y=y - 11, width=1000, height=22, class_="hit"),
@@ -103,7 +103,7 @@ def _ranked(scored: Sequence[Candidate], best: Best, names: Sequence[str], scori
     every = max(1, len(scored) // 400)
     places = [*range(20), *range(20, len(scored), every)]
     shown = [scored[place] for place in places]
-    folds = [[score for score in (*one.folds, one.mean) if score is not None] for one in shown]
+    folds = [one.all_scores for one in shown]
     y_scale = axis([max(worst, min(map(min, folds))), max(map(max, folds))], height - 34, 8)
     floor = y_scale.low
     x_scale = axis([1, len(scored)], left, width - 10, 0.01)

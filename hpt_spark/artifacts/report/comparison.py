@@ -11,14 +11,14 @@ from hpt_spark.artifacts.report.markup import Html, duration, join, score_text, 
 from hpt_spark.artifacts.report.run_sections import flat
 from hpt_spark.artifacts.report.svg import LETTER, NARROW, axis, both, chart, cut, figure, horizontal_axis, text
 from hpt_spark.artifacts.report.tables import bar, table
-from hpt_spark.artifacts.report.tree import Report
+from hpt_spark.artifacts.report.tree import Report, in_first_rung
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.errors import InputError
 from hpt_spark.storage import open_folder
 
 COMPARISON = "comparison.html"
 ROW = 40.0
-# Where a run lies and where it may run says nothing about what it found.
+# The place of a run says nothing about its results.
 NOT_COMPARED = ("run.", "spark.", "submit.", "tracking.", "source.", "tables.", "upload.", "search.backend")
 
 
@@ -89,7 +89,6 @@ def _scores(reports: Sequence[Report], names: Sequence[str], comparable: bool) -
     rows = []
     for one, name in zip(reports, names):
         best, error = one.best.candidate, one.best.standard_error
-        first = [candidate for candidate in one.candidates if candidate.rung in (None, 0)]
         rows.append(
             [
                 name,
@@ -97,7 +96,7 @@ def _scores(reports: Sequence[Report], names: Sequence[str], comparable: bool) -
                 score_text(best.mean),
                 f"± {error:.5f}" if error else "",
                 score_text(best.std),
-                f"{len(first):,}",
+                f"{len(in_first_rung(one.candidates)):,}",
                 str(one.folds),
                 "ended early" if one.is_partial else "finished",
             ]
@@ -116,9 +115,7 @@ def _scores(reports: Sequence[Report], names: Sequence[str], comparable: bool) -
 def _intervals(reports: Sequence[Report], names: Sequence[str], width: float) -> Html:
     is_narrow = width <= NARROW
     left = 8.0 if is_narrow else min(360.0, 24 + LETTER * max(map(len, names)))
-    scores = [
-        score for one in reports for score in (*one.best.candidate.folds, one.best.candidate.mean) if score is not None
-    ]
+    scores = [score for one in reports for score in one.best.candidate.all_scores]
     row = ROW + (8 if is_narrow else 0)
     bottom = 8 + row * len(reports)
     scale = axis(scores, left + 8, width - 14)
@@ -131,9 +128,7 @@ def _intervals(reports: Sequence[Report], names: Sequence[str], width: float) ->
         place = (left, y - 14, "start") if is_narrow else (left - 8, y + 4, "end")
         label = cut(name, int((width - 40 if is_narrow else left - 16) / LETTER))
         parts.append(text(place[0], place[1], label, place[2], "label strong"))
-        parts += [
-            tag("circle", cx=scale.at(score), cy=y, r=2.8, class_="fold") for score in best.folds if score is not None
-        ]
+        parts += [tag("circle", cx=scale.at(score), cy=y, r=2.8, class_="fold") for score in best.fold_scores]
         parts.append(tag("line", x1=scale.at(mean - error), x2=scale.at(mean + error), y1=y, y2=y, class_="error"))
         told = f"{name}\n{mean:.5f} ± {error:.5f}"
         parts.append(

@@ -13,7 +13,7 @@ from hpt_spark.artifacts.report.markup import Html, join, tag
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a document with a heading, and what the list of the sections calls it."""
+    """A part of a document with a heading, and its name in the list of sections."""
 
     name: str
     link: str

@@ -54,7 +54,7 @@ def functional_anova(places: np.ndarray, sizes: np.ndarray, scores: np.ndarray) 
     main : ndarray
         The share of each hyperparameter alone.
     together : float
-        What is left for combinations of several.
+        The share of combinations of several.
     """
     every_point_once = len(np.unique(places, axis=0)) == int(np.prod(sizes.astype(float)))
     # Where the grid is complete each tree is to know all of it, and all trees are the same.

@@ -17,7 +17,7 @@ from hpt_spark.artifacts.report.search_sections import (
     model_section,
     predictions_section,
 )
-from hpt_spark.artifacts.report.tree import Report
+from hpt_spark.artifacts.report.tree import Report, in_first_rung
 from hpt_spark.artifacts.run_directory import REPORT, RunDirectory
 
 # How a search that has not all its results says so.
@@ -46,10 +46,9 @@ def write_page(run: RunDirectory, manifest: dict[str, Any], check: Callable[[], 
 
 def render(report: Report) -> str:
     """Return the page of a run."""
-    first = [one for one in report.candidates if one.rung in (None, 0)]
     most = "at most " if any(one.is_dropped for one in report.candidates) else ""
     summary = (
-        f"{counted(len(first), report.rungs)} on {most}{report.folds} folds each, "
+        f"{counted(len(in_first_rung(report.candidates)), report.rungs)} on {most}{report.folds} folds each, "
         f"{report.data.train_rows:,} training {report.data.rows_are} with {report.data.columns:,} columns; "
         f"finished in {duration(report.seconds)}. {report.end_reason}"
     ).strip()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hpt_spark.artifacts.candidates import fold_columns, literal_params, param_cells
 from hpt_spark.artifacts.report.tree import Candidate, Parameter, Value
 from hpt_spark.search.arguments import is_number
 from hpt_spark.search.results.result_table import ITERATION, RESOURCES
 
-PREFIX = "param_"
-FOLD = re.compile(r"split(\d+)_test_score")
 # What boosters and iterative estimators call the number of their rounds.
 ROUNDS = re.compile(r"(^|__)(n_estimators|num_boost_round|num_round|iterations|n_iter|max_iter|num_iterations)$")
 SPREAD_OF_LOG = 30.0
@@ -21,9 +19,9 @@ SPREAD_OF_LOG = 30.0
 
 def candidates_of(rows: Sequence[Mapping[str, str]]) -> tuple[Candidate, ...]:
     """Return the rows of the table as values."""
-    names = [name for name in rows[0] if name.startswith(PREFIX)]
-    folds = sorted((name for name in rows[0] if FOLD.fullmatch(name)), key=_fold_number)
-    numeric = {name for name in names if _all_numbers(row[name] for row in rows)}
+    cells = [param_cells(row) for row in rows]
+    folds = fold_columns(rows[0])
+    numeric = {name for name in cells[0] if _all_numbers(own[name] for own in cells)}
     return tuple(
         Candidate(
             row=number,
@@ -35,7 +33,7 @@ def candidates_of(rows: Sequence[Mapping[str, str]]) -> tuple[Candidate, ...]:
             score_seconds=finite(row.get("mean_score_time", "")) or 0.0,
             rung=int(row[ITERATION]) if RESOURCES in row else None,
             resources=int(row[RESOURCES]) if RESOURCES in row else None,
-            params=_params_of(row, names, numeric),
+            params=_params_of(literal_params(row) or None, cells[number], numeric),
         )
         for number, row in enumerate(rows)
     )
@@ -83,28 +81,16 @@ def _parameter(name: str, levels: list[Value]) -> Parameter:
     return Parameter(name, are_numbers, tuple(levels), is_log, are_numbers and bool(ROUNDS.search(name)))
 
 
-def _params_of(row: Mapping[str, str], names: Sequence[str], numeric: set[str]) -> dict[str, Value]:
-    own = _literal(row["params"])
+def _params_of(own: Mapping[str, Any] | None, cells: Mapping[str, str], numeric: set[str]) -> dict[str, Value]:
     params: dict[str, Value] = {}
-    for name in names:
-        bare = name.removeprefix(PREFIX)
-        if own is not None and bare not in own:
+    for name, cell in cells.items():
+        if (name not in own) if own is not None else cell == "":
             continue  # of another grid; an empty cell alone might be a None, too
-        if own is None and row[name] == "":
-            continue
-        if name in numeric and row[name] != "":
-            params[bare] = _number(row[name])
+        if name in numeric and cell != "":
+            params[name] = _number(cell)
         else:
-            params[bare] = None if own is not None and own[bare] is None else row[name]
+            params[name] = None if own is not None and own[name] is None else cell
     return params
-
-
-def _literal(text: str) -> dict[str, Any] | None:
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None  # it holds a nan or the repr of an object
-    return value if isinstance(value, dict) and value else None
 
 
 def _number(cell: str) -> float | int:
@@ -117,8 +103,3 @@ def _number(cell: str) -> float | int:
 def _all_numbers(cells: Any) -> bool:
     filled = [cell for cell in cells if cell != ""]
     return bool(filled) and all(finite(cell) is not None for cell in filled)
-
-
-def _fold_number(name: str) -> int:
-    found = FOLD.fullmatch(name)
-    return int(found[1]) if found else 0

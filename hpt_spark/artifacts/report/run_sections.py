@@ -13,7 +13,7 @@ from hpt_spark.artifacts.report.tree import Report
 from hpt_spark.matrix.design import ROWS
 from hpt_spark.search.planning.forecast import as_size
 
-# The headings of what a block leaves out, by the keys of its facts.
+# The headings of a block's omissions, by the keys of its facts.
 RARE = {"rare_terms_dropped": "rare terms dropped"}
 LEFT_OUT_OF_DEVICES = RARE | {"test_only_terms_dropped": "test-only terms dropped"}
 LEFT_OUT_OF_TABLE = RARE | {

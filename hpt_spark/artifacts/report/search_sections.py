@@ -71,7 +71,7 @@ def _own_params(report: Report) -> Html:
 
 def _certainty(report: Report, names: list[str]) -> list[str]:
     best = report.best
-    folds = [score for score in best.candidate.folds if score is not None]
+    folds = best.candidate.fold_scores
     said = [f"Its folds scored from {min(folds):.5f} to {max(folds):.5f}."] if folds else []
     if best.runner_up is not None and best.runner_up.mean is not None and best.candidate.mean is not None:
         ahead = best.candidate.mean - best.runner_up.mean

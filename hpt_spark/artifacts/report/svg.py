@@ -97,7 +97,7 @@ def step_of(share: float) -> str:
 
 
 def chart(label: str, width: float, height: float, *children: Html | None, class_: str = "") -> Html:
-    """Return a chart; `label` is what a screen reader tells of it."""
+    """Return a chart; `label` is its text for screen readers."""
     return tag(
         "svg",
         *children,

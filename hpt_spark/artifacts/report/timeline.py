@@ -19,7 +19,7 @@ def timeline_of(recorded: Mapping[str, Any], evaluations: str = "batch") -> Time
     recorded : mapping
         ``trainings``, ``forecast``, and ``refit``: its begin and seconds, if there was one.
     evaluations : str
-        What an evaluation is called, where there are several: a rung of halving, a batch of another search.
+        The name of one of several evaluations: a rung of halving, a batch of another search.
     """
     trainings = sorted((one for one in recorded["trainings"] if one["worker"]), key=lambda one: one["began"])
     given_up = [one for one in recorded["trainings"] if not one["worker"]]

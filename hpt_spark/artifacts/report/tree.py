@@ -26,7 +26,7 @@ class Candidate:
     rung, resources : int or None
         Of a halving search.
     params : dict
-        Its own parameters; those of another grid are not there.
+        Its own parameters, without those of other grids.
     """
 
     row: int
@@ -41,14 +41,29 @@ class Candidate:
     params: dict[str, Value]
 
     @property
+    def fold_scores(self) -> list[float]:
+        """The scores of the folds that have one."""
+        return [score for score in self.folds if score is not None]
+
+    @property
+    def all_scores(self) -> list[float]:
+        """The scores of the folds and their mean."""
+        return self.fold_scores if self.mean is None else [*self.fold_scores, self.mean]
+
+    @property
     def is_dropped(self) -> bool:
         """Whether a race has dropped it before its last fold; a failed fold leaves no mean."""
         return self.mean is not None and None in self.folds
 
 
+def in_first_rung(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates with equal resources: all, or the first rung of halving."""
+    return [one for one in candidates if one.rung in (None, 0)]
+
+
 def scored_in_first_rung(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates with a mean, of halving those of the first rung, in which all had the same resources."""
-    return [one for one in candidates if one.mean is not None and one.rung in (None, 0)]
+    """Return the candidates of `in_first_rung` that have a mean."""
+    return [one for one in in_first_rung(candidates) if one.mean is not None]
 
 
 @dataclass(frozen=True)
@@ -152,12 +167,12 @@ class Feature:
 
 @dataclass(frozen=True)
 class Features:
-    """What the refitted model uses.
+    """The features of the refitted model.
 
     Parameters
     ----------
     measure : str
-        What the shares are of.
+        The kind of the shares.
     used, columns : int
         Columns with a share above 0, and all.
     top : tuple of Feature
@@ -251,7 +266,7 @@ class CalibrationBin:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the out-of-fold predictions of the best candidate show."""
+    """Measures of the out-of-fold predictions of the best candidate."""
 
     classes: tuple[ClassQuality, ...]
     calibration: tuple[CalibrationBin, ...]
@@ -272,7 +287,7 @@ class Data:
     matches : dict of str to Any
         Which rows found their partner.
     rows_are : str
-        What the page calls them: ``devices`` or ``rows``.
+        Their name in the page: ``devices`` or ``rows``.
     """
 
     train_rows: int

@@ -16,7 +16,6 @@ from hpt_spark.artifacts.finished_search import finish_search
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.config.search_section import SearchSection
-from tests.artifacts.searches import a_design
 
 FOLDS = 5
 SWEEP = {
@@ -154,10 +153,3 @@ def sample(
     settings = SearchSection(estimator="xgboost.XGBClassifier", param_grid={"max_depth": [3]}, cv=FOLDS)
     finish_search(run, plan_of(settings, design), search, 61.5, design, provenance)
     return search
-
-
-def a_run(folder: Any) -> RunDirectory:
-    """Return a run directory in `folder` with a design."""
-    run = RunDirectory(str(folder))
-    run.save_design(a_design())
-    return run

@@ -9,7 +9,8 @@ import pytest
 
 from hpt_spark.artifacts.report.comparison import write_comparison
 from hpt_spark.artifacts.report.page import write_report
-from tests.artifacts.report.samples import FOLDS, a_run, hostile, many, sample, sixteen
+from tests.artifacts.report.samples import FOLDS, hostile, many, sample, sixteen
+from tests.artifacts.searches import a_run
 from tests.browser import Page, chromium
 
 pytestmark = pytest.mark.browser

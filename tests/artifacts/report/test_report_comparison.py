@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from hpt_spark.artifacts.provenance import command_line
 from hpt_spark.artifacts.report.comparison import short_names, write_comparison
 from hpt_spark.cli import run_job
 from hpt_spark.errors import InputError
 from hpt_spark_jobs import report
 from tests.artifacts.report.outline import Outline
-from tests.artifacts.report.samples import a_run, grid, sample, sixteen, sweep_score
+from tests.artifacts.report.samples import grid, sample, sixteen, sweep_score
+from tests.artifacts.searches import a_run
 
 
 @pytest.fixture
@@ -92,21 +92,3 @@ def test_runs_have_the_shortest_names_that_tell_them_apart():
     assert short_names(["/a/x", "/a/y"]) == ["x", "y"]
     assert short_names(["hdfs:///a/run", "/b/run"]) == ["a/run", "b/run"]
     assert short_names(["/a/x", "/a/x/"]) == ["/a/x (1)", "/a/x/ (2)"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "shown"),
-    [
-        (["hpt-spark tune", "tune", "--conf", "my file.yaml"], "hpt-spark tune --conf 'my file.yaml'"),
-        (["jobs/tune.py", "--set", "search.cv=3"], "jobs/tune.py --set search.cv=3"),
-        (["tune.py", "--set", "spark.conf.my.password=a b"], "tune.py --set 'spark.conf.my.password=***'"),
-        (
-            ["tune.py", "--set", "spark.conf={a.password: b, c: d}"],
-            "tune.py --set 'spark.conf={a.password: ***, c: d}'",
-        ),
-        (["tune.py", "--set=spark.conf.a.secret=a b"], "tune.py '--set=spark.conf.a.secret=***'"),
-        (["tune.py", "--set", "source.uri=https://x/y?sig=abc"], "tune.py --set 'source.uri=https://x/y?***'"),
-    ],
-)
-def test_the_command_is_told_without_secrets(arguments, shown):
-    assert command_line(arguments) == shown

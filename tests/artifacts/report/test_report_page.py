@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import cross_val_predict
 from sklearn.svm import SVC, LinearSVC
 
-from hpt_spark.artifacts.finished_search import announce, finish_search
+from hpt_spark.artifacts.finished_search import announce
 from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.report.gather import gather
 from hpt_spark.artifacts.report.markup import json_block, tag
@@ -22,15 +21,13 @@ from hpt_spark.artifacts.report.page import PARTIAL, render, write_report
 from hpt_spark.errors import InputError
 from tests.artifacts.report.outline import Outline, page_of, table_of
 from tests.artifacts.report.samples import FOLDS, HOSTILE, grid, hostile, many, sample, sixteen, sweep_score
-from tests.artifacts.searches import SETTINGS, SEVERAL, finished, halved, searched
-
-GOLDEN = Path(__file__).parents[2] / "golden"
+from tests.artifacts.searches import SETTINGS, SEVERAL, finish, finished, halved, searched
+from tests.golden_files import assert_golden
 
 
 def test_the_outline_of_a_report_is_the_golden_one(run):
     sample(run, sixteen(), command="hpt-spark tune", configuration={"search": {"cv": FOLDS}})
-    lines = Outline(page_of(run)).lines
-    assert "\n".join(lines) + "\n" == (GOLDEN / "report_outline.txt").read_text(encoding="utf-8")
+    assert_golden("\n".join([*Outline(page_of(run)).lines, ""]), "report_outline.txt")
 
 
 def test_a_report_of_sixteen_candidates_has_at_most_a_megabyte(run):
@@ -266,14 +263,19 @@ def test_a_report_needs_no_design_any_more(run):
 # --- out-of-fold predictions ---
 
 
+def report_with(run, rows, predictions):
+    """Keep the out-of-fold predictions of these rows of the table and write the report again; return its text."""
+    np.savez(run.folder.path / "oof.npz", candidates=np.array(rows), predictions=predictions)
+    write_report(run)
+    return Outline(page_of(run)).text
+
+
 def test_out_of_fold_predictions_are_shown_where_they_are_kept(run):
     search = sample(run, sixteen())
     assert "Out-of-fold" not in page_of(run)
     random = np.random.default_rng(0)
     predictions = random.dirichlet(np.ones(3), (2, 30)).astype(np.float32)
-    np.savez(run.folder.path / "oof.npz", candidates=np.array([5, search.best_index_]), predictions=predictions)
-    write_report(run)
-    text = Outline(page_of(run)).text
+    text = report_with(run, [5, search.best_index_], predictions)
     truth = np.arange(30) % 3
     loss = -np.log(predictions[1][np.arange(30), truth].astype(float)).mean()
     assert f"log loss {loss:.5f}" in text
@@ -282,21 +284,15 @@ def test_out_of_fold_predictions_are_shown_where_they_are_kept(run):
 
 def test_predictions_of_another_candidate_are_not_shown(run):
     search = sample(run, sixteen())
-    np.savez(
-        run.folder.path / "oof.npz",
-        candidates=np.array([(search.best_index_ + 1) % 16]),
-        predictions=np.full((1, 30, 3), 1 / 3, np.float32),
-    )
-    write_report(run)
-    assert "Out-of-fold" not in page_of(run)
+    predictions = np.full((1, 30, 3), 1 / 3, np.float32)
+    assert "Out-of-fold" not in report_with(run, [(search.best_index_ + 1) % 16], predictions)
 
 
 def test_predictions_without_an_error_are_shown(run):
     search = sample(run, sixteen())
     predictions = np.eye(3, dtype=np.float32)[np.arange(30) % 3]
-    np.savez(run.folder.path / "oof.npz", candidates=np.array([search.best_index_]), predictions=predictions[None])
-    write_report(run)
-    assert "log loss 0.00000, mean error of calibration 0.0000" in Outline(page_of(run)).text
+    text = report_with(run, [search.best_index_], predictions[None])
+    assert "log loss 0.00000, mean error of calibration 0.0000" in text
 
 
 @pytest.mark.parametrize("model", [LinearSVC(), SVC(kernel="linear"), RidgeClassifier()])
@@ -305,9 +301,7 @@ def test_decision_values_are_not_shown_as_probabilities(run, model):
     X = design.X_train.toarray()
     values = cross_val_predict(model, X, design.y_train, cv=2, method="decision_function").astype(np.float32)
     assert values.shape == (30, 3)
-    np.savez(run.folder.path / "oof.npz", candidates=np.array([search.best_index_]), predictions=values[None])
-    write_report(run)
-    assert "Out-of-fold" not in page_of(run)
+    assert "Out-of-fold" not in report_with(run, [search.best_index_], values[None])
 
 
 # --- halving, a race, and what ended early ---
@@ -355,9 +349,9 @@ def test_a_search_that_ended_early_says_so(run, capsys):
     announce(run)
     assert PARTIAL not in capsys.readouterr().out
     assert PARTIAL not in Outline(page_of(run)).text
-    search, design = searched(), run.load_design()
+    search = searched()
     search.incomplete_ = True
-    finish_search(run, plan_of(SETTINGS, design), search, 1.0, design)
+    finish(run, search)
     announce(run)
     assert PARTIAL in capsys.readouterr().out.splitlines()
     assert PARTIAL in Outline(page_of(run)).text
