@@ -194,6 +194,8 @@ class Scheduler:
             for ended in stream:
                 results, deaths = _split_by_outcome(ended)
                 dead += deaths
+                if self._watcher and deaths:
+                    self._watcher.died([fit for group, _ in deaths for fit in group.fits])
                 queue.ended((group, getattr(outcome, "seconds", None)) for group, outcome in ended)
                 self._submit(stream, queue)
                 if results:
