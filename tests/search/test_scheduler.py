@@ -13,9 +13,11 @@ from sklearn.model_selection._validation import _fit_and_score
 from xgboost import XGBClassifier
 
 from hpt_spark.search.dataset import Dataset
-from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.worker import GroupResult
+from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.retries import Ending, Step
 from hpt_spark.search.scheduler import Scheduler
@@ -126,3 +128,20 @@ def test_a_fit_that_was_stopped_has_taken_its_limit():
         [*alone, {"max_depth": 3, "gamma": 2}], [Death("too long", Ending.TIMEOUT)] * 3, max_fit_time=60.0
     )
     assert both == [pytest.approx(120.0), pytest.approx(60.0), 0.0]
+
+
+def test_fits_whose_process_has_died_are_told():
+    class Stream(list):
+        def submit(self, tasks):
+            pass
+
+    group, died = FitGroup((Fit(0, 0, 0), Fit(1, 1, 0)), True, 1.0), []
+    stream = Stream([[(group, Death("killed"))]])
+    runner = SimpleNamespace(
+        planned_slots=1, reuses_workers=True, result_bytes=1 << 20, tasks=lambda *of: nullcontext(stream)
+    )
+    scheduler, dead = Scheduler(runner, math.inf, FitWatcher([], died.append, died.extend), ""), []
+    scheduler._evaluation = SimpleNamespace(prediction_bytes=lambda group: 0)
+    assert list(scheduler._tried(None, Step.TOGETHER, [group], dead)) == []
+    assert died == list(group.fits)
+    assert dead == [(group, Death("killed"))]
