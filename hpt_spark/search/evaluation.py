@@ -95,8 +95,10 @@ class Evaluation:
         How each fitted estimator is to predict its test rows, where these predictions are wanted.
     max_fit_time : float, optional
         Seconds after which a fit is stopped.
+    of_curves : bool
+        Whether candidates that differ in the number of rounds alone are the points of a curve.
     early_stopping : EarlyStopping, optional
-        Of the trainings that can end before their last round: when they do.
+        Of the curves whose trainings can end before their last round: when they do.
     """
 
     fit_and_score: Callable[..., dict[str, Any]]
@@ -113,6 +115,7 @@ class Evaluation:
     keep_checkpoints: bool = False
     predictor: Predictor | None = None
     max_fit_time: float | None = None
+    of_curves: bool = False
     early_stopping: EarlyStopping | None = None
 
     @property

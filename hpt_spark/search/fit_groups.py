@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ import joblib
 from hpt_spark.search.boosting.family import Family, is_estimator, key_of
 from hpt_spark.search.boosting.staged import are_of_rows, ensemble_of, family_of, staged
 from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.followers.timeline import COPIED
 from hpt_spark.search.planning.cost import training_cost
 from hpt_spark.search.scorers import only_reads
 
@@ -35,16 +36,19 @@ class FitGroup:
         Estimated, in the unit of `training_cost`.
     matrix : str
         Groups of a fold that agree in it share a training matrix; empty where there is none to share.
-    first_rung : tuple of Fit
-        Of a training that ends when its curve has stopped: the fits that are retried where it fails as a whole. If all
-        of them fail, the curve ends there. Else empty.
+    stops : bool
+        Whether the training ends when its curve has stopped.
+    rest : tuple of Fit
+        Where the fits are points of a curve: those that fail with the first one, if that cannot be fitted by itself.
+        They train more rounds, which begin with its own. Of a training that stops they are the first rung's.
     """
 
     fits: tuple[Fit, ...]
     shared: bool
     cost: float
     matrix: str = ""
-    first_rung: tuple[Fit, ...] = ()
+    stops: bool = False
+    rest: tuple[Fit, ...] = ()
 
     @property
     def fold(self) -> int:
@@ -59,11 +63,32 @@ class FitGroup:
     @property
     def retried(self) -> tuple[Fit, ...]:
         """The fits that are retried one by one where the training fails as a whole."""
-        return self.first_rung or self.fits
+        return (self.fits[0], *self.rest) if self.stops else self.fits
 
     def one_by_one(self) -> list[FitGroup]:
-        """Return these as groups of their own, each fitted as scikit-learn does."""
-        return [FitGroup((fit,), shared=False, cost=self.cost) for fit in self.retried]
+        """Return these as groups of their own, each fitted as scikit-learn does; of a curve the first one's alone."""
+        groups = [FitGroup((fit,), shared=False, cost=self.cost) for fit in self.retried]
+        return [replace(groups[0], rest=self.rest)] if self.rest else groups
+
+    def others(self) -> list[FitGroup]:
+        """Return those that follow where the first fit of a curve was tried alone, and has not failed."""
+        return [FitGroup((fit,), shared=False, cost=self.cost) for fit in self.rest]
+
+    def with_all_fits(self, results: Sequence[tuple[Fit, Any]]) -> list[tuple[Fit, Any]]:
+        """Return the results with those of fits that were not run: those of `rest` fail where the first one has failed.
+
+        A fit behind the stop of a curve has None.
+        """
+        found = dict(results)
+        first = found.get(self.fits[0])
+        if isinstance(first, dict) and has_failed(first):
+            found |= {fit: {**first, "printed": "", COPIED: True} for fit in self.rest}
+        return [*found.items(), *((fit, None) for fit in self.fits if fit not in found)]
+
+
+def has_failed(result: Any) -> bool:
+    """Return whether a fit has failed, by scikit-learn's result of it, or its exception."""
+    return isinstance(result, BaseException) or result["fit_error"] is not None
 
 
 @dataclass(frozen=True)
@@ -110,8 +135,10 @@ def group_fits(evaluation: Evaluation, fits: Sequence[Fit]) -> list[FitGroup]:
         longest = keys[members[-1].candidate]
         cost = longest.cost * _share_left(evaluation, members[-1], longest)
         rounds = [keys[fit.candidate].rounds for fit in members]
-        first_rung = tuple(members[: _first_rung(evaluation, rounds)]) if longest.may_stop else ()
-        groups.append(FitGroup(tuple(members), longest.key is not None, cost, longest.matrix, first_rung))
+        first_rung = _first_rung(evaluation, rounds) if longest.may_stop else 0
+        rest = members[1 : first_rung or None] if evaluation.of_curves else []
+        is_shared = longest.key is not None
+        groups.append(FitGroup(tuple(members), is_shared, cost, longest.matrix, first_rung > 0, tuple(rest)))
     return groups
 
 

@@ -16,7 +16,7 @@ from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.runner import Runner
 from hpt_spark.search.execution.task_stream import Ended, TaskStream
 from hpt_spark.search.execution.worker import GroupResult, SharedEvaluation
-from hpt_spark.search.fit_groups import FitGroup, group_fits
+from hpt_spark.search.fit_groups import FitGroup, group_fits, has_failed
 from hpt_spark.search.followers.timeline import ORIGIN, origin
 from hpt_spark.search.planning.cost import seconds_left, start_order
 from hpt_spark.search.planning.forecast import Forecast, forecast
@@ -148,18 +148,21 @@ class Scheduler:
         waiting[Step.TOGETHER] += groups
         for step in Step:
             dead: list[Dead] = []
-            # What is tried alone may take its worker and its executor along: each has a job of its own.
-            for together in [[one] for one in waiting[step]] if step.alone else [waiting[step]]:
-                # A job for each of them would take its moment also when the time is up.
-                if together and step is not Step.FAILED and time.monotonic() < self._deadline:
-                    yield from self._tried(shared, step, together, dead)
+            while groups := waiting[step]:  # again where the first fits of curves were tried
+                waiting[step] = []
+                # What is tried alone may take its worker and its executor along: each has a job of its own.
+                for together in [[one] for one in groups] if step.alone else [groups]:
+                    # A job for each of them would take its moment also when the time is up.
+                    if time.monotonic() < self._deadline:
+                        for results in self._tried(shared, step, together, dead):
+                            waiting[step] += self._others(results)
+                            yield results
             for group, death in dead:
                 for fit in group.fits:
                     self._retries.setdefault(fit, []).append(f"{step.title}: {death.reason}")
                 following = next_step(step, death.ending, len(group.fits))
                 if following is Step.FAILED:
-                    for one in group.one_by_one():
-                        yield self._given_up(one, death)
+                    yield self._given_up(group, death)
                     continue
                 if following.alone and not step.alone:
                     log.warning("fit %s: %s; it is tried again alone", group.fits[-1], death.reason)
@@ -169,6 +172,13 @@ class Scheduler:
                     yield [(replace(group, fits=after_stop), GroupResult([], 0.0, "", 0, 0))]
                 self._left.update((part.fits, part.cost) for part in parts)
                 waiting[following] += parts
+
+    def _others(self, results: Sequence[Result]) -> list[FitGroup]:
+        """Return the groups that follow those whose fits were tried alone as the first ones of curves."""
+        tried = [(group, result.results) for group, result in results if not group.shared and group.rest]
+        others = [one for group, ((_, first),) in tried if not has_failed(first) for one in group.others()]
+        self._left.update((one.fits, one.cost) for one in others)
+        return others
 
     def _tried(
         self, shared: SharedEvaluation, step: Step, groups: Sequence[FitGroup], dead: list[Dead]
@@ -184,6 +194,8 @@ class Scheduler:
             for ended in stream:
                 results, deaths = _split_by_outcome(ended)
                 dead += deaths
+                if self._watcher and deaths:
+                    self._watcher.died([fit for group, _ in deaths for fit in group.fits])
                 queue.ended((group, getattr(outcome, "seconds", None)) for group, outcome in ended)
                 self._submit(stream, queue)
                 if results:
@@ -195,12 +207,12 @@ class Scheduler:
 
     def _with_origin(self, group: FitGroup, result: GroupResult) -> list[tuple[Fit, Any]]:
         """Return the results of a group, with what there is to tell of its training; None for a fit behind its stop."""
-        for fit, one in result.results:
+        results = group.with_all_fits(result.results)
+        for fit, one in results:
             if isinstance(one, dict):
                 tidy_reasons(one)
                 one[ORIGIN] = origin(result, self._retries.get(fit, ()))
-        reached = {fit for fit, _ in result.results}
-        return result.results + [(fit, None) for fit in group.fits if fit not in reached]
+        return results
 
     def _given_up(self, group: FitGroup, death: Death) -> list[Result]:
         """Return the results of a group of one fit that has killed its process twice, or had no more time."""

@@ -9,7 +9,7 @@ import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optuna.distributions import FloatDistribution
+from optuna.distributions import FloatDistribution, IntDistribution
 from scipy import stats
 from sklearn.datasets import make_classification
 from sklearn.dummy import DummyClassifier
@@ -87,6 +87,13 @@ def test_integers_are_those_of_scipy(low, size, seed):
     assert (found.distribution.low, found.distribution.high) == frozen.support()
     asked = Proposals({"n": frozen}, seed, 3).ask(4)
     assert all(isinstance(one["n"], int) and frozen.pmf(one["n"]) > 0 for one in asked)
+
+
+@given(st.lists(st.integers(0, 255), min_size=2, max_size=5), st.sampled_from([int, float, np.uint8, np.int8]))
+def test_only_ascending_numbers_are_neighbours(values, kind):
+    given = list(dict.fromkeys(kind(value % 128) for value in values))
+    are_neighbours = isinstance(dimension("n", given).distribution, IntDistribution)
+    assert are_neighbours == (len(given) > 1 and given == sorted(given))
 
 
 def test_any_distribution_with_quantiles_is_drawn_from():

@@ -11,6 +11,7 @@ from xgboost import XGBClassifier
 from hpt_spark import GridSearchCV
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.worker import GroupResult
+from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.followers.timeline import ORIGIN, Timeline, origin
 from tests.search.misbehaving import Misbehaving
 from tests.search.small_search import X, search_of, y
@@ -73,3 +74,16 @@ def test_fits_that_were_trained_apart_add_up():
         timeline.take(0, Fit(number, number, 0), result)
     (training,) = timeline.as_json()["trainings"]
     assert (training["fit_seconds"], training["score_seconds"]) == (2.5, 0.5)
+
+
+def test_each_point_of_a_curve_that_was_given_up_is_told_as_failed():
+    first, *rest = fits = [Fit(number, number, 0) for number in range(3)]
+    given_up = GroupResult([], 0.0, "", 0, 0, began=5.0)
+    result = {"fit_error": "FitTimeout: too long", "fit_time": 60.0, "score_time": 0.0}
+    timeline = Timeline()
+    for fit, one in FitGroup((first,), False, 1.0, rest=tuple(rest)).with_all_fits([(first, result)]):
+        timeline.take(0, fit, {**one, ORIGIN: origin(given_up, ())})
+    trainings = timeline.as_json()["trainings"]
+    assert [training["fits"] for training in trainings] == [[[0, fit.candidate, 0]] for fit in fits]
+    assert {training["failed"] for training in trainings} == {"FitTimeout: too long"}
+    assert sum(training["fit_seconds"] for training in trainings) == 60.0

@@ -13,9 +13,11 @@ from sklearn.model_selection._validation import _fit_and_score
 from xgboost import XGBClassifier
 
 from hpt_spark.search.dataset import Dataset
-from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.fit_process import Death
 from hpt_spark.search.execution.worker import GroupResult
+from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.retries import Ending, Step
 from hpt_spark.search.scheduler import Scheduler
@@ -25,13 +27,20 @@ RUNNER = SimpleNamespace(most_result_bytes=math.inf, planned_slots=1, slots=1, s
 
 
 class Played(Scheduler):
-    """A scheduler whose fits end as `endings` has it: after so many seconds, or by a death where they are together."""
+    """A scheduler whose fits end as `endings` has it: after so many seconds, or by a death where they are together.
+
+    Those of `deadly` candidates die in any case.
+    """
 
     endings = ()
+    deadly = ()
+    tries = 0
 
     def _tried(self, shared, step, groups, dead):
+        self.tries += len(groups)
         for group, ending in zip(groups, self.endings):
-            if isinstance(ending, Death) and (step is Step.TOGETHER or ending.ending is Ending.TIMEOUT):
+            is_deadly = group.candidate in self.deadly
+            if isinstance(ending, Death) and (is_deadly or step is Step.TOGETHER or ending.ending is Ending.TIMEOUT):
                 dead.append((group, ending))
             else:
                 seconds = ending if isinstance(ending, float) else 1.0
@@ -39,7 +48,7 @@ class Played(Scheduler):
                 yield [(group, GroupResult(results, seconds, "host:1", 0, 0))]
 
 
-def played(candidates, endings, **limits):
+def played(candidates, endings, deadly=(), **limits):
     """Return the scheduler and what it yields."""
     rows = np.arange(12)
     evaluation = Evaluation(
@@ -55,7 +64,7 @@ def played(candidates, endings, **limits):
     )
     scheduler = Played(RUNNER, math.inf, None, "")
     scheduler.forecast = "was said"
-    scheduler.endings = endings
+    scheduler.endings, scheduler.deadly = endings, deadly
     return scheduler, scheduler.run(evaluation, evaluation.fits)
 
 
@@ -70,10 +79,41 @@ def test_nothing_is_left_where_a_training_was_taken_apart():
     assert seconds_left(shared, [Death("it exited", Ending.FAULT)] * 2) == [1.0, 0.0]
 
 
+CURVE = [{"n_estimators": rounds} for rounds in (1, 2, 3, 4, 5)]
+STOPPING = EarlyStopping(Rounds("n_estimators", (1, 2, 3, 4, 5), 2), "score")
+
+
+@pytest.mark.parametrize("early_stopping", [None, STOPPING], ids=["whole", "stops"])
+@pytest.mark.parametrize(
+    ("ending", "tries"), [(Ending.FAULT, 2), (Ending.TIMEOUT, 2), (Ending.KILLED, 3)], ids=lambda one: str(one)
+)
+def test_a_curve_whose_first_point_dies_by_itself_dies_as_often_as_one_fit(early_stopping, ending, tries):
+    scheduler, ended = played(
+        CURVE,
+        [Death("it exited", ending)],
+        deadly={0},
+        of_curves=True,
+        early_stopping=early_stopping,
+        max_fit_time=60.0,
+    )
+    results = {fit.candidate: result for pairs in ended for fit, result in pairs}
+    failed = [result["fit_error"] for result in results.values() if result is not None]
+    assert scheduler.tries == tries
+    assert sorted(results) == [0, 1, 2, 3, 4]
+    assert len(failed) == (5 if early_stopping is None else 2)
+    assert len(set(failed)) == 1
+
+
+def test_of_a_curve_that_dies_late_the_points_before_have_scores():
+    scheduler, ended = played(CURVE, [Death("it exited", Ending.FAULT)] * 4, deadly={3}, of_curves=True)
+    pairs = [pair for pairs in ended for pair in pairs]
+    assert sorted(fit.candidate for fit, _ in pairs) == [0, 1, 2, 3, 4]
+    assert [fit.candidate for fit, result in pairs if result["fit_error"] is not None] == [3]
+    assert scheduler.seconds_left == 0.0
+
+
 def test_of_a_curve_whose_training_dies_the_first_rung_is_tried_again():
-    curve = [{"n_estimators": rounds} for rounds in (1, 2, 3, 4, 5)]
-    stopping = EarlyStopping(Rounds("n_estimators", (1, 2, 3, 4, 5), 2), "score")
-    scheduler, ended = played(curve, [Death("it exited", Ending.FAULT)] * 2, early_stopping=stopping)
+    scheduler, ended = played(CURVE, [Death("it exited", Ending.FAULT)] * 2, of_curves=True, early_stopping=STOPPING)
     results = {fit.candidate: result for pairs in ended for fit, result in pairs}
     assert sorted(results) == [0, 1, 2, 3, 4]
     assert [at for at, result in results.items() if result is not None] == [0, 1]
@@ -88,3 +128,20 @@ def test_a_fit_that_was_stopped_has_taken_its_limit():
         [*alone, {"max_depth": 3, "gamma": 2}], [Death("too long", Ending.TIMEOUT)] * 3, max_fit_time=60.0
     )
     assert both == [pytest.approx(120.0), pytest.approx(60.0), 0.0]
+
+
+def test_fits_whose_process_has_died_are_told():
+    class Stream(list):
+        def submit(self, tasks):
+            pass
+
+    group, died = FitGroup((Fit(0, 0, 0), Fit(1, 1, 0)), True, 1.0), []
+    stream = Stream([[(group, Death("killed"))]])
+    runner = SimpleNamespace(
+        planned_slots=1, reuses_workers=True, result_bytes=1 << 20, tasks=lambda *of: nullcontext(stream)
+    )
+    scheduler, dead = Scheduler(runner, math.inf, FitWatcher([], died.append, died.extend), ""), []
+    scheduler._evaluation = SimpleNamespace(prediction_bytes=lambda group: 0)
+    assert list(scheduler._tried(None, Step.TOGETHER, [group], dead)) == []
+    assert died == list(group.fits)
+    assert dead == [(group, Death("killed"))]

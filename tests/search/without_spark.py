@@ -52,8 +52,7 @@ class Scheduler:
             self.matrices += result.matrices
             if result.checkpoint is not None:
                 self.runner.checkpoints.contents[group.fits[-1]] = result.checkpoint
-            reached = {fit for fit, _ in result.results}
-            yield result.results + [(fit, None) for fit in group.fits if fit not in reached]
+            yield group.with_all_fits(result.results)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +24,13 @@ class FitWatcher:
         Each is given every fit that is seen to begin, which is so with a local master.
     counted : callable
         Is given the number of running tasks from time to time, elsewhere.
+    died : callable
+        Is given the fits whose process is gone, which are tried again or have failed.
     """
 
     told: Sequence[Callable[[Fit], None]]
     counted: Callable[[int], None]
+    died: Callable[[Collection[Fit]], None]
 
     def began(self, fit: Fit) -> None:
         """Tell of a fit that has begun."""

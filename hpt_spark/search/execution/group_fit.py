@@ -58,7 +58,7 @@ def fit_group(
     ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
     if ensemble is None:
         raise TypeError("a shared group needs an ensemble that can be scored at several numbers of rounds")
-    if group.first_rung:
+    if group.stops:
         return fit_with_early_stopping(evaluation, group, rows, ensemble), None
     rounds, start = ensemble.rounds, evaluation.read_checkpoint(group.fits[-1])
     train = rows.train if ensemble.only_reads else rows.own_train(estimator)

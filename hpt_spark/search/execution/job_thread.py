@@ -6,10 +6,11 @@ It waits for the job's event `ended`, never for the thread: up to Python 3.12, a
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hpt_spark.search.abandoned import leave_if_abandoned
@@ -24,24 +25,32 @@ SECONDS_TO_CANCEL = 30.0
 SECONDS_BETWEEN_CANCELS = 0.5
 
 
-@contextmanager
-def started(job: ConnectJob | SparkJob) -> Iterator[None]:
-    """Start a job, and stop it at the end of the ``with``."""
+def run_to_its_end(job: ConnectJob | SparkJob, deadline: float = math.inf) -> bool:
+    """Start a job and wait for its end; stop it on Ctrl-C, and where nobody waits for the search any longer.
+
+    Parameters
+    ----------
+    job : ConnectJob or SparkJob
+    deadline : float
+        When to stop it in any case, on the clock of `time.monotonic`.
+
+    Returns
+    -------
+    bool
+        Whether it has ended before that.
+    """
     try:
         with hold_back_signals():  # within `Thread.start` one would raise when the job has begun already
             job.start()
-        yield
+        while not job.ended.wait(SECONDS_BETWEEN_LOOKS):  # Ctrl-C is answered in between
+            leave_if_abandoned()
+            if time.monotonic() >= deadline:
+                return False
+        return True
     finally:
         with suppress(Exception):  # of several kinds, where Spark was stopped and the job with it
             if job.ident is not None:  # else the signal came before its start
                 job.cancel()
-
-
-def run_to_its_end(job: ConnectJob | SparkJob) -> None:
-    """Start a job and wait for its end; stop it on Ctrl-C, and where nobody waits for the search any longer."""
-    with started(job):
-        while not job.ended.wait(SECONDS_BETWEEN_LOOKS):  # Ctrl-C is answered in between
-            leave_if_abandoned()
 
 
 def cancel_with(ended: threading.Event, ask: Callable[[], object]) -> bool:

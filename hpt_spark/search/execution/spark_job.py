@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from functools import partial
@@ -15,7 +14,7 @@ from pyspark import RDD, InheritableThread, SparkContext, StorageLevel, TaskCont
 
 from hpt_spark.errors import HptSparkError, SparkEndedError
 from hpt_spark.search.execution.driver_releases import OTHER_RELEASE_BEGINS
-from hpt_spark.search.execution.job_thread import cancel_with, started
+from hpt_spark.search.execution.job_thread import cancel_with, run_to_its_end
 from hpt_spark.search.execution.spark_context import SPARK_STOPPED, is_stopped
 
 # What Spark says when a Python worker or its executor is gone, rather than that Python code failed.
@@ -160,9 +159,7 @@ class FetchJob(SparkJob):
 
     def fetched(self, deadline: float) -> list[tuple[int, bytes]]:
         """Run the job, and return what is still there; HptSparkError at the deadline."""
-        with started(self):
-            in_time = self.ended.wait(min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX))
-        if not in_time:
+        if not run_to_its_end(self, deadline):
             raise HptSparkError("there was no time to fetch them")
         failure = self.failure(is_local=False)
         if failure is not None:

@@ -27,7 +27,7 @@ def fit_with_early_stopping(
     ----------
     evaluation : Evaluation
     group : FitGroup
-        With a first rung. Neither its scoring nor its estimator writes into rows.
+        Which stops. Neither its scoring nor its estimator writes into rows.
     rows : FoldRows
     ensemble : Staged
         Unfitted, with the parameters of the last fit.

@@ -22,7 +22,7 @@ from hpt_spark.search.execution.group_fit import SCORING_CHANGES, ChangedByScori
 from hpt_spark.search.execution.node_share import SharedObject
 from hpt_spark.search.execution.printed import Printed
 from hpt_spark.search.execution.rows import FoldRows
-from hpt_spark.search.fit_groups import FitGroup
+from hpt_spark.search.fit_groups import FitGroup, has_failed
 from hpt_spark.search.results.failures import tidy_reasons
 from hpt_spark.search.results.reasons import exception_text, first_line_of
 from hpt_spark.search.retries import Ending, Step, next_step
@@ -35,8 +35,8 @@ class GroupResult:
     Parameters
     ----------
     results : list of (Fit, dict or exception)
-        scikit-learn's result of each fit; an exception where ``error_score="raise"``. A fit behind the stop of a
-        curve has none.
+        scikit-learn's result of each fit that was run; an exception where ``error_score="raise"``. See
+        `FitGroup.with_all_fits`.
     seconds : float
         From the first slice to the last score.
     worker : str
@@ -172,7 +172,7 @@ class WorkerCache:
             elif group.shared:
                 not_shared = SCORING_CHANGES
             if step is Step.PLAIN:
-                results = [(fit, _result_or_error(evaluation, fit)) for fit in group.retried]
+                results = _one_by_one(evaluation, group)
         seconds, worker = time.perf_counter() - started, process_name()
         return GroupResult(results, seconds, worker, fold_slices, matrices, checkpoint, not_shared, began, peak_bytes())
 
@@ -212,6 +212,17 @@ def hold_to_threads(threads: int | None) -> None:
     """
     if threads is not None and "OMP_NUM_THREADS" not in os.environ:
         threadpool_limits(limits=threads)
+
+
+def _one_by_one(evaluation: Evaluation, group: FitGroup) -> list[tuple[Fit, Any]]:
+    """Return the results of a group's fits, each by itself; of a curve whose first one fails only its."""
+    results = []
+    for fit in group.retried:
+        outcome = _result_or_error(evaluation, fit)
+        results.append((fit, outcome))
+        if group.rest and fit == group.fits[0] and has_failed(outcome):
+            break
+    return results
 
 
 def _result_or_error(evaluation: Evaluation, fit: Fit) -> Any:

@@ -131,13 +131,20 @@ class SearchMonitor:
 
     def pass_over(self, fits: Collection[Fit]) -> None:
         """Take note of fits that are not wanted any more: their training has stopped before."""
+        self._planned -= len(fits)
+        self.state = replace(self.state, fits=self.state.fits - len(fits), fits_in_flight=self._in_flight_without(fits))
+
+    def fits_died(self, fits: Collection[Fit]) -> None:
+        """Take note of fits whose process is gone: they are in flight again when they are seen to begin again."""
+        self.tasks_run(self._in_flight_without(fits))
+
+    def _in_flight_without(self, fits: Collection[Fit]) -> int | None:
+        """Return how many fits are in flight when `fits` are no longer."""
         in_flight, seen = self.state.fits_in_flight, len(self._in_flight)
         self._in_flight.difference_update(fits)
-        self._planned -= len(fits)
-        in_flight = in_flight and max(0, in_flight - (seen - len(self._in_flight)))
-        self.state = replace(self.state, fits=self.state.fits - len(fits), fits_in_flight=in_flight)
+        return in_flight and max(0, in_flight - (seen - len(self._in_flight)))
 
-    def tasks_run(self, count: int) -> None:
+    def tasks_run(self, count: int | None) -> None:
         """Take note of how many fits are in flight."""
         if count != self.state.fits_in_flight:
             self.state = replace(self.state, fits_in_flight=count)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from hpt_spark.search.planning.forecast import Forecast
 
 ORIGIN = "origin"  # the key under which the result of a fit tells it
-COPIED = "copied"  # the key that a result has which was copied from an equal candidate's
+COPIED = "copied"  # the key of a result that was copied: from an equal candidate's, or a curve's first one that failed
 
 
 def origin(result: GroupResult, retries: Sequence[str]) -> dict[str, Any]:
@@ -43,14 +43,14 @@ class Timeline:
             (told["worker"], told["began"], of_none), {**told, "fits": [], "fit_seconds": 0.0, "score_seconds": 0.0}
         )
         training["fits"].append([evaluation, fit.candidate, fit.fold])
+        if result.get("fit_error"):
+            training["failed"] = str(result["fit_error"]).strip().splitlines()[-1]
         if is_copy:
             return  # its times are those of the fit that it was copied from
         training["score_seconds"] += result.get("score_time", 0.0)
         # The fits of a shared training are each given a part of it; the longest has all.
         joined = sum if training.get("apart") else max
         training["fit_seconds"] = joined((training["fit_seconds"], result["fit_time"]))
-        if result.get("fit_error"):
-            training["failed"] = str(result["fit_error"]).strip().splitlines()[-1]
 
     def expect(self, forecast: Forecast | None) -> None:
         """Remember what was forecast of an evaluation; the largest counts."""

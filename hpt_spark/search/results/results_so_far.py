@@ -61,7 +61,7 @@ class ResultsSoFar:
                     callbacks.began(evaluation, one)
 
             told.append(began)
-        return FitWatcher(told, self._monitor.tasks_run) if told else None
+        return FitWatcher(told, self._monitor.tasks_run, self._monitor.fits_died) if told else None
 
     def report_resumed(self, fits: Iterable[Fit]) -> list[tuple[Fit, dict[str, Any]]]:
         """Report the journal's results of `fits` to those who follow, once each, and return them."""

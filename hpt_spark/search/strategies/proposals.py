@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -203,7 +204,7 @@ def dimension(name: str, values: Any) -> Dimension:
     if not choices:
         raise InputError(f"the parameter {name} has no values: give at least one.")
     numbers_only = all(isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in choices)
-    if numbers_only and len(choices) > 1 and (np.diff(choices) > 0).all():
+    if numbers_only and len(choices) > 1 and all(one < other for one, other in pairwise(choices)):
         ordered = distributions.IntDistribution(0, len(choices) - 1)  # near means alike
         return Dimension(ordered, choices.__getitem__, keys)
     return Dimension(distributions.CategoricalDistribution(range(len(choices))), choices.__getitem__, keys)

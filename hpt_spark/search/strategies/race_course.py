@@ -76,8 +76,8 @@ class Course:
         points = len(rounds.checkpoints)
         self.trainings = [list(range(at, at + points)) for at in range(0, len(candidates), points)]
         self._rounds_of_point = [int(candidate[rounds.parameter]) for candidate in candidates]
-        self._may_continue = [key.key is not None and key.may_continue for key in keys]
-        self._may_stop = [key.key is not None and key.may_stop for key in keys]
+        self._may_continue = [key.may_continue for key in keys]
+        self._may_stop = [key.may_stop for key in keys]
         self._is_timed = evaluation.max_fit_time is not None
 
     @property

@@ -45,6 +45,7 @@ def evaluation(estimator, scorer, patience=2, prefix="", metric="score", times=1
         },
         sklearn_config={},
         warning_filters=WarningFilters.of_this_moment(),
+        of_curves=True,
         early_stopping=EarlyStopping(Rounds(f"{prefix}n_estimators", POINTS, patience), metric),
     )
 
@@ -167,7 +168,12 @@ def test_equal_curves_are_one_training():
 
 def test_a_training_that_fails_fails_as_plain_fits_do():
     wrong = XGBClassifier(n_jobs=1, max_depth=-3)
-    found, _ = trained(evaluation(wrong, check_scoring(wrong, "neg_log_loss"), patience=6))
+    evaluated = evaluation(wrong, check_scoring(wrong, "neg_log_loss"), patience=6)
+    found, (plain, *_) = trained(evaluated)
     assert "max_depth" in found.not_shared
-    assert all("max_depth" in one["fit_error"] for _, one in found.results)
-    assert len(found.results) == len(POINTS) // 2, "its curve stops after the first rung"
+    assert found.trainings == 1, "what trains more rounds begins with the same"
+    (group,) = group_fits(evaluated, evaluated.fits)
+    of_all = [result for _, result in sorted(group.with_all_fits(found.results), key=lambda one: one[0].number)]
+    first_rung = of_all[: len(POINTS) // 2]
+    assert all(one["fit_error"].splitlines()[-1] == plain["fit_error"].splitlines()[-1] for one in first_rung)
+    assert of_all[len(first_rung) :] == [None] * len(first_rung), "its curve stops after the first rung"

@@ -179,6 +179,32 @@ def test_nothing_is_in_flight_when_the_last_training_has_stopped():
     assert (monitor.state.fits, monitor.state.fits_in_flight) == (1, 0)
 
 
+@given(st.lists(st.tuples(st.sampled_from(["begin", "die", "end"]), st.integers(0, 4)), max_size=30))
+def test_fits_in_flight_are_those_that_have_begun_and_neither_died_nor_ended(events):
+    monitor, in_flight = SearchMonitor([Notes()]), set()
+    monitor.begin([{}] * 5, 1)
+    for event, number in events:
+        fit = Fit(number, number, 0)
+        if event == "begin":
+            monitor.fit_began(fit)
+            in_flight.add(fit)
+        elif event == "die":
+            monitor.fits_died([fit])
+            in_flight.discard(fit)
+        elif fit in in_flight:
+            monitor.end([(fit, result(0.5))])
+            in_flight.discard(fit)
+        assert (monitor.state.fits_in_flight or 0) == len(in_flight)
+
+
+def test_a_death_does_not_change_the_number_of_running_tasks_that_a_cluster_tells():
+    monitor = SearchMonitor([Notes()])
+    monitor.begin([{}] * 5, 1)
+    monitor.tasks_run(3)
+    monitor.fits_died([Fit(0, 0, 0)])
+    assert monitor.state.fits_in_flight == 3
+
+
 def test_results_of_the_journal_are_told_as_resumed(spark, tmp_path):
     search = search_of(sc=spark, journal=str(tmp_path / "journal"))
     first, _ = followed(search)

@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
+from sklearn.pipeline import Pipeline
+from xgboost import XGBClassifier
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.boosting.xgboost import XGBoost
@@ -15,6 +17,7 @@ from hpt_spark.search.strategies.race_rules import RankRules
 from tests.search.strategies.curves_by_hand import (
     X,
     assert_like_plain_fits,
+    booster,
     folds_by_hand,
     search_of,
     y,
@@ -29,6 +32,39 @@ def test_a_setting_that_cannot_be_trained_is_tried_at_its_first_rung(plain):
     assert search.cv_results_["n_splits_done"][-8:].tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
     assert np.isnan(search.cv_results_["split0_test_score"][-8:]).all()
     assert search.end_reason_.endswith("; 2 of 120 fits failed.")
+
+
+@pytest.mark.usefixtures("no_spark")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more")
+@pytest.mark.parametrize(
+    ("estimator", "arguments", "failed"),
+    [
+        (booster(), {}, 2),
+        (booster(), {"max_fit_time": 60.0}, 2),
+        (booster(), {"rounds": {"max": 8, "step": 1}}, 8),
+        (Pipeline([("last", booster())]), {}, 8),
+    ],
+    ids=["stops within a fit", "rung by rung", "whole curves", "a pipeline"],
+)
+def test_a_setting_that_cannot_be_trained_is_fitted_once_together_and_once_by_itself(
+    monkeypatch, estimator, arguments, failed
+):
+    fitted, fit = [], XGBClassifier.fit
+
+    def noted(self, *data, **params):
+        fitted.append((self.max_depth, self.n_estimators))
+        return fit(self, *data, **params)
+
+    monkeypatch.setattr(XGBClassifier, "fit", noted)
+    prefix = "last__" if isinstance(estimator, Pipeline) else ""
+    search = search_of(estimator, {f"{prefix}max_depth": [1, 2, -3]}, **arguments)
+    search.followers = [last := InterruptsAfter(math.inf)]
+    search.fit(X, y)
+    assert len([depth for depth, _ in fitted if depth == -3]) == 2
+    assert fitted.count((-3, 1)) >= 1
+    assert search.cv_results_["n_splits_done"][-8:].tolist() == [1] * failed + [0] * (8 - failed)
+    assert last.state.fits_failed == failed
+    assert last.state.fits == last.state.fits_done == search.cv_results_["n_splits_done"].sum()
 
 
 @pytest.mark.usefixtures("no_spark")
