@@ -8,7 +8,7 @@ import pytest
 
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.config.yaml_text import read_yaml
-from hpt_spark.tables.checks import check_columns
+from hpt_spark.tables.checks import check_columns, say_alike
 from hpt_spark.tables.profile import ColumnFacts, Profile
 from hpt_spark.tables.roles import Feature
 
@@ -88,6 +88,22 @@ def test_few_such_terms_and_codes_of_another_form_are_left_in_peace(caplog, term
 @pytest.mark.parametrize("terms", [NUMBERS, ["a", "b", "1"], ["a", "1"], [*NUMBERS, *"abcd"]])
 def test_columns_of_words_or_of_codes_are_left_in_peace(caplog, terms):
     assert told(caplog, terms, **CSV) == ""
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (["no", "no ", "yes", "Yes"], "'no', 'no ', 'yes', 'Yes'"),
+        ([" ", "a"], "the classes ' ',"),
+        (["a", "b", "a b"], ""),
+        ([False, True], ""),
+        ([1, 2], ""),
+    ],
+)
+def test_classes_that_are_written_nearly_alike_are_told_of(caplog, classes, said):
+    say_alike(classes, "y", "here")
+    assert said in caplog.text
+    assert bool(caplog.text) == bool(said)
 
 
 @pytest.mark.parametrize(
