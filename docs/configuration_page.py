@@ -33,6 +33,10 @@ file replace those below whole.
 
 prints the resolved configuration, secrets masked, and stops.
 
+Values are YAML 1.1: `yes`, `no`, `on` and `off` are `true` and `false`, `1_000` is 1000, `0b11` is 3, `2024-01-31` is a
+date; a text that looks so needs quotes. `1e-3` is a number, as in YAML 1.2. `017` and `1:30`, to YAML 1.1 fifteen and
+ninety, are refused. Values of `spark.conf` and `features.table.options` are passed on as they are written.
+
 Presets in `conf/`: `demo.yaml`, `single_vm_small.yaml` (first four feature sets), `single_vm.yaml` (joblib,
 8 processes, 4 candidates), `distributed_sweep.yaml` (Spark, 16 candidates).
 

@@ -30,7 +30,7 @@ from hpt_spark.config.sections import (
 )
 from hpt_spark.config.submit_section import SubmitSection
 from hpt_spark.config.tracking_section import TrackingSection
-from hpt_spark.config.yaml_text import UNFIT, EndlessError, OctalError, as_yaml, read_yaml, write_yaml
+from hpt_spark.config.yaml_text import UNFIT, RefusedYamlError, as_yaml, read_yaml, write_yaml
 from hpt_spark.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _setting_as_mapping(key: str, equals: str, text: str, origin: str) -> dict[s
             f"{origin}: the value holds {chr(error.character)!a}, which is no character of YAML; for a file with "
             "such a name, rename it, or set LC_ALL=C.UTF-8."
         ) from None
-    except (EndlessError, OctalError) as error:
+    except RefusedYamlError as error:
         raise ConfigError(f"{origin}: {error.problem}.") from None
     except yaml.YAMLError:
         raise ConfigError(f"{origin}: the value is not valid YAML; quote it if it is a text.") from None

@@ -12,7 +12,11 @@ import yaml
 # exponent is left to the rules for whole numbers.
 FLOAT = re.compile(r"(?=.*[.eE])[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 
-OCTAL = re.compile(r"[-+]?0[0-9_]+")  # to YAML 1.1; in YAML 1.2, and to people, 017 is 17
+# Only to YAML 1.1 is 017 fifteen and 1:30 ninety.
+OTHER_BASES = {
+    "a number with a leading zero counts by eights; write it without the zero": re.compile(r"[-+]?0[0-9_]+"),
+    "numbers with a colon count by sixties; write one number": re.compile(r"[-+]?[0-9][0-9_:.]*:[0-9_:.]*"),
+}
 
 # What PyYAML's constructors raise where the text of a value is none of its kind, such as the date 2024-02-30.
 NO_SUCH_VALUE = (ValueError, LookupError, AttributeError, ArithmeticError)
@@ -29,12 +33,8 @@ MOST_SHOWN = 60
 MOST_VALUES = 1_000_000
 
 
-class EndlessError(yaml.MarkedYAMLError):
-    """The values of some YAML are nested, or repeated by its aliases, without an end or nearly so."""
-
-
-class OctalError(yaml.MarkedYAMLError):
-    """A number is written with a leading zero, and would be another one."""
+class RefusedYamlError(yaml.MarkedYAMLError):
+    """YAML that PyYAML reads and a configuration does not take; its `problem` says what to write instead."""
 
 
 class _Reader(yaml.SafeLoader):
@@ -46,7 +46,7 @@ class _Reader(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value} is given twice", problem_mark=key.start_mark)
+                raise RefusedYamlError(problem=f"the key {key.value} is given twice", problem_mark=key.start_mark)
             seen.add(str(key.value))
         return node
 
@@ -58,16 +58,14 @@ class _Reader(yaml.SafeLoader):
         except NO_SUCH_VALUE:
             kind, text = node.tag.rpartition(":")[2], str(node.value)
             shown = text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
-            raise yaml.MarkedYAMLError(
+            raise RefusedYamlError(
                 problem=f"{shown} is no valid {kind}; if it is a text, put it in quotes",
                 problem_mark=node.start_mark,
             ) from None
-        if type(value) is int and abs(value) > 7 and OCTAL.fullmatch(str(node.value)):
-            raise OctalError(
-                problem=f"{node.value} would be {value}, as a number with a leading zero counts by eights; write it "
-                "without the zero, or in quotes if it is a text",
-                problem_mark=node.start_mark,
-            )
+        for rule, written in OTHER_BASES.items():
+            if type(value) in (int, float) and abs(value) > 7 and written.fullmatch(str(node.value)):
+                problem = f"{node.value} would be {value}, as {rule}, or in quotes if it is a text"
+                raise RefusedYamlError(problem=problem, problem_mark=node.start_mark)
         return value
 
 
@@ -147,16 +145,16 @@ def _size_of(node: yaml.Node, known: dict[int, int], depth: int) -> int:
         items = [item for pair in node.value for item in pair] if isinstance(node, yaml.MappingNode) else node.value
         known[id(node)] = 1 + sum(_size_of(item, known, depth + 1) for item in items)
     elif known[id(node)] == 0:
-        raise EndlessError(problem="an alias stands for what it lies in", problem_mark=node.start_mark)
+        raise RefusedYamlError(problem="an alias stands for what it lies in", problem_mark=node.start_mark)
     if known[id(node)] > MOST_VALUES:
         problem = f"its aliases stand for more than {MOST_VALUES:,} values"
-        raise EndlessError(problem=problem, problem_mark=node.start_mark)
+        raise RefusedYamlError(problem=problem, problem_mark=node.start_mark)
     return known[id(node)]
 
 
-def _nested_too_deeply(node: yaml.Node | None) -> EndlessError:
+def _nested_too_deeply(node: yaml.Node | None) -> RefusedYamlError:
     problem = f"more than {DEEPEST} values lie in each other"
-    return EndlessError(problem=problem, problem_mark=node.start_mark if node else None)
+    return RefusedYamlError(problem=problem, problem_mark=node.start_mark if node else None)
 
 
 def write_yaml(value: Any) -> str:

@@ -73,13 +73,19 @@ def _as_arrow(data: Any, wanted: Sequence[str]) -> pa.Table:
         raise InputError(f"the table has more than one column named {', '.join(repeated)}; rename all but one.")
     if isinstance(data, pa.Table):
         return data.select(wanted)
-    columns = {str(name): values for name, values in data.items() if str(name) in wanted}
-    return pa.table({name: _array_of(columns[name], name) for name in wanted})
+    columns = {str(name): _array_of(values, str(name)) for name, values in data.items() if str(name) in wanted}
+    lengths = {name: len(columns[name]) for name in wanted}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
+        raise InputError(f"the columns of the table have different numbers of rows: {told}; give each as many.")
+    return pa.table({name: columns[name] for name in wanted})
 
 
 def _array_of(values: Any, name: str) -> pa.Array:
     if isinstance(values, pa.ChunkedArray):
         return values
+    if isinstance(values, (str, bytes)):  # which Python takes for a list of letters
+        raise InputError(f"the column {name} is one text; give a list of the cells, [{values!r}] for one row.")
     try:
         return pa.array(values)
     except OverflowError:

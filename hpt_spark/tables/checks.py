@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from hpt_spark.config.table_section import PATTERNS, TableSection
 from hpt_spark.config.yaml_text import as_yaml
-from hpt_spark.errors import InputError
+from hpt_spark.errors import InputError, listed
 from hpt_spark.tables.profile import ColumnFacts, Profile
 from hpt_spark.tables.reading import format_of, option_of
 from hpt_spark.tables.roles import Feature, kind_of
@@ -256,6 +256,23 @@ def say_classes(labels: np.ndarray, name: str, place: str) -> None:
             place,
             name,
             len(values),
+        )
+
+
+def say_alike(classes: Sequence[Any], name: str, place: str) -> None:
+    """Warn of classes that are written alike but for blanks and capitals, or with blanks alone."""
+    written: dict[str, list[str]] = {}
+    for one in classes:
+        if isinstance(one, str):
+            written.setdefault(one.strip().casefold(), []).append(one)
+    odd = [one for words, alike in written.items() if len(alike) > 1 or not words for one in alike]
+    if odd:
+        _log.warning(
+            "%s: the label %s has the classes %s, each a class of its own; if blanks or capitals should not count, %s",
+            place,
+            name,
+            listed([repr(one) for one in odd]),
+            AT_THE_SOURCE,
         )
 
 

@@ -27,6 +27,7 @@ from hpt_spark.tables.checks import (
     check_rows,
     refuse_empty,
     refuse_repeated_ids,
+    say_alike,
     say_classes,
     say_dates,
     say_unread,
@@ -84,7 +85,7 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
         task = task_of(section, roles.label_type)
         label_as = label_type_of(task, roles.label_type)
         keys = Keys(roles.label, roles.id, roles.weight, roles.group, label_as)
-        named = [*roles.features, *block_features(rows, features.blocks, roles.id)]
+        named = [*roles.features, *block_features(rows, features.blocks, roles.id, roles.features)]
         canonical = canonical_rows(rows, named, section.dates, keys, features.blocks)
         count = partial(
             profile_of,
@@ -120,6 +121,7 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
     design = _design(collected, tested, encoding, facts, section)
     if task == "regression" and section.task == "auto":
         say_classes(design.y_train, str(roles.label), place)
+    say_alike(design.classes, str(roles.label), place)
     say_unread(str(roles.label), design.classes, section, place)
     return design
 

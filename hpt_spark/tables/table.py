@@ -178,14 +178,28 @@ def long_rows(frame: DataFrame, paths: Sequence[str]) -> DataFrame:
     return long
 
 
-def block_features(frame: DataFrame, paths: Sequence[str], id_column: str | None) -> list[Feature]:
-    """Return the blocks that the user's own functions make of a table, sorted by name."""
+def block_features(
+    frame: DataFrame, paths: Sequence[str], id_column: str | None, columns: Sequence[Feature]
+) -> list[Feature]:
+    """Return the blocks that the user's own functions make of a table, sorted by name.
+
+    Raises
+    ------
+    ConfigError
+        When the table has no id, or one of the `columns` to learn from has the name of a block.
+    """
     if not paths:
         return []
     if id_column is None:
         raise ConfigError("features.blocks needs features.table.id, by which their device_id finds its row.")
     names = long_rows(frame, paths).select("block").distinct().collect()
-    return [Feature(name, BLOCK) for name in sorted(one["block"] for one in names)]
+    blocks = sorted(one["block"] for one in names)
+    if taken := sorted({*blocks} & {column.name for column in columns}):
+        raise ConfigError(
+            f"features.blocks gives the blocks {', '.join(taken)}, which columns of the table are called; rename them, "
+            "or leave the columns out with features.table.exclude."
+        )
+    return [Feature(name, BLOCK) for name in blocks]
 
 
 def _with_blocks(rows: DataFrame, long: DataFrame, features: Sequence[Feature], first: int) -> DataFrame:

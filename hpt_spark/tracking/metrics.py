@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from mlflow.entities import Metric
 
+from hpt_spark.search.results.result_table import DONE
 from hpt_spark.tracking.sweep import Row, Sweep
 
 LONGEST_NAME = 250
@@ -29,7 +30,12 @@ def metrics_of_row(row: Row, sweep: Sweep) -> Iterator[Metric]:
 
 
 def peaks_of(rows: Sequence[Row]) -> Iterator[Metric]:
-    """Yield the best mean scores of a curve, at their numbers of rounds: its last point need not be the best."""
+    """Yield the best mean scores of a curve, at their numbers of rounds: its last point need not be the best.
+
+    A race ranks a point with fewer folds behind all that have more, whatever its mean.
+    """
+    most = max(row.columns.get(DONE, 0) for row in rows)
+    rows = [row for row in rows if row.columns.get(DONE, 0) == most]
     for name in [name for name in rows[0].columns if name.startswith("mean_test_")]:
         scores = [(row.columns.get(name, math.nan), row) for row in rows]
         score, peak = max(scores, key=lambda pair: -math.inf if math.isnan(pair[0]) else pair[0])

@@ -90,6 +90,9 @@ def test_a_secret_in_json_that_a_text_holds_is_masked(password, within):
         ("password=a,S3CRET rest", "password=*** rest"),
         ("user=u,password=a,S3CRET,host=h", "user=u,password=***,host=h"),
         ("f(password=S3CRET, host=h)", "f(password=***, host=h)"),
+        ("Server=s;Password=a S3, CRET;Database=d", "Server=s;Password=***;Database=d"),
+        ("password=a S3CRET; user id=u", "password=***; user id=u"),
+        ("password=S3CRET is wrong; use another", "password=*** is wrong; use another"),
     ],
 )
 def test_a_comma_may_be_of_a_password_without_quotes(text, shown):
@@ -141,7 +144,8 @@ def test_a_message_about_a_setting_shows_no_secret_within_it(setting):
 
 
 @pytest.mark.parametrize(
-    "word", ["x" * 200_000, "x.y-" * 50_000, "://a:" * 40_000, "://u:a/" * 30_000, "s://a/b," * 30_000]
+    "word",
+    ["x" * 200_000, "x.y-" * 50_000, "://a:" * 40_000, "://u:a/" * 30_000, "s://a/b," * 30_000],
 )
 @pytest.mark.timeout(20)
 def test_a_very_long_word_is_looked_through_once(word):

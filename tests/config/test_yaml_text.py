@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 import yaml
 from hypothesis import given
@@ -54,6 +56,46 @@ def test_a_number_with_a_leading_zero_does_not_count_by_eights(text):
         load_config(settings=["search.random_state=017"])
 
 
+@pytest.mark.parametrize(("text", "number"), [("1:30", 90), ("-10:00:00", -36000), ("0:08.5", 8.5), ("!!int 1:30", 90)])
+def test_a_number_with_a_colon_does_not_count_by_sixties(text, number):
+    written = text.rpartition(" ")[2]
+    with pytest.raises(yaml.MarkedYAMLError, match=f"{written} would be {number}, as numbers with a colon count by"):
+        read_yaml(f"a: [{text}]")
+    assert read_yaml(f"['{written}', a:1, 1:2:x]") == [written, "a:1", "1:2:x"]
+    with pytest.raises(ConfigError, match="1:30 would be 90"):
+        load_config(settings=["search.max_time=1:30"])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *[(word, True) for word in ("yes", "On", "TRUE")],
+        *[(word, False) for word in ("no", "off", "False")],
+        *[(word, word) for word in ("y", "n", "0o17", "NaN", "inf")],
+        *[("1_000", 1000), ("0b11", 3), ("0x1F", 31), (".inf", float("inf")), ("-.inf", -float("inf"))],
+        ("2024-01-31", datetime.date(2024, 1, 31)),
+    ],
+)
+def test_what_yaml_knows_beside_texts_and_decimals(text, value):
+    found = read_yaml(f"[{text}]")
+    assert found == [value]
+    assert type(found[0]) is type(value)
+
+
+def test_words_and_dates_that_should_be_texts_are_refused_where_a_text_is_needed():
+    for word in ("no", "on", "2024-01-31", "1_000", "1e3"):
+        with pytest.raises(ConfigError, match="must be a text; if it is one, put it in quotes"):
+            load_config(settings=[f"features.table.label={word}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("{a: 1, a: 2}", "the key a is given twice"), ("{a: 2024-02-30}", "2024-02-30 is no valid")]
+)
+def test_what_is_refused_of_a_setting_is_told(text, told):
+    with pytest.raises(ConfigError, match=told):
+        load_config(settings=[f"search.estimator_params={text}"])
+
+
 AS_WRITTEN = ("yes", "NO", "on", "true", "1e3", "0o17", "017", "12:30:00", "1_000", "-999.00", "2024-01-01", "!!int 7")
 
 
@@ -64,7 +106,7 @@ def test_a_value_is_a_text_where_it_is_wanted_as_it_is_written(text):
     assert read_yaml(f"{{a: {{b: {{x.y: {text}}}}}}}", as_written=below) == {"a": {"b": {"x.y": written}}}
     assert read_yaml(f"{{b: {{x: {text}}}}}", ("a",), below) == {"b": {"x": written}}
     assert read_yaml(text, ("a", "b", "x"), below) == written
-    for at in ((), ("a",), ("a", "b"), ("a", "c", "x"), ("b", "a", "x")) if text != "017" else ():
+    for at in ((), ("a",), ("a", "b"), ("a", "c", "x"), ("b", "a", "x")) if text not in ("017", "12:30:00") else ():
         assert read_yaml(text, at, below) == read_yaml(text)
 
 

@@ -96,6 +96,8 @@ def test_of_a_table(spark):
         design_from_table(spark, frame, label="y", id="nr", blocks=[f"{HERE}.twice"])
     with pytest.raises(InputError, match=r"^the block length of features.blocks has infinite values; correct its func"):
         design_from_table(spark, frame, label="y", id="nr", blocks=[f"{HERE}.endless"])
+    with pytest.raises(ConfigError, match=r"gives the blocks length, which columns of the table are called; rename"):
+        design_from_table(spark, frame.withColumn("length", F.col("y")), label="y", id="nr", blocks=[f"{HERE}.lengths"])
     with pytest.raises(ConfigError, match=r"needs features\.table\.id, by which"):
         design_from_table(spark, frame, label="y", blocks=[f"{HERE}.lengths"])
 

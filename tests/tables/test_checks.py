@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.config.yaml_text import read_yaml
-from hpt_spark.tables.checks import check_columns
+from hpt_spark.tables.checks import check_columns, say_alike
 from hpt_spark.tables.profile import ColumnFacts, Profile
 from hpt_spark.tables.roles import Feature
 
@@ -18,8 +20,11 @@ def told(caplog, terms, **settings):
     facts = ColumnFacts(filled=len(terms), distinct=len(terms), terms=sorted(terms))
     profile = Profile(len(terms), "", [facts], {})
     caplog.clear()
-    check_columns(profile, [Feature("x", "text")], TableSection(label="y", **settings), "here")
-    return caplog.text
+    with caplog.at_level(logging.WARNING, "hpt_spark.tables.checks"):
+        check_columns(profile, [Feature("x", "text")], TableSection(label="y", **settings), "here")
+    # Threads of Spark, or of a test before, may log as well.
+    of_checks = [one for one in caplog.records if one.name == "hpt_spark.tables.checks"]
+    return "\n".join(f"{one.levelname} {one.getMessage()}" for one in of_checks)
 
 
 @pytest.mark.parametrize("word", ["NA", "-", "?", "null", "#", "a: b", "'", "ja", "no"])
@@ -83,6 +88,22 @@ def test_few_such_terms_and_codes_of_another_form_are_left_in_peace(caplog, term
 @pytest.mark.parametrize("terms", [NUMBERS, ["a", "b", "1"], ["a", "1"], [*NUMBERS, *"abcd"]])
 def test_columns_of_words_or_of_codes_are_left_in_peace(caplog, terms):
     assert told(caplog, terms, **CSV) == ""
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (["no", "no ", "yes", "Yes"], "'no', 'no ', 'yes', 'Yes'"),
+        ([" ", "a"], "the classes ' ',"),
+        (["a", "b", "a b"], ""),
+        ([False, True], ""),
+        ([1, 2], ""),
+    ],
+)
+def test_classes_that_are_written_nearly_alike_are_told_of(caplog, classes, said):
+    say_alike(classes, "y", "here")
+    assert said in caplog.text
+    assert bool(caplog.text) == bool(said)
 
 
 @pytest.mark.parametrize(

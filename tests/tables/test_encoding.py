@@ -154,6 +154,19 @@ def test_what_is_no_table_of_one_type_a_column_is_told(data, told):
         canonical_table(data, coded)
 
 
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"n": [1.0], "t": "ab"}, r"the column t is one text; give a list of the cells, \['ab'\] for one row"),
+        ({"n": [1.0, 2.0], "t": ["a"]}, "the columns of the table have different numbers of rows: n 2, t 1; give"),
+    ],
+)
+def test_columns_that_are_no_lists_of_one_length_are_told(data, told):
+    coded = TableEncoding((ColumnCode("n", "number", ("",)), ColumnCode("t", "text", ("a",))), "nan", False)
+    with pytest.raises(InputError, match=told):
+        canonical_table(data, coded)
+
+
 def test_a_model_warns_of_terms_that_no_training_row_has(caplog):
     coded = TableEncoding((ColumnCode("t", "text", ("a", "b")), ColumnCode("u", "text", ("c",))), "nan", False)
     model = TableModel(DummyRegressor().fit([[0, 0, 0]], [1.0]), "regression", [], coded)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric_name
 
-from hpt_spark.tracking.metrics import LONGEST_NAME, known_name
+from hpt_spark.tracking.metrics import LONGEST_NAME, known_name, peaks_of
+from hpt_spark.tracking.sweep import Row
 
 PIECES = st.sampled_from(["/", ".", "..", "a", "é", ":", "\n", "@", " "])
 
@@ -17,6 +18,17 @@ def test_mlflow_takes_every_name(name):
     known = known_name(name)
     _validate_metric_name(known)
     assert len(known) <= LONGEST_NAME
+
+
+@pytest.mark.parametrize(
+    ("folds", "peak"), [([3, 3, 2], (20, -0.2)), ([2, 1, 1], (10, -0.3)), ([None] * 3, (30, -0.1))]
+)
+def test_the_peak_of_a_curve_is_that_of_the_points_with_most_folds(folds, peak):
+    rows = [Row(at, 10 * (at + 1), 3) for at in range(3)]
+    for row, mean, done in zip(rows, (-0.3, -0.2, -0.1), folds):
+        row.columns = {"mean_test_score": mean} | ({} if done is None else {"n_splits_done": done})
+    (found,) = peaks_of(rows)
+    assert (found.key, found.step, found.value) == ("best_mean_test_score", *peak)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ uses it holds that name only.
 from __future__ import annotations
 
 import abc
+import ctypes.wintypes
 import functools
 import gc
 import hashlib
@@ -38,6 +39,7 @@ NAMED_TYPES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, 
 CODE_TYPES = (types.FunctionType, type)
 SLOTS = (types.GetSetDescriptorType, types.MemberDescriptorType)
 OF_A_CLASS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, *SLOTS)
+C_FIELD = type(ctypes.wintypes.POINT.x)  # what ctypes makes of an entry of `_fields_`
 # What Python makes of a class statement: its place, its texts and annotations, caches.
 OF_A_CLASS_STATEMENT = frozenset(
     {
@@ -111,7 +113,7 @@ class CodeDigester(DigestLedger):
                 continue
             try:
                 with self._within(f"`{name}` of the class `{kind.__name__}`"):
-                    parts.append(combine(name, b"" if isinstance(value, SLOTS) else self._method(value)))
+                    parts.append(combine(name, b"" if isinstance(value, (*SLOTS, C_FIELD)) else self._method(value)))
             except InputError:
                 if not (name.startswith("__") and name.endswith("__")):
                     raise  # else it is what a library has made of the class, pydantic's validator say

@@ -19,11 +19,14 @@ class DigestLedger(ABC):
         What was met of the user's code, and the values that it uses: a digest under the name of each.
     releases : dict of str to str
         The release of each installed distribution that was met.
+    parameters : dict of str to list of bytes
+        What was met of the parameters of estimators that are cloned: the digests of those of one class and name.
     """
 
     def __init__(self) -> None:
         self.code: dict[str, str] = {}
         self.releases: dict[str, str] = {}
+        self.parameters: dict[str, list[bytes]] = {}
         self._root = ("", "")  # the part of the search that is digested, and the verb that goes with it
         self._users: list[str] = []  # the user's code that is digested, outermost first
         self._at: list[str] = []  # where the value that is digested was found, in the words of a message

@@ -10,6 +10,7 @@ import copyreg
 import ctypes
 import enum
 import functools
+import inspect
 import sys
 import types
 from collections.abc import Iterable, Mapping
@@ -30,8 +31,8 @@ from hpt_spark.search.journal.data_digests import PRIMITIVES, combine, primitive
 
 # Texts for people that `functools.update_wrapper` copies into an object around a function.
 WRAPPER_METADATA = frozenset({"__doc__", "__annotations__", "__annotate__", "__type_params__"})
-# By which scikit-learn's vectorizers know, within a process, the list of words that they have warned of.
-PER_PROCESS_ATTRIBUTES = frozenset({"_stop_words_id"})
+# scikit-learn's vectorizers know the list of words that they have warned of by its id; attrs keeps a hash.
+PER_PROCESS_ATTRIBUTES = frozenset({"_stop_words_id", "_attrs_cached_hash"})
 
 
 class Digester(CodeDigester):
@@ -162,10 +163,14 @@ class Digester(CodeDigester):
         # A library's estimator looks class weights up by their keys; a function of the user's may go through a dict.
         ordered = not is_library(type(value).__module__) or any(map(callable, params.values()))
         with self._as(True, ordered):
-            # In the order in which an own `get_params` gives them to an own constructor; scikit-learn's sorts them.
-            names = sorted(params) if is_library(type(value).__module__) else params
-            parts = [combine(name, self._attribute(value, name, params[name])) for name in names]
+            names = params if _takes_any_name(type(value)) else sorted(params)
+            parts = [combine(name, self._parameter(value, name, params[name])) for name in names]
         return combine("estimator", self.of(type(value)), self.of(carried_over), *parts)
+
+    def _parameter(self, estimator: Any, name: str, value: Any) -> bytes:
+        found = self._attribute(estimator, name, value)
+        self.parameters.setdefault(f"the parameter `{name}` of a {type(estimator).__name__}", []).append(found)
+        return found
 
     def _instance(self, value: Any, kind: type) -> bytes:
         """Return the digest of an object as pickle takes it apart."""
@@ -233,6 +238,15 @@ class Digester(CodeDigester):
             f"the journal cannot record the {self._root[0]}: {place} is a {name}, which cannot be compared with that "
             f"of another run; {instead}, or search without a journal."
         )
+
+
+def _takes_any_name(kind: type) -> bool:
+    """Return whether the constructor of an estimator may go through its parameters in their order."""
+    try:
+        taken = inspect.signature(kind.__init__).parameters.values()  # type: ignore[misc]
+    except (TypeError, ValueError):
+        return True
+    return any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken)
 
 
 def _without_caches(member: enum.Enum) -> dict[str, Any]:

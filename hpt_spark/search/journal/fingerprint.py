@@ -17,7 +17,7 @@ from hpt_spark.search.journal.digests import Digester
 from hpt_spark.search.planning.threads import is_number_of_threads
 
 # Is raised when a fingerprint holds more than it did: what was recorded with less cannot be trusted.
-FORMAT = "5"
+FORMAT = "6"
 
 # They compute in every search; what else computes is met among the objects that are digested.
 PACKAGES = ("scikit-learn", "numpy", "scipy")
@@ -34,10 +34,10 @@ def fingerprint(evaluation: Evaluation) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        ``format``, ``X``, ``y``, ``estimator``, ``threads`` (the last bits of XGBoost's sums depend on them),
-        each fit parameter, ``scorer``, ``settings``; the code of each function and class of the user's own
-        that one of them uses, and the values that this code uses; the release of Python and of each
-        installed package that was met.
+        ``format``, ``X``, ``y``, ``estimator`` and each parameter of it, ``threads`` (the last bits of
+        XGBoost's sums depend on them), each fit parameter, ``scorer``, ``settings``; the code of each
+        function and class of the user's own that one of them uses, and the values that this code uses;
+        the release of Python and of each installed package that was met.
 
     Raises
     ------
@@ -55,6 +55,7 @@ def fingerprint(evaluation: Evaluation) -> dict[str, str]:
         "estimator": digester.digest("estimator", evaluation.estimator, cloned=True),
         "threads": digester.digest("threads", threads),
     }
+    found |= {name: combine(*sorted(digests)).hex() for name, digests in digester.parameters.items()}
     for kind, given in (("fit", evaluation.data.fit_params), ("score", evaluation.data.score_params)):
         for name, value in sorted(given.items()):
             found[f"{kind} parameter `{name}`"] = digester.digest(f"{kind} parameter `{name}`", value)

@@ -99,6 +99,31 @@ def test_the_order_of_class_weights_does_not_count(made):
     assert one == other
 
 
+def test_the_order_of_parameters_that_a_constructor_names_does_not_count(made, monkeypatch):
+    text = "import os\nfrom sklearn.base import BaseEstimator\nclass it(BaseEstimator):\n"
+    text += " def __init__(self, a=1, b=2): self.a, self.b = a, b\n"
+    text += " def get_params(self, deep=True): return {k: getattr(self, k) for k in os.environ['NAMES']}\nit = it()"
+    found = []
+    for names in ("ab", "ba"):
+        monkeypatch.setenv("NAMES", names)
+        found.append(told(made(text), cloned=True))
+    assert found[0] == found[1]
+
+
+def test_a_parameter_that_differs_is_named(made):
+    text = "from sklearn.pipeline import make_pipeline\nfrom sklearn.base import BaseEstimator\nclass Words: pass\n"
+    text += "class M(BaseEstimator):\n def __init__(self, words=None, b=2): self.words, self.b = words, b\n"
+    text += "words = Words()\nwords.cached = {}\nit = make_pipeline(M(words), M())"
+    one, same, other = (Digester() for _ in range(3))
+    for digester, value in ((one, 1), (same, 1), (other, 2)):
+        digester.digest("estimator", made(text.format(value)), cloned=True)
+    assert one.parameters == same.parameters
+    assert differing(one.parameters, other.parameters) == {
+        "the parameter `steps` of a Pipeline",
+        "the parameter `words` of a M",
+    }
+
+
 def test_what_cloning_carries_over_counts():
     frozen = pytest.importorskip("sklearn.frozen", reason="scikit-learn has it since 1.6")
     from sklearn.preprocessing import StandardScaler
@@ -163,9 +188,13 @@ def test_whether_a_library_is_loaded_does_not_count(made, monkeypatch, library):
     assert told(made(text)) == before
 
 
-# What holds numbers of its process: attrs hashes a text, scikit-learn keeps an id, FITPACK uninitialized memory.
+# What holds numbers of its process: attrs hashes a text, scikit-learn keeps an id, FITPACK uninitialized memory; or has
+# its order from the hashes of texts.
 OF_THEIR_PROCESS = (
     "import attrs\n@attrs.frozen\nclass it:\n a: int",
+    "import attr\n@attr.s(frozen=True, cache_hash=True)\nclass C:\n a = attr.ib()\nit = C('a')\nhash(it)",
+    "class it(BaseEstimator):\n def __init__(self, a=1, b=2, c=3): self.a, self.b, self.c = a, b, c\n"
+    " def get_params(self, deep=True): return {name: getattr(self, name) for name in {'a', 'b', 'c'}}\nit = it()",
     "from sklearn.feature_extraction.text import TfidfVectorizer\nwords = TfidfVectorizer().fit(['one two', 'three'])\n"
     "def it(a): return words.transform(a)",
     "from scipy.interpolate import UnivariateSpline\n"

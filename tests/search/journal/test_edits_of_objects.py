@@ -161,6 +161,18 @@ EDITS = {
         "-result",
         "the code of `check`, which the scorer uses",
     ),
+    "structure of C": (
+        "import ctypes\nclass C(ctypes.Structure): _fields_ = [(WAS, ctypes.c_int), ('b', ctypes.c_int)]\nit = C(1, 2)",
+        "'a'",
+        "'c'",
+        "the code of the scorer `C`",
+    ),
+    "value in a structure of C": (
+        "import ctypes\nclass C(ctypes.Structure): _fields_ = [('a', ctypes.c_int)]\nit = C(WAS)",
+        "1",
+        "2",
+        "scorer",
+    ),
     "registered subclass": (
         "class B(abc.ABC): pass\nclass C: pass\nB.register(WAS)\ndef it(a): return isinstance(C(), B)",
         "C",

@@ -72,11 +72,17 @@ OTHERS = [
     ({"target": 1 - y}, {"y"}),
     ({"cv": 3}, {"folds"}),
     ({"grid": {"C": [0.1, 2.0]}}, {"candidates"}),
-    ({"estimator": LogisticRegression(tol=0.1)}, {"estimator"}),
+    (
+        {"estimator": LogisticRegression(tol=0.1)},
+        {"estimator", "the parameter `tol` of a LogisticRegression"},
+    ),
     ({"scoring": "f1"}, {"scorer"}),
     ({"error_score": 0}, {"settings"}),
     ({"return_train_score": True}, {"settings"}),
-    ({"estimator": LogisticRegression(n_jobs=2)}, {"estimator", "threads"}),
+    (
+        {"estimator": LogisticRegression(n_jobs=2)},
+        {"estimator", "threads", "the parameter `n_jobs` of a LogisticRegression"},
+    ),
     (
         {"fit_params": {"sample_weight": np.ones(60)}},
         {f"{kind} parameter `sample_weight`" for kind in WEIGHTS_OF},
