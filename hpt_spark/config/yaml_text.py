@@ -56,17 +56,20 @@ class _Reader(yaml.SafeLoader):
             if isinstance(value, int):
                 str(value)  # Python neither reads nor writes thousands of digits; 1:59:59 may be as many
         except NO_SUCH_VALUE:
-            kind, text = node.tag.rpartition(":")[2], str(node.value)
-            shown = text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
-            raise RefusedYamlError(
-                problem=f"{shown} is no valid {kind}; if it is a text, put it in quotes",
-                problem_mark=node.start_mark,
-            ) from None
+            kind = node.tag.rpartition(":")[2]
+            problem = f"{_shown(node.value)} is no valid {kind}; if it is a text, put it in quotes"
+            raise RefusedYamlError(problem=problem, problem_mark=node.start_mark) from None
         for rule, written in OTHER_BASES.items():
             if type(value) in (int, float) and abs(value) > 7 and written.fullmatch(str(node.value)):
-                problem = f"{node.value} would be {value}, as {rule}, or in quotes if it is a text"
+                would_be = f"{_shown(node.value)} would be {_shown(value)}"
+                problem = f"{would_be}, as {rule}, or in quotes if it is a text"
                 raise RefusedYamlError(problem=problem, problem_mark=node.start_mark)
         return value
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 class _Writer(yaml.SafeDumper):
