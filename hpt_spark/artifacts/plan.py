@@ -22,7 +22,7 @@ SET = "--set="
 def plan_of(settings: SearchSection, design: DesignMatrix) -> dict[str, Any]:
     """Return the identity of a search: its settings and the digests of its data.
 
-    Settings that change no score are left out: the place and time limits of fits, those that the strategy ignores.
+    Settings that change no score are left out: place and time limits of fits, settings without effect here.
     """
     data = {name: design.facts["files"][name] for name in searched_files(design.facts["files"])}
     return {"search": json_safe(searched_settings(settings)), "design": data}

@@ -37,11 +37,12 @@ HEADER = re.compile(
 )
 # A name and, after it, its value: as in Java's -Dname=value and in Python's name='value'; as JSON and Python write
 # {"name": "value"}; and YAML's {name: value}, where a text is known to be YAML, for prose has colons too.
-# Without quotes, blanks belong to a value in a connection string, where another name follows after a semicolon.
-UP_TO_NEXT_NAME = r"[^;='\"\n]+(?=;[ \t]*[\w.-][\w. -]{0,40}=)"
+# Without quotes, blanks belong to a value in a connection string, where a semicolon ends it, and then the line or
+# another name follows.
+UP_TO_SEMICOLON = r"[^;='\"\n]+(?=;[ \t]*(?:[\w.-][\w. -]{0,40}=|$))"
 SETTING = (
     re.compile(r"(?<![\w.-])([\w.-]+)="),
-    re.compile(rf"{QUOTED}|{UP_TO_NEXT_NAME}|['\"]?[^\s,;'\"]+(?:,(?![\w.-]+=)[^\s,;'\"]+)*"),
+    re.compile(rf"(?m){QUOTED}|{UP_TO_SEMICOLON}|['\"]?[^\s,;'\"]+(?:,(?![\w.-]+=)[^\s,;'\"]+)*"),
 )
 ITEM = re.compile(r"(?<=['\"])([\w.-]+)\\*['\"]\s*:\s*"), re.compile(QUOTED)
 PAIR = re.compile(r"(?<![\w.-])([\w.-]+)['\"]?\s*:\s+"), re.compile(rf"{QUOTED}|\[[^\]\n]*|[^\s,}}\]][^,}}\]\n]*")

@@ -13,10 +13,12 @@ import yaml
 FLOAT = re.compile(r"(?=.*[.eE])[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 
 # Only to YAML 1.1 is 017 fifteen and 1:30 ninety.
+BY_EIGHTS, BY_SIXTIES = re.compile(r"[-+]?0[0-9_]+"), re.compile(r"[-+]?[0-9][0-9_:.]*:[0-9_:.]*")
 OTHER_BASES = {
-    "a number with a leading zero counts by eights; write it without the zero": re.compile(r"[-+]?0[0-9_]+"),
-    "numbers with a colon count by sixties; write one number": re.compile(r"[-+]?[0-9][0-9_:.]*:[0-9_:.]*"),
+    BY_EIGHTS: "a number with a leading zero counts by eights; write it without the zero",
+    BY_SIXTIES: "numbers with a colon count by sixties; write one number",
 }
+OR_A_TEXT = "if it is a text, put it in quotes"
 
 # What PyYAML's constructors raise where the text of a value is none of its kind, such as the date 2024-02-30.
 NO_SUCH_VALUE = (ValueError, LookupError, AttributeError, ArithmeticError)
@@ -29,12 +31,11 @@ ONE_LINE = 2**31
 UNFIT = re.compile("[\0\ud800-\udfff]")  # what a text may not have that is passed on: to Java, as a path, in UTF-8
 
 DEEPEST = 50
-MOST_SHOWN = 60
 MOST_VALUES = 1_000_000
 
 
 class RefusedYamlError(yaml.MarkedYAMLError):
-    """YAML that PyYAML reads and a configuration does not take; its `problem` says what to write instead."""
+    """YAML that a configuration does not take; `problem` says what to write, without the value: it may be a secret."""
 
 
 class _Reader(yaml.SafeLoader):
@@ -57,19 +58,12 @@ class _Reader(yaml.SafeLoader):
                 str(value)  # Python neither reads nor writes thousands of digits; 1:59:59 may be as many
         except NO_SUCH_VALUE:
             kind = node.tag.rpartition(":")[2]
-            problem = f"{_shown(node.value)} is no valid {kind}; if it is a text, put it in quotes"
+            problem = f"the value is no valid {kind}; {OR_A_TEXT}"
             raise RefusedYamlError(problem=problem, problem_mark=node.start_mark) from None
-        for rule, written in OTHER_BASES.items():
+        for written, problem in OTHER_BASES.items():
             if type(value) in (int, float) and abs(value) > 7 and written.fullmatch(str(node.value)):
-                would_be = f"{_shown(node.value)} would be {_shown(value)}"
-                problem = f"{would_be}, as {rule}, or in quotes if it is a text"
-                raise RefusedYamlError(problem=problem, problem_mark=node.start_mark)
+                raise RefusedYamlError(problem=f"{problem}; {OR_A_TEXT}", problem_mark=node.start_mark)
         return value
-
-
-def _shown(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 class _Writer(yaml.SafeDumper):

@@ -39,8 +39,8 @@ class FitGroup:
     stops : bool
         Whether the training ends when its curve has stopped.
     rest : tuple of Fit
-        Where the fits are points of a curve: those that fail with the first one, if that cannot be fitted by itself.
-        They train more rounds, which begin with its own. Of a training that stops they are the first rung's.
+        The other points of a curve; where the training stops, of its first rung. They fail with the first one if that
+        fails by itself, because their trainings begin with its rounds.
     """
 
     fits: tuple[Fit, ...]
@@ -66,19 +66,16 @@ class FitGroup:
         return (self.fits[0], *self.rest) if self.stops else self.fits
 
     def one_by_one(self) -> list[FitGroup]:
-        """Return these as groups of their own, each fitted as scikit-learn does; of a curve the first one's alone."""
+        """Return these as groups of their own, each fitted as scikit-learn does; of a curve only the first."""
         groups = [FitGroup((fit,), shared=False, cost=self.cost) for fit in self.retried]
         return [replace(groups[0], rest=self.rest)] if self.rest else groups
 
     def others(self) -> list[FitGroup]:
-        """Return those that follow where the first fit of a curve was tried alone, and has not failed."""
+        """Return the groups of `rest`, which follow where the first fit by itself has not failed."""
         return [FitGroup((fit,), shared=False, cost=self.cost) for fit in self.rest]
 
     def with_all_fits(self, results: Sequence[tuple[Fit, Any]]) -> list[tuple[Fit, Any]]:
-        """Return the results with those of fits that were not run: those of `rest` fail where the first one has failed.
-
-        A fit behind the stop of a curve has None.
-        """
+        """Return `results`, completed: `rest` fails with the first fit; a fit behind the stop of a curve has None."""
         found = dict(results)
         first = found.get(self.fits[0])
         if isinstance(first, dict) and has_failed(first):

@@ -146,17 +146,16 @@ class Scheduler:
         """Yield each group and its result, step by step of `retries`; what dies in the last is a failed fit."""
         waiting: dict[Step, list[FitGroup]] = {step: [] for step in Step}
         waiting[Step.TOGETHER] += groups
-        for step in Step:
+        while step := next((step for step in Step if waiting[step]), None):
             dead: list[Dead] = []
-            while groups := waiting[step]:  # again where the first fits of curves were tried
-                waiting[step] = []
-                # What is tried alone may take its worker and its executor along: each has a job of its own.
-                for together in [[one] for one in groups] if step.alone else [groups]:
-                    # A job for each of them would take its moment also when the time is up.
-                    if time.monotonic() < self._deadline:
-                        for results in self._tried(shared, step, together, dead):
-                            waiting[step] += self._others(results)
-                            yield results
+            now, waiting[step] = waiting[step], []
+            # What is tried alone may take its worker and its executor along: each has a job of its own.
+            for together in [[one] for one in now] if step.alone else [now]:
+                # A job for each of them would take its moment also when the time is up.
+                if time.monotonic() < self._deadline:
+                    for results in self._tried(shared, step, together, dead):
+                        waiting[Step.EACH] += self._others(results)
+                        yield results
             for group, death in dead:
                 for fit in group.fits:
                     self._retries.setdefault(fit, []).append(f"{step.title}: {death.reason}")

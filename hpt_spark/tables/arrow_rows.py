@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -84,8 +84,8 @@ def _as_arrow(data: Any, wanted: Sequence[str]) -> pa.Table:
 def _array_of(values: Any, name: str) -> pa.Array:
     if isinstance(values, pa.ChunkedArray):
         return values
-    if isinstance(values, (str, bytes)):  # which Python takes for a list of letters
-        raise InputError(f"the column {name} is one text; give a list of the cells, [{values!r}] for one row.")
+    if isinstance(values, (str, bytes, bytearray, Mapping)):  # Arrow would take letters, bytes or keys for the cells
+        raise InputError(f"the column {name} is a {type(values).__name__}; give a list of its cells, also for one row.")
     try:
         return pa.array(values)
     except OverflowError:

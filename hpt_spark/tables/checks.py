@@ -264,7 +264,7 @@ def say_alike(classes: Sequence[Any], name: str, place: str) -> None:
     written: dict[str, list[str]] = {}
     for one in classes:
         if isinstance(one, str):
-            written.setdefault(one.strip().casefold(), []).append(one)
+            written.setdefault(one.strip().lower(), []).append(one)
     odd = [one for words, alike in written.items() if len(alike) > 1 or not words for one in alike]
     if odd:
         _log.warning(

@@ -127,11 +127,11 @@ def test_a_setting_whose_value_is_no_yaml_is_refused():
 
 def test_a_date_that_is_none_is_told_with_its_place(write):
     assert problem("search.scoring=2024-02-30") == (
-        "--set search.scoring=2024-02-30: 2024-02-30 is no valid timestamp; if it is a text, put it in quotes."
+        "--set search.scoring=2024-02-30: the value is no valid timestamp; if it is a text, put it in quotes."
     )
     mine = write("search:\n  cv: 3\n  scoring: 2024-02-30\n")
     assert problem(files=(mine,)) == (
-        f"{mine} is not valid YAML at line 3: 2024-02-30 is no valid timestamp; if it is a text, put it in quotes."
+        f"{mine} is not valid YAML at line 3: the value is no valid timestamp; if it is a text, put it in quotes."
     )
 
 

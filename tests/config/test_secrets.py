@@ -91,6 +91,8 @@ def test_a_secret_in_json_that_a_text_holds_is_masked(password, within):
         ("user=u,password=a,S3CRET,host=h", "user=u,password=***,host=h"),
         ("f(password=S3CRET, host=h)", "f(password=***, host=h)"),
         ("Server=s;Password=a S3, CRET;Database=d", "Server=s;Password=***;Database=d"),
+        ("Server=s;Password=my S3CRET pass;", "Server=s;Password=***;"),
+        ("a;password=my S3CRET pass;\nb=c", "a;password=***;\nb=c"),
         ("password=a S3CRET; user id=u", "password=***; user id=u"),
         ("password=S3CRET is wrong; use another", "password=*** is wrong; use another"),
     ],

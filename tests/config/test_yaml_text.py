@@ -49,21 +49,31 @@ def test_a_value_that_cannot_be_is_an_error_with_its_place(text):
 
 @pytest.mark.parametrize("text", ["017", "-010", "0_17"])
 def test_a_number_with_a_leading_zero_does_not_count_by_eights(text):
-    with pytest.raises(yaml.MarkedYAMLError, match=f"{text} would be -?(15|8), as a number with a leading zero"):
+    with pytest.raises(yaml.MarkedYAMLError, match="a number with a leading zero counts by eights"):
         read_yaml(f"a: [{text}]")
     assert read_yaml(f"['{text}', 00, 07]") == [text, 0, 7]
-    with pytest.raises(ConfigError, match="017 would be 15"):
+    with pytest.raises(ConfigError, match="random_state=017: a number with a leading zero"):
         load_config(settings=["search.random_state=017"])
 
 
-@pytest.mark.parametrize(("text", "number"), [("1:30", 90), ("-10:00:00", -36000), ("0:08.5", 8.5), ("!!int 1:30", 90)])
-def test_a_number_with_a_colon_does_not_count_by_sixties(text, number):
+@pytest.mark.parametrize("text", ["1:30", "-10:00:00", "0:08.5", "!!int 1:30"])
+def test_a_number_with_a_colon_does_not_count_by_sixties(text):
     written = text.rpartition(" ")[2]
-    with pytest.raises(yaml.MarkedYAMLError, match=f"{written} would be {number}, as numbers with a colon count by"):
+    with pytest.raises(yaml.MarkedYAMLError, match="numbers with a colon count by sixties"):
         read_yaml(f"a: [{text}]")
     assert read_yaml(f"['{written}', a:1, 1:2:x]") == [written, "a:1", "1:2:x"]
-    with pytest.raises(ConfigError, match="1:30 would be 90"):
+    with pytest.raises(ConfigError, match="max_time=1:30: numbers with a colon"):
         load_config(settings=["search.max_time=1:30"])
+
+
+@pytest.mark.parametrize("secret", ["2024-02-30", "12:34:56", "01234", "9" * 5000])
+def test_a_secret_that_is_no_value_of_yaml_is_not_shown(tmp_path, secret):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(f"submit: {{livy: {{password: {secret}}}}}\n")
+    for arguments in ({"settings": [f"submit.livy.password={secret}"]}, {"files": [mine]}):
+        with pytest.raises(ConfigError, match="in quotes") as refused:
+            load_config(**arguments)
+        assert secret[:5] not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +99,8 @@ def test_words_and_dates_that_should_be_texts_are_refused_where_a_text_is_needed
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("{a: 1, a: 2}", "the key a is given twice"), ("{a: 2024-02-30}", "2024-02-30 is no valid")]
+    ("text", "told"),
+    [("{a: 1, a: 2}", "the key a is given twice"), ("{a: 2024-02-30}", "2024-02-30}: the value is no valid")],
 )
 def test_what_is_refused_of_a_setting_is_told(text, told):
     with pytest.raises(ConfigError, match=told):

@@ -29,17 +29,17 @@ RUNNER = SimpleNamespace(most_result_bytes=math.inf, planned_slots=1, slots=1, s
 class Played(Scheduler):
     """A scheduler whose fits end as `endings` has it: after so many seconds, or by a death where they are together.
 
-    Those of `deadly` candidates die in any case.
+    Those of `deadly` candidates die in any case, and shared trainings where none lives.
     """
 
     endings = ()
     deadly = ()
-    tries = 0
+    lives_shared = True
 
     def _tried(self, shared, step, groups, dead):
-        self.tries += len(groups)
+        self.tried.append((step, len(groups)))
         for group, ending in zip(groups, self.endings):
-            is_deadly = group.candidate in self.deadly
+            is_deadly = group.candidate in self.deadly or (group.shared and not self.lives_shared)
             if isinstance(ending, Death) and (is_deadly or step is Step.TOGETHER or ending.ending is Ending.TIMEOUT):
                 dead.append((group, ending))
             else:
@@ -64,7 +64,7 @@ def played(candidates, endings, deadly=(), **limits):
     )
     scheduler = Played(RUNNER, math.inf, None, "")
     scheduler.forecast = "was said"
-    scheduler.endings, scheduler.deadly = endings, deadly
+    scheduler.endings, scheduler.deadly, scheduler.tried = endings, deadly, []
     return scheduler, scheduler.run(evaluation, evaluation.fits)
 
 
@@ -98,10 +98,18 @@ def test_a_curve_whose_first_point_dies_by_itself_dies_as_often_as_one_fit(early
     )
     results = {fit.candidate: result for pairs in ended for fit, result in pairs}
     failed = [result["fit_error"] for result in results.values() if result is not None]
-    assert scheduler.tries == tries
+    assert sum(groups for _, groups in scheduler.tried) == tries
     assert sorted(results) == [0, 1, 2, 3, 4]
     assert len(failed) == (5 if early_stopping is None else 2)
     assert len(set(failed)) == 1
+
+
+def test_the_points_of_a_curve_whose_first_one_was_tried_alone_are_tried_among_others():
+    scheduler, ended = played(CURVE, [Death("it was killed", Ending.KILLED)] * 4, of_curves=True)
+    scheduler.lives_shared = False
+    assert sorted(fit.candidate for pairs in ended for fit, _ in pairs) == [0, 1, 2, 3, 4]
+    assert scheduler.tried == [(Step.TOGETHER, 1), (Step.ALONE, 1), (Step.EACH_ALONE, 1), (Step.EACH, 4)]
+    assert scheduler.seconds_left == 0.0
 
 
 def test_of_a_curve_that_dies_late_the_points_before_have_scores():

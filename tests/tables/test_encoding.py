@@ -157,7 +157,8 @@ def test_what_is_no_table_of_one_type_a_column_is_told(data, told):
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        ({"n": [1.0], "t": "ab"}, r"the column t is one text; give a list of the cells, \['ab'\] for one row"),
+        ({"n": [1.0], "t": "ab"}, "the column t is a str; give a list of its cells, also for one row"),
+        ({"n": {0: 1.0}, "t": ["a"]}, "the column n is a dict; give a list of its cells"),
         ({"n": [1.0, 2.0], "t": ["a"]}, "the columns of the table have different numbers of rows: n 2, t 1; give"),
     ],
 )

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -35,6 +35,7 @@ from hpt_spark.storage.disk_errors import translate_disk_errors
 log = logging.getLogger(__name__)
 
 TRANSFERS = 4  # of a model whose executor is lost while it is fetched, which says nothing against the refit
+LOST_ON_ITS_WAY = "its executors were lost while its model was fetched"
 PIECE_BYTES = 4 << 20
 
 
@@ -53,37 +54,34 @@ def refit_on_executor(runner: SparkRunner, refit: Refit) -> Any:
         def train() -> Any:
             try:
                 with _Model(shipped) as model:
-                    ended = model.ended()
-                    if isinstance(ended, Death):
-                        return ended
-                    return _outcome(ended, model, shipped.folder, type(refit.estimator).__name__)
+                    return _outcome(model, shipped.folder, type(refit.estimator).__name__)
             except WorkerDiedError as error:  # which ends the job of a local master
                 return Death(str(error))
 
         return tried_twice(refit, train)
 
 
-def _outcome(ended: Refitted, model: _Model, folder: Path, name: str) -> Any:
-    """Return the model that has arrived in `folder`, after what its fit has said; raise its error."""
+def _outcome(model: _Model, folder: Path, name: str) -> Any:
+    """Return the model that has arrived in `folder`, after what its fit has said, or its death; raise its error."""
+    model.train()
     file = folder / f"{model.token}.model"
     try:
-        if ended.error is None:
-            with translate_disk_errors(file), file.open("wb") as arriving:
-                model.fetch(arriving)
-        return outcome(ended, file, name)
+        with translate_disk_errors(file), file.open("wb") as arriving:
+            ended = model.fetch(arriving)
+        return ended if isinstance(ended, Death) else outcome(ended, file, name)
     finally:
         file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A piece of a model's file; the first has none of it and tells how the refit ended.
+    """A piece of a model's file; the first has none of it and tells, where it is asked for, how the refit ended.
 
     Parameters
     ----------
     training : str
         Of which training the model is: a lost executor's is done again.
-    content : Refitted, Death or bytes
+    content : Refitted, Death, None or bytes
     """
 
     training: str
@@ -108,7 +106,6 @@ class _Model:
         task = _RefitTask(shipped.shared, shipped.pieces, piece_bytes, shipped.imports)
         # All of it goes to the disk at first, or the worker that trains would need another one to hand it over to.
         self._training = SparkJob(shipped.context, [self.token], task, "sweep: refit of the best candidate", keeps=True)
-        self._first: list[_Piece] = []
 
     def __enter__(self) -> _Model:
         return self
@@ -117,50 +114,47 @@ class _Model:
         with suppress(Exception):  # of several kinds, where Spark was stopped
             self._training.unpersist()
 
-    def ended(self) -> Refitted | Death:
-        """Train the model, and return how that ended."""
+    def train(self) -> None:
+        """Train the model."""
         self._done(self._training)
-        self._first = self._fetch(0)
-        ended: Refitted | Death = self._first[0].content
-        return ended
 
-    def fetch(self, file: BinaryIO) -> None:
-        """Write the model to `file`.
+    def fetch(self, file: BinaryIO) -> Refitted | Death:
+        """Write the model to `file`, if there is one, and return how its training ended.
 
         Raises
         ------
         HptSparkError
             When one executor after another that has it is lost.
         """
-        for _ in range(TRANSFERS):
-            if self._fetch_all(file):
-                return
-            log.warning("the executor that had trained the model was lost; the model was trained again, and is fetched")
+        for transfer in range(TRANSFERS):
+            first, *pieces = self._fetch(0)
+            ended: Refitted | Death = first.content
+            if transfer and isinstance(ended, Death) and ended.reason == LOST_TWICE:
+                return Death(LOST_ON_ITS_WAY)
+            if self._fetch_all(file, first.training, pieces):
+                return ended
+            log.warning("the executor that had trained the model was lost; the model is trained again, and fetched")
             file.seek(0)
             file.truncate()
-            self._first = self._fetch(0)
-            ended = self._first[0].content
-            if not isinstance(ended, Refitted) or ended.error is not None:
-                break
         raise HptSparkError(
             f"the model of the refit was lost with its executor while it was fetched, {TRANSFERS} times at most; "
             f"{WAY_OUT}."
         )
 
-    def _fetch_all(self, file: BinaryIO) -> bool:
-        """Write the model to `file`, and return whether all of it is of the training that was first asked for."""
-        training, start, pieces = self._first[0].training, 0, self._first
-        while pieces:
-            for piece in pieces:
-                if piece.training != training:
-                    return False
-                if isinstance(piece.content, bytes):
-                    file.write(piece.content)
+    def _fetch_all(self, file: BinaryIO, training: str, pieces: Sequence[_Piece]) -> bool:
+        """Write the model, which begins with `pieces`, to `file`; return whether all of it is of one training."""
+        start = 0
+        while True:
+            file.writelines(piece.content for piece in pieces)
+            if len(pieces) < self._pieces_per_job:
+                return True
             start += self._pieces_per_job
-            pieces = self._fetch(start) if len(pieces) == self._pieces_per_job else []
-        return True
+            first, *pieces = self._fetch(start)
+            if first.training != training:
+                return False
 
     def _fetch(self, start: int) -> list[_Piece]:
+        """Return the first piece, and those of the file from `start` on that one job may bring."""
         kept: RDD[_Piece] = self._training.kept  # type: ignore[assignment]
         part = partial(_between, start=start, stop=start + self._pieces_per_job)
         job = _CollectingJob(self._shipped.context, kept.mapPartitions(part))
@@ -179,8 +173,11 @@ class _Model:
             raise failure
 
 
-def _between(pieces: Iterable[_Piece], start: int, stop: int) -> Iterator[_Piece]:
-    return islice(pieces, start, stop)
+def _between(pieces: Iterator[_Piece], start: int, stop: int) -> Iterator[_Piece]:
+    # The first one tells of which training all are, also where nothing is left: a refit that has died has no more.
+    first = next(pieces)
+    yield replace(first, content=None) if start else first
+    yield from islice(pieces, start, stop)
 
 
 class _CollectingJob(SparkJob):

@@ -27,7 +27,7 @@ def fit_with_early_stopping(
     ----------
     evaluation : Evaluation
     group : FitGroup
-        Which stops. Neither its scoring nor its estimator writes into rows.
+        One that stops. Neither its scoring nor its estimator writes into rows.
     rows : FoldRows
     ensemble : Staged
         Unfitted, with the parameters of the last fit.

@@ -215,7 +215,7 @@ def hold_to_threads(threads: int | None) -> None:
 
 
 def _one_by_one(evaluation: Evaluation, group: FitGroup) -> list[tuple[Fit, Any]]:
-    """Return the results of a group's fits, each by itself; of a curve whose first one fails only its."""
+    """Run a group's fits one by one; a curve ends with its first fit if that fails."""
     results = []
     for fit in group.retried:
         outcome = _result_or_error(evaluation, fit)

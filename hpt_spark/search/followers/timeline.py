@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from hpt_spark.search.planning.forecast import Forecast
 
 ORIGIN = "origin"  # the key under which the result of a fit tells it
-COPIED = "copied"  # the key of a result that was copied: from an equal candidate's, or a curve's first one that failed
+COPIED = "copied"  # the key of a copied result: of an equal candidate, or of a curve's first point, which failed
 
 
 def origin(result: GroupResult, retries: Sequence[str]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from hpt_spark.search.installed import is_library, releases_of
 
+OF_PARAMETER = "the parameter `"  # begins what a message calls the parameter of an estimator
+
 
 class DigestLedger(ABC):
     """The digests that are kept by name, so that it can be told which of them has changed.
@@ -20,7 +22,7 @@ class DigestLedger(ABC):
     releases : dict of str to str
         The release of each installed distribution that was met.
     parameters : dict of str to list of bytes
-        What was met of the parameters of estimators that are cloned: the digests of those of one class and name.
+        The digests of the parameters of cloned estimators, by class and name.
     """
 
     def __init__(self) -> None:

@@ -28,6 +28,7 @@ from hpt_spark.search.journal import data_digests
 from hpt_spark.search.journal.bytecode import behaviour
 from hpt_spark.search.journal.code_digests import CodeDigester, found_in, module_of
 from hpt_spark.search.journal.data_digests import PRIMITIVES, combine, primitives_digest
+from hpt_spark.search.journal.digest_ledger import OF_PARAMETER
 
 # Texts for people that `functools.update_wrapper` copies into an object around a function.
 WRAPPER_METADATA = frozenset({"__doc__", "__annotations__", "__annotate__", "__type_params__"})
@@ -163,13 +164,14 @@ class Digester(CodeDigester):
         # A library's estimator looks class weights up by their keys; a function of the user's may go through a dict.
         ordered = not is_library(type(value).__module__) or any(map(callable, params.values()))
         with self._as(True, ordered):
-            names = params if _takes_any_name(type(value)) else sorted(params)
+            is_ordered = not is_library(type(value).__module__) and _takes_any_name(type(value))
+            names = params if is_ordered else sorted(params)
             parts = [combine(name, self._parameter(value, name, params[name])) for name in names]
         return combine("estimator", self.of(type(value)), self.of(carried_over), *parts)
 
     def _parameter(self, estimator: Any, name: str, value: Any) -> bytes:
         found = self._attribute(estimator, name, value)
-        self.parameters.setdefault(f"the parameter `{name}` of a {type(estimator).__name__}", []).append(found)
+        self.parameters.setdefault(f"{OF_PARAMETER}{name}` of a {type(estimator).__name__}", []).append(found)
         return found
 
     def _instance(self, value: Any, kind: type) -> bytes:
@@ -243,7 +245,7 @@ class Digester(CodeDigester):
 def _takes_any_name(kind: type) -> bool:
     """Return whether the constructor of an estimator may go through its parameters in their order."""
     try:
-        taken = inspect.signature(kind.__init__).parameters.values()  # type: ignore[misc]
+        taken = inspect.signature(kind.__init__, follow_wrapped=False).parameters.values()  # type: ignore[misc]
     except (TypeError, ValueError):
         return True
     return any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken)

@@ -23,6 +23,7 @@ import numpy as np
 
 from hpt_spark.errors import JournalError, listed
 from hpt_spark.search.evaluation import Fit
+from hpt_spark.search.journal.digest_ledger import OF_PARAMETER
 from hpt_spark.search.journal.records import (
     FitKeys,
     Key,
@@ -200,7 +201,10 @@ class Journal:
         found = self._context()
         if found.get("format") != context.get("format"):
             raise self._of_another_release()
-        differing = sorted(key for key in {*found, *context} if found.get(key) != context.get(key))
+        both = found.keys() & context.keys()
+        # The parameters of another class of estimator say no more than that it is another one.
+        named = [key for key in {*found, *context} if key in both or not key.startswith(OF_PARAMETER)]
+        differing = sorted(key for key in named if found.get(key) != context.get(key))
         if differing:
             raise JournalError(
                 f"the journal {self.folder} is of another search, different in {listed(differing, MOST_NAMED)}; "

@@ -201,6 +201,8 @@ OF_THEIR_PROCESS = (
     "line = UnivariateSpline(range(9), range(9))\ndef it(a): return line(a)",
     "from scipy.interpolate import UnivariateSpline\nclass S(UnivariateSpline):\n"
     " def __getstate__(self): return {'own': 1}\nit = S(range(9), range(9))",
+    "from lightgbm import LGBMClassifier\n"
+    "it = LGBMClassifier(**{name: 1 for name in {'bagging_freq', 'max_bin', 'num_leaves'}})",
     "import ctypes\nlib = ctypes.CDLL(None)\nlib.abs.argtypes = [ctypes.c_int]\ndef it(a): return lib.abs(a)",
 )
 PRINT = """

@@ -170,6 +170,17 @@ def test_every_difference_is_named(tmp_path):
         Journalled(open_folder(tmp_path), other, FITS)
 
 
+def test_of_another_class_of_estimator_no_parameter_is_named(tmp_path):
+    def context(name, value):
+        return {"estimator": f"{name}{value}", f"the parameter `a` of a {name}": value}
+
+    Journalled(open_folder(tmp_path), context("First", "1"), FITS)
+    with pytest.raises(InputError, match="different in estimator; name"):
+        Journalled(open_folder(tmp_path), context("Second", "1"), FITS)
+    with pytest.raises(InputError, match="different in estimator, the parameter `a` of a First; name"):
+        Journalled(open_folder(tmp_path), context("First", "2"), FITS)
+
+
 def test_many_differences_are_counted(tmp_path):
     write_three_files(tmp_path)
     other = {f"x{number}": "1" for number in range(9)}
