@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.search import searching, strategies
+from tests.search import each_strategy, searching
 from tests.search.scores import scores_of
 
 pytestmark = pytest.mark.process
@@ -25,7 +25,7 @@ def assert_same(found, expected):
 
 
 def unbroken(name, spark):
-    return strategies.search_of(name, strategies.Accuracy(), sc=spark).fit(strategies.X, strategies.y)
+    return each_strategy.search_of(name, each_strategy.Accuracy(), sc=spark).fit(each_strategy.X, each_strategy.y)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -49,7 +49,7 @@ def test_a_killed_driver_goes_on_as_if_it_had_not_been(spark, tmp_path, name):
 @pytest.mark.parametrize("kills", ["fit", "worker"])
 @pytest.mark.parametrize("name", [*NAMES, "rounds of a pipeline", "rounds and race", "curves that race and optuna"])
 def test_a_killed_process_costs_a_strategy_nothing(spark, tmp_path, name, kills):
-    scorer = strategies.Accuracy(kills=kills, mark=str(tmp_path / "killed"))
-    found = strategies.search_of(name, scorer, sc=spark).fit(strategies.X, strategies.y)
+    scorer = each_strategy.Accuracy(kills=kills, mark=str(tmp_path / "killed"))
+    found = each_strategy.search_of(name, scorer, sc=spark).fit(each_strategy.X, each_strategy.y)
     assert (tmp_path / "killed").exists()
     assert_same(found, unbroken(name, spark))
