@@ -67,12 +67,15 @@ class FitGroup:
 
     def one_by_one(self) -> list[FitGroup]:
         """Return these as groups of their own, each fitted as scikit-learn does; of a curve only the first."""
-        groups = [FitGroup((fit,), shared=False, cost=self.cost) for fit in self.retried]
+        groups = self._apart(self.retried)
         return [replace(groups[0], rest=self.rest)] if self.rest else groups
 
-    def others(self) -> list[FitGroup]:
+    def rest_one_by_one(self) -> list[FitGroup]:
         """Return the groups of `rest`, which follow where the first fit by itself has not failed."""
-        return [FitGroup((fit,), shared=False, cost=self.cost) for fit in self.rest]
+        return self._apart(self.rest)
+
+    def _apart(self, fits: Iterable[Fit]) -> list[FitGroup]:
+        return [FitGroup((fit,), shared=False, cost=self.cost) for fit in fits]
 
     def with_all_fits(self, results: Sequence[tuple[Fit, Any]]) -> list[tuple[Fit, Any]]:
         """Return `results`, completed: `rest` fails with the first fit; a fit behind the stop of a curve has None."""

@@ -154,7 +154,7 @@ class Scheduler:
                 # A job for each of them would take its moment also when the time is up.
                 if time.monotonic() < self._deadline:
                     for results in self._tried(shared, step, together, dead):
-                        waiting[Step.EACH] += self._others(results)
+                        waiting[Step.EACH] += self._rest_of_curves(results)
                         yield results
             for group, death in dead:
                 for fit in group.fits:
@@ -172,12 +172,14 @@ class Scheduler:
                 self._left.update((part.fits, part.cost) for part in parts)
                 waiting[following] += parts
 
-    def _others(self, results: Sequence[Result]) -> list[FitGroup]:
-        """Return the groups that follow those whose fits were tried alone as the first ones of curves."""
-        tried = [(group, result.results) for group, result in results if not group.shared and group.rest]
-        others = [one for group, ((_, first),) in tried if not has_failed(first) for one in group.others()]
-        self._left.update((one.fits, one.cost) for one in others)
-        return others
+    def _rest_of_curves(self, results: Sequence[Result]) -> list[FitGroup]:
+        """Return the groups of the curves whose first point was tried by itself and has a result."""
+        groups = []
+        for group, result in results:
+            if group.rest and not group.shared and not has_failed(result.results[0][1]):
+                groups += group.rest_one_by_one()
+        self._left.update((group.fits, group.cost) for group in groups)
+        return groups
 
     def _tried(
         self, shared: SharedEvaluation, step: Step, groups: Sequence[FitGroup], dead: list[Dead]

@@ -96,7 +96,7 @@ class Folder(ABC):
     def delete_unfinished(self, prefix: str) -> None:  # noqa: B027, a Hadoop file system does not tell who writes
         """Delete what killed processes have left of files whose names begin so, where it is known that they are gone.
 
-        Not needed before a name is written again.
+        Files that are written again under the same name need none of this.
         """
 
     def check_writable(self) -> None:

@@ -39,7 +39,7 @@ NAMED_TYPES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, 
 CODE_TYPES = (types.FunctionType, type)
 SLOTS = (types.GetSetDescriptorType, types.MemberDescriptorType)
 OF_A_CLASS = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, *SLOTS)
-C_FIELD = type(ctypes.wintypes.POINT.x)  # what ctypes makes of an entry of `_fields_`
+C_FIELD = type(ctypes.wintypes.POINT.x)  # the type of the descriptors that ctypes makes of `_fields_`
 # What Python makes of a class statement: its place, its texts and annotations, caches.
 OF_A_CLASS_STATEMENT = frozenset(
     {

@@ -162,10 +162,10 @@ class Digester(CodeDigester):
         if is_library(type(value).__module__):
             params.pop("memory", None)  # where scikit-learn's pipelines keep what they have fitted
         # A library's estimator looks class weights up by their keys; a function of the user's may go through a dict.
-        ordered = not is_library(type(value).__module__) or any(map(callable, params.values()))
+        is_own = not is_library(type(value).__module__)
+        ordered = is_own or any(map(callable, params.values()))
         with self._as(True, ordered):
-            is_ordered = not is_library(type(value).__module__) and _takes_any_name(type(value))
-            names = params if is_ordered else sorted(params)
+            names = params if is_own and _takes_any_name(type(value)) else sorted(params)
             parts = [combine(name, self._parameter(value, name, params[name])) for name in names]
         return combine("estimator", self.of(type(value)), self.of(carried_over), *parts)
 
@@ -243,7 +243,7 @@ class Digester(CodeDigester):
 
 
 def _takes_any_name(kind: type) -> bool:
-    """Return whether the constructor of an estimator may go through its parameters in their order."""
+    """Return whether the constructor of an estimator takes ``**``, so that it may depend on their order."""
     try:
         taken = inspect.signature(kind.__init__, follow_wrapped=False).parameters.values()  # type: ignore[misc]
     except (TypeError, ValueError):
