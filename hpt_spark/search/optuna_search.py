@@ -111,31 +111,4 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         tracking: Any = None,
         race: Any = None,
     ) -> None:
-        super().__init__(
-            estimator,
-            param_distributions,
-            n_iter=n_iter,
-            scoring=scoring,
-            n_jobs=n_jobs,
-            refit=refit,
-            cv=cv,
-            verbose=verbose,
-            pre_dispatch=pre_dispatch,
-            random_state=random_state,
-            error_score=error_score,
-            return_train_score=return_train_score,
-        )
-        self.batch_size = batch_size
-        self.n_startup_trials = n_startup_trials
-        self.no_improvement = no_improvement
-        self.rounds = rounds
-        self.sc = sc
-        self.journal = journal
-        self.warm_start = warm_start
-        self.max_time = max_time
-        self.max_fit_time = max_fit_time
-        self.refit_on = refit_on
-        self.keep_oof = keep_oof
-        self.progress = progress
-        self.tracking = tracking
-        self.race = race
+        self._take_arguments(locals())
