@@ -115,7 +115,7 @@ class SparkSearchMixin(HandsFitsOver):
 
     def _take_arguments(self, given: dict[str, Any]) -> None:
         """Set each argument of a constructor, whose locals are `given`; scikit-learn's own sets those that it knows."""
-        construct = super().__init__  # type: ignore[misc]
+        construct = super().__init__
         known = {name: given[name] for name in inspect.signature(construct).parameters if name in given}
         construct(**known)
         vars(self).update({name: value for name, value in given.items() if name not in known and name != "self"})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.connect_job import SCHEMA, ConnectJob, Operations, values_of
 from hpt_spark.search.execution.connect_session import translate_failure
-from hpt_spark.search.execution.connect_task import Count, FitWork, RefitWork, TidyUpWork
+from hpt_spark.search.execution.connect_task import fit_groups_of_task, one_row, refit_of_task, tidy_up_session
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.driver_releases import releases_of_fits
 from hpt_spark.search.execution.fit_process import Death
@@ -104,7 +104,7 @@ class ConnectRunner(Runner):
 
         def start(tasks: Tasks) -> ConnectJob:
             groups = [group for task in tasks for group in task]
-            work = FitWork(shared, tasks, step, self._imports)
+            work = partial(fit_groups_of_task, shared=shared, tasks=tasks, step=step, imports=self._imports)
             job = ConnectJob(
                 operations, len(tasks), work, lambda found: arrived.put((groups[found[0]], found[1], None))
             )
@@ -123,7 +123,7 @@ class ConnectRunner(Runner):
         file = self._folder / f"{shared.evaluation.token}.model"
 
         def train() -> Any:
-            ended = self._refitted_into(file, RefitWork(shared, self._imports))
+            ended = self._refitted_into(file, partial(refit_of_task, shared=shared, imports=self._imports))
             return ended if isinstance(ended, Death) else outcome(ended, file, type(refit.estimator).__name__)
 
         try:
@@ -132,7 +132,7 @@ class ConnectRunner(Runner):
             file.unlink(missing_ok=True)
             self._take_back(shared.evaluation)
 
-    def _refitted_into(self, file: Path, work: RefitWork) -> Refitted | Death:
+    def _refitted_into(self, file: Path, work: Callable[[int], Iterable[Any]]) -> Refitted | Death:
         """Return how a refit has ended, with its model in `file`, or why it has killed its process."""
         told: list[Any] = []
         try:
@@ -145,7 +145,7 @@ class ConnectRunner(Runner):
                     else:
                         told.append(value)
 
-                values_of(self._session, 1, work, take)
+                values_of(self._session, work, take)
         except WorkerDiedError as error:  # which ends the job of a local master
             return Death(str(error))
         except HptSparkError as error:
@@ -172,7 +172,8 @@ class ConnectRunner(Runner):
 
     def _tidy_up(self) -> None:
         with suppress(Exception):  # of several kinds, where the session has ended: its files go with it
-            job = ConnectJob(Operations(self._session, 1), self.slots, TidyUpWork(frozenset(self._sent)), print)
+            work = partial(tidy_up_session, tokens=frozenset(self._sent))
+            job = ConnectJob(Operations(self._session, 1), self.slots, work, print)
             job.start()
             job.ended.wait(SECONDS_TO_TIDY_UP)
             job.cancel()
@@ -214,5 +215,5 @@ def slots_of_server(session: SparkSession, conf: Mapping[str, str]) -> int:
     cores = cores_of_local(conf.get("spark.master", ""))
     if cores is None:
         with translate_failure(session):
-            cores = session.range(ROWS_TO_COUNT).mapInArrow(Count(), SCHEMA).count()
+            cores = session.range(ROWS_TO_COUNT).mapInArrow(one_row, SCHEMA).count()
     return max(1, cores // cores_of_task(conf))

@@ -24,7 +24,7 @@ from hpt_spark.search.execution import spark_task
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
 from hpt_spark.search.execution.job_thread import run_to_its_end
-from hpt_spark.search.execution.refit import MOST_ATTEMPTS, WAY_OUT, Refit, Refitted, outcome, tried_twice
+from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, outcome, tried_twice
 from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDiedError
 from hpt_spark.search.execution.spark_runner import Shipped, SparkRunner
 from hpt_spark.search.execution.spark_task import Pieces
@@ -103,7 +103,13 @@ class _Model:
         limit = bytes_per_job(shipped.conf)
         piece_bytes = min(PIECE_BYTES, limit)
         self._pieces_per_job = limit // piece_bytes
-        task = _RefitTask(shipped.shared, shipped.pieces, piece_bytes, shipped.imports)
+        task = partial(
+            _pieces_of_model,
+            shared=shipped.shared,
+            pieces=shipped.pieces,
+            piece_bytes=piece_bytes,
+            imports=shipped.imports,
+        )
         # All of it goes to the disk at first, or the worker that trains would need another one to hand it over to.
         self._training = SparkJob(shipped.context, [self.token], task, "sweep: refit of the best candidate", keeps=True)
 
@@ -192,21 +198,11 @@ class _CollectingJob(SparkJob):
         self.collected = self._rdd.collect()
 
 
-class _RefitTask:
-    """What the task does, as a class, so that only these fields are shipped."""
-
-    def __init__(self, shared: SharedEvaluation, pieces: Pieces, piece_bytes: int, imports: DriverImports) -> None:
-        self._shared = shared
-        self._pieces = pieces
-        self._piece_bytes = piece_bytes
-        self._imports = imports
-
-    def __call__(self, _: Iterable[str]) -> Iterator[_Piece]:
-        training = uuid.uuid4().hex
-        if spark_task.earlier_attempts() >= MOST_ATTEMPTS:  # Spark would go on to its own limit
-            yield _Piece(training, Death(LOST_TWICE))
-            return
-        files = spark_task.locate(self._shared, self._pieces)
-        folder = spark_task.folder_of_this_node()
-        for content in spark_task.refit_in_pieces(self._shared, files, self._imports, folder, self._piece_bytes):
-            yield _Piece(training, content)
+def _pieces_of_model(
+    _: Iterable[str], shared: SharedEvaluation, pieces: Pieces, piece_bytes: int, imports: DriverImports
+) -> Iterator[_Piece]:
+    """Train the model, and yield its pieces; what the task does."""
+    training, files = uuid.uuid4().hex, partial(spark_task.locate, shared, pieces)
+    folder = spark_task.folder_of_this_node()
+    for content in spark_task.refit_in_pieces(shared, files, imports, folder, piece_bytes):
+        yield _Piece(training, content)

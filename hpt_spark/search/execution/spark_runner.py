@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +30,7 @@ from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.execution.runner import Runner
 from hpt_spark.search.execution.spark_context import slots_of_context
 from hpt_spark.search.execution.spark_job import SparkJob
-from hpt_spark.search.execution.spark_task import Piece, Pieces, RunTask, TidyUp
+from hpt_spark.search.execution.spark_task import Piece, Pieces, run_task, tidy_up_node
 from hpt_spark.search.execution.task_stream import Arrived, ArrivingResults, Tasks, TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.slots import is_true
@@ -145,7 +145,16 @@ class SparkRunner(Runner):
         def start(tasks: Tasks) -> SparkJob:
             keeps = shared.keep_checkpoints and self.checkpoints.are_kept
             kept_as = (self.checkpoints.token, self.checkpoints.jobs) if keeps else None
-            work = RunTask(shared, pieces, results, step, self._imports, kept_as, tuple(self._gone))
+            work = partial(
+                run_task,
+                shared=shared,
+                pieces=pieces,
+                results=results,
+                step=step,
+                imports=self._imports,
+                kept_as=kept_as,
+                gone=tuple(self._gone),
+            )
             job = SparkJob(self._context, tasks, work, description, keeps)
             if keeps:
                 self.checkpoints.add_job(job)
@@ -180,14 +189,14 @@ class SparkRunner(Runner):
             # Those of earlier searches, too: a node that has lost its executor just then has kept their files.
             ended = ENDED.setdefault(self._context, deque(maxlen=MOST_ENDED))
             ended.extend(self._used)
-            work = TidyUp(frozenset(ended))
+            work = partial(tidy_up_node, tokens=frozenset(ended))
             tidying = threading.Thread(target=self._tidy_up, args=(work,), name="hpt-spark-tidy-up", daemon=True)
             tidying.start()
             if not self._has_cancelled:
                 tidying.join()
         self._used = set()
 
-    def _tidy_up(self, work: TidyUp) -> None:
+    def _tidy_up(self, work: Callable[[Iterable[int]], Iterator[None]]) -> None:
         with suppress(Exception):  # of several kinds, where Spark was stopped: all that is on the nodes goes with it
             if self._has_cancelled:
                 self._wait_for_tasks_that_were_killed()

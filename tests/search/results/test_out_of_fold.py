@@ -24,7 +24,7 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_runner import SparkRunner
-from hpt_spark.search.execution.spark_task import RunTask
+from hpt_spark.search.execution.spark_task import run_task
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.results.out_of_fold import FoldPredictions
 from hpt_spark.search.results.predictor import Predictor
@@ -284,7 +284,7 @@ def test_many_are_brought_by_several_jobs(spark, monkeypatch):
     start = SparkJob.start
     monkeypatch.setattr(SparkJob, "start", lambda job: (jobs.append(job), start(job)))
     search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0, 10.0]}, cv=CV, keep_oof="all", sc=spark).fit(X, y)
-    brought = [sum(map(len, job._tasks)) for job in jobs if isinstance(job._work, RunTask)]
+    brought = [sum(map(len, job._tasks)) for job in jobs if getattr(job._work, "func", None) is run_task]
     assert sum(brought) == 9
     assert max(brought) <= 2  # each has 360 bytes
     for row, params in enumerate(search.cv_results_["params"]):
