@@ -12,9 +12,10 @@ import time
 import uuid
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -165,9 +166,14 @@ class Checkpoints:
         by_number = {fit.number: fit for fit in wanted}
         for batch in _batches(wanted):
             tasks = [(self._jobs[job], task) for job, task in batch]
-            fetching = FetchJob(self._context, self.token, tasks, frozenset(by_number))
+            part = partial(_among, numbers=frozenset(by_number))
+            fetching = FetchJob(self._context, tasks, part, "sweep: checkpoints of an earlier rung", self.token)
             for number, content in fetching.fetched(deadline):
                 yield by_number[number], content
+
+
+def _among(pairs: Iterable[tuple[int, bytes]], numbers: Set[int]) -> list[tuple[int, bytes]]:
+    return [pair for pair in pairs if pair[0] in numbers]
 
 
 def _batches(wanted: Mapping[Fit, CheckpointPlace]) -> Iterator[list[tuple[int, int]]]:

@@ -96,7 +96,7 @@ class ConnectJob(threading.Thread):
         self._operations.are_stopped.set()
         return cancel_with(self.ended, partial(self._operations.session.interruptTag, self._operations.tag))
 
-    def failure(self, is_local: bool = False) -> Exception | None:
+    def failure(self) -> Exception | None:
         """Return what has failed, as it concerns the search; None for an operation that has not."""
         return None if self._error is None else translate_connect_error(self._error, self._operations.session)
 

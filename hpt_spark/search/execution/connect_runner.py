@@ -111,7 +111,9 @@ class ConnectRunner(Runner):
             job.start()
             return job
 
-        stream = _FewTasksPerJob(start, arrived, deadline, -(-self.planned_slots * AHEAD // MOST_OPERATIONS))
+        # So few that a result, which comes with those of its operation, waits for no more than these.
+        few = max(1, -(-self.planned_slots * AHEAD // MOST_OPERATIONS))
+        stream = TaskStream(start, arrived, deadline, None, tasks_per_job=few)
         try:
             yield stream
         finally:
@@ -185,19 +187,6 @@ class ConnectRunner(Runner):
             self._session.addArtifacts(shared.path, file=True)
         self._sent.add(shared.token)
         return shared
-
-
-class _FewTasksPerJob(TaskStream):
-    """A stream whose jobs have so few tasks that a result waits for no more than these."""
-
-    def __init__(self, start: Any, arrived: SimpleQueue[Arrived], deadline: float, tasks_per_job: int) -> None:
-        super().__init__(start, arrived, False, deadline, None)
-        self._tasks_per_job = max(1, tasks_per_job)
-
-    def submit(self, tasks: Tasks) -> None:
-        """Run more tasks; they start in the order given, as slots become free."""
-        for begin in range(0, len(tasks), self._tasks_per_job):
-            super().submit(tasks[begin : begin + self._tasks_per_job])
 
 
 def slots_of_server(session: SparkSession, conf: Mapping[str, str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from hpt_spark.errors import HptSparkError, SparkEndedError
 from hpt_spark.search.execution.driver_releases import OTHER_RELEASE_BEGINS
 from hpt_spark.search.execution.job_thread import cancel_with, run_to_its_end
 from hpt_spark.search.execution.spark_context import SPARK_STOPPED, is_stopped
+from hpt_spark.search.planning.slots import is_local
 
 # What Spark says when a Python worker or its executor is gone, rather than that Python code failed.
 WORKER_DIED = re.compile(
@@ -79,7 +80,7 @@ class SparkJob(InheritableThread):
         self,
         context: SparkContext,
         tasks: Sequence[Any],
-        work: Callable[[Iterable[Any]], Iterable[Any]],
+        work: Callable[[Iterator[Any]], Iterable[Any]],
         description: str,
         keeps: bool = False,
     ) -> None:
@@ -125,7 +126,7 @@ class SparkJob(InheritableThread):
         """Stop the job if it still runs, and wait for its end; return whether it still ran."""
         return cancel_with(self.ended, partial(self._spark_context.cancelJobGroup, self._group))
 
-    def failure(self, is_local: bool) -> Exception | None:
+    def failure(self) -> Exception | None:
         """Return what has failed, as it concerns the search; None for a job that has not."""
         if self.error is None:
             return None
@@ -133,68 +134,62 @@ class SparkJob(InheritableThread):
             return SparkEndedError(SPARK_STOPPED)
         if self._keeps and (no_room := NO_ROOM.search(str(self.error))):
             return NoRoomError(no_room[1])
-        return translate_job_error(self.error, is_local)
+        return translate_job_error(self.error, is_local(str(self._spark_context.master)))
 
 
 class FetchJob(SparkJob):
-    """Fetches to the driver some of what a job's tasks keep on their executors' disks.
+    """Fetches to the driver some of what the tasks of jobs keep on their executors' disks.
 
     Parameters
     ----------
     context : SparkContext
-    token : str
-        By which the tasks that keep it know that they are not to work again where an executor was lost.
     tasks : sequence of (SparkJob, int)
         Which tasks' to fetch, each by its job.
-    numbers : set of int
-        The keys of the pairs that are wanted.
+    part : callable
+        Returns which of the values of a task are wanted.
+    description : str
+    token : str
+        By which the tasks that keep it know that they are not to work again where an executor was lost.
     """
 
     def __init__(
-        self, context: SparkContext, token: str, tasks: Sequence[tuple[SparkJob, int]], numbers: Set[int]
+        self,
+        context: SparkContext,
+        tasks: Sequence[tuple[SparkJob, int]],
+        part: Callable[[Iterator[Any]], Iterable[Any]],
+        description: str,
+        token: str = "",
     ) -> None:
-        super().__init__(context, tasks, _Among(numbers), "sweep: checkpoints of an earlier rung")
+        super().__init__(context, tasks, part, description)
         self._token = token
-        self._found: list[tuple[int, bytes]] = []
+        self.found: list[Any] = []
 
-    def fetched(self, deadline: float) -> list[tuple[int, bytes]]:
+    def fetched(self, deadline: float) -> list[Any]:
         """Run the job, and return what is still there; HptSparkError at the deadline."""
         if not run_to_its_end(self, deadline):
             raise HptSparkError("there was no time to fetch them")
-        failure = self.failure(is_local=False)
+        failure = self.failure()
         if failure is not None:
             raise failure
-        return self._found
+        return self.found
 
     def _act(self) -> None:
         kept: dict[RDD[Any], int] = {}  # each with the place of its first partition in all of them
         partitions = []
         end = 0
         for job, task in self._tasks:
-            if job.kept is None:
-                continue
             if job.kept not in kept:
                 kept[job.kept] = end
                 end += job.kept.getNumPartitions()
             partitions.append(kept[job.kept] + task)
         self._spark_context.setLocalProperty(FETCH, self._token)
-        self._found = self._spark_context.runJob(self._spark_context.union(list(kept)), self._work, partitions)
+        self.found = self._spark_context.runJob(self._spark_context.union(list(kept)), self._work, partitions)
 
 
 def is_fetched(token: str) -> bool:
     """Return whether this task is one of a `FetchJob` of what is kept under `token`."""
     context = TaskContext.get()
     return context is not None and context.getLocalProperty(FETCH) == token
-
-
-class _Among:
-    """Those pairs of a partition whose keys are wanted, as a class, so that only the keys are shipped."""
-
-    def __init__(self, keys: Set[int]) -> None:
-        self._keys = keys
-
-    def __call__(self, pairs: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-        return (pair for pair in pairs if pair[0] in self._keys)
 
 
 def translate_job_error(error: Exception, is_local: bool) -> Exception:

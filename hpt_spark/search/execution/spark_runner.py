@@ -6,9 +6,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,6 +20,7 @@ from pyspark import Broadcast, SparkContext
 from hpt_spark.errors import HptSparkError, SparkEndedError
 from hpt_spark.search.dataset import NO_DATA
 from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.execution import refit_job
 from hpt_spark.search.execution.begun import BegunFits, FitWatcher
 from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.driver_imports import DriverImports
@@ -30,7 +31,7 @@ from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.execution.runner import Runner
 from hpt_spark.search.execution.spark_context import slots_of_context
 from hpt_spark.search.execution.spark_job import SparkJob
-from hpt_spark.search.execution.spark_task import Piece, Pieces, run_task, tidy_up_node
+from hpt_spark.search.execution.spark_task import Piece, run_task, tidy_up_node
 from hpt_spark.search.execution.task_stream import Arrived, ArrivingResults, Tasks, TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.slots import is_true
@@ -109,16 +110,6 @@ class SparkRunner(Runner):
             if checkpoints is not None:
                 self._gone.append(Path(checkpoints.path).name)
 
-    @contextmanager
-    def shipped(self, refit: Refit) -> Iterator[Shipped]:
-        """Give what a task needs to do `refit` on any node, for the time of a ``with``."""
-        shared = self._share_refit(refit)
-        try:
-            pieces = [self._pieces_of(part) for part in shared.parts]
-            yield Shipped(self._context, self._conf, self._folder, self._is_local, shared, pieces, self._imports)
-        finally:
-            self._take_back(shared.evaluation)
-
     def _take_back(self, shared: SharedObject) -> None:
         """Delete the driver's file, and give back what was sent; workers keep what they have built of it."""
         for piece in self._pieces.pop(shared.token, ()):
@@ -162,7 +153,7 @@ class SparkRunner(Runner):
             return job
 
         refuse = partial(refuse_lost_files, shared)
-        stream = TaskStream(start, arrived, self._is_local, deadline, self.checkpoints, self._look, refuse)
+        stream = TaskStream(start, arrived, deadline, self.checkpoints, self._look, refuse)
         try:
             yield stream
         finally:
@@ -170,9 +161,13 @@ class SparkRunner(Runner):
 
     def refit(self, refit: Refit) -> Any:
         """Return the estimator of `refit`, fitted by a task of a job."""
-        from hpt_spark.search.execution import refit_job  # which imports this module
-
-        return refit_job.refit_on_executor(self, refit)
+        shared = self._share_refit(refit)
+        try:
+            pieces = [self._pieces_of(part) for part in shared.parts]
+            train = partial(refit_job.model_in_pieces, shared=shared, pieces=pieces, imports=self._imports)
+            return refit_job.refit_on_executor(self._context, refit, train, self._folder, self.result_bytes)
+        finally:
+            self._take_back(shared.evaluation)
 
     def release(self) -> None:
         """Give back what was sent to the executors, and what their nodes keep of it.
@@ -203,7 +198,7 @@ class SparkRunner(Runner):
             job = SparkJob(self._context, range(self.slots), work, "sweep: tidying up")
             job.start()
             job.ended.wait(SECONDS_TO_TIDY_UP)
-            failure = None if job.cancel() else job.failure(self._is_local)
+            failure = None if job.cancel() else job.failure()
             if failure is not None and not isinstance(failure, SparkEndedError):
                 log.warning(
                     "files of the search stay on the nodes until the next search or the end of Spark: %s", failure
@@ -248,30 +243,3 @@ def refuse_lost_files(shared: SharedEvaluation) -> None:
             "and systemd-tmpfiles do. Let TMPDIR name another one; with a journal, the same search goes on from its "
             "fits."
         )
-
-
-@dataclass(frozen=True)
-class Shipped:
-    """Something that tasks are to do, and what is needed to have it done.
-
-    Parameters
-    ----------
-    context : SparkContext
-    conf : mapping of str to str
-        Spark's settings.
-    folder : Path
-        The driver's own, for the time of the search.
-    is_local : bool
-        Whether the workers run on the driver's machine.
-    shared : SharedEvaluation
-    pieces : sequence of list of Broadcast
-    imports : DriverImports
-    """
-
-    context: SparkContext
-    conf: Mapping[str, str]
-    folder: Path
-    is_local: bool
-    shared: SharedEvaluation
-    pieces: Pieces
-    imports: DriverImports

@@ -214,7 +214,7 @@ def kept(spark, tmp_path):
         job = SparkJob(spark.sparkContext, started, Works(store.token, marks), "test", keeps=True)
         job.start()
         job.join()
-        assert job.failure(is_local=True) is None
+        assert job.failure() is None
         store.add_job(job)
         for task, sizes in enumerate(started):
             for number, size in sizes:
