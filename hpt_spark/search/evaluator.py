@@ -127,20 +127,22 @@ class Evaluator:
         evaluation, callbacks = evaluation_of(delayed_fits)
         if evaluation is None:
             return []
+        evaluation.data.refuse_used_up()
         self._score_params = evaluation.data.score_params
         so_far = ResultsSoFar(self._journal, self.out_of_fold, self._monitor)
         found = so_far.found
         if self._race:
             self._race.begin()
         try:
-            for ended in self._ended(evaluation, so_far, callbacks):
-                for fit, result in ended:
-                    if isinstance(result, BaseException):
-                        raise result
-                    if result is not None:
-                        show(result.pop("printed", ""))
-                        self.timeline.take(self._finished_evaluations, fit, result)
-                    callbacks.ended(evaluation, fit)
+            with self._with_resume_hint(), spark_context.translate_stop(self._spark):
+                for ended in self._ended(evaluation, so_far, callbacks):
+                    for fit, result in ended:
+                        if isinstance(result, BaseException):
+                            raise result
+                        if result is not None:
+                            show(result.pop("printed", ""))
+                            self.timeline.take(self._finished_evaluations, fit, result)
+                        callbacks.ended(evaluation, fit)
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM or SIGHUP where a job turns them into this
             self.early_end.begin()
         skipped = self._race.skipped_fits(evaluation) if self._race else set()
@@ -179,22 +181,6 @@ class Evaluator:
 
         Those behind the stop of their training have none.
         """
-        evaluation.data.refuse_used_up()
-        with self._with_resume_hint(), spark_context.translate_stop(self._spark):
-            yield from self._ended_while_spark_runs(evaluation, so_far, callbacks)
-
-    @contextmanager
-    def _with_resume_hint(self) -> Iterator[None]:
-        """Let the error that says that Spark has ended say how to go on."""
-        try:
-            yield
-        except SparkEndedError as error:
-            hint = self._journal.resume_hint("With a folder as journal=, a search goes on from what it has found.")
-            raise SparkEndedError(f"{error} {hint}") from None
-
-    def _ended_while_spark_runs(
-        self, evaluation: Evaluation, so_far: ResultsSoFar, callbacks: Callbacks
-    ) -> Iterator[Sequence[tuple[Fit, Any]]]:
         self.fit_counts["fits"] += len(evaluation.fits)
         runner = self._spark_runner()
         evaluation = dataclasses.replace(
@@ -245,6 +231,15 @@ class Evaluator:
             self.fit_counts.update(
                 trainings=scheduler.trainings, fold_slices=scheduler.fold_slices, matrices=scheduler.matrices
             )
+
+    @contextmanager
+    def _with_resume_hint(self) -> Iterator[None]:
+        """Let the error that says that Spark has ended say how to go on."""
+        try:
+            yield
+        except SparkEndedError as error:
+            hint = self._journal.resume_hint("With a folder as journal=, a search goes on from what it has found.")
+            raise SparkEndedError(f"{error} {hint}") from None
 
     def batch_size(self, folds: int) -> int:
         """Return for how many candidates each slot has two fits; a resumed search has the number of its first run.
