@@ -20,27 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-class _ProposedBatches(SearchesInBatches, model_selection.RandomizedSearchCV):
-    """What proposes the batches, below what hands their fits to Spark."""
-
-    n_startup_trials: int
-
-    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
-        check_count("n_startup_trials", self.n_startup_trials, "candidates", least=0)
-        size = self._check_batches()
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        proposals = Proposals(self.param_distributions, seed, self.n_startup_trials)
-        self._evaluate_batches(proposals, size, self.n_iter, evaluate_candidates, callback_ctx, is_numbered=True)
-
-    def _used_up(self, evaluated: int) -> None:
-        cause = (
-            f"Optuna proposes nothing new after {evaluated} candidates of n_iter={self.n_iter}: the space is used up"
-        )
-        running().early_end.reason.end(cause)
-        warnings.warn(f"{cause}, and the search ends.", UserWarning, stacklevel=2)
-
-
-class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
+class OptunaSearchCV(SparkSearchMixin, SearchesInBatches, model_selection.RandomizedSearchCV):
     """A search whose candidates Optuna's TPE sampler proposes, with its fits on Spark.
 
     A batch of candidates is proposed from the scores of those before it, and each gets all folds, but in a race:
@@ -81,6 +61,8 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         As in scikit-learn's ``RandomizedSearchCV``; ``cv_results_["iter"]`` is the candidate's batch.
     """
 
+    n_startup_trials: int
+
     def __init__(
         self,
         estimator: Any,
@@ -112,3 +94,17 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         race: Any = None,
     ) -> None:
         self._take_arguments(locals())
+
+    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
+        check_count("n_startup_trials", self.n_startup_trials, "candidates", least=0)
+        size = self._check_batches()
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        proposals = Proposals(self.param_distributions, seed, self.n_startup_trials)
+        self._evaluate_batches(proposals, size, self.n_iter, evaluate_candidates, callback_ctx, is_numbered=True)
+
+    def _used_up(self, evaluated: int) -> None:
+        cause = (
+            f"Optuna proposes nothing new after {evaluated} candidates of n_iter={self.n_iter}: the space is used up"
+        )
+        running().early_end.reason.end(cause)
+        warnings.warn(f"{cause}, and the search ends.", UserWarning, stacklevel=2)

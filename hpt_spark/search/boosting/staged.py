@@ -47,20 +47,10 @@ class Staged:
         return self.ensemble is self.estimator
 
     @property
-    def matrix_key(self) -> str:
-        """What tells apart the training matrices of one fold; behind a pipeline's steps none is kept."""
-        return self.family.matrix_key(self.family.params_of(self.ensemble)) if self.only_reads else ""
-
-    @property
     def may_continue(self) -> bool:
         """Whether a training of it can go on from a checkpoint."""
         params = self.family.params_of(self.ensemble)
         return self.only_reads and self.family.may_continue(type(self.ensemble), params)
-
-    @property
-    def may_stop(self) -> bool:
-        """Whether a training of it can end before its last round."""
-        return self.only_reads and self.family.may_stop
 
     def checkpoint(self) -> bytes:
         """Return what another training must know to go on from here."""
@@ -86,7 +76,7 @@ class Staged:
             The training rows of one fold.
         fit_params : mapping
         matrices : mutable mapping
-            The training matrices built so far on these very rows, by `matrix_key`.
+            The training matrices built so far on these very rows, by `Family.matrix_key`.
         start : (int, bytes), optional
             How many rounds are trained already, and their checkpoint.
         """

@@ -15,7 +15,7 @@ from hpt_spark.search.sklearn_compat import num_samples, score
 def rounds_of(evaluation: Evaluation, fit: Fit) -> int:
     """Return how many rounds the candidate of a fit trains."""
     estimator = evaluation.estimator_of(fit.candidate)
-    ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
+    ensemble = staged(estimator, evaluation.data.fit_params, evaluation.training_rows)
     return ensemble.rounds if ensemble else 0
 
 

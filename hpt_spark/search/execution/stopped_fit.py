@@ -36,7 +36,7 @@ def fit_with_early_stopping(
     curve: defaultdict[int, list[Fit]] = defaultdict(list)
     for fit in group.fits:
         curve[rounds_of(evaluation, fit)].append(fit)
-    copy = staged(evaluation.estimator_of(group.candidate), evaluation.fit_params, evaluation.training_rows)
+    copy = staged(evaluation.estimator_of(group.candidate), evaluation.data.fit_params, evaluation.training_rows)
     assert copy is not None
     copy.set_rounds(1)
     copy.fit(train.X, train.y, train.params, rows.matrices)

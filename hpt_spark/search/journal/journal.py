@@ -76,7 +76,9 @@ class Journal:
             return
         if self.folder.exists(CONTEXT):
             self._compare(context)
-            self._replay()
+            self._replay_records()
+            if not self._read_only:
+                self._delete_predictions_without_records()
         elif self.folder.exists(OF_EARLIER_RELEASES):
             raise self._of_another_release()
         elif self._read_only:
@@ -226,11 +228,6 @@ class Journal:
         for name in self.folder.list():
             if re.fullmatch(pattern, name):
                 self.folder.delete(name)
-
-    def _replay(self) -> None:
-        self._replay_records()
-        if not self._read_only:
-            self._delete_predictions_without_records()
 
     def _replay_records(self) -> None:
         names = sorted((name for name in self.folder.list() if RECORDS.fullmatch(name)), key=_number_of)

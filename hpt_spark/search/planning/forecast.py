@@ -184,7 +184,7 @@ class _Shape:
 
 
 def _shape_of(evaluation: Evaluation) -> _Shape:
-    X = evaluation.X
+    X = evaluation.data.X
     rows = max(1, num_samples(X))
     share = evaluation.training_rows / rows
     columns = int(X.shape[1]) if len(getattr(X, "shape", ())) == 2 else 1
@@ -221,7 +221,7 @@ def _trees_per_round(evaluation: Evaluation) -> int:
     if type(evaluation.estimator).__name__ != "XGBClassifier":
         return 1
     try:
-        classes = len(np.unique(np.asarray(evaluation.y)))
+        classes = len(np.unique(np.asarray(evaluation.data.y)))
     except TypeError:  # what is no target, a fit will say
         return 1
     return classes if classes > 2 else 1
@@ -242,9 +242,9 @@ def _number(params: Mapping[str, Any], name: str, default: float) -> float:
 
 def data_bytes(evaluation: Evaluation) -> int:
     """Return the size of the arrays that the workers of a node have in common."""
-    X, folds = evaluation.X, evaluation.folds
+    X, folds = evaluation.data.X, evaluation.folds
     arrays = [X.data, X.indices, X.indptr] if sparse.issparse(X) else [X]
-    return sum(int(getattr(array, "nbytes", 0)) for array in (*arrays, evaluation.y, folds.rows, folds.ends))
+    return sum(int(getattr(array, "nbytes", 0)) for array in (*arrays, evaluation.data.y, folds.rows, folds.ends))
 
 
 def as_size(size: float) -> str:

@@ -143,7 +143,7 @@ class OutOfFold:
             FoldPredictions(
                 path,
                 evaluation.folds,
-                num_samples(evaluation.X),
+                num_samples(evaluation.data.X),
                 predictor,
                 len(evaluation.candidates),
                 first=sum(one.candidates for one in self._evaluations),

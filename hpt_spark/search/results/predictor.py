@@ -88,7 +88,7 @@ def predictor_of(evaluation: Evaluation, earlier: Predictor | None = None) -> Pr
     InputError
         When they cannot, or not all of them the same way, which is that of the earlier ones.
     """
-    y = evaluation.y
+    y = evaluation.data.y
     targets = None if y is None else np.asarray(y)
     columns = 1 if targets is None or targets.ndim < 2 else targets.shape[1]
     methods = {_method_of(estimator) for estimator in _kinds(evaluation)} | ({earlier.method} if earlier else set())

@@ -37,11 +37,6 @@ class SearchesInBatches(ChoosesRounds):
     batch_size: int | str
     no_improvement: int | None
 
-    @property
-    def compares_batches(self) -> bool:
-        """Whether the search compares batches while it runs."""
-        return True
-
     def _evaluate_batches(
         self,
         source: Source,
@@ -118,7 +113,7 @@ class SearchesInBatches(ChoosesRounds):
         return int(self.batch_size)
 
     def _goes_on_after_failed_batch(self, has_scored: bool) -> bool:
-        return self.compares_batches or super()._goes_on_after_failed_batch(has_scored)
+        return True
 
 
 def _best_of_most_folds(
@@ -163,10 +158,8 @@ class DrawsCandidates(SearchesInBatches):
     param_distributions: Any
     random_state: Any
 
-    @property
-    def compares_batches(self) -> bool:
-        """Whether the search may end when nothing improves."""
-        return self.no_improvement is not None
+    def _goes_on_after_failed_batch(self, has_scored: bool) -> bool:
+        return self.no_improvement is not None or ChoosesRounds._goes_on_after_failed_batch(self, has_scored)
 
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         if self.no_improvement is not None:
