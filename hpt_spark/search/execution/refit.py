@@ -108,9 +108,10 @@ def refit_into_file(shared: SharedEvaluation, files: Sequence[str], target: str)
                 fitted = _fitted(refit, data)
             _write(fitted, target)
         except Exception as found:
-            error, raised_at = _pickled_error(found), traceback.format_exc()
+            travelling = found if worker.can_travel(found) else RuntimeError(exception_text(found))
+            error, raised_at = cloudpickle.dumps(travelling), traceback.format_exc()
     told = [(one.message, one.category, one.filename, one.lineno) for one in warned]
-    yield Refitted(error, raised_at, printed.text(), [one for one in told if _can_travel(one)])
+    yield Refitted(error, raised_at, printed.text(), [one for one in told if worker.can_travel(one)])
 
 
 def _fitted(refit: Refit, data: Dataset) -> Any:
@@ -194,17 +195,3 @@ def tried_twice(refit: Refit, train: Callable[[], Any]) -> Any:
             f"{WAY_OUT}."
         )
     return ended
-
-
-def _pickled_error(error: Exception) -> bytes:
-    if _can_travel(error):
-        return bytes(cloudpickle.dumps(error))
-    return bytes(cloudpickle.dumps(RuntimeError(exception_text(error))))
-
-
-def _can_travel(value: Any) -> bool:
-    try:
-        cloudpickle.loads(cloudpickle.dumps(value))
-    except Exception:
-        return False
-    return True

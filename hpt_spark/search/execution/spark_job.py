@@ -57,7 +57,6 @@ class WorkerDiedError(Exception):
     def __init__(self, task: int, reason: str) -> None:
         super().__init__(reason)
         self.task = task
-        self.reason = reason
 
 
 class SparkJob(InheritableThread):

@@ -146,7 +146,7 @@ class TaskStream:
             raise failure
         lost = left.pop(failure.task)
         self.submit([task for task in left if task])
-        return [(group, Death(failure.reason)) for group in lost]
+        return [(group, Death(str(failure))) for group in lost]
 
 
 def _cancel(jobs: Sequence[SparkJob]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import resource
 import socket
 import sys
@@ -12,6 +13,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cloudpickle
 from threadpoolctl import threadpool_limits
 
 from hpt_spark.search.dataset import Dataset
@@ -245,7 +247,7 @@ def _printed_result(evaluation: Evaluation, fit: Fit, data: Dataset) -> Any:
         with redirect_stdout(printed):
             result = evaluation.run(fit, data)
     except Exception as error:
-        return error
+        return error if can_travel(error) else RuntimeError(exception_text(error))
     tidy_reasons(result)  # here, as the megabytes of many fits are more than a Spark job may bring
     if evaluation.predictor is not None:
         estimator = result.pop("estimator")
@@ -253,6 +255,15 @@ def _printed_result(evaluation: Evaluation, fit: Fit, data: Dataset) -> Any:
             test = FoldRows(evaluation, fit.fold).own_test(estimator)
             result.update(evaluation.predictor.results_of(estimator, test.X))
     return {**result, "printed": text} if (text := printed.text()) else result
+
+
+def can_travel(value: Any) -> bool:
+    """Return whether `value` can be pickled, and read again."""
+    try:
+        pickle.loads(cloudpickle.dumps(value))
+    except Exception:  # of its own code
+        return False
+    return True
 
 
 _cache = WorkerCache()
