@@ -116,14 +116,7 @@ class GroupKey:
 
 
 def group_fits(evaluation: Evaluation, fits: Sequence[Fit]) -> list[FitGroup]:
-    """Return `fits`, each in exactly one group.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-    fits : sequence of Fit
-        All of the evaluation, or those that a resumed search still lacks.
-    """
+    """Return `fits`, each in exactly one group: all of the evaluation, or those that a resumed search still lacks."""
     keys = keys_of_fits(evaluation, fits)
     together: defaultdict[tuple[Any, ...], list[Fit]] = defaultdict(list)
     for fit in fits:

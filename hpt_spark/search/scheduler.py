@@ -86,13 +86,7 @@ class Scheduler:
         """Yield fits with their results, as their groups end; those of groups that ended together at once.
 
         A result is scikit-learn's, or the exception of a fit where ``error_score="raise"``; None for a fit behind the
-        stop of its training.
-
-        Parameters
-        ----------
-        evaluation : Evaluation
-            With the checkpoints from which this wave's trainings go on.
-        fits : sequence of Fit
+        stop of its training. `evaluation` has the checkpoints from which these trainings go on.
         """
         self._evaluation = evaluation
         groups = group_fits(evaluation, fits)

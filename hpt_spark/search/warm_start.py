@@ -48,15 +48,9 @@ class WarmStarts:
         self._keys: dict[int, GroupKey] = {}  # of the candidates of the last fits
 
     def continued_by(self, evaluation: Evaluation, kept: Kept, fits: Iterable[Fit]) -> Evaluation:
-        """Return `evaluation` with the checkpoints that its trainings can go on from.
+        """Return `evaluation` with the checkpoints that its trainings of `fits`, which are to run, can go on from.
 
-        Parameters
-        ----------
-        evaluation : Evaluation
-        kept : Kept
-            What the fits before have left: the last evaluation's, or the last wave's of this one.
-        fits : iterable of Fit
-            Those that are to run.
+        `kept` is what the fits before have left: the last evaluation's, or the last wave's of this one.
         """
         if self._resource is None or not all(self._resource in candidate for candidate in evaluation.candidates):
             return evaluation

@@ -68,17 +68,10 @@ class Staged:
         matrices: MutableMapping[str, Any],
         start: tuple[int, bytes] | None = None,
     ) -> None:
-        """Fit the estimator.
+        """Fit the estimator to the training rows of a fold.
 
-        Parameters
-        ----------
-        X, y : array-like
-            The training rows of one fold.
-        fit_params : mapping
-        matrices : mutable mapping
-            The training matrices built so far on these very rows, by `Family.matrix_key`.
-        start : (int, bytes), optional
-            How many rounds are trained already, and their checkpoint.
+        `matrices` are those built so far on these very rows, by `Family.matrix_key`. `start` tells how many rounds are
+        trained already, and their checkpoint.
         """
         if not self.only_reads:
             matrices = {}  # a pipeline's steps make rows of their own
@@ -137,14 +130,7 @@ class Staged:
 def staged(estimator: Any, fit_params: Mapping[str, Any], rows: int) -> Staged | None:
     """Return `estimator` as one whose training can be scored at several numbers of rounds; None if it cannot.
 
-    Parameters
-    ----------
-    estimator : estimator
-        With a candidate's parameters set.
-    fit_params : mapping
-        What ``fit`` will be called with.
-    rows : int
-        On how many rows.
+    It has a candidate's parameters, and its ``fit`` will be called with `fit_params`, on so many rows.
     """
     ensemble, prefix = ensemble_of(estimator)
     family = family_of(ensemble)

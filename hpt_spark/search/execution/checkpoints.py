@@ -105,13 +105,7 @@ class Checkpoints:
         warnings.warn(f"the checkpoints of trainings are not kept ({reason}): {TRAINED_ANEW}.", UserWarning, 2)
 
     def fetch(self, fits: Iterable[Fit], deadline: float = math.inf) -> tuple[str, Mapping[Fit, tuple[int, int]]]:
-        """Write the checkpoints of some fits into one file, and let all others go.
-
-        Parameters
-        ----------
-        fits : iterable of Fit
-        deadline : float
-            When to wait no longer, on the clock of `time.monotonic`.
+        """Write the checkpoints of some fits into one file by `deadline`, and let all others go.
 
         Returns
         -------

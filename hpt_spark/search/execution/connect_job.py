@@ -27,14 +27,7 @@ SCHEMA = StructType([StructField("content", BinaryType()), StructField("is_last"
 
 
 class Operations:
-    """Operations of a session that run beside each other, and are stopped together.
-
-    Parameters
-    ----------
-    session : SparkSession
-    at_once : int
-        How many of them the server is given at a time.
-    """
+    """Operations of a session that run beside each other, `at_once` of them at a time, and are stopped together."""
 
     def __init__(self, session: SparkSession, at_once: int) -> None:
         self.session = session

@@ -57,10 +57,6 @@ class ConnectRunner(Runner):
     """Runs groups of fits as tasks of DataFrames, with a session of Spark Connect.
 
     A client sees no executor: no checkpoint stays there for the next evaluation, and nobody tells which fits run.
-
-    Parameters
-    ----------
-    session : SparkSession
     """
 
     def __init__(self, session: SparkSession) -> None:
@@ -190,16 +186,10 @@ class ConnectRunner(Runner):
 
 
 def slots_of_server(session: SparkSession, conf: Mapping[str, str]) -> int:
-    """Return how many tasks run at the same time, with the executors that are there now.
+    """Return how many tasks run at the same time, with the executors that are there now, by the settings of a session.
 
     A local master may name its cores. Of any other one the client is not told, but the server cuts a DataFrame into
     ``spark.default.parallelism`` partitions, or as many as all executors have cores.
-
-    Parameters
-    ----------
-    session : SparkSession
-    conf : mapping of str to str
-        Its settings.
     """
     cores = cores_of_local(conf.get("spark.master", ""))
     if cores is None:

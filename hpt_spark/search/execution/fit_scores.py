@@ -24,12 +24,7 @@ def scores_of(
 ) -> dict[str, Any]:
     """Return the scores of a fitted estimator, and its predictions where these are wanted.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-    model : estimator
-    test_rows, train_rows : callable
-        Return the rows to score on, into which scoring may write.
+    `test_rows` and `train_rows` return the rows to score on, into which scoring may write.
     """
     scored = _score_on(evaluation, model, test_rows())
     if evaluation.common.get("return_train_score"):

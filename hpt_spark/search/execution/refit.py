@@ -86,13 +86,7 @@ class Refitted:
 def refit_into_file(shared: SharedEvaluation, files: Sequence[str], target: str) -> Iterator[Refitted]:
     """Train the model of a `Refit` and write it to the file `target`; what the process of the fits does.
 
-    Parameters
-    ----------
-    shared : SharedEvaluation
-        Of the data, and of the `Refit` without them.
-    files : sequence of str
-        The files of its parts on this node.
-    target : str
+    `shared` is of the data, and of the `Refit` without them; `files` are those of its parts on this node.
     """
     check_releases(shared.releases)
     worker.forget()  # the rows of a fold and its matrices are needed no more
@@ -149,12 +143,7 @@ def _cannot_travel(name: str, error: Exception) -> InputError:
 def outcome(ended: Refitted, file: Path, name: str) -> Any:
     """Return the model in `file`, which has come from its executor, after what its fit has said; raise its error.
 
-    Parameters
-    ----------
-    ended : Refitted
-    file : Path
-    name : str
-        Of the estimator's class.
+    `name` is that of the estimator's class.
     """
     show(ended.printed)
     with masked_warnings():

@@ -99,13 +99,7 @@ class _Piece:
 
 
 class _Model:
-    """The model of a refit, in pieces on the disk of the executor that trains it when it is first asked for.
-
-    Parameters
-    ----------
-    context, train, most
-        As of `refit_on_executor`.
-    """
+    """The model of a refit, in pieces on the disk of the executor that trains it when it is first asked for."""
 
     def __init__(self, context: SparkContext, train: Callable[..., Iterator[_Piece]], most: int) -> None:
         self._context = context

@@ -106,11 +106,7 @@ class Runner(ABC):
     def shared(self, evaluation: Evaluation, watcher: FitWatcher | None) -> AbstractContextManager[SharedEvaluation]:
         """Write an evaluation where workers map it, for the time of a ``with``; its data stay for the next one.
 
-        Parameters
-        ----------
-        evaluation : Evaluation
-        watcher : FitWatcher or None
-            Is told what is being trained, so far as the driver can see that.
+        The watcher is told what is being trained, so far as the driver can see that.
         """
 
     @abstractmethod

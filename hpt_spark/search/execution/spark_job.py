@@ -192,15 +192,7 @@ def is_fetched(token: str) -> bool:
 
 
 def translate_job_error(error: Exception, is_local: bool) -> Exception:
-    """Return what a failed job means to the search.
-
-    Parameters
-    ----------
-    error : Exception
-        Of the job's thread.
-    is_local : bool
-        Whether the workers run on the driver's machine.
-    """
+    """Return what the error of a job means to the search; with `is_local`, workers run on the driver's machine."""
     try:
         text = str(error)
     except Exception:  # PySpark asks the JVM for the text, which may be gone with it
@@ -236,13 +228,7 @@ def reason_of_failure(text: str) -> str:
 def import_advice(reason: str, is_local: bool, send: str = "spark-submit --py-files or sc.addPyFile") -> str | None:
     """Return what to do where `reason` is that workers cannot import what the driver has imported.
 
-    Parameters
-    ----------
-    reason : str
-    is_local : bool
-        Whether the workers run on the driver's machine.
-    send : str
-        How else a module comes to them.
+    `is_local`: they run on the driver's machine; `send` tells how else a module comes to them.
     """
     if other_release := OTHER_RELEASE.search(reason):
         return other_release[0]

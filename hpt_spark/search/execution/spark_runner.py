@@ -53,12 +53,7 @@ def _nobody_asks() -> None:
 
 
 class SparkRunner(Runner):
-    """Runs groups of fits as tasks of Spark jobs, with a SparkContext.
-
-    Parameters
-    ----------
-    context : SparkContext
-    """
+    """Runs groups of fits as tasks of Spark jobs, with a SparkContext."""
 
     checkpoints: Checkpoints
 

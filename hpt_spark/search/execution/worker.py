@@ -272,16 +272,9 @@ _cache = WorkerCache()
 def run_groups(
     shared: SharedEvaluation, files: Sequence[str], groups: Iterable[FitGroup]
 ) -> Iterator[GroupResult | None]:
-    """Yield the result of each group, one after another, with this process's cache.
+    """Yield the result of each group, one after another, with this process's cache; `files` are those of this node.
 
     Where its time is limited, None comes before: then its time begins, without that of the imports and the data.
-
-    Parameters
-    ----------
-    shared : SharedEvaluation
-    files : sequence of str
-        The files of its parts on this node.
-    groups : iterable of FitGroup
     """
     check_releases(shared.releases)  # before anything is loaded, which another release may not be able to
     evaluation = _cache.evaluation(shared, files)

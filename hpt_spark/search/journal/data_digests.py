@@ -46,14 +46,7 @@ def primitives_digest(values: Sequence[Any]) -> bytes:
 
 
 def array_digest(array: np.ndarray, of: Of) -> bytes:
-    """Return a digest of the shape, dtype and values of `array`.
-
-    Parameters
-    ----------
-    array : ndarray
-    of : callable
-        Returns the digest of a Python object, for arrays of them.
-    """
+    """Return a digest of the shape, dtype and values of `array`, of Python objects by the digests that `of` returns."""
     about = f"{array.dtype.newbyteorder('=')!r} {array.shape}"
     if array.dtype.names is not None:  # what lies between the fields has no meaning
         return combine(about, *(array_digest(array[name], of) for name in array.dtype.names))

@@ -49,11 +49,7 @@ KeepPredictions = Callable[[Fit, np.ndarray], None]
 class Journal:
     """The results of fits that share a context, kept in a folder.
 
-    Parameters
-    ----------
-    folder : Folder
-    read_only : bool
-        Whether it is another search's, of which a line may be being written.
+    A journal that is `read_only` is another search's, of which a line may be being written.
     """
 
     def __init__(self, folder: Folder, read_only: bool = False) -> None:
@@ -104,16 +100,9 @@ class Journal:
         candidates: Sequence[Mapping[str, Any]],
         wanted_folds: Sequence[int] | None = None,
     ) -> None:
-        """Write which candidates an evaluation of the search has, for those who read the journal.
+        """Write which candidates the evaluation of this number has, for those who read the journal.
 
-        Parameters
-        ----------
-        number : int
-            Of the evaluation.
-        keys : FitKeys
-        candidates : sequence of mapping
-        wanted_folds : sequence of int, optional
-            Of a race: how many folds each candidate is to have, as far as it is decided.
+        Of a race `wanted_folds` tells how many folds each candidate is to have, as far as it is decided.
         """
         if number == 0:  # another search has begun: what it has of these it describes again
             self._delete(r"candidates-[1-9]\d*\.json")
@@ -134,12 +123,7 @@ class Journal:
     ) -> dict[Fit, dict[str, Any]]:
         """Return the results that there are.
 
-        Parameters
-        ----------
-        keys : FitKeys
-        fits : sequence of Fit
-        keep : callable, optional
-            Is given each fit's predictions; a result without them is then none.
+        Where `keep` is given, it gets each fit's predictions; a result without them is then none.
         """
         records = {fit: record for fit in fits if (record := self._records.get(keys.of(fit))) is not None}
         results = {fit: parsed(record.line)[1] for fit, record in records.items()}

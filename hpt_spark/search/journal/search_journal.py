@@ -76,18 +76,9 @@ class SearchJournal:
         self._held.close()
 
     def begin(self, evaluation: Evaluation, keep: KeepPredictions) -> dict[Fit, dict[str, Any]] | None:
-        """Begin the record of the next evaluation, and return what an earlier run has left of it.
+        """Begin the record of the next evaluation, and return what an earlier run has left; None without a journal.
 
-        Parameters
-        ----------
-        evaluation : Evaluation
-        keep : callable
-            Is given what is left of each fit's predictions, where the evaluation wants them.
-
-        Returns
-        -------
-        dict or None
-            None without a journal.
+        `keep` is given what is left of each fit's predictions, where the evaluation wants them.
         """
         if self._uri is None and not self._other_places:
             return None

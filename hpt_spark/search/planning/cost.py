@@ -55,15 +55,9 @@ def training_cost(params: Mapping[str, Any]) -> float:
 
 
 def start_order(trainings: Sequence[Training], slots: int, in_blocks: bool = True) -> list[int]:
-    """Return the positions of `trainings` in the order in which they should start.
+    """Return the positions of `trainings`, of which so many run at a time, in the order in which they should start.
 
-    Parameters
-    ----------
-    trainings : sequence of Training
-    slots : int
-        How many run at the same time.
-    in_blocks : bool
-        Whether some candidates are to have all folds before others begin.
+    With `in_blocks`, some candidates are to have all folds before others begin.
 
     Notes
     -----
@@ -113,14 +107,7 @@ def makespan(trainings: Sequence[Training], slots: int) -> float:
 def seconds_left(cost_done: float, seconds_done: float, costs_left: Sequence[float], slots: int) -> float:
     """Return the estimated seconds until all is done; NaN before anything has finished.
 
-    Parameters
-    ----------
-    cost_done, seconds_done : float
-        Of the finished trainings together: they tell what a unit of cost is.
-    costs_left : sequence of float
-        Of those that have not finished.
-    slots : int
-        How many run at the same time.
+    The cost and the seconds of the finished trainings together tell what a unit of cost is.
     """
     if cost_done <= 0:
         return math.nan

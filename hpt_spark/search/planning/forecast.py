@@ -141,8 +141,6 @@ def forecast(
 
     Parameters
     ----------
-    evaluation : Evaluation
-    groups : sequence of FitGroup
     shared_bytes : int
         Of the arrays that the workers of a node have in common.
     slots, slots_per_executor : int

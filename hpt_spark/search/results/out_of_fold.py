@@ -170,16 +170,12 @@ class OutOfFold:
             )
 
     def predictions(self, rows: Sequence[int]) -> np.ndarray:
-        """Return the predictions of some candidates as an array whose memory is a file's.
-
-        Parameters
-        ----------
-        rows : sequence of int
-            Of ``cv_results_``, which are the candidates of all evaluations, one after another.
+        """Return the predictions of some rows of ``cv_results_``: the candidates of one evaluation after another.
 
         Returns
         -------
         ndarray, shape (n_candidates, n_rows[, n_columns])
+            Its memory is a file's.
         """
         for one in self._evaluations:
             one.shape = self._shape  # an evaluation has none that came before the first predictions

@@ -75,18 +75,12 @@ class Predictor:
 
 
 def predictor_of(evaluation: Evaluation, earlier: Predictor | None = None) -> Predictor:
-    """Return how all candidates of an evaluation predict.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-    earlier : Predictor, optional
-        How those of the search's earlier evaluations do.
+    """Return how all candidates of an evaluation predict: as those of `earlier` evaluations do, if there are any.
 
     Raises
     ------
     InputError
-        When they cannot, or not all of them the same way, which is that of the earlier ones.
+        When they cannot, or not all of them the same way.
     """
     y = evaluation.data.y
     targets = None if y is None else np.asarray(y)

@@ -18,12 +18,6 @@ from hpt_spark.search.results.out_of_fold import OutOfFold
 class ResultsSoFar:
     """What an earlier run has left in the journal, and what comes while the fits run.
 
-    Parameters
-    ----------
-    journal : SearchJournal
-    out_of_fold : OutOfFold
-    monitor : SearchMonitor
-
     Attributes
     ----------
     found : dict of Fit to result

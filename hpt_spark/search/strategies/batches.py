@@ -48,16 +48,8 @@ class SearchesInBatches(ChoosesRounds):
     ) -> None:
         """Evaluate candidates of `source`, till there are `n_candidates`, or too many that are no better.
 
-        Parameters
-        ----------
-        source : Source
-        size : int or None
-            Of a batch; None for as many candidates as suit the cluster.
-        n_candidates : int
-        evaluate_candidates, callback_ctx
-            scikit-learn's.
-        is_numbered : bool
-            Whether ``cv_results_`` is to have the number of each candidate's batch.
+        A batch has `size` of them; None for as many as suit the cluster. With `is_numbered`, ``cv_results_`` has the
+        number of each candidate's batch.
         """
         run, metric, rounds = running(), metric_that_decides(self), self._rounds
         size = run.batch_size(self.n_splits_) if size is None else size
