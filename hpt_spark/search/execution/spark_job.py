@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -79,7 +79,7 @@ class SparkJob(InheritableThread):
         self,
         context: SparkContext,
         tasks: Sequence[Any],
-        work: Callable[[Iterator[Any]], Iterable[Any]],
+        work: Callable[[Iterable[Any]], Iterable[Any]],
         description: str,
         keeps: bool = False,
     ) -> None:
@@ -155,7 +155,7 @@ class FetchJob(SparkJob):
         self,
         context: SparkContext,
         tasks: Sequence[tuple[SparkJob, int]],
-        part: Callable[[Iterator[Any]], Iterable[Any]],
+        part: Callable[[Iterable[Any]], Iterable[Any]],
         description: str,
         token: str = "",
     ) -> None:

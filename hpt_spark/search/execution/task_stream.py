@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Optional, Union
+from typing import TYPE_CHECKING, Optional, Union
 
 import cloudpickle
 from pyspark.accumulators import AccumulatorParam
@@ -21,6 +21,9 @@ from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDi
 from hpt_spark.search.execution.worker import GroupResult
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.signals import finish_despite_signals, hold_back_signals
+
+if TYPE_CHECKING:
+    from hpt_spark.search.execution.connect_job import ConnectJob
 
 Tasks = Sequence[Sequence[FitGroup]]
 
@@ -61,7 +64,7 @@ class TaskStream:
 
     def __init__(
         self,
-        start: Callable[[Tasks], SparkJob],
+        start: Callable[[Tasks], SparkJob | ConnectJob],
         arrived: SimpleQueue[Arrived],
         deadline: float,
         checkpoints: Checkpoints | None,
@@ -76,7 +79,7 @@ class TaskStream:
         self._look_for_begun = look_for_begun
         self._refuse_lost_files = refuse_lost_files
         self._tasks_per_job = tasks_per_job
-        self._jobs: list[tuple[SparkJob, Tasks]] = []
+        self._jobs: list[tuple[SparkJob | ConnectJob, Tasks]] = []
         self._finished: set[FitGroup] = set()
 
     def submit(self, tasks: Tasks) -> None:
@@ -130,7 +133,7 @@ class TaskStream:
                 group, outcome, place = self._arrived.get_nowait()
         return ended
 
-    def _lost_with(self, job: SparkJob, tasks: Tasks) -> list[Ended]:
+    def _lost_with(self, job: SparkJob | ConnectJob, tasks: Tasks) -> list[Ended]:
         """Return the groups that an ended job has lost with a worker, and run the rest; raise any other failure."""
         failure = job.failure()
         left = [[group for group in task if group not in self._finished] for task in tasks]
@@ -149,7 +152,7 @@ class TaskStream:
         return [(group, Death(str(failure))) for group in lost]
 
 
-def _cancel(jobs: Sequence[SparkJob]) -> None:
+def _cancel(jobs: Sequence[SparkJob | ConnectJob]) -> None:
     for job in jobs:
         with suppress(Exception):  # of several kinds, where Spark was stopped and its jobs with it
             job.cancel()
