@@ -166,8 +166,8 @@ class Checkpoints:
                 yield by_number[number], content
 
 
-def _among(pairs: Iterable[tuple[int, bytes]], numbers: Set[int]) -> list[tuple[int, bytes]]:
-    return [pair for pair in pairs if pair[0] in numbers]
+def _among(pairs: Iterable[tuple[int, bytes]], numbers: Set[int]) -> Iterator[tuple[int, bytes]]:
+    return (pair for pair in pairs if pair[0] in numbers)
 
 
 def _batches(wanted: Mapping[Fit, CheckpointPlace]) -> Iterator[list[tuple[int, int]]]:
