@@ -32,7 +32,6 @@ def rows_of_task(
     for batch in batches:
         for number in batch.column(0).to_pylist():
             yield from _in_rows(work(number))
-    between_tasks.keep_it_short()
 
 
 def one_row(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
@@ -53,6 +52,7 @@ def _in_rows(values: Iterable[Any]) -> Iterator[pyarrow.RecordBatch]:
             yield pyarrow.RecordBatch.from_arrays(
                 [pyarrow.array([piece], pyarrow.binary()), pyarrow.array([is_last])], names=["content", "is_last"]
             )
+    between_tasks.keep_it_short()
 
 
 def fit_groups_of_task(
