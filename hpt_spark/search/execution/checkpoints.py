@@ -60,6 +60,8 @@ class Checkpoints:
 
     Attributes
     ----------
+    jobs : list of SparkJob
+        Those of the evaluation that keep their tasks' checkpoints.
     are_kept : bool
         Whether jobs keep theirs; no longer when a disk had no room for them.
     token : str
@@ -69,7 +71,7 @@ class Checkpoints:
     def __init__(self, context: SparkContext, folder: Path) -> None:
         self._context = context
         self._folder = folder
-        self._jobs: list[SparkJob] = []
+        self.jobs: list[SparkJob] = []
         self._held: list[Broadcast[Any]] = []
         self._places: dict[Fit, CheckpointPlace] = {}
         self.are_kept = True
@@ -79,15 +81,6 @@ class Checkpoints:
     def fits(self) -> Collection[Fit]:
         """The fits whose trainings have left one; of a group the last."""
         return self._places.keys()
-
-    @property
-    def jobs(self) -> int:
-        """How many jobs of the evaluation keep their tasks' checkpoints."""
-        return len(self._jobs)
-
-    def add_job(self, job: SparkJob) -> None:
-        """Remember one more."""
-        self._jobs.append(job)
 
     def hold(self, broadcasts: Iterable[Broadcast[Any]]) -> None:
         """Free the executors of what the jobs' tasks were sent, and destroy it later: an RDD cannot do without it."""
@@ -146,7 +139,7 @@ class Checkpoints:
 
     def forget(self) -> None:
         """Let the executors delete what they keep."""
-        jobs, self._jobs = self._jobs, []
+        jobs, self.jobs = self.jobs, []
         self._places.clear()
         self.token = uuid.uuid4().hex
         held, self._held = self._held, []
@@ -159,7 +152,7 @@ class Checkpoints:
     def _read(self, wanted: Mapping[Fit, CheckpointPlace], deadline: float) -> Iterator[tuple[Fit, bytes]]:
         by_number = {fit.number: fit for fit in wanted}
         for batch in _batches(wanted):
-            tasks = [(self._jobs[job], task) for job, task in batch]
+            tasks = [(self.jobs[job], task) for job, task in batch]
             part = partial(_among, numbers=frozenset(by_number))
             fetching = FetchJob(self._context, tasks, part, "sweep: checkpoints of an earlier rung", self.token)
             for number, content in fetching.fetched(deadline):

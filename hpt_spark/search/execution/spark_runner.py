@@ -130,7 +130,7 @@ class SparkRunner(Runner):
 
         def start(tasks: Tasks) -> SparkJob:
             keeps = shared.keep_checkpoints and self.checkpoints.are_kept
-            kept_as = (self.checkpoints.token, self.checkpoints.jobs) if keeps else None
+            kept_as = (self.checkpoints.token, len(self.checkpoints.jobs)) if keeps else None
             work = partial(
                 run_task,
                 shared=shared,
@@ -143,7 +143,7 @@ class SparkRunner(Runner):
             )
             job = SparkJob(self._context, tasks, work, description, keeps)
             if keeps:
-                self.checkpoints.add_job(job)
+                self.checkpoints.jobs.append(job)
             job.start()
             return job
 

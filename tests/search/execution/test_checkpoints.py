@@ -215,7 +215,7 @@ def kept(spark, tmp_path):
         job.start()
         job.join()
         assert job.failure() is None
-        store.add_job(job)
+        store.jobs.append(job)
         for task, sizes in enumerate(started):
             for number, size in sizes:
                 store.note(Fit(number, number, 0), CheckpointPlace(of_job, task, size))
