@@ -215,7 +215,8 @@ class Evaluator:
                 self._monitor.plan(len(fits))
                 if not fits:
                     continue
-                evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints, fits)
+                if runner.checkpoints is not None:
+                    evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints, fits)
                 evaluation = dataclasses.replace(evaluation, early_stopping=wave.early_stopping)
                 self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
                 for results in scheduler.run(evaluation, so_far.first_of_equals(fits)):

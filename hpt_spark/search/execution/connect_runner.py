@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property, partial
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.dataset import NO_DATA
-from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.connect_job import SCHEMA, ConnectJob, Operations, values_of
 from hpt_spark.search.execution.connect_session import translate_failure
@@ -43,16 +43,6 @@ ROWS_TO_COUNT = 100_000
 SECONDS_TO_TIDY_UP = 20.0
 
 
-class NoCheckpoints:
-    """What the trainings of an evaluation leave where nothing is kept on executors: nothing."""
-
-    fits: Collection[Fit] = ()
-
-    def fetch(self, fits: Iterable[Fit], deadline: float) -> tuple[str, Mapping[Fit, tuple[int, int]]]:
-        """Return none."""
-        return "", {}
-
-
 class ConnectRunner(Runner):
     """Runs groups of fits as tasks of DataFrames, with a session of Spark Connect.
 
@@ -64,7 +54,6 @@ class ConnectRunner(Runner):
             conf = session.conf.getAll
         super().__init__(conf.get("spark.master", ""), conf)
         self._session = session
-        self.checkpoints = NoCheckpoints()
         self._sent: set[str] = set()
         self._imports = DriverImports.of_now(is_local=False)
 
@@ -85,7 +74,7 @@ class ConnectRunner(Runner):
     def shared(self, evaluation: Evaluation, watcher: FitWatcher | None) -> Iterator[SharedEvaluation]:
         """Send an evaluation to the server, for the time of a ``with``; its data stay for the next one."""
         data = self._shared_data(evaluation.data)
-        rest = self._share(replace(evaluation, data=NO_DATA, keep_checkpoints=False))
+        rest = self._share(replace(evaluation, data=NO_DATA))
         try:
             limit = evaluation.max_fit_time
             yield SharedEvaluation(data, rest, max_fit_time=limit, releases=releases_of_fits(evaluation))

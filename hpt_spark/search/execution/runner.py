@@ -39,11 +39,11 @@ class Runner(ABC):
 
     Attributes
     ----------
-    checkpoints : Kept
-        What the trainings of the last evaluation have left for the next.
+    checkpoints : Kept or None
+        What the trainings of the last evaluation have left for the next; None where nothing is kept on executors.
     """
 
-    checkpoints: Kept
+    checkpoints: Kept | None = None
 
     def __init__(self, master: str, conf: Mapping[str, str]) -> None:
         self._master = master
