@@ -66,10 +66,6 @@ class ConnectRunner(Runner):
         """Return what an executor's Python processes may take; not known of a local master, on the server's machine."""
         return None if self._is_local else super()._memory_limit()
 
-    def arriving_bytes(self, shared: SharedEvaluation) -> int:
-        """Return 0: files arrive through Java, a little at a time."""
-        return 0
-
     @contextmanager
     def shared(self, evaluation: Evaluation, watcher: FitWatcher | None) -> Iterator[SharedEvaluation]:
         """Send an evaluation to the server, for the time of a ``with``; its data stay for the next one."""

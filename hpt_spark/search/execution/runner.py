@@ -98,9 +98,9 @@ class Runner(ABC):
     def _memory_limit(self) -> MemoryLimit | None:
         return memory_limit(self._master, self._conf)
 
-    @abstractmethod
     def arriving_bytes(self, shared: SharedEvaluation) -> int:
-        """Return what an executor's workers hold for a moment while `shared` arrives."""
+        """Return what an executor's workers hold for a moment while `shared` arrives: nothing of files."""
+        return 0
 
     @abstractmethod
     def shared(self, evaluation: Evaluation, watcher: FitWatcher | None) -> AbstractContextManager[SharedEvaluation]:

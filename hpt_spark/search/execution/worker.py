@@ -57,10 +57,10 @@ class GroupResult:
     """
 
     results: list[tuple[Fit, Any]]
-    seconds: float
-    worker: str
-    fold_slices: int
-    matrices: int
+    seconds: float = 0.0
+    worker: str = ""
+    fold_slices: int = 0
+    matrices: int = 0
     checkpoint: bytes | None = None
     not_shared: str = ""
     began: float = 0.0
