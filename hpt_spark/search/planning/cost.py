@@ -44,13 +44,13 @@ def training_cost(params: Mapping[str, Any]) -> float:
     A boosting round costs the passes over the rows, one per level of a tree, and the columns that
     it looks at. Only ratios mean something; `seconds_left` learns the unit from what has finished.
     """
-    rounds = _number(params, ("n_estimators", "max_iter"), 1)
-    levels = _number(params, ("max_depth",), 6)
-    leaves = _number(params, ("max_leaves", "num_leaves"), 0)
+    rounds = positive_number(params, ("n_estimators", "max_iter"), 1)
+    levels = positive_number(params, ("max_depth",), 6)
+    leaves = positive_number(params, ("max_leaves", "num_leaves"), 0)
     depth = max(levels, math.log2(leaves)) if leaves > 1 else levels
     columns = 1.0
     for name in ("colsample_bytree", "colsample_bylevel", "colsample_bynode"):
-        columns *= _number(params, (name,), 1)
+        columns *= positive_number(params, (name,), 1)
     return max(1.0, rounds) * max(1.0, depth) * (0.5 + 0.5 * columns)
 
 
@@ -115,7 +115,7 @@ def seconds_left(cost_done: float, seconds_done: float, costs_left: Sequence[flo
     return sum(costs_left) / at_once * seconds_done / cost_done
 
 
-def _number(params: Mapping[str, Any], names: Sequence[str], default: float) -> float:
+def positive_number(params: Mapping[str, Any], names: Sequence[str], default: float) -> float:
     """Return the first of the named parameters, also of a step of a pipeline, that is a positive number."""
     for full_name, value in params.items():
         if full_name.rpartition("__")[2] in names and is_number(value) and 0 < value < math.inf:

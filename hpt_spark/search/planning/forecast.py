@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from hpt_spark.search.arguments import is_number
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.fit_groups import FitGroup
+from hpt_spark.search.planning.cost import positive_number
 from hpt_spark.search.sklearn_compat import num_samples
 
 # A Python worker with NumPy, scikit-learn and XGBoost imported; what it shares with the others not counted.
@@ -201,9 +201,9 @@ def _training_bytes(evaluation: Evaluation, group: FitGroup, shape: _Shape) -> f
     if not _is_xgboost(evaluation):
         return shape.row_bytes * (1 + OTHER_COPIES_OF_THE_ROWS)
     params = _params(evaluation, group)
-    bins = min(shape.values, shape.columns * _number(params, "max_bin", 256))
+    bins = min(shape.values, shape.columns * positive_number(params, ("max_bin",), 256))
     per_value = XGBOOST_BYTES_PER_SPARSE_VALUE if shape.is_sparse else XGBOOST_BYTES_PER_DENSE_VALUE
-    leaves = 2 ** min(12.0, _number(params, "max_depth", 6))
+    leaves = 2 ** min(12.0, positive_number(params, ("max_depth",), 6))
     return shape.row_bytes + shape.values * per_value + bins * HISTOGRAM_BYTES_PER_BIN * leaves
 
 
@@ -231,11 +231,6 @@ def _is_xgboost(evaluation: Evaluation) -> bool:
 
 def _params(evaluation: Evaluation, group: FitGroup) -> Mapping[str, Any]:
     return {**evaluation.estimator.get_params(), **evaluation.candidates[group.fits[-1].candidate]}
-
-
-def _number(params: Mapping[str, Any], name: str, default: float) -> float:
-    value = params.get(name)
-    return float(value) if is_number(value) and value > 0 else default
 
 
 def data_bytes(evaluation: Evaluation) -> int:
