@@ -195,26 +195,22 @@ class Evaluator:
         folds, keys = len(evaluation.folds), self._journal.keys
         begun = self._monitor.begin(evaluation.candidates, folds, rung, self._resource, self._curve, keys)
         so_far.begin(evaluation, journalled)
-        if self._race is None:
-            yield so_far.report_resumed(evaluation.fits)
-            if not so_far.lacking(evaluation.fits):
-                return
-        self._warn_of_threads(evaluation, runner.threads)
         watcher = so_far.watcher(evaluation, callbacks)
         description = f"sweep: {begun.describe()}"
         scheduler = Scheduler(runner, self._deadline, watcher, description, in_blocks=rung is None)
         try:
             for wave in self._race.waves(evaluation, so_far.found) if self._race else [Wave(evaluation.fits)]:
                 fits = so_far.begin_wave(wave.fits)
-                if self._race:
-                    wanted = self._race.wanted_folds(evaluation)
+                wanted = self._race.wanted_folds(evaluation) if self._race else None
+                if wanted is not None:
                     self._monitor.expect(sum(wanted))
-                    yield so_far.report_resumed(wave.fits)
-                    if fits:  # waves that the journal has whole are passed over at once
-                        self._journal.note_wanted(evaluation, wanted)
+                yield so_far.report_resumed(wave.fits)
                 self._monitor.plan(len(fits))
                 if not fits:
-                    continue
+                    continue  # a wave that the journal has whole is passed over at once
+                if wanted is not None:
+                    self._journal.note_wanted(evaluation, wanted)
+                self._warn_of_threads(evaluation, runner.threads)
                 if runner.checkpoints is not None:
                     evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints, fits)
                 evaluation = dataclasses.replace(evaluation, early_stopping=wave.early_stopping)
