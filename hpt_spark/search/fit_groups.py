@@ -157,33 +157,19 @@ def keys_of_fits(evaluation: Evaluation, fits: Iterable[Fit]) -> dict[int, Group
 
 
 def _keys(evaluation: Evaluation, candidates: Iterable[int]) -> dict[int, GroupKey]:
-    base = _Base.of(evaluation)
+    base = _Base(evaluation)
     return {at: base.key_of(evaluation.candidates[at]) or _key_of_estimator(evaluation, at) for at in candidates}
 
 
-@dataclass(frozen=True)
 class _Base:
-    """The estimator of all candidates, read once: most candidates are a few plain values over its parameters.
+    """The estimator of all candidates, read once: most candidates are a few plain values over its parameters."""
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-    all_params : dict
-        Of the estimator and all inside it.
-    ensemble, prefix : estimator, str
-        What `ensemble_of` returns.
-    """
-
-    evaluation: Evaluation
-    all_params: dict[str, Any]
-    ensemble: Any
-    prefix: str
-
-    @classmethod
-    def of(cls, evaluation: Evaluation) -> _Base:
-        """Return the base of an evaluation's candidates."""
+    def __init__(self, evaluation: Evaluation) -> None:
         estimator = evaluation.estimator  # not a clone, in which a generator has become a number
-        return cls(evaluation, estimator.get_params(deep=True), *ensemble_of(estimator))
+        self.evaluation = evaluation
+        self.all_params = estimator.get_params(deep=True)
+        self.ensemble, self.prefix = ensemble_of(estimator)
+        self.family = family_of(self.ensemble)
 
     def key_of(self, candidate: Mapping[str, Any]) -> GroupKey | None:
         """Return the key of a candidate, or None where only an estimator with its parameters can tell."""
@@ -192,7 +178,7 @@ class _Base:
         if any(is_estimator(self.all_params[name]) for name in candidate):
             return None
         cost = training_cost({**self.all_params, **candidate})
-        family, evaluation = self._family, self.evaluation
+        family, evaluation = self.family, self.evaluation
         if family is None or not are_of_rows(evaluation.data.fit_params, self.prefix, family):
             return GroupKey(None, 0, cost)
         of_ensemble = {
@@ -206,12 +192,8 @@ class _Base:
         return _group_key(evaluation, key, cost, family, self.ensemble, params, is_bare=not self.prefix)
 
     @cached_property
-    def _family(self) -> Family | None:
-        return family_of(self.ensemble)
-
-    @cached_property
     def _ensemble_params(self) -> dict[str, Any]:
-        return self._family.params_of(self.ensemble) if self._family else {}
+        return self.family.params_of(self.ensemble) if self.family else {}
 
     def _is_own(self, name: str, value: Any) -> bool:
         """Return whether a candidate's value is what the estimator has without it."""
