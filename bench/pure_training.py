@@ -53,13 +53,13 @@ def train_one(position: int) -> tuple[list[tuple[int, int, float]], dict[str, fl
     train, test = evaluation.folds[group.fold]
     if not fold_in_hand or fold_in_hand[0] != group.fold:
         fold_in_hand[:] = [group.fold]
-        X_train, y_train, X_test = evaluation.X[train], evaluation.y[train], evaluation.X[test]
+        X_train, y_train, X_test = evaluation.data.X[train], evaluation.data.y[train], evaluation.data.X[test]
         clock.stop("cut")
         matrix = xgboost.QuantileDMatrix(X_train, y_train, nthread=1)
         fold_in_hand.extend([matrix, X_test])
         clock.stop("build")
     _, matrix, X_test = fold_in_hand
-    params = {**model.get_xgb_params(), "num_class": int(evaluation.y.max()) + 1}
+    params = {**model.get_xgb_params(), "num_class": int(evaluation.data.y.max()) + 1}
     clock.start()
     booster = xgboost.train(params, matrix, num_boost_round=model.n_estimators)
     clock.stop("train")
@@ -67,7 +67,7 @@ def train_one(position: int) -> tuple[list[tuple[int, int, float]], dict[str, fl
     for fit in group.fits:
         rounds = (0, evaluation.candidates[fit.candidate]["n_estimators"])
         shares = booster.inplace_predict(X_test, iteration_range=rounds)
-        found.append((fit.candidate, fit.fold, -log_loss(evaluation.y[test], shares)))
+        found.append((fit.candidate, fit.fold, -log_loss(evaluation.data.y[test], shares)))
     clock.stop("score")
     return found, clock.seconds
 

@@ -45,8 +45,8 @@ class MechanismGridSearchCV(GridSearchCV):
         fit_and_score, data = evaluation.fit_and_score, evaluation.data
         common = {**evaluation.common, "fit_params": data.fit_params, "score_params": data.score_params}
         base_estimator = clone(self.estimator)
-        splitter = check_cv(self.cv, evaluation.y, classifier=is_classifier(self.estimator))
-        X_broadcast, y_broadcast = self.sc.broadcast(evaluation.X), self.sc.broadcast(evaluation.y)
+        splitter = check_cv(self.cv, data.y, classifier=is_classifier(self.estimator))
+        X_broadcast, y_broadcast = self.sc.broadcast(data.X), self.sc.broadcast(data.y)
         folds = len(evaluation.folds)
         pairs = [(parameters, split) for parameters in evaluation.candidates for split in range(folds)]
         indexed = list(enumerate(pairs))

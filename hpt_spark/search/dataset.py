@@ -61,12 +61,8 @@ class Dataset:
         """Return the data for one fit, which may write into what it cuts of them and no other fit sees it.
 
         A cut copies its cells. What two cuts would have in common nevertheless is copied here: lists in
-        the cells, parameters that are not cut.
-
-        Parameters
-        ----------
-        with_read_only : bool
-            Copy also parameters that are mapped read-only, which may be large: for a fit that tried to write there.
+        the cells, parameters that are not cut. With `with_read_only`, for a fit that tried to write there, also
+        parameters that are mapped read-only, which may be large.
         """
         parts = {name: getattr(self, name) for name in PARTS}
         copies = {name: copied(parts[name]) for name in self._shared_by_cuts}

@@ -24,12 +24,7 @@ class EndedEarlyError(Exception):
 
 
 class EarlyEnd:
-    """The early end of one search, which may never come.
-
-    Parameters
-    ----------
-    max_time : float or None
-        Seconds after which the search ends.
+    """The early end of one search, which may never come; `max_time` is when it comes at the latest, in seconds.
 
     Attributes
     ----------
@@ -64,14 +59,10 @@ class EarlyEnd:
         is_first: bool,
         resume_hint: str,
     ) -> None:
-        """End the search, and let the fits count as failed that have no result.
+        """End the search, and let the fits count as failed that have no result: those are added to `found`.
 
         Parameters
         ----------
-        evaluation : Evaluation
-        missing : sequence of Fit
-        found : dict of Fit to result
-            To which those of the missing ones are added.
         dropped : collection of int
             The candidates that a race has dropped.
         is_first : bool

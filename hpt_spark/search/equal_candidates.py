@@ -15,11 +15,7 @@ from hpt_spark.search.journal.fingerprint import value_key
 class EqualCandidates:
     """The candidates of an evaluation that equal an earlier one and do not share its training anyway.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-    keys : sequence of str, optional
-        The journal's key of each candidate, where there is a journal.
+    Where there is a journal, `keys` has its key of each candidate.
     """
 
     def __init__(self, evaluation: Evaluation, keys: Sequence[str] | None = None) -> None:

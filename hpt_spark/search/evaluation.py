@@ -124,21 +124,6 @@ class Evaluation:
         pairs = ((candidate, fold) for candidate in range(len(self.candidates)) for fold in range(len(self.folds)))
         return [Fit(number, candidate, fold) for number, (candidate, fold) in enumerate(pairs)]
 
-    @property
-    def X(self) -> Any:  # noqa: N802, scikit-learn's name
-        """All rows."""
-        return self.data.X
-
-    @property
-    def y(self) -> Any:
-        """The targets of all rows."""
-        return self.data.y
-
-    @property
-    def fit_params(self) -> Mapping[str, Any]:
-        """What the estimator's ``fit`` is called with, before it is cut to a fold's rows."""
-        return self.data.fit_params
-
     def estimator_of(self, candidate: int) -> Any:
         """Return an unfitted estimator with the parameters of a candidate."""
         # Parameters may be estimators themselves, which a fit would change: hence the clone of them.

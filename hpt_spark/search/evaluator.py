@@ -127,20 +127,22 @@ class Evaluator:
         evaluation, callbacks = evaluation_of(delayed_fits)
         if evaluation is None:
             return []
+        evaluation.data.refuse_used_up()
         self._score_params = evaluation.data.score_params
         so_far = ResultsSoFar(self._journal, self.out_of_fold, self._monitor)
         found = so_far.found
         if self._race:
             self._race.begin()
         try:
-            for ended in self._ended(evaluation, so_far, callbacks):
-                for fit, result in ended:
-                    if isinstance(result, BaseException):
-                        raise result
-                    if result is not None:
-                        show(result.pop("printed", ""))
-                        self.timeline.take(self._finished_evaluations, fit, result)
-                    callbacks.ended(evaluation, fit)
+            with self._with_resume_hint(), spark_context.translate_stop(self._spark):
+                for ended in self._ended(evaluation, so_far, callbacks):
+                    for fit, result in ended:
+                        if isinstance(result, BaseException):
+                            raise result
+                        if result is not None:
+                            show(result.pop("printed", ""))
+                            self.timeline.take(self._finished_evaluations, fit, result)
+                        callbacks.ended(evaluation, fit)
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM or SIGHUP where a job turns them into this
             self.early_end.begin()
         skipped = self._race.skipped_fits(evaluation) if self._race else set()
@@ -179,22 +181,6 @@ class Evaluator:
 
         Those behind the stop of their training have none.
         """
-        evaluation.data.refuse_used_up()
-        with self._with_resume_hint(), spark_context.translate_stop(self._spark):
-            yield from self._ended_while_spark_runs(evaluation, so_far, callbacks)
-
-    @contextmanager
-    def _with_resume_hint(self) -> Iterator[None]:
-        """Let the error that says that Spark has ended say how to go on."""
-        try:
-            yield
-        except SparkEndedError as error:
-            hint = self._journal.resume_hint("With a folder as journal=, a search goes on from what it has found.")
-            raise SparkEndedError(f"{error} {hint}") from None
-
-    def _ended_while_spark_runs(
-        self, evaluation: Evaluation, so_far: ResultsSoFar, callbacks: Callbacks
-    ) -> Iterator[Sequence[tuple[Fit, Any]]]:
         self.fit_counts["fits"] += len(evaluation.fits)
         runner = self._spark_runner()
         evaluation = dataclasses.replace(
@@ -209,27 +195,24 @@ class Evaluator:
         folds, keys = len(evaluation.folds), self._journal.keys
         begun = self._monitor.begin(evaluation.candidates, folds, rung, self._resource, self._curve, keys)
         so_far.begin(evaluation, journalled)
-        if self._race is None:
-            yield so_far.report_resumed(evaluation.fits)
-            if not so_far.lacking(evaluation.fits):
-                return
-        self._warn_of_threads(evaluation, runner.threads)
         watcher = so_far.watcher(evaluation, callbacks)
         description = f"sweep: {begun.describe()}"
         scheduler = Scheduler(runner, self._deadline, watcher, description, in_blocks=rung is None)
         try:
             for wave in self._race.waves(evaluation, so_far.found) if self._race else [Wave(evaluation.fits)]:
                 fits = so_far.begin_wave(wave.fits)
-                if self._race:
-                    wanted = self._race.wanted_folds(evaluation)
+                wanted = self._race.wanted_folds(evaluation) if self._race else None
+                if wanted is not None:
                     self._monitor.expect(sum(wanted))
-                    yield so_far.report_resumed(wave.fits)
-                    if fits:  # waves that the journal has whole are passed over at once
-                        self._journal.note_wanted(evaluation, wanted)
+                yield so_far.report_resumed(wave.fits)
                 self._monitor.plan(len(fits))
                 if not fits:
-                    continue
-                evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints, fits)
+                    continue  # a wave that the journal has whole is passed over at once
+                if wanted is not None:
+                    self._journal.note_wanted(evaluation, wanted)
+                self._warn_of_threads(evaluation, runner.threads)
+                if runner.checkpoints is not None:
+                    evaluation = self._warm_starts.continued_by(evaluation, runner.checkpoints, fits)
                 evaluation = dataclasses.replace(evaluation, early_stopping=wave.early_stopping)
                 self.fit_counts["continued"] += sum(fit in evaluation.checkpoints for fit in fits)
                 for results in scheduler.run(evaluation, so_far.first_of_equals(fits)):
@@ -245,6 +228,15 @@ class Evaluator:
             self.fit_counts.update(
                 trainings=scheduler.trainings, fold_slices=scheduler.fold_slices, matrices=scheduler.matrices
             )
+
+    @contextmanager
+    def _with_resume_hint(self) -> Iterator[None]:
+        """Let the error that says that Spark has ended say how to go on."""
+        try:
+            yield
+        except SparkEndedError as error:
+            hint = self._journal.resume_hint("With a folder as journal=, a search goes on from what it has found.")
+            raise SparkEndedError(f"{error} {hint}") from None
 
     def batch_size(self, folds: int) -> int:
         """Return for how many candidates each slot has two fits; a resumed search has the number of its first run.

@@ -116,14 +116,7 @@ class GroupKey:
 
 
 def group_fits(evaluation: Evaluation, fits: Sequence[Fit]) -> list[FitGroup]:
-    """Return `fits`, each in exactly one group.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-    fits : sequence of Fit
-        All of the evaluation, or those that a resumed search still lacks.
-    """
+    """Return `fits`, each in exactly one group: all of the evaluation, or those that a resumed search still lacks."""
     keys = keys_of_fits(evaluation, fits)
     together: defaultdict[tuple[Any, ...], list[Fit]] = defaultdict(list)
     for fit in fits:
@@ -164,33 +157,19 @@ def keys_of_fits(evaluation: Evaluation, fits: Iterable[Fit]) -> dict[int, Group
 
 
 def _keys(evaluation: Evaluation, candidates: Iterable[int]) -> dict[int, GroupKey]:
-    base = _Base.of(evaluation)
+    base = _Base(evaluation)
     return {at: base.key_of(evaluation.candidates[at]) or _key_of_estimator(evaluation, at) for at in candidates}
 
 
-@dataclass(frozen=True)
 class _Base:
-    """The estimator of all candidates, read once: most candidates are a few plain values over its parameters.
+    """The estimator of all candidates, read once: most candidates are a few plain values over its parameters."""
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-    all_params : dict
-        Of the estimator and all inside it.
-    ensemble, prefix : estimator, str
-        What `ensemble_of` returns.
-    """
-
-    evaluation: Evaluation
-    all_params: dict[str, Any]
-    ensemble: Any
-    prefix: str
-
-    @classmethod
-    def of(cls, evaluation: Evaluation) -> _Base:
-        """Return the base of an evaluation's candidates."""
+    def __init__(self, evaluation: Evaluation) -> None:
         estimator = evaluation.estimator  # not a clone, in which a generator has become a number
-        return cls(evaluation, estimator.get_params(deep=True), *ensemble_of(estimator))
+        self.evaluation = evaluation
+        self.all_params = estimator.get_params(deep=True)
+        self.ensemble, self.prefix = ensemble_of(estimator)
+        self.family = family_of(self.ensemble)
 
     def key_of(self, candidate: Mapping[str, Any]) -> GroupKey | None:
         """Return the key of a candidate, or None where only an estimator with its parameters can tell."""
@@ -199,8 +178,8 @@ class _Base:
         if any(is_estimator(self.all_params[name]) for name in candidate):
             return None
         cost = training_cost({**self.all_params, **candidate})
-        family, evaluation = self._family, self.evaluation
-        if family is None or not are_of_rows(evaluation.fit_params, self.prefix, family):
+        family, evaluation = self.family, self.evaluation
+        if family is None or not are_of_rows(evaluation.data.fit_params, self.prefix, family):
             return GroupKey(None, 0, cost)
         of_ensemble = {
             name.removeprefix(self.prefix): value for name, value in candidate.items() if name.startswith(self.prefix)
@@ -209,23 +188,12 @@ class _Base:
         if not family.is_prefix_stable(params, evaluation.training_rows):
             return GroupKey(None, 0, cost)
         settings = {name: value for name, value in candidate.items() if name != f"{self.prefix}{family.rounds}"}
-        is_bare = not self.prefix
-        return GroupKey(
-            key=key_of({name: value for name, value in settings.items() if not self._is_own(name, value)}),
-            rounds=family.rounds_of(params),
-            cost=cost,
-            matrix=family.matrix_key(params) if is_bare else "",
-            may_continue=is_bare and family.may_continue(type(self.ensemble), params),
-            may_stop=is_bare and family.may_stop and only_reads(evaluation.common["scorer"]),
-        )
-
-    @cached_property
-    def _family(self) -> Family | None:
-        return family_of(self.ensemble)
+        key = key_of({name: value for name, value in settings.items() if not self._is_own(name, value)})
+        return _group_key(evaluation, key, cost, family, self.ensemble, params, is_bare=not self.prefix)
 
     @cached_property
     def _ensemble_params(self) -> dict[str, Any]:
-        return self._family.params_of(self.ensemble) if self._family else {}
+        return self.family.params_of(self.ensemble) if self.family else {}
 
     def _is_own(self, name: str, value: Any) -> bool:
         """Return whether a candidate's value is what the estimator has without it."""
@@ -240,19 +208,38 @@ def _key_of_estimator(evaluation: Evaluation, candidate: int) -> GroupKey:
     try:
         estimator = evaluation.estimator_of(candidate)
         cost = training_cost(estimator.get_params())
-        ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
+        ensemble = staged(estimator, evaluation.data.fit_params, evaluation.training_rows)
         if ensemble is None:
             return GroupKey(None, 0, cost)
-        rounds = ensemble.rounds
+        family, params = ensemble.family, ensemble.family.params_of(ensemble.ensemble)
         ensemble.set_rounds(1)  # so that candidates that differ in nothing else have the same key
         # joblib sorts dicts, also within objects, and a step may make a column of each key, in turn.
-        params = estimator.get_params()
-        key = f"{joblib.hash(params)} {value_digest('estimator', params).hex()}"
-        may_stop = ensemble.may_stop and only_reads(evaluation.common["scorer"])
-        return GroupKey(key, rounds, cost, ensemble.matrix_key, ensemble.may_continue, may_stop)
+        own = estimator.get_params()
+        key = f"{joblib.hash(own)} {value_digest('estimator', own).hex()}"
+        return _group_key(evaluation, key, cost, family, ensemble.ensemble, params, is_bare=ensemble.only_reads)
     except Exception:
         # Whatever is wrong with the parameters, scikit-learn's own fit is to say so.
         return GroupKey(None, 0, 1.0)
+
+
+def _group_key(
+    evaluation: Evaluation,
+    key: str,
+    cost: float,
+    family: Family,
+    ensemble: Any,
+    params: Mapping[str, Any],
+    is_bare: bool,
+) -> GroupKey:
+    """Return the key of a candidate whose ensemble, with these parameters, stands alone if it `is_bare`."""
+    return GroupKey(
+        key=key,
+        rounds=family.rounds_of(params),
+        cost=cost,
+        matrix=family.matrix_key(params) if is_bare else "",
+        may_continue=is_bare and family.may_continue(type(ensemble), params),
+        may_stop=is_bare and family.may_stop and only_reads(evaluation.common["scorer"]),
+    )
 
 
 def _is_plain(value: Any) -> bool:

@@ -62,32 +62,7 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         progress: bool = False,
         tracking: Any = None,
     ) -> None:
-        super().__init__(
-            estimator,
-            param_grid,
-            factor=factor,
-            resource=resource,
-            max_resources=max_resources,
-            min_resources=min_resources,
-            aggressive_elimination=aggressive_elimination,
-            cv=cv,
-            scoring=scoring,
-            refit=refit,
-            error_score=error_score,
-            return_train_score=return_train_score,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
-        self.sc = sc
-        self.journal = journal
-        self.warm_start = warm_start
-        self.max_time = max_time
-        self.max_fit_time = max_fit_time
-        self.refit_on = refit_on
-        self.keep_oof = keep_oof
-        self.progress = progress
-        self.tracking = tracking
+        self._take_arguments(locals())
 
 
 class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearchCV):
@@ -137,30 +112,4 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         progress: bool = False,
         tracking: Any = None,
     ) -> None:
-        super().__init__(
-            estimator,
-            param_distributions,
-            n_candidates=n_candidates,
-            factor=factor,
-            resource=resource,
-            max_resources=max_resources,
-            min_resources=min_resources,
-            aggressive_elimination=aggressive_elimination,
-            cv=cv,
-            scoring=scoring,
-            refit=refit,
-            error_score=error_score,
-            return_train_score=return_train_score,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
-        self.sc = sc
-        self.journal = journal
-        self.warm_start = warm_start
-        self.max_time = max_time
-        self.max_fit_time = max_fit_time
-        self.refit_on = refit_on
-        self.keep_oof = keep_oof
-        self.progress = progress
-        self.tracking = tracking
+        self._take_arguments(locals())

@@ -20,27 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-class _ProposedBatches(SearchesInBatches, model_selection.RandomizedSearchCV):
-    """What proposes the batches, below what hands their fits to Spark."""
-
-    n_startup_trials: int
-
-    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
-        check_count("n_startup_trials", self.n_startup_trials, "candidates", least=0)
-        size = self._check_batches()
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        proposals = Proposals(self.param_distributions, seed, self.n_startup_trials)
-        self._evaluate_batches(proposals, size, self.n_iter, evaluate_candidates, callback_ctx, is_numbered=True)
-
-    def _used_up(self, evaluated: int) -> None:
-        cause = (
-            f"Optuna proposes nothing new after {evaluated} candidates of n_iter={self.n_iter}: the space is used up"
-        )
-        running().early_end.reason.end(cause)
-        warnings.warn(f"{cause}, and the search ends.", UserWarning, stacklevel=2)
-
-
-class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
+class OptunaSearchCV(SparkSearchMixin, SearchesInBatches, model_selection.RandomizedSearchCV):
     """A search whose candidates Optuna's TPE sampler proposes, with its fits on Spark.
 
     A batch of candidates is proposed from the scores of those before it, and each gets all folds, but in a race:
@@ -81,6 +61,8 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         As in scikit-learn's ``RandomizedSearchCV``; ``cv_results_["iter"]`` is the candidate's batch.
     """
 
+    n_startup_trials: int
+
     def __init__(
         self,
         estimator: Any,
@@ -111,31 +93,18 @@ class OptunaSearchCV(SparkSearchMixin, _ProposedBatches):
         tracking: Any = None,
         race: Any = None,
     ) -> None:
-        super().__init__(
-            estimator,
-            param_distributions,
-            n_iter=n_iter,
-            scoring=scoring,
-            n_jobs=n_jobs,
-            refit=refit,
-            cv=cv,
-            verbose=verbose,
-            pre_dispatch=pre_dispatch,
-            random_state=random_state,
-            error_score=error_score,
-            return_train_score=return_train_score,
+        self._take_arguments(locals())
+
+    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
+        check_count("n_startup_trials", self.n_startup_trials, "candidates", least=0)
+        size = self._check_batches()
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        proposals = Proposals(self.param_distributions, seed, self.n_startup_trials)
+        self._evaluate_batches(proposals, size, self.n_iter, evaluate_candidates, callback_ctx, is_numbered=True)
+
+    def _used_up(self, evaluated: int) -> None:
+        cause = (
+            f"Optuna proposes nothing new after {evaluated} candidates of n_iter={self.n_iter}: the space is used up"
         )
-        self.batch_size = batch_size
-        self.n_startup_trials = n_startup_trials
-        self.no_improvement = no_improvement
-        self.rounds = rounds
-        self.sc = sc
-        self.journal = journal
-        self.warm_start = warm_start
-        self.max_time = max_time
-        self.max_fit_time = max_fit_time
-        self.refit_on = refit_on
-        self.keep_oof = keep_oof
-        self.progress = progress
-        self.tracking = tracking
-        self.race = race
+        running().early_end.reason.end(cause)
+        warnings.warn(f"{cause}, and the search ends.", UserWarning, stacklevel=2)

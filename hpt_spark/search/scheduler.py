@@ -86,13 +86,7 @@ class Scheduler:
         """Yield fits with their results, as their groups end; those of groups that ended together at once.
 
         A result is scikit-learn's, or the exception of a fit where ``error_score="raise"``; None for a fit behind the
-        stop of its training.
-
-        Parameters
-        ----------
-        evaluation : Evaluation
-            With the checkpoints from which this wave's trainings go on.
-        fits : sequence of Fit
+        stop of its training. `evaluation` has the checkpoints from which these trainings go on.
         """
         self._evaluation = evaluation
         groups = group_fits(evaluation, fits)
@@ -168,7 +162,7 @@ class Scheduler:
                 parts = group.one_by_one() if following.one_by_one else [group]
                 self._left.pop(group.fits, None)
                 if after_stop := tuple(fit for fit in group.fits if following.one_by_one and fit not in group.retried):
-                    yield [(replace(group, fits=after_stop), GroupResult([], 0.0, "", 0, 0))]
+                    yield [(replace(group, fits=after_stop), GroupResult([]))]
                 self._left.update((part.fits, part.cost) for part in parts)
                 waiting[following] += parts
 
@@ -222,7 +216,7 @@ class Scheduler:
             outcome = timed_out(self._evaluation, fit)
         else:
             outcome = killed_worker(self._evaluation, fit, death)
-        return [(group, GroupResult([(fit, outcome)], 0.0, "", 0, 0, began=time.time()))]
+        return [(group, GroupResult([(fit, outcome)], began=time.time()))]
 
     def _counted(self, results: list[Result]) -> list[Result]:
         for _, result in results:

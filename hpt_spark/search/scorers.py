@@ -9,13 +9,7 @@ from hpt_spark.search.sklearn_compat import metric_of, scorers_by_name
 
 
 def only_reads(scorer: Any) -> bool:
-    """Return whether `scorer` is scikit-learn's own: it writes neither into rows nor into estimators.
-
-    Parameters
-    ----------
-    scorer : callable
-        As scikit-learn's searches hand it to a fit.
-    """
+    """Return whether a fit's `scorer` is scikit-learn's own: it writes neither into rows nor into estimators."""
     if not _is_of_sklearn(type(scorer)):
         return False
     several = scorers_by_name(scorer)

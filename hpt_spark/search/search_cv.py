@@ -103,29 +103,7 @@ class GridSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.GridSearchCV
         tracking: Any = None,
         race: Any = None,
     ) -> None:
-        super().__init__(
-            estimator,
-            param_grid,
-            scoring=scoring,
-            n_jobs=n_jobs,
-            refit=refit,
-            cv=cv,
-            verbose=verbose,
-            pre_dispatch=pre_dispatch,
-            error_score=error_score,
-            return_train_score=return_train_score,
-        )
-        self.rounds = rounds
-        self.sc = sc
-        self.journal = journal
-        self.warm_start = warm_start
-        self.max_time = max_time
-        self.max_fit_time = max_fit_time
-        self.refit_on = refit_on
-        self.keep_oof = keep_oof
-        self.progress = progress
-        self.tracking = tracking
-        self.race = race
+        self._take_arguments(locals())
 
 
 class RandomizedSearchCV(SparkSearchMixin, DrawsCandidates, model_selection.RandomizedSearchCV):
@@ -181,30 +159,4 @@ class RandomizedSearchCV(SparkSearchMixin, DrawsCandidates, model_selection.Rand
         tracking: Any = None,
         race: Any = None,
     ) -> None:
-        super().__init__(
-            estimator,
-            param_distributions,
-            n_iter=n_iter,
-            scoring=scoring,
-            n_jobs=n_jobs,
-            refit=refit,
-            cv=cv,
-            verbose=verbose,
-            pre_dispatch=pre_dispatch,
-            random_state=random_state,
-            error_score=error_score,
-            return_train_score=return_train_score,
-        )
-        self.rounds = rounds
-        self.no_improvement = no_improvement
-        self.batch_size = batch_size
-        self.sc = sc
-        self.journal = journal
-        self.warm_start = warm_start
-        self.max_time = max_time
-        self.max_fit_time = max_fit_time
-        self.refit_on = refit_on
-        self.keep_oof = keep_oof
-        self.progress = progress
-        self.tracking = tracking
-        self.race = race
+        self._take_arguments(locals())

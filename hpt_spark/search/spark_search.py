@@ -8,6 +8,7 @@ list of fits to, and the ``fit`` of the best estimator.
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -111,6 +112,13 @@ class SparkSearchMixin(HandsFitsOver):
     followers: Sequence[SearchFollower] = ()  # of the caller of `fit`, beside those that the arguments name
     _is_clone_with_journal = False
     _is_clone_with_warm_start = False
+
+    def _take_arguments(self, given: dict[str, Any]) -> None:
+        """Set each argument of a constructor, whose locals are `given`; scikit-learn's own sets those that it knows."""
+        construct = super().__init__
+        known = {name: given[name] for name in inspect.signature(construct).parameters if name in given}
+        construct(**known)
+        vars(self).update({name: value for name, value in given.items() if name not in known and name != "self"})
 
     def fit(self: Search, X: Any, y: Any = None, **params: Any) -> Search:
         """Run fit with all sets of parameters; scikit-learn's ``fit``, with the fits on Spark."""

@@ -48,15 +48,9 @@ class WarmStarts:
         self._keys: dict[int, GroupKey] = {}  # of the candidates of the last fits
 
     def continued_by(self, evaluation: Evaluation, kept: Kept, fits: Iterable[Fit]) -> Evaluation:
-        """Return `evaluation` with the checkpoints that its trainings can go on from.
+        """Return `evaluation` with the checkpoints that its trainings of `fits`, which are to run, can go on from.
 
-        Parameters
-        ----------
-        evaluation : Evaluation
-        kept : Kept
-            What the fits before have left: the last evaluation's, or the last wave's of this one.
-        fits : iterable of Fit
-            Those that are to run.
+        `kept` is what the fits before have left: the last evaluation's, or the last wave's of this one.
         """
         if self._resource is None or not all(self._resource in candidate for candidate in evaluation.candidates):
             return evaluation
@@ -87,15 +81,9 @@ class WarmStarts:
 
     def _reads_the_same(self, evaluation: Evaluation) -> bool:
         last = self._last
-        if last is not None and last.data is evaluation.data and last.folds is evaluation.folds:
-            return True  # a wave of the same evaluation
         return (
             last is not None
             and last.data.is_made_of_the_same(evaluation.data)
-            and len(last.folds) == len(evaluation.folds)
-            and all(
-                np.array_equal(one, other)
-                for fold, other_fold in zip(last.folds, evaluation.folds)
-                for one, other in zip(fold, other_fold)
-            )
+            and np.array_equal(last.folds.ends, evaluation.folds.ends)
+            and np.array_equal(last.folds.rows, evaluation.folds.rows)
         )

@@ -22,6 +22,7 @@ from sklearn.tree import DecisionTreeClassifier
 from hpt_spark import GridSearchCV, OptunaSearchCV
 from hpt_spark.errors import InputError
 from hpt_spark.search import equal_candidates
+from hpt_spark.search.dataset import NO_DATA
 from hpt_spark.search.equal_candidates import EqualCandidates, keys_of_equal
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.worker import GroupResult
@@ -195,7 +196,7 @@ def test_the_journals_keys_are_made_once(tmp_path, monkeypatch):
     assert search.fit_counts_["trainings"] == 4
 
 
-EVALUATION = {"estimator": TREE, "candidates": [{"max_depth": 2}] * 2, "folds": [0], "fit_params": {}}
+EVALUATION = {"estimator": TREE, "candidates": [{"max_depth": 2}] * 2, "folds": [0], "data": NO_DATA}
 
 
 def test_an_equal_candidates_fit_runs_where_the_first_ones_does_not():

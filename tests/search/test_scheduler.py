@@ -148,7 +148,7 @@ def test_fits_whose_process_has_died_are_told():
     runner = SimpleNamespace(
         planned_slots=1, reuses_workers=True, result_bytes=1 << 20, tasks=lambda *of: nullcontext(stream)
     )
-    scheduler, dead = Scheduler(runner, math.inf, FitWatcher([], died.append, died.extend), ""), []
+    scheduler, dead = Scheduler(runner, math.inf, FitWatcher(died.append, died.append, died.extend), ""), []
     scheduler._evaluation = SimpleNamespace(prediction_bytes=lambda group: 0)
     assert list(scheduler._tried(None, Step.TOGETHER, [group], dead)) == []
     assert died == list(group.fits)

@@ -6,15 +6,16 @@ many follow: the first k rounds of a longer training are the training of k round
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any
 
 import joblib
 
 
-class Family(Protocol):
-    """A family of ensembles.
+class Family(ABC):
+    """A family of ensembles; by itself one that neither keeps training matrices nor continues or stops trainings.
 
     Attributes
     ----------
@@ -32,40 +33,51 @@ class Family(Protocol):
     rounds: str
     row_params: frozenset[str]
     trained_attributes: frozenset[str]
-    may_stop: bool
+    may_stop = False
 
+    @abstractmethod
     def covers(self, estimator: Any) -> bool:
         """Return whether `estimator` is of this family; a subclass is not, it may do anything in its fit."""
 
     def params_of(self, estimator: Any) -> dict[str, Any]:
         """Return the parameters of `estimator` as its training takes them."""
+        return dict(estimator.get_params())
 
+    @abstractmethod
     def is_prefix_stable(self, params: Mapping[str, Any], rows: int) -> bool:
         """Return whether trainings with `params` on `rows` rows keep the law above."""
 
     def keeps_categories(self, estimator: Any) -> bool:
         """Return whether the fitted `estimator`, cut to its first rounds, knows the categories of its training rows."""
+        return True
 
     def rounds_of(self, params: Mapping[str, Any]) -> int:
         """Return how many rounds are trained with `params`, which keep the law above."""
+        return int(params[self.rounds])
 
+    @abstractmethod
     def truncate(self, estimator: Any, rounds: int) -> Mapping[str, Any]:
         """Return the attributes of the fitted `estimator` that would differ had it trained `rounds` rounds."""
 
     def matrix_key(self, params: Mapping[str, Any]) -> str:
         """Return what tells apart the training matrices of one fold; the empty text where none is kept."""
+        return ""
 
     def matrix_kept(self, estimator: Any, matrices: MutableMapping[str, Any]) -> AbstractContextManager[None]:
         """Let a ``fit`` inside the ``with`` take its training matrix from `matrices`, or leave it there."""
+        return nullcontext()
 
     def may_continue(self, kind: type, params: Mapping[str, Any]) -> bool:
         """Return whether a training of the class `kind` can go on from a `checkpoint` as if it had not stopped."""
+        return False
 
     def checkpoint(self, estimator: Any) -> bytes:
         """Return what a training must know to go on from the fitted `estimator`."""
+        raise TypeError(f"{type(estimator).__name__} cannot continue a training")
 
     def continuing(self, checkpoint: bytes) -> Mapping[str, Any]:
         """Return the arguments of ``fit`` that let it go on from `checkpoint`."""
+        raise TypeError("there is no training to continue")
 
     def stopped_by(
         self, estimator: Any, stops: Callable[[int, Mapping[str, Any]], bool]
@@ -74,50 +86,6 @@ class Family(Protocol):
 
         It is given the number of rounds so far, and what `truncate` would return for them.
         """
-
-
-class WithoutMatrices:
-    """The part of a `Family` that neither keeps training matrices nor continues or stops trainings."""
-
-    rounds: str
-    may_stop = False
-
-    def params_of(self, estimator: Any) -> dict[str, Any]:
-        """Return scikit-learn's ``get_params``."""
-        return dict(estimator.get_params())
-
-    def keeps_categories(self, estimator: Any) -> bool:
-        """Return True."""
-        return True
-
-    def rounds_of(self, params: Mapping[str, Any]) -> int:
-        """Return the number of boosting rounds."""
-        return int(params[self.rounds])
-
-    def matrix_key(self, params: Mapping[str, Any]) -> str:
-        """Return the empty text."""
-        return ""
-
-    def matrix_kept(self, estimator: Any, matrices: MutableMapping[str, Any]) -> AbstractContextManager[None]:
-        """Keep nothing."""
-        return nullcontext()
-
-    def may_continue(self, kind: type, params: Mapping[str, Any]) -> bool:
-        """Return False."""
-        return False
-
-    def checkpoint(self, estimator: Any) -> bytes:
-        """Never called."""
-        raise TypeError(f"{type(estimator).__name__} cannot continue a training")
-
-    def continuing(self, checkpoint: bytes) -> Mapping[str, Any]:
-        """Never called."""
-        raise TypeError("there is no training to continue")
-
-    def stopped_by(
-        self, estimator: Any, stops: Callable[[int, Mapping[str, Any]], bool]
-    ) -> AbstractContextManager[None]:
-        """Never called."""
         raise TypeError(f"{type(estimator).__name__} cannot stop a training")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpt_spark.search.arguments import is_count, is_integer
-from hpt_spark.search.boosting.family import WithoutMatrices, is_class_of
+from hpt_spark.search.boosting.family import Family, is_class_of
 
 CLASSES = frozenset({"LGBMClassifier", "LGBMRegressor", "LGBMRanker"})
 
@@ -21,7 +21,7 @@ DECIDING_ELSEWHERE = frozenset(
 )
 
 
-class LightGBM(WithoutMatrices):
+class LightGBM(Family):
     """`Family` of the trees of LightGBM's scikit-learn classes."""
 
     rounds = "n_estimators"

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpt_spark.search.arguments import is_count, is_integer
-from hpt_spark.search.boosting.family import WithoutMatrices, is_class_of
+from hpt_spark.search.boosting.family import Family, is_class_of
 
 # Above so many rows the default of HistGradientBoosting's `early_stopping` means True.
 EARLY_STOPPING_ROWS = 10_000
 
 
-class GradientBoosting(WithoutMatrices):
+class GradientBoosting(Family):
     """`Family` of scikit-learn's ``GradientBoosting`` classes."""
 
     rounds = "n_estimators"

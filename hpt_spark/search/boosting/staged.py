@@ -47,20 +47,10 @@ class Staged:
         return self.ensemble is self.estimator
 
     @property
-    def matrix_key(self) -> str:
-        """What tells apart the training matrices of one fold; behind a pipeline's steps none is kept."""
-        return self.family.matrix_key(self.family.params_of(self.ensemble)) if self.only_reads else ""
-
-    @property
     def may_continue(self) -> bool:
         """Whether a training of it can go on from a checkpoint."""
         params = self.family.params_of(self.ensemble)
         return self.only_reads and self.family.may_continue(type(self.ensemble), params)
-
-    @property
-    def may_stop(self) -> bool:
-        """Whether a training of it can end before its last round."""
-        return self.only_reads and self.family.may_stop
 
     def checkpoint(self) -> bytes:
         """Return what another training must know to go on from here."""
@@ -78,17 +68,10 @@ class Staged:
         matrices: MutableMapping[str, Any],
         start: tuple[int, bytes] | None = None,
     ) -> None:
-        """Fit the estimator.
+        """Fit the estimator to the training rows of a fold.
 
-        Parameters
-        ----------
-        X, y : array-like
-            The training rows of one fold.
-        fit_params : mapping
-        matrices : mutable mapping
-            The training matrices built so far on these very rows, by `matrix_key`.
-        start : (int, bytes), optional
-            How many rounds are trained already, and their checkpoint.
+        `matrices` are those built so far on these very rows, by `Family.matrix_key`. `start` tells how many rounds are
+        trained already, and their checkpoint.
         """
         if not self.only_reads:
             matrices = {}  # a pipeline's steps make rows of their own
@@ -147,14 +130,7 @@ class Staged:
 def staged(estimator: Any, fit_params: Mapping[str, Any], rows: int) -> Staged | None:
     """Return `estimator` as one whose training can be scored at several numbers of rounds; None if it cannot.
 
-    Parameters
-    ----------
-    estimator : estimator
-        With a candidate's parameters set.
-    fit_params : mapping
-        What ``fit`` will be called with.
-    rows : int
-        On how many rows.
+    It has a candidate's parameters, and its ``fit`` will be called with `fit_params`, on so many rows.
     """
     ensemble, prefix = ensemble_of(estimator)
     family = family_of(ensemble)

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from hpt_spark.search.arguments import is_count, is_integer
-from hpt_spark.search.boosting.family import is_class_of, key_of
+from hpt_spark.search.boosting.family import Family, is_class_of, key_of
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ DEFAULT_ROUNDS = 100  # of xgboost.sklearn, where n_estimators is None
 SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
 
 
-class XGBoost:
+class XGBoost(Family):
     """`Family` of the trees of XGBoost's scikit-learn classes."""
 
     rounds = "n_estimators"

@@ -17,10 +17,7 @@ SAID_BY_THE_LOADER = ("failed to map segment", "annot allocate memory")
 def translate_lack_of_address_space(size: int) -> Iterator[None]:
     """Let what finds no address space left fail with one sentence, where the address space of this process is limited.
 
-    Parameters
-    ----------
-    size : int
-        Bytes of what is to be had in memory.
+    `size` is that of what is to be had in memory, in bytes.
     """
     try:
         yield

@@ -20,22 +20,17 @@ class FitWatcher:
 
     Parameters
     ----------
-    told : sequence of callable
-        Each is given every fit that is seen to begin, which is so with a local master.
+    began : callable
+        Is given every fit that is seen to begin, which is so with a local master.
     counted : callable
         Is given the number of running tasks from time to time, elsewhere.
     died : callable
         Is given the fits whose process is gone, which are tried again or have failed.
     """
 
-    told: Sequence[Callable[[Fit], None]]
+    began: Callable[[Fit], None]
     counted: Callable[[int], None]
     died: Callable[[Collection[Fit]], None]
-
-    def began(self, fit: Fit) -> None:
-        """Tell of a fit that has begun."""
-        for tell in self.told:
-            tell(fit)
 
 
 def note_begun(path: str, fits: Sequence[Fit]) -> None:

@@ -12,9 +12,10 @@ import time
 import uuid
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ class Checkpoints:
 
     Attributes
     ----------
+    jobs : list of SparkJob
+        Those of the evaluation that keep their tasks' checkpoints.
     are_kept : bool
         Whether jobs keep theirs; no longer when a disk had no room for them.
     token : str
@@ -68,7 +71,7 @@ class Checkpoints:
     def __init__(self, context: SparkContext, folder: Path) -> None:
         self._context = context
         self._folder = folder
-        self._jobs: list[SparkJob] = []
+        self.jobs: list[SparkJob] = []
         self._held: list[Broadcast[Any]] = []
         self._places: dict[Fit, CheckpointPlace] = {}
         self.are_kept = True
@@ -78,15 +81,6 @@ class Checkpoints:
     def fits(self) -> Collection[Fit]:
         """The fits whose trainings have left one; of a group the last."""
         return self._places.keys()
-
-    @property
-    def jobs(self) -> int:
-        """How many jobs of the evaluation keep their tasks' checkpoints."""
-        return len(self._jobs)
-
-    def add_job(self, job: SparkJob) -> None:
-        """Remember one more."""
-        self._jobs.append(job)
 
     def hold(self, broadcasts: Iterable[Broadcast[Any]]) -> None:
         """Free the executors of what the jobs' tasks were sent, and destroy it later: an RDD cannot do without it."""
@@ -104,13 +98,7 @@ class Checkpoints:
         warnings.warn(f"the checkpoints of trainings are not kept ({reason}): {TRAINED_ANEW}.", UserWarning, 2)
 
     def fetch(self, fits: Iterable[Fit], deadline: float = math.inf) -> tuple[str, Mapping[Fit, tuple[int, int]]]:
-        """Write the checkpoints of some fits into one file, and let all others go.
-
-        Parameters
-        ----------
-        fits : iterable of Fit
-        deadline : float
-            When to wait no longer, on the clock of `time.monotonic`.
+        """Write the checkpoints of some fits into one file by `deadline`, and let all others go.
 
         Returns
         -------
@@ -151,7 +139,7 @@ class Checkpoints:
 
     def forget(self) -> None:
         """Let the executors delete what they keep."""
-        jobs, self._jobs = self._jobs, []
+        jobs, self.jobs = self.jobs, []
         self._places.clear()
         self.token = uuid.uuid4().hex
         held, self._held = self._held, []
@@ -164,10 +152,15 @@ class Checkpoints:
     def _read(self, wanted: Mapping[Fit, CheckpointPlace], deadline: float) -> Iterator[tuple[Fit, bytes]]:
         by_number = {fit.number: fit for fit in wanted}
         for batch in _batches(wanted):
-            tasks = [(self._jobs[job], task) for job, task in batch]
-            fetching = FetchJob(self._context, self.token, tasks, frozenset(by_number))
+            tasks = [(self.jobs[job], task) for job, task in batch]
+            part = partial(_among, numbers=frozenset(by_number))
+            fetching = FetchJob(self._context, tasks, part, "sweep: checkpoints of an earlier rung", self.token)
             for number, content in fetching.fetched(deadline):
                 yield by_number[number], content
+
+
+def _among(pairs: Iterable[tuple[int, bytes]], numbers: Set[int]) -> Iterator[tuple[int, bytes]]:
+    return (pair for pair in pairs if pair[0] in numbers)
 
 
 def _batches(wanted: Mapping[Fit, CheckpointPlace]) -> Iterator[list[tuple[int, int]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import cloudpickle
 from pyspark.sql.types import BinaryType, BooleanType, StructField, StructType
 
 from hpt_spark.search.execution.connect_session import translate_connect_error
-from hpt_spark.search.execution.connect_task import ConnectWork
+from hpt_spark.search.execution.connect_task import rows_of_task
 from hpt_spark.search.execution.job_thread import cancel_with, run_to_its_end
 
 if TYPE_CHECKING:
@@ -27,14 +27,7 @@ SCHEMA = StructType([StructField("content", BinaryType()), StructField("is_last"
 
 
 class Operations:
-    """Operations of a session that run beside each other, and are stopped together.
-
-    Parameters
-    ----------
-    session : SparkSession
-    at_once : int
-        How many of them the server is given at a time.
-    """
+    """Operations of a session that run beside each other, `at_once` of them at a time, and are stopped together."""
 
     def __init__(self, session: SparkSession, at_once: int) -> None:
         self.session = session
@@ -52,13 +45,19 @@ class ConnectJob(threading.Thread):
         Of which it is one.
     tasks : int
         How many.
-    work : ConnectWork
-        What they do.
+    work : callable
+        Is given the number of a task, and yields its values.
     take : callable
         Is given each value that they yield, in this thread.
     """
 
-    def __init__(self, operations: Operations, tasks: int, work: ConnectWork, take: Callable[[Any], None]) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        tasks: int,
+        work: Callable[[int], Iterable[Any]],
+        take: Callable[[Any], None],
+    ) -> None:
         super().__init__(name="hpt-spark-connect", daemon=True)
         self._operations = operations
         self._tasks = tasks
@@ -81,7 +80,7 @@ class ConnectJob(threading.Thread):
     def _operate(self) -> None:
         session = self._operations.session
         session.addTag(self._operations.tag)  # which is this thread's
-        frame = session.range(0, self._tasks, 1, self._tasks).mapInArrow(self._work, SCHEMA)
+        frame = session.range(0, self._tasks, 1, self._tasks).mapInArrow(partial(rows_of_task, work=self._work), SCHEMA)
         for value in _values(frame.toLocalIterator()):
             self._take(value)
 
@@ -90,14 +89,14 @@ class ConnectJob(threading.Thread):
         self._operations.are_stopped.set()
         return cancel_with(self.ended, partial(self._operations.session.interruptTag, self._operations.tag))
 
-    def failure(self, is_local: bool = False) -> Exception | None:
+    def failure(self) -> Exception | None:
         """Return what has failed, as it concerns the search; None for an operation that has not."""
         return None if self._error is None else translate_connect_error(self._error, self._operations.session)
 
 
-def values_of(session: SparkSession, tasks: int, work: ConnectWork, take: Callable[[Any], None]) -> None:
-    """Run one operation to its end, with `take` for each value; raise what it has failed of."""
-    job = ConnectJob(Operations(session, 1), tasks, work, take)
+def values_of(session: SparkSession, work: Callable[[int], Iterable[Any]], take: Callable[[Any], None]) -> None:
+    """Run one task to its end, with `take` for each value; raise what it has failed of."""
+    job = ConnectJob(Operations(session, 1), 1, work, take)
     run_to_its_end(job)
     if failure := job.failure():
         raise failure

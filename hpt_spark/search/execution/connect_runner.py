@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.dataset import NO_DATA
-from hpt_spark.search.evaluation import Evaluation, Fit
+from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.connect_job import SCHEMA, ConnectJob, Operations, values_of
 from hpt_spark.search.execution.connect_session import translate_failure
-from hpt_spark.search.execution.connect_task import Count, FitWork, RefitWork, TidyUpWork
+from hpt_spark.search.execution.connect_task import fit_groups_of_task, one_row, refit_of_task, tidy_up_session
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.driver_releases import releases_of_fits
 from hpt_spark.search.execution.fit_process import Death
@@ -43,24 +43,10 @@ ROWS_TO_COUNT = 100_000
 SECONDS_TO_TIDY_UP = 20.0
 
 
-class NoCheckpoints:
-    """What the trainings of an evaluation leave where nothing is kept on executors: nothing."""
-
-    fits: Collection[Fit] = ()
-
-    def fetch(self, fits: Iterable[Fit], deadline: float) -> tuple[str, Mapping[Fit, tuple[int, int]]]:
-        """Return none."""
-        return "", {}
-
-
 class ConnectRunner(Runner):
     """Runs groups of fits as tasks of DataFrames, with a session of Spark Connect.
 
     A client sees no executor: no checkpoint stays there for the next evaluation, and nobody tells which fits run.
-
-    Parameters
-    ----------
-    session : SparkSession
     """
 
     def __init__(self, session: SparkSession) -> None:
@@ -68,7 +54,6 @@ class ConnectRunner(Runner):
             conf = session.conf.getAll
         super().__init__(conf.get("spark.master", ""), conf)
         self._session = session
-        self.checkpoints = NoCheckpoints()
         self._sent: set[str] = set()
         self._imports = DriverImports.of_now(is_local=False)
 
@@ -81,15 +66,11 @@ class ConnectRunner(Runner):
         """Return what an executor's Python processes may take; not known of a local master, on the server's machine."""
         return None if self._is_local else super()._memory_limit()
 
-    def arriving_bytes(self, shared: SharedEvaluation) -> int:
-        """Return 0: files arrive through Java, a little at a time."""
-        return 0
-
     @contextmanager
     def shared(self, evaluation: Evaluation, watcher: FitWatcher | None) -> Iterator[SharedEvaluation]:
         """Send an evaluation to the server, for the time of a ``with``; its data stay for the next one."""
         data = self._shared_data(evaluation.data)
-        rest = self._share(replace(evaluation, data=NO_DATA, keep_checkpoints=False))
+        rest = self._share(replace(evaluation, data=NO_DATA))
         try:
             limit = evaluation.max_fit_time
             yield SharedEvaluation(data, rest, max_fit_time=limit, releases=releases_of_fits(evaluation))
@@ -104,14 +85,16 @@ class ConnectRunner(Runner):
 
         def start(tasks: Tasks) -> ConnectJob:
             groups = [group for task in tasks for group in task]
-            work = FitWork(shared, tasks, step, self._imports)
+            work = partial(fit_groups_of_task, shared=shared, tasks=tasks, step=step, imports=self._imports)
             job = ConnectJob(
                 operations, len(tasks), work, lambda found: arrived.put((groups[found[0]], found[1], None))
             )
             job.start()
             return job
 
-        stream = _FewTasksPerJob(start, arrived, deadline, -(-self.planned_slots * AHEAD // MOST_OPERATIONS))
+        # So few that a result, which comes with those of its operation, waits for no more than these.
+        few = max(1, -(-self.planned_slots * AHEAD // MOST_OPERATIONS))
+        stream = TaskStream(start, arrived, deadline, None, tasks_per_job=few)
         try:
             yield stream
         finally:
@@ -123,7 +106,7 @@ class ConnectRunner(Runner):
         file = self._folder / f"{shared.evaluation.token}.model"
 
         def train() -> Any:
-            ended = self._refitted_into(file, RefitWork(shared, self._imports))
+            ended = self._refitted_into(file, partial(refit_of_task, shared=shared, imports=self._imports))
             return ended if isinstance(ended, Death) else outcome(ended, file, type(refit.estimator).__name__)
 
         try:
@@ -132,7 +115,7 @@ class ConnectRunner(Runner):
             file.unlink(missing_ok=True)
             self._take_back(shared.evaluation)
 
-    def _refitted_into(self, file: Path, work: RefitWork) -> Refitted | Death:
+    def _refitted_into(self, file: Path, work: Callable[[int], Iterable[Any]]) -> Refitted | Death:
         """Return how a refit has ended, with its model in `file`, or why it has killed its process."""
         told: list[Any] = []
         try:
@@ -145,7 +128,7 @@ class ConnectRunner(Runner):
                     else:
                         told.append(value)
 
-                values_of(self._session, 1, work, take)
+                values_of(self._session, work, take)
         except WorkerDiedError as error:  # which ends the job of a local master
             return Death(str(error))
         except HptSparkError as error:
@@ -172,7 +155,8 @@ class ConnectRunner(Runner):
 
     def _tidy_up(self) -> None:
         with suppress(Exception):  # of several kinds, where the session has ended: its files go with it
-            job = ConnectJob(Operations(self._session, 1), self.slots, TidyUpWork(frozenset(self._sent)), print)
+            work = partial(tidy_up_session, tokens=frozenset(self._sent))
+            job = ConnectJob(Operations(self._session, 1), self.slots, work, print)
             job.start()
             job.ended.wait(SECONDS_TO_TIDY_UP)
             job.cancel()
@@ -186,33 +170,14 @@ class ConnectRunner(Runner):
         return shared
 
 
-class _FewTasksPerJob(TaskStream):
-    """A stream whose jobs have so few tasks that a result waits for no more than these."""
-
-    def __init__(self, start: Any, arrived: SimpleQueue[Arrived], deadline: float, tasks_per_job: int) -> None:
-        super().__init__(start, arrived, False, deadline, None)
-        self._tasks_per_job = max(1, tasks_per_job)
-
-    def submit(self, tasks: Tasks) -> None:
-        """Run more tasks; they start in the order given, as slots become free."""
-        for begin in range(0, len(tasks), self._tasks_per_job):
-            super().submit(tasks[begin : begin + self._tasks_per_job])
-
-
 def slots_of_server(session: SparkSession, conf: Mapping[str, str]) -> int:
-    """Return how many tasks run at the same time, with the executors that are there now.
+    """Return how many tasks run at the same time, with the executors that are there now, by the settings of a session.
 
     A local master may name its cores. Of any other one the client is not told, but the server cuts a DataFrame into
     ``spark.default.parallelism`` partitions, or as many as all executors have cores.
-
-    Parameters
-    ----------
-    session : SparkSession
-    conf : mapping of str to str
-        Its settings.
     """
     cores = cores_of_local(conf.get("spark.master", ""))
     if cores is None:
         with translate_failure(session):
-            cores = session.range(ROWS_TO_COUNT).mapInArrow(Count(), SCHEMA).count()
+            cores = session.range(ROWS_TO_COUNT).mapInArrow(one_row, SCHEMA).count()
     return max(1, cores // cores_of_task(conf))

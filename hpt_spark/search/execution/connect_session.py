@@ -76,14 +76,7 @@ def translate_failure(session: SparkSession) -> Iterator[None]:
 
 
 def translate_connect_error(error: Exception, session: SparkSession) -> Exception:
-    """Return what the failure of an operation means to the search.
-
-    Parameters
-    ----------
-    error : Exception
-    session : SparkSession
-        On which it has failed.
-    """
+    """Return what the failure of an operation on `session` means to the search."""
     if isinstance(error, HptSparkError):
         return error
     text = str(error)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,7 @@ from pyspark import SparkFiles
 from hpt_spark.search.execution import between_tasks
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
-from hpt_spark.search.execution.refit import MOST_ATTEMPTS
-from hpt_spark.search.execution.spark_task import earlier_attempts, fit_process, refit_in_pieces, tidy_up
+from hpt_spark.search.execution.spark_task import fit_process, has_lost_executors, refit_in_pieces, tidy_up
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.retries import Step
@@ -26,119 +25,59 @@ if TYPE_CHECKING:
 PIECE_BYTES = 2 << 20
 
 
-class ConnectWork(ABC):
-    """The function of a `mapInArrow`; a task is given its number, as its one row."""
-
-    def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
-        """Yield the values of a task as rows."""
-        import pyarrow
-
-        for batch in batches:
-            for number in batch.column(0).to_pylist():
-                for value in self.values(number):
-                    pickled = cloudpickle.dumps(value)
-                    for start in range(0, len(pickled), PIECE_BYTES):
-                        piece = pickled[start : start + PIECE_BYTES]
-                        is_last = start + PIECE_BYTES >= len(pickled)
-                        yield pyarrow.RecordBatch.from_arrays(
-                            [pyarrow.array([piece], pyarrow.binary()), pyarrow.array([is_last])],
-                            names=["content", "is_last"],
-                        )
-        between_tasks.keep_it_short()
-
-    @abstractmethod
-    def values(self, number: int) -> Iterator[Any]:
-        """Yield what comes of a task."""
+def rows_of_task(
+    batches: Iterable[pyarrow.RecordBatch], work: Callable[[int], Iterable[Any]]
+) -> Iterator[pyarrow.RecordBatch]:
+    """Yield as rows what `work` yields for the number of this task, which is its one row."""
+    for batch in batches:
+        for number in batch.column(0).to_pylist():
+            yield from _in_rows(work(number))
 
 
-class FitWork(ConnectWork):
-    """Runs groups of fits; yields the place of each among those of all tasks, with its outcome.
-
-    Parameters
-    ----------
-    shared : SharedEvaluation
-    tasks : sequence of sequence of FitGroup
-    step : Step
-        How the groups are tried.
-    imports : DriverImports
-    """
-
-    def __init__(
-        self, shared: SharedEvaluation, tasks: Sequence[Sequence[FitGroup]], step: Step, imports: DriverImports
-    ) -> None:
-        self._shared = shared
-        self._tasks = tasks
-        self._step = step
-        self._imports = imports
-
-    def values(self, number: int) -> Iterator[tuple[int, bytes | Death]]:
-        """Yield the outcomes of a task's groups."""
-        groups = self._tasks[number]
-        place = sum(map(len, self._tasks[:number]))
-        executors = self._step.executors
-        if executors is not None and earlier_attempts() >= executors:
-            yield from ((place + at, Death(LOST_TWICE)) for at in range(len(groups)))
-            return
-        files = files_on_this_node(self._shared)
-        outcomes = fit_process.run(self._shared, files, groups, self._imports)
-        for at, (_, answer, _) in enumerate(outcomes):
-            yield place + at, answer
+def one_row(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+    """Yield a row, whatever the partition has, so that the driver knows how many partitions a DataFrame has."""
+    for _ in batches:
+        pass
+    yield from _in_rows([None])
 
 
-class RefitWork(ConnectWork):
-    """Trains the best candidate; yields how that ended, and then its model in pieces.
+def _in_rows(values: Iterable[Any]) -> Iterator[pyarrow.RecordBatch]:
+    import pyarrow
 
-    Parameters
-    ----------
-    shared : SharedEvaluation
-        Of the `Refit`.
-    imports : DriverImports
-    """
-
-    def __init__(self, shared: SharedEvaluation, imports: DriverImports) -> None:
-        self._shared = shared
-        self._imports = imports
-
-    def values(self, number: int) -> Iterator[Any]:
-        """Yield them."""
-        if earlier_attempts() >= MOST_ATTEMPTS:  # Spark would go on to its own limit
-            yield Death(LOST_TWICE)
-            return
-        files = files_on_this_node(self._shared)
-        yield from refit_in_pieces(self._shared, files, self._imports, _folder(), PIECE_BYTES)
+    for value in values:
+        pickled = cloudpickle.dumps(value)
+        for start in range(0, len(pickled), PIECE_BYTES):
+            piece = pickled[start : start + PIECE_BYTES]
+            is_last = start + PIECE_BYTES >= len(pickled)
+            yield pyarrow.RecordBatch.from_arrays(
+                [pyarrow.array([piece], pyarrow.binary()), pyarrow.array([is_last])], names=["content", "is_last"]
+            )
+    between_tasks.keep_it_short()
 
 
-class Count(ConnectWork):
-    """Yields one value per partition of any DataFrame, so that the driver knows how many there are."""
-
-    def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
-        """Yield a row, whatever the partition has."""
-        import pyarrow
-
-        for _ in batches:
-            pass
-        yield from super().__call__([pyarrow.RecordBatch.from_arrays([pyarrow.array([0])], names=["id"])])
-
-    def values(self, number: int) -> Iterator[int]:
-        """Yield it."""
-        yield 1
+def fit_groups_of_task(
+    number: int, shared: SharedEvaluation, tasks: Sequence[Sequence[FitGroup]], step: Step, imports: DriverImports
+) -> Iterator[tuple[int, bytes | Death]]:
+    """Run the groups of a task; yield the place of each among those of all `tasks`, with its outcome."""
+    groups = tasks[number]
+    place = sum(map(len, tasks[:number]))
+    if has_lost_executors(step):
+        yield from ((place + at, Death(LOST_TWICE)) for at in range(len(groups)))
+        return
+    outcomes = fit_process.run(shared, files_on_this_node(shared), groups, imports)
+    for at, (_, answer, _) in enumerate(outcomes):
+        yield place + at, answer
 
 
-class TidyUpWork(ConnectWork):
-    """Deletes the files of what was shared, which the processes of this node then forget.
+def refit_of_task(number: int, shared: SharedEvaluation, imports: DriverImports) -> Iterator[Any]:
+    """Train the best candidate; yield how that ended, and then its model in pieces."""
+    return refit_in_pieces(shared, partial(files_on_this_node, shared), imports, _folder(), PIECE_BYTES)
 
-    Parameters
-    ----------
-    tokens : frozenset of str
-    """
 
-    def __init__(self, tokens: frozenset[str]) -> None:
-        self._tokens = tokens
-
-    def values(self, number: int) -> Iterator[Any]:
-        """Yield nothing."""
-        tidy_up(_folder(), self._tokens)
-        return iter(())
+def tidy_up_session(number: int, tokens: Set[str]) -> Iterator[None]:
+    """Delete the files of what was shared, and yield nothing."""
+    tidy_up(_folder(), tokens)
+    return iter(())
 
 
 def files_on_this_node(shared: SharedEvaluation) -> list[str]:

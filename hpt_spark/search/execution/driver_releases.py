@@ -54,12 +54,7 @@ class Release:
 def releases_of(data: Dataset, *computing: Any) -> tuple[Release, ...]:
     """Return the releases of the packages that a search computes with, as this process has them.
 
-    Parameters
-    ----------
-    data : Dataset
-        Whose kinds count.
-    computing : objects
-        Estimators, candidates, scorers.
+    The kinds of `data` count; `computing` are estimators, candidates, scorers.
     """
     kinds = [type(value) for value in (data.X, data.y, *data.fit_params.values(), *data.score_params.values())]
     met = _ModulesMet()

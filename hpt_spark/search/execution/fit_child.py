@@ -50,7 +50,7 @@ def serve(
                 if isinstance(result, GroupResult) and result.checkpoint is not None:
                     answers.send_bytes(CHECKPOINT + result.checkpoint)
                     result = replace(result, checkpoint=None)
-                answers.send_bytes(_pickled(result))
+                answers.send_bytes(cloudpickle.dumps(result))
         except Exception as error:  # not of a fit: the data cannot be loaded, say
             answers.send_bytes(ERROR + exception_text(error).encode(errors="backslashreplace"))
 
@@ -66,20 +66,6 @@ def _wait_for_request(requests: Connection, files: Sequence[str]) -> None:
                 forget()
                 break
     requests.poll(None)
-
-
-def _pickled(result: GroupResult) -> bytes:
-    """Return `result` so that it can be read on the driver; an exception that cannot travel goes as its text."""
-    try:
-        pickled = cloudpickle.dumps(result)
-        cloudpickle.loads(pickled)
-    except Exception:
-        results = [
-            (fit, RuntimeError(exception_text(found)) if isinstance(found, Exception) else found)
-            for fit, found in result.results
-        ]
-        pickled = cloudpickle.dumps(replace(result, results=results))
-    return bytes(pickled)
 
 
 def _end_with(parent: int) -> None:

@@ -102,15 +102,9 @@ class FitProcess:
                 self._end()  # its answers are waited for no longer
 
     def call(self, work: Callable[[], Iterator[Any]], files: Sequence[str], imports: DriverImports) -> bytes | Death:
-        """Let the child do `work`, and return the pickled value that it yields, or how it killed the process.
+        """Let the child do `work`, which reads `files`, and return the pickled value that it yields.
 
-        Parameters
-        ----------
-        work : callable
-            Yields one value.
-        files : sequence of str
-            What it reads.
-        imports : DriverImports
+        Where it killed the process, return how.
         """
         self._suit(imports)
         is_answered = False

@@ -15,7 +15,7 @@ from hpt_spark.search.sklearn_compat import num_samples, score
 def rounds_of(evaluation: Evaluation, fit: Fit) -> int:
     """Return how many rounds the candidate of a fit trains."""
     estimator = evaluation.estimator_of(fit.candidate)
-    ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
+    ensemble = staged(estimator, evaluation.data.fit_params, evaluation.training_rows)
     return ensemble.rounds if ensemble else 0
 
 
@@ -24,12 +24,7 @@ def scores_of(
 ) -> dict[str, Any]:
     """Return the scores of a fitted estimator, and its predictions where these are wanted.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-    model : estimator
-    test_rows, train_rows : callable
-        Return the rows to score on, into which scoring may write.
+    `test_rows` and `train_rows` return the rows to score on, into which scoring may write.
     """
     scored = _score_on(evaluation, model, test_rows())
     if evaluation.common.get("return_train_score"):

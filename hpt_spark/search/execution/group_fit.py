@@ -55,7 +55,7 @@ def fit_group(
         The candidates must then be fitted one by one.
     """
     estimator = evaluation.estimator_of(group.fits[-1].candidate)
-    ensemble = staged(estimator, evaluation.fit_params, evaluation.training_rows)
+    ensemble = staged(estimator, evaluation.data.fit_params, evaluation.training_rows)
     if ensemble is None:
         raise TypeError("a shared group needs an ensemble that can be scored at several numbers of rounds")
     if group.stops:

@@ -28,16 +28,7 @@ SECONDS_BETWEEN_CANCELS = 0.5
 def run_to_its_end(job: ConnectJob | SparkJob, deadline: float = math.inf) -> bool:
     """Start a job and wait for its end; stop it on Ctrl-C, and where nobody waits for the search any longer.
 
-    Parameters
-    ----------
-    job : ConnectJob or SparkJob
-    deadline : float
-        When to stop it in any case, on the clock of `time.monotonic`.
-
-    Returns
-    -------
-    bool
-        Whether it has ended before that.
+    It is stopped at `deadline`, too, on the clock of `time.monotonic`; return whether it has ended before that.
     """
     try:
         with hold_back_signals():  # within `Thread.start` one would raise when the job has begun already

@@ -69,11 +69,7 @@ class SharedObject:
     def load(self, path: str | None = None, writable: bool = False) -> Any:
         """Return the object with its arrays mapped from `path` (by default `self.path`).
 
-        Parameters
-        ----------
-        path : str, optional
-        writable : bool
-            Whether the arrays may be written to: what is written is this process's own. Else they are read-only.
+        They are read-only; with `writable`, what is written to them is this process's own.
         """
         access = mmap.ACCESS_COPY if writable else mmap.ACCESS_READ
         with translate_lack_of_address_space(self.size):
@@ -96,18 +92,10 @@ def is_shared_here(shared: SharedObject) -> bool:
 
 
 def put_in_place(shared: SharedObject, number: int, content: bytes, folder: Path) -> None:
-    """Write a piece into the file of this node, unless another process here has done so.
+    """Write piece `number` of `shared` into this node's file, unless another process here has done so.
 
-    Pieces come in any order, and a process may be killed at any moment: a piece counts when its mark is there.
-
-    Parameters
-    ----------
-    shared : SharedObject
-    number : int
-        Which piece `content` is.
-    content : bytes
-    folder : Path
-        A folder that the processes of this node have in common.
+    Pieces come in any order, and a process may be killed at any moment: a piece counts when its mark is there. The
+    processes of the node have `folder` in common.
     """
     target = _file_in(folder, shared)
     unfinished = target.with_suffix(".unfinished")
@@ -126,13 +114,7 @@ def put_in_place(shared: SharedObject, number: int, content: bytes, folder: Path
 def path_on_this_node(shared: SharedObject, fetch: Callable[[], None], folder: Path) -> str:
     """Return a file of this node with the content of `shared`; the first process here that asks fetches it.
 
-    Parameters
-    ----------
-    shared : SharedObject
-    fetch : callable
-        Has all pieces put in place; called at most once per node.
-    folder : Path
-        A folder that the processes of this node have in common.
+    `fetch` has all pieces put in place, in `folder`, which the processes of this node have in common.
     """
     if is_shared_here(shared):
         return shared.path

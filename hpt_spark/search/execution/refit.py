@@ -86,13 +86,7 @@ class Refitted:
 def refit_into_file(shared: SharedEvaluation, files: Sequence[str], target: str) -> Iterator[Refitted]:
     """Train the model of a `Refit` and write it to the file `target`; what the process of the fits does.
 
-    Parameters
-    ----------
-    shared : SharedEvaluation
-        Of the data, and of the `Refit` without them.
-    files : sequence of str
-        The files of its parts on this node.
-    target : str
+    `shared` is of the data, and of the `Refit` without them; `files` are those of its parts on this node.
     """
     check_releases(shared.releases)
     worker.forget()  # the rows of a fold and its matrices are needed no more
@@ -108,9 +102,10 @@ def refit_into_file(shared: SharedEvaluation, files: Sequence[str], target: str)
                 fitted = _fitted(refit, data)
             _write(fitted, target)
         except Exception as found:
-            error, raised_at = _pickled_error(found), traceback.format_exc()
+            travelling = found if worker.can_travel(found) else RuntimeError(exception_text(found))
+            error, raised_at = cloudpickle.dumps(travelling), traceback.format_exc()
     told = [(one.message, one.category, one.filename, one.lineno) for one in warned]
-    yield Refitted(error, raised_at, printed.text(), [one for one in told if _can_travel(one)])
+    yield Refitted(error, raised_at, printed.text(), [one for one in told if worker.can_travel(one)])
 
 
 def _fitted(refit: Refit, data: Dataset) -> Any:
@@ -148,12 +143,7 @@ def _cannot_travel(name: str, error: Exception) -> InputError:
 def outcome(ended: Refitted, file: Path, name: str) -> Any:
     """Return the model in `file`, which has come from its executor, after what its fit has said; raise its error.
 
-    Parameters
-    ----------
-    ended : Refitted
-    file : Path
-    name : str
-        Of the estimator's class.
+    `name` is that of the estimator's class.
     """
     show(ended.printed)
     with masked_warnings():
@@ -194,17 +184,3 @@ def tried_twice(refit: Refit, train: Callable[[], Any]) -> Any:
             f"{WAY_OUT}."
         )
     return ended
-
-
-def _pickled_error(error: Exception) -> bytes:
-    if _can_travel(error):
-        return bytes(cloudpickle.dumps(error))
-    return bytes(cloudpickle.dumps(RuntimeError(exception_text(error))))
-
-
-def _can_travel(value: Any) -> bool:
-    try:
-        cloudpickle.loads(cloudpickle.dumps(value))
-    except Exception:
-        return False
-    return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,19 +17,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pyspark import RDD, SparkContext
+from pyspark import SparkContext
 
 from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution import spark_task
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import LOST_TWICE, Death
 from hpt_spark.search.execution.job_thread import run_to_its_end
-from hpt_spark.search.execution.refit import MOST_ATTEMPTS, WAY_OUT, Refit, Refitted, outcome, tried_twice
-from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDiedError
-from hpt_spark.search.execution.spark_runner import Shipped, SparkRunner
+from hpt_spark.search.execution.refit import WAY_OUT, Refit, Refitted, outcome, tried_twice
+from hpt_spark.search.execution.spark_job import FetchJob, NoRoomError, SparkJob, WorkerDiedError
 from hpt_spark.search.execution.spark_task import Pieces
 from hpt_spark.search.execution.worker import SharedEvaluation
-from hpt_spark.search.planning.result_size import bytes_per_job
 from hpt_spark.storage.disk_errors import translate_disk_errors
 
 log = logging.getLogger(__name__)
@@ -39,8 +37,21 @@ LOST_ON_ITS_WAY = "its executors were lost while its model was fetched"
 PIECE_BYTES = 4 << 20
 
 
-def refit_on_executor(runner: SparkRunner, refit: Refit) -> Any:
+def refit_on_executor(
+    context: SparkContext, refit: Refit, train: Callable[..., Iterator[_Piece]], folder: Path, most: int
+) -> Any:
     """Return the fitted estimator of `refit`.
+
+    Parameters
+    ----------
+    context : SparkContext
+    refit : Refit
+    train : callable
+        What its task does: `model_in_pieces`, but for the size of a piece.
+    folder : Path
+        Of the driver, for the model.
+    most : int
+        Bytes that one job may bring to the driver.
 
     Raises
     ------
@@ -49,16 +60,15 @@ def refit_on_executor(runner: SparkRunner, refit: Refit) -> Any:
     Exception
         What `fit` has raised.
     """
-    with runner.shipped(refit) as shipped:
 
-        def train() -> Any:
-            try:
-                with _Model(shipped) as model:
-                    return _outcome(model, shipped.folder, type(refit.estimator).__name__)
-            except WorkerDiedError as error:  # which ends the job of a local master
-                return Death(str(error))
+    def trained() -> Any:
+        try:
+            with _Model(context, train, most) as model:
+                return _outcome(model, folder, type(refit.estimator).__name__)
+        except WorkerDiedError as error:  # which ends the job of a local master
+            return Death(str(error))
 
-        return tried_twice(refit, train)
+    return tried_twice(refit, trained)
 
 
 def _outcome(model: _Model, folder: Path, name: str) -> Any:
@@ -89,23 +99,16 @@ class _Piece:
 
 
 class _Model:
-    """The model of a refit, in pieces on the disk of the executor that trains it when it is first asked for.
+    """The model of a refit, in pieces on the disk of the executor that trains it when it is first asked for."""
 
-    Parameters
-    ----------
-    shipped : Shipped
-        Of the refit.
-    """
-
-    def __init__(self, shipped: Shipped) -> None:
-        self._shipped = shipped
+    def __init__(self, context: SparkContext, train: Callable[..., Iterator[_Piece]], most: int) -> None:
+        self._context = context
         self.token = uuid.uuid4().hex
-        limit = bytes_per_job(shipped.conf)
-        piece_bytes = min(PIECE_BYTES, limit)
-        self._pieces_per_job = limit // piece_bytes
-        task = _RefitTask(shipped.shared, shipped.pieces, piece_bytes, shipped.imports)
+        piece_bytes = min(PIECE_BYTES, most)
+        self._pieces_per_job = most // piece_bytes
+        task = partial(train, piece_bytes=piece_bytes)
         # All of it goes to the disk at first, or the worker that trains would need another one to hand it over to.
-        self._training = SparkJob(shipped.context, [self.token], task, "sweep: refit of the best candidate", keeps=True)
+        self._training = SparkJob(context, [self.token], task, "sweep: refit of the best candidate", keeps=True)
 
     def __enter__(self) -> _Model:
         return self
@@ -155,16 +158,15 @@ class _Model:
 
     def _fetch(self, start: int) -> list[_Piece]:
         """Return the first piece, and those of the file from `start` on that one job may bring."""
-        kept: RDD[_Piece] = self._training.kept  # type: ignore[assignment]
         part = partial(_between, start=start, stop=start + self._pieces_per_job)
-        job = _CollectingJob(self._shipped.context, kept.mapPartitions(part))
+        job = FetchJob(self._context, [(self._training, 0)], part, "sweep: the refitted model, to the driver")
         self._done(job)
-        return job.collected
+        return job.found
 
     def _done(self, job: SparkJob) -> None:
         """Wait for the end of `job`; raise what it has failed of."""
         run_to_its_end(job)
-        failure = job.failure(self._shipped.is_local)
+        failure = job.failure()
         if isinstance(failure, NoRoomError):
             raise HptSparkError(
                 f"an executor's disk has no room for the model of the refit ({failure}); {WAY_OUT}."
@@ -180,33 +182,11 @@ def _between(pieces: Iterator[_Piece], start: int, stop: int) -> Iterator[_Piece
     yield from islice(pieces, start, stop)
 
 
-class _CollectingJob(SparkJob):
-    """A Spark job that brings the elements of an RDD to the driver."""
-
-    def __init__(self, context: SparkContext, rdd: RDD[Any]) -> None:
-        super().__init__(context, (), lambda _: (), "sweep: the refitted model, to the driver")
-        self._rdd = rdd
-        self.collected: list[Any] = []
-
-    def _act(self) -> None:
-        self.collected = self._rdd.collect()
-
-
-class _RefitTask:
-    """What the task does, as a class, so that only these fields are shipped."""
-
-    def __init__(self, shared: SharedEvaluation, pieces: Pieces, piece_bytes: int, imports: DriverImports) -> None:
-        self._shared = shared
-        self._pieces = pieces
-        self._piece_bytes = piece_bytes
-        self._imports = imports
-
-    def __call__(self, _: Iterable[str]) -> Iterator[_Piece]:
-        training = uuid.uuid4().hex
-        if spark_task.earlier_attempts() >= MOST_ATTEMPTS:  # Spark would go on to its own limit
-            yield _Piece(training, Death(LOST_TWICE))
-            return
-        files = spark_task.locate(self._shared, self._pieces)
-        folder = spark_task.folder_of_this_node()
-        for content in spark_task.refit_in_pieces(self._shared, files, self._imports, folder, self._piece_bytes):
-            yield _Piece(training, content)
+def model_in_pieces(
+    _: Iterable[str], shared: SharedEvaluation, pieces: Pieces, imports: DriverImports, piece_bytes: int
+) -> Iterator[_Piece]:
+    """Train the model, and yield its pieces; what the task does."""
+    training, files = uuid.uuid4().hex, partial(spark_task.locate, shared, pieces)
+    folder = spark_task.folder_of_this_node()
+    for content in spark_task.refit_in_pieces(shared, files, imports, folder, piece_bytes):
+        yield _Piece(training, content)

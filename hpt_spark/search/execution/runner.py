@@ -39,11 +39,11 @@ class Runner(ABC):
 
     Attributes
     ----------
-    checkpoints : Kept
-        What the trainings of the last evaluation have left for the next.
+    checkpoints : Kept or None
+        What the trainings of the last evaluation have left for the next; None where nothing is kept on executors.
     """
 
-    checkpoints: Kept
+    checkpoints: Kept | None = None
 
     def __init__(self, master: str, conf: Mapping[str, str]) -> None:
         self._master = master
@@ -98,19 +98,15 @@ class Runner(ABC):
     def _memory_limit(self) -> MemoryLimit | None:
         return memory_limit(self._master, self._conf)
 
-    @abstractmethod
     def arriving_bytes(self, shared: SharedEvaluation) -> int:
-        """Return what an executor's workers hold for a moment while `shared` arrives."""
+        """Return what an executor's workers hold for a moment while `shared` arrives: nothing of files."""
+        return 0
 
     @abstractmethod
     def shared(self, evaluation: Evaluation, watcher: FitWatcher | None) -> AbstractContextManager[SharedEvaluation]:
         """Write an evaluation where workers map it, for the time of a ``with``; its data stay for the next one.
 
-        Parameters
-        ----------
-        evaluation : Evaluation
-        watcher : FitWatcher or None
-            Is told what is being trained, so far as the driver can see that.
+        The watcher is told what is being trained, so far as the driver can see that.
         """
 
     @abstractmethod

@@ -53,10 +53,6 @@ os.register_at_fork(after_in_child=_remember_spark_of_parent)
 def spark_of(given: Any) -> Any:
     """Return the Spark that a search was `given`, or the active one: a SparkContext, or a session of Spark Connect.
 
-    Parameters
-    ----------
-    given : SparkContext, SparkSession or None
-
     Raises
     ------
     InputError
@@ -99,13 +95,8 @@ def slots_of(spark: Any) -> int:
 def slots_of_context(context: SparkContext, conf: Mapping[str, str]) -> int:
     """Return how many tasks run at the same time, with the executors that are there now.
 
-    Until one has come, that is what Spark itself goes by: ``spark.default.parallelism``, or two cores.
-
-    Parameters
-    ----------
-    context : SparkContext
-    conf : mapping of str to str
-        Its settings; to ask for them takes longer than all the rest.
+    Until one has come, that is what Spark itself goes by: ``spark.default.parallelism``, or two cores. `conf` has its
+    settings; to ask for them takes longer than all the rest.
     """
     registered = 0
     if "spark.default.parallelism" in conf:  # Spark's own number is that of partitions then, whatever cores there are

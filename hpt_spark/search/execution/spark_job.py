@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from hpt_spark.errors import HptSparkError, SparkEndedError
 from hpt_spark.search.execution.driver_releases import OTHER_RELEASE_BEGINS
 from hpt_spark.search.execution.job_thread import cancel_with, run_to_its_end
 from hpt_spark.search.execution.spark_context import SPARK_STOPPED, is_stopped
+from hpt_spark.search.planning.slots import is_local
 
 # What Spark says when a Python worker or its executor is gone, rather than that Python code failed.
 WORKER_DIED = re.compile(
@@ -56,7 +57,6 @@ class WorkerDiedError(Exception):
     def __init__(self, task: int, reason: str) -> None:
         super().__init__(reason)
         self.task = task
-        self.reason = reason
 
 
 class SparkJob(InheritableThread):
@@ -125,7 +125,7 @@ class SparkJob(InheritableThread):
         """Stop the job if it still runs, and wait for its end; return whether it still ran."""
         return cancel_with(self.ended, partial(self._spark_context.cancelJobGroup, self._group))
 
-    def failure(self, is_local: bool) -> Exception | None:
+    def failure(self) -> Exception | None:
         """Return what has failed, as it concerns the search; None for a job that has not."""
         if self.error is None:
             return None
@@ -133,52 +133,56 @@ class SparkJob(InheritableThread):
             return SparkEndedError(SPARK_STOPPED)
         if self._keeps and (no_room := NO_ROOM.search(str(self.error))):
             return NoRoomError(no_room[1])
-        return translate_job_error(self.error, is_local)
+        return translate_job_error(self.error, is_local(str(self._spark_context.master)))
 
 
 class FetchJob(SparkJob):
-    """Fetches to the driver some of what a job's tasks keep on their executors' disks.
+    """Fetches to the driver some of what the tasks of jobs keep on their executors' disks.
 
     Parameters
     ----------
     context : SparkContext
-    token : str
-        By which the tasks that keep it know that they are not to work again where an executor was lost.
     tasks : sequence of (SparkJob, int)
         Which tasks' to fetch, each by its job.
-    numbers : set of int
-        The keys of the pairs that are wanted.
+    part : callable
+        Returns which of the values of a task are wanted.
+    description : str
+    token : str
+        By which the tasks that keep it know that they are not to work again where an executor was lost.
     """
 
     def __init__(
-        self, context: SparkContext, token: str, tasks: Sequence[tuple[SparkJob, int]], numbers: Set[int]
+        self,
+        context: SparkContext,
+        tasks: Sequence[tuple[SparkJob, int]],
+        part: Callable[[Iterable[Any]], Iterable[Any]],
+        description: str,
+        token: str = "",
     ) -> None:
-        super().__init__(context, tasks, _Among(numbers), "sweep: checkpoints of an earlier rung")
+        super().__init__(context, tasks, part, description)
         self._token = token
-        self._found: list[tuple[int, bytes]] = []
+        self.found: list[Any] = []
 
-    def fetched(self, deadline: float) -> list[tuple[int, bytes]]:
+    def fetched(self, deadline: float) -> list[Any]:
         """Run the job, and return what is still there; HptSparkError at the deadline."""
         if not run_to_its_end(self, deadline):
             raise HptSparkError("there was no time to fetch them")
-        failure = self.failure(is_local=False)
+        failure = self.failure()
         if failure is not None:
             raise failure
-        return self._found
+        return self.found
 
     def _act(self) -> None:
         kept: dict[RDD[Any], int] = {}  # each with the place of its first partition in all of them
         partitions = []
         end = 0
         for job, task in self._tasks:
-            if job.kept is None:
-                continue
             if job.kept not in kept:
                 kept[job.kept] = end
                 end += job.kept.getNumPartitions()
             partitions.append(kept[job.kept] + task)
         self._spark_context.setLocalProperty(FETCH, self._token)
-        self._found = self._spark_context.runJob(self._spark_context.union(list(kept)), self._work, partitions)
+        self.found = self._spark_context.runJob(self._spark_context.union(list(kept)), self._work, partitions)
 
 
 def is_fetched(token: str) -> bool:
@@ -187,26 +191,8 @@ def is_fetched(token: str) -> bool:
     return context is not None and context.getLocalProperty(FETCH) == token
 
 
-class _Among:
-    """Those pairs of a partition whose keys are wanted, as a class, so that only the keys are shipped."""
-
-    def __init__(self, keys: Set[int]) -> None:
-        self._keys = keys
-
-    def __call__(self, pairs: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-        return (pair for pair in pairs if pair[0] in self._keys)
-
-
 def translate_job_error(error: Exception, is_local: bool) -> Exception:
-    """Return what a failed job means to the search.
-
-    Parameters
-    ----------
-    error : Exception
-        Of the job's thread.
-    is_local : bool
-        Whether the workers run on the driver's machine.
-    """
+    """Return what the error of a job means to the search; with `is_local`, workers run on the driver's machine."""
     try:
         text = str(error)
     except Exception:  # PySpark asks the JVM for the text, which may be gone with it
@@ -242,13 +228,7 @@ def reason_of_failure(text: str) -> str:
 def import_advice(reason: str, is_local: bool, send: str = "spark-submit --py-files or sc.addPyFile") -> str | None:
     """Return what to do where `reason` is that workers cannot import what the driver has imported.
 
-    Parameters
-    ----------
-    reason : str
-    is_local : bool
-        Whether the workers run on the driver's machine.
-    send : str
-        How else a module comes to them.
+    `is_local`: they run on the driver's machine; `send` tells how else a module comes to them.
     """
     if other_release := OTHER_RELEASE.search(reason):
         return other_release[0]

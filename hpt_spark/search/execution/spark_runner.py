@@ -6,9 +6,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,6 +20,7 @@ from pyspark import Broadcast, SparkContext
 from hpt_spark.errors import HptSparkError, SparkEndedError
 from hpt_spark.search.dataset import NO_DATA
 from hpt_spark.search.evaluation import Evaluation
+from hpt_spark.search.execution import refit_job
 from hpt_spark.search.execution.begun import BegunFits, FitWatcher
 from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.driver_imports import DriverImports
@@ -30,7 +31,7 @@ from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.execution.runner import Runner
 from hpt_spark.search.execution.spark_context import slots_of_context
 from hpt_spark.search.execution.spark_job import SparkJob
-from hpt_spark.search.execution.spark_task import Piece, Pieces, RunTask, TidyUp
+from hpt_spark.search.execution.spark_task import Piece, run_task, tidy_up_node
 from hpt_spark.search.execution.task_stream import Arrived, ArrivingResults, Tasks, TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.slots import is_true
@@ -52,12 +53,7 @@ def _nobody_asks() -> None:
 
 
 class SparkRunner(Runner):
-    """Runs groups of fits as tasks of Spark jobs, with a SparkContext.
-
-    Parameters
-    ----------
-    context : SparkContext
-    """
+    """Runs groups of fits as tasks of Spark jobs, with a SparkContext."""
 
     checkpoints: Checkpoints
 
@@ -109,16 +105,6 @@ class SparkRunner(Runner):
             if checkpoints is not None:
                 self._gone.append(Path(checkpoints.path).name)
 
-    @contextmanager
-    def shipped(self, refit: Refit) -> Iterator[Shipped]:
-        """Give what a task needs to do `refit` on any node, for the time of a ``with``."""
-        shared = self._share_refit(refit)
-        try:
-            pieces = [self._pieces_of(part) for part in shared.parts]
-            yield Shipped(self._context, self._conf, self._folder, self._is_local, shared, pieces, self._imports)
-        finally:
-            self._take_back(shared.evaluation)
-
     def _take_back(self, shared: SharedObject) -> None:
         """Delete the driver's file, and give back what was sent; workers keep what they have built of it."""
         for piece in self._pieces.pop(shared.token, ()):
@@ -144,16 +130,25 @@ class SparkRunner(Runner):
 
         def start(tasks: Tasks) -> SparkJob:
             keeps = shared.keep_checkpoints and self.checkpoints.are_kept
-            kept_as = (self.checkpoints.token, self.checkpoints.jobs) if keeps else None
-            work = RunTask(shared, pieces, results, step, self._imports, kept_as, tuple(self._gone))
+            kept_as = (self.checkpoints.token, len(self.checkpoints.jobs)) if keeps else None
+            work = partial(
+                run_task,
+                shared=shared,
+                pieces=pieces,
+                results=results,
+                step=step,
+                imports=self._imports,
+                kept_as=kept_as,
+                gone=tuple(self._gone),
+            )
             job = SparkJob(self._context, tasks, work, description, keeps)
             if keeps:
-                self.checkpoints.add_job(job)
+                self.checkpoints.jobs.append(job)
             job.start()
             return job
 
         refuse = partial(refuse_lost_files, shared)
-        stream = TaskStream(start, arrived, self._is_local, deadline, self.checkpoints, self._look, refuse)
+        stream = TaskStream(start, arrived, deadline, self.checkpoints, self._look, refuse)
         try:
             yield stream
         finally:
@@ -161,9 +156,13 @@ class SparkRunner(Runner):
 
     def refit(self, refit: Refit) -> Any:
         """Return the estimator of `refit`, fitted by a task of a job."""
-        from hpt_spark.search.execution import refit_job  # which imports this module
-
-        return refit_job.refit_on_executor(self, refit)
+        shared = self._share_refit(refit)
+        try:
+            pieces = [self._pieces_of(part) for part in shared.parts]
+            train = partial(refit_job.model_in_pieces, shared=shared, pieces=pieces, imports=self._imports)
+            return refit_job.refit_on_executor(self._context, refit, train, self._folder, self.result_bytes)
+        finally:
+            self._take_back(shared.evaluation)
 
     def release(self) -> None:
         """Give back what was sent to the executors, and what their nodes keep of it.
@@ -180,21 +179,21 @@ class SparkRunner(Runner):
             # Those of earlier searches, too: a node that has lost its executor just then has kept their files.
             ended = ENDED.setdefault(self._context, deque(maxlen=MOST_ENDED))
             ended.extend(self._used)
-            work = TidyUp(frozenset(ended))
+            work = partial(tidy_up_node, tokens=frozenset(ended))
             tidying = threading.Thread(target=self._tidy_up, args=(work,), name="hpt-spark-tidy-up", daemon=True)
             tidying.start()
             if not self._has_cancelled:
                 tidying.join()
         self._used = set()
 
-    def _tidy_up(self, work: TidyUp) -> None:
+    def _tidy_up(self, work: Callable[[Iterable[int]], Iterator[None]]) -> None:
         with suppress(Exception):  # of several kinds, where Spark was stopped: all that is on the nodes goes with it
             if self._has_cancelled:
                 self._wait_for_tasks_that_were_killed()
             job = SparkJob(self._context, range(self.slots), work, "sweep: tidying up")
             job.start()
             job.ended.wait(SECONDS_TO_TIDY_UP)
-            failure = None if job.cancel() else job.failure(self._is_local)
+            failure = None if job.cancel() else job.failure()
             if failure is not None and not isinstance(failure, SparkEndedError):
                 log.warning(
                     "files of the search stay on the nodes until the next search or the end of Spark: %s", failure
@@ -239,30 +238,3 @@ def refuse_lost_files(shared: SharedEvaluation) -> None:
             "and systemd-tmpfiles do. Let TMPDIR name another one; with a journal, the same search goes on from its "
             "fits."
         )
-
-
-@dataclass(frozen=True)
-class Shipped:
-    """Something that tasks are to do, and what is needed to have it done.
-
-    Parameters
-    ----------
-    context : SparkContext
-    conf : mapping of str to str
-        Spark's settings.
-    folder : Path
-        The driver's own, for the time of the search.
-    is_local : bool
-        Whether the workers run on the driver's machine.
-    shared : SharedEvaluation
-    pieces : sequence of list of Broadcast
-    imports : DriverImports
-    """
-
-    context: SparkContext
-    conf: Mapping[str, str]
-    folder: Path
-    is_local: bool
-    shared: SharedEvaluation
-    pieces: Pieces
-    imports: DriverImports

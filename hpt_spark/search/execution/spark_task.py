@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from hpt_spark.search.execution.checkpoints import CheckpointPlace
 from hpt_spark.search.execution.driver_imports import DriverImports
 from hpt_spark.search.execution.fit_process import LOST_TWICE, Death, FitProcess
 from hpt_spark.search.execution.node_share import SharedObject, path_on_this_node, put_in_place
-from hpt_spark.search.execution.refit import Refitted, refit_into_file
+from hpt_spark.search.execution.refit import MOST_ATTEMPTS, Refitted, refit_into_file
 from hpt_spark.search.execution.spark_job import is_fetched
 from hpt_spark.search.execution.task_stream import Arrived
 from hpt_spark.search.execution.worker import SharedEvaluation
@@ -34,78 +34,65 @@ SECONDS_TO_SPREAD = 0.2
 Pieces = Sequence["list[Broadcast[Piece]]"]  # of each part of what is shared
 
 
-class RunTask:
-    """What a task does, as a class, so that only these fields are shipped.
+def run_task(
+    tasks: Iterable[Sequence[FitGroup]],
+    shared: SharedEvaluation,
+    pieces: Pieces,
+    results: Accumulator[list[Arrived]],
+    step: Step,
+    imports: DriverImports,
+    kept_as: tuple[str, int] | None,
+    gone: Sequence[str],
+) -> Iterator[tuple[int, bytes]]:
+    """Run the groups of each task of a partition, of which there is one; yield what their job is to keep.
+
+    These are checkpoints, each with the number of the last fit of its group.
 
     Parameters
     ----------
-    shared : SharedEvaluation
+    tasks : iterable of sequence of FitGroup
+    shared, imports
+        As of `FitProcess.run`.
     pieces : sequence of list of Broadcast
-        Of each part of it, where this is not the driver's machine.
+        Of each part of `shared`, where this is not the driver's machine.
     results : Accumulator
     step : Step
         How the groups are tried.
-    imports : DriverImports
     kept_as : (str, int) or None
-        Where its job keeps the checkpoints of its trainings: the token of those of the evaluation, and which of its
+        Where the job keeps the checkpoints of its trainings: the token of those of the evaluation, and which of its
         jobs this is.
     gone : sequence of str
         Names of files that nobody on a node needs any longer.
     """
+    if kept_as is not None and is_fetched(kept_as[0]):
+        return  # the executor that kept them was lost, and the driver asks for what there is
+    context = TaskContext.get()
 
-    def __init__(
-        self,
-        shared: SharedEvaluation,
-        pieces: Pieces,
-        results: Accumulator[list[Arrived]],
-        step: Step,
-        imports: DriverImports,
-        kept_as: tuple[str, int] | None,
-        gone: Sequence[str],
-    ) -> None:
-        self._shared = shared
-        self._pieces = pieces
-        self._results = results
-        self._step = step
-        self._imports = imports
-        self._kept_as = kept_as
-        self._gone = gone
-
-    def __call__(self, tasks: Iterable[Sequence[FitGroup]]) -> Iterator[tuple[int, bytes]]:
-        """Run the groups of each task of a partition, of which there is one; yield what their job is to keep.
-
-        These are checkpoints, each with the number of the last fit of its group.
-        """
-        if self._kept_as is not None and is_fetched(self._kept_as[0]):
-            return  # the executor that kept them was lost, and the driver asks for what there is
-        context = TaskContext.get()
-        executors = self._step.executors
-        is_lost = executors is not None and earlier_attempts() >= executors
-        for groups in tasks:
-            if self._has_ended():
-                return
-            arrived: list[Arrived] = []
-            if is_lost:
-                arrived = [(group, Death(LOST_TWICE), None) for group in groups]
-            else:
-                try:
-                    files = locate(self._shared, self._pieces, self._gone)
-                    for group, answer, checkpoint in fit_process.run(self._shared, files, groups, self._imports):
-                        place = None
-                        if checkpoint is not None and self._kept_as is not None and context is not None:
-                            yield group.fits[-1].number, checkpoint
-                            place = CheckpointPlace(self._kept_as[1], context.partitionId(), len(checkpoint))
-                        arrived.append((group, answer, place))
-                except HptSparkError:
-                    if self._has_ended():
-                        return
-                    raise
-            self._results.add(arrived)
-        between_tasks.keep_it_short()
-
-    def _has_ended(self) -> bool:
+    def has_ended() -> bool:
         """Return whether the driver has taken its files back: a task may begin just when its job is cancelled."""
-        return not any(self._pieces) and bool(self._shared.missing_files)
+        return not any(pieces) and bool(shared.missing_files)
+
+    for groups in tasks:
+        if has_ended():
+            return
+        arrived: list[Arrived] = []
+        if has_lost_executors(step):
+            arrived = [(group, Death(LOST_TWICE), None) for group in groups]
+        else:
+            try:
+                files = locate(shared, pieces, gone)
+                for group, answer, checkpoint in fit_process.run(shared, files, groups, imports):
+                    place = None
+                    if checkpoint is not None and kept_as is not None and context is not None:
+                        yield group.fits[-1].number, checkpoint
+                        place = CheckpointPlace(kept_as[1], context.partitionId(), len(checkpoint))
+                    arrived.append((group, answer, place))
+            except HptSparkError:
+                if has_ended():
+                    return
+                raise
+        results.add(arrived)
+    between_tasks.keep_it_short()
 
 
 def locate(shared: SharedEvaluation, pieces: Pieces, gone: Sequence[str] = ()) -> list[str]:
@@ -145,19 +132,35 @@ def _put_in_place(shared: SharedObject, number: int, content: bytes) -> None:
 fit_process = FitProcess()
 
 
-def earlier_attempts() -> int:
+def has_lost_executors(step: Step) -> bool:
+    """Return whether this task has lost as many executors as it may in this step."""
+    return step.executors is not None and _earlier_attempts() >= step.executors
+
+
+def _earlier_attempts() -> int:
     """Return how often Spark has tried this task before."""
     context = TaskContext.get()
     return 0 if context is None else context.attemptNumber()
 
 
 def refit_in_pieces(
-    shared: SharedEvaluation, files: Sequence[str], imports: DriverImports, folder: Path, piece_bytes: int
+    shared: SharedEvaluation,
+    files: Callable[[], Sequence[str]],
+    imports: DriverImports,
+    folder: Path,
+    piece_bytes: int,
 ) -> Iterator[Refitted | Death | bytes]:
-    """Train the model of a `Refit` into a file in `folder`; yield how that ended, and then the file's pieces."""
+    """Train the model of a `Refit` into a file in `folder`; yield how that ended, and then the file's pieces.
+
+    `files` returns those of `shared` on this node.
+    """
+    if _earlier_attempts() >= MOST_ATTEMPTS:  # Spark would go on to its own limit
+        yield Death(LOST_TWICE)
+        return
     target = folder / f"{uuid.uuid4().hex}.model"
     try:
-        answer = fit_process.call(partial(refit_into_file, shared, files, str(target)), files, imports)
+        here = files()
+        answer = fit_process.call(partial(refit_into_file, shared, here, str(target)), here, imports)
         yield answer if isinstance(answer, Death) else cloudpickle.loads(answer)
         if target.exists():
             with target.open("rb") as file:
@@ -167,26 +170,14 @@ def refit_in_pieces(
         target.unlink(missing_ok=True)
 
 
-class TidyUp:
-    """What a task does at the end of a search: it deletes the files of its node, which its processes then forget.
-
-    Parameters
-    ----------
-    tokens : frozenset of str
-        Of what was shared.
-    """
-
-    def __init__(self, tokens: frozenset[str]) -> None:
-        self._tokens = tokens
-
-    def __call__(self, _: Iterable[int]) -> Iterator[None]:
-        """Delete them, and yield nothing."""
-        tidy_up(folder_of_this_node(), self._tokens)
-        return iter(())
+def tidy_up_node(_: Iterable[int], tokens: Set[str]) -> Iterator[None]:
+    """Delete the files of this node at the end of a search, and yield nothing."""
+    tidy_up(folder_of_this_node(), tokens)
+    return iter(())
 
 
 def tidy_up(folder: Path, tokens: Set[str]) -> None:
-    """Delete the files of what was shared under `tokens`."""
+    """Delete the files of what was shared under `tokens`, which the processes of this node then forget."""
     for file in folder.iterdir():
         if file.stem in tokens:
             file.unlink(missing_ok=True)

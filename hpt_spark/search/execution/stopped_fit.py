@@ -23,20 +23,14 @@ def fit_with_early_stopping(
 ) -> list[tuple[Fit, dict[str, Any]]]:
     """Train a group until its curve has stopped, and return the results of the fits that were reached.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-    group : FitGroup
-        One that stops. Neither its scoring nor its estimator writes into rows.
-    rows : FoldRows
-    ensemble : Staged
-        Unfitted, with the parameters of the last fit.
+    Neither the scoring nor the estimator of such a group writes into rows. `ensemble` is unfitted, with the parameters
+    of the last fit.
     """
     train, started = rows.train, time.perf_counter()
     curve: defaultdict[int, list[Fit]] = defaultdict(list)
     for fit in group.fits:
         curve[rounds_of(evaluation, fit)].append(fit)
-    copy = staged(evaluation.estimator_of(group.candidate), evaluation.fit_params, evaluation.training_rows)
+    copy = staged(evaluation.estimator_of(group.candidate), evaluation.data.fit_params, evaluation.training_rows)
     assert copy is not None
     copy.set_rounds(1)
     copy.fit(train.X, train.y, train.params, rows.matrices)
@@ -49,14 +43,8 @@ def fit_with_early_stopping(
 class _CheckpointScores:
     """The scores of a training on its way.
 
-    Parameters
-    ----------
-    evaluation, rows
-        As of `fit_with_early_stopping`.
-    curve : mapping of int to list of Fit
-        The fits of each number of rounds, of which equal candidates have the same.
-    copy : Staged
-        Fitted, to be given the trees that are scored.
+    `curve` has the fits of each number of rounds, of which equal candidates have the same; `copy` is fitted, to be
+    given the trees that are scored.
     """
 
     def __init__(self, evaluation: Evaluation, curve: Mapping[int, list[Fit]], rows: FoldRows, copy: Staged) -> None:

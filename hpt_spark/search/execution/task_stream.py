@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Optional, Union
+from typing import TYPE_CHECKING, Optional, Union
 
 import cloudpickle
 from pyspark.accumulators import AccumulatorParam
@@ -20,6 +21,9 @@ from hpt_spark.search.execution.spark_job import NoRoomError, SparkJob, WorkerDi
 from hpt_spark.search.execution.worker import GroupResult
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.signals import finish_despite_signals, hold_back_signals
+
+if TYPE_CHECKING:
+    from hpt_spark.search.execution.connect_job import ConnectJob
 
 Tasks = Sequence[Sequence[FitGroup]]
 
@@ -45,8 +49,6 @@ class TaskStream:
     start : callable
         Starts the Spark job of some tasks, whose results go to `arrived`.
     arrived : SimpleQueue
-    is_local : bool
-        Whether the workers run on the driver's machine.
     deadline : float
         When to stop, on the clock of `time.monotonic`.
     checkpoints : Checkpoints or None
@@ -56,33 +58,36 @@ class TaskStream:
     refuse_lost_files : callable
         Is called where tasks have ended without a result, as they do when the driver takes its files back, and raises
         when it was somebody else.
+    tasks_per_job : int
+        How many a job has at the most.
     """
 
     def __init__(
         self,
-        start: Callable[[Tasks], SparkJob],
+        start: Callable[[Tasks], SparkJob | ConnectJob],
         arrived: SimpleQueue[Arrived],
-        is_local: bool,
         deadline: float,
         checkpoints: Checkpoints | None,
         look_for_begun: Callable[[], None] = lambda: None,
         refuse_lost_files: Callable[[], None] = lambda: None,
+        tasks_per_job: int = sys.maxsize,
     ) -> None:
         self._start = start
         self._arrived = arrived
-        self._is_local = is_local
         self._deadline = deadline
         self._checkpoints = checkpoints
         self._look_for_begun = look_for_begun
         self._refuse_lost_files = refuse_lost_files
-        self._jobs: list[tuple[SparkJob, Tasks]] = []
+        self._tasks_per_job = tasks_per_job
+        self._jobs: list[tuple[SparkJob | ConnectJob, Tasks]] = []
         self._finished: set[FitGroup] = set()
 
     def submit(self, tasks: Tasks) -> None:
         """Run more tasks; they start in the order given, as slots become free."""
-        if tasks:
+        for begin in range(0, len(tasks), self._tasks_per_job):
+            of_job = tasks[begin : begin + self._tasks_per_job]
             with hold_back_signals():  # a job that has started and is not known here would go on after Ctrl-C
-                self._jobs.append((self._start(tasks), tasks))
+                self._jobs.append((self._start(of_job), of_job))
 
     def __iter__(self) -> Iterator[list[Ended]]:
         """Yield what has arrived together, until all is done or the deadline has passed.
@@ -128,9 +133,9 @@ class TaskStream:
                 group, outcome, place = self._arrived.get_nowait()
         return ended
 
-    def _lost_with(self, job: SparkJob, tasks: Tasks) -> list[Ended]:
+    def _lost_with(self, job: SparkJob | ConnectJob, tasks: Tasks) -> list[Ended]:
         """Return the groups that an ended job has lost with a worker, and run the rest; raise any other failure."""
-        failure = job.failure(self._is_local)
+        failure = job.failure()
         left = [[group for group in task if group not in self._finished] for task in tasks]
         if failure is None:
             if any(left):
@@ -144,10 +149,10 @@ class TaskStream:
             raise failure
         lost = left.pop(failure.task)
         self.submit([task for task in left if task])
-        return [(group, Death(failure.reason)) for group in lost]
+        return [(group, Death(str(failure))) for group in lost]
 
 
-def _cancel(jobs: Sequence[SparkJob]) -> None:
+def _cancel(jobs: Sequence[SparkJob | ConnectJob]) -> None:
     for job in jobs:
         with suppress(Exception):  # of several kinds, where Spark was stopped and its jobs with it
             job.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import resource
 import socket
 import sys
@@ -12,6 +13,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cloudpickle
 from threadpoolctl import threadpool_limits
 
 from hpt_spark.search.dataset import Dataset
@@ -55,10 +57,10 @@ class GroupResult:
     """
 
     results: list[tuple[Fit, Any]]
-    seconds: float
-    worker: str
-    fold_slices: int
-    matrices: int
+    seconds: float = 0.0
+    worker: str = ""
+    fold_slices: int = 0
+    matrices: int = 0
     checkpoint: bytes | None = None
     not_shared: str = ""
     began: float = 0.0
@@ -245,7 +247,7 @@ def _printed_result(evaluation: Evaluation, fit: Fit, data: Dataset) -> Any:
         with redirect_stdout(printed):
             result = evaluation.run(fit, data)
     except Exception as error:
-        return error
+        return error if can_travel(error) else RuntimeError(exception_text(error))
     tidy_reasons(result)  # here, as the megabytes of many fits are more than a Spark job may bring
     if evaluation.predictor is not None:
         estimator = result.pop("estimator")
@@ -255,22 +257,24 @@ def _printed_result(evaluation: Evaluation, fit: Fit, data: Dataset) -> Any:
     return {**result, "printed": text} if (text := printed.text()) else result
 
 
+def can_travel(value: Any) -> bool:
+    """Return whether `value` can be pickled, and read again."""
+    try:
+        pickle.loads(cloudpickle.dumps(value))
+    except Exception:  # of its own code
+        return False
+    return True
+
+
 _cache = WorkerCache()
 
 
 def run_groups(
     shared: SharedEvaluation, files: Sequence[str], groups: Iterable[FitGroup]
 ) -> Iterator[GroupResult | None]:
-    """Yield the result of each group, one after another, with this process's cache.
+    """Yield the result of each group, one after another, with this process's cache; `files` are those of this node.
 
     Where its time is limited, None comes before: then its time begins, without that of the imports and the data.
-
-    Parameters
-    ----------
-    shared : SharedEvaluation
-    files : sequence of str
-        The files of its parts on this node.
-    groups : iterable of FitGroup
     """
     check_releases(shared.releases)  # before anything is loaded, which another release may not be able to
     evaluation = _cache.evaluation(shared, files)

@@ -54,7 +54,7 @@ class Callbacks:
             return
         context, caller = self._of_fit[fit.candidate, fit.fold]
         train = cache(lambda: FoldRows(evaluation, fit.fold).own_train(evaluation.estimator))
-        weighted = evaluation.fit_params.get("sample_weight") is not None
+        weighted = evaluation.data.fit_params.get("sample_weight") is not None
         asked: dict[str, Callable[[], Any]] = {
             "X": lambda: train().X,
             "y": lambda: train().y,

@@ -50,13 +50,18 @@ class SearchMonitor:
         The scorer by which candidates are compared, as `FitEnded.scores` has it.
     max_time : float or None
         Seconds after which the search ends, whatever is missing.
+
+    Attributes
+    ----------
+    is_followed : bool
+        Whether a follower of this very search is there: else nobody need look for what fits do.
     """
 
     def __init__(
         self, followers: Iterable[SearchFollower] = (), metric: str = "score", max_time: float | None = None
     ) -> None:
         own = list(followers)
-        self._is_followed = bool(own)
+        self.is_followed = bool(own)
         self._followers = [*own, *_following_all.get()]
         self._metric = metric
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
@@ -71,11 +76,6 @@ class SearchMonitor:
         self._in_flight: set[Fit] = set()
         self._failures: Counter[str] = Counter()
         self.state = SearchState()
-
-    @property
-    def is_followed(self) -> bool:
-        """Whether a follower of this very search is there: else nobody need look for what fits do."""
-        return self._is_followed
 
     def begin(
         self,

@@ -10,7 +10,7 @@ import hashlib
 import io
 import os
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import Any
@@ -46,14 +46,7 @@ def primitives_digest(values: Sequence[Any]) -> bytes:
 
 
 def array_digest(array: np.ndarray, of: Of) -> bytes:
-    """Return a digest of the shape, dtype and values of `array`.
-
-    Parameters
-    ----------
-    array : ndarray
-    of : callable
-        Returns the digest of a Python object, for arrays of them.
-    """
+    """Return a digest of the shape, dtype and values of `array`, of Python objects by the digests that `of` returns."""
     about = f"{array.dtype.newbyteorder('=')!r} {array.shape}"
     if array.dtype.names is not None:  # what lies between the fields has no meaning
         return combine(about, *(array_digest(array[name], of) for name in array.dtype.names))
@@ -174,21 +167,13 @@ def column_digest(column: Any, of: Of) -> bytes:
 
 def _blocks(array: np.ndarray) -> list[np.ndarray]:
     """Return `array` in blocks along its first axes; they depend on its shape and dtype alone."""
-    return list(_cut(array))
-
-
-def _cut(array: np.ndarray) -> Iterator[np.ndarray]:
     if array.nbytes <= BLOCK_BYTES or array.ndim == 0:
-        yield array
-        return
+        return [array]
     row = array.nbytes // len(array)
     if row > BLOCK_BYTES and array.ndim > 1:
-        for one in array:
-            yield from _cut(one)
-        return
+        return [block for one in array for block in _blocks(one)]
     height = max(1, BLOCK_BYTES // row)
-    for i in range(0, len(array), height):
-        yield array[i : i + height]
+    return [array[i : i + height] for i in range(0, len(array), height)]
 
 
 def _block_digest(block: np.ndarray) -> bytes:

@@ -50,8 +50,8 @@ def fingerprint(evaluation: Evaluation) -> dict[str, str]:
     threads = {name: value for name, value in params.items() if is_number_of_threads(name)}
     found = {
         "format": FORMAT,
-        "X": digester.digest("X", evaluation.X),
-        "y": digester.digest("y", evaluation.y),
+        "X": digester.digest("X", evaluation.data.X),
+        "y": digester.digest("y", evaluation.data.y),
         "estimator": digester.digest("estimator", evaluation.estimator, cloned=True),
         "threads": digester.digest("threads", threads),
     }

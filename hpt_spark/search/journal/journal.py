@@ -49,11 +49,7 @@ KeepPredictions = Callable[[Fit, np.ndarray], None]
 class Journal:
     """The results of fits that share a context, kept in a folder.
 
-    Parameters
-    ----------
-    folder : Folder
-    read_only : bool
-        Whether it is another search's, of which a line may be being written.
+    A journal that is `read_only` is another search's, of which a line may be being written.
     """
 
     def __init__(self, folder: Folder, read_only: bool = False) -> None:
@@ -76,7 +72,9 @@ class Journal:
             return
         if self.folder.exists(CONTEXT):
             self._compare(context)
-            self._replay()
+            self._replay_records()
+            if not self._read_only:
+                self._delete_predictions_without_records()
         elif self.folder.exists(OF_EARLIER_RELEASES):
             raise self._of_another_release()
         elif self._read_only:
@@ -102,16 +100,9 @@ class Journal:
         candidates: Sequence[Mapping[str, Any]],
         wanted_folds: Sequence[int] | None = None,
     ) -> None:
-        """Write which candidates an evaluation of the search has, for those who read the journal.
+        """Write which candidates the evaluation of this number has, for those who read the journal.
 
-        Parameters
-        ----------
-        number : int
-            Of the evaluation.
-        keys : FitKeys
-        candidates : sequence of mapping
-        wanted_folds : sequence of int, optional
-            Of a race: how many folds each candidate is to have, as far as it is decided.
+        Of a race `wanted_folds` tells how many folds each candidate is to have, as far as it is decided.
         """
         if number == 0:  # another search has begun: what it has of these it describes again
             self._delete(r"candidates-[1-9]\d*\.json")
@@ -132,12 +123,7 @@ class Journal:
     ) -> dict[Fit, dict[str, Any]]:
         """Return the results that there are.
 
-        Parameters
-        ----------
-        keys : FitKeys
-        fits : sequence of Fit
-        keep : callable, optional
-            Is given each fit's predictions; a result without them is then none.
+        Where `keep` is given, it gets each fit's predictions; a result without them is then none.
         """
         records = {fit: record for fit in fits if (record := self._records.get(keys.of(fit))) is not None}
         results = {fit: parsed(record.line)[1] for fit, record in records.items()}
@@ -226,11 +212,6 @@ class Journal:
         for name in self.folder.list():
             if re.fullmatch(pattern, name):
                 self.folder.delete(name)
-
-    def _replay(self) -> None:
-        self._replay_records()
-        if not self._read_only:
-            self._delete_predictions_without_records()
 
     def _replay_records(self) -> None:
         names = sorted((name for name in self.folder.list() if RECORDS.fullmatch(name)), key=_number_of)

@@ -43,6 +43,11 @@ class SearchJournal:
         of the same context.
     may_differ : bool
         Whether those of another context are passed over, and those of one of many are looked for in there.
+
+    Attributes
+    ----------
+    keys : FitKeys or None
+        Of the candidates and folds of the evaluation that runs; None without a journal.
     """
 
     def __init__(
@@ -61,7 +66,7 @@ class SearchJournal:
         self._others: list[Journal] | None = None  # known with the first evaluation
         self._may_differ = may_differ
         self._settled: dict[str, int] = {}  # what is to be written when the journal turns out to be of this search
-        self._keys: FitKeys | None = None  # of the evaluation that runs
+        self.keys: FitKeys | None = None
         self._wanted_folds: list[int] = []  # what was noted of it last
         self._evaluations = 0
         self._held = ExitStack()
@@ -76,24 +81,15 @@ class SearchJournal:
         self._held.close()
 
     def begin(self, evaluation: Evaluation, keep: KeepPredictions) -> dict[Fit, dict[str, Any]] | None:
-        """Begin the record of the next evaluation, and return what an earlier run has left of it.
+        """Begin the record of the next evaluation, and return what an earlier run has left; None without a journal.
 
-        Parameters
-        ----------
-        evaluation : Evaluation
-        keep : callable
-            Is given what is left of each fit's predictions, where the evaluation wants them.
-
-        Returns
-        -------
-        dict or None
-            None without a journal.
+        `keep` is given what is left of each fit's predictions, where the evaluation wants them.
         """
         if self._uri is None and not self._other_places:
             return None
         context = fingerprint(evaluation)
         self._wanted_folds = []
-        self._keys = keys = FitKeys(candidate_keys(evaluation), fold_keys(evaluation))
+        self.keys = keys = FitKeys(candidate_keys(evaluation), fold_keys(evaluation))
         found: dict[Fit, dict[str, Any]] = {}
         for journal in self._journals(context):
             journal.begin(context)
@@ -132,16 +128,11 @@ class SearchJournal:
 
     def note_wanted(self, evaluation: Evaluation, folds: Sequence[int]) -> None:
         """Tell readers how many folds each candidate of the present evaluation is to have: fewer if it is dropped."""
-        if self._journal is None or self._lock is None or self._keys is None or self._wanted_folds == list(folds):
+        if self._journal is None or self._lock is None or self.keys is None or self._wanted_folds == list(folds):
             return
         self._lock.check()
-        self._journal.describe(self._evaluations - 1, self._keys, evaluation.candidates, folds)
+        self._journal.describe(self._evaluations - 1, self.keys, evaluation.candidates, folds)
         self._wanted_folds = list(folds)
-
-    @property
-    def keys(self) -> FitKeys | None:
-        """The keys of the present evaluation's candidates and folds; None without a journal."""
-        return self._keys
 
     def _journals(self, context: dict[str, str]) -> list[Journal]:
         """Return the search's own journal, if it has one, and the others."""
@@ -172,10 +163,10 @@ class SearchJournal:
 
         A fit that lacked memory is tried again when the search is resumed, perhaps in more of it.
         """
-        if self._journal is not None and self._lock is not None and self._keys is not None:
+        if self._journal is not None and self._lock is not None and self.keys is not None:
             self._lock.check()
             self._journal.add(
-                self._keys, [(fit, one) for fit, one in results if not may_succeed_elsewhere(one)], predictions
+                self.keys, [(fit, one) for fit, one in results if not may_succeed_elsewhere(one)], predictions
             )
 
     def settled(self, name: str, value: int, folds: int) -> int:

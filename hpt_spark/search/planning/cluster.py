@@ -172,7 +172,7 @@ def _plan(evaluation: Evaluation, executors: Executors, threads: int, refit_on: 
         )
 
     of_the_fits = at_once(per_executor)
-    all_rows = num_samples(evaluation.X) / max(1, evaluation.training_rows)
+    all_rows = num_samples(evaluation.data.X) / max(1, evaluation.training_rows)
     of_the_refit = (at_once(1).executor_bytes - shared - WORKER_BYTES) * all_rows + shared + WORKER_BYTES
     on_executor = max(of_the_fits.executor_bytes, of_the_refit if refit_on == "executor" else 0)
     on_driver = max(

@@ -44,26 +44,20 @@ def training_cost(params: Mapping[str, Any]) -> float:
     A boosting round costs the passes over the rows, one per level of a tree, and the columns that
     it looks at. Only ratios mean something; `seconds_left` learns the unit from what has finished.
     """
-    rounds = _number(params, ("n_estimators", "max_iter"), 1)
-    levels = _number(params, ("max_depth",), 6)
-    leaves = _number(params, ("max_leaves", "num_leaves"), 0)
+    rounds = positive_number(params, ("n_estimators", "max_iter"), 1)
+    levels = positive_number(params, ("max_depth",), 6)
+    leaves = positive_number(params, ("max_leaves", "num_leaves"), 0)
     depth = max(levels, math.log2(leaves)) if leaves > 1 else levels
     columns = 1.0
     for name in ("colsample_bytree", "colsample_bylevel", "colsample_bynode"):
-        columns *= _number(params, (name,), 1)
+        columns *= positive_number(params, (name,), 1)
     return max(1.0, rounds) * max(1.0, depth) * (0.5 + 0.5 * columns)
 
 
 def start_order(trainings: Sequence[Training], slots: int, in_blocks: bool = True) -> list[int]:
-    """Return the positions of `trainings` in the order in which they should start.
+    """Return the positions of `trainings`, of which so many run at a time, in the order in which they should start.
 
-    Parameters
-    ----------
-    trainings : sequence of Training
-    slots : int
-        How many run at the same time.
-    in_blocks : bool
-        Whether some candidates are to have all folds before others begin.
+    With `in_blocks`, some candidates are to have all folds before others begin.
 
     Notes
     -----
@@ -113,14 +107,7 @@ def makespan(trainings: Sequence[Training], slots: int) -> float:
 def seconds_left(cost_done: float, seconds_done: float, costs_left: Sequence[float], slots: int) -> float:
     """Return the estimated seconds until all is done; NaN before anything has finished.
 
-    Parameters
-    ----------
-    cost_done, seconds_done : float
-        Of the finished trainings together: they tell what a unit of cost is.
-    costs_left : sequence of float
-        Of those that have not finished.
-    slots : int
-        How many run at the same time.
+    The cost and the seconds of the finished trainings together tell what a unit of cost is.
     """
     if cost_done <= 0:
         return math.nan
@@ -128,7 +115,7 @@ def seconds_left(cost_done: float, seconds_done: float, costs_left: Sequence[flo
     return sum(costs_left) / at_once * seconds_done / cost_done
 
 
-def _number(params: Mapping[str, Any], names: Sequence[str], default: float) -> float:
+def positive_number(params: Mapping[str, Any], names: Sequence[str], default: float) -> float:
     """Return the first of the named parameters, also of a step of a pipeline, that is a positive number."""
     for full_name, value in params.items():
         if full_name.rpartition("__")[2] in names and is_number(value) and 0 < value < math.inf:

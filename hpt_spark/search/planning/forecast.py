@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from hpt_spark.search.arguments import is_number
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.fit_groups import FitGroup
+from hpt_spark.search.planning.cost import positive_number
 from hpt_spark.search.sklearn_compat import num_samples
 
 # A Python worker with NumPy, scikit-learn and XGBoost imported; what it shares with the others not counted.
@@ -141,8 +141,6 @@ def forecast(
 
     Parameters
     ----------
-    evaluation : Evaluation
-    groups : sequence of FitGroup
     shared_bytes : int
         Of the arrays that the workers of a node have in common.
     slots, slots_per_executor : int
@@ -184,7 +182,7 @@ class _Shape:
 
 
 def _shape_of(evaluation: Evaluation) -> _Shape:
-    X = evaluation.X
+    X = evaluation.data.X
     rows = max(1, num_samples(X))
     share = evaluation.training_rows / rows
     columns = int(X.shape[1]) if len(getattr(X, "shape", ())) == 2 else 1
@@ -203,9 +201,9 @@ def _training_bytes(evaluation: Evaluation, group: FitGroup, shape: _Shape) -> f
     if not _is_xgboost(evaluation):
         return shape.row_bytes * (1 + OTHER_COPIES_OF_THE_ROWS)
     params = _params(evaluation, group)
-    bins = min(shape.values, shape.columns * _number(params, "max_bin", 256))
+    bins = min(shape.values, shape.columns * positive_number(params, ("max_bin",), 256))
     per_value = XGBOOST_BYTES_PER_SPARSE_VALUE if shape.is_sparse else XGBOOST_BYTES_PER_DENSE_VALUE
-    leaves = 2 ** min(12.0, _number(params, "max_depth", 6))
+    leaves = 2 ** min(12.0, positive_number(params, ("max_depth",), 6))
     return shape.row_bytes + shape.values * per_value + bins * HISTOGRAM_BYTES_PER_BIN * leaves
 
 
@@ -221,7 +219,7 @@ def _trees_per_round(evaluation: Evaluation) -> int:
     if type(evaluation.estimator).__name__ != "XGBClassifier":
         return 1
     try:
-        classes = len(np.unique(np.asarray(evaluation.y)))
+        classes = len(np.unique(np.asarray(evaluation.data.y)))
     except TypeError:  # what is no target, a fit will say
         return 1
     return classes if classes > 2 else 1
@@ -235,16 +233,11 @@ def _params(evaluation: Evaluation, group: FitGroup) -> Mapping[str, Any]:
     return {**evaluation.estimator.get_params(), **evaluation.candidates[group.fits[-1].candidate]}
 
 
-def _number(params: Mapping[str, Any], name: str, default: float) -> float:
-    value = params.get(name)
-    return float(value) if is_number(value) and value > 0 else default
-
-
 def data_bytes(evaluation: Evaluation) -> int:
     """Return the size of the arrays that the workers of a node have in common."""
-    X, folds = evaluation.X, evaluation.folds
+    X, folds = evaluation.data.X, evaluation.folds
     arrays = [X.data, X.indices, X.indptr] if sparse.issparse(X) else [X]
-    return sum(int(getattr(array, "nbytes", 0)) for array in (*arrays, evaluation.y, folds.rows, folds.ends))
+    return sum(int(getattr(array, "nbytes", 0)) for array in (*arrays, evaluation.data.y, folds.rows, folds.ends))
 
 
 def as_size(size: float) -> str:

@@ -15,19 +15,12 @@ UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 def memory_limit(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:
-    """Return what an executor's Python processes may take; None where nobody limits it.
+    """Return what an executor's Python processes may take, by Spark's master and settings; None where nobody limits it.
 
     Python's memory is outside the JVM's heap. On YARN and Kubernetes it counts against the
     overhead of the executor's container (Spark's documentation, "Configuration",
     ``spark.executor.memoryOverhead``), unless ``spark.executor.pyspark.memory`` sets it apart: then each process has
     a share of that (`address_space_limit`).
-
-    Parameters
-    ----------
-    master : str
-        ``spark.master``.
-    conf : mapping of str to str
-        Spark's settings.
     """
     of_each = address_space_limit(conf)
     if of_each is not None and not is_local(master):

@@ -14,19 +14,10 @@ EXECUTORS_BY_DEFAULT = 2
 
 
 def planned_slots(master: str, conf: Mapping[str, str], now: int) -> int:
-    """Return how many tasks may run at the same time when all executors have come.
+    """Return how many tasks may run at the same time when all executors have come; so many can `now`.
 
     Executors come when there is work for them (``spark.dynamicAllocation.enabled``), or some time
     after the application has begun.
-
-    Parameters
-    ----------
-    master : str
-        ``spark.master``.
-    conf : mapping of str to str
-        Spark's settings.
-    now : int
-        How many tasks can run already.
     """
     if is_local(master):
         return now

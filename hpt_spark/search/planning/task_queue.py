@@ -48,13 +48,7 @@ class TaskQueue:
         self._rest = (0.0, 0.0)  # and of the others
 
     def ended(self, groups: Iterable[tuple[FitGroup, float | None]]) -> None:
-        """Note that groups have ended.
-
-        Parameters
-        ----------
-        groups : iterable of (FitGroup, float or None)
-            Each with the seconds that it took; None where it has no result.
-        """
+        """Note that groups have ended, each with the seconds that it took; None where it has no result."""
         for group, seconds in groups:
             task = self._task_of.pop(group, 0)
             if not task:
@@ -123,11 +117,7 @@ class TaskQueue:
 def in_tasks(groups: Sequence[FitGroup], costs: Sequence[float]) -> list[list[FitGroup]]:
     """Return all of `groups` in tasks of neighbours, in the same order; each costs about what `costs` says of it.
 
-    Parameters
-    ----------
-    groups : sequence of FitGroup
-    costs : sequence of float
-        Of at most so many tasks.
+    There are at most as many tasks as costs.
     """
     ends = list(accumulate(costs))
     tasks: list[list[FitGroup]] = []
@@ -145,13 +135,8 @@ def in_jobs(
 ) -> Iterator[list[list[FitGroup]]]:
     """Yield the tasks of one Spark job after another; a task that is too large is cut.
 
-    Parameters
-    ----------
-    tasks : iterable of sequence of FitGroup
-    size_of : callable
-        Returns what a group brings to the driver.
-    most : float
-        What the tasks of a job may bring together; a larger group has a job of its own.
+    `size_of` returns what a group brings to the driver, and the tasks of a job may bring `most` together; a larger
+    group has a job of its own.
     """
     job: list[list[FitGroup]] = []
     left = most

@@ -31,13 +31,8 @@ def is_number_of_threads(name: str) -> bool:
 def with_threads(estimator: Any, threads: int) -> Any:
     """Let `estimator`, and those inside it, use `threads` threads where they would use all cores.
 
-    A positive number of threads that the user has set stays.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Unfitted, with all parameters that it will be fitted with; they are set in place.
-    threads : int
+    A positive number of threads that the user has set stays. The estimator is unfitted, with all parameters that it
+    will be fitted with; they are set in place.
     """
     caps = thread_caps(estimator, threads)
     return estimator.set_params(**caps) if caps else estimator
@@ -54,11 +49,7 @@ def thread_caps(estimator: Any, threads: int) -> dict[str, int]:
 class ThreadCaps:
     """Holds candidates to a number of threads; what holds one holds all that differ from it by numbers only.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Over whose own parameters those of a candidate are laid; neither is changed.
-    threads : int
+    A candidate's parameters are laid over those of `estimator`; neither is changed.
     """
 
     def __init__(self, estimator: Any, threads: int) -> None:

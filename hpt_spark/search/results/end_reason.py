@@ -37,14 +37,9 @@ class EndReason:
         self.cause = self.cause or cause
 
     def take(self, results: Iterable[Mapping[str, Any]], missing: int = 0, skipped: int = 0) -> None:
-        """Count the results of an evaluation, those of which failed, and the fits that have none.
+        """Count the results of the fits of an evaluation that ran, those of which failed, and the fits that have none.
 
-        Parameters
-        ----------
-        results : iterable of mapping
-            scikit-learn's, of the fits that ran.
-        missing, skipped : int
-            Fits that there was no time for, and those that a race has left out.
+        For those that are `missing` there was no time, and those that were `skipped` a race has left out.
         """
         reasons = [one.get("fit_error") for one in results]
         self._failed += sum(reason is not None for reason in reasons)
@@ -61,12 +56,7 @@ class EndReason:
     def clauses(self, candidates: int, rungs: int = 0) -> list[str]:
         """Return why the search has ended, and then what it has left out.
 
-        Parameters
-        ----------
-        candidates : int
-            How many rows it has.
-        rungs : int
-            How many of them halving has had, 0 of any other search.
+        It has so many `candidates`, the rows of its table, and so many `rungs`, which are 0 unless it halves.
         """
         said = [self.cause or self._whole(candidates, rungs)]
         if self._missing:

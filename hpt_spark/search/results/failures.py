@@ -24,10 +24,7 @@ NO_MEMORY = re.compile(r"^(?:[\w.]*MemoryError\b|[\w.]+: .*\bbad_alloc\b)", re.M
 def killed_worker(evaluation: Evaluation, fit: Fit, death: Death) -> Any:
     """Return the result of a fit that killed its process, also when it was tried again.
 
-    Returns
-    -------
-    dict or exception
-        The exception where ``error_score="raise"``.
+    It is an exception where ``error_score="raise"``.
     """
     parameters = dict(evaluation.candidates[fit.candidate])
     text = (
@@ -40,10 +37,7 @@ def killed_worker(evaluation: Evaluation, fit: Fit, death: Death) -> Any:
 def timed_out(evaluation: Evaluation, fit: Fit) -> Any:
     """Return the result of a fit that was stopped at ``max_fit_time``, which counts as its time.
 
-    Returns
-    -------
-    dict or exception
-        The exception where ``error_score="raise"``.
+    It is an exception where ``error_score="raise"``.
     """
     limit = evaluation.max_fit_time
     text = (

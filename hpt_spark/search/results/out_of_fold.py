@@ -15,7 +15,6 @@ import numpy as np
 from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.scratch import scratch_folder
-from hpt_spark.search.folds import Folds
 from hpt_spark.search.journal.records import NONE_PREDICTED
 from hpt_spark.search.results.predictor import PREDICTIONS, Predictor, predictor_of
 from hpt_spark.search.sklearn_compat import num_samples
@@ -31,11 +30,8 @@ class FoldPredictions:
     ----------
     path : Path
         Of the file, which is sparse: each fit's predictions have their place in it.
-    folds : Folds
-    rows : int
-        Of all the data.
-    predictor : Predictor
-    candidates : int
+    evaluation : Evaluation
+        With a predictor.
     first : int
         How many candidates earlier evaluations have had.
     shape : tuple of int, optional
@@ -43,23 +39,17 @@ class FoldPredictions:
     """
 
     def __init__(
-        self,
-        path: Path,
-        folds: Folds,
-        rows: int,
-        predictor: Predictor,
-        candidates: int,
-        first: int = 0,
-        shape: tuple[int, ...] | None = None,
+        self, path: Path, evaluation: Evaluation, first: int = 0, shape: tuple[int, ...] | None = None
     ) -> None:
+        assert evaluation.predictor is not None
         self._path = path
-        self._folds = folds
-        self._rows = rows
-        self._dtype = np.dtype(predictor.dtype)
-        self._starts = np.cumsum([0, *(len(test) for _, test in folds)], dtype=np.int64)
+        self._folds = evaluation.folds
+        self._rows = num_samples(evaluation.data.X)
+        self._dtype = np.dtype(evaluation.predictor.dtype)
+        self._starts = np.cumsum([0, *(len(test) for _, test in self._folds)], dtype=np.int64)
         self._known: set[tuple[int, int]] = set()
         self.shape = shape  # as the first predictions of the search have it; None before these
-        self.candidates = candidates
+        self.candidates = len(evaluation.candidates)
         self._first = first
         path.touch()
 
@@ -135,22 +125,14 @@ class OutOfFold:
         """
         if self._keep == "none":
             return evaluation
-        self._predictor = predictor = predictor_of(evaluation, self._predictor)
+        self._predictor = predictor_of(evaluation, self._predictor)
+        evaluation = replace(evaluation, predictor=self._predictor)
         if self._folder is None:
             self._folder = self._held.enter_context(scratch_folder())
         path = self._folder / f"evaluation-{len(self._evaluations)}"
-        self._evaluations.append(
-            FoldPredictions(
-                path,
-                evaluation.folds,
-                num_samples(evaluation.X),
-                predictor,
-                len(evaluation.candidates),
-                first=sum(one.candidates for one in self._evaluations),
-                shape=self._shape,
-            )
-        )
-        return replace(evaluation, predictor=predictor)
+        first = sum(one.candidates for one in self._evaluations)
+        self._evaluations.append(FoldPredictions(path, evaluation, first, self._shape))
+        return evaluation
 
     @property
     def _shape(self) -> tuple[int, ...] | None:
@@ -188,16 +170,12 @@ class OutOfFold:
             )
 
     def predictions(self, rows: Sequence[int]) -> np.ndarray:
-        """Return the predictions of some candidates as an array whose memory is a file's.
-
-        Parameters
-        ----------
-        rows : sequence of int
-            Of ``cv_results_``, which are the candidates of all evaluations, one after another.
+        """Return the predictions of some rows of ``cv_results_``: the candidates of one evaluation after another.
 
         Returns
         -------
         ndarray, shape (n_candidates, n_rows[, n_columns])
+            Its memory is a file's.
         """
         for one in self._evaluations:
             one.shape = self._shape  # an evaluation has none that came before the first predictions

@@ -75,20 +75,14 @@ class Predictor:
 
 
 def predictor_of(evaluation: Evaluation, earlier: Predictor | None = None) -> Predictor:
-    """Return how all candidates of an evaluation predict.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-    earlier : Predictor, optional
-        How those of the search's earlier evaluations do.
+    """Return how all candidates of an evaluation predict: as those of `earlier` evaluations do, if there are any.
 
     Raises
     ------
     InputError
-        When they cannot, or not all of them the same way, which is that of the earlier ones.
+        When they cannot, or not all of them the same way.
     """
-    y = evaluation.y
+    y = evaluation.data.y
     targets = None if y is None else np.asarray(y)
     columns = 1 if targets is None or targets.ndim < 2 else targets.shape[1]
     methods = {_method_of(estimator) for estimator in _kinds(evaluation)} | ({earlier.method} if earlier else set())

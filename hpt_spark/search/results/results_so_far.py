@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hpt_spark.search.equal_candidates import EqualCandidates
@@ -17,12 +17,6 @@ from hpt_spark.search.results.out_of_fold import OutOfFold
 
 class ResultsSoFar:
     """What an earlier run has left in the journal, and what comes while the fits run.
-
-    Parameters
-    ----------
-    journal : SearchJournal
-    out_of_fold : OutOfFold
-    monitor : SearchMonitor
 
     Attributes
     ----------
@@ -53,15 +47,16 @@ class ResultsSoFar:
 
     def watcher(self, evaluation: Evaluation, callbacks: Callbacks) -> FitWatcher | None:
         """Return what is told of the fits that begin; None where nobody asks."""
-        told: list[Callable[[Fit], None]] = [self._monitor.fit_began] if self._monitor.is_followed else []
-        if callbacks:
+        if not callbacks and not self._monitor.is_followed:
+            return None
 
-            def began(fit: Fit) -> None:
-                for one in (fit, *self._equals.of(fit)):
-                    callbacks.began(evaluation, one)
+        def began(fit: Fit) -> None:
+            if self._monitor.is_followed:
+                self._monitor.fit_began(fit)
+            for one in (fit, *self._equals.of(fit)):
+                callbacks.began(evaluation, one)
 
-            told.append(began)
-        return FitWatcher(told, self._monitor.tasks_run, self._monitor.fits_died) if told else None
+        return FitWatcher(began, self._monitor.tasks_run, self._monitor.fits_died)
 
     def report_resumed(self, fits: Iterable[Fit]) -> list[tuple[Fit, dict[str, Any]]]:
         """Report the journal's results of `fits` to those who follow, once each, and return them."""

@@ -37,11 +37,6 @@ class SearchesInBatches(ChoosesRounds):
     batch_size: int | str
     no_improvement: int | None
 
-    @property
-    def compares_batches(self) -> bool:
-        """Whether the search compares batches while it runs."""
-        return True
-
     def _evaluate_batches(
         self,
         source: Source,
@@ -53,16 +48,8 @@ class SearchesInBatches(ChoosesRounds):
     ) -> None:
         """Evaluate candidates of `source`, till there are `n_candidates`, or too many that are no better.
 
-        Parameters
-        ----------
-        source : Source
-        size : int or None
-            Of a batch; None for as many candidates as suit the cluster.
-        n_candidates : int
-        evaluate_candidates, callback_ctx
-            scikit-learn's.
-        is_numbered : bool
-            Whether ``cv_results_`` is to have the number of each candidate's batch.
+        A batch has `size` of them; None for as many as suit the cluster. With `is_numbered`, ``cv_results_`` has the
+        number of each candidate's batch.
         """
         run, metric, rounds = running(), metric_that_decides(self), self._rounds
         size = run.batch_size(self.n_splits_) if size is None else size
@@ -118,7 +105,7 @@ class SearchesInBatches(ChoosesRounds):
         return int(self.batch_size)
 
     def _goes_on_after_failed_batch(self, has_scored: bool) -> bool:
-        return self.compares_batches or super()._goes_on_after_failed_batch(has_scored)
+        return True
 
 
 def _best_of_most_folds(
@@ -163,10 +150,8 @@ class DrawsCandidates(SearchesInBatches):
     param_distributions: Any
     random_state: Any
 
-    @property
-    def compares_batches(self) -> bool:
-        """Whether the search may end when nothing improves."""
-        return self.no_improvement is not None
+    def _goes_on_after_failed_batch(self, has_scored: bool) -> bool:
+        return self.no_improvement is not None or ChoosesRounds._goes_on_after_failed_batch(self, has_scored)
 
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         if self.no_improvement is not None:

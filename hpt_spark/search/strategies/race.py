@@ -195,17 +195,10 @@ class Race:
 
 
 def note_skipped(results: dict[str, Any], fits: Sequence[Mapping[str, Any]]) -> None:
-    """Take out of ``cv_results_`` what stands for skipped fits.
+    """Take out of ``cv_results_``, as scikit-learn has made them of all `fits`, what stands for skipped ones.
 
     Their scores are NaN. Means and deviations are those over the folds that a candidate has got, and their number is
     in a column of its own. Such a candidate ranks behind all that have all folds, whatever its mean.
-
-    Parameters
-    ----------
-    results : dict
-        As scikit-learn has made them.
-    fits : sequence of mapping
-        The results of all fits, candidate by candidate.
     """
     skipped = np.array([bool(fit.get(SKIPPED)) for fit in fits]).reshape(len(results["params"]), -1)
     folds = skipped.shape[1]

@@ -115,11 +115,6 @@ class RankRules:
         """Return which trainings stay: those whose best candidate is among the best few; the earlier one of two alike.
 
         As long as no candidate has got all folds, those of a batch compete with each other alone: one is to get them.
-
-        Parameters
-        ----------
-        trainings, earlier, test_to_train
-            As of `TTestRules`.
         """
         before = [] if earlier.best is None else [[one] for one in earlier.best_of_trainings]
         means = [best_mean(training) for training in [*before, *trainings]]
@@ -145,15 +140,8 @@ def is_worse(scores: np.ndarray, best: np.ndarray, test_to_train: float, alpha: 
     """Return whether a candidate is worse than another one, by the corrected resampled t-test, one-sided.
 
     The scores of folds are no independent sample, as their training rows overlap: Nadeau and Bengio (Inference for
-    the generalization error, Machine Learning 52, 2003) correct the variance for that.
-
-    Parameters
-    ----------
-    scores, best : ndarray
-        Of the two candidates on the same folds, two at least.
-    test_to_train : float
-        The number of a fold's test rows to that of its training rows.
-    alpha : float
+    the generalization error, Machine Learning 52, 2003) correct the variance for that. Both have scores of the same
+    folds, two at least; `test_to_train` is the number of a fold's test rows to that of its training rows.
     """
     differences = best - scores
     mean, n = float(differences.mean()), len(differences)

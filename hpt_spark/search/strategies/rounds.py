@@ -137,11 +137,7 @@ class EarlyStopping:
     def is_due(self, rounds: int, results: Mapping[int, Mapping[str, Any]]) -> bool:
         """Return whether a rung ends with `rounds`, and the curve has stopped.
 
-        Parameters
-        ----------
-        rounds : int
-        results : mapping of int to mapping
-            Those of the fits so far, as scikit-learn returns them, by number of rounds.
+        The results of the fits so far are scikit-learn's, by number of rounds.
         """
         if rounds not in self._ends_of_rungs:
             return False
@@ -167,8 +163,6 @@ def evaluate_curves(
 
     Parameters
     ----------
-    estimator : estimator
-    rounds : Rounds
     settings : iterable of mapping
         Candidates without their number of rounds.
     evaluate : callable

@@ -214,8 +214,8 @@ def kept(spark, tmp_path):
         job = SparkJob(spark.sparkContext, started, Works(store.token, marks), "test", keeps=True)
         job.start()
         job.join()
-        assert job.failure(is_local=True) is None
-        store.add_job(job)
+        assert job.failure() is None
+        store.jobs.append(job)
         for task, sizes in enumerate(started):
             for number, size in sizes:
                 store.note(Fit(number, number, 0), CheckpointPlace(of_job, task, size))

@@ -74,7 +74,7 @@ def test_with_a_local_master_all_slots_share_the_memory_of_the_server():
 def test_a_client_s_disk_without_room_for_the_model_is_told_in_a_sentence(tmp_path, monkeypatch):
     file = tmp_path / "arriving.model"
     file.symlink_to("/dev/full")
-    monkeypatch.setattr(connect_runner, "values_of", lambda session, tasks, work, take: take(b"x" * (1 << 20)))
+    monkeypatch.setattr(connect_runner, "values_of", lambda session, work, take: take(b"x" * (1 << 20)))
     runner = ConnectRunner(types.SimpleNamespace(conf=types.SimpleNamespace(getAll={}), is_stopped=False))
     with pytest.raises(InputError, match=f"^the disk is full while writing {file}: free some space"):
         runner._refitted_into(file, None)

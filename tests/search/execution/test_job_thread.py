@@ -58,7 +58,7 @@ def test_a_job_is_stopped_where_nobody_waits_for_the_search():
 
 @pytest.fixture
 def fetching(monkeypatch):
-    job = FetchJob(None, "token", [], frozenset())
+    job = FetchJob(None, [], iter, "test")
     monkeypatch.setattr(job, "start", lambda: None)
     return job
 

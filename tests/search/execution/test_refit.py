@@ -67,9 +67,9 @@ def ran_in(monkeypatch):
     calls = []
     original = refit_job.refit_on_executor
 
-    def counted(runner, refit):
+    def counted(context, refit, *more):
         calls.append(type(refit.estimator).__name__)
-        return original(runner, refit)
+        return original(context, refit, *more)
 
     monkeypatch.setattr(refit_job, "refit_on_executor", counted)
     return calls

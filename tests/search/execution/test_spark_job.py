@@ -21,7 +21,7 @@ def test_a_job_that_spark_has_not_begun_is_cancelled_all_the_same(spark):
     assert job.ended.is_set()
     job.join(10)  # the thread itself lives for a moment longer than the job
     assert not job.is_alive()
-    assert isinstance(job.failure(True), SparkEndedError)
+    assert isinstance(job.failure(), SparkEndedError)
 
 
 def test_a_job_that_pyspark_cannot_begin_has_ended(spark, monkeypatch):

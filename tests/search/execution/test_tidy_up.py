@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hpt_spark.search.execution.spark_job import SparkJob
-from hpt_spark.search.execution.spark_task import TidyUp, folder_of_this_node
+from hpt_spark.search.execution.spark_task import folder_of_this_node, tidy_up_node
 
 
 def test_it_deletes_what_the_search_has_shared_and_its_job_succeeds(spark):
     ours, of_others = (folder_of_this_node() / f"{token}.shared" for token in ("ours", "of-others"))
     for file in (ours, of_others):
         file.touch()
-    job = SparkJob(spark.sparkContext, range(2), TidyUp(frozenset(["ours"])), "test")
+    job = SparkJob(spark.sparkContext, range(2), partial(tidy_up_node, tokens={"ours"}), "test")
     job.start()
     job.join()
     assert job.error is None

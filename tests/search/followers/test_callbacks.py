@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
 
 from hpt_spark import GridSearchCV
+from hpt_spark.search.dataset import NO_DATA
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.begun import BegunFits, note_begun
 from hpt_spark.search.followers.callbacks import Callbacks
@@ -119,9 +120,10 @@ def test_a_fit_that_is_tried_again_neither_begins_nor_ends_again():
     assert not callbacks
     callbacks.add(0, 1, Context(), "search")
     assert callbacks
+    evaluation = SimpleNamespace(data=NO_DATA)
     for fit in (Fit(1, 0, 1), Fit(1, 0, 1), Fit(0, 0, 0)):
-        callbacks.began(SimpleNamespace(fit_params={}), fit)
-        callbacks.ended(SimpleNamespace(fit_params={}), fit)
+        callbacks.began(evaluation, fit)
+        callbacks.ended(evaluation, fit)
     assert called == [("begin", "search"), ("end", "search")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import ExitStack, closing
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,10 +22,11 @@ from xgboost import XGBClassifier, XGBRegressor
 
 from hpt_spark import GridSearchCV, HalvingGridSearchCV
 from hpt_spark.errors import InputError
+from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.execution.spark_job import SparkJob
 from hpt_spark.search.execution.spark_runner import SparkRunner
-from hpt_spark.search.execution.spark_task import RunTask
+from hpt_spark.search.execution.spark_task import run_task
 from hpt_spark.search.folds import Folds
 from hpt_spark.search.results.out_of_fold import FoldPredictions
 from hpt_spark.search.results.predictor import Predictor
@@ -284,7 +286,7 @@ def test_many_are_brought_by_several_jobs(spark, monkeypatch):
     start = SparkJob.start
     monkeypatch.setattr(SparkJob, "start", lambda job: (jobs.append(job), start(job)))
     search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0, 10.0]}, cv=CV, keep_oof="all", sc=spark).fit(X, y)
-    brought = [sum(map(len, job._tasks)) for job in jobs if isinstance(job._work, RunTask)]
+    brought = [sum(map(len, job._tasks)) for job in jobs if getattr(job._work, "func", None) is run_task]
     assert sum(brought) == 9
     assert max(brought) <= 2  # each has 360 bytes
     for row, params in enumerate(search.cv_results_["params"]):
@@ -294,8 +296,13 @@ def test_many_are_brought_by_several_jobs(spark, monkeypatch):
 
 
 def test_predictions_of_another_shape_are_refused(tmp_path):
-    folds = Folds.of([(np.arange(2), np.arange(2, 4))], 4)
-    kept = FoldPredictions(tmp_path / "kept", folds, 4, Predictor("decision_function", None, 1), 2)
+    evaluation = SimpleNamespace(
+        folds=Folds.of([(np.arange(2), np.arange(2, 4))], 4),
+        data=Dataset(np.zeros((4, 1)), None, {}, {}),
+        predictor=Predictor("decision_function", None, 1),
+        candidates=[{}, {}],
+    )
+    kept = FoldPredictions(tmp_path / "kept", evaluation)
     kept.put(Fit(0, 0, 0), np.zeros((2, 3), np.float32))
     with pytest.raises(InputError, match="those of candidate 1 on fold 0 have the shape"):
         kept.put(Fit(1, 1, 0), np.zeros(2, np.float32))
