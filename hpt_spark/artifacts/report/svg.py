@@ -123,6 +123,11 @@ def text(x: float, y: float, content: str, anchor: str = "start", class_: str | 
     return tag("text", content, x=x, y=y, text_anchor=None if anchor == "start" else anchor, class_=class_)
 
 
+def dot(place: tuple[float, float], radius: float, class_: str, told: str | None = None) -> Html:
+    """Return a circle; `told` is its tooltip."""
+    return tag("circle", cx=place[0], cy=place[1], r=radius, class_=class_, data_tip=told)
+
+
 def horizontal_axis(scale: Axis, y: float, top: float, most: int, grid: bool = True) -> Html:
     """Return the ticks of a horizontal axis below a chart that begins at `top`."""
     parts: list[Html] = []

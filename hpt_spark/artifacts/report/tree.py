@@ -41,6 +41,11 @@ class Candidate:
     params: dict[str, Value]
 
     @property
+    def score(self) -> float:
+        """The mean as a place on an axis; 0 where there is none."""
+        return self.mean or 0.0
+
+    @property
     def fold_scores(self) -> list[float]:
         """The scores of the folds that have one."""
         return [score for score in self.folds if score is not None]
@@ -332,3 +337,8 @@ class Report:
     settings: dict[str, Any]
     versions: dict[str, str]
     command: str
+
+    @property
+    def names(self) -> list[str]:
+        """The names of `parameters`."""
+        return [one.name for one in self.parameters]
