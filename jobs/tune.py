@@ -54,7 +54,7 @@ def main(config: Config, when_kept: Callable[[], None] = lambda: None) -> None:
 def check_folds(settings: SearchSection, design: DesignMatrix) -> None:
     """Refuse classes that are too small for the folds."""
     if design.task == "classification":
-        folds = folds_of_each_class(splitter_of(settings, RowRoles.of(design)))
+        folds = folds_of_each_class(splitter_of(settings.cv, RowRoles.of(design)))
         check_class_sizes(design.y_train, design.classes, folds, of_table=design.rows_are != DEVICES)
 
 

@@ -32,7 +32,7 @@ def search_arguments(settings: SearchSection, roles: RowRoles = NO_ROLES) -> dic
     """
     common = {
         "scoring": scoring_argument(settings, roles),
-        "cv": splitter_of(settings, roles),
+        "cv": splitter_of(settings.cv, roles),
         "refit": refit_argument(settings),
         "error_score": settings.error_score,
     }
@@ -77,7 +77,7 @@ def check_resources(settings: SearchSection, estimator: Any, y: Any, roles: RowR
         least = settings.min_resources
     else:
         classes = len(np.unique(y)) if is_classifier(estimator) else 1
-        folds = number_of_folds(splitter_of(settings, roles), y, y, roles)
+        folds = number_of_folds(splitter_of(settings.cv, roles), y, y, roles)
         least = 2 * folds * classes if by_rows else 1
     if least > most:
         raise ConfigError(
