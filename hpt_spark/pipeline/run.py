@@ -99,12 +99,6 @@ class _Overwrite:
 
     The same command goes on where it was cut short, and so does a later attempt of the same YARN application, even when
     all steps were done. After its end the next ``--overwrite`` is a new request.
-
-    Parameters
-    ----------
-    config : Config
-    places : Steps
-    steps : tuple of str
     """
 
     def __init__(self, config: Config, places: Steps, steps: tuple[str, ...]) -> None:

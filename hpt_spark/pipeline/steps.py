@@ -80,12 +80,7 @@ def digests_of_blocks(paths: Iterable[str]) -> dict[str, str]:
 
 
 class Steps:
-    """The steps of a pipeline in the places that a configuration names.
-
-    Parameters
-    ----------
-    config : Config
-    """
+    """The steps of a pipeline in the places that a configuration names."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
