@@ -12,18 +12,10 @@ CONTAINER = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_(\d+)_\d+")
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt of a YARN application: YARN starts a lost driver again, with the same arguments.
+    """An attempt of a YARN application: YARN starts a lost driver again, with the same arguments."""
 
-    Parameters
-    ----------
-    application : str
-        Its id.
-    number : int
-        Counted from 1.
-    """
-
-    application: str
-    number: int
+    application: str  # its id
+    number: int  # counted from 1
 
     @classmethod
     def current(cls) -> Attempt | None:

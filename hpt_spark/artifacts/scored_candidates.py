@@ -24,20 +24,11 @@ TOLD = re.compile(r"(mean|std|rank)_\w+")  # columns of cv_results that are no p
 
 @dataclass(frozen=True)
 class Scored:
-    """A candidate in one evaluation.
-
-    Parameters
-    ----------
-    params : mapping
-    folds : sequence of float or None
-        Its scores; None for a fit that has not ended.
-    facts : mapping
-        What else is known of it.
-    """
+    """A candidate in one evaluation."""
 
     params: Mapping[str, Any]
-    folds: Sequence[float | None]
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    folds: Sequence[float | None]  # its scores; None for a fit that has not ended
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what else is known of it
 
     @property
     def is_evaluated(self) -> bool:

@@ -28,22 +28,12 @@ CHANGES = {
 
 @dataclass(frozen=True)
 class Record:
-    """The settings, inputs and outputs of a step.
+    """The settings, inputs and outputs of a step."""
 
-    Parameters
-    ----------
-    release : str
-        Of this package.
-    settings : mapping
-        The settings of the step.
-    inputs, outputs : mapping of str to str
-        The digest of each file.
-    """
-
-    release: str
+    release: str  # of this package
     settings: Mapping[str, Any]
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
+    inputs: Mapping[str, str]  # the digest of each file
+    outputs: Mapping[str, str]  # likewise
 
     def why_to_run(self, now: Record) -> str:
         """Return why the step has to run, given the record `now`; empty if it has not to."""
@@ -56,12 +46,7 @@ class Record:
 
 
 class Records:
-    """The records in one folder.
-
-    Parameters
-    ----------
-    folder : Folder
-    """
+    """The records in one folder."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder

@@ -25,17 +25,7 @@ UPLOAD = "upload what `make bundle` made to the cluster's storage and name that 
 
 @dataclass(frozen=True)
 class Submission:
-    """The script, the arguments, the files and the settings that start a job; none of them holds a secret.
-
-    Parameters
-    ----------
-    name : str
-    script : str
-    arguments : list of str
-    py_files, files, archives : list of str
-    conf : dict of str to str
-        Spark's settings.
-    """
+    """The script, the arguments, the files and the settings that start a job; none of them holds a secret."""
 
     name: str
     script: str
@@ -43,7 +33,7 @@ class Submission:
     py_files: list[str]
     files: list[str]
     archives: list[str]
-    conf: dict[str, str]
+    conf: dict[str, str]  # Spark's settings
 
 
 def submission_of(job: str, config: Config, extra: Sequence[str] = ()) -> Submission:

@@ -18,24 +18,14 @@ STEPS = 9  # of the colours for a quantity
 
 @dataclass(frozen=True)
 class Axis:
-    """Places of values between two ends, in the chart's units.
+    """Places of values between two ends, in the chart's units."""
 
-    Parameters
-    ----------
-    low, high : float
-        The values at `start` and `end`.
-    start, end : float
-    is_log : bool
-    levels : tuple
-        The values that stand side by side, where they are no numbers.
-    """
-
-    low: float
-    high: float
+    low: float  # at `start`
+    high: float  # at `end`
     start: float
     end: float
     is_log: bool = False
-    levels: tuple[Value, ...] = ()
+    levels: tuple[Value, ...] = ()  # the values that stand side by side, where they are no numbers
 
     def at(self, value: Value) -> float:
         """Return the place of a value."""
