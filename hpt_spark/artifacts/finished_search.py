@@ -74,7 +74,7 @@ def finish_search(
             "rungs": rungs,
             **({} if isinstance(searched["cv"], int) else {"folds": int(search.n_splits_)}),
             "seconds": round(seconds, 3),
-            **({"attempt": attempt.as_json()} if attempt else {}),
+            **({"attempt": asdict(attempt)} if attempt else {}),
             "columns_digest": design.columns_digest,
             "classes": list(design.classes),
             "design": {

@@ -29,6 +29,10 @@ SECONDS_BETWEEN_SIGNS = 15.0  # of life, where nothing changes
 SECONDS_OF_SILENCE = 90.0  # after which a writer counts as dead
 SECONDS_TO_BE_SURE = 30.0  # in which a living writer gives a sign
 
+COUNTS = (  # in the status as in `SearchState`
+    *("rung", "candidates", "folds"),
+    *("fits", "fits_done", "fits_resumed", "fits_failed", "fits_in_flight"),
+)
 RUNNING = ("starting", "searching", "refitting")
 ENDED_WELL = ("finished", "partial")
 CUT_SHORT = "cut short"
@@ -115,14 +119,7 @@ class StatusFile(SearchFollower):
             "started": _as_text(started),
             "updated": _as_text(now),
             "seconds": round(now - started, 3),
-            "rung": found.rung,
-            "candidates": found.candidates,
-            "folds": found.folds,
-            "fits": found.fits,
-            "fits_done": found.fits_done,
-            "fits_resumed": found.fits_resumed,
-            "fits_failed": found.fits_failed,
-            "fits_in_flight": found.fits_in_flight,
+            **{name: getattr(found, name) for name in COUNTS},
             "failures": {mask_secrets(name): count for name, count in found.failures.items()},
             "seconds_left": None if found.seconds_left is None else round(found.seconds_left, 1),
             "best": _best_as_json(found.best),
