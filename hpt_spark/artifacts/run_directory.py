@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -235,22 +235,20 @@ class RunDirectory:
         written : Path, optional
             The one file, before it is renamed.
         """
-        if self.folder.exists(MANIFEST):
-            with self._manifest_lock():
-                self._record(names, written)
-
-    def _record(self, names: Sequence[str], written: Path | None) -> None:
-        manifest = self.manifest()
-        if manifest is None:
+        if not self.folder.exists(MANIFEST):
             return
-        before = manifest.get("files", [])
-        if isinstance(before, list):  # of an earlier release
-            before, names = {}, self._names()
-        others = {name: file for name, file in before.items() if name not in names}
-        made = self._files(*names) if written is None else dict.fromkeys(names, _file_of(written))
-        files = dict(sorted({**others, **made}.items()))
-        if files != before:
-            self._write_manifest(json_safe({**manifest, "files": files}))  # an earlier release wrote NaN
+        with self._manifest_lock():
+            manifest = self.manifest()
+            if manifest is None:
+                return
+            before, changed = manifest.get("files", []), list(names)
+            if isinstance(before, list):  # of an earlier release
+                before, changed = {}, self._names()
+            others = {name: file for name, file in before.items() if name not in changed}
+            made = self._files(*changed) if written is None else dict.fromkeys(changed, _file_of(written))
+            files = dict(sorted({**others, **made}.items()))
+            if files != before:
+                self._write_manifest(json_safe({**manifest, "files": files}))  # an earlier release wrote NaN
 
     def manifest_digest(self) -> dict[str, str]:
         """Return a digest of the manifest without the files that other jobs make; nothing without one."""

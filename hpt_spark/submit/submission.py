@@ -54,7 +54,8 @@ def submission_of(job: str, config: Config, extra: Sequence[str] = ()) -> Submis
         When a local file is missing.
     """
     submit = config.submit
-    conf = _conf_of_environment(submit.environment)
+    pythons = ("yarn.appMasterEnv", "executorEnv") if submit.environment else ()
+    conf = {f"spark.{of}.PYSPARK_PYTHON": PYTHON for of in pythons}
     if config.spark.master == "yarn" or (submit.target == "livy" and config.spark.master is None):
         name, value, _ = LOST_EXECUTORS
         conf[name] = value
@@ -79,12 +80,6 @@ def submission_of(job: str, config: Config, extra: Sequence[str] = ()) -> Submis
         archives=[f"{reach('submit.environment', submit.environment)}#env"] if submit.environment else [],
         conf=conf,
     )
-
-
-def _conf_of_environment(environment: str | None) -> dict[str, str]:
-    if environment is None:
-        return {}
-    return {f"spark.{of}.PYSPARK_PYTHON": PYTHON for of in ("yarn.appMasterEnv", "executorEnv")}
 
 
 def _refuse_secrets(config: Config, conf: dict[str, str], extra: Sequence[str]) -> None:
