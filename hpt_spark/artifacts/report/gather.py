@@ -60,11 +60,7 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
         outer=_outer(manifest.get("outer")),
         importance=importance_of(candidates, parameters),
         features=_features(manifest.get("features")),
-        timeline=_read(
-            run,
-            TIMELINE,
-            lambda path: timeline_of(read_json(path), "rung" if rungs else "batch"),
-        ),
+        timeline=_read(run, TIMELINE, lambda path: timeline_of(read_json(path), "rung" if rungs else "batch")),
         predictions=_predictions(run, manifest, best["candidate"]),
         data=_data(run, manifest),
         counts={name: manifest.get("reuse", {})[name] for name in COUNTS if name in manifest.get("reuse", {})},
