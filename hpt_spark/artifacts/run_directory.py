@@ -14,9 +14,9 @@ from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.manifest_model import first_mismatch
 from hpt_spark.data.ingest import PIPELINE
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.design import DesignMatrix, read_json, write_json
+from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.storage import FolderLock, open_folder, without_secrets
-from hpt_spark.storage.folder import digest_of_file
+from hpt_spark.storage.folder import digest_of_file, read_json, write_json
 
 _log = logging.getLogger(__name__)
 
@@ -111,8 +111,7 @@ class RunDirectory:
         if not self.folder.exists(MANIFEST):
             return None
         try:
-            with self.folder.reading(MANIFEST) as path:
-                manifest = read_json(path)
+            manifest = self.folder.read_json(MANIFEST)
         except FileNotFoundError:  # a search that is about to write the next one has just removed it
             return None
         except ValueError:
@@ -185,8 +184,7 @@ class RunDirectory:
         if not self.folder.exists(name):
             return None
         try:
-            with self.folder.reading(name) as path:
-                return read_json(path)["plan"]
+            return self.folder.read_json(name)["plan"]
         except (ValueError, KeyError, TypeError):
             return None
 
@@ -224,7 +222,7 @@ class RunDirectory:
     def finish(self, manifest: dict[str, Any]) -> None:
         """Write the manifest, with the files of all jobs: from now on the results count."""
         with self._manifest_lock():
-            self._write_manifest({**manifest, "files": self._files(*self._names())})
+            self.folder.write_json(MANIFEST, {**manifest, "files": self._files(*self._names())})
 
     def record(self, *names: str, written: Path | None = None) -> None:
         """Update the manifest, if there is one, for files that were written or deleted since.
@@ -248,7 +246,8 @@ class RunDirectory:
             made = self._files(*changed) if written is None else dict.fromkeys(changed, _file_of(written))
             files = dict(sorted({**others, **made}.items()))
             if files != before:
-                self._write_manifest(json_safe({**manifest, "files": files}))  # an earlier release wrote NaN
+                # An earlier release wrote NaN.
+                self.folder.write_json(MANIFEST, json_safe({**manifest, "files": files}))
 
     def manifest_digest(self) -> dict[str, str]:
         """Return a digest of the manifest without the files that other jobs make; nothing without one."""
@@ -289,10 +288,6 @@ class RunDirectory:
     def _manifest_lock(self) -> FolderLock:
         """Return the lock under which the manifest is read and written again: jobs may run at once on a run."""
         return FolderLock(self.folder, self.folder.location(MANIFEST), briefly=True)
-
-    def _write_manifest(self, manifest: dict[str, Any]) -> None:
-        with self.folder.atomic_write(MANIFEST) as path:
-            write_json(path, manifest)
 
 
 def _file_of(path: Path) -> dict[str, Any]:

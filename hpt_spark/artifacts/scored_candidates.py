@@ -15,9 +15,9 @@ from hpt_spark.artifacts.candidates import fold_columns, literal_params, param_c
 from hpt_spark.artifacts.run_directory import JOURNAL, RunDirectory
 from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.design import read_json
 from hpt_spark.search.journal.journal import WANTED
 from hpt_spark.search.results.result_table import DONE, ITERATION, RESOURCES
+from hpt_spark.storage.folder import read_json
 
 TOLD = re.compile(r"(mean|std|rank)_\w+")  # columns of cv_results that are no parameter and no fold
 

@@ -18,7 +18,6 @@ from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.run_directory import STATUS, RunDirectory
 from hpt_spark.config.secrets import mask_secrets, masked
 from hpt_spark.errors import HptSparkError
-from hpt_spark.matrix.design import read_json, write_json
 from hpt_spark.search.followers.follower import Best, OuterFolds, SearchFollower, SearchState
 from hpt_spark.search.followers.live_view import in_words
 from hpt_spark.storage import Folder
@@ -128,8 +127,7 @@ class StatusFile(SearchFollower):
             "pid": os.getpid(),
         }
         try:
-            with self._folder.atomic_write(STATUS) as path:
-                write_json(path, json_safe(status))
+            self._folder.write_json(STATUS, json_safe(status))
         except Exception as error:  # of several kinds on a Hadoop file system, which may come back
             if not self._has_warned:
                 log.warning("%s cannot be written: %s", self._folder.location(STATUS), mask_secrets(str(error)))
@@ -167,8 +165,7 @@ def read_status(folder: Folder, signs: SignsOfLife | None = None) -> dict[str, A
     if not folder.exists(STATUS):
         return None
     try:
-        with folder.reading(STATUS) as path:
-            status = read_json(path)
+        status: dict[str, Any] = folder.read_json(STATUS)
         age = (signs or SignsOfLife()).age(datetime.fromisoformat(status["updated"]))
     except (OSError, ValueError, KeyError, TypeError, HptSparkError):
         return None

@@ -6,7 +6,6 @@ the same time is two to three times as fast as Spark's reader.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -87,8 +86,7 @@ def ingest(
                 for name, file in files.items()
             }
         }
-        with staging.atomic_write(MANIFEST) as path:
-            path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        staging.write_json(MANIFEST, manifest)
     return manifest
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from hpt_spark.data.ingest import PIPELINE
-from hpt_spark.matrix.design import read_json, write_json
 from hpt_spark.storage import Folder
+from hpt_spark.storage.folder import write_json
 
 _log = logging.getLogger(__name__)
 
@@ -92,8 +92,7 @@ class Records:
         if not self._folder.exists(PIPELINE):
             return {}
         try:
-            with self._folder.reading(PIPELINE) as path:
-                found = read_json(path)
+            found = self._folder.read_json(PIPELINE)
         except ValueError:
             found = None
         if not isinstance(found, dict):

@@ -17,8 +17,8 @@ from hpt_spark.artifacts.report.timeline import timeline_of
 from hpt_spark.artifacts.report.tree import Data, Feature, Features, Outer, Predictions, Report
 from hpt_spark.artifacts.run_directory import DESIGN, OOF, TIMELINE, RunDirectory
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.design import read_json
 from hpt_spark.search.results.result_table import batches_of
+from hpt_spark.storage.folder import read_json
 
 Read = TypeVar("Read")
 COUNTS = ("fits", "trainings", "resumed", "continued", "skipped")
