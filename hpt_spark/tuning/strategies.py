@@ -25,7 +25,7 @@ CLASS_NAMES = {
 IN_BATCHES = ("no_improvement", "batch_size")
 OF_HALVING = ("resource", "factor", "min_resources", "max_resources", "random_state")
 # The settings that are arguments of the class of a strategy, by the same names.
-ARGUMENTS = {
+ARGUMENTS: dict[str, tuple[str, ...]] = {
     "grid": (),
     "random": ("n_iter", "random_state"),
     "halving": OF_HALVING,
