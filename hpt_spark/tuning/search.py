@@ -57,6 +57,24 @@ def checked_estimator(settings: SearchSection) -> Any:
     return estimator
 
 
+@contextmanager
+def checked_search(
+    settings: SearchSection, X: Any, y: Any, roles: RowRoles
+) -> Iterator[tuple[Any, dict[str, Any], dict[str, Any]]]:
+    """Give the estimator, the arguments of the search class and those of ``fit``, after all checks.
+
+    Within the ``with`` scikit-learn routes the weights and the groups of rows.
+    """
+    estimator = checked_estimator(settings)
+    check_task(estimator, settings.estimator, roles)
+    if settings.strategy in HALVING:
+        check_resources(settings, estimator, y, roles)
+    with routing(roles):
+        arguments = search_arguments(settings, roles)
+        check_splitter(arguments["cv"], X, y, roles)
+        yield requesting(estimator, roles), arguments, fit_arguments(roles, takes_groups(arguments["cv"]))
+
+
 def run_search(
     settings: SearchSection,
     spark: SparkSection,
@@ -105,23 +123,16 @@ def run_search(
     A fit gets one thread with joblib, and ``spark.task.cpus`` with Spark, where a refit on an executor gets as many. A
     refit on the driver runs alone there, with the threads that the estimator takes by itself.
     """
-    estimator = checked_estimator(settings)
-    check_task(estimator, settings.estimator, roles)
-    if settings.strategy in HALVING:
-        check_resources(settings, estimator, y, roles)
-    with routing(roles):
-        arguments = search_arguments(settings, roles)
-        check_splitter(arguments["cv"], X, y, roles)
+    with checked_search(settings, X, y, roles) as (estimator, arguments, more):
         outer = None
         if settings.outer_cv is not None:
             outer = splitter_of(settings.outer_cv, roles, "search.outer_cv")
             check_splitter(outer, X, y, roles, "search.outer_cv")
-        data = (X, y, fit_arguments(roles, takes_groups(arguments["cv"])))
-        with _search_on_backend(settings, spark, requesting(estimator, roles), arguments, journal, lock) as search:
+        with _search_on_backend(settings, spark, estimator, arguments, journal, lock) as search:
             search.followers = [*search.followers, *followers]
             begin()
-            fitted, seconds = _timed_fit(search, settings.metric, *data)
-            return fitted, seconds + score_outer_folds(fitted, data, outer, roles, followers)
+            fitted, seconds = _timed_fit(search, settings.metric, X, y, more)
+            return fitted, seconds + score_outer_folds(fitted, (X, y, more), outer, roles, followers)
 
 
 @contextmanager
