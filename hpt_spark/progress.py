@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 import warnings
 from contextlib import suppress
@@ -40,6 +41,7 @@ class Progress:
         self.total = total
         self.unit = unit
         self.done = self._done_before = done
+        self._advancing = threading.Lock()
         self._left: float | None = None
         self._note = ""
         self._log = logging.getLogger("hpt_spark.progress")
@@ -47,7 +49,7 @@ class Progress:
         self._bar = _bar(label, total, unit, done) if _is_terminal(sys.stderr) or _is_notebook() else None
 
     def advance(self, amount: float = 1, note: str = "", left: float | None = None, without_rate: float = 0) -> None:
-        """Add `amount` of finished work.
+        """Add `amount` of finished work; threads may do so at the same time.
 
         Parameters
         ----------
@@ -59,6 +61,10 @@ class Progress:
         without_rate : float
             How much of `amount` was done by an earlier run.
         """
+        with self._advancing:
+            self._advance(amount, note, left, without_rate)
+
+    def _advance(self, amount: float, note: str, left: float | None, without_rate: float) -> None:
         self.done += amount
         self._done_before += without_rate
         self._left = left

@@ -12,7 +12,7 @@ from typing import Any
 from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of, provenance_of
 from hpt_spark.artifacts.run_directory import RunDirectory
-from hpt_spark.artifacts.run_history import RunHistory, store_of
+from hpt_spark.artifacts.run_history import RunHistory, history_of, store_of
 from hpt_spark.artifacts.status import StatusFile
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
@@ -44,8 +44,8 @@ def main(config: Config, when_kept: Callable[[], None] = lambda: None) -> None:
         check_folds(config.search, design)
         check_number_range(config.search.estimator, design.X_train, design.columns)
         plan = plan_of(config.search, design)
-        with run.locked() as lock, RunHistory(run, config.tracking.mlflow, store, plan, design) as history:
-            has_searched = search_and_keep(config, run, design, lock, history)
+        with run.locked() as lock, history_of(run, config.tracking.mlflow, store, plan, design) as history:
+            has_searched = search_and_keep(config, run, design, plan, lock, history)
             announce(run, draws_lost_report=not has_searched)
             when_kept()
             run.end_overwrite()
@@ -54,15 +54,19 @@ def main(config: Config, when_kept: Callable[[], None] = lambda: None) -> None:
 def check_folds(settings: SearchSection, design: DesignMatrix) -> None:
     """Refuse classes that are too small for the folds."""
     if design.task == "classification":
-        folds = folds_of_each_class(splitter_of(settings, RowRoles.of(design)))
+        folds = folds_of_each_class(splitter_of(settings.cv, RowRoles.of(design)))
         check_class_sizes(design.y_train, design.classes, folds, of_table=design.rows_are != DEVICES)
 
 
 def search_and_keep(
-    config: Config, run: RunDirectory, design: DesignMatrix, lock: FolderLock, history: RunHistory
+    config: Config,
+    run: RunDirectory,
+    design: DesignMatrix,
+    plan: dict[str, Any],
+    lock: FolderLock,
+    history: RunHistory,
 ) -> bool:
     """Search, unless this very search is finished already; return whether it was not."""
-    plan = history.plan
     overwrite = config.run.overwrite
     goes_on = overwrite and run.is_being_overwritten(plan)
     if run.is_finished(plan, overwrite and not goes_on, config.search.keep_oof):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pyspark
 
-from tests.servers import java, maven
-from tests.waiting import wait_until
+from tests.servers import java, maven, running_server
 
 ROOT = Path(__file__).parent.parent
 SPARK_JARS = Path(pyspark.__file__).parent / "jars"
@@ -59,19 +57,12 @@ def running_hdfs(folder: Path, data_nodes: int = 1) -> Iterator[str]:
     command = [java(), "-Xmx512m", f"-Dtest.build.data={folder / 'data'}", "-cp", f"{server_jars()}/*:{SPARK_JARS}/*"]
     command += ["org.apache.hadoop.test.MiniDFSClusterManager", "-format", "-nnport", "0"]
     command += ["-datanodes", data_nodes, "-writeDetails", details]
-    with (folder / "hdfs.log").open("w") as log:
-        server = subprocess.Popen(list(map(str, command)), stdout=log, stderr=subprocess.STDOUT, cwd=folder)
-    try:
-        wait_until(
-            lambda: details.exists() and details.read_text().endswith("}"),
-            SECONDS_TO_START,
-            process=server,
-            said=lambda: (folder / "hdfs.log").read_text()[-4000:],
-        )
+
+    def is_up() -> bool:
+        return details.exists() and details.read_text().endswith("}")
+
+    with running_server(command, folder / "hdfs.log", is_up, SECONDS_TO_START, folder):
         yield f"hdfs://127.0.0.1:{json.loads(details.read_text())['namenode_port']}"
-    finally:
-        server.terminate()
-        server.wait()
 
 
 if __name__ == "__main__":

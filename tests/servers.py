@@ -1,4 +1,4 @@
-"""What the tests' servers have in common: a free port, a Java, jars from Maven Central."""
+"""What the tests' servers have in common: their start and end, a free port, a Java, jars from Maven Central."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from tests.waiting import wait_until
 
 
 def free_port() -> int:
@@ -25,6 +30,31 @@ def answers(url: str) -> bytes:
             return bytes(answer.read())
     except OSError:
         return b""
+
+
+@contextmanager
+def running_server(
+    command: Sequence[object],
+    output: Path,
+    is_up: Callable[[], Any],
+    seconds: float,
+    folder: Path,
+    log: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    end: Callable[[subprocess.Popen[bytes]], None] = subprocess.Popen.terminate,
+) -> Iterator[None]:
+    """Run a server in `folder` from the moment at which it `is_up` to the end of the ``with``.
+
+    Where it does not come up, the end of its `log` is told, which is its `output` unless it writes another one.
+    """
+    with output.open("w") as out:
+        server = subprocess.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT, cwd=folder, env=env)
+    try:
+        wait_until(is_up, seconds, process=server, said=lambda: (log or output).read_text()[-4000:])
+        yield
+    finally:
+        end(server)
+        server.wait()
 
 
 def java_home() -> str:

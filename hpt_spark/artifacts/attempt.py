@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 CONTAINER = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_(\d+)_\d+")
@@ -12,18 +12,10 @@ CONTAINER = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_(\d+)_\d+")
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt of a YARN application: YARN starts a lost driver again, with the same arguments.
+    """An attempt of a YARN application: YARN starts a lost driver again, with the same arguments."""
 
-    Parameters
-    ----------
-    application : str
-        Its id.
-    number : int
-        Counted from 1.
-    """
-
-    application: str
-    number: int
+    application: str  # its id
+    number: int  # counted from 1
 
     @classmethod
     def current(cls) -> Attempt | None:
@@ -36,7 +28,3 @@ class Attempt:
         if not isinstance(recorded, dict) or not isinstance(recorded.get("number"), int):
             return False
         return recorded.get("application") == self.application and recorded["number"] < self.number
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what `follows` reads."""
-        return asdict(self)

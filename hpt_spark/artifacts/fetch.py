@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Union
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -35,16 +35,6 @@ DOWNLOADS = ".blobs"
 Files = dict[str, File]
 
 
-class _Place(Protocol):
-    """Where a run lies."""
-
-    def sizes(self, names: Sequence[str]) -> Mapping[str, int]:
-        """Return the sizes of the existing files among `names`."""
-
-    def open(self, name: str) -> Iterator[BinaryIO]:
-        """Yield one stream, of an existing file."""
-
-
 class _InFolder:
     """A run on this machine or on a Hadoop file system."""
 
@@ -52,9 +42,12 @@ class _InFolder:
         self._folder = folder
 
     def sizes(self, names: Sequence[str]) -> Mapping[str, int]:
+        """Return the sizes of the existing files among `names`, and perhaps of others."""
         return self._folder.sizes(*{name.partition("/")[0] for name in names if name})
 
+    @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
+        """Give a stream of an existing file."""
         with self._folder.reading(name) as path, path.open("rb") as stream:
             yield stream
 
@@ -68,15 +61,19 @@ class _InContainer:
         self._files: dict[str, SourceFile] = {}
 
     def sizes(self, names: Sequence[str]) -> Mapping[str, int]:
+        """Return the sizes of the existing files among `names`."""
         for folder in sorted({name.rpartition("/")[0] for name in names}):
             source = open_source(_below(self._uri, folder), **self._how)  # type: ignore[arg-type]
             for file in source.list_files():
                 self._files[f"{folder}/{file.name}".lstrip("/")] = file
         return {name: self._files[name].size for name in names if name in self._files}
 
-    def open(self, name: str) -> Iterator[BinaryIO]:
-        with self._files[name].open() as stream:
-            yield stream
+    def open(self, name: str) -> BinaryIO:
+        """Return a stream of an existing file."""
+        return self._files[name].open()
+
+
+_Place = Union[_InFolder, _InContainer]
 
 
 def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = None) -> tuple[int, int]:
@@ -120,7 +117,7 @@ def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = No
         run.check_sizes(missing)
         with Progress("fetch", sum(file.size for file in missing.values()), "B") as progress:
             for name, file in missing.items():
-                run.copy(name, file, staging / name, folder)
+                run.copy(name, file, staging / name)
                 progress.advance(file.size)
         with LocalFolder.open(folder).atomic_dir() as whole:
             for name in run.files:
@@ -139,7 +136,8 @@ class _Run:
         self._uri = without_secrets(uri).rstrip("/")
         if MANIFEST not in place.sizes([MANIFEST]):
             raise InputError(f"{self._uri} has no {MANIFEST}, so that it is no finished run; name another folder.")
-        self.manifest = b"".join(stream.read() for stream in place.open(MANIFEST))
+        with place.open(MANIFEST) as stream:
+            self.manifest = stream.read()
         self.files = self._files_of(self.manifest)
 
     def _files_of(self, manifest: bytes) -> Files:
@@ -170,11 +168,11 @@ class _Run:
             if sizes[name] != file.size:
                 raise self._damaged(name, f"has {sizes[name]:,} bytes instead of {file.size:,}")
 
-    def copy(self, name: str, file: File, target: Path, folder: Path) -> None:
+    def copy(self, name: str, file: File, target: Path) -> None:
         """Copy a file to `target`, where it appears whole and verified or not at all."""
         digest, size = hashlib.sha256(), 0
         with LocalFolder(target.parent).atomic_write(target.name) as path, path.open("wb") as copy:
-            for stream in self._place.open(name):
+            with self._place.open(name) as stream:
                 while block := stream.read(BLOCK):
                     digest.update(block)
                     size += len(block)

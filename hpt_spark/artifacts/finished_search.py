@@ -22,7 +22,7 @@ from hpt_spark.artifacts.search_results import column_of, outer_of, save_results
 from hpt_spark.artifacts.table_model import vocabulary_of
 from hpt_spark.config.secrets import masked
 from hpt_spark.errors import HptSparkError
-from hpt_spark.matrix.design import DEVICES, DesignMatrix, write_json
+from hpt_spark.matrix.design import DEVICES, DesignMatrix
 from hpt_spark.search.results.reasons import reason_of
 from hpt_spark.search.results.result_table import rungs_of
 from hpt_spark.storage.lock import is_lock
@@ -52,8 +52,7 @@ def finish_search(
     params = getattr(search, "best_params_", results["params"][best])
     save_results(run, search, metrics, params)
     if design.encoding is not None:
-        with run.folder.atomic_write(VOCABULARY) as path:
-            write_json(path, vocabulary_of(design))
+        run.folder.write_json(VOCABULARY, vocabulary_of(design))
     features = features_of(search.best_estimator_, design.columns) if search.refit else None
     candidates, rungs = count(len(results["params"]), rungs_of(results))
     manifest = json_safe(
@@ -74,7 +73,7 @@ def finish_search(
             "rungs": rungs,
             **({} if isinstance(searched["cv"], int) else {"folds": int(search.n_splits_)}),
             "seconds": round(seconds, 3),
-            **({"attempt": attempt.as_json()} if attempt else {}),
+            **({"attempt": asdict(attempt)} if attempt else {}),
             "columns_digest": design.columns_digest,
             "classes": list(design.classes),
             "design": {
@@ -124,8 +123,7 @@ def _save_timeline(run: RunDirectory, search: Any) -> None:
     # The refit is the last thing that a search does.
     seconds = float(getattr(search, "refit_time_", 0.0))
     refit = {"refit": {"began": time.time() - seconds, "seconds": seconds}} if search.refit else {}
-    with run.folder.atomic_write(TIMELINE) as path:
-        write_json(path, masked(json_safe({**timeline, **refit})))
+    run.folder.write_json(TIMELINE, masked(json_safe({**timeline, **refit})))
 
 
 def announce(run: RunDirectory, draws_lost_report: bool = True) -> None:

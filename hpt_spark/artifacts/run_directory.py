@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.manifest_model import first_mismatch
 from hpt_spark.data.ingest import PIPELINE
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.design import DesignMatrix, read_json, write_json
+from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.storage import FolderLock, open_folder, without_secrets
-from hpt_spark.storage.folder import digest_of_file
+from hpt_spark.storage.folder import digest_of_file, read_json, write_json
 
 _log = logging.getLogger(__name__)
 
@@ -111,8 +111,7 @@ class RunDirectory:
         if not self.folder.exists(MANIFEST):
             return None
         try:
-            with self.folder.reading(MANIFEST) as path:
-                manifest = read_json(path)
+            manifest = self.folder.read_json(MANIFEST)
         except FileNotFoundError:  # a search that is about to write the next one has just removed it
             return None
         except ValueError:
@@ -185,8 +184,7 @@ class RunDirectory:
         if not self.folder.exists(name):
             return None
         try:
-            with self.folder.reading(name) as path:
-                return read_json(path)["plan"]
+            return self.folder.read_json(name)["plan"]
         except (ValueError, KeyError, TypeError):
             return None
 
@@ -224,7 +222,7 @@ class RunDirectory:
     def finish(self, manifest: dict[str, Any]) -> None:
         """Write the manifest, with the files of all jobs: from now on the results count."""
         with self._manifest_lock():
-            self._write_manifest({**manifest, "files": self._files(*self._names())})
+            self.folder.write_json(MANIFEST, {**manifest, "files": self._files(*self._names())})
 
     def record(self, *names: str, written: Path | None = None) -> None:
         """Update the manifest, if there is one, for files that were written or deleted since.
@@ -235,22 +233,21 @@ class RunDirectory:
         written : Path, optional
             The one file, before it is renamed.
         """
-        if self.folder.exists(MANIFEST):
-            with self._manifest_lock():
-                self._record(names, written)
-
-    def _record(self, names: Sequence[str], written: Path | None) -> None:
-        manifest = self.manifest()
-        if manifest is None:
+        if not self.folder.exists(MANIFEST):
             return
-        before = manifest.get("files", [])
-        if isinstance(before, list):  # of an earlier release
-            before, names = {}, self._names()
-        others = {name: file for name, file in before.items() if name not in names}
-        made = self._files(*names) if written is None else dict.fromkeys(names, _file_of(written))
-        files = dict(sorted({**others, **made}.items()))
-        if files != before:
-            self._write_manifest(json_safe({**manifest, "files": files}))  # an earlier release wrote NaN
+        with self._manifest_lock():
+            manifest = self.manifest()
+            if manifest is None:
+                return
+            before, changed = manifest.get("files", []), list(names)
+            if isinstance(before, list):  # of an earlier release
+                before, changed = {}, self._names()
+            others = {name: file for name, file in before.items() if name not in changed}
+            made = self._files(*changed) if written is None else dict.fromkeys(changed, _file_of(written))
+            files = dict(sorted({**others, **made}.items()))
+            if files != before:
+                # An earlier release wrote NaN.
+                self.folder.write_json(MANIFEST, json_safe({**manifest, "files": files}))
 
     def manifest_digest(self) -> dict[str, str]:
         """Return a digest of the manifest without the files that other jobs make; nothing without one."""
@@ -291,10 +288,6 @@ class RunDirectory:
     def _manifest_lock(self) -> FolderLock:
         """Return the lock under which the manifest is read and written again: jobs may run at once on a run."""
         return FolderLock(self.folder, self.folder.location(MANIFEST), briefly=True)
-
-    def _write_manifest(self, manifest: dict[str, Any]) -> None:
-        with self.folder.atomic_write(MANIFEST) as path:
-            write_json(path, manifest)
 
 
 def _file_of(path: Path) -> dict[str, Any]:

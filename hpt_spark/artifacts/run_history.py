@@ -11,7 +11,6 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -72,44 +71,31 @@ def store_of(settings: MlflowSection, run_dir: str) -> str | None:
     return store_beside(run_dir) if importlib.util.find_spec("mlflow") is not None else None
 
 
+@contextmanager
+def history_of(
+    run: RunDirectory, settings: MlflowSection, store: str | None, plan: Mapping[str, Any], design: DesignMatrix
+) -> Iterator[RunHistory]:
+    """Give the history of the search of `plan`, which a process writes to `store`; None is nowhere."""
+    if store is None:
+        yield RunHistory(run, design)
+        return
+    tracking = MlflowTracking(store, settings.experiment, settings.max_children)
+    remedy = f"Its results are in {run.uri}; `hpt-spark track {run.uri}` writes its history again."
+
+    def described(_: Begun) -> dict[str, Any]:
+        return described_run(run, plan, design, store, settings.experiment)
+
+    with tracking.following(store, described, remedy=remedy) as follower:
+        yield RunHistory(run, design, follower)
+
+
 class RunHistory:
-    """The history of the search in one run directory, for the time of a ``with``.
+    """The history of the search in one run directory; without a `follower` nobody writes it."""
 
-    Parameters
-    ----------
-    run : RunDirectory
-    settings : MlflowSection
-    store : str or None
-        Where it is written; None for nowhere.
-    plan : dict
-        Of the search.
-    design : DesignMatrix
-    """
-
-    def __init__(
-        self, run: RunDirectory, settings: MlflowSection, store: str | None, plan: dict[str, Any], design: DesignMatrix
-    ) -> None:
+    def __init__(self, run: RunDirectory, design: DesignMatrix, follower: SpoolFollower | None = None) -> None:
         self._run = run
-        self._settings = settings
-        self._store = store
-        self.plan = plan
         self._design = design
-        self._following = ExitStack()
-        self._follower: SpoolFollower | None = None
-
-    def __enter__(self) -> RunHistory:
-        if self._store is not None:
-            tracking = MlflowTracking(self._store, self._settings.experiment, self._settings.max_children)
-            described = partial(self._described, self._store)
-            remedy = f"Its results are in {self._run.uri}; `hpt-spark track {self._run.uri}` writes its history again."
-            self._follower = self._following.enter_context(tracking.following(self._store, described, remedy=remedy))
-        return self
-
-    def _described(self, store: str, _: Begun) -> dict[str, Any]:
-        return described_run(self._run, self.plan, self._design, store, self._settings.experiment)
-
-    def __exit__(self, *error: Any) -> Any:
-        return self._following.__exit__(*error)
+        self._follower = follower
 
     @property
     def followers(self) -> list[SearchFollower]:

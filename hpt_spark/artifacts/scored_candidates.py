@@ -15,29 +15,20 @@ from hpt_spark.artifacts.candidates import fold_columns, literal_params, param_c
 from hpt_spark.artifacts.run_directory import JOURNAL, RunDirectory
 from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.design import read_json
 from hpt_spark.search.journal.journal import WANTED
 from hpt_spark.search.results.result_table import DONE, ITERATION, RESOURCES
+from hpt_spark.storage.folder import read_json
 
 TOLD = re.compile(r"(mean|std|rank)_\w+")  # columns of cv_results that are no parameter and no fold
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A candidate in one evaluation.
-
-    Parameters
-    ----------
-    params : mapping
-    folds : sequence of float or None
-        Its scores; None for a fit that has not ended.
-    facts : mapping
-        What else is known of it.
-    """
+    """A candidate in one evaluation."""
 
     params: Mapping[str, Any]
-    folds: Sequence[float | None]
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    folds: Sequence[float | None]  # its scores; None for a fit that has not ended
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what else is known of it
 
     @property
     def is_evaluated(self) -> bool:

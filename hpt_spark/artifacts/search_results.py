@@ -12,7 +12,6 @@ import numpy as np
 from hpt_spark.artifacts.json_values import json_safe, to_python
 from hpt_spark.artifacts.run_directory import OOF, OUTER, RunDirectory
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.design import write_json
 from hpt_spark.storage.csv_rows import csv_writer
 from hpt_spark.tuning.estimators import find_estimator_class
 
@@ -24,15 +23,13 @@ def save_results(run: RunDirectory, search: Any, metrics: Sequence[str], best_pa
     with run.folder.atomic_write("sweeping_results.txt") as path:
         texts = (sweeping_results(search.cv_results_, metric) for metric in metrics)
         path.write_text("".join(texts), encoding="utf-8")
-    with run.folder.atomic_write("best_params.json") as path:
-        write_json(path, json_safe(best_params))
+    run.folder.write_json("best_params.json", json_safe(best_params))
     if search.refit:
         with run.folder.atomic_write(model_file(search.best_estimator_)) as path:
             save_model(path, search.best_estimator_)
     outer = outer_of(search)
     if outer is not None:
-        with run.folder.atomic_write(OUTER) as path:
-            write_json(path, json_safe(outer))
+        run.folder.write_json(OUTER, json_safe(outer))
     if hasattr(search, "oof_predictions_"):
         with run.folder.atomic_write(OOF) as path:
             save_predictions(path, search)

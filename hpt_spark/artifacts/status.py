@@ -18,7 +18,6 @@ from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.run_directory import STATUS, RunDirectory
 from hpt_spark.config.secrets import mask_secrets, masked
 from hpt_spark.errors import HptSparkError
-from hpt_spark.matrix.design import read_json, write_json
 from hpt_spark.search.followers.follower import Best, OuterFolds, SearchFollower, SearchState
 from hpt_spark.search.followers.live_view import in_words
 from hpt_spark.storage import Folder
@@ -29,6 +28,10 @@ SECONDS_BETWEEN_SIGNS = 15.0  # of life, where nothing changes
 SECONDS_OF_SILENCE = 90.0  # after which a writer counts as dead
 SECONDS_TO_BE_SURE = 30.0  # in which a living writer gives a sign
 
+COUNTS = (  # in the status as in `SearchState`
+    *("rung", "candidates", "folds"),
+    *("fits", "fits_done", "fits_resumed", "fits_failed", "fits_in_flight"),
+)
 RUNNING = ("starting", "searching", "refitting")
 ENDED_WELL = ("finished", "partial")
 CUT_SHORT = "cut short"
@@ -115,14 +118,7 @@ class StatusFile(SearchFollower):
             "started": _as_text(started),
             "updated": _as_text(now),
             "seconds": round(now - started, 3),
-            "rung": found.rung,
-            "candidates": found.candidates,
-            "folds": found.folds,
-            "fits": found.fits,
-            "fits_done": found.fits_done,
-            "fits_resumed": found.fits_resumed,
-            "fits_failed": found.fits_failed,
-            "fits_in_flight": found.fits_in_flight,
+            **{name: getattr(found, name) for name in COUNTS},
             "failures": {mask_secrets(name): count for name, count in found.failures.items()},
             "seconds_left": None if found.seconds_left is None else round(found.seconds_left, 1),
             "best": _best_as_json(found.best),
@@ -131,8 +127,7 @@ class StatusFile(SearchFollower):
             "pid": os.getpid(),
         }
         try:
-            with self._folder.atomic_write(STATUS) as path:
-                write_json(path, json_safe(status))
+            self._folder.write_json(STATUS, json_safe(status))
         except Exception as error:  # of several kinds on a Hadoop file system, which may come back
             if not self._has_warned:
                 log.warning("%s cannot be written: %s", self._folder.location(STATUS), mask_secrets(str(error)))
@@ -170,8 +165,7 @@ def read_status(folder: Folder, signs: SignsOfLife | None = None) -> dict[str, A
     if not folder.exists(STATUS):
         return None
     try:
-        with folder.reading(STATUS) as path:
-            status = read_json(path)
+        status: dict[str, Any] = folder.read_json(STATUS)
         age = (signs or SignsOfLife()).age(datetime.fromisoformat(status["updated"]))
     except (OSError, ValueError, KeyError, TypeError, HptSparkError):
         return None

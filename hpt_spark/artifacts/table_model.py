@@ -16,7 +16,7 @@ from hpt_spark.artifacts.run_directory import VOCABULARY, RunDirectory
 from hpt_spark.artifacts.search_results import load_model as load_estimator
 from hpt_spark.errors import InputError, listed
 from hpt_spark.matrix.columns import LARGEST, columns_with
-from hpt_spark.matrix.design import DesignMatrix, read_json
+from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.tables.arrow_rows import canonical_table
 from hpt_spark.tables.encoding import TableEncoding, unseen_terms
 
@@ -169,8 +169,7 @@ def open_model(run: RunDirectory) -> TableModel:
     if not run.folder.exists(VOCABULARY):
         return TableModel(estimator, "classification", list(manifest.get("classes", ())))
     try:
-        with run.folder.reading(VOCABULARY) as path:
-            found: Mapping[str, Any] = read_json(path)
+        found: Mapping[str, Any] = run.folder.read_json(VOCABULARY)
         encoding = TableEncoding.of_json(found["encoding"])
         return TableModel(estimator, found["task"], found["classes"], encoding, found["own_blocks"])
     except (ValueError, KeyError, TypeError) as error:

@@ -6,7 +6,6 @@ the same time is two to three times as fast as Spark's reader.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -17,11 +16,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from hpt_spark.data.arrow import gather
 from hpt_spark.data.csv.cells import EXAMPLES, BadRow
 from hpt_spark.data.csv.chunks import CHUNK_SIZE, read_chunks
 from hpt_spark.data.csv.overlap import bounded_map, in_background
 from hpt_spark.data.csv.parse import Parsed, Parser, is_multiline, split_header, stored_schema
-from hpt_spark.data.csv.parts import Parts, row_groups
+from hpt_spark.data.csv.parts import ROW_GROUP_ROWS, Parts
 from hpt_spark.data.csv.unpack import unpack
 from hpt_spark.data.schemas import TABLES, Table
 from hpt_spark.data.sources.base import Source, SourceFile, find_files
@@ -86,8 +86,7 @@ def ingest(
                 for name, file in files.items()
             }
         }
-        with staging.atomic_write(MANIFEST) as path:
-            path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        staging.write_json(MANIFEST, manifest)
     return manifest
 
 
@@ -137,7 +136,8 @@ def ingest_table(
         parser = Parser(table, header, file.location)
         others = in_background(inflater, chunks, _CHUNKS_AHEAD)
         parsed = bounded_map(parsers, parser.parse, chain([first], others), _parsers())
-        for _ in bounded_map(writer, parts.write, row_groups(accepted.batches(parsed), schema), 1):
+        row_groups = gather(accepted.batches(parsed), ROW_GROUP_ROWS, schema)
+        for _ in bounded_map(writer, parts.write, row_groups, 1):
             pass
         accepted.check()
     return {

@@ -42,10 +42,6 @@ class Inputs:
 
     A context manager: at its end all broadcasts are destroyed.
 
-    Parameters
-    ----------
-    tables : Tables
-
     Raises
     ------
     InputError

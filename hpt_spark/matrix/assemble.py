@@ -26,31 +26,14 @@ class AssembledBlock:
     vocabulary : Vocabulary
     train, test : scipy.sparse.csr_matrix of float32
         One row per device, one column per term.
-    rare_terms : int
-        Terms left out because fewer than `min_devices` training devices have them.
-    test_only_terms : int
-        Terms left out because no training device has them.
-    devices_of_commonest_term : int
-        How many training devices have the most common term, left out or not.
+    facts : dict
+        Of the manifest: how many terms and devices are in it, and how many terms are left out.
     """
 
     vocabulary: Vocabulary
     train: sparse.csr_matrix
     test: sparse.csr_matrix
-    rare_terms: int
-    test_only_terms: int
-    devices_of_commonest_term: int
-
-    def facts(self) -> dict[str, int]:
-        """Return the facts of the block for the manifest."""
-        return {
-            "columns": len(self.vocabulary),
-            "rare_terms_dropped": self.rare_terms,
-            "test_only_terms_dropped": self.test_only_terms,
-            "devices_of_commonest_term": self.devices_of_commonest_term,
-            "training_devices": _rows_with_values(self.train),
-            "test_devices": _rows_with_values(self.test),
-        }
+    facts: dict[str, int]
 
 
 def assemble_block(
@@ -81,14 +64,16 @@ def assemble_block(
     texts = names.cast(pa.string())
     vocabulary = Vocabulary.of(block.name, texts.filter(pa.array(kept)).to_pylist(), block.numeric)
     column_of_code = vocabulary.numbers(texts)
-    return AssembledBlock(
-        vocabulary,
-        _in_columns(train, column_of_code, len(vocabulary)),
-        _in_columns(test, column_of_code, len(vocabulary)),
-        rare_terms=int(np.count_nonzero(~kept & (devices_of_term > 0))),
-        test_only_terms=int(np.count_nonzero((in_test > 0) & (devices_of_term == 0))),
-        devices_of_commonest_term=int(devices_of_term.max(initial=0)),
-    )
+    train, test = (_in_columns(matrix, column_of_code, len(vocabulary)) for matrix in (train, test))
+    facts = {
+        "columns": len(vocabulary),
+        "rare_terms_dropped": int(np.count_nonzero(~kept & (devices_of_term > 0))),
+        "test_only_terms_dropped": int(np.count_nonzero((in_test > 0) & (devices_of_term == 0))),
+        "devices_of_commonest_term": int(devices_of_term.max(initial=0)),
+        "training_devices": _rows_with_values(train),
+        "test_devices": _rows_with_values(test),
+    }
+    return AssembledBlock(vocabulary, train, test, facts)
 
 
 def _rows_with_values(matrix: sparse.csr_matrix) -> int:
@@ -168,7 +153,7 @@ class CollectedBlocks:
         while self.blocks:
             # A block has no name here: the last one would be kept until the end.
             assembled.append(assemble_block(self.blocks.pop(), self.train_ids, self.test_ids, min_devices))
-        facts = {block.vocabulary.block: block.facts() for block in assembled}
+        facts = {block.vocabulary.block: block.facts for block in assembled}
         check_blocks(facts, {"training": len(self.train_ids), "test": len(self.test_ids)}, min_devices)
         y_train, classes = codes_of(pa.array(self.groups, pa.string()))
         check_classes(classes)

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from hpt_spark.errors import InputError
 from hpt_spark.storage.csv_rows import csv_writer, read_rows
-from hpt_spark.storage.folder import digest_of_file
+from hpt_spark.storage.folder import digest_of_file, read_json, write_json
 
 DEVICES, ROWS = "devices", "rows"  # the kinds of a design's rows: the scenario's, any other table's
 COLUMNS, CLASSES = "columns.csv", "classes.json"
@@ -205,17 +205,6 @@ class DesignMatrix:
 def searched_files(names: Iterable[str]) -> list[str]:
     """Return which of a design's files the results of a search depend on."""
     return [name for name in names if not name.startswith(("X_test", "train_", "test_"))]
-
-
-def read_json(path: Path) -> Any:
-    """Return the value in a file of JSON."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as readable JSON, which has neither NaN nor an infinity."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _unusable(why: str) -> InputError:

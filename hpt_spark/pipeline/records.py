@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from hpt_spark.data.ingest import PIPELINE
-from hpt_spark.matrix.design import read_json, write_json
 from hpt_spark.storage import Folder
+from hpt_spark.storage.folder import write_json
 
 _log = logging.getLogger(__name__)
 
@@ -28,22 +28,12 @@ CHANGES = {
 
 @dataclass(frozen=True)
 class Record:
-    """The settings, inputs and outputs of a step.
+    """The settings, inputs and outputs of a step."""
 
-    Parameters
-    ----------
-    release : str
-        Of this package.
-    settings : mapping
-        The settings of the step.
-    inputs, outputs : mapping of str to str
-        The digest of each file.
-    """
-
-    release: str
+    release: str  # of this package
     settings: Mapping[str, Any]
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
+    inputs: Mapping[str, str]  # the digest of each file
+    outputs: Mapping[str, str]  # likewise
 
     def why_to_run(self, now: Record) -> str:
         """Return why the step has to run, given the record `now`; empty if it has not to."""
@@ -56,12 +46,7 @@ class Record:
 
 
 class Records:
-    """The records in one folder.
-
-    Parameters
-    ----------
-    folder : Folder
-    """
+    """The records in one folder."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -107,8 +92,7 @@ class Records:
         if not self._folder.exists(PIPELINE):
             return {}
         try:
-            with self._folder.reading(PIPELINE) as path:
-                found = read_json(path)
+            found = self._folder.read_json(PIPELINE)
         except ValueError:
             found = None
         if not isinstance(found, dict):

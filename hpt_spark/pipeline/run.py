@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from hpt_spark.artifacts.attempt import Attempt
 from hpt_spark.artifacts.json_values import json_safe
@@ -99,12 +99,6 @@ class _Overwrite:
 
     The same command goes on where it was cut short, and so does a later attempt of the same YARN application, even when
     all steps were done. After its end the next ``--overwrite`` is a new request.
-
-    Parameters
-    ----------
-    config : Config
-    places : Steps
-    steps : tuple of str
     """
 
     def __init__(self, config: Config, places: Steps, steps: tuple[str, ...]) -> None:
@@ -143,7 +137,7 @@ class _Overwrite:
         if "tune" in self._steps:
             self._run.end_overwrite()
         attempt = Attempt.current()
-        finished = {"plan": self._plan, "attempt": attempt.as_json()} if attempt else None
+        finished = {"plan": self._plan, "attempt": asdict(attempt)} if attempt else None
         # The manifest comes first: nothing is left to do when this --overwrite has ended.
         self._notes.note(
             lambda path: self._run.record(PIPELINE, written=path), **{OVERWRITING: None, FINISHED: finished}

@@ -80,12 +80,7 @@ def digests_of_blocks(paths: Iterable[str]) -> dict[str, str]:
 
 
 class Steps:
-    """The steps of a pipeline in the places that a configuration names.
-
-    Parameters
-    ----------
-    config : Config
-    """
+    """The steps of a pipeline in the places that a configuration names."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -149,12 +144,8 @@ class Steps:
             return self._kept(step, lambda: self._tables.digests(*TABLES, ingest.MANIFEST))
         if step == "tune":
             return self._kept(step, lambda: {**self._run.folder.digests(*SEARCHED), **self._run.manifest_digest()})
-        files = {
-            "build_features": (DESIGN,),
-            "predict": (SUBMISSION,),
-            "report": (REPORT,),
-        }[step]
-        return self._kept(step, lambda: self._run.folder.digests(*files))
+        name = {"build_features": DESIGN, "predict": SUBMISSION, "report": REPORT}[step]
+        return self._kept(step, lambda: self._run.folder.digests(name))
 
     def _kept(self, name: str, digests: Callable[[], dict[str, str]]) -> dict[str, str]:
         if name not in self._digests:

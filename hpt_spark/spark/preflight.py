@@ -72,6 +72,7 @@ def check_python(master: str) -> None:
     python = os.environ.get("PYSPARK_PYTHON")
     if python is None or python == sys.executable or not master.startswith("local"):
         return  # elsewhere it is a path on other machines
+    what = f"PYSPARK_PYTHON={python}, the Python of Spark's workers,"
     remedy = f"name that of an environment with hpt-spark in, or unset it, which takes {sys.executable}."
     try:
         answer = subprocess.run(
@@ -83,10 +84,8 @@ def check_python(master: str) -> None:
             check=False,
         )
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"PYSPARK_PYTHON={python}, the Python of Spark's workers, does not run "
-            f"({getattr(error, 'strerror', None) or error}); {remedy}"
-        ) from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{what} does not run ({reason}); {remedy}") from None
     except subprocess.TimeoutExpired:
         raise InputError(f"PYSPARK_PYTHON={python} gives no answer for {SECONDS_TO_ANSWER:.0f} s; {remedy}") from None
     ours = "{}.{}".format(*sys.version_info[:2])
@@ -94,8 +93,7 @@ def check_python(master: str) -> None:
     if answer.returncode != 0 or not re.fullmatch(r"\d+\.\d+", release):
         said = answer.stderr.strip().splitlines()[-1:]
         how = f"ends with {answer.returncode}" + "".join(f": {line}" for line in said)
-        raise InputError(f"PYSPARK_PYTHON={python}, the Python of Spark's workers, is none (it {how}); {remedy}")
-    what = f"PYSPARK_PYTHON={python}, the Python of Spark's workers,"
+        raise InputError(f"{what} is none (it {how}); {remedy}")
     if release != ours:
         raise InputError(f"{what} is Python {release}, but this is Python {ours}, and both must be the same; {remedy}")
     if missing:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from re import Pattern
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 UNFINISHED = ".writing."  # before the name, not behind it: writers such as XGBoost go by the file's extension
 REPLACED = ".replaced."
@@ -34,6 +35,17 @@ def digest_of_file(path: Path) -> str:
     """Return the SHA-256 of a file of this machine."""
     with path.open("rb") as stream:
         return digest_of(stream)
+
+
+def read_json(path: Path) -> Any:
+    """Return the value in a file of JSON."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as readable JSON, which has neither NaN nor an infinity."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 class Folder(ABC):
@@ -92,6 +104,16 @@ class Folder(ABC):
         name : str
             The local path ends with the same name, and thus with the same extension.
         """
+
+    def read_json(self, name: str) -> Any:
+        """Return the value in the file `name`."""
+        with self.reading(name) as path:
+            return read_json(path)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write `value` as the file `name`."""
+        with self.atomic_write(name) as path:
+            write_json(path, value)
 
     def delete_unfinished(self, prefix: str) -> None:  # noqa: B027, a Hadoop file system does not tell who writes
         """Delete what killed processes have left of files whose names begin so, where it is known that they are gone.

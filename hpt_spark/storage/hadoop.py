@@ -56,16 +56,13 @@ class HadoopFolder(Folder):
 
     @property
     def uri(self) -> str:
-        """The folder as Spark names it."""
         return self._path
 
     def exists(self, name: str) -> bool:
-        """Return whether there is a file or a folder `name`."""
         return self._put_back(self._at(name))
 
     @contextmanager
     def reading(self, name: str, without: re.Pattern[str] | None = None) -> Iterator[Path]:
-        """Yield a copy of `name` on this machine for the time of the ``with``."""
         path = self._at(name)
         if not self._put_back(path):
             raise FileNotFoundError(self.location(name))
@@ -90,18 +87,15 @@ class HadoopFolder(Folder):
                 self._files.download(f"{path}/{name}", copy / name)
 
     def list(self) -> list[str]:
-        """Return the names in this folder, sorted; a name that is being replaced is there, an unfinished one is not."""
         return listed(self._files.names(self._path))
 
     def digests(self, *names: str) -> dict[str, str]:
-        """Return the SHA-256 of each file of `names`, and of each below a folder of `names`, by its name here."""
         return {
             name: digest_of(cast(BinaryIO, HadoopStream(self._files, self._at(name), size)))
             for name, size in self.sizes(*names).items()
         }
 
     def sizes(self, *names: str) -> dict[str, int]:
-        """Return the size of each file of `names`, and of each below a folder of `names`, by its name here."""
         return {
             path.removeprefix(f"{self._path}/"): size
             for name in names
@@ -110,7 +104,6 @@ class HadoopFolder(Folder):
         }
 
     def delete(self, name: str) -> None:
-        """Delete the file or the folder `name`, if there is one."""
         path = self._at(name)
         self._files.delete(_beside(path, REPLACED))  # or it would be put back
         self._files.delete(path)

@@ -36,15 +36,12 @@ class HadoopStream(io.RawIOBase):
         self._pipe: _Pipe | None = None
 
     def readable(self) -> bool:
-        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Return True."""
         return True
 
     def tell(self) -> int:
-        """Return the position."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -69,7 +66,6 @@ class HadoopStream(io.RawIOBase):
         return data
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` with the next bytes."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)

@@ -46,13 +46,11 @@ class LocalFolder(Folder):
 
     @property
     def uri(self) -> str:
-        """The folder as Spark names it."""
         if not str(self.path).isascii():
             _check_java_can_name(self.path)
         return f"file://{self.path}"  # not Path.as_uri(): Hadoop takes a % as it stands
 
     def exists(self, name: str) -> bool:
-        """Return whether there is a file or a folder `name`."""
         with translate_read_errors(self.path), suppress(FileNotFoundError, NotADirectoryError):
             _put_back(self.path / name)
             (self.path / name).lstat()  # of a link itself: a broken link is an error to report, not to overwrite
@@ -61,25 +59,21 @@ class LocalFolder(Folder):
 
     @contextmanager
     def reading(self, name: str, without: re.Pattern[str] | None = None) -> Iterator[Path]:
-        """Yield the path of `name`."""
         with translate_read_errors(self.path / name):
             _put_back(self.path / name)
             yield self.path / name
 
     def list(self) -> list[str]:
-        """Return the names in this folder, sorted; a name that is being replaced is there, an unfinished one is not."""
         with translate_read_errors(self.path):
             if not self.path.is_dir():
                 return []
             return listed(path.name for path in self.path.iterdir())
 
     def digests(self, *names: str) -> dict[str, str]:
-        """Return the SHA-256 of each file of `names`, and of each below a folder of `names`, by its name here."""
         with translate_read_errors(self.path):
             return {name: digest_of_file(file) for name, file in self._files(names)}
 
     def sizes(self, *names: str) -> dict[str, int]:
-        """Return the size of each file of `names`, and of each below a folder of `names`, by its name here."""
         with translate_read_errors(self.path):
             return {name: file.stat().st_size for name, file in self._files(names)}
 
@@ -94,7 +88,6 @@ class LocalFolder(Folder):
                     yield file.relative_to(self.path).as_posix(), file
 
     def delete(self, name: str) -> None:
-        """Delete the file or the folder `name`, if there is one."""
         target = self.path / name
         with translate_disk_errors(target), translate_permission_errors(target):
             _delete(_replaced(target))  # or it would be put back
@@ -113,7 +106,6 @@ class LocalFolder(Folder):
             _flush_to_disk(target.parent)
 
     def delete_unfinished(self, prefix: str) -> None:
-        """Delete what killed processes have left of files whose names begin so."""
         for path in self.path.glob(f"{UNFINISHED}{prefix}*"):
             with suppress(OSError):  # it is finished, or deleted by another process
                 handle = os.open(path, os.O_RDWR)

@@ -171,8 +171,7 @@ class FolderLock:
     def _read(self, name: str) -> dict[str, Any]:
         """Return the content of a lock; nothing where it is gone, being written, or damaged."""
         try:
-            with self._folder.reading(name) as path:
-                holder = json.loads(path.read_text(encoding="utf-8"))
+            holder = self._folder.read_json(name)
         except (OSError, ValueError):
             return {}
         return holder if isinstance(holder, dict) else {}

@@ -25,17 +25,7 @@ UPLOAD = "upload what `make bundle` made to the cluster's storage and name that 
 
 @dataclass(frozen=True)
 class Submission:
-    """The script, the arguments, the files and the settings that start a job; none of them holds a secret.
-
-    Parameters
-    ----------
-    name : str
-    script : str
-    arguments : list of str
-    py_files, files, archives : list of str
-    conf : dict of str to str
-        Spark's settings.
-    """
+    """The script, the arguments, the files and the settings that start a job; none of them holds a secret."""
 
     name: str
     script: str
@@ -43,7 +33,7 @@ class Submission:
     py_files: list[str]
     files: list[str]
     archives: list[str]
-    conf: dict[str, str]
+    conf: dict[str, str]  # Spark's settings
 
 
 def submission_of(job: str, config: Config, extra: Sequence[str] = ()) -> Submission:
@@ -64,7 +54,8 @@ def submission_of(job: str, config: Config, extra: Sequence[str] = ()) -> Submis
         When a local file is missing.
     """
     submit = config.submit
-    conf = _conf_of_environment(submit.environment)
+    pythons = ("yarn.appMasterEnv", "executorEnv") if submit.environment else ()
+    conf = {f"spark.{of}.PYSPARK_PYTHON": PYTHON for of in pythons}
     if config.spark.master == "yarn" or (submit.target == "livy" and config.spark.master is None):
         name, value, _ = LOST_EXECUTORS
         conf[name] = value
@@ -89,12 +80,6 @@ def submission_of(job: str, config: Config, extra: Sequence[str] = ()) -> Submis
         archives=[f"{reach('submit.environment', submit.environment)}#env"] if submit.environment else [],
         conf=conf,
     )
-
-
-def _conf_of_environment(environment: str | None) -> dict[str, str]:
-    if environment is None:
-        return {}
-    return {f"spark.{of}.PYSPARK_PYTHON": PYTHON for of in ("yarn.appMasterEnv", "executorEnv")}
 
 
 def _refuse_secrets(config: Config, conf: dict[str, str], extra: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from zipfile import ZipFile
 
-from hpt_spark.data.csv.damage import is_damage
+from hpt_spark.data.csv.inflate import is_damage
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.errors import InputError
 from hpt_spark.progress import Progress

@@ -19,23 +19,12 @@ SHARE_WITH_EVENTS = 0.313  # of the devices of train and of test
 
 @dataclass(frozen=True)
 class People:
-    """All devices: train, then test, then strangers to both.
-
-    Attributes
-    ----------
-    ids : array of int64
-    group : array of int64
-        Place in GROUPS, for all devices; no file tells it of test devices and strangers.
-    recorded : array of int64
-        Which devices have events; all strangers do.
-    train, test : int
-        Numbers of devices.
-    """
+    """All devices: train, then test, then strangers to both."""
 
     ids: Integers
-    group: Integers
-    recorded: Integers
-    train: int
+    group: Integers  # place in GROUPS, for all devices; no file tells it of test devices and strangers
+    recorded: Integers  # which devices have events; all strangers do
+    train: int  # how many devices
     test: int
 
     @classmethod

@@ -26,13 +26,7 @@ _TEXTS = pa.array([f"{hundredths / 100:.2f}" for hundredths in range(-_LARGEST, 
 
 
 class Places:
-    """The homes of the devices, in hundredths of a degree.
-
-    Parameters
-    ----------
-    rng : Generator
-    devices : int
-    """
+    """The homes of the devices, in hundredths of a degree."""
 
     def __init__(self, rng: Generator, devices: int) -> None:
         city = draw_one_row(rng, 1 / np.arange(1.0, len(_CITIES) + 1), devices)

@@ -23,30 +23,16 @@ PAGE = 1000
 
 @dataclass
 class Child:
-    """The run of a candidate, and how much of it is written.
-
-    Parameters
-    ----------
-    run_id : str
-    key : str
-        Of the candidate.
-    rows : int
-        How many of its rows are written.
-    scores, told : str
-        Digests of these rows' scores, and of the final columns.
-    has_failure, is_closed : bool
-    is_found : bool
-        Whether the store had it, and nothing has been compared with it yet.
-    """
+    """The run of a candidate, and how much of it is written."""
 
     run_id: str
-    key: str
-    rows: int = 0
-    scores: str = ""
-    told: str = ""
+    key: str  # of the candidate
+    rows: int = 0  # how many of its rows are written
+    scores: str = ""  # a digest of these rows' scores
+    told: str = ""  # a digest of the final columns
     has_failure: bool = False
     is_closed: bool = False
-    is_found: bool = False
+    is_found: bool = False  # whether the store had it, and nothing has been compared with it yet
 
     @classmethod
     def of(cls, run: Run) -> Child:
@@ -65,13 +51,7 @@ class Child:
 
 
 class Children:
-    """The children of one parent, by the numbers of their candidates.
-
-    Parameters
-    ----------
-    client : MlflowClient
-    experiment_id, parent : str
-    """
+    """The children of one parent, by the numbers of their candidates."""
 
     def __init__(self, client: MlflowClient, experiment_id: str, parent: str) -> None:
         self._client = client

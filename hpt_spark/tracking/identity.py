@@ -48,8 +48,7 @@ def noted_identity(folder: Folder) -> dict[str, Any] | None:
     if not folder.exists(IDENTITY):
         return None
     try:
-        with folder.reading(IDENTITY) as path:
-            known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        known: dict[str, Any] = folder.read_json(IDENTITY)
         return known if isinstance(known["id"], str) else None
     except (OSError, ValueError, KeyError, TypeError, HptSparkError):
         return None

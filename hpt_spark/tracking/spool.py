@@ -20,12 +20,7 @@ Event = dict[str, Any]
 
 
 class SpoolWriter:
-    """Appends events.
-
-    Parameters
-    ----------
-    folder : Path
-    """
+    """Appends events."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,12 +37,7 @@ class SpoolWriter:
 
 
 class SpoolReader:
-    """Reads events as they are appended.
-
-    Parameters
-    ----------
-    folder : Path
-    """
+    """Reads events as they are appended."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / EVENTS

@@ -17,22 +17,12 @@ from hpt_spark.tracking.spool import Event
 
 @dataclass
 class Row:
-    """A row of ``cv_results_``: a candidate, of halving on one rung, of a curve after so many rounds.
-
-    Parameters
-    ----------
-    number : int
-    step : int
-        The rung, counted from 0, or the number of rounds; 0 where the search has neither.
-    folds : int
-    skipped : int
-        How many of the folds a race has left out.
-    """
+    """A row of ``cv_results_``: a candidate, of halving on one rung, of a curve after so many rounds."""
 
     number: int
-    step: int
+    step: int  # the rung, counted from 0, or the number of rounds; 0 where the search has neither
     folds: int
-    skipped: int = 0
+    skipped: int = 0  # how many of the folds a race has left out
     scores: dict[int, Mapping[str, float]] = field(default_factory=dict)
     times: dict[int, tuple[float, float]] = field(default_factory=dict)
     began: int = 0
@@ -57,19 +47,10 @@ class Row:
 
 @dataclass
 class Candidate:
-    """A candidate: a child run. Its rows are those of halving's rungs or of a curve's points, or the only one.
-
-    Parameters
-    ----------
-    number : int
-    key : str
-        A digest of its parameters, and how many candidates with the same ones came before it.
-    params : mapping of str to str
-    rows : list of Row
-    """
+    """A candidate: a child run. Its rows are those of halving's rungs or of a curve's points, or the only one."""
 
     number: int
-    key: str
+    key: str  # a digest of its parameters, and how many candidates with the same ones came before it
     params: Mapping[str, str]
     rows: list[Row] = field(default_factory=list)
 

@@ -40,7 +40,7 @@ def build_estimator(name: str, params: Mapping[str, Any]) -> Any:
         raise ConfigError(
             f"search.estimator={name} cannot be built without arguments ({error}); name another."
         ) from None
-    _refuse_unknown(params, estimator, "search.estimator_params", name)
+    refuse_unknown(params, estimator, "search.estimator_params", name)
     try:
         return estimator.set_params(**params)
     except (TypeError, ValueError) as error:
@@ -90,12 +90,6 @@ def _failed_import(name: str, module: str, error: BaseException) -> ConfigError:
     where = f" ({line.filename}, line {line.lineno})" if line is not None else ""
     reason = reason_of("".join(format_exception_only(error))).rstrip(".")
     return ConfigError(f"search.estimator={name}: the module {module} is there, but its import fails{where}: {reason}.")
-
-
-def check_grids(estimator: Any, name: str, grids: Sequence[Mapping[str, Sequence[Any]]]) -> None:
-    """Raise ConfigError when a grid names a parameter that `estimator` does not know."""
-    for grid in grids:
-        _refuse_unknown(grid, estimator, "search.param_grid", name)
 
 
 def check_class_sizes(y: np.ndarray, classes: Sequence[Any], folds: int, of_table: bool = False) -> None:
@@ -160,12 +154,6 @@ def _is_beyond_float32(values: np.ndarray) -> np.ndarray:
         return np.isinf(values.astype(np.float32))
 
 
-def check_resource(estimator: Any, name: str, resource: str) -> None:
-    """Raise ConfigError when halving cannot give candidates more of `resource`."""
-    if resource != "n_samples":
-        _refuse_unknown([resource], estimator, "search.resource", name)
-
-
 def known_parameters(estimator: Any) -> set[str]:
     """Return the names of the parameters of `estimator`.
 
@@ -206,7 +194,8 @@ def _booster_parameters() -> set[str]:
     return names
 
 
-def _refuse_unknown(given: Iterable[str], estimator: Any, key: str, name: str) -> None:
+def refuse_unknown(given: Iterable[str], estimator: Any, key: str, name: str) -> None:
+    """Raise ConfigError when the setting `key` names a parameter that the estimator of the class `name` lacks."""
     known = known_parameters(estimator)
     problems = []
     for parameter in sorted(set(given) - known):

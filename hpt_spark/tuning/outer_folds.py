@@ -23,13 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class OuterProgress(SearchFollower):
-    """Counts the fits of the outer folds' searches, several of which may run at a time, and tells the followers.
-
-    Parameters
-    ----------
-    folds : int
-    followers : sequence of SearchFollower
-    """
+    """Counts the fits of the outer folds' searches, several of which may run at a time, and tells the followers."""
 
     def __init__(self, folds: int, followers: Sequence[SearchFollower]) -> None:
         self._folds = folds

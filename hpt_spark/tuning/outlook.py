@@ -20,10 +20,9 @@ from hpt_spark.search.folds import Folds
 from hpt_spark.search.sklearn_compat import HandsFitsOver
 from hpt_spark.search.strategies.rounds import Rounds
 from hpt_spark.tuning.roles import RowRoles
-from hpt_spark.tuning.search import checked_estimator
-from hpt_spark.tuning.splitters import build_splitter, check_splitter, number_of_folds, takes_groups
-from hpt_spark.tuning.strategies import CLASS_NAMES, check_resources, search_arguments
-from hpt_spark.tuning.tasks import check_task, fit_arguments, requesting, routing
+from hpt_spark.tuning.search import checked_search
+from hpt_spark.tuning.splitters import build_splitter, number_of_folds
+from hpt_spark.tuning.strategies import CLASS_NAMES, search_arguments
 
 
 class _FirstEvaluationError(Exception):
@@ -33,13 +32,6 @@ class _FirstEvaluationError(Exception):
 def first_evaluation(settings: SearchSection, X: Any, y: Any, roles: RowRoles) -> Evaluation:
     """Return all fits of a search, of halving those of its first rung on all rows, as in its last one; none runs."""
     settings = _all_at_once(settings)
-    estimator = checked_estimator(settings)
-    if settings.rounds is not None:  # the longest training has all points of a curve
-        rounds = Rounds.of(settings.rounds, estimator)
-        estimator.set_params(**{rounds.parameter: rounds.checkpoints[-1]})
-    check_task(estimator, settings.estimator, roles)
-    if settings.strategy in HALVING:
-        check_resources(settings, estimator, y, roles)
     found: list[Evaluation] = []
 
     def keep(delayed_fits: Any) -> None:
@@ -55,11 +47,11 @@ def first_evaluation(settings: SearchSection, X: Any, y: Any, roles: RowRoles) -
         def _handed_to(self) -> Iterator[Callable[..., Any]]:
             yield keep
 
-    with suppress(_FirstEvaluationError), routing(roles):
-        arguments = search_arguments(settings, roles)
-        check_splitter(arguments["cv"], X, y, roles)
-        more = fit_arguments(roles, takes_groups(arguments["cv"]))
-        FirstEvaluationSearch(requesting(estimator, roles), **arguments).fit(X, y, **more)
+    with suppress(_FirstEvaluationError), checked_search(settings, X, y, roles) as (estimator, arguments, more):
+        if settings.rounds is not None:  # the longest training has all points of a curve
+            rounds = Rounds.of(settings.rounds, estimator)
+            estimator.set_params(**{rounds.parameter: rounds.checkpoints[-1]})
+        FirstEvaluationSearch(estimator, **arguments).fit(X, y, **more)
     if not found:
         raise HptSparkError("the search has no fit.")
     if settings.strategy in HALVING and settings.resource == "n_samples":

@@ -22,11 +22,11 @@ from hpt_spark.search.strategies.rounds import Rounds
 from hpt_spark.spark.session import spark_session
 from hpt_spark.storage import FolderLock
 from hpt_spark.tuning.best import refit_argument
-from hpt_spark.tuning.estimators import build_estimator, check_grids, check_resource
+from hpt_spark.tuning.estimators import build_estimator, refuse_unknown
 from hpt_spark.tuning.outer_folds import score_outer_folds
 from hpt_spark.tuning.roles import NO_ROLES, RowRoles
 from hpt_spark.tuning.scoring import check_scoring
-from hpt_spark.tuning.splitters import build_splitter, check_splitter, outer_splitter_of, takes_groups
+from hpt_spark.tuning.splitters import build_splitter, check_splitter, splitter_of, takes_groups
 from hpt_spark.tuning.strategies import CLASS_NAMES, check_resources, search_arguments
 from hpt_spark.tuning.tasks import check_task, fit_arguments, requesting, routing
 
@@ -39,7 +39,8 @@ REMEDY_FOR_DATA = (
 def checked_estimator(settings: SearchSection) -> Any:
     """Return the estimator to be tuned, after all checks that need no data."""
     estimator = build_estimator(settings.estimator, settings.estimator_params)
-    check_grids(estimator, settings.estimator, settings.grids)
+    for grid in settings.grids:
+        refuse_unknown(grid, estimator, "search.param_grid", settings.estimator)
     for name in settings.metrics:
         check_scoring(name)
     if isinstance(settings.cv, dict):
@@ -47,13 +48,31 @@ def checked_estimator(settings: SearchSection) -> Any:
     if isinstance(settings.outer_cv, dict):
         build_splitter(settings.outer_cv, "search.outer_cv")
     refit_argument(settings)
-    if settings.strategy in HALVING:
-        check_resource(estimator, settings.estimator, settings.resource)
+    if settings.strategy in HALVING and settings.resource != "n_samples":
+        refuse_unknown([settings.resource], estimator, "search.resource", settings.estimator)
     if settings.rounds is not None:
         parameter = Rounds.of(settings.rounds, estimator).parameter
         if any(parameter in grid for grid in settings.grids):
             raise ConfigError(f"{parameter} is in search.param_grid, and search.rounds chooses it: leave it out there.")
     return estimator
+
+
+@contextmanager
+def checked_search(
+    settings: SearchSection, X: Any, y: Any, roles: RowRoles
+) -> Iterator[tuple[Any, dict[str, Any], dict[str, Any]]]:
+    """Give the estimator, the arguments of the search class and those of ``fit``, after all checks.
+
+    Within the ``with`` scikit-learn routes the weights and the groups of rows.
+    """
+    estimator = checked_estimator(settings)
+    check_task(estimator, settings.estimator, roles)
+    if settings.strategy in HALVING:
+        check_resources(settings, estimator, y, roles)
+    with routing(roles):
+        arguments = search_arguments(settings, roles)
+        check_splitter(arguments["cv"], X, y, roles)
+        yield requesting(estimator, roles), arguments, fit_arguments(roles, takes_groups(arguments["cv"]))
 
 
 def run_search(
@@ -104,22 +123,16 @@ def run_search(
     A fit gets one thread with joblib, and ``spark.task.cpus`` with Spark, where a refit on an executor gets as many. A
     refit on the driver runs alone there, with the threads that the estimator takes by itself.
     """
-    estimator = checked_estimator(settings)
-    check_task(estimator, settings.estimator, roles)
-    if settings.strategy in HALVING:
-        check_resources(settings, estimator, y, roles)
-    with routing(roles):
-        arguments = search_arguments(settings, roles)
-        check_splitter(arguments["cv"], X, y, roles)
-        outer = outer_splitter_of(settings, roles)
-        if outer is not None:
+    with checked_search(settings, X, y, roles) as (estimator, arguments, more):
+        outer = None
+        if settings.outer_cv is not None:
+            outer = splitter_of(settings.outer_cv, roles, "search.outer_cv")
             check_splitter(outer, X, y, roles, "search.outer_cv")
-        data = (X, y, fit_arguments(roles, takes_groups(arguments["cv"])))
-        with _search_on_backend(settings, spark, requesting(estimator, roles), arguments, journal, lock) as search:
+        with _search_on_backend(settings, spark, estimator, arguments, journal, lock) as search:
             search.followers = [*search.followers, *followers]
             begin()
-            fitted, seconds = _timed_fit(search, settings.metric, *data)
-            return fitted, seconds + score_outer_folds(fitted, data, outer, roles, followers)
+            fitted, seconds = _timed_fit(search, settings.metric, X, y, more)
+            return fitted, seconds + score_outer_folds(fitted, (X, y, more), outer, roles, followers)
 
 
 @contextmanager

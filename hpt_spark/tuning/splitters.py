@@ -10,7 +10,6 @@ from typing import Any
 
 from sklearn import model_selection
 
-from hpt_spark.config.search_section import SearchSection
 from hpt_spark.config.yaml_text import as_yaml
 from hpt_spark.errors import ConfigError, did_you_mean
 from hpt_spark.tuning.roles import NO_ROLES, RowRoles
@@ -18,18 +17,8 @@ from hpt_spark.tuning.roles import NO_ROLES, RowRoles
 _log = logging.getLogger(__name__)
 
 
-def splitter_of(settings: SearchSection, roles: RowRoles) -> Any:
-    """Return the argument ``cv`` of a search of scikit-learn."""
-    return _splitter(settings.cv, roles, "search.cv")
-
-
-def outer_splitter_of(settings: SearchSection, roles: RowRoles) -> Any:
-    """Return the outer folds of a nested cross-validation, as an argument ``cv``; None for none."""
-    return None if settings.outer_cv is None else _splitter(settings.outer_cv, roles, "search.outer_cv")
-
-
-def _splitter(cv: int | dict[str, Any], roles: RowRoles, key: str) -> Any:
-    """Return a splitter, or a number of folds.
+def splitter_of(cv: int | dict[str, Any], roles: RowRoles, key: str = "search.cv") -> Any:
+    """Return the argument ``cv`` of a search of scikit-learn, a splitter or a number of folds, for the setting `key`.
 
     A number means stratified folds for a classifier, as in scikit-learn; with groups it means folds that keep each
     group together.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
+from hpt_spark.config.search_rules import DRAWING
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import ConfigError
 from hpt_spark.tuning.best import refit_argument
@@ -22,6 +23,15 @@ CLASS_NAMES = {
     "optuna": "OptunaSearchCV",
 }
 IN_BATCHES = ("no_improvement", "batch_size")
+OF_HALVING = ("resource", "factor", "min_resources", "max_resources", "random_state")
+# The settings that are arguments of the class of a strategy, by the same names.
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "grid": (),
+    "random": ("n_iter", "random_state"),
+    "halving": OF_HALVING,
+    "halving_random": OF_HALVING,
+    "optuna": ("n_iter", "random_state", "n_startup_trials", *IN_BATCHES),
+}
 
 
 def search_arguments(settings: SearchSection, roles: RowRoles = NO_ROLES) -> dict[str, Any]:
@@ -30,37 +40,20 @@ def search_arguments(settings: SearchSection, roles: RowRoles = NO_ROLES) -> dic
     A random state is always given: a search that draws other candidates each time could not be
     resumed.
     """
-    common = {
+    in_batches = IN_BATCHES if settings.strategy == "random" and settings.no_improvement is not None else ()
+    arguments = {
         "scoring": scoring_argument(settings, roles),
-        "cv": splitter_of(settings, roles),
+        "cv": splitter_of(settings.cv, roles),
         "refit": refit_argument(settings),
         "error_score": settings.error_score,
+        **{name: getattr(settings, name) for name in (*ARGUMENTS[settings.strategy], *in_batches)},
     }
-    halving = {
-        "resource": settings.resource,
-        "factor": settings.factor,
-        "min_resources": settings.min_resources,
-        "max_resources": settings.max_resources,
-        "random_state": settings.random_state,
-    }
-    if settings.strategy == "grid":
-        return {**common, "param_grid": settings.param_grid}
-    if settings.strategy == "halving":
-        return {**common, **halving, "param_grid": settings.param_grid}
+    if settings.strategy not in DRAWING:
+        return {**arguments, "param_grid": settings.param_grid}
     distributions = [{name: _drawn_from(values) for name, values in grid.items()} for grid in settings.grids]
-    if settings.strategy == "random":
-        drawn = {"n_iter": settings.n_iter, "random_state": settings.random_state}
-        in_batches = (
-            {name: getattr(settings, name) for name in IN_BATCHES} if settings.no_improvement is not None else {}
-        )
-        return {**common, **drawn, **in_batches, "param_distributions": distributions}
-    if settings.strategy == "optuna":
-        proposed = {
-            name: getattr(settings, name) for name in ("n_iter", "random_state", "n_startup_trials", *IN_BATCHES)
-        }
-        return {**common, **proposed, "param_distributions": distributions}
-    # The class refuses "exhaust" for both the candidates and the resources.
-    return {**common, **halving, "param_distributions": distributions, "n_candidates": settings.n_iter}
+    if settings.strategy == "halving_random":  # whose class refuses "exhaust" for both candidates and resources
+        arguments["n_candidates"] = settings.n_iter
+    return {**arguments, "param_distributions": distributions}
 
 
 def check_resources(settings: SearchSection, estimator: Any, y: Any, roles: RowRoles) -> None:
@@ -77,7 +70,7 @@ def check_resources(settings: SearchSection, estimator: Any, y: Any, roles: RowR
         least = settings.min_resources
     else:
         classes = len(np.unique(y)) if is_classifier(estimator) else 1
-        folds = number_of_folds(splitter_of(settings, roles), y, y, roles)
+        folds = number_of_folds(splitter_of(settings.cv, roles), y, y, roles)
         least = 2 * folds * classes if by_rows else 1
     if least > most:
         raise ConfigError(

@@ -16,7 +16,7 @@ from hpt_spark.artifacts.report.gather import gather
 from hpt_spark.artifacts.report.page import write_report
 from hpt_spark.artifacts.run_directory import REPORT, SUBMISSION, RunDirectory
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.design import write_json
+from hpt_spark.storage.folder import write_json
 from hpt_spark.storage.local import LocalFolder
 from tests.artifacts.searches import SETTINGS, SEVERAL, finished, halved, searched
 
@@ -152,15 +152,15 @@ def test_two_jobs_that_record_their_files_at_once_lose_none(run, monkeypatch):
     before = run.finished_manifest()["files"]
     (run.folder.path / SUBMISSION).write_text("of predict")
     (run.folder.path / REPORT).write_text("of report")
-    write, others = RunDirectory._write_manifest, []
+    write, others = LocalFolder.write_json, []
 
-    def write_after_the_other(self, manifest):
+    def write_after_the_other(self, name, value):
         if not others:
             others.append(pool.submit(RunDirectory(run.uri).record, REPORT))
             wait(others, timeout=0.5)
-        write(self, manifest)
+        write(self, name, value)
 
-    monkeypatch.setattr(RunDirectory, "_write_manifest", write_after_the_other)
+    monkeypatch.setattr(LocalFolder, "write_json", write_after_the_other)
     with ThreadPoolExecutor() as pool:
         run.record(SUBMISSION)
         others[0].result()

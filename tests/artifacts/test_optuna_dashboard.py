@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,7 @@ import pytest
 from hpt_spark.artifacts.optuna_study import export_study
 from tests.artifacts.searches import finished, halved
 from tests.browser import installed_chromium
-from tests.servers import answers, free_port
-from tests.waiting import wait_until
+from tests.servers import answers, free_port, running_server
 
 pytestmark = pytest.mark.slow
 
@@ -24,16 +24,9 @@ def dashboard(study: Path):
     """Give the URL of a dashboard of `study`."""
     port = free_port()
     words = [Path(sys.executable).with_name("optuna-dashboard"), study, "--host", "127.0.0.1", "--port", str(port)]
-    log = study.with_suffix(".out")
-    with log.open("w") as out:
-        process = subprocess.Popen(list(map(str, words)), stdout=out, stderr=out)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(url), process=process, said=log.read_text)
+    url = f"http://127.0.0.1:{port}"
+    with running_server(words, study.with_suffix(".out"), partial(answers, url), 60, study.parent):
         yield url
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.fixture

@@ -106,13 +106,12 @@ def test_a_search_that_goes_on_in_another_experiment_is_noted_there_and_a_later_
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), InputError("the table is damaged.")])
-def test_files_that_cannot_be_kept_cost_a_warning(run, caplog, monkeypatch, error):
+def test_files_that_cannot_be_kept_cost_a_warning(run, caplog, error):
     def full(*_):
         raise error
 
     finished(run)
-    history = RunHistory(run, MlflowSection(), None, {}, run.load_design())
-    monkeypatch.setattr(history, "_follower", SimpleNamespace(keep=full))
+    history = RunHistory(run, run.load_design(), SimpleNamespace(keep=full))
     history.keep(None)
     reason = str(error).rstrip(".")
     assert caplog.messages[-1].startswith(f"the history of this search lacks its files and its model: {reason}; `hpt-")

@@ -22,11 +22,7 @@ from typing import Any
 
 import pytest
 
-from hpt_spark.artifacts.plan import plan_of
-from hpt_spark.artifacts.run_directory import RunDirectory
-from hpt_spark.artifacts.run_history import RunHistory
 from hpt_spark.cli import run_job
-from hpt_spark.config.layers import Config
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.spark import session
 
@@ -93,12 +89,6 @@ def done_here(name: str, *argv: str | Path, spark: Any = None) -> str:
     code, out, err = run_here(name, *argv, spark=spark)
     assert code == 0, out + err
     return out
-
-
-def no_history(config: Config, run: RunDirectory) -> RunHistory:
-    """Return the history of a search that keeps none."""
-    design = run.load_design()
-    return RunHistory(run, config.tracking.mlflow, None, plan_of(config.search, design), design)
 
 
 def set_words(*settings: str) -> list[str]:

@@ -9,10 +9,11 @@ import numpy as np
 
 import jobs.tune as tune
 from hpt_spark.artifacts import finished_search
+from hpt_spark.artifacts.plan import plan_of
 from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.artifacts.run_history import RunHistory
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.storage import open_folder
-from tests.jobs.running import no_history
 from tests.killed import KILLED
 from tests.search.journal.journalled import Journalled
 
@@ -86,4 +87,5 @@ def one_line_page(run: RunDirectory, manifest: dict) -> None:
 
 def search_and_keep(config, run: RunDirectory) -> None:
     """Do what `tune` does with its run when everything is checked."""
-    tune.search_and_keep(config, run, run.load_design(), LOCK, no_history(config, run))
+    design = run.load_design()
+    tune.search_and_keep(config, run, design, plan_of(config.search, design), LOCK, RunHistory(run, design))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pyspark
 
-from tests.servers import answers, free_port, java, maven
-from tests.waiting import wait_until
+from tests.servers import answers, free_port, java, maven, running_server
 
 ROOT = Path(__file__).parent.parent.parent
 JARS = ROOT / ".livy"
@@ -79,16 +78,10 @@ def running_livy(home: Path, allowed: Path) -> Iterator[str]:
     command = [java(), "-Xmx256m", "-cp", f"{home / 'conf'}:{JARS}/*", "org.apache.livy.server.LivyServer"]
     places = {"LIVY_HOME": home, "LIVY_CONF_DIR": home / "conf", "SPARK_HOME": home / "spark"}
     environment = {**os.environ, **{name: str(place) for name, place in places.items()}, "SPARK_LOCAL_IP": "127.0.0.1"}
-    with (home / "livy.log").open("w") as out:
-        server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=home, env=environment)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        up, log = f"{url}/batches", home / "livy.log"
-        wait_until(lambda: answers(up), SECONDS_TO_START, process=server, said=lambda: log.read_text()[-4000:])
+    url = f"http://127.0.0.1:{port}"
+    up = partial(answers, f"{url}/batches")
+    with running_server(command, home / "livy.log", up, SECONDS_TO_START, home, env=environment):
         yield url
-    finally:
-        server.terminate()
-        server.wait()
 
 
 if __name__ == "__main__":

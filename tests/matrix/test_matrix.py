@@ -114,8 +114,8 @@ def test_a_block_equals_the_dense_one_built_cell_by_cell(drawn, min_devices):
     np.testing.assert_array_equal(block.train.toarray(), dense(train))
     np.testing.assert_array_equal(block.test.toarray(), dense(test))
     in_test = {term for term, devices in having.items() if devices & set(test)}
-    assert block.test_only_terms == sum(in_train[term] == 0 for term in in_test)
-    assert block.rare_terms == sum(0 < count < min_devices for count in in_train.values())
+    assert block.facts["test_only_terms_dropped"] == sum(in_train[term] == 0 for term in in_test)
+    assert block.facts["rare_terms_dropped"] == sum(0 < count < min_devices for count in in_train.values())
 
 
 def test_terms_of_few_training_devices_and_of_test_devices_only_are_dropped_and_counted():
@@ -125,7 +125,7 @@ def test_terms_of_few_training_devices_and_of_test_devices_only_are_dropped_and_
     assert block.vocabulary.terms == ("both",)
     assert block.train.toarray().tolist() == [[0.5], [1.0]]
     assert block.test.nnz == 0
-    assert (block.rare_terms, block.test_only_terms) == (1, 1)
+    assert (block.facts["rare_terms_dropped"], block.facts["test_only_terms_dropped"]) == (1, 1)
 
 
 def test_a_table_in_several_chunks_is_read_whole():

@@ -14,14 +14,14 @@ import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
 from tests.hdfs import SECONDS_TO_START, SPARK_JARS
 from tests.oozie.jars import SERVER_JARS
-from tests.servers import answers, free_port, java
-from tests.waiting import wait_until
+from tests.servers import answers, free_port, java, running_server
 from tests.yarn import running_yarn
 
 ACTIONS = ("oozie.SubWorkflowActionExecutor", "email.EmailActionExecutor", "decision.DecisionActionExecutor") + tuple(
@@ -221,16 +221,10 @@ def _server(folder: Path, port: int) -> Iterator[str]:
     ]
     command += [f"-Dderby.stream.error.file={home}/logs/derby.log", "-cp", f"{SERVER_JARS}/*:{home}/web"]
     command += ["org.apache.oozie.server.EmbeddedOozieServer"]
-    with (home / "logs" / "out").open("w") as out:
-        server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=home)
-    try:
-        url, log = f"http://127.0.0.1:{port}/oozie", home / "logs" / "oozie.log"
-        up = f"{url}/v1/admin/status"
-        wait_until(lambda: answers(up), SECONDS_TO_START, process=server, said=lambda: log.read_text()[-4000:])
+    url, logs = f"http://127.0.0.1:{port}/oozie", home / "logs"
+    up, end = partial(answers, f"{url}/v1/admin/status"), subprocess.Popen.kill
+    with running_server(command, logs / "out", up, SECONDS_TO_START, home, logs / "oozie.log", end=end):
         yield url
-    finally:
-        server.kill()
-        server.wait()
 
 
 def _setting(site: str, name: str) -> str:

@@ -22,10 +22,9 @@ from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.tuning.estimators import (
     build_estimator,
     check_class_sizes,
-    check_grids,
     check_number_range,
-    check_resource,
     find_estimator_class,
+    refuse_unknown,
 )
 from hpt_spark.tuning.search import run_search
 
@@ -102,7 +101,7 @@ def test_parameters_that_only_the_library_knows_pass_and_misspelt_ones_do_not():
     name = "lightgbm.LGBMClassifier"
     model = build_estimator(name, {"verbose": -1, "max_bin": 63})
     assert model.get_params()["verbose"] == -1
-    check_grids(model, name, [{"max_bin": [15, 63], "path_smooth": [0.1]}])
+    refuse_unknown({"max_bin": [15, 63], "path_smooth": [0.1]}, model, "search.param_grid", name)
     with pytest.raises(ConfigError, match=r"names what .*: num_leafs \(did you mean `num_leaves`\?\)"):
         build_estimator(name, {"num_leafs": 3})
     with pytest.raises(ConfigError, match=r"search\.estimator_params names .*: verbos \(did you mean `verbosity`\?\)"):
@@ -147,10 +146,9 @@ CATBOOST = "catboost.CatBoostClassifier"
 def test_a_constructor_s_parameters_count_where_get_params_lists_only_what_was_set():
     model = build_estimator(CATBOOST, {"verbose": 0})
     assert model.get_params() == {"verbose": 0}
-    check_grids(model, CATBOOST, [{"iterations": [2, 4], "depth": [2]}, {"thread_count": [-1], "l2_leaf_reg": [1]}])
-    check_resource(model, CATBOOST, "iterations")
+    refuse_unknown(["iterations", "depth", "thread_count", "l2_leaf_reg"], model, "search.param_grid", CATBOOST)
     bagged = BaggingClassifier(model)
-    check_grids(bagged, "BaggingClassifier", [{"estimator__iterations": [2], "n_estimators": [2]}])
+    refuse_unknown(["estimator__iterations", "n_estimators"], bagged, "search.param_grid", "BaggingClassifier")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +161,7 @@ def test_a_constructor_s_parameters_count_where_get_params_lists_only_what_was_s
 )
 def test_what_no_constructor_has_is_refused(name, parameter, hint):
     with pytest.raises(ConfigError, match=re.escape(f"names what {name} does not know: {parameter}{hint}.")):
-        check_grids(build_estimator(name, {}), name, [{parameter: [1]}])
+        refuse_unknown([parameter], build_estimator(name, {}), "search.param_grid", name)
 
 
 def test_catboost_is_tuned_as_scikit_learn_does(tmp_path):

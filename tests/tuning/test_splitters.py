@@ -7,7 +7,6 @@ import pytest
 from sklearn import model_selection
 
 from hpt_spark.config.layers import load_config
-from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import ConfigError
 from hpt_spark.tuning.roles import RowRoles
 from hpt_spark.tuning.splitters import (
@@ -69,10 +68,9 @@ def test_a_wrong_splitter_is_told(wanted, told):
 
 
 def test_a_number_means_folds_that_keep_groups_where_there_are_some():
-    settings = SearchSection(cv=3)
-    assert splitter_of(settings, RowRoles()) == 3
-    assert type(splitter_of(settings, GROUPS)) is model_selection.StratifiedGroupKFold
-    assert type(splitter_of(settings, RowRoles("regression", groups=GROUPS.groups))) is model_selection.GroupKFold
+    assert splitter_of(3, RowRoles()) == 3
+    assert type(splitter_of(3, GROUPS)) is model_selection.StratifiedGroupKFold
+    assert type(splitter_of(3, RowRoles("regression", groups=GROUPS.groups))) is model_selection.GroupKFold
 
 
 def test_rows_that_cannot_be_split_so_are_told(caplog):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hpt_spark.artifacts.report.markup import Html, join, json_block, tag
 from hpt_spark.artifacts.report.svg import show
-from hpt_spark.artifacts.report.tree import Candidate, Report
+from hpt_spark.artifacts.report.tree import Candidate, Parameter, Report
 
-Column = tuple[str, str, bool]  # the name, the kind ("number", "text" or "folds"), whether it is a hyperparameter
+Column = tuple[str, str, Callable[[Candidate], Any]]  # the name, the kind ("number", "text" or "folds"), the cell
 
 
 def candidate_table(report: Report) -> Html:
@@ -59,10 +61,16 @@ def candidate_table(report: Report) -> Html:
 
 
 def _columns(report: Report) -> list[Column]:
-    rungs: list[Column] = [("rung", "number", False), ("resources", "number", False)] if report.rungs else []
-    own: list[Column] = [(one.name, "number" if one.is_number else "text", True) for one in report.parameters]
-    scores: list[Column] = [("mean", "number", False), ("std", "number", False), ("folds", "folds", False)]
-    return [("rank", "number", False), *rungs, *own, *scores, ("fit seconds", "number", False)]
+    rungs: list[Column] = [("rung", "number", lambda one: one.rung), ("resources", "number", lambda one: one.resources)]
+    return [
+        ("rank", "number", lambda one: one.rank),
+        *(rungs if report.rungs else []),
+        *((one.name, "number" if one.is_number else "text", partial(_value, one)) for one in report.parameters),
+        ("mean", "number", lambda one: _rounded(one.mean, 6)),
+        ("std", "number", lambda one: _rounded(one.std, 6)),
+        ("folds", "folds", lambda one: [_rounded(score, 5) for score in one.folds]),
+        ("fit seconds", "number", lambda one: float(f"{one.fit_seconds:.3g}")),
+    ]
 
 
 def _data(report: Report, columns: list[Column]) -> dict[str, Any]:
@@ -71,7 +79,7 @@ def _data(report: Report, columns: list[Column]) -> dict[str, Any]:
     candidates = sorted(report.candidates, key=lambda one: (-(one.rung or 0), one.rank))
     return {
         "columns": [{"name": name, "kind": kind} for name, kind, _ in columns],
-        "rows": [_row(one, columns) for one in candidates],
+        "rows": [[cell(one) for _, _, cell in columns] for one in candidates],
         "numbers": [one.row for one in candidates],
         "best": best.candidate.row,
         "within": list(best.within),
@@ -79,25 +87,15 @@ def _data(report: Report, columns: list[Column]) -> dict[str, Any]:
     }
 
 
-def _row(one: Candidate, columns: list[Column]) -> list[Any]:
-    given = {
-        "rank": one.rank,
-        "rung": one.rung,
-        "resources": one.resources,
-        "mean": None if one.mean is None else round(one.mean, 6),
-        "std": None if one.std is None else round(one.std, 6),
-        "folds": [None if score is None else round(score, 5) for score in one.folds],
-        "fit seconds": float(f"{one.fit_seconds:.3g}"),
-    }
-    cells: list[Any] = []
-    for name, kind, is_own in columns:
-        if not is_own:
-            cells.append(given[name])
-        elif name not in one.params:
-            cells.append(None)
-        else:
-            cells.append(one.params[name] if kind == "number" else show(one.params[name]))
-    return cells
+def _value(parameter: Parameter, one: Candidate) -> Any:
+    if parameter.name not in one.params:
+        return None
+    value = one.params[parameter.name]
+    return value if parameter.is_number else show(value)
+
+
+def _rounded(number: float | None, digits: int) -> float | None:
+    return None if number is None else round(number, digits)
 
 
 def _example(report: Report) -> str:

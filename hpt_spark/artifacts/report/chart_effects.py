@@ -15,13 +15,14 @@ from hpt_spark.artifacts.report.svg import (
     both,
     chart,
     cut,
+    dot,
     figure,
     horizontal_axis,
     points,
     text,
     vertical_axis,
 )
-from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter, Value, scored_in_first_rung
+from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter, Report, Value, scored_in_first_rung
 
 MOST_DOTS = 400
 MOST_LINES = 24
@@ -31,13 +32,14 @@ MOST_LEVELS = 12  # that an axis tells one by one
 Slice = list[Candidate]
 
 
-def effect_charts(candidates: Sequence[Candidate], best: Best, parameters: Sequence[Parameter], scoring: str) -> Html:
+def effect_charts(report: Report) -> Html:
     """Return a chart for each hyperparameter that takes several values."""
-    scored = scored_in_first_rung(candidates)
-    shown = [one for one in parameters if len(one.levels) > 1 and any(one.name in some.params for some in scored)]
+    scored = scored_in_first_rung(report.candidates)
+    shown = [
+        one for one in report.parameters if len(one.levels) > 1 and any(one.name in some.params for some in scored)
+    ]
     long = [one for one in shown if one.is_rounds and len(one.levels) >= LONG_CURVE]
-    names = [one.name for one in parameters]
-    draw = {one: partial(_curve, one, scored, best, names, scoring) for one in shown}
+    draw = {one: partial(_curve, report, one, scored) for one in shown}
     charts = [figure(one.name, both(draw[one])) for one in long]
     small = [figure(one.name, draw[one](NARROW)) for one in shown if one not in long]
     return join(*charts, tag("div", *small, class_="panels") if small else None)
@@ -58,21 +60,21 @@ def one_in(candidates: int) -> int:
     return max(1, -(-candidates // MOST_DOTS))
 
 
-def _curve(
-    parameter: Parameter, scored: Sequence[Candidate], best: Best, names: Sequence[str], scoring: str, width: float
-) -> Html:
+def _curve(report: Report, parameter: Parameter, scored: Sequence[Candidate], width: float) -> Html:
     height, left = (320.0, 66.0) if width > NARROW else (230.0, 58.0)
     having = [one for one in scored if parameter.name in one.params]
-    lines = sorted(slices(having, parameter), key=lambda some: -max(float(one.mean or 0) for one in some))
-    own = slice_of(best, having, parameter)
-    dots = having[:: one_in(len(having))]
-    values = [float(one.mean or 0) for one in having] + [score for one in own for score in one.fold_scores]
+    lines = sorted(slices(having, parameter), key=lambda some: -max(one.score for one in some))
+    own = slice_of(report.best, having, parameter)
+    values = [one.score for one in having] + [score for one in own for score in one.fold_scores]
     x_scale = axis_of(parameter, left, width - 12, 0.06)
     y_scale = axis(values, height - 30, 8)
     x = {level: x_scale.at(level) for level in parameter.levels}
 
     def place(one: Candidate) -> tuple[float, float]:
-        return x[one.params[parameter.name]], y_scale.at(float(one.mean or 0))
+        return x[one.params[parameter.name]], y_scale.at(one.score)
+
+    def dots(some: Sequence[Candidate], radius: float, class_: str) -> list[Html]:
+        return [dot(place(one), radius, class_, tip(one, report.names)) for one in some]
 
     parts = [vertical_axis(y_scale, left, width - 12), _levels(parameter, x_scale, height - 30)]
     if len(own) > 1:
@@ -80,20 +82,12 @@ def _curve(
     parts += [
         tag("polyline", points=points([place(one) for one in some]), class_="slice") for some in lines[:MOST_LINES]
     ]
-    parts += [
-        tag("circle", cx=place(one)[0], cy=place(one)[1], r=3, class_="dot", data_tip=tip(one, names)) for one in dots
-    ]
+    parts += dots(having[:: one_in(len(having))], 3, "dot")
     if len(own) > 1:
         parts.append(tag("polyline", points=points([place(one) for one in own]), class_="curve"))
-        parts += [
-            tag("circle", cx=place(one)[0], cy=place(one)[1], r=4, class_="mean", data_tip=tip(one, names))
-            for one in own
-        ]
-    chosen = next((one for one in having if one.params == best.candidate.params), None)
-    if chosen is not None:
-        at = place(chosen)
-        parts.append(tag("circle", cx=at[0], cy=at[1], r=6, class_="best", data_tip=tip(chosen, names)))
-    label = f"Mean {scoring} over {parameter.name}, {len(having)} candidates"
+        parts += dots(own, 4, "mean")
+    parts += dots([one for one in having if one.params == report.best.candidate.params][:1], 6, "best")
+    label = f"Mean {report.scoring} over {parameter.name}, {len(having)} candidates"
     return chart(label, width, height, *parts)
 
 

@@ -15,6 +15,7 @@ from hpt_spark.artifacts.report.svg import (
     axis,
     both,
     chart,
+    dot,
     figure,
     horizontal_axis,
     points,
@@ -36,20 +37,17 @@ def history_figure(report: Report) -> Html | None:
 
 
 def _history(report: Report, width: float) -> Html:
-    candidates, names = report.candidates, [one.name for one in report.parameters]
+    candidates = report.candidates
     height, left = (280.0, 66.0) if width > NARROW else (230.0, 58.0)
     means = sorted(one.mean for one in candidates if one.mean is not None)
     x_scale = axis([1, len(candidates)], left, width - 12, 0.02)
     y_scale = axis([means[int(len(means) * SHARE_BELOW)], means[-1]], height - 34, 8)
     every, best = one_in(len(candidates)), report.best.candidate.row
     dots = [
-        tag(
-            "circle",
-            cx=x_scale.at(at),
-            cy=y_scale.at(max(one.mean, y_scale.low)),
-            r=6 if one.row == best else 3,
-            class_="best" if one.row == best else "dot",
-            data_tip=tip(one, names),
+        dot(
+            (x_scale.at(at), y_scale.at(max(one.mean, y_scale.low))),
+            *((6, "best") if one.row == best else (3, "dot")),
+            tip(one, report.names),
         )
         for at, one in enumerate(candidates, 1)
         if one.mean is not None and (at % every == 0 or one.row == best)

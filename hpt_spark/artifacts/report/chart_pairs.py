@@ -24,7 +24,7 @@ from hpt_spark.artifacts.report.svg import (
     step_of,
     text,
 )
-from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter, Value, scored_in_first_rung
+from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter, Report, Value, scored_in_first_rung
 
 MOST_CELLS = 12  # values on one side of the heat map; more are joined
 BINS = 8
@@ -37,38 +37,32 @@ MOST_LEVELS = 6  # values that an axis tells one by one
 Bins = list[tuple[str, frozenset[Value]]]
 
 
-def heat_map(candidates: Sequence[Candidate], best: Best, parameters: Sequence[Parameter], scoring: str) -> Html:
-    """Return the best mean at each pair of values of two hyperparameters, the first two of `parameters`."""
-    scored = scored_in_first_rung(candidates)
-    shown = [one for one in parameters if len(one.levels) > 1][:2]
+def heat_map(report: Report) -> Html:
+    """Return the best mean at each pair of values of two hyperparameters, the first two."""
+    shown = [one for one in report.parameters if len(one.levels) > 1][:2]
     if len(shown) < 2:
         return join()
     across, down = sorted(shown, key=lambda one: -len(_bins(one)))
     x_of, y_of = _bin_numbers(across), _bin_numbers(down)
     cells: dict[tuple[int, int], Candidate] = {}
-    for one in _worst_first(scored, best):  # the best one stays
+    for one in _worst_first(scored_in_first_rung(report.candidates), report.best):  # the best one stays
         if across.name in one.params and down.name in one.params:
             cells[x_of[one.params[across.name]], y_of[one.params[down.name]]] = one
     if len(cells) < 2:
         return join()
-    drawing = both(partial(_map, cells, best, across, down, [one.name for one in parameters], scoring))
     caption = "Each cell is the best mean there, whatever the other hyperparameters are."
-    return figure(f"{across.name} × {down.name}", drawing, caption)
+    return figure(f"{across.name} × {down.name}", both(partial(_map, report, cells, across, down)), caption)
 
 
-def parallel_coordinates(
-    candidates: Sequence[Candidate], best: Best, parameters: Sequence[Parameter], scoring: str
-) -> Html:
+def parallel_coordinates(report: Report) -> Html:
     """Return each candidate as a line through its values, coloured by its mean."""
-    scored = scored_in_first_rung(candidates)
-    shown = [one for one in parameters if len(one.levels) > 1][:MOST_AXES]
+    scored = scored_in_first_rung(report.candidates)
+    shown = [one for one in report.parameters if len(one.levels) > 1][:MOST_AXES]
     if len(shown) < 3 or len(scored) < 2:
         return join()
-    ranked = sorted(scored, key=lambda one: -float(one.mean or 0))
-    some = ranked
+    some = ranked = sorted(scored, key=lambda one: -one.score)
     if len(ranked) > MOST_LINES:
         some = ranked[:BEST_LINES] + ranked[BEST_LINES :: -(-(len(ranked) - BEST_LINES) // (MOST_LINES - BEST_LINES))]
-    drawing = both(partial(_lines, some, best, shown, [one.name for one in parameters], scoring))
     told = (
         f"{len(some)} of {len(scored):,} candidates: the best {BEST_LINES} and some of the others. "
         if len(some) < len(scored)
@@ -76,7 +70,7 @@ def parallel_coordinates(
     )
     return figure(
         "All together",
-        drawing,
+        both(partial(_lines, report, some, shown)),
         f"{told}The stronger a line's colour, the better its mean; the thick line is the best candidate.",
     )
 
@@ -98,7 +92,7 @@ def _bins(parameter: Parameter) -> Bins:
 
 def _worst_first(some: Sequence[Candidate], best: Best) -> list[Candidate]:
     """Return candidates by their mean; the best one is last also among equal means."""
-    return sorted(some, key=lambda one: (float(one.mean or 0), one.params == best.candidate.params))
+    return sorted(some, key=lambda one: (one.score, one.params == best.candidate.params))
 
 
 def _bin_numbers(parameter: Parameter) -> dict[Value, int]:
@@ -106,20 +100,14 @@ def _bin_numbers(parameter: Parameter) -> dict[Value, int]:
 
 
 def _map(
-    cells: dict[tuple[int, int], Candidate],
-    best: Best,
-    across: Parameter,
-    down: Parameter,
-    names: Sequence[str],
-    scoring: str,
-    width: float,
+    report: Report, cells: dict[tuple[int, int], Candidate], across: Parameter, down: Parameter, width: float
 ) -> Html:
     columns, rows = _bins(across), _bins(down)
     letters = 12 if width > NARROW else 8
     left = 16 + LETTER * min(letters, max(len(name) for name, _ in rows))
     cell = min(150.0, (width - left - 8) / len(columns))
     tall = 34.0 if width > NARROW else 30.0
-    means = [float(one.mean or 0) for one in cells.values()]
+    means = [one.score for one in cells.values()]
     low, high = min(means), max(means)
     room = int((cell - 6) / (LETTER * 1.12))
     parts: list[Html] = [text(left, 14, f"{cut(across.name, 28)} →", class_="label"), text(0, 14, "↓", class_="label")]
@@ -130,11 +118,10 @@ def _map(
         text(left - 8, 40 + tall * (at + 0.5) + 4, cut(name, letters), "end") for at, (name, _) in enumerate(rows)
     ]
     for (x_at, y_at), one in sorted(cells.items()):
-        mean = float(one.mean or 0)
-        step = step_of(share_of(mean, low, high))
+        step = step_of(share_of(one.score, low, high))
         x, y = left + cell * x_at, 40 + tall * y_at
-        is_best = one.params == best.candidate.params
-        score = f"{mean:.5f}" if room >= 8 else f"{mean:.3f}"
+        is_best = one.params == report.best.candidate.params
+        score = f"{one.score:.5f}" if room >= 8 else f"{one.score:.3f}"
         told = text(x + cell / 2, y + tall / 2 + 4, score, "middle", f"{step}-ink") if room >= len(score) - 1 else None
         shape = tag(
             "rect",
@@ -145,15 +132,13 @@ def _map(
             rx=3,
             class_=f"{step} best-cell" if is_best else step,
         )
-        parts.append(tag("g", shape, told, data_tip=tip(one, names)))
+        parts.append(tag("g", shape, told, data_tip=tip(one, report.names)))
     height = 40 + tall * len(rows) + 8
-    label = f"Best mean {scoring} by {across.name} and {down.name}, from {low:.5f} to {high:.5f}"
+    label = f"Best mean {report.scoring} by {across.name} and {down.name}, from {low:.5f} to {high:.5f}"
     return chart(label, width, height, *parts, class_="heat")
 
 
-def _lines(
-    some: Sequence[Candidate], best: Best, shown: Sequence[Parameter], names: Sequence[str], scoring: str, width: float
-) -> Html:
+def _lines(report: Report, some: Sequence[Candidate], shown: Sequence[Parameter], width: float) -> Html:
     """Return axes side by side on a desk, one below the other on a phone."""
     is_narrow = width <= NARROW
     count = len(shown) + 1
@@ -164,34 +149,26 @@ def _lines(
         if is_narrow
         else [50 + (width - 120) * at / (count - 1) for at in range(count)]
     )
-    scores = [float(one.mean or 0) for one in some]
+    scores = [one.score for one in some]
     axes = [axis_of(one, *ends, 0.02) for one in shown] + [axis(scores, *ends, 0.02)]
     low, high = min(scores), max(scores)
     parts: list[Html] = []
-    for one in _worst_first(some, best):
-        values = [
-            *(one.params.get(parameter.name) if parameter.name in one.params else _NONE for parameter in shown),
-            one.mean,
-        ]
-        if _NONE in values:
+    for one in _worst_first(some, report.best):
+        if any(parameter.name not in one.params for parameter in shown):
             continue  # of another grid
+        values = [*(one.params[parameter.name] for parameter in shown), one.mean]
         along = [scale.at(value) for scale, value in zip(axes, values)]
         pairs = list(zip(along, places)) if is_narrow else list(zip(places, along))
-        is_best = one.params == best.candidate.params
-        step = step_of(share_of(float(one.mean or 0), low, high))
-        parts.append(
-            tag(
-                "polyline",
-                points=points(pairs),
-                class_=f"{step}-line{' best-line' if is_best else ''}",
-                data_tip=tip(one, names),
-            )
-        )
+        kind = f"{step_of(share_of(one.score, low, high))}-line"
+        if one.params == report.best.candidate.params:
+            kind += " best-line"
+        parts.append(tag("polyline", points=points(pairs), class_=kind, data_tip=tip(one, report.names)))
     letters = 40 if is_narrow else int((width - 120) / (count - 1) / LETTER)
     told: list[tuple[str, tuple[Value, ...]]] = [(one.name.rpartition("__")[2], one.levels) for one in shown]
-    for place, scale, (name, levels) in zip(places, axes, [*told, (scoring, ())]):
+    for place, scale, (name, levels) in zip(places, axes, [*told, (report.scoring, ())]):
         parts.append(_axis_line(scale, levels, place, cut(name, letters), is_narrow))
-    label = f"{len(some)} candidates as lines through {', '.join(one.name for one in shown)} and their mean {scoring}"
+    through = ", ".join(one.name for one in shown)
+    label = f"{len(some)} candidates as lines through {through} and their mean {report.scoring}"
     return chart(label, width, height, *parts, class_="parallel dense" if len(some) > DENSE else "parallel")
 
 
@@ -211,6 +188,3 @@ def _axis_line(scale: Axis, levels: tuple[Value, ...], place: float, name: str, 
         parts.append(text(place, 22, name, "middle", "label strong"))
         parts += [text(place + 5, at + 4, cut(told, 10), "start", "halo") for at, told in ticks]
     return tag("g", *parts, class_="axis")
-
-
-_NONE = "\0"

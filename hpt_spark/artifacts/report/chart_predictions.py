@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hpt_spark.artifacts.report.markup import Html, tag
-from hpt_spark.artifacts.report.svg import NARROW, Axis, chart, horizontal_axis, points, text, vertical_axis
+from hpt_spark.artifacts.report.svg import NARROW, Axis, chart, dot, horizontal_axis, points, text, vertical_axis
 from hpt_spark.artifacts.report.tree import Predictions
 
 
@@ -15,13 +15,11 @@ def reliability(predictions: Predictions) -> Html:
     most = max(one.count for one in bins)
     places = [(x.at(one.predicted), y.at(one.observed)) for one in bins]
     marks = [
-        tag(
-            "circle",
-            cx=at[0],
-            cy=at[1],
-            r=3 + 5 * (one.count / most) ** 0.5,
-            class_="mean",
-            data_tip=f"predicted {one.predicted:.3f}, came true {one.observed:.3f}\n{one.count:,} probabilities",
+        dot(
+            at,
+            3 + 5 * (one.count / most) ** 0.5,
+            "mean",
+            f"predicted {one.predicted:.3f}, came true {one.observed:.3f}\n{one.count:,} probabilities",
         )
         for at, one in zip(places, bins)
     ]

@@ -14,27 +14,27 @@ from hpt_spark.artifacts.report.svg import (
     both,
     chart,
     cut,
+    dot,
     horizontal_axis,
     points,
     show,
     text,
     vertical_axis,
 )
-from hpt_spark.artifacts.report.tree import Best, Candidate, Parameter
+from hpt_spark.artifacts.report.tree import Best, Candidate, Report
 
 MOST_NAMED = 24  # candidates with a line and a name each
 ROW = 24.0
 BOLD = 1.06  # the width of a bold letter, to that of another
 
 
-def score_chart(candidates: Sequence[Candidate], best: Best, parameters: Sequence[Parameter], scoring: str) -> Html:
+def score_chart(report: Report) -> Html:
     """Return the scores of the candidates of the best one's rung, from the best on."""
-    ranked = sorted((one for one in candidates if one.rung == best.candidate.rung), key=lambda one: one.rank)
-    scored = [one for one in ranked if one.mean is not None]
-    if not scored:
+    own = [one for one in report.candidates if one.rung == report.best.candidate.rung and one.mean is not None]
+    if not own:
         return join()
-    draw = _named if len(scored) <= MOST_NAMED else _ranked
-    return both(partial(draw, scored, best, [one.name for one in parameters], scoring))
+    scored = sorted(own, key=lambda one: one.rank)
+    return both(partial(_named if len(scored) <= MOST_NAMED else _ranked, report, scored))
 
 
 def describe(candidate: Candidate, names: Sequence[str]) -> str:
@@ -50,7 +50,8 @@ def tip(candidate: Candidate, names: Sequence[str]) -> str:
     return f"#{candidate.rank}: {score_text(candidate.mean)}{spread}\n{describe(candidate, names)}"
 
 
-def _named(scored: Sequence[Candidate], best: Best, names: Sequence[str], scoring: str, width: float) -> Html:
+def _named(report: Report, scored: Sequence[Candidate], width: float) -> Html:
+    best, names = report.best, report.names
     values = [score for one in scored for score in one.all_scores]
     is_narrow = width <= NARROW
     left = 8.0 if is_narrow else min(440.0, 32 + LETTER * BOLD * max(len(describe(one, names)) for one in scored))
@@ -67,7 +68,7 @@ def _named(scored: Sequence[Candidate], best: Best, names: Sequence[str], scorin
         parts.append(text(*place[:2], label, place[2], "label strong" if is_best else "label"))
         parts.append(_line_of(one, scale.at, y, is_best, tip(one, names)))
     label = (
-        f"Mean {scoring} of {len(scored)} candidates with standard errors and folds; "
+        f"Mean {report.scoring} of {len(scored)} candidates with standard errors and folds; "
         f"the best: {score_text(scored[0].mean)}"
     )
     return chart(label, width, bottom + 26, *parts)
@@ -75,14 +76,13 @@ def _named(scored: Sequence[Candidate], best: Best, names: Sequence[str], scorin
 
 def _line_of(one: Candidate, at: Callable[[float], float], y: float, is_best: bool, told: str) -> Html:
     error = standard_error(one) or 0.0
-    mean = float(one.mean or 0.0)
-    folds = [tag("circle", cx=at(score), cy=y, r=2.6, class_="fold") for score in one.fold_scores]
+    folds = [dot((at(score), y), 2.6, "fold") for score in one.fold_scores]
     return tag(
         "g",
         tag("rect", x=0, y=y - 11, width=1000, height=22, class_="hit"),
         *folds,
-        tag("line", x1=at(mean - error), x2=at(mean + error), y1=y, y2=y, class_="error"),
-        tag("circle", cx=at(mean), cy=y, r=6 if is_best else 4.5, class_="best" if is_best else "mean"),
+        tag("line", x1=at(one.score - error), x2=at(one.score + error), y1=y, y2=y, class_="error"),
+        dot((at(one.score), y), *((6, "best") if is_best else (4.5, "mean"))),
         data_tip=told,
     )
 
@@ -95,10 +95,11 @@ def _band(best: Best, at: Callable[[float], float], top: float, bottom: float) -
     return tag("rect", x=low, y=top, width=max(0.5, high - low), height=bottom - top, class_="band")
 
 
-def _ranked(scored: Sequence[Candidate], best: Best, names: Sequence[str], scoring: str, width: float) -> Html:
+def _ranked(report: Report, scored: Sequence[Candidate], width: float) -> Html:
     """Return mean scores over ranks, with the range of the folds: too many candidates to name each."""
-    means = [float(one.mean or 0.0) for one in scored]
-    worst = sorted(means)[len(means) // 20]  # what lies below it may be far off, and would press the others flat
+    best, names = report.best, report.names
+    # What lies below it may be far off, and would press the others flat.
+    worst = sorted(one.score for one in scored)[len(scored) // 20]
     height, left = (300.0, 64.0) if width > NARROW else (240.0, 54.0)
     every = max(1, len(scored) // 400)
     places = [*range(20), *range(20, len(scored), every)]
@@ -107,20 +108,19 @@ def _ranked(scored: Sequence[Candidate], best: Best, names: Sequence[str], scori
     y_scale = axis([max(worst, min(map(min, folds))), max(map(max, folds))], height - 34, 8)
     floor = y_scale.low
     x_scale = axis([1, len(scored)], left, width - 10, 0.01)
-    ys = [y_scale.at(max(floor, float(one.mean or 0))) for one in shown]
     xs = [x_scale.at(place + 1) for place in places]
+    line = [(x, y_scale.at(max(floor, one.score))) for x, one in zip(xs, shown)]
     upper = [(x, y_scale.at(max(floor, max(scores)))) for x, scores in zip(xs, folds)]
     lower = [(x, y_scale.at(max(floor, min(scores)))) for x, scores in zip(xs, folds)]
     marks = [
-        tag("circle", cx=x, cy=y, r=3.2, class_="mean", data_tip=tip(one, names))
-        for x, y, one in zip(xs, ys, shown)
+        dot(place, 3.2, "mean", tip(one, names))
+        for place, one in zip(line, shown)
         if len(shown) <= 60 or one.rank <= 20
     ]
-    y_best = y_scale.at(float(best.candidate.mean or 0))
-    error = best.standard_error or 0.0
-    y_low = y_scale.at(max(floor, float(best.candidate.mean or 0) - error))
+    y_best = y_scale.at(best.candidate.score)
+    y_low = y_scale.at(max(floor, best.candidate.score - (best.standard_error or 0.0)))
     return chart(
-        f"Mean {scoring} of {len(scored)} candidates by rank, with the range of their folds",
+        f"Mean {report.scoring} of {len(scored)} candidates by rank, with the range of their folds",
         width,
         height,
         vertical_axis(y_scale, left, width - 10),
@@ -128,7 +128,7 @@ def _ranked(scored: Sequence[Candidate], best: Best, names: Sequence[str], scori
         text((left + width) / 2, height - 3, "rank", "middle", "label"),
         tag("rect", x=left, y=y_best, width=width - left - 10, height=max(0.5, y_low - y_best), class_="band"),
         tag("polygon", points=points([*upper, *reversed(lower)]), class_="fold-band"),
-        tag("polyline", points=points(list(zip(xs, ys))), class_="curve"),
+        tag("polyline", points=points(line), class_="curve"),
         *marks,
-        tag("circle", cx=xs[0], cy=y_best, r=6, class_="best", data_tip=tip(best.candidate, names)),
+        dot((xs[0], y_best), 6, "best", tip(best.candidate, names)),
     )

@@ -9,7 +9,7 @@ from hpt_spark.artifacts.report.document import Section, document
 from hpt_spark.artifacts.report.gather import gather
 from hpt_spark.artifacts.report.markup import Html, duration, join, score_text, tag
 from hpt_spark.artifacts.report.run_sections import flat
-from hpt_spark.artifacts.report.svg import LETTER, NARROW, axis, both, chart, cut, figure, horizontal_axis, text
+from hpt_spark.artifacts.report.svg import LETTER, NARROW, axis, both, chart, cut, dot, figure, horizontal_axis, text
 from hpt_spark.artifacts.report.tables import bar, table
 from hpt_spark.artifacts.report.tree import Report, in_first_rung
 from hpt_spark.artifacts.run_directory import RunDirectory
@@ -120,20 +120,18 @@ def _intervals(reports: Sequence[Report], names: Sequence[str], width: float) ->
     bottom = 8 + row * len(reports)
     scale = axis(scores, left + 8, width - 14)
     parts = [horizontal_axis(scale, bottom, 8, 4 if is_narrow else 7)]
-    top = max(float(one.best.candidate.mean or 0) for one in reports)
+    top = max(one.best.candidate.score for one in reports)
     for at, (one, name) in enumerate(zip(reports, names)):
         best, error = one.best.candidate, one.best.standard_error or 0.0
-        mean = float(best.mean or 0)
+        mean = best.score
         y = 8 + row * at + (30 if is_narrow else row / 2)
         place = (left, y - 14, "start") if is_narrow else (left - 8, y + 4, "end")
         label = cut(name, int((width - 40 if is_narrow else left - 16) / LETTER))
         parts.append(text(place[0], place[1], label, place[2], "label strong"))
-        parts += [tag("circle", cx=scale.at(score), cy=y, r=2.8, class_="fold") for score in best.fold_scores]
+        parts += [dot((scale.at(score), y), 2.8, "fold") for score in best.fold_scores]
         parts.append(tag("line", x1=scale.at(mean - error), x2=scale.at(mean + error), y1=y, y2=y, class_="error"))
         told = f"{name}\n{mean:.5f} ± {error:.5f}"
-        parts.append(
-            tag("circle", cx=scale.at(mean), cy=y, r=6, class_="best" if mean == top else "mean", data_tip=told)
-        )
+        parts.append(dot((scale.at(mean), y), 6, "best" if mean == top else "mean", told))
     label = "; ".join(f"{name}: {score_text(one.best.candidate.mean)}" for one, name in zip(reports, names))
     return chart(f"The best mean of each run: {label}", width, bottom + 26, *parts)
 

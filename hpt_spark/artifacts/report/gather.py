@@ -17,8 +17,8 @@ from hpt_spark.artifacts.report.timeline import timeline_of
 from hpt_spark.artifacts.report.tree import Data, Feature, Features, Outer, Predictions, Report
 from hpt_spark.artifacts.run_directory import DESIGN, OOF, TIMELINE, RunDirectory
 from hpt_spark.errors import InputError
-from hpt_spark.matrix.design import read_json
 from hpt_spark.search.results.result_table import batches_of
+from hpt_spark.storage.folder import read_json
 
 Read = TypeVar("Read")
 COUNTS = ("fits", "trainings", "resumed", "continued", "skipped")
@@ -60,11 +60,7 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
         outer=_outer(manifest.get("outer")),
         importance=importance_of(candidates, parameters),
         features=_features(manifest.get("features")),
-        timeline=_read(
-            run,
-            TIMELINE,
-            lambda path: timeline_of(read_json(path), "rung" if rungs else "batch"),
-        ),
+        timeline=_read(run, TIMELINE, lambda path: timeline_of(read_json(path), "rung" if rungs else "batch")),
         predictions=_predictions(run, manifest, best["candidate"]),
         data=_data(run, manifest),
         counts={name: manifest.get("reuse", {})[name] for name in COUNTS if name in manifest.get("reuse", {})},

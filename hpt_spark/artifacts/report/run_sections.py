@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from hpt_spark.artifacts.report.chart_timeline import gantt
 from hpt_spark.artifacts.report.markup import Html, duration, join, percent, tag
 from hpt_spark.artifacts.report.svg import figure, show
 from hpt_spark.artifacts.report.tables import bar, pairs, table, tiles
-from hpt_spark.artifacts.report.tree import Report
+from hpt_spark.artifacts.report.tree import Report, Timeline
 from hpt_spark.matrix.design import ROWS
 from hpt_spark.search.planning.forecast import as_size
 
@@ -47,36 +48,31 @@ def time_section(report: Report) -> Html:
     )
     return join(
         tiles(*facts),
-        figure("Who trained what, and when", gantt(found), _legend(report), pauses),
-        _failures(report),
-        _memory(report),
+        figure("Who trained what, and when", gantt(found), _legend(found), pauses),
+        _failures(found),
+        _memory(found),
     )
 
 
-def _legend(report: Report) -> Html:
-    found = report.timeline
+def _legend(found: Timeline) -> Html:
     kinds = [("training", "training")]
-    if found and any(one.retries and not one.failed for one in found.trainings):
+    if any(one.retries and not one.failed for one in found.trainings):
         kinds.append(("retried", "tried again"))
-    if found and any(one.failed for one in found.trainings):
+    if any(one.failed for one in found.trainings):
         kinds.append(("failed", "failed"))
-    if found and found.refit:
+    if found.refit:
         kinds.append(("refit", "refit"))
     return tag("span", *(tag("span", name, class_=f"key {kind}") for kind, name in kinds), class_="legend")
 
 
-def _failures(report: Report) -> Html | None:
-    reasons: dict[str, int] = {}
-    for one in report.timeline.trainings if report.timeline else ():
-        if one.failed:
-            reasons[one.failed] = reasons.get(one.failed, 0) + 1
-    rows = [[reason, f"{count:,}"] for reason, count in sorted(reasons.items(), key=lambda pair: -pair[1])[:10]]
+def _failures(found: Timeline) -> Html | None:
+    reasons = Counter(one.failed for one in found.trainings if one.failed)
+    rows = [[reason, f"{count:,}"] for reason, count in reasons.most_common(10)]
     return table("Failures by reason", ["reason", "trainings"], rows, [1]) if rows else None
 
 
-def _memory(report: Report) -> Html | None:
-    found = report.timeline
-    if found is None or not found.predicted_bytes or not found.seen_bytes:
+def _memory(found: Timeline) -> Html | None:
+    if not found.predicted_bytes or not found.seen_bytes:
         return None
     most = max(found.predicted_bytes, found.seen_bytes)
     told = [("predicted", found.predicted_bytes), ("seen at most", found.seen_bytes)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hpt_spark.artifacts.report.candidate_table import candidate_table
 from hpt_spark.artifacts.report.chart_effects import effect_charts, one_in, slice_of
@@ -19,7 +20,6 @@ from hpt_spark.artifacts.report.tree import Report, scored_in_first_rung
 def best_section(report: Report) -> Html:
     """Return the best candidate, and how sure it is to be the best."""
     best = report.best
-    names = [one.name for one in report.parameters]
     error = best.standard_error
     of_rung = [one for one in report.candidates if one.rung == best.candidate.rung]
     facts = tiles(
@@ -31,9 +31,7 @@ def best_section(report: Report) -> Html:
     return join(
         facts,
         tag("div", tag("h3", "Its parameters"), _own_params(report), class_="half"),
-        tag(
-            "div", tag("h3", "How sure that is"), *(tag("p", said) for said in _certainty(report, names)), class_="half"
-        ),
+        tag("div", tag("h3", "How sure that is"), *(tag("p", said) for said in _certainty(report)), class_="half"),
         _outer(report),
     )
 
@@ -69,8 +67,8 @@ def _own_params(report: Report) -> Html:
     return pairs((name, tag("code", show(value))) for name, value in ordered)
 
 
-def _certainty(report: Report, names: list[str]) -> list[str]:
-    best = report.best
+def _certainty(report: Report) -> list[str]:
+    best, names = report.best, report.names
     folds = best.candidate.fold_scores
     said = [f"Its folds scored from {min(folds):.5f} to {max(folds):.5f}."] if folds else []
     if best.runner_up is not None and best.runner_up.mean is not None and best.candidate.mean is not None:
@@ -97,7 +95,7 @@ def _certainty(report: Report, names: list[str]) -> list[str]:
 
 def candidates_section(report: Report) -> Html:
     """Return the scores of all candidates."""
-    drawing = score_chart(report.candidates, report.best, report.parameters, report.scoring)
+    drawing = score_chart(report)
     caption = (
         "Large dots are means, lines their standard errors, small dots the folds; the band is one standard error below "
         "the best."
@@ -119,20 +117,20 @@ def candidates_section(report: Report) -> Html:
 
 def effects_section(report: Report) -> Html:
     """Return what each hyperparameter does to the score."""
-    parameters = report.parameters
-    if not parameters:
+    if not report.parameters:
         return join()
     shares: Mapping[str, float] = report.importance.shares if report.importance else {}
-    ordered = sorted(parameters, key=lambda one: -shares.get(one.name, 0.0))
+    ordered = sorted(report.parameters, key=lambda one: -shares.get(one.name, 0.0))
+    by_importance = replace(report, parameters=tuple(ordered))
     first = tag("p", "Scores here are those of the first rung, in which all candidates had the same resources.")
     return join(
         first if report.rungs else None,
         _importance(report),
         tag("h3", "Validation curves"),
         tag("p", _how_to_read(report)),
-        effect_charts(report.candidates, report.best, ordered, report.scoring),
-        heat_map(report.candidates, report.best, ordered, report.scoring),
-        parallel_coordinates(report.candidates, report.best, ordered, report.scoring),
+        effect_charts(by_importance),
+        heat_map(by_importance),
+        parallel_coordinates(by_importance),
     )
 
 

@@ -18,24 +18,14 @@ STEPS = 9  # of the colours for a quantity
 
 @dataclass(frozen=True)
 class Axis:
-    """Places of values between two ends, in the chart's units.
+    """Places of values between two ends, in the chart's units."""
 
-    Parameters
-    ----------
-    low, high : float
-        The values at `start` and `end`.
-    start, end : float
-    is_log : bool
-    levels : tuple
-        The values that stand side by side, where they are no numbers.
-    """
-
-    low: float
-    high: float
+    low: float  # at `start`
+    high: float  # at `end`
     start: float
     end: float
     is_log: bool = False
-    levels: tuple[Value, ...] = ()
+    levels: tuple[Value, ...] = ()  # the values that stand side by side, where they are no numbers
 
     def at(self, value: Value) -> float:
         """Return the place of a value."""
@@ -121,6 +111,11 @@ def figure(title: str, drawing: Html, *caption: Html | str) -> Html:
 def text(x: float, y: float, content: str, anchor: str = "start", class_: str | None = None) -> Html:
     """Return a text."""
     return tag("text", content, x=x, y=y, text_anchor=None if anchor == "start" else anchor, class_=class_)
+
+
+def dot(place: tuple[float, float], radius: float, class_: str, told: str | None = None) -> Html:
+    """Return a circle; `told` is its tooltip."""
+    return tag("circle", cx=place[0], cy=place[1], r=radius, class_=class_, data_tip=told)
 
 
 def horizontal_axis(scale: Axis, y: float, top: float, most: int, grid: bool = True) -> Html:

@@ -11,34 +11,23 @@ Value = Union[str, float, int, bool, None]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row of ``cv_results.csv``; a failed candidate has no mean.
+    """A row of ``cv_results.csv``; a failed candidate has no mean."""
 
-    Parameters
-    ----------
-    row : int
-        Its number in the table.
-    rank : int
-    mean, std : float or None
-    folds : tuple of float or None
-        The score of each fold.
-    fit_seconds, score_seconds : float
-        Mean over the folds.
-    rung, resources : int or None
-        Of a halving search.
-    params : dict
-        Its own parameters, without those of other grids.
-    """
-
-    row: int
+    row: int  # its number in the table
     rank: int
     mean: float | None
     std: float | None
-    folds: tuple[float | None, ...]
-    fit_seconds: float
-    score_seconds: float
-    rung: int | None
-    resources: int | None
-    params: dict[str, Value]
+    folds: tuple[float | None, ...]  # the score of each fold
+    fit_seconds: float  # mean over the folds
+    score_seconds: float  # likewise
+    rung: int | None  # of a halving search
+    resources: int | None  # likewise
+    params: dict[str, Value]  # its own parameters, without those of other grids
+
+    @property
+    def score(self) -> float:
+        """The mean as a place on an axis; 0 where there is none."""
+        return self.mean or 0.0
 
     @property
     def fold_scores(self) -> list[float]:
@@ -68,92 +57,46 @@ def scored_in_first_rung(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A hyperparameter that takes several values.
-
-    Parameters
-    ----------
-    name : str
-    is_number : bool
-        Whether all its values are numbers.
-    levels : tuple
-        The distinct values in order.
-    is_log : bool
-        Whether the values spread over orders of magnitude.
-    is_rounds : bool
-        Whether it counts boosting rounds or iterations.
-    """
+    """A hyperparameter that takes several values."""
 
     name: str
-    is_number: bool
-    levels: tuple[Value, ...]
-    is_log: bool
-    is_rounds: bool
+    is_number: bool  # whether all its values are numbers
+    levels: tuple[Value, ...]  # the distinct values in order
+    is_log: bool  # whether the values spread over orders of magnitude
+    is_rounds: bool  # whether it counts boosting rounds or iterations
 
 
 @dataclass(frozen=True)
 class Best:
-    """The chosen candidate and how sure the choice is.
-
-    Parameters
-    ----------
-    candidate : Candidate
-    standard_error : float or None
-        Of its mean over the folds.
-    within : tuple of int
-        The rows whose mean is at most one standard error below its own; its own row is among them.
-    simplest : Candidate or None
-        The simplest of them.
-    simplest_by : str
-        The measure of simplicity.
-    runner_up : Candidate or None
-        The second best.
-    folds_won : int
-        On how many folds the best one beats the second.
-    """
+    """The chosen candidate and how sure the choice is."""
 
     candidate: Candidate
-    standard_error: float | None
+    standard_error: float | None  # of its mean over the folds
+    # The rows whose mean is at most one standard error below its own; its own row is among them.
     within: tuple[int, ...]
-    simplest: Candidate | None
-    simplest_by: str
-    runner_up: Candidate | None
-    folds_won: int
+    simplest: Candidate | None  # the simplest of them
+    simplest_by: str  # the measure of simplicity
+    runner_up: Candidate | None  # the second best
+    folds_won: int  # on how many folds the best one beats the second
 
 
 @dataclass(frozen=True)
 class Outer:
-    """The scores of a nested cross-validation.
+    """The scores of a nested cross-validation."""
 
-    Parameters
-    ----------
-    mean, std : float
-        Of the outer folds.
-    folds : tuple of (float, float or None, dict)
-        The score of each, then the mean inner score and the parameters of the candidate that its search chose.
-    """
-
-    mean: float
+    mean: float  # over the outer folds
     std: float
+    # The score of each, then the mean inner score and the parameters of the candidate that its search chose.
     folds: tuple[tuple[float, float | None, dict[str, Value]], ...]
 
 
 @dataclass(frozen=True)
 class Importance:
-    """The share of the variance of the scores that each hyperparameter explains by itself.
+    """The share of the variance of the scores that each hyperparameter explains by itself."""
 
-    Parameters
-    ----------
-    shares : dict of str to float
-        The largest first.
-    together : float
-        What only combinations of several explain.
-    candidates : int
-        How many it is computed from.
-    """
-
-    shares: dict[str, float]
-    together: float
-    candidates: int
+    shares: dict[str, float]  # the largest first
+    together: float  # what only combinations of several explain
+    candidates: int  # how many it is computed from
 
 
 @dataclass(frozen=True)
@@ -167,82 +110,41 @@ class Feature:
 
 @dataclass(frozen=True)
 class Features:
-    """The features of the refitted model.
+    """The features of the refitted model."""
 
-    Parameters
-    ----------
-    measure : str
-        The kind of the shares.
-    used, columns : int
-        Columns with a share above 0, and all.
-    top : tuple of Feature
-    blocks : dict of str to float
-        The share of each block.
-    """
-
-    measure: str
-    used: int
-    columns: int
+    measure: str  # the kind of the shares
+    used: int  # columns with a share above 0
+    columns: int  # all
     top: tuple[Feature, ...]
-    blocks: dict[str, float]
+    blocks: dict[str, float]  # the share of each block
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training on the time axis, which may have served several fits.
-
-    Parameters
-    ----------
-    lane : int
-    began, ended : float
-        Seconds from the beginning of the search.
-    name, label : str
-        Which fold, and which of its fits.
-    failed : str
-        Why its fits failed; empty where they did not.
-    retries : tuple of str
-        How its earlier tries ended.
-    """
+    """One training on the time axis, which may have served several fits."""
 
     lane: int
-    began: float
+    began: float  # seconds from the beginning of the search
     ended: float
-    name: str
-    label: str
-    failed: str
-    retries: tuple[str, ...]
+    name: str  # which fold
+    label: str  # which of its fits
+    failed: str  # why its fits failed; empty where they did not
+    retries: tuple[str, ...]  # how its earlier tries ended
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """When which process trained what.
+    """When which process trained what."""
 
-    Parameters
-    ----------
-    lanes : tuple of str
-        The name of each lane, a slot of a machine.
-    trainings : tuple of Training
-    seconds : float
-        From the first begin to the end of the search; where it was resumed, without the pause.
-    refit : tuple of float or None
-        Begin and end of the refit.
-    fit_share, score_share : float
-        The shares of the lanes' time that were training and scoring.
-    resumed : int
-        How many pauses lie between drivers that were cut short and resumed.
-    predicted_bytes, seen_bytes : int or None
-        The memory of one process: forecast, and the most that one had.
-    """
-
-    lanes: tuple[str, ...]
+    lanes: tuple[str, ...]  # the name of each lane, a slot of a machine
     trainings: tuple[Training, ...]
-    seconds: float
-    refit: tuple[float, float] | None
-    fit_share: float
-    score_share: float
-    resumed: int
-    predicted_bytes: int | None
-    seen_bytes: int | None
+    seconds: float  # from the first begin to the end of the search; where it was resumed, without the pause
+    refit: tuple[float, float] | None  # begin and end of the refit
+    fit_share: float  # of the lanes' time, training
+    score_share: float  # of the lanes' time, scoring
+    resumed: int  # how many pauses lie between drivers that were cut short and resumed
+    predicted_bytes: int | None  # the memory of one process, as it was forecast
+    seen_bytes: int | None  # the most that one had
 
 
 @dataclass(frozen=True)
@@ -276,19 +178,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Data:
-    """The rows and columns that were searched on.
-
-    Parameters
-    ----------
-    train_rows, columns : int
-    test_rows, nonzeros : int or None
-    blocks : dict of str to dict
-    class_sizes : dict of str to int
-    matches : dict of str to Any
-        Which rows found their partner.
-    rows_are : str
-        Their name in the page: ``devices`` or ``rows``.
-    """
+    """The rows and columns that were searched on."""
 
     train_rows: int
     columns: int
@@ -296,8 +186,8 @@ class Data:
     nonzeros: int | None
     blocks: dict[str, dict[str, Any]]
     class_sizes: dict[str, int]
-    matches: dict[str, Any]
-    rows_are: str = "devices"
+    matches: dict[str, Any]  # which rows found their partner
+    rows_are: str = "devices"  # their name in the page: ``devices`` or ``rows``
 
 
 @dataclass(frozen=True)
@@ -332,3 +222,8 @@ class Report:
     settings: dict[str, Any]
     versions: dict[str, str]
     command: str
+
+    @property
+    def names(self) -> list[str]:
+        """The names of `parameters`."""
+        return [one.name for one in self.parameters]

@@ -40,27 +40,13 @@ class BadRow:
 
 @dataclass
 class Cells:
-    """The cells of a chunk's rows, by column.
+    """The cells of a chunk's rows, by column."""
 
-    Attributes
-    ----------
-    columns : dict
-        Values of the rows that could be parsed, by name of the column.
-    kept : list of int
-        The places of these rows among all rows of the chunk.
-    rows : int
-        The number of all rows.
-    bad : list of BadRow
-        The first few of the others; there are ``rows - len(kept)``.
-    rounded : int
-        How many of the others have an id that is written as a float.
-    """
-
-    columns: dict[str, list[Any]]
-    kept: list[int] = field(default_factory=list)
-    rows: int = 0
-    bad: list[BadRow] = field(default_factory=list)
-    rounded: int = 0
+    columns: dict[str, list[Any]]  # values of the rows that could be parsed, by name of the column
+    kept: list[int] = field(default_factory=list)  # the places of these rows among all rows of the chunk
+    rows: int = 0  # the number of all rows
+    bad: list[BadRow] = field(default_factory=list)  # the first few of the others; there are ``rows - len(kept)``
+    rounded: int = 0  # how many of the others have an id that is written as a float
 
 
 def read_cells(chunk: Chunk, header: tuple[str, ...], columns: tuple[Column, ...]) -> Cells:

@@ -30,18 +30,10 @@ _STRAY_QUOTE = re.compile(rb'[^,\r\n]"[^,\r\n]')
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some whole rows of a file.
+    """Some whole rows of a file."""
 
-    Parameters
-    ----------
-    text : bytes
-        The rows, with their line ends.
-    line : int
-        The line of the file, from 1, on which the first of them begins.
-    """
-
-    text: bytes
-    line: int
+    text: bytes  # the rows, with their line ends
+    line: int  # the line of the file, from 1, on which the first of them begins
 
 
 class Readable(Protocol):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
+import struct
+import zipfile
 import zlib
 from types import ModuleType
 from typing import IO, Any
@@ -17,7 +20,11 @@ except ImportError:
 else:  # with the standard library's names
     _gzip, _zlib = igzip, isal_zlib
 
-Error: type[Exception] = _zlib.error
+# The last three come from nonsense in a zip's table of contents.
+_OF_DAMAGE = (
+    *(zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, _zlib.error, EOFError),
+    *(ValueError, struct.error, NotImplementedError),
+)
 
 
 def crc32(data: bytes, before: int) -> int:
@@ -35,3 +42,9 @@ def open_gzip(packed: io.RawIOBase) -> IO[bytes]:
 def deflate_reader() -> Any:
     """Return a decompressor of bare DEFLATE data, as they lie in a zip; its methods are those of ``zlib``."""
     return _zlib.decompressobj(-zlib.MAX_WBITS)
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether `error`, raised while a packed file was read, comes from its bytes and not from the disk."""
+    # In a zip that has lost bytes, a member may seem to begin before the file does: a disk refuses to seek there.
+    return isinstance(error, _OF_DAMAGE) or (isinstance(error, OSError) and error.errno == errno.EINVAL)

@@ -31,27 +31,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a chunk holds.
+    """What a chunk holds."""
 
-    Parameters
-    ----------
-    batch : RecordBatch
-        The rows that could be parsed.
-    kept : ndarray of int64
-        Their places among all rows of the chunk.
-    rows : int
-        The number of all rows.
-    bad : list of BadRow
-        The first few rows that could not be parsed.
-    rounded : int
-        How many of those have an id that is written as a float.
-    """
-
-    batch: pa.RecordBatch
-    kept: np.ndarray
-    rows: int
-    bad: list[BadRow]
-    rounded: int = 0
+    batch: pa.RecordBatch  # the rows that could be parsed
+    kept: np.ndarray  # their places among all rows of the chunk
+    rows: int  # the number of all rows
+    bad: list[BadRow]  # the first few rows that could not be parsed
+    rounded: int = 0  # how many of those have an id that is written as a float
 
 
 class Parser:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hpt_spark.data.arrow import gather
 from hpt_spark.storage import Folder
 
-ROW_GROUP_ROWS = 1 << 20
+ROW_GROUP_ROWS = 1 << 20  # at least
 ROW_GROUPS_PER_PART = 4
-
-
-def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Gather batches into tables that are large enough to be a row group each."""
-    return gather(batches, ROW_GROUP_ROWS, schema)
 
 
 class Parts:

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import IO, Any, BinaryIO
 
 from hpt_spark.data.csv import inflate
-from hpt_spark.data.csv.damage import is_damage
 from hpt_spark.data.sources.base import SourceFile
 from hpt_spark.errors import InputError
 
@@ -127,7 +126,7 @@ def _translate_damage(file: SourceFile, how: str = "damaged") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not is_damage(error):
+        if not inflate.is_damage(error):
             raise
         raise InputError(f"{file.location} is {how} ({error}): copy it again from where it came from") from error
 

@@ -17,23 +17,12 @@ SUFFIXES = (".csv.zip", ".csv.gz", ".csv")
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file of a source.
+    """A file of a source."""
 
-    Parameters
-    ----------
-    name : str
-        Without the folder, e.g. ``events.csv.zip``.
-    location : str
-        Path or URI for messages; it carries no secret.
-    size : int
-        In bytes.
-    open : callable
-        Opens the file for reading; the stream is seekable, because a zip's table of contents is at its end.
-    """
-
-    name: str
-    location: str
-    size: int
+    name: str  # without the folder, e.g. ``events.csv.zip``
+    location: str  # path or URI for messages; it carries no secret
+    size: int  # in bytes
+    # Opens the file for reading; the stream is seekable, because a zip's table of contents is at its end.
     open: Callable[[], BinaryIO]
 
 

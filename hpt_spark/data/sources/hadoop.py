@@ -33,11 +33,9 @@ class HadoopSource(Source):
 
     @property
     def location(self) -> str:
-        """The folder's URI, without secrets."""
         return without_secrets(self._files.root)
 
     def list_files(self) -> list[SourceFile]:
-        """Return the files directly in the folder."""
         return [
             SourceFile(name, f"{self.location}/{name}", size, partial(self._open, name, size))
             for name, size in self._files.file_sizes(self._files.root).items()

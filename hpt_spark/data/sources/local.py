@@ -31,11 +31,9 @@ class FolderSource(Source):
 
     @property
     def location(self) -> str:
-        """The folder's path."""
         return str(self._folder)
 
     def list_files(self) -> list[SourceFile]:
-        """Return the files directly in the folder."""
         with _refuse_without_access(self._folder):
             return [_local_file(Path(entry.path)) for entry in os.scandir(self._folder) if entry.is_file()]
 

@@ -28,23 +28,12 @@ _CONTAINER = re.compile(r"\$(root|web|logs)|[a-z0-9](-?[a-z0-9]){2,62}")
 
 @dataclass(frozen=True)
 class BlobAddress:
-    """A folder of a container.
+    """A folder of a container."""
 
-    Parameters
-    ----------
-    account_url : str
-        Where the account answers, e.g. ``https://ACCOUNT.blob.core.windows.net``.
-    account : str
-        Its name.
-    container : str
-    prefix : str
-        What the names of the folder's blobs start with: empty, or it ends with a slash.
-    """
-
-    account_url: str
-    account: str
+    account_url: str  # where the account answers, e.g. ``https://ACCOUNT.blob.core.windows.net``
+    account: str  # its name
     container: str
-    prefix: str = ""
+    prefix: str = ""  # what the names of the folder's blobs start with: empty, or it ends with a slash
 
     def __str__(self) -> str:
         return self.location_of("").rstrip("/")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import threading
 import zlib
 from concurrent.futures import Executor
 from pathlib import Path
@@ -30,19 +29,6 @@ _MOST_CHANGES = 5
 _MOST_DAMAGED = 2
 
 _log = logging.getLogger(__name__)
-
-
-class Tally:
-    """Progress, told by several threads."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._lock = threading.Lock()
-
-    def advance(self, size: int, name: str) -> None:
-        """Add `size` bytes of the blob `name`."""
-        with self._lock:
-            self._progress.advance(size, note=name)
 
 
 class BlobFile:
@@ -68,12 +54,12 @@ class BlobFile:
         with self._path.open("rb") as file:
             return all(self._on_disk(file.fileno(), index) is not None for index in self._indices)
 
-    def download(self, connections: Executor, tally: Tally) -> None:
+    def download(self, connections: Executor, progress: Progress) -> None:
         """Fetch the missing ranges, check the whole, give it its name."""
         changes = damaged = 0
         while True:
             try:
-                self._fetch(connections, tally)
+                self._fetch(connections, progress)
                 return
             except BlobChangedError:
                 changes += 1
@@ -82,7 +68,7 @@ class BlobFile:
                         f"{self._place} was changed {changes} times while it was downloaded: wait until it is whole"
                     ) from None
                 _log.warning("%s was changed while it was downloaded: starting again", self._place)
-                self._restart(tally)
+                self._restart(progress)
                 self._set_version(self._container.look_up(self.blob.name))
             except DamagedError as damage:
                 damaged += 1
@@ -92,7 +78,7 @@ class BlobFile:
                         "where it came from"
                     ) from None
                 _log.warning("%s arrived damaged (%s): starting again", self._place, damage)
-                self._restart(tally)
+                self._restart(progress)
 
     def _set_version(self, blob: Blob) -> None:
         self.blob = blob
@@ -100,45 +86,45 @@ class BlobFile:
         self._indices = range(-(-blob.size // RANGE_SIZE))
         self._ledger = Ledger(self._account, {"etag": blob.etag, "size": blob.size, "range_size": RANGE_SIZE})
 
-    def _restart(self, tally: Tally) -> None:
-        tally.advance(-self.present, self.blob.name)
+    def _restart(self, progress: Progress) -> None:
+        progress.advance(-self.present, self.blob.name)
         self._unfinished.unlink(missing_ok=True)
         self._ledger.forget()
 
-    def _fetch(self, connections: Executor, tally: Tally) -> None:
+    def _fetch(self, connections: Executor, progress: Progress) -> None:
         if not self._unfinished.exists():
             self._ledger.forget()  # it was the account of a file that is whole, of this or another version
         self._ledger.start()
         handle = os.open(self._unfinished, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            self._fetch_ranges(handle, connections, tally)
+            self._fetch_ranges(handle, connections, progress)
             os.fsync(handle)
         finally:
             os.close(handle)
         os.replace(self._unfinished, self._path)
 
-    def _fetch_ranges(self, handle: int, connections: Executor, tally: Tally) -> None:
+    def _fetch_ranges(self, handle: int, connections: Executor, progress: Progress) -> None:
         digest = hashlib.md5(usedforsecurity=False)
         os.truncate(handle, self.blob.size)
 
         def fetch(index: int) -> bytes:
-            return self._range(handle, index, tally)
+            return self._range(handle, index, progress)
 
         for data in bounded_map(connections, fetch, self._indices, _RANGES_AHEAD):
             digest.update(data)
         self._check(digest.digest())
 
-    def _range(self, handle: int, index: int, tally: Tally) -> bytes:
+    def _range(self, handle: int, index: int, progress: Progress) -> bytes:
         """Return a range, from the disk if it is there, else from the server and put on the disk."""
         size = self._size_of(index)
         data = self._on_disk(handle, index)
         if data is None:
             if index in self._ledger.checksums:  # it was counted, but has changed
-                tally.advance(-size, self.blob.name)
+                progress.advance(-size, self.blob.name)
             data = self._container.read(self.blob, index * RANGE_SIZE, size)
             _write_at(handle, data, index * RANGE_SIZE)
             self._ledger.note(index, zlib.crc32(data))
-            tally.advance(size, self.blob.name)
+            progress.advance(size, self.blob.name)
         return data
 
     def _on_disk(self, handle: int, index: int) -> bytes | None:

@@ -21,24 +21,12 @@ _FOLDER_MARKS = ("hdi_isfolder", "asv_isfolder")  # written by ADLS Gen2 and Had
 
 @dataclass(frozen=True)
 class Blob:
-    """A version of a blob.
+    """A version of a blob."""
 
-    Parameters
-    ----------
-    name : str
-        Without the folder.
-    size : int
-        In bytes.
-    etag : str
-        Another version has another one.
-    md5 : bytes or None
-        Of the content, if the one who uploaded it has said so.
-    """
-
-    name: str
-    size: int
-    etag: str
-    md5: bytes | None
+    name: str  # without the folder
+    size: int  # in bytes
+    etag: str  # another version has another one
+    md5: bytes | None  # of the content, if the one who uploaded it has said so
 
 
 class Container:

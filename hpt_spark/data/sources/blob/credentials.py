@@ -6,7 +6,7 @@ import base64
 import binascii
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -26,23 +26,13 @@ _EMULATOR = {
 
 @dataclass(frozen=True)
 class Credential:
-    """A way into an account.
-
-    Parameters
-    ----------
-    kind : {"key", "sas", "identity", "anonymous"}
-    way : str
-        What it is and where it was found, for messages.
-    value : object
-        The account's key, the SAS token, or the identity's object; not shown.
-    passed_over : tuple of str
-        Why the ways that come before it were not taken, for messages.
-    """
+    """A way into an account."""
 
     kind: Literal["key", "sas", "identity", "anonymous"]
-    way: str
+    way: str  # what it is and where it was found, for messages
+    # The account's key, the SAS token, or the identity's object; not shown.
     value: Any = field(default=None, repr=False)
-    passed_over: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()  # why the ways that come before it were not taken, for messages
 
 
 class _DoesNotFitError(Exception):
@@ -76,7 +66,7 @@ def find_credential(
     if named:
         return _named(address, named, environment)
     passed_over: list[str] = []
-    credential = next(_present(address, environment, passed_over))
+    credential = _present(address, environment, passed_over)
     return replace(credential, passed_over=tuple(passed_over))
 
 
@@ -96,11 +86,12 @@ def _named(address: BlobAddress, name: str, environment: Mapping[str, str]) -> C
         ) from None
 
 
-def _present(address: BlobAddress, environment: Mapping[str, str], passed_over: list[str]) -> Iterator[Credential]:
+def _present(address: BlobAddress, environment: Mapping[str, str], passed_over: list[str]) -> Credential:
+    """Return the first credential that fits; add to `passed_over` why those before it do not."""
     text = environment.get(CONNECTION_STRING, "").strip()
     if text:
         try:
-            yield _of_connection_string(text, f"in the environment variable {CONNECTION_STRING}", address)
+            return _of_connection_string(text, f"in the environment variable {CONNECTION_STRING}", address)
         except _DoesNotFitError as reason:
             passed_over.append(f"{CONNECTION_STRING} {reason}")
     account = environment.get(ACCOUNT, "").strip()
@@ -111,7 +102,7 @@ def _present(address: BlobAddress, environment: Mapping[str, str], passed_over: 
         for name, text in texts.items():
             if text:
                 try:
-                    yield _of_account(name, text, address)
+                    return _of_account(name, text, address)
                 except _DoesNotFitError as reason:
                     passed_over.append(f"{name} {reason}")
         if not any(texts.values()):
@@ -121,11 +112,11 @@ def _present(address: BlobAddress, environment: Mapping[str, str], passed_over: 
     if address.encrypted:
         identity, why_none = _identity()
         if identity:
-            yield Credential("identity", "the identity that DefaultAzureCredential found", identity)
+            return Credential("identity", "the identity that DefaultAzureCredential found", identity)
         passed_over.append(why_none)
     else:
         passed_over.append("an identity's token is not sent over http")
-    yield Credential("anonymous", "no credential, because none was found")
+    return Credential("anonymous", "no credential, because none was found")
 
 
 def _in_variable(text: str, name: str, address: BlobAddress) -> Credential:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from hpt_spark.data.sources.blob.blob_file import BlobFile, Tally
+from hpt_spark.data.sources.blob.blob_file import BlobFile
 from hpt_spark.data.sources.blob.claim import claimed
 from hpt_spark.data.sources.blob.container import Blob, Container
 from hpt_spark.errors import InputError
@@ -59,10 +59,9 @@ def _download_all(container: Container, blobs: Sequence[Blob], folder: Path) -> 
             return [file.blob for file in files]
         there = total - sum(file.blob.size - file.present for file in missing)
         with Progress("download", total, "B", done=there) as progress:
-            tally = Tally(progress)
             # The largest first, so that it is not alone at the end.
             ordered = sorted(missing, key=lambda file: -file.blob.size)
-            running = [several.submit(file.download, connections, tally) for file in ordered]
+            running = [several.submit(file.download, connections, progress) for file in ordered]
             try:
                 for future in as_completed(running):
                     future.result()

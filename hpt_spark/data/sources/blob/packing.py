@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from hpt_spark.data.csv.damage import is_damage
+from hpt_spark.data.csv.inflate import is_damage
 
 _BYTES_AT_A_TIME = 4 * 1024 * 1024
 

@@ -32,7 +32,6 @@ class BlobSource(Source):
 
     @property
     def location(self) -> str:
-        """The folder's URL."""
         return str(self._container.address)
 
     def list_files(self) -> list[SourceFile]:
