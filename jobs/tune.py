@@ -13,7 +13,7 @@ from hpt_spark.artifacts.finished_search import announce, finish_search
 from hpt_spark.artifacts.plan import plan_of, provenance_of
 from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.artifacts.run_history import RunHistory, history_of, store_of
-from hpt_spark.artifacts.status import StatusFile
+from hpt_spark.artifacts.status import StatusFile, settle_status
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.config.search_rules import unused_warnings
@@ -71,6 +71,7 @@ def search_and_keep(
     goes_on = overwrite and run.is_being_overwritten(plan)
     if run.is_finished(plan, overwrite and not goes_on, config.search.keep_oof):
         print(f"{run.uri}: this search is finished already; --overwrite runs it again")
+        settle_status(run)
         return False
     with StatusFile(run, config.search.metric) as status:
         try:
@@ -83,9 +84,9 @@ def search_and_keep(
             _log.warning("%s begins anew, as --overwrite says: %s", run.uri, error)
             search, seconds = searched(config, run, design, lock, plan, status, history)
         lock.check()
-        finish_search(run, plan, search, seconds, design, provenance_of(config))
-        outer = [one["score"] for one in getattr(search, "outer_scores_", ())]
-        history.keep(search.best_estimator_ if search.refit else None, outer)
+        finish_search(
+            run, plan, search, seconds, design, provenance_of(config), keep_history=lambda: history.keep(search)
+        )
     return True
 
 

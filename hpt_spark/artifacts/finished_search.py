@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from traceback import format_exception_only
 from typing import Any
@@ -37,8 +37,12 @@ def finish_search(
     seconds: float,
     design: DesignMatrix,
     provenance: Mapping[str, Any] | None = None,
+    keep_history: Callable[[], None] = lambda: None,
 ) -> None:
-    """Write the results of `search` and their `provenance`; the manifest comes last and makes them valid."""
+    """Write the results of `search` and their `provenance`; the manifest comes last and makes them valid.
+
+    Before it comes `keep_history`: a search with a manifest is not run again, whatever else a kill has cut short.
+    """
     run.clear_results()
     attempt = Attempt.current()
     _save_timeline(run, search)  # at once: its end is that of the refit
@@ -88,6 +92,7 @@ def finish_search(
         }
     )
     _write_page(run, manifest)
+    keep_history()
     run.finish(manifest)
 
 

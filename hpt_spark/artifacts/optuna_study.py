@@ -57,7 +57,9 @@ def export_study(run: RunDirectory, path: Path) -> dict[str, int]:
             study.set_user_attr("end_reason", manifest["end_reason"])
         study.add_trials(trials)
     with LocalFolder.open(path.parent).atomic_write(path.name) as file:
-        optuna.storages.journal.JournalFileBackend(str(file)).append_logs(logs)
+        # Not by Optuna's own backend, whose lock beside the file a killed export would leave to the next one.
+        lines = [json.dumps(log, separators=(",", ":")) for log in logs]
+        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     states = [trial.state.name.lower() for trial in trials]
     return {state: states.count(state) for state in sorted(set(states))}
 

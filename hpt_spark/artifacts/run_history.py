@@ -106,10 +106,12 @@ class RunHistory:
         """Forget an earlier search of this run: the next one has a run of its own in the store."""
         self._run.folder.delete(HISTORY)
 
-    def keep(self, model: Any, outer_scores: Sequence[float] = ()) -> None:
-        """Keep the search's files, its model and the scores of its outer folds; warn when that fails."""
+    def keep(self, search: Any) -> None:
+        """Keep a search's files, its model and the scores of its outer folds; warn when that fails."""
         if self._follower is None:
             return
+        model = search.best_estimator_ if search.refit else None
+        outer_scores = [one["score"] for one in getattr(search, "outer_scores_", ())]
         try:
             with files_of(self._run) as files:
                 self._follower.keep(files, model, self._design.X_train, outer_scores)

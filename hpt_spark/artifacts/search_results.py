@@ -83,10 +83,16 @@ def model_file(estimator: Any) -> str:
 
 def save_model(path: Path, estimator: Any) -> None:
     """Write a fitted estimator."""
-    if is_xgboost(estimator):
-        estimator.save_model(path)
-    else:
+    if not is_xgboost(estimator):
         joblib.dump(estimator, path)
+        return
+    booster = estimator.get_booster()
+    # XGBoost, which writes by itself, does not notice that a full disk has not taken the last block.
+    booster.save_model = lambda file: Path(file).write_bytes(booster.save_raw("ubj"))
+    try:
+        estimator.save_model(path)
+    finally:
+        del booster.save_model
 
 
 def save_predictions(path: Path, search: Any) -> None:

@@ -175,6 +175,19 @@ def read_status(folder: Folder, signs: SignsOfLife | None = None) -> dict[str, A
     return status
 
 
+def settle_status(run: RunDirectory) -> None:
+    """Let the status of a finished search say so: a kill may have come between the manifest and the last status."""
+    status = read_status(run.folder)
+    if status is None or status["state"] in ENDED_WELL:
+        return
+    manifest = run.finished_manifest()
+    best = {name: masked(manifest["best"][name]) for name in ("params", "score", "std")}
+    ended = {"state": "finished", "reason": manifest.get("end_reason"), "updated": _as_text(time.time())}
+    no_more = {"fits_done": status.get("fits"), "fits_in_flight": 0, "seconds_left": None}
+    with run.folder.atomic_write(STATUS) as path:
+        write_json(path, {**status, **ended, **no_more, "best": best})
+
+
 def describe(status: Mapping[str, Any]) -> str:
     """Return a status as one line."""
     rung = f", rung {status['rung']}" if status.get("rung") else ""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -223,8 +224,10 @@ def _manifest_in(folder: Path) -> dict[str, Any]:
 def _save_array(path: Path, values: Any) -> None:
     if sparse.issparse(values):
         sparse.save_npz(path, values, compressed=False)
-    else:
-        np.save(path, values)
+        return
+    with path.open("wb") as file:
+        # Given the file itself, NumPy writes past Python and does not notice that a full disk has not taken the end.
+        np.save(SimpleNamespace(write=file.write), values)  # type: ignore[call-overload]
 
 
 def _load_array(path: Path) -> Any:

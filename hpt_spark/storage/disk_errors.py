@@ -54,6 +54,9 @@ def translate_disk_errors(target: Path, machine: str = "") -> Iterator[None]:
         if error.errno in DISK_FULL:
             message = f"the disk is full while writing {place}: free some space or choose a folder on another disk"
             raise InputError(message) from error
+        if error.errno == errno.EFBIG:
+            message = f"cannot write {place} ({error.strerror}): raise the limit of this process (ulimit -f)"
+            raise InputError(f"{message}, or choose a folder on a disk that holds such files") from error
         if error.errno in (errno.EROFS, errno.EBUSY, errno.ENAMETOOLONG):
             raise InputError(_cannot_write(place, error)) from error
         raise

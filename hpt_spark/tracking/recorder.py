@@ -85,7 +85,7 @@ class Recorder:
         self._sweep.add(events)
         self._has_news |= bool(events)
         if not self.has_driver and self._sweep.status is None and not (self._folder / LEFT).exists():
-            self._sweep.status = "KILLED"  # the driver ended without an event of its own
+            self._sweep.end("KILLED")  # the driver ended without an event of its own
 
     def _write_all_that_is_new(self) -> None:
         if self._history is None:

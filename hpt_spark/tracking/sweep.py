@@ -143,4 +143,8 @@ class Sweep:
         self.files = event
 
     def _end(self, event: Event) -> None:
-        self.status = event["status"]
+        self.end(event["status"])
+
+    def end(self, status: str) -> None:
+        """End the search; one that was killed when its files were kept already has finished."""
+        self.status = "FINISHED" if status == "KILLED" and self.files is not None else status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from optuna.trial import TrialState
 
 from hpt_spark.artifacts.optuna_study import export_study
 from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.artifacts.scored_candidates import scored_candidates
 from hpt_spark.artifacts.status import StatusFile
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import InputError, MissingDependencyError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.storage import open_folder
 from tests.artifacts.searches import SEVERAL, finish, finished, halved, searched
+from tests.killed import run_until
 from tests.search.journal.journalled import Journalled
 
 
@@ -320,17 +323,23 @@ def test_without_optuna_the_extra_is_named(run, tmp_path, monkeypatch):
         export_study(run, tmp_path / "study.log")
 
 
+def test_a_killed_export_leaves_no_lock_to_the_next_one(run, tmp_path, exported):
+    finished(run)
+    dies_at, killed = 0, True
+    while killed:
+        _, killed, _ = run_until(dies_at, lambda _: export_study(run, tmp_path / "study.log"))
+        dies_at += 1
+        names = {path.name for path in tmp_path.iterdir()} - {"run"}
+        assert names <= {"study.log", ".writing.study.log"}
+    assert len(exported().trials) == len(scored_candidates(run)[0])
+
+
 def test_thousands_of_candidates_are_written_at_once(run, tmp_path, monkeypatch):
     record = journal_of(run, [])
     record.describe([{"C": number} for number in range(1000)])
-    written = []
-    append = JournalFileBackend.append_logs
-
-    def counted(backend, logs):
-        written.append(len(logs))
-        append(backend, logs)
-
-    monkeypatch.setattr(JournalFileBackend, "append_logs", counted)
+    flushed = []
+    flush = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(handle) or flush(handle))
     assert export_study(RunDirectory(run.uri), tmp_path / "study.log") == {"waiting": 1000}
-    assert len(written) == 1
+    assert len(flushed) == 2, "the file and its folder"
     assert len(json.loads((tmp_path / "study.log").read_text().splitlines()[-1])) > 1

@@ -112,7 +112,7 @@ def test_files_that_cannot_be_kept_cost_a_warning(run, caplog, error):
 
     finished(run)
     history = RunHistory(run, run.load_design(), SimpleNamespace(keep=full))
-    history.keep(None)
+    history.keep(SimpleNamespace(refit=False))
     reason = str(error).rstrip(".")
     assert caplog.messages[-1].startswith(f"the history of this search lacks its files and its model: {reason}; `hpt-")
 

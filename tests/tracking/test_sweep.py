@@ -307,6 +307,18 @@ def test_a_driver_that_was_killed_before_its_history_began_is_missed(tmp_path):
         assert recorder._sweep.status == status
 
 
+def test_a_search_that_was_killed_when_its_files_were_kept_has_finished(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    writer, kept = SpoolWriter(tmp_path), {"kind": "files", "files": [], "model": None, "time": 0}
+    for event in (search(), evaluation(grid(1)), fits(0), kept):
+        writer.write(**event)
+    recorder = Recorder(tmp_path, {}, ended.pid)
+    recorder._look()
+    assert recorder._sweep.status == "FINISHED"
+    assert [Sweep([kept, end(status)]).status for status in ("KILLED", "FAILED")] == ["FINISHED", "FAILED"]
+
+
 def test_candidates_are_looked_through_only_when_something_has_come(tmp_path, monkeypatch):
     writer, looked, slept = SpoolWriter(tmp_path), [], []
     writer.write(**search())

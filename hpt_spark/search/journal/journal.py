@@ -4,7 +4,7 @@ A journal is a folder. ``context.json`` has the fingerprint of what all its resu
 ``fits-NNNNNN.jsonl`` have one line per fit: those of the trainings that ended together. A line names its
 fit by the digests of the candidate and of the fold's rows, so that another search of the same context (with
 more values in its grid, with another strategy) finds it as well. Where out-of-fold predictions are kept,
-``fits-NNNNNN.npz`` holds those of the same fits, an array for each, under the line's number. It is there
+``fits-NNNNNN.npz`` holds those of the same fits, an array for each, under the fit's digests. It is there
 before the lines, so that a result in the journal has its predictions; a driver that was killed between the two has left
 it alone, and the next one deletes it. ``candidates-K.json`` tells readers which candidates the K-th evaluation of the
 last search has (a search has one, halving one per rung), and, of a race, how many folds each candidate is to have
@@ -28,6 +28,7 @@ from hpt_spark.search.journal.records import (
     FitKeys,
     Key,
     Record,
+    name_of_array,
     needs_none,
     parsed,
     plain,
@@ -130,26 +131,23 @@ class Journal:
         if keep is None:
             return results
         predicted = {fit for fit, result in results.items() if needs_none(result)}
-        by_file: dict[str, dict[Fit, int]] = {}
-        for fit, record in records.items():
-            if fit not in predicted:
-                by_file.setdefault(f"{record.file.removesuffix('.jsonl')}.npz", {})[fit] = record.number
-        for name, numbers_of_fits in by_file.items():
+        for file, fits_of_file in self.by_file(keys, [fit for fit in records if fit not in predicted]).items():
+            name = f"{file.removesuffix('.jsonl')}.npz"
             if not self.folder.exists(name):
                 continue
             with self.folder.reading(name) as path:
-                for fit, predictions in read_predictions(path, numbers_of_fits):
+                for fit, predictions in read_predictions(path, keys, fits_of_file):
                     keep(fit, predictions)
                     predicted.add(fit)
         return {fit: result for fit, result in results.items() if fit in predicted}
 
-    def by_file(self, keys: FitKeys, fits: Sequence[Fit]) -> list[list[Fit]]:
-        """Return those of `fits` that have results, apart by the file in which these are."""
+    def by_file(self, keys: FitKeys, fits: Sequence[Fit]) -> dict[str, list[Fit]]:
+        """Return those of `fits` that have results, by the file in which these are."""
         found: dict[str, list[Fit]] = {}
         for fit in fits:
             if (record := self._records.get(keys.of(fit))) is not None:
                 found.setdefault(record.file, []).append(fit)
-        return list(found.values())
+        return found
 
     def add(
         self,
@@ -165,12 +163,11 @@ class Journal:
         name = f"fits-{self._written:06d}"
         if predictions:
             with self.folder.atomic_write(f"{name}.npz") as path:
-                numbered = enumerate(fit for fit, _ in results)
-                arrays: dict[str, Any] = {str(at): predictions[fit] for at, fit in numbered if fit in predictions}
+                arrays: dict[str, Any] = {name_of_array(keys.of(fit)): one for fit, one in predictions.items()}
                 np.savez(path, **arrays)
         self._write(f"{name}.jsonl", "".join(f"{line}\n" for line in lines))
-        for at, ((fit, _), line) in enumerate(zip(results, lines)):
-            self._records[keys.of(fit)] = Record(line, f"{name}.jsonl", at)
+        for (fit, _), line in zip(results, lines):
+            self._records[keys.of(fit)] = Record(line, f"{name}.jsonl")
 
     def _write(self, name: str, text: str) -> None:
         with self.folder.atomic_write(name) as path:
@@ -253,7 +250,7 @@ class Journal:
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise self._damaged(name, number + 1) from None
             # A fit has a second result where its first one had no predictions when they were wanted.
-            self._records[key] = Record(line, name, number)
+            self._records[key] = Record(line, name)
 
     def _damaged(self, name: str, line: int) -> JournalError:
         return damaged(self.folder, name, line, self._read_only)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import numbers
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,23 +39,27 @@ class FitKeys:
 
 
 class Record(NamedTuple):
-    """A result as it lies in a journal: the line, its file, and its number in there."""
+    """A result as it lies in a journal: the line, and its file."""
 
     line: str
     file: str
-    number: int
 
 
-def read_predictions(path: Path, numbers_of_fits: Mapping[Fit, int]) -> Iterator[tuple[Fit, np.ndarray]]:
+def name_of_array(key: Key) -> str:
+    """Return the name of a fit's predictions in their file, which lines that were moved or deleted leave the fit's."""
+    return "-".join(key)
+
+
+def read_predictions(path: Path, keys: FitKeys, fits: Sequence[Fit]) -> Iterator[tuple[Fit, np.ndarray]]:
     """Yield the predictions of those fits that have some in a file; what is lacking or damaged is fitted again."""
     try:
         arrays = np.load(path)
     except Exception:  # of many kinds, as what is damaged may look like anything
         return
     with arrays:
-        for fit, number in numbers_of_fits.items():
+        for fit in fits:
             try:
-                predictions = arrays[str(number)]
+                predictions = arrays[name_of_array(keys.of(fit))]
             except Exception:
                 continue
             yield fit, predictions

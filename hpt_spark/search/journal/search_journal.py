@@ -118,7 +118,7 @@ class SearchJournal:
             self.add(list(found.items()))
             return found
         found = {}
-        for fits_of_file in journal.by_file(keys, fits):
+        for fits_of_file in journal.by_file(keys, fits).values():
             kept: dict[Fit, np.ndarray] = {}
             found.update(new := _found(journal, keys, fits_of_file, kept.__setitem__))
             self.add(list(new.items()), kept)

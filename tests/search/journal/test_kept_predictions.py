@@ -71,6 +71,28 @@ def test_predictions_of_the_whole_lines_of_a_torn_file_stay(tmp_path):
     assert list(kept_in(tmp_path)) == FITS[:2]
 
 
+@pytest.mark.parametrize(
+    "lines_of",
+    [
+        lambda first, second: (first[::-1], second),
+        lambda first, second: (first[1:], second),
+        lambda first, second: (first[:1] * 2 + first[1:], second),
+        lambda first, second: (second, first),
+        lambda first, second: (second + first, first),
+        lambda first, second: (first, first),
+    ],
+    ids=["reversed", "one deleted", "one twice", "swapped files", "joined files", "a file twice"],
+)
+def test_lines_that_were_moved_take_no_predictions_of_other_fits(tmp_path, lines_of):
+    add(tmp_path, FITS[:3])
+    add(tmp_path, FITS[3:])
+    files = [tmp_path / f"fits-00000{number}.jsonl" for number in (1, 2)]
+    for file, lines in zip(files, lines_of(*(file.read_text().splitlines(keepends=True) for file in files))):
+        file.write_text("".join(lines))
+    for fit, predictions in kept_in(tmp_path).items():
+        np.testing.assert_array_equal(predictions, predictions_of(fit))
+
+
 def test_another_searchs_journal_is_left_as_it_is(tmp_path):
     add(tmp_path, FITS[:1])
     add(tmp_path, FITS[1:2])
