@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -13,25 +12,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hpt_spark.config.table_section import PATTERNS, TableSection
-from hpt_spark.config.yaml_text import as_yaml
 from hpt_spark.errors import InputError, listed
+from hpt_spark.tables.odd_texts import AT_THE_SOURCE, say_odd_texts
 from hpt_spark.tables.profile import ColumnFacts, Profile
-from hpt_spark.tables.reading import format_of, option_of
+from hpt_spark.tables.reading import format_of_table, option_of
 from hpt_spark.tables.roles import Feature, kind_of
 
 _log = logging.getLogger(__name__)
 
 EXACT = 2.0**53  # the last whole number that a float has, and all before it
 ID_LIKE_SHARE = 0.5  # of the rows: so many different terms are those of an id
-FEW_OTHERS = 3
-OTHERS_SHARE = 0.5  # of the terms: with fewer that are none, a column is one of numbers
 MANY_TERMS = 50
 FEW_LABELS = 10
-# Numbers as people write them: 3,5; 1.234,50; 1,234; 12 %; $5.
-WRITTEN = re.compile(r"[-+]?[$€£¥]?\s?(\d+|\d{1,3}([.,'\s]\d{3})+)([.,]\d+)?\s?[%$€£¥]?")
-REPLACED = "\N{REPLACEMENT CHARACTER}"  # what Spark reads where bytes are no text
+FEW_ROWS = 10  # with fewer, chance alone makes columns look odd
 INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")  # of Parquet; of a CSV that was read and written again
-AT_THE_SOURCE = "correct them where the table is made"
 
 
 def refuse_empty(rows: int, place: str) -> None:
@@ -119,16 +113,16 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
     constant = [feature.name for feature, facts in pairs if facts.filled == profile.rows and facts.is_constant]
     if constant:
         _log.warning("%s: columns with one value throughout: %s", place, ", ".join(constant))
-    index = [feature.name for feature in features if _is_index(feature, section)]
+    index = [feature.name for feature, facts in pairs if _is_index(feature, facts, profile.rows, section)]
     if index:
         _log.warning(
-            "%s: columns that look like the numbers that pandas gives rows: %s; leave them out with "
-            "features.table.exclude, unless they mean something",
+            "%s: columns that look like the numbers of the rows: %s; name one as features.table.id, or leave them out "
+            "with features.table.exclude, unless they mean something",
             place,
             ", ".join(index),
         )
     leaks = [feature.name for feature, facts in pairs if facts.gives_label]
-    if leaks and profile.rows >= 10:
+    if leaks and profile.rows >= FEW_ROWS:
         _log.warning(
             "%s: columns that alone give the label %s: %s; leave out with features.table.exclude what is not known "
             "when a prediction is made",
@@ -138,15 +132,17 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
         )
     for feature, facts in pairs:
         _say_terms(feature, facts, profile.rows, section, place)
-        _say_odd_texts(feature, facts, section, place)
         _say_digits(feature, facts, place)
+    texts = {feature.name: facts.terms for feature, facts in pairs if feature.kind == "text"}
+    say_odd_texts(texts, "a column of the design", section, place)
 
 
-def _is_index(feature: Feature, section: TableSection) -> bool:
-    """Return whether a column is the index of pandas, which it writes into a CSV under no name."""
-    has_header = _format_of(section) == "csv" and str(option_of(section.options, "header")).lower() != "false"
+def _is_index(feature: Feature, facts: ColumnFacts, rows: int, section: TableSection) -> bool:
+    """Return whether a column numbers the rows, or is the index of pandas, which it writes into a CSV under no name."""
+    has_header = format_of_table(section) == "csv" and str(option_of(section.options, "header")).lower() != "false"
     is_nameless = has_header and (feature.name, feature.kind) == ("_c0", "number")
-    return is_nameless or INDEX.fullmatch(feature.name) is not None
+    is_counted = facts.filled == rows >= FEW_ROWS and (facts.least, facts.most) in ((0, rows - 1), (1, rows))
+    return is_nameless or is_counted or INDEX.fullmatch(feature.name) is not None
 
 
 def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSection, place: str) -> None:
@@ -185,59 +181,10 @@ def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSe
         )
 
 
-def _say_odd_texts(feature: Feature, facts: ColumnFacts, section: TableSection, place: str) -> None:
-    """Warn of numbers that are texts, by a few cells or as they are written, and of bytes in another encoding."""
-    if feature.kind != "text":
-        return
-    others = [term for term in facts.terms if not _is_number(term)]
-    written = [term for term in others if WRITTEN.fullmatch(term)]
-    if len(written) > FEW_OTHERS and len(others) - len(written) <= FEW_OTHERS:
-        _log.warning(
-            "%s: %s has texts, each a column of the design, that are numbers with commas, currencies or percents, "
-            "such as %r; write them with a decimal point and nothing else where the table is made",
-            place,
-            feature.name,
-            written[0],
-        )
-    elif 0 < len(others) <= FEW_OTHERS and len(others) < OTHERS_SHARE * len(facts.terms):
-        _log.warning(
-            "%s: %s has texts, each a column of the design, of which all are numbers but %s; %s",
-            place,
-            feature.name,
-            ", ".join(map(repr, others)),
-            _remedy_of_words(others, section),
-        )
-    say_unread(feature.name, facts.terms, section, place)
-
-
-def _remedy_of_words(words: Sequence[str], section: TableSection) -> str:
-    if _format_of(section) != "csv" or option_of(section.options, "nullValue") is not None:
-        return AT_THE_SOURCE
-    setting = f"write features.table.options={as_yaml({'nullValue': words[0]})}"
-    if len(words) == 1:
-        return f"if it stands for missing values, {setting}, else correct it"
-    return f"if one of them stands for missing values, {setting} (Spark takes only one word); correct the others"
-
-
-def say_unread(name: str, texts: Sequence[Any], section: TableSection, place: str) -> None:
-    """Warn of bytes that were read in another encoding than they are in."""
-    if any(REPLACED in text for text in texts if isinstance(text, str)):
-        has_encoding = _format_of(section) in ("csv", "json")
-        _log.warning(
-            "%s: %s has characters that could not be read (%s); %s",
-            place,
-            name,
-            REPLACED,
-            "write the encoding of the file, for example features.table.options={encoding: ISO-8859-1}"
-            if has_encoding
-            else AT_THE_SOURCE,
-        )
-
-
 def say_dates(types: Sequence[str], section: TableSection, place: str) -> None:
     """Warn of the pattern of dates that none of the columns, which are of these `types` of Spark, has."""
     given = {name: value for name, value in section.options.items() if name.lower() in PATTERNS}
-    if given and _format_of(section) == "csv" and not any(kind_of(one) in ("date", "timestamp") for one in types):
+    if given and format_of_table(section) == "csv" and not any(kind_of(one) in ("date", "timestamp") for one in types):
         _log.warning(
             "%s: no column is read as a date, although features.table.options has the %s; a pattern must fit all cells "
             "of a column, else they are texts",
@@ -274,17 +221,6 @@ def say_alike(classes: Sequence[Any], name: str, place: str) -> None:
             listed([repr(one) for one in odd]),
             AT_THE_SOURCE,
         )
-
-
-def _format_of(section: TableSection) -> str | None:
-    return format_of(section.uri, section.format) if section.uri else None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return "_" not in text and math.isfinite(float(text))  # 1_000 is a number to Python alone, not to Spark
-    except ValueError:
-        return False
 
 
 def _say_digits(feature: Feature, facts: ColumnFacts, place: str) -> None:

@@ -30,10 +30,10 @@ from hpt_spark.tables.checks import (
     say_alike,
     say_classes,
     say_dates,
-    say_unread,
 )
 from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding
 from hpt_spark.tables.later_table import block_types, has_texts, read_later_table, say_unseen
+from hpt_spark.tables.odd_texts import say_odd_texts
 from hpt_spark.tables.profile import ColumnFacts, Profile, profile_of
 from hpt_spark.tables.reading import checked_names, format_of, in_utc, read_sql, read_uri, translate_reading
 from hpt_spark.tables.roles import NO_FEATURE, Feature, roles_of
@@ -122,7 +122,8 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
     if task == "regression" and section.task == "auto":
         say_classes(design.y_train, str(roles.label), place)
     say_alike(design.classes, str(roles.label), place)
-    say_unread(str(roles.label), design.classes, section, place)
+    words = [one for one in design.classes if isinstance(one, str)]
+    say_odd_texts({str(roles.label): words}, "a class", section, place)
     return design
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from hpt_spark.config.secrets import mask_secrets, without_secrets
+from hpt_spark.config.table_section import TableSection
 from hpt_spark.data.arrow import ERROR_OF_WORKER
 from hpt_spark.errors import InputError
 from hpt_spark.features.packed import REPEATED_TERM
@@ -63,6 +64,11 @@ def format_of(uri: str, given: str | None = None) -> str:
     if given:
         return given.lower()
     return ENDINGS.get(_ending(uri), DEFAULT_FORMAT)
+
+
+def format_of_table(section: TableSection) -> str | None:
+    """Return the format of the table that the configuration names; None of a query's."""
+    return format_of(section.uri, section.format) if section.uri else None
 
 
 def _ending(uri: str) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 FLOATS = ("float", "double")
+NULL_WORD = "of a CSV, features.table.options={nullValue: NA} names the word for missing values"
 NO_FEATURE = "none"  # the kind of a column that Spark has no type for: all its cells are missing
 
 
@@ -88,7 +89,8 @@ def roles_of(schema: StructType, section: TableSection, place: str, has_blocks: 
     weight = given["weight"]
     if weight and kind_of(types[weight]) != "number":
         raise InputError(
-            f"features.table.weight names {weight}, which is {_short(types[weight])}; it must be a number."
+            f"features.table.weight names {weight}, which is {_short(types[weight])}; it must be a number "
+            f"({NULL_WORD})."
         )
     for role in ("label", "id", "group"):
         name = given[role]
