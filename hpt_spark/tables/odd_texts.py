@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 from collections.abc import Mapping, Sequence
 
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.config.yaml_text import as_yaml
 from hpt_spark.errors import listed
+from hpt_spark.tables.number_names import is_number
 from hpt_spark.tables.reading import format_of_table, option_of
 
 _log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def say_odd_texts(texts: Mapping[str, Sequence[str]], each_is: str, section: Tab
 
 def _oddity(terms: Sequence[str], section: TableSection) -> tuple[str, str, str] | None:
     """Return what the texts of a column are in truth, one of them, and what to do; None of texts that are such."""
-    words = [term for term in terms if not _is_number(term)]
+    words = [term for term in terms if not is_number(term)]
     written = [term for term in words if WRITTEN.fullmatch(term)]
     if len(written) > FEW_OTHERS and len(words) - len(written) <= FEW_OTHERS:
         return "numbers with commas, currencies or percents", written[0], AS_NUMBERS
@@ -71,7 +71,7 @@ def _oddity(terms: Sequence[str], section: TableSection) -> tuple[str, str, str]
             return f"dates but for {_quoted(others)}", dates[0], _remedy_of_words(others, section)
         return "dates", dates[0], AS_DATES if format_of_table(section) == "csv" else AT_THE_SOURCE
     if 0 < len(words) <= FEW_OTHERS and len(words) < OTHERS_SHARE * len(terms):
-        example = next(term for term in terms if _is_number(term))
+        example = next(term for term in terms if is_number(term))
         return f"numbers but for {_quoted(words)}", example, _remedy_of_words(words, section)
     return None
 
@@ -87,10 +87,3 @@ def _remedy_of_words(words: Sequence[str], section: TableSection) -> str:
     if len(words) == 1:
         return f"if it stands for missing values, {setting}, else correct it"
     return f"if one of them stands for missing values, {setting} (Spark takes only one word); correct the others"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return "_" not in text and math.isfinite(float(text))  # 1_000 is a number to Python alone, not to Spark
-    except ValueError:
-        return False

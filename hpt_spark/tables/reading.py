@@ -13,9 +13,10 @@ from urllib.parse import unquote
 from hpt_spark.config.secrets import mask_secrets, without_secrets
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.data.arrow import ERROR_OF_WORKER
-from hpt_spark.errors import InputError
+from hpt_spark.errors import InputError, listed
 from hpt_spark.features.packed import REPEATED_TERM
 from hpt_spark.storage.uris import escape_glob, hadoop_uri, is_local
+from hpt_spark.tables.odd_headers import remedy_of_header
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameReader, SparkSession
@@ -36,6 +37,9 @@ TYPE_CLASSES |= {"timestamp_ntz": "TimestampNTZType"}  # since Spark 3.4
 QUERY = re.compile(r"\?[\w.-]+=")
 # Spark takes the bytes of such a file for its text; its codecs are gzip, bzip2, Zstandard, LZ4 and Snappy.
 ARCHIVES = ("zip", "7z", "rar", "tar", "tgz")
+OF_OTHERS = {"xlsx": "read_excel", "xls": "read_excel", "ods": "read_excel", "feather": "read_feather"}
+OF_OTHERS |= {"pkl": "read_pickle", "pickle": "read_pickle", "dta": "read_stata", "sav": "read_spss"}
+OF_OTHERS |= {"h5": "read_hdf", "hdf5": "read_hdf", "sas7bdat": "read_sas", "xpt": "read_sas"}
 PLACEHOLDER = "\0"  # of a ? while `hadoop_uri` looks for a query
 NO_READER = re.compile(r"Failed to find (?:the )?data source: (\S+?)\.(?:\s|$)")
 READERS = {  # of packages of Spark's own
@@ -109,6 +113,11 @@ def read_uri(
     if table_format in PLAIN and _ending(uri) in ARCHIVES:
         raise InputError(
             f"{place} is an archive, which Spark does not unpack; unpack it, or compress its file with gzip."
+        )
+    if table_format in PLAIN and _ending(uri) in OF_OTHERS:
+        raise InputError(
+            f"{place} is a file that Spark does not read; write it as Parquet or CSV (pandas: "
+            f"{OF_OTHERS[_ending(uri)]}(...).to_parquet(...))."
         )
     separator = {"sep": "\t"} if _ending(uri) == "tsv" and option_of(options, "delimiter") is None else {}
     # A quoted cell without a letter is missing, as one without quotes is, also where a word stands for missing ones.
@@ -261,7 +270,8 @@ def _refuse_repeated(names: list[str], place: str) -> None:
     repeated = sorted({name for name in names if counts[name.lower()] > 1})
     if repeated:
         raise InputError(
-            f"{place} has more than one column named {', '.join(repeated)} (capitals do not count); rename all but one."
+            f"{place} has more than one column named {listed(repeated)} (capitals do not count); "
+            f"{remedy_of_header(names) or 'rename all but one.'}"
         )
 
 

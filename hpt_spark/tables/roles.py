@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.data.schemas import INTEGERS
 from hpt_spark.errors import InputError, did_you_mean, listed
+from hpt_spark.tables.odd_headers import remedy_of_header
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
@@ -152,7 +153,7 @@ def refuse_missing(names: Sequence[str], known: Sequence[str], key: str, place: 
     """Raise InputError where a table has no column of such a name; the nearest one is told."""
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known, f"its columns: {listed(known, 20)}.")
+            hint = remedy_of_header(known) or did_you_mean(name, known, f"its columns: {listed(known, 20)}.")
             raise InputError(f"{key} names {name}, but {place} has no such column; {hint}")
 
 
