@@ -132,7 +132,7 @@ def read_uri(
         in_order = not _is_true(option_of(chosen, "enforceSchema"))
         if table_format == "csv" and _is_true(option_of(chosen, "header")):
             names = _header_of(spark, address, chosen)
-            _refuse_repeated([name for name in names if name], place)
+            _refuse_repeated([name for name in names if name], place, is_csv=True)
             if not all(names):  # Spark gives such a column a name, and then misses it in the file
                 chosen = _merged(chosen, {"enforceSchema": True})
         frame = spark.read.format(table_format).options(**chosen).load(address)
@@ -265,14 +265,12 @@ def translate_reading(place: str, remedy: str = "") -> Iterator[None]:
         raise
 
 
-def _refuse_repeated(names: list[str], place: str) -> None:
+def _refuse_repeated(names: list[str], place: str, is_csv: bool = False) -> None:
     counts = Counter(name.lower() for name in names)
     repeated = sorted({name for name in names if counts[name.lower()] > 1})
     if repeated:
-        raise InputError(
-            f"{place} has more than one column named {listed(repeated)} (capitals do not count); "
-            f"{remedy_of_header(names) or 'rename all but one.'}"
-        )
+        remedy = (remedy_of_header(names) if is_csv else "") or "rename all but one."
+        raise InputError(f"{place} has more than one column named {listed(repeated)} (capitals do not count); {remedy}")
 
 
 def _header_of(spark: SparkSession, address: str, options: Mapping[str, Any]) -> list[str | None]:

@@ -18,7 +18,7 @@ class Named:
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
 def test_another_separator_is_told(separator):
     with pytest.raises(InputError) as refused:
-        refuse_missing(["label"], [f"id{separator}label"], "features.table.label", "here")
+        refuse_missing(["label"], [f"id{separator}label"], "features.table.label", "here", is_csv=True)
     offered = str(refused.value).partition("features.table.options=")[2]
     assert read_yaml(offered.rstrip(".")) == {"sep": separator}
 
@@ -26,16 +26,16 @@ def test_another_separator_is_told(separator):
 def test_a_first_row_that_is_no_header_is_told():
     headerless = r"called like numbers: if it has no header, write features.table.options=\{header: false\}\.$"
     with pytest.raises(InputError, match=f"names label, but here has no such column; its columns are {headerless}"):
-        refuse_missing(["label"], ["5", "0", "0.5", "x"], "features.table.label", "here")
-    with pytest.raises(InputError, match=f"more than one column named 0 .*; its columns are {headerless}"):
-        checked_names(Named(["5", "0", "0"]), "here")
+        refuse_missing(["label"], ["5", "0", "0.5", "x"], "features.table.label", "here", is_csv=True)
+    with pytest.raises(InputError, match=r"no such column; its columns: 5, 0\.$"):
+        refuse_missing(["label"], ["5", "0"], "the model", "a DataFrame")
 
 
 def test_other_names_are_left_in_peace():
     with pytest.raises(InputError, match="no such column; did you mean `lable`"):
-        refuse_missing(["label"], ["lable", "a;b"], "features.table.label", "here")
+        refuse_missing(["label"], ["lable", "a;b"], "features.table.label", "here", is_csv=True)
     with pytest.raises(InputError, match=r"no such column; its columns: a, 1\."):
-        refuse_missing(["label"], ["a", "1"], "features.table.label", "here")
+        refuse_missing(["label"], ["a", "1"], "features.table.label", "here", is_csv=True)
     with pytest.raises(InputError, match=r"named A, a \(capitals do not count\); rename all but one\."):
         checked_names(Named(["a", "A"]), "here")
 

@@ -92,6 +92,8 @@ def test_the_folders_of_a_csv_have_a_column_that_no_file_has(spark, tmp_path):
         ("none.csv", "", "none.csv has no columns; name a table that has some"),
         ("there.txt", ROWS, "is not a Parquet file; write features.table.format, unless the file is damaged"),
         ("rows.csv.zip", ROWS, "rows.csv.zip is an archive, which Spark does not unpack; unpack it, or"),
+        ("bare.csv", "5,0,0,no\n4,1,2,yes\n", r"column named 0 .*; its columns are .*\{header: false\}"),
+        ("semicolons.csv", ROWS.replace(",", ";"), r"names y, but .* is called 'id;x;y': write .*=\{sep: ;\}"),
         ("wide.csv", "y" + 20_480 * ",c" + "\n1" + 20_480 * ",2", f"columns=20480; {MORE_COLUMNS}"),
     ],
 )
