@@ -31,6 +31,13 @@ def test_a_first_row_that_is_no_header_is_told():
         refuse_missing(["label"], ["5", "0"], "the model", "a DataFrame")
 
 
+def test_blanks_behind_separators_are_told():
+    with pytest.raises(InputError, match=r"begin with blanks: write .*=\{ignoreLeadingWhiteSpace: true\}\.$"):
+        refuse_missing(["label"], ["id", " x", " label"], "features.table.label", "here", is_csv=True)
+    with pytest.raises(InputError, match="did you mean ` label`"):
+        refuse_missing(["label"], ["id", "x", " label"], "features.table.label", "here", is_csv=True)
+
+
 def test_other_names_are_left_in_peace():
     with pytest.raises(InputError, match="no such column; did you mean `lable`"):
         refuse_missing(["label"], ["lable", "a;b"], "features.table.label", "here", is_csv=True)
