@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from hpt_spark.config.table_section import PATTERNS, TableSection
 from hpt_spark.errors import InputError, listed
-from hpt_spark.tables.odd_texts import AT_THE_SOURCE, say_odd_texts
+from hpt_spark.tables.odd_texts import AT_THE_SOURCE, MOST_NAMES, say_odd_texts
 from hpt_spark.tables.profile import ColumnFacts, Profile
 from hpt_spark.tables.reading import format_of_table, option_of
 from hpt_spark.tables.roles import Feature, kind_of
@@ -97,8 +97,8 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
     infinite = [f"{feature.name} ({facts.infinite:,})" for feature, facts in pairs if facts.infinite]
     if infinite:
         raise InputError(
-            f"{place} has infinite values in {', '.join(infinite)}; replace them, or leave the columns out with "
-            "features.table.exclude."
+            f"{place} has infinite values in {listed(infinite, MOST_NAMES)}; replace them, or leave the columns out "
+            "with features.table.exclude."
         )
     for feature, facts in pairs:
         shortest, longest = facts.sizes
@@ -109,17 +109,17 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
             )
     empty = [feature.name for feature, facts in pairs if not facts.filled]
     if empty:
-        _log.info("%s: left out columns in which no row has a value: %s", place, ", ".join(empty))
+        _log.info("%s: left out columns in which no row has a value: %s", place, listed(empty, MOST_NAMES))
     constant = [feature.name for feature, facts in pairs if facts.filled == profile.rows and facts.is_constant]
     if constant:
-        _log.warning("%s: columns with one value throughout: %s", place, ", ".join(constant))
+        _log.warning("%s: columns with one value throughout: %s", place, listed(constant, MOST_NAMES))
     index = [feature.name for feature, facts in pairs if _is_index(feature, facts, profile.rows, section)]
     if index:
         _log.warning(
             "%s: columns that look like the numbers of the rows: %s; name one as features.table.id, or leave them out "
             "with features.table.exclude, unless they mean something",
             place,
-            ", ".join(index),
+            listed(index, MOST_NAMES),
         )
     leaks = [feature.name for feature, facts in pairs if facts.gives_label]
     if leaks and profile.rows >= FEW_ROWS:
@@ -128,7 +128,7 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
             "when a prediction is made",
             place,
             section.label,
-            ", ".join(leaks),
+            listed(leaks, MOST_NAMES),
         )
     for feature, facts in pairs:
         _say_terms(feature, facts, profile.rows, section, place)
