@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 EXACT = 2.0**53  # the last whole number that a float has, and all before it
 ID_LIKE_SHARE = 0.5  # of the rows: so many different terms are those of an id
 MANY_TERMS = 50
-FEW_LABELS = 10
+FEW_LABELS = 10  # so many whole numbers may be classes that were stored as floats
+MANY_CLASSES = 20
 FEW_ROWS = 10  # with fewer, chance alone makes columns look odd
 INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")  # of Parquet; of a CSV that was read and written again
 
@@ -193,17 +194,24 @@ def say_dates(types: Sequence[str], section: TableSection, place: str) -> None:
         )
 
 
-def say_classes(labels: np.ndarray, name: str, place: str) -> None:
-    """Warn of a regression that nobody has asked for, where the labels may be classes that were stored as floats."""
-    values = np.unique(labels)
-    if 1 < len(values) <= FEW_LABELS and (values == np.floor(values)).all():
-        _log.warning(
-            "%s: the label %s has only %s different values, all whole numbers, and is taken for a regression; if they "
-            "are classes, write features.table.task: classification",
-            place,
-            name,
-            len(values),
-        )
+def say_other_task(task: str, labels: Sequence[Any] | np.ndarray, name: str, place: str) -> None:
+    """Warn of a task that nobody has asked for, where the different `labels` look like those of another one."""
+    count = len(labels)
+    if task == "regression" and 1 < count <= FEW_LABELS and all(one == np.floor(one) for one in labels):
+        told, what, other = f"only {count} different values, all whole numbers", "classes", "classification"
+    elif task == "classification" and count > MANY_CLASSES and all(isinstance(one, (int, float)) for one in labels):
+        told, what, other = f"{count:,} different whole numbers", "amounts", "regression"
+    else:
+        return
+    _log.warning(
+        "%s: the label %s has %s, and is taken for a %s; if they are %s, write features.table.task: %s",
+        place,
+        name,
+        told,
+        task,
+        what,
+        other,
+    )
 
 
 def say_alike(classes: Sequence[Any], name: str, place: str) -> None:

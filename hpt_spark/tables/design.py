@@ -28,8 +28,8 @@ from hpt_spark.tables.checks import (
     refuse_empty,
     refuse_repeated_ids,
     say_alike,
-    say_classes,
     say_dates,
+    say_other_task,
 )
 from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding
 from hpt_spark.tables.later_table import block_types, has_texts, read_later_table, say_unseen
@@ -119,8 +119,8 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
         collected.keys["label"] = as_exact_floats(collected.keys["label"])
     facts = _facts(profile, named, task, features, unseen)
     design = _design(collected, tested, encoding, facts, section)
-    if task == "regression" and section.task == "auto":
-        say_classes(design.y_train, str(roles.label), place)
+    if section.task == "auto":
+        say_other_task(task, design.classes or np.unique(design.y_train), str(roles.label), place)
     say_alike(design.classes, str(roles.label), place)
     words = [one for one in design.classes if isinstance(one, str)]
     say_odd_texts({str(roles.label): words}, "a class", section, place)

@@ -8,7 +8,7 @@ import pytest
 
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.tables import checks
-from hpt_spark.tables.checks import check_columns, say_alike
+from hpt_spark.tables.checks import check_columns, say_alike, say_other_task
 from hpt_spark.tables.profile import ColumnFacts, Profile
 from hpt_spark.tables.roles import Feature
 
@@ -64,6 +64,36 @@ def test_other_numbers_are_left_in_peace(caplog, facts):
 def test_classes_that_are_written_nearly_alike_are_told_of(caplog, classes, said):
     with caplog.at_level(logging.WARNING, checks.__name__):
         say_alike(classes, "y", "here")
+    of_checks = "".join(one.getMessage() for one in caplog.records if one.name == checks.__name__)
+    assert said in of_checks
+    assert bool(of_checks) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "said"),
+    [
+        (
+            "regression",
+            [0.0, 1.0],
+            "only 2 different values, all whole numbers, and is taken for a regression; if",
+        ),
+        ("regression", [0.5, 1.0], ""),
+        ("regression", [float(one) for one in range(11)], ""),
+        (
+            "classification",
+            list(range(326, 1512)),
+            "has 1,186 different whole numbers, and is taken for a classification",
+        ),
+        ("classification", list(range(1, 27)), "if they are amounts, write features.table.task: regression"),
+        ("classification", [float(one) for one in range(21)], "21 different whole numbers"),
+        ("classification", list(range(10)), ""),
+        ("classification", [f"c{one}" for one in range(30)], ""),
+        ("classification", [False, True], ""),
+    ],
+)
+def test_labels_that_look_like_those_of_another_task_are_told_of(caplog, task, labels, said):
+    with caplog.at_level(logging.WARNING, checks.__name__):
+        say_other_task(task, labels, "y", "here")
     of_checks = "".join(one.getMessage() for one in caplog.records if one.name == checks.__name__)
     assert said in of_checks
     assert bool(of_checks) == bool(said)
