@@ -132,10 +132,20 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
             listed(leaks, MOST_NAMES),
         )
     for feature, facts in pairs:
-        _say_terms(feature, facts, profile.rows, section, place)
+        _say_left_out(feature, facts, profile.rows, section, place)
         _say_digits(feature, facts, place)
     texts = {feature.name: facts.terms for feature, facts in pairs if feature.kind == "text"}
-    say_odd_texts(texts, "a column of the design", section, place)
+    told = say_odd_texts(texts, "a column of the design", section, place)
+    others = [(feature, facts) for feature, facts in pairs if feature.name not in told]
+    ids = [f"{one.name} ({facts.distinct:,})" for one, facts in others if _is_like_id(one, facts, profile.rows)]
+    if ids:
+        _log.warning(
+            "%s: columns like ids or dates, by their different texts in %s rows, each a column of the design: %s; "
+            "leave them out with features.table.exclude, or read them as what they are",
+            place,
+            f"{profile.rows:,}",
+            listed(ids, MOST_NAMES),
+        )
 
 
 def _is_index(feature: Feature, facts: ColumnFacts, rows: int, section: TableSection) -> bool:
@@ -146,7 +156,14 @@ def _is_index(feature: Feature, facts: ColumnFacts, rows: int, section: TableSec
     return is_nameless or is_counted or INDEX.fullmatch(feature.name) is not None
 
 
-def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSection, place: str) -> None:
+def _is_like_id(feature: Feature, facts: ColumnFacts, rows: int) -> bool:
+    """Return whether a column of texts that are all kept has about as many as there are rows."""
+    is_kept = facts.distinct - facts.rare == len(facts.terms) >= MANY_TERMS
+    return feature.kind == "text" and is_kept and facts.distinct > ID_LIKE_SHARE * rows
+
+
+def _say_left_out(feature: Feature, facts: ColumnFacts, rows: int, section: TableSection, place: str) -> None:
+    """Tell of texts that are no columns of the design, because they are rare or too many."""
     if facts.rare:
         _log.info(
             "%s: %s: left out %s of %s terms, which fewer than features.table.min_rows=%s rows have",
@@ -157,18 +174,8 @@ def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSe
             section.min_rows,
         )
     beyond = facts.distinct - facts.rare - len(facts.terms)
-    is_like_id = facts.distinct > ID_LIKE_SHARE * rows
-    if beyond <= 0 and is_like_id and feature.kind == "text" and len(facts.terms) >= MANY_TERMS:
-        _log.warning(
-            "%s: %s has %s different texts in %s rows, each a column of the design: it looks like an id or a date; "
-            "leave it out with features.table.exclude, or read it as what it is",
-            place,
-            feature.name,
-            f"{facts.distinct:,}",
-            f"{rows:,}",
-        )
     if beyond > 0:
-        hint = "; it looks like an id" if is_like_id else ""
+        hint = "; it looks like an id" if facts.distinct > ID_LIKE_SHARE * rows else ""
         _log.warning(
             "%s: %s has %s different terms: the %s most frequent ones are kept (features.table.max_terms=%s), %s are "
             "left out%s",

@@ -23,12 +23,15 @@ DATE = re.compile(r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3(\d{4}|
 REPLACED = "\N{REPLACEMENT CHARACTER}"  # what Spark reads where bytes are no text
 AT_THE_SOURCE = "correct them where the table is made"
 AS_NUMBERS = "write them with a decimal point and nothing else where the table is made"
-AS_DATES = "write their pattern, such as features.table.options={timestampFormat: d.M.yyyy}"
+AS_DATES = {  # by the format of the table
+    "csv": "write their pattern, such as features.table.options={timestampFormat: d.M.yyyy}",
+    "json": "write features.table.options={inferTimestamp: true}, with their timestampFormat unless it is yyyy-MM-dd",
+}
 ENCODING = "write the encoding of the file, for example features.table.options={encoding: ISO-8859-1}"
 MOST_NAMES = 20
 
 
-def say_odd_texts(texts: Mapping[str, Sequence[str]], each_is: str, section: TableSection, place: str) -> None:
+def say_odd_texts(texts: Mapping[str, Sequence[str]], each_is: str, section: TableSection, place: str) -> set[str]:
     """Warn of numbers and dates that are texts, by a few cells or as they are written, and of bytes that were not read.
 
     Parameters
@@ -39,10 +42,17 @@ def say_odd_texts(texts: Mapping[str, Sequence[str]], each_is: str, section: Tab
         What the design makes of each text.
     section : TableSection
     place : str
+
+    Returns
+    -------
+    set of str
+        The columns that are numbers or dates.
     """
+    told = set()
     columns: dict[tuple[str, str], list[str]] = {}
     for name, terms in texts.items():
         if odd := _oddity(terms, section):
+            told.add(name)
             what, example, remedy = odd
             columns.setdefault((what, remedy), []).append(f"{name} ({example!r})")
     for (what, remedy), names in columns.items():
@@ -56,6 +66,7 @@ def say_odd_texts(texts: Mapping[str, Sequence[str]], each_is: str, section: Tab
             listed(unread, MOST_NAMES),
             ENCODING if format_of_table(section) in ("csv", "json") else AT_THE_SOURCE,
         )
+    return told
 
 
 def _oddity(terms: Sequence[str], section: TableSection) -> tuple[str, str, str] | None:
@@ -69,7 +80,7 @@ def _oddity(terms: Sequence[str], section: TableSection) -> tuple[str, str, str]
         others = [term for term in terms if not DATE.fullmatch(term)]
         if others:
             return f"dates but for {_quoted(others)}", dates[0], _remedy_of_words(others, section)
-        return "dates", dates[0], AS_DATES if format_of_table(section) == "csv" else AT_THE_SOURCE
+        return "dates", dates[0], AS_DATES.get(str(format_of_table(section)), AT_THE_SOURCE)
     if 0 < len(words) <= FEW_OTHERS and len(words) < OTHERS_SHARE * len(terms):
         example = next(term for term in terms if is_number(term))
         return f"numbers but for {_quoted(words)}", example, _remedy_of_words(words, section)

@@ -69,6 +69,21 @@ def test_classes_that_are_written_nearly_alike_are_told_of(caplog, classes, said
     assert bool(of_checks) == bool(said)
 
 
+def test_ids_are_told_of_at_once_and_numbers_but_for_a_word_only_as_such(caplog):
+    columns = {"who": "c{}", "when": "day {}", "much": "{}.5", "few": "c{}"}
+    pairs = [
+        (Feature(name, "text"), ColumnFacts(filled=60, distinct=60, terms=[form.format(one) for one in range(60)]))
+        for name, form in columns.items()
+    ]
+    pairs[2][1].terms[0], pairs[3][1].distinct, pairs[3][1].terms = "NA", 9, ["c"] * 9
+    with caplog.at_level(logging.WARNING, "hpt_spark.tables"):
+        features, facts = zip(*pairs)
+        check_columns(Profile(60, "", list(facts), {}), features, TableSection(uri="rows.csv", label="y"), "here")
+    told = [one.getMessage() for one in caplog.records if one.name.startswith("hpt_spark.tables")]
+    assert [("numbers but for 'NA'" in one, "60 rows" in one) for one in told] == [(True, False), (False, True)]
+    assert "each a column of the design: who (60), when (60); leave them out" in told[1]
+
+
 @pytest.mark.parametrize(
     ("task", "labels", "said"),
     [

@@ -73,6 +73,7 @@ def test_numbers_with_commas_currencies_or_percents_are_told_of(caplog, terms, s
         (["1990/01/02", "1990/1/3", "1990/01/04", "1990/01/05"], CSV, "{timestampFormat: d.M.yyyy}"),
         (["1990-01-02", "1990-1-3", "1990-01-04", "1990-01-05", "NA"], CSV, "but for 'NA', each a column"),
         (["1990-01-02", "1990-1-3", "1990-01-04", "1990-01-05", "NA"], CSV, "{nullValue: NA}"),
+        (["1990-01-02", "1990-1-3", "1990-01-04", "1990-01-05"], {"uri": "x.json"}, "{inferTimestamp: true}, with"),
         (["1990-01-02", "1990-1-3", "1990-01-04", "1990-01-05"], {"uri": "x.parquet"}, "correct them where the table"),
     ],
 )

@@ -110,7 +110,10 @@ def test_texts_that_should_be_something_else_are_told(spark, tmp_path, caplog):
     design_from_table(spark, tmp_path / "odd.csv", label="y", id="id")
     assert "texts that are numbers but for 'NA', each a column of the design: x (" in caplog.text
     assert "features.table.options={nullValue: NA}" in caplog.text
-    assert "name has 60 different texts in 60 rows, each a column of the design: it looks like an id" in caplog.text
+    assert (
+        "like ids or dates, by their different texts in 60 rows, each a column of the design: name (60); leave"
+        in caplog.text
+    )
     assert "characters that could not be read (\N{REPLACEMENT CHARACTER}) in y; write the encoding" in caplog.text
     caplog.clear()
     options = {"nullValue": "NA", "encoding": "ISO-8859-1"}
