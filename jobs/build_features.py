@@ -10,6 +10,7 @@ from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.data.tables import Tables
+from hpt_spark.errors import listed
 from hpt_spark.matrix.collect import collect_blocks
 from hpt_spark.spark.session import spark_if_needed, spark_session, stop_jvm
 from hpt_spark.tables.design import build_table_design
@@ -33,7 +34,7 @@ def main(config: Config) -> None:
             design = collected.design()
         run.save_design(design, config.run.overwrite)
     empty = [name for name, facts in design.facts["blocks"].items() if not facts["columns"]]
-    without = f"; without a column: {', '.join(empty)}" if empty else ""
+    without = f"; without a column: {listed(empty)}" if empty else ""
     print(f"{run.uri}/design: {design.describe()}{without}")
 
 

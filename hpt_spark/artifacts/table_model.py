@@ -78,7 +78,7 @@ class TableModel:
 
         Parameters
         ----------
-        data : pandas.DataFrame, pyarrow.Table, or mapping of names to lists
+        data : pandas.DataFrame, polars.DataFrame, pyarrow.Table, or mapping of names to lists
         """
         if self.encoding is None:
             return data

@@ -30,7 +30,7 @@ def canonical_table(data: Any, encoding: TableEncoding) -> pa.Table:
 
     Parameters
     ----------
-    data : pyarrow.Table, pandas.DataFrame, or mapping of names to lists
+    data : pandas.DataFrame, mapping of names to lists, or any table that Arrow takes, such as polars.DataFrame
     encoding : TableEncoding
 
     Raises
@@ -59,13 +59,14 @@ def canonical_table(data: Any, encoding: TableEncoding) -> pa.Table:
 
 def _as_arrow(data: Any, wanted: Sequence[str]) -> pa.Table:
     """Return the columns that are wanted; Arrow may have no type for what is in the others."""
-    if isinstance(data, pa.RecordBatch):
-        data = pa.Table.from_batches([data])
-    if not isinstance(data, pa.Table) and not hasattr(data, "items"):
-        raise InputError(
-            f"the model takes a pandas DataFrame, an Arrow table, or a mapping of names to lists, not "
-            f"{type(data).__name__}; give it the columns by their names."
-        )
+    if not hasattr(data, "items"):
+        try:
+            data = pa.table(data)
+        except (pa.ArrowException, TypeError, ValueError):
+            raise InputError(
+                "the model takes a DataFrame of pandas or polars, an Arrow table, or a mapping of names to lists, not "
+                f"{type(data).__name__}; give it the columns by their names."
+            ) from None
     known = data.column_names if isinstance(data, pa.Table) else [str(name) for name, _ in data.items()]
     refuse_missing(wanted, known, "the model", "the table")
     repeated = [name for name in wanted if known.count(name) > 1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -13,25 +12,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hpt_spark.config.table_section import PATTERNS, TableSection
-from hpt_spark.config.yaml_text import as_yaml
 from hpt_spark.errors import InputError, listed
+from hpt_spark.tables.odd_texts import AT_THE_SOURCE, MOST_NAMES, say_odd_texts
 from hpt_spark.tables.profile import ColumnFacts, Profile
-from hpt_spark.tables.reading import format_of, option_of
+from hpt_spark.tables.reading import format_of_table, option_of
 from hpt_spark.tables.roles import Feature, kind_of
 
 _log = logging.getLogger(__name__)
 
 EXACT = 2.0**53  # the last whole number that a float has, and all before it
 ID_LIKE_SHARE = 0.5  # of the rows: so many different terms are those of an id
-FEW_OTHERS = 3
-OTHERS_SHARE = 0.5  # of the terms: with fewer that are none, a column is one of numbers
 MANY_TERMS = 50
-FEW_LABELS = 10
-# Numbers as people write them: 3,5; 1.234,50; 1,234; 12 %; $5.
-WRITTEN = re.compile(r"[-+]?[$€£¥]?\s?(\d+|\d{1,3}([.,'\s]\d{3})+)([.,]\d+)?\s?[%$€£¥]?")
-REPLACED = "\N{REPLACEMENT CHARACTER}"  # what Spark reads where bytes are no text
+FEW_LABELS = 10  # so many whole numbers may be classes that were stored as floats
+MANY_CLASSES = 20
+FEW_ROWS = 10  # with fewer, chance alone makes columns look odd
 INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")  # of Parquet; of a CSV that was read and written again
-AT_THE_SOURCE = "correct them where the table is made"
 
 
 def refuse_empty(rows: int, place: str) -> None:
@@ -103,8 +98,8 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
     infinite = [f"{feature.name} ({facts.infinite:,})" for feature, facts in pairs if facts.infinite]
     if infinite:
         raise InputError(
-            f"{place} has infinite values in {', '.join(infinite)}; replace them, or leave the columns out with "
-            "features.table.exclude."
+            f"{place} has infinite values in {listed(infinite, MOST_NAMES)}; replace them, or leave the columns out "
+            "with features.table.exclude."
         )
     for feature, facts in pairs:
         shortest, longest = facts.sizes
@@ -115,41 +110,60 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
             )
     empty = [feature.name for feature, facts in pairs if not facts.filled]
     if empty:
-        _log.info("%s: left out columns in which no row has a value: %s", place, ", ".join(empty))
+        _log.info("%s: left out columns in which no row has a value: %s", place, listed(empty, MOST_NAMES))
     constant = [feature.name for feature, facts in pairs if facts.filled == profile.rows and facts.is_constant]
     if constant:
-        _log.warning("%s: columns with one value throughout: %s", place, ", ".join(constant))
-    index = [feature.name for feature in features if _is_index(feature, section)]
+        _log.warning("%s: columns with one value throughout: %s", place, listed(constant, MOST_NAMES))
+    index = [feature.name for feature, facts in pairs if _is_index(feature, facts, profile.rows, section)]
     if index:
         _log.warning(
-            "%s: columns that look like the numbers that pandas gives rows: %s; leave them out with "
-            "features.table.exclude, unless they mean something",
+            "%s: columns that look like the numbers of the rows: %s; name one as features.table.id, or leave them out "
+            "with features.table.exclude, unless they mean something",
             place,
-            ", ".join(index),
+            listed(index, MOST_NAMES),
         )
     leaks = [feature.name for feature, facts in pairs if facts.gives_label]
-    if leaks and profile.rows >= 10:
+    if leaks and profile.rows >= FEW_ROWS:
         _log.warning(
             "%s: columns that alone give the label %s: %s; leave out with features.table.exclude what is not known "
             "when a prediction is made",
             place,
             section.label,
-            ", ".join(leaks),
+            listed(leaks, MOST_NAMES),
         )
     for feature, facts in pairs:
-        _say_terms(feature, facts, profile.rows, section, place)
-        _say_odd_texts(feature, facts, section, place)
+        _say_left_out(feature, facts, profile.rows, section, place)
         _say_digits(feature, facts, place)
+    texts = {feature.name: facts.terms for feature, facts in pairs if feature.kind == "text"}
+    told = say_odd_texts(texts, "a column of the design", section, place)
+    others = [(feature, facts) for feature, facts in pairs if feature.name not in told]
+    ids = [f"{one.name} ({facts.distinct:,})" for one, facts in others if _is_like_id(one, facts, profile.rows)]
+    if ids:
+        _log.warning(
+            "%s: columns like ids or dates, by their different texts in %s rows, each a column of the design: %s; "
+            "leave them out with features.table.exclude, or read them as what they are",
+            place,
+            f"{profile.rows:,}",
+            listed(ids, MOST_NAMES),
+        )
 
 
-def _is_index(feature: Feature, section: TableSection) -> bool:
-    """Return whether a column is the index of pandas, which it writes into a CSV under no name."""
-    has_header = _format_of(section) == "csv" and str(option_of(section.options, "header")).lower() != "false"
+def _is_index(feature: Feature, facts: ColumnFacts, rows: int, section: TableSection) -> bool:
+    """Return whether a column numbers the rows, or is the index of pandas, which it writes into a CSV under no name."""
+    has_header = format_of_table(section) == "csv" and str(option_of(section.options, "header")).lower() != "false"
     is_nameless = has_header and (feature.name, feature.kind) == ("_c0", "number")
-    return is_nameless or INDEX.fullmatch(feature.name) is not None
+    is_counted = facts.filled == rows >= FEW_ROWS and (facts.least, facts.most) in ((0, rows - 1), (1, rows))
+    return is_nameless or is_counted or INDEX.fullmatch(feature.name) is not None
 
 
-def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSection, place: str) -> None:
+def _is_like_id(feature: Feature, facts: ColumnFacts, rows: int) -> bool:
+    """Return whether a column of texts that are all kept has about as many as there are rows."""
+    is_kept = facts.distinct - facts.rare == len(facts.terms) >= MANY_TERMS
+    return feature.kind == "text" and is_kept and facts.distinct > ID_LIKE_SHARE * rows
+
+
+def _say_left_out(feature: Feature, facts: ColumnFacts, rows: int, section: TableSection, place: str) -> None:
+    """Tell of texts that are no columns of the design, because they are rare or too many."""
     if facts.rare:
         _log.info(
             "%s: %s: left out %s of %s terms, which fewer than features.table.min_rows=%s rows have",
@@ -160,18 +174,8 @@ def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSe
             section.min_rows,
         )
     beyond = facts.distinct - facts.rare - len(facts.terms)
-    is_like_id = facts.distinct > ID_LIKE_SHARE * rows
-    if beyond <= 0 and is_like_id and feature.kind == "text" and len(facts.terms) >= MANY_TERMS:
-        _log.warning(
-            "%s: %s has %s different texts in %s rows, each a column of the design: it looks like an id or a date; "
-            "leave it out with features.table.exclude, or read it as what it is",
-            place,
-            feature.name,
-            f"{facts.distinct:,}",
-            f"{rows:,}",
-        )
     if beyond > 0:
-        hint = "; it looks like an id" if is_like_id else ""
+        hint = "; it looks like an id" if facts.distinct > ID_LIKE_SHARE * rows else ""
         _log.warning(
             "%s: %s has %s different terms: the %s most frequent ones are kept (features.table.max_terms=%s), %s are "
             "left out%s",
@@ -185,59 +189,10 @@ def _say_terms(feature: Feature, facts: ColumnFacts, rows: int, section: TableSe
         )
 
 
-def _say_odd_texts(feature: Feature, facts: ColumnFacts, section: TableSection, place: str) -> None:
-    """Warn of numbers that are texts, by a few cells or as they are written, and of bytes in another encoding."""
-    if feature.kind != "text":
-        return
-    others = [term for term in facts.terms if not _is_number(term)]
-    written = [term for term in others if WRITTEN.fullmatch(term)]
-    if len(written) > FEW_OTHERS and len(others) - len(written) <= FEW_OTHERS:
-        _log.warning(
-            "%s: %s has texts, each a column of the design, that are numbers with commas, currencies or percents, "
-            "such as %r; write them with a decimal point and nothing else where the table is made",
-            place,
-            feature.name,
-            written[0],
-        )
-    elif 0 < len(others) <= FEW_OTHERS and len(others) < OTHERS_SHARE * len(facts.terms):
-        _log.warning(
-            "%s: %s has texts, each a column of the design, of which all are numbers but %s; %s",
-            place,
-            feature.name,
-            ", ".join(map(repr, others)),
-            _remedy_of_words(others, section),
-        )
-    say_unread(feature.name, facts.terms, section, place)
-
-
-def _remedy_of_words(words: Sequence[str], section: TableSection) -> str:
-    if _format_of(section) != "csv" or option_of(section.options, "nullValue") is not None:
-        return AT_THE_SOURCE
-    setting = f"write features.table.options={as_yaml({'nullValue': words[0]})}"
-    if len(words) == 1:
-        return f"if it stands for missing values, {setting}, else correct it"
-    return f"if one of them stands for missing values, {setting} (Spark takes only one word); correct the others"
-
-
-def say_unread(name: str, texts: Sequence[Any], section: TableSection, place: str) -> None:
-    """Warn of bytes that were read in another encoding than they are in."""
-    if any(REPLACED in text for text in texts if isinstance(text, str)):
-        has_encoding = _format_of(section) in ("csv", "json")
-        _log.warning(
-            "%s: %s has characters that could not be read (%s); %s",
-            place,
-            name,
-            REPLACED,
-            "write the encoding of the file, for example features.table.options={encoding: ISO-8859-1}"
-            if has_encoding
-            else AT_THE_SOURCE,
-        )
-
-
 def say_dates(types: Sequence[str], section: TableSection, place: str) -> None:
     """Warn of the pattern of dates that none of the columns, which are of these `types` of Spark, has."""
     given = {name: value for name, value in section.options.items() if name.lower() in PATTERNS}
-    if given and _format_of(section) == "csv" and not any(kind_of(one) in ("date", "timestamp") for one in types):
+    if given and format_of_table(section) == "csv" and not any(kind_of(one) in ("date", "timestamp") for one in types):
         _log.warning(
             "%s: no column is read as a date, although features.table.options has the %s; a pattern must fit all cells "
             "of a column, else they are texts",
@@ -246,17 +201,24 @@ def say_dates(types: Sequence[str], section: TableSection, place: str) -> None:
         )
 
 
-def say_classes(labels: np.ndarray, name: str, place: str) -> None:
-    """Warn of a regression that nobody has asked for, where the labels may be classes that were stored as floats."""
-    values = np.unique(labels)
-    if 1 < len(values) <= FEW_LABELS and (values == np.floor(values)).all():
-        _log.warning(
-            "%s: the label %s has only %s different values, all whole numbers, and is taken for a regression; if they "
-            "are classes, write features.table.task: classification",
-            place,
-            name,
-            len(values),
-        )
+def say_other_task(task: str, labels: Sequence[Any] | np.ndarray, name: str, place: str) -> None:
+    """Warn of a task that nobody has asked for, where the different `labels` look like those of another one."""
+    count = len(labels)
+    if task == "regression" and 1 < count <= FEW_LABELS and all(one == np.floor(one) for one in labels):
+        told, what, other = f"only {count} different values, all whole numbers", "classes", "classification"
+    elif task == "classification" and count > MANY_CLASSES and all(isinstance(one, (int, float)) for one in labels):
+        told, what, other = f"{count:,} different whole numbers", "amounts", "regression"
+    else:
+        return
+    _log.warning(
+        "%s: the label %s has %s, and is taken for a %s; if they are %s, write features.table.task: %s",
+        place,
+        name,
+        told,
+        task,
+        what,
+        other,
+    )
 
 
 def say_alike(classes: Sequence[Any], name: str, place: str) -> None:
@@ -274,17 +236,6 @@ def say_alike(classes: Sequence[Any], name: str, place: str) -> None:
             listed([repr(one) for one in odd]),
             AT_THE_SOURCE,
         )
-
-
-def _format_of(section: TableSection) -> str | None:
-    return format_of(section.uri, section.format) if section.uri else None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return "_" not in text and math.isfinite(float(text))  # 1_000 is a number to Python alone, not to Spark
-    except ValueError:
-        return False
 
 
 def _say_digits(feature: Feature, facts: ColumnFacts, place: str) -> None:

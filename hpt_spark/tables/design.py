@@ -15,7 +15,7 @@ from scipy import sparse
 from hpt_spark.config.secrets import without_secrets
 from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.config.table_section import TableSection
-from hpt_spark.errors import InputError
+from hpt_spark.errors import InputError, listed
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.search.planning.memory_limit import driver_memory
@@ -28,12 +28,12 @@ from hpt_spark.tables.checks import (
     refuse_empty,
     refuse_repeated_ids,
     say_alike,
-    say_classes,
     say_dates,
-    say_unread,
+    say_other_task,
 )
 from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding
 from hpt_spark.tables.later_table import block_types, has_texts, read_later_table, say_unseen
+from hpt_spark.tables.odd_texts import MOST_NAMES, say_odd_texts
 from hpt_spark.tables.profile import ColumnFacts, Profile, profile_of
 from hpt_spark.tables.reading import checked_names, format_of, in_utc, read_sql, read_uri, translate_reading
 from hpt_spark.tables.roles import NO_FEATURE, Feature, roles_of
@@ -78,7 +78,7 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
         rows = checked_names(frame, place) if frame is not None else read_training_table(spark, features)
         roles = roles_of(rows.schema, section, place, bool(features.blocks))
         if roles.left_out:
-            dates = ", ".join(roles.left_out)
+            dates = listed(roles.left_out, MOST_NAMES)
             _log.info("%s: left out dates, because features.table.dates asks for no part of them: %s", place, dates)
         say_dates([kind for _, kind in rows.dtypes], section, place)
         refuse_times_of_day(spark, section, roles.features, place)
@@ -119,10 +119,11 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
         collected.keys["label"] = as_exact_floats(collected.keys["label"])
     facts = _facts(profile, named, task, features, unseen)
     design = _design(collected, tested, encoding, facts, section)
-    if task == "regression" and section.task == "auto":
-        say_classes(design.y_train, str(roles.label), place)
+    if section.task == "auto":
+        say_other_task(task, design.classes or np.unique(design.y_train), str(roles.label), place)
     say_alike(design.classes, str(roles.label), place)
-    say_unread(str(roles.label), design.classes, section, place)
+    words = [one for one in design.classes if isinstance(one, str)]
+    say_odd_texts({str(roles.label): words}, "a class", section, place)
     return design
 
 

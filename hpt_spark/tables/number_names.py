@@ -1,7 +1,8 @@
-"""The names of numbers that are categories, as Spark writes them."""
+"""The names of numbers that are categories, as Spark writes them, and which texts are numbers."""
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -26,6 +27,14 @@ def name_of_text(text: str | None) -> str | None:
 def name_as_float(name: str) -> str:
     """Return the name that a whole number has where it was read as a float; any other name as it is."""
     return str(name_of_number(float(name))) if _WHOLE.match(name) else name
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is a number to Spark."""
+    try:
+        return "_" not in text and math.isfinite(float(text))  # 1_000 is a number to Python alone, not to Spark
+    except ValueError:
+        return False
 
 
 def _as_java(number: float) -> str:

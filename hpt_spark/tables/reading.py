@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from hpt_spark.config.secrets import mask_secrets, without_secrets
+from hpt_spark.config.table_section import TableSection
 from hpt_spark.data.arrow import ERROR_OF_WORKER
-from hpt_spark.errors import InputError
+from hpt_spark.errors import InputError, listed
 from hpt_spark.features.packed import REPEATED_TERM
 from hpt_spark.storage.uris import escape_glob, hadoop_uri, is_local
+from hpt_spark.tables.odd_headers import remedy_of_header
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameReader, SparkSession
@@ -35,6 +37,9 @@ TYPE_CLASSES |= {"timestamp_ntz": "TimestampNTZType"}  # since Spark 3.4
 QUERY = re.compile(r"\?[\w.-]+=")
 # Spark takes the bytes of such a file for its text; its codecs are gzip, bzip2, Zstandard, LZ4 and Snappy.
 ARCHIVES = ("zip", "7z", "rar", "tar", "tgz")
+OF_OTHERS = {"xlsx": "read_excel", "xls": "read_excel", "ods": "read_excel", "feather": "read_feather"}
+OF_OTHERS |= {"pkl": "read_pickle", "pickle": "read_pickle", "dta": "read_stata", "sav": "read_spss"}
+OF_OTHERS |= {"h5": "read_hdf", "hdf5": "read_hdf", "sas7bdat": "read_sas", "xpt": "read_sas"}
 PLACEHOLDER = "\0"  # of a ? while `hadoop_uri` looks for a query
 NO_READER = re.compile(r"Failed to find (?:the )?data source: (\S+?)\.(?:\s|$)")
 READERS = {  # of packages of Spark's own
@@ -63,6 +68,11 @@ def format_of(uri: str, given: str | None = None) -> str:
     if given:
         return given.lower()
     return ENDINGS.get(_ending(uri), DEFAULT_FORMAT)
+
+
+def format_of_table(section: TableSection) -> str | None:
+    """Return the format of the table that the configuration names; None of a query's."""
+    return format_of(section.uri, section.format) if section.uri else None
 
 
 def _ending(uri: str) -> str:
@@ -104,6 +114,11 @@ def read_uri(
         raise InputError(
             f"{place} is an archive, which Spark does not unpack; unpack it, or compress its file with gzip."
         )
+    if table_format in PLAIN and _ending(uri) in OF_OTHERS:
+        raise InputError(
+            f"{place} is a file that Spark does not read; write it as Parquet or CSV (pandas: "
+            f"{OF_OTHERS[_ending(uri)]}(...).to_parquet(...))."
+        )
     separator = {"sep": "\t"} if _ending(uri) == "tsv" and option_of(options, "delimiter") is None else {}
     # A quoted cell without a letter is missing, as one without quotes is, also where a word stands for missing ones.
     word = option_of(options, "nullValue") if table_format == "csv" else None
@@ -117,7 +132,7 @@ def read_uri(
         in_order = not _is_true(option_of(chosen, "enforceSchema"))
         if table_format == "csv" and _is_true(option_of(chosen, "header")):
             names = _header_of(spark, address, chosen)
-            _refuse_repeated([name for name in names if name], place)
+            _refuse_repeated([name for name in names if name], place, is_csv=True)
             if not all(names):  # Spark gives such a column a name, and then misses it in the file
                 chosen = _merged(chosen, {"enforceSchema": True})
         frame = spark.read.format(table_format).options(**chosen).load(address)
@@ -250,13 +265,12 @@ def translate_reading(place: str, remedy: str = "") -> Iterator[None]:
         raise
 
 
-def _refuse_repeated(names: list[str], place: str) -> None:
+def _refuse_repeated(names: list[str], place: str, is_csv: bool = False) -> None:
     counts = Counter(name.lower() for name in names)
     repeated = sorted({name for name in names if counts[name.lower()] > 1})
     if repeated:
-        raise InputError(
-            f"{place} has more than one column named {', '.join(repeated)} (capitals do not count); rename all but one."
-        )
+        remedy = (remedy_of_header(names) if is_csv else "") or "rename all but one."
+        raise InputError(f"{place} has more than one column named {listed(repeated)} (capitals do not count); {remedy}")
 
 
 def _header_of(spark: SparkSession, address: str, options: Mapping[str, Any]) -> list[str | None]:

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.data.schemas import INTEGERS
 from hpt_spark.errors import InputError, did_you_mean, listed
+from hpt_spark.tables.odd_headers import remedy_of_header
+from hpt_spark.tables.reading import format_of_table
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 FLOATS = ("float", "double")
+NULL_WORD = "of a CSV, features.table.options={nullValue: NA} names the word for missing values"
 NO_FEATURE = "none"  # the kind of a column that Spark has no type for: all its cells are missing
 
 
@@ -71,7 +74,8 @@ def roles_of(schema: StructType, section: TableSection, place: str, has_blocks: 
     given = {role: getattr(section, role) for role in ("label", "id", "weight", "group")}
     for role, name in given.items():
         if name:
-            refuse_missing([name], list(types), f"features.table.{role}", place)
+            is_csv = format_of_table(section) == "csv"
+            refuse_missing([name], list(types), f"features.table.{role}", place, is_csv)
     chosen, excluded, categorical = (
         _named(getattr(section, key), list(types), f"features.table.{key}", place)
         for key in ("columns", "exclude", "categorical")
@@ -88,7 +92,8 @@ def roles_of(schema: StructType, section: TableSection, place: str, has_blocks: 
     weight = given["weight"]
     if weight and kind_of(types[weight]) != "number":
         raise InputError(
-            f"features.table.weight names {weight}, which is {_short(types[weight])}; it must be a number."
+            f"features.table.weight names {weight}, which is {_short(types[weight])}; it must be a number "
+            f"({NULL_WORD})."
         )
     for role in ("label", "id", "group"):
         name = given[role]
@@ -146,11 +151,12 @@ def _named(wanted: Sequence[str], known: Sequence[str], key: str, place: str) ->
     return [name for name in known if name in found]
 
 
-def refuse_missing(names: Sequence[str], known: Sequence[str], key: str, place: str) -> None:
+def refuse_missing(names: Sequence[str], known: Sequence[str], key: str, place: str, is_csv: bool = False) -> None:
     """Raise InputError where a table has no column of such a name; the nearest one is told."""
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known, f"its columns: {listed(known, 20)}.")
+            hint = remedy_of_header(known) if is_csv else ""
+            hint = hint or did_you_mean(name, known, f"its columns: {listed(known, 20)}.")
             raise InputError(f"{key} names {name}, but {place} has no such column; {hint}")
 
 

@@ -17,7 +17,7 @@ from hpt_spark.tables.canonical import SAME_KIND, canonical_columns, key_column,
 from hpt_spark.tables.encoding import PROBLEM
 from hpt_spark.tables.profile import ROW_HASH
 from hpt_spark.tables.reading import translate_reading
-from hpt_spark.tables.roles import FLOATS, NO_FEATURE, Feature, is_whole, kind_of, refuse_missing
+from hpt_spark.tables.roles import FLOATS, NO_FEATURE, NULL_WORD, Feature, is_whole, kind_of, refuse_missing
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -65,7 +65,7 @@ def task_of(section: TableSection, label_type: str) -> str:
     if section.task != "classification" and not is_number:
         raise InputError(
             f"features.table.task={section.task} needs numbers to predict, but the label {section.label} is "
-            f"{label_type}; write task: classification, or name another label."
+            f"{label_type}; correct its cells ({NULL_WORD}), write task: classification, or name another label."
         )
     return section.task
 
@@ -226,7 +226,7 @@ def check_same_kinds(frame: DataFrame, features: Sequence[Feature], place: str, 
     plain = [feature for feature in features if feature.kind != BLOCK]
     for feature in plain:
         if feature.name not in types:
-            refuse_missing([feature.name], list(types), f"{key}: the model", place)
+            refuse_missing([feature.name], list(types), f"{key}: the model", place, as_text)
     for feature in plain:
         kind = kind_of(types[feature.name])
         if as_text and kind == "text":

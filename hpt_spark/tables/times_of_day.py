@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hpt_spark.config.table_section import PATTERNS, TableSection
 from hpt_spark.errors import InputError
 from hpt_spark.tables.canonical import TIME_OF_DAY, needs_days, quoted
-from hpt_spark.tables.reading import format_of, option_of, read_uri
+from hpt_spark.tables.reading import format_of_table, option_of, read_uri
 from hpt_spark.tables.roles import Feature
 
 if TYPE_CHECKING:
@@ -26,10 +26,9 @@ def refuse_times_of_day(spark: SparkSession, section: TableSection, features: Se
     from pyspark.sql import functions as F
 
     names = [feature.name for feature in features if feature.kind == "timestamp"]
-    is_csv = section.uri is not None and format_of(section.uri, section.format) == "csv"
     if (
         not names
-        or not is_csv
+        or format_of_table(section) != "csv"
         or not needs_days(section.dates)
         or any(option_of(section.options, name) for name in PATTERNS)
     ):

@@ -1,4 +1,4 @@
-"""What an owner should know of texts is told with a remedy that helps where the table comes from."""
+"""What an owner should know of columns is told, and ordinary ones are left in peace."""
 
 from __future__ import annotations
 
@@ -7,88 +7,48 @@ import logging
 import pytest
 
 from hpt_spark.config.table_section import TableSection
-from hpt_spark.config.yaml_text import read_yaml
 from hpt_spark.tables import checks
-from hpt_spark.tables.checks import check_columns, say_alike
+from hpt_spark.tables.checks import check_columns, say_alike, say_other_task
 from hpt_spark.tables.profile import ColumnFacts, Profile
 from hpt_spark.tables.roles import Feature
 
-NUMBERS = ["1", "2.5", "-3", "4e5"]
-CSV = {"uri": "rows.csv"}
 
-
-def told(caplog, terms, **settings):
-    facts = ColumnFacts(filled=len(terms), distinct=len(terms), terms=sorted(terms))
-    profile = Profile(len(terms), "", [facts], {})
+def told(caplog, name="x", rows=12, **facts):
     caplog.clear()
-    with caplog.at_level(logging.WARNING, "hpt_spark.tables.checks"):
-        check_columns(profile, [Feature("x", "text")], TableSection(label="y", **settings), "here")
+    profile = Profile(rows, "", [ColumnFacts(**facts)], {})
+    with caplog.at_level(logging.WARNING, checks.__name__):
+        check_columns(profile, [Feature(name, "number")], TableSection(uri="rows.csv", label="y"), "here")
     # Threads of Spark, or of a test before, may log as well.
-    of_checks = [one for one in caplog.records if one.name == "hpt_spark.tables.checks"]
-    return "\n".join(f"{one.levelname} {one.getMessage()}" for one in of_checks)
-
-
-@pytest.mark.parametrize("word", ["NA", "-", "?", "null", "#", "a: b", "'", "ja", "no"])
-def test_the_word_for_a_missing_value_is_offered_as_yaml_that_means_it(caplog, word):
-    said = told(caplog, [*NUMBERS, word], **CSV)
-    assert f"of which all are numbers but {word!r}; if it stands for missing values, write" in said
-    offered = said.partition("features.table.options=")[2].partition(", else correct it")[0]
-    assert read_yaml(offered) == {"nullValue": word}
+    return "\n".join(one.getMessage() for one in caplog.records if one.name == checks.__name__)
 
 
 @pytest.mark.parametrize(
-    ("words", "settings", "remedy"),
+    ("name", "facts"),
     [
-        (["-", "NA"], CSV, "write features.table.options={nullValue: '-'} (Spark takes only one word); correct the"),
-        (["NA"], {**CSV, "options": {"NULLVALUE": "-"}}, "but 'NA'; correct them where the table is made"),
-        (["NA"], {"uri": "rows.parquet"}, "but 'NA'; correct them where the table is made"),
-        (["NA"], {"uri": "rows.jsonl"}, "but 'NA'; correct them where the table is made"),
-        (["NA"], {"uri": "rows.csv", "format": "delta"}, "but 'NA'; correct them where the table is made"),
-        (["NA"], {"sql": "SELECT 1"}, "but 'NA'; correct them where the table is made"),
-        (["1_000"], CSV, "all are numbers but '1_000'; if it stands"),
+        ("rownames", {"filled": 12, "least": 1.0, "most": 12.0}),
+        ("nr", {"filled": 12, "least": 0.0, "most": 11.0}),
+        ("_c0", {"filled": 12, "least": 3.0, "most": 40.0}),
+        ("Unnamed: 0", {"filled": 12, "least": 3.0, "most": 40.0}),
     ],
 )
-def test_a_word_among_numbers_is_corrected_where_it_can_be(caplog, words, settings, remedy):
-    assert remedy in told(caplog, [*NUMBERS, *words], **settings)
+def test_numbers_of_rows_are_told_of_whatever_they_are_called(caplog, name, facts):
+    assert told(caplog, name, **facts) == (
+        f"here: columns that look like the numbers of the rows: {name}; name one as features.table.id, or leave them "
+        "out with features.table.exclude, unless they mean something"
+    )
 
 
 @pytest.mark.parametrize(
-    ("terms", "shown"),
+    "facts",
     [
-        (["3,5", "4,25", "-1,0", "12", "0,1"], "'-1,0'"),
-        (["1.234,50", "2,00", "7,10", "8,30", "NA"], "'1.234,50'"),
-        (["1,234", "2,500", "12,000", "7,100", "7"], "'1,234'"),
-        (["13.5%", "2 %", "3%", "4%"], "'13.5%'"),
-        (["$5", "$6.50", "$1,000", "$9"], "'$1,000'"),
-        (["1\N{NO-BREAK SPACE}000", "2 000", "3'000", "4 000 €"], "'1\\xa0000'"),
+        {"filled": 12, "least": 2.0, "most": 13.0},
+        {"filled": 12, "least": 1.0, "most": 11.0},
+        {"filled": 11, "least": 1.0, "most": 12.0},
+        {"rows": 5, "filled": 5, "least": 1.0, "most": 5.0},
     ],
 )
-def test_numbers_with_commas_currencies_or_percents_are_told_of(caplog, terms, shown):
-    said = told(caplog, terms, **CSV)
-    assert f"numbers with commas, currencies or percents, such as {shown}; write them with a decimal point" in said
-    assert said.count("WARNING") == 1
-
-
-@pytest.mark.parametrize(
-    "terms",
-    [
-        ["1,2", "1,3"],
-        ["10%", "20%", "unknown"],
-        ["a", "1,2", "c", "d", "3,4", "1,5"],
-        ["1,2,3", "1,2,4", "2,3,5", "1,4,9"],
-        ["+49 30 1234", "+49 30 9876", "+49 40 5555", "+49 89 12"],
-        ["2020 01 02", "2020 01 03", "2021 05 06", "2022 01 01"],
-        ["192.168.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.3"],
-        ["12:30", "12:45", "13:00", "14:15"],
-    ],
-)
-def test_few_such_terms_and_codes_of_another_form_are_left_in_peace(caplog, terms):
-    assert told(caplog, terms, **CSV) == ""
-
-
-@pytest.mark.parametrize("terms", [NUMBERS, ["a", "b", "1"], ["a", "1"], [*NUMBERS, *"abcd"]])
-def test_columns_of_words_or_of_codes_are_left_in_peace(caplog, terms):
-    assert told(caplog, terms, **CSV) == ""
+def test_other_numbers_are_left_in_peace(caplog, facts):
+    assert told(caplog, **facts) == ""
 
 
 @pytest.mark.parametrize(
@@ -109,16 +69,46 @@ def test_classes_that_are_written_nearly_alike_are_told_of(caplog, classes, said
     assert bool(of_checks) == bool(said)
 
 
+def test_ids_are_told_of_at_once_and_numbers_but_for_a_word_only_as_such(caplog):
+    columns = {"who": "c{}", "when": "day {}", "much": "{}.5", "few": "c{}"}
+    pairs = [
+        (Feature(name, "text"), ColumnFacts(filled=60, distinct=60, terms=[form.format(one) for one in range(60)]))
+        for name, form in columns.items()
+    ]
+    pairs[2][1].terms[0], pairs[3][1].distinct, pairs[3][1].terms = "NA", 9, ["c"] * 9
+    with caplog.at_level(logging.WARNING, "hpt_spark.tables"):
+        features, facts = zip(*pairs)
+        check_columns(Profile(60, "", list(facts), {}), features, TableSection(uri="rows.csv", label="y"), "here")
+    told = [one.getMessage() for one in caplog.records if one.name.startswith("hpt_spark.tables")]
+    assert [("numbers but for 'NA'" in one, "60 rows" in one) for one in told] == [(True, False), (False, True)]
+    assert "each a column of the design: who (60), when (60); leave them out" in told[1]
+
+
 @pytest.mark.parametrize(
-    ("settings", "remedy"),
+    ("task", "labels", "said"),
     [
-        (CSV, "write the encoding of the file, for example features.table.options={encoding: ISO-8859-1}"),
-        ({"uri": "rows.json"}, "write the encoding of the file"),
-        ({"uri": "rows.orc"}, "correct them where the table is made"),
-        ({"sql": "SELECT 1"}, "correct them where the table is made"),
+        (
+            "regression",
+            [0.0, 1.0],
+            "only 2 different values, all whole numbers, and is taken for a regression; if",
+        ),
+        ("regression", [0.5, 1.0], ""),
+        ("regression", [float(one) for one in range(11)], ""),
+        (
+            "classification",
+            list(range(326, 1512)),
+            "has 1,186 different whole numbers, and is taken for a classification",
+        ),
+        ("classification", list(range(1, 27)), "if they are amounts, write features.table.task: regression"),
+        ("classification", [float(one) for one in range(21)], "21 different whole numbers"),
+        ("classification", list(range(10)), ""),
+        ("classification", [f"c{one}" for one in range(30)], ""),
+        ("classification", [False, True], ""),
     ],
 )
-def test_characters_that_were_not_read_are_mended_where_they_can_be(caplog, settings, remedy):
-    assert f"x has characters that could not be read (\N{REPLACEMENT CHARACTER}); {remedy}" in told(
-        caplog, ["s\N{REPLACEMENT CHARACTER}", "b"], **settings
-    )
+def test_labels_that_look_like_those_of_another_task_are_told_of(caplog, task, labels, said):
+    with caplog.at_level(logging.WARNING, checks.__name__):
+        say_other_task(task, labels, "y", "here")
+    of_checks = "".join(one.getMessage() for one in caplog.records if one.name == checks.__name__)
+    assert said in of_checks
+    assert bool(of_checks) == bool(said)

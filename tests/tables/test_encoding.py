@@ -129,19 +129,36 @@ def test_a_column_without_any_value_is_missing_whatever_pandas_calls_its_type():
     assert (abs(matrix).sum(), unseen.sum()) == (0, 0)
 
 
+class Streamed:
+    """Data that gives itself to Arrow, as a DataFrame of polars does."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.data.__arrow_c_stream__(requested_schema)
+
+
 def test_columns_that_the_model_does_not_know_may_hold_anything():
     coded = TableEncoding((ColumnCode("n", "number", ("",)), ColumnCode("t", "text", ("a", "b"))), "nan", False)
     frame = pd.DataFrame([["b", 1.5, 7, "x"], [None, 2, "seven", object()]], columns=["t", "n", "x", "x"])
     lists = {"x": [1, "two", None], "n": np.array([1.5, 2.0]), "t": pa.chunked_array([["b"], [None]])}
     expected = [[1.5, 0, 1], [2, 0, 0]]
-    for data in (frame, lists, pa.table([*lists.values()][1:] + [["b", None]] * 2, names=["n", "t", "x", "x"])):
+    table = pa.table([*lists.values()][1:] + [["b", None]] * 2, names=["n", "t", "x", "x"])
+    as_polars = Streamed(pa.table({"t": pa.array(["b", None], pa.string_view()), "n": [1.5, 2.0]}))
+    for data in (frame, lists, table, table.combine_chunks().to_batches()[0], as_polars):
         assert coded.transform(canonical_table(data, coded))[0].tolist() == expected
 
 
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (np.ones((2, 2)), "takes a pandas DataFrame, an Arrow table, or a mapping of names to lists, not ndarray"),
+        (
+            np.ones((2, 2)),
+            "takes a DataFrame of pandas or polars, an Arrow table, or .* to lists, not ndarray",
+        ),
+        ([[1.0, "a"]], "a mapping of names to lists, not list; give it the columns by their names"),
+        (Streamed(pa.chunked_array([[1.0]])), "a mapping of names to lists, not Streamed"),
         (pd.DataFrame([[1, 2]], columns=["n", "n"]), "the table has more than one column named n; rename"),
         (pa.table([[1], [2]], names=["n", "n"]), "the table has more than one column named n; rename"),
         ({"n": [1, "much"]}, "the column n cannot be read as values of one type"),

@@ -30,6 +30,7 @@ ROWS = "id,x,y\n1,1.5,no\n9007199254740993,2.5,yes\n"
         ("wide.csv", ROWS.encode("utf-16"), {"options": {"encoding": "UTF-16", "multiLine": True}}),
         ("tabs.tsv", ROWS.replace(",", "\t").encode(), {}),
         ("bars.tsv", ROWS.replace(",", "|").encode(), {"options": {"sep": "|"}}),
+        ("blanks.csv", ROWS.replace(",", ", ").encode(), {"options": {"ignoreLeadingWhiteSpace": True}}),
         ("nameless.csv", ROWS.partition("\n")[2].encode(), {"options": {"HEADER": False}, "label": "_c2", "id": "_c0"}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -92,6 +93,8 @@ def test_the_folders_of_a_csv_have_a_column_that_no_file_has(spark, tmp_path):
         ("none.csv", "", "none.csv has no columns; name a table that has some"),
         ("there.txt", ROWS, "is not a Parquet file; write features.table.format, unless the file is damaged"),
         ("rows.csv.zip", ROWS, "rows.csv.zip is an archive, which Spark does not unpack; unpack it, or"),
+        ("bare.csv", "5,0,0,no\n4,1,2,yes\n", r"column named 0 .*; its columns are .*\{header: false\}"),
+        ("semicolons.csv", ROWS.replace(",", ";"), r"names y, but .* is called 'id;x;y': write .*=\{sep: ;\}"),
         ("wide.csv", "y" + 20_480 * ",c" + "\n1" + 20_480 * ",2", f"columns=20480; {MORE_COLUMNS}"),
     ],
 )
@@ -105,10 +108,13 @@ def test_texts_that_should_be_something_else_are_told(spark, tmp_path, caplog):
     rows = [f"{number},{number / 4 if number % 9 else 'NA'},n{number},sí" for number in range(1, 60)]
     (tmp_path / "odd.csv").write_text("\n".join(["id,x,name,y", *rows, "0,1,n0,no"]), encoding="latin-1")
     design_from_table(spark, tmp_path / "odd.csv", label="y", id="id")
-    assert "x has texts, each a column of the design, of which all are numbers but 'NA'" in caplog.text
+    assert "texts that are numbers but for 'NA', each a column of the design: x (" in caplog.text
     assert "features.table.options={nullValue: NA}" in caplog.text
-    assert "name has 60 different texts in 60 rows, each a column of the design: it looks like an id" in caplog.text
-    assert "y has characters that could not be read" in caplog.text
+    assert (
+        "like ids or dates, by their different texts in 60 rows, each a column of the design: name (60); leave"
+        in caplog.text
+    )
+    assert "characters that could not be read (\N{REPLACEMENT CHARACTER}) in y; write the encoding" in caplog.text
     caplog.clear()
     options = {"nullValue": "NA", "encoding": "ISO-8859-1"}
     design = design_from_table(spark, tmp_path / "odd.csv", label="y", id="id", exclude="name", options=options)
@@ -197,7 +203,7 @@ def test_cells_that_are_no_numbers_or_dates_as_people_write_them_are_texts(spark
 
 def test_the_index_that_pandas_writes_is_told_of(spark, tmp_path, caplog):
     frame = pd.DataFrame({"x": [1.5, 2.5], "y": ["no", "yes"]}, index=[1, 0])
-    said = "columns that look like the numbers that pandas gives rows: "
+    said = "columns that look like the numbers of the rows: "
     frame.to_parquet(tmp_path / "rows.parquet")
     design_from_table(spark, tmp_path / "rows.parquet", label="y")
     assert f"{said}__index_level_0__; leave them out with features.table.exclude" in caplog.text

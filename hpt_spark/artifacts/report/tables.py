@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from hpt_spark.artifacts.report.markup import Html, tag
 
+MANY_ROWS = 30  # from which on a table scrolls in itself: a table of the user may have a thousand columns
+
 
 def tiles(*facts: tuple[str, str, str]) -> Html:
     """Return facts side by side: the name of each, its value, and a word on it."""
@@ -59,7 +61,7 @@ def table(
     return tag(
         "div",
         tag("table", tag("caption", caption), tag("thead", tag("tr", *head)), tag("tbody", *body)),
-        class_="scroll",
+        class_="scroll long" if len(rows) > MANY_ROWS else "scroll",
         role="region",
         tabindex=0,
         aria_label=caption,

@@ -18,6 +18,7 @@ from hpt_spark.artifacts.report.importance import functional_anova, importance_o
 from hpt_spark.artifacts.report.parameters import candidates_of, varying
 from hpt_spark.artifacts.report.predictions import quality_of
 from hpt_spark.artifacts.report.svg import axis
+from hpt_spark.artifacts.report.tables import table
 from hpt_spark.artifacts.report.timeline import timeline_of
 from tests.artifacts.report.samples import cv_results, many, sixteen
 
@@ -241,3 +242,12 @@ def test_all_values_and_all_ticks_lie_on_the_axis(values, is_log):
     scale = axis(values, 10.0, 90.0, is_log=is_log)
     assert all(10 <= scale.at(value) <= 90 for value in values)
     assert all(9.99 <= place <= 90.01 for place, _ in scale.ticks(5))
+
+
+# --- tables ---
+
+
+@pytest.mark.parametrize(("rows", "scrolls"), [(30, False), (784, True)])
+def test_a_table_of_many_rows_scrolls_in_itself(rows, scrolls):
+    made = table("Blocks of columns", ["block", "columns"], [[f"_c{at}", "1"] for at in range(rows)])
+    assert ('class="scroll long"' in str(made)) == scrolls
