@@ -6,14 +6,31 @@ the plain mean since then.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from hpt_spark.search import search_cv
-from hpt_spark.search.spark_search import Search
+from hpt_spark.search.spark_search import SparkSearchMixin
+
+Search = TypeVar("Search", bound="_TakesFitParams")
 
 
-class GridSearchCV(search_cv.GridSearchCV):
-    """`hpt_spark.GridSearchCV` with the arguments of spark-sklearn 0.3, in its order."""
+class _TakesFitParams(SparkSearchMixin):
+    """The mixin that hands the constructor's `fit_params` to ``fit``."""
+
+    fit_params: Mapping[str, Any] | None
+
+    def fit(self: Search, X: Any, y: Any = None, groups: Any = None, **params: Any) -> Search:
+        """Run fit with all sets of parameters."""
+        of_groups = {} if groups is None else {"groups": groups}
+        return super().fit(X, y, **{**(self.fit_params or {}), **of_groups, **params})
+
+
+class GridSearchCV(_TakesFitParams, search_cv.GridSearchCV):
+    """`hpt_spark.GridSearchCV` with the arguments of spark-sklearn 0.3, in its order, and its defaults.
+
+    Without `cv` there are three folds, a fit that fails raises its error, and training rows are scored, too.
+    """
 
     def __init__(
         self,
@@ -25,7 +42,7 @@ class GridSearchCV(search_cv.GridSearchCV):
         n_jobs: int | None = 1,
         iid: bool = True,
         refit: Any = True,
-        cv: Any = None,
+        cv: Any = 3,
         verbose: int = 0,
         pre_dispatch: Any = "2*n_jobs",
         error_score: Any = "raise",
@@ -47,13 +64,12 @@ class GridSearchCV(search_cv.GridSearchCV):
         self.fit_params = fit_params
         self.iid = iid
 
-    def fit(self: Search, X: Any, y: Any = None, groups: Any = None) -> Search:  # type: ignore[override]
-        """Run fit with all sets of parameters."""
-        return super().fit(X, y, **_arguments_of_fit(self, groups))
 
+class RandomizedSearchCV(_TakesFitParams, search_cv.RandomizedSearchCV):
+    """`hpt_spark.RandomizedSearchCV` with the arguments of spark-sklearn 0.3, in its order, and its defaults.
 
-class RandomizedSearchCV(search_cv.RandomizedSearchCV):
-    """`hpt_spark.RandomizedSearchCV` with the arguments of spark-sklearn 0.3, in its order."""
+    Without `cv` there are three folds, a fit that fails raises its error, and training rows are scored, too.
+    """
 
     def __init__(
         self,
@@ -66,7 +82,7 @@ class RandomizedSearchCV(search_cv.RandomizedSearchCV):
         n_jobs: int | None = 1,
         iid: bool = True,
         refit: Any = True,
-        cv: Any = None,
+        cv: Any = 3,
         verbose: int = 0,
         pre_dispatch: Any = "2*n_jobs",
         random_state: Any = None,
@@ -90,11 +106,3 @@ class RandomizedSearchCV(search_cv.RandomizedSearchCV):
         )
         self.fit_params = fit_params
         self.iid = iid
-
-    def fit(self: Search, X: Any, y: Any = None, groups: Any = None) -> Search:  # type: ignore[override]
-        """Run fit with all sets of parameters."""
-        return super().fit(X, y, **_arguments_of_fit(self, groups))
-
-
-def _arguments_of_fit(search: Any, groups: Any) -> dict[str, Any]:
-    return {**(search.fit_params or {}), **({} if groups is None else {"groups": groups})}

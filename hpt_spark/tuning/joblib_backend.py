@@ -85,7 +85,8 @@ class FollowedMixin(HandsFitsOver):
         )
         parallel = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch, return_as="generator")
         results: list[dict[str, Any]] = []
-        for (candidate, fold), result in zip(places, parallel(_timed(fits))):
+        # To their end, behind the last result too: joblib kills the processes of a generator that is dropped before.
+        for result, (candidate, fold) in zip(parallel(_timed(fits)), places):
             fit = Fit(len(results), candidate, fold)
             self._timeline.take((rungs or 1) - 1, fit, result)
             self._monitor.end([(fit, result)])

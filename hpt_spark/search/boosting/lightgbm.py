@@ -16,7 +16,8 @@ DECIDING_ELSEWHERE = frozenset(
     {
         *("num_iterations", "num_iteration", "n_iter", "num_tree", "num_trees", "num_round", "num_rounds", "nrounds"),
         *("num_boost_round", "max_iter", "early_stopping_round", "early_stopping_rounds", "early_stopping"),
-        *("n_iter_no_change", "boosting", "boost", "device", "device_type", "objective_type", "app", "application"),
+        *("n_iter_no_change", "boosting", "boost", "device", "device_type"),
+        *("objective_type", "app", "application", "loss"),
     }
 )
 

@@ -11,6 +11,7 @@ import xgboost
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
+from lightgbm.basic import _ConfigAliases
 from scipy import sparse
 from sklearn import model_selection
 from sklearn.datasets import make_classification
@@ -41,6 +42,10 @@ from tests.search.scores import assert_same_scores
 pytestmark = pytest.mark.filterwarnings("ignore:(?s).*are not used")
 
 X, y = make_classification(150, 8, n_informative=5, n_classes=3, random_state=0)
+# By which LightGBM knows what decides whether trainings may be shared, beside the arguments of its classes.
+OTHER_NAMES = _ConfigAliases.get("num_iterations", "early_stopping_round", "boosting", "objective", "device_type") - {
+    *LGBMClassifier().get_params()
+}
 
 
 def both(estimator, grid, data=X, target=y, fit_params=None, **arguments):
@@ -143,6 +148,7 @@ def test_rankers_share():
         LGBMClassifier(boosting_type="dart"),
         LGBMClassifier(early_stopping_round=3),
         LGBMClassifier(num_iterations=3),
+        *(LGBMClassifier(**{name: None}) for name in sorted(OTHER_NAMES)),
         LGBMClassifier(random_state=np.random.RandomState(0)),
         GradientBoostingClassifier(),
         GradientBoostingClassifier(n_iter_no_change=2, **SEEDED),
