@@ -184,8 +184,7 @@ def settle_status(run: RunDirectory) -> None:
     best = {name: masked(manifest["best"][name]) for name in ("params", "score", "std")}
     ended = {"state": "finished", "reason": manifest.get("end_reason"), "updated": _as_text(time.time())}
     no_more = {"fits_done": status.get("fits"), "fits_in_flight": 0, "seconds_left": None}
-    with run.folder.atomic_write(STATUS) as path:
-        write_json(path, {**status, **ended, **no_more, "best": best})
+    run.folder.write_json(STATUS, {**status, **ended, **no_more, "best": best})
 
 
 def describe(status: Mapping[str, Any]) -> str:
