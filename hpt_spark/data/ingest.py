@@ -21,7 +21,7 @@ from hpt_spark.data.csv.cells import EXAMPLES, BadRow
 from hpt_spark.data.csv.chunks import CHUNK_SIZE, read_chunks
 from hpt_spark.data.csv.overlap import bounded_map, in_background
 from hpt_spark.data.csv.parse import Parsed, Parser, is_multiline, split_header, stored_schema
-from hpt_spark.data.csv.parts import ROW_GROUP_ROWS, Parts
+from hpt_spark.data.csv.parts import Parts
 from hpt_spark.data.csv.unpack import unpack
 from hpt_spark.data.schemas import TABLES, Table
 from hpt_spark.data.sources.base import Source, SourceFile, find_files
@@ -33,6 +33,7 @@ from hpt_spark.storage import Folder, open_folder
 MANIFEST = "manifest.json"
 PIPELINE = "pipeline.json"  # what a pipeline records of its steps
 
+ROW_GROUP_ROWS = 1 << 20  # at least
 _CHUNKS_AHEAD = 3  # inflated ones that wait for a parser
 _MOST_PARSERS = 4  # more would wait for the one thread that inflates
 

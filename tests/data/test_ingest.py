@@ -120,7 +120,7 @@ def test_many_rows_are_several_parts_of_several_row_groups(tmp_path, raw):
     (raw / "big.csv").write_text(text)
     file = next(file for file in open_source(raw).list_files() if file.name == "big.csv")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hpt_spark.data.csv.parts.ROW_GROUP_ROWS", 200_000)
+        patch.setattr("hpt_spark.data.ingest.ROW_GROUP_ROWS", 200_000)
         patch.setattr("hpt_spark.data.csv.parts.ROW_GROUPS_PER_PART", 2)
         entry = ingest_table(TABLES["app_events"], file, open_folder(tmp_path), chunk_size=1 << 20)
     files = [pq.ParquetFile(path) for path in sorted((tmp_path / "app_events").iterdir())]
@@ -301,8 +301,7 @@ def test_after_a_signal_nothing_is_left_behind(tables, interrupted, number):
 MEMORY_OF_INGEST = """
 import resource, sys
 from hpt_spark.data import ingest as rooms
-from hpt_spark.data.csv import parts
-parts.ROW_GROUP_ROWS = 1 << 15
+rooms.ROW_GROUP_ROWS = 1 << 15
 file = next(file for file in rooms.open_source(sys.argv[1]).list_files() if file.name == sys.argv[2])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 rooms.ingest_table(rooms.TABLES["app_events"], file, rooms.open_folder(sys.argv[1]), chunk_size=1 << 18)

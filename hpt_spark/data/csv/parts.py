@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 
 from hpt_spark.storage import Folder
 
-ROW_GROUP_ROWS = 1 << 20  # at least
 ROW_GROUPS_PER_PART = 4
 
 

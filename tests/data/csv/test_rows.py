@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hpt_spark.data import ingest
 from hpt_spark.data.csv import parts
 from hpt_spark.data.csv.parse import Parser
 from hpt_spark.data.schemas import TABLES
@@ -58,7 +59,7 @@ def test_what_csv_writer_writes_is_stored_exactly_and_in_order(store, rows, styl
 @given(rows=st.lists(st.tuples(IDS, IDS), min_size=1, max_size=30), chunk_size=CHUNK_SIZES, group=st.integers(1, 10))
 def test_parts_and_row_groups_do_not_change_the_rows(store, rows, chunk_size, group):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "ROW_GROUP_ROWS", group)
+        patch.setattr(ingest, "ROW_GROUP_ROWS", group)
         patch.setattr(parts, "ROW_GROUPS_PER_PART", 2)
         stored = store("app_labels", as_csv(["app_id", "label_id"], rows), chunk_size=chunk_size)
     assert list(zip(stored["app_id"].to_pylist(), stored["label_id"].to_pylist(), strict=True)) == rows

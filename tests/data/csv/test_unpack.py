@@ -24,7 +24,7 @@ from hpt_spark.data.sources.base import SourceFile
 from hpt_spark.errors import InputError
 from tests.property_settings import examples
 
-NAMES = ("Error", "crc32", "open_gzip", "deflate_reader")
+NAMES = ("is_damage", "crc32", "open_gzip", "deflate_reader")
 
 
 def inflate_without_isal():
