@@ -104,9 +104,8 @@ def _long_numbers(values: Any) -> pa.Array:
 
 def _canonical(column: pa.Array, code: ColumnCode) -> pa.Array:
     if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if str(column.type) == "string_view":
-        column = column.cast(pa.string())  # Arrow trims no others
+        column = _as_plain_text(column.dictionary).take(column.indices)
+    column = _as_plain_text(column)
     if column.null_count and column.null_count == len(column):
         column = pa.nulls(len(column))  # pandas calls a column without any value one of floats, whatever it was
     _refuse_another_type(column.type, code.kind)
@@ -126,6 +125,11 @@ def _canonical(column: pa.Array, code: ColumnCode) -> pa.Array:
     if code.kind in ("numbers", "vector"):
         return column.cast(pa.list_(pa.float64()))
     return _parts_of(column, code)
+
+
+def _as_plain_text(column: pa.Array) -> pa.Array:
+    """Return the views of texts that polars has as texts: Arrow takes and trims no others."""
+    return column.cast(pa.string()) if str(column.type) == "string_view" else column
 
 
 def _refuse_another_type(arrow_type: pa.DataType, kind: str) -> None:

@@ -181,7 +181,7 @@ class TableEncoding:
 def _refuse_problems(problems: Any) -> None:
     told = pc.drop_null(problems)
     if len(told):
-        raise InputError(f"{told[0].as_py()}; correct the table ({len(told):,} such rows in this part of it).")
+        raise InputError(f"{told[0].as_py()}; correct the table (in this part of it, such rows: {len(told):,}).")
 
 
 def _refuse_infinite(code: ColumnCode, values: np.ndarray) -> None:

@@ -145,8 +145,10 @@ def test_columns_that_the_model_does_not_know_may_hold_anything():
     lists = {"x": [1, "two", None], "n": np.array([1.5, 2.0]), "t": pa.chunked_array([["b"], [None]])}
     expected = [[1.5, 0, 1], [2, 0, 0]]
     table = pa.table([*lists.values()][1:] + [["b", None]] * 2, names=["n", "t", "x", "x"])
-    as_polars = Streamed(pa.table({"t": pa.array(["b", None], pa.string_view()), "n": [1.5, 2.0]}))
-    for data in (frame, lists, table, table.combine_chunks().to_batches()[0], as_polars):
+    views = pa.array(["b", None], pa.string_view())
+    names = pa.DictionaryArray.from_arrays(pa.array([0, None], pa.uint32()), views[:1])
+    as_polars = [Streamed(pa.table({"t": texts, "n": [1.5, 2.0]})) for texts in (views, names)]
+    for data in (frame, lists, table, table.combine_chunks().to_batches()[0], *as_polars):
         assert coded.transform(canonical_table(data, coded))[0].tolist() == expected
 
 
