@@ -344,6 +344,27 @@ except MemoryExhaustedError as error:
 """
 
 
+KILLED = """
+import os
+from hpt_spark.errors import SparkEndedError
+from hpt_spark.config.sections import SparkSection
+from hpt_spark.spark.session import spark_session
+try:
+    with spark_session("x", SparkSection(master="local[1]", conf={"spark.ui.enabled": False})) as spark:
+        os.kill(spark.sparkContext._gateway.proc.pid, 9)
+        spark.range(3).count()
+except SparkEndedError as error:
+    print(error)
+"""
+
+
+@pytest.mark.process
+def test_java_that_is_killed_is_one_sentence():
+    answer = run_python(KILLED, timeout=100)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout == "Java, which runs Spark, was ended by SIGKILL; start the job again.\n"
+
+
 @pytest.mark.process
 def test_java_without_memory_is_told_and_not_waited_for():
     answer = run_python(WITHOUT_MEMORY, timeout=100)
