@@ -238,7 +238,7 @@ def _save_array(path: Path, values: Any) -> None:
         return
     with path.open("wb") as file:
         # Given the file itself, NumPy writes past Python and does not notice that a full disk has not taken the end.
-        np.save(SimpleNamespace(write=file.write), values)  # type: ignore[call-overload]
+        np.save(SimpleNamespace(write=file.write), values)
 
 
 def _load_array(path: Path) -> Any:
