@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 OF_NO_MEMORY = 3  # Java's exit code with ``ExitOnOutOfMemoryError``
+WORKER_DIED = (
+    "a Python worker of Spark was killed; lack of memory is the usual cause: give the machine more, or Spark fewer "
+    "cores, e.g. --set spark.master=local[1], and start the job again."
+)
 
 _kept: list[SparkSession] = []  # started by `spark_if_needed`
 
@@ -86,6 +90,8 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
         code = _exit_code_of_java()
         if code == OF_NO_MEMORY:
             raise MemoryExhaustedError(OUT_OF_MEMORY) from None
+        if code is None and _says_that_a_worker_died(error):
+            raise SparkEndedError(WORKER_DIED) from None
         if code is None or isinstance(error, SparkEndedError):
             raise
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"has ended with exit code {code}"
@@ -208,6 +214,12 @@ def _give_up_answer() -> None:
     gateway: Any = SparkContext._gateway
     with suppress(Exception):
         gateway._gateway_client.get_thread_connection().close()
+
+
+def _says_that_a_worker_died(error: Exception) -> bool:
+    with suppress(Exception):  # Java is asked for the text
+        return "Python worker exited unexpectedly" in str(error)
+    return False
 
 
 def _exit_code_of_java() -> int | None:
