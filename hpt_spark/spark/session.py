@@ -41,6 +41,12 @@ from hpt_spark.storage import is_local
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+OF_NO_MEMORY = 3  # Java's exit code with ``ExitOnOutOfMemoryError``
+WORKER_DIED = (
+    "a Python worker of Spark was killed; lack of memory is the usual cause: give the machine more, or Spark fewer "
+    "cores, e.g. --set spark.master=local[1], and start the job again."
+)
+
 _kept: list[SparkSession] = []  # started by `spark_if_needed`
 
 
@@ -81,9 +87,15 @@ def spark_session(job: str, settings: SparkSection) -> Iterator[SparkSession]:
     except Exception as error:
         if isinstance(error, HptSparkError) and not isinstance(error, SparkEndedError):
             raise
-        if _java_ran_out_of_memory():
+        code = _exit_code_of_java()
+        if code == OF_NO_MEMORY:
             raise MemoryExhaustedError(OUT_OF_MEMORY) from None
-        raise
+        if code is None and _says_that_a_worker_died(error):
+            raise SparkEndedError(WORKER_DIED) from None
+        if code is None or isinstance(error, SparkEndedError):
+            raise
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"has ended with exit code {code}"
+        raise SparkEndedError(f"Java, which runs Spark, {how}; start the job again.") from None
     finally:
         _stop()
 
@@ -182,7 +194,7 @@ def _start(defaults: dict[str, str], given: dict[str, str]) -> SparkSession:
         said, *_ = [line.strip() for line in reason.splitlines() if line.strip()] or [kind]
         raise InputError(f"Spark does not start with {_as_settings(given)}: {mask_secrets(said)} ({kind})") from error
     except (Py4JError, ConnectionError) as error:  # the second where Java has not been asked before
-        if _java_ran_out_of_memory():
+        if _exit_code_of_java() == OF_NO_MEMORY:
             raise
         raise InputError(f"Java ends while Spark starts with {_as_settings(given)}; above it says why.") from error
     except RuntimeError as error:
@@ -204,14 +216,20 @@ def _give_up_answer() -> None:
         gateway._gateway_client.get_thread_connection().close()
 
 
-def _java_ran_out_of_memory() -> bool:
-    """Return whether the JVM that we started has ended as ``ExitOnOutOfMemoryError`` makes it end."""
+def _says_that_a_worker_died(error: Exception) -> bool:
+    with suppress(Exception):  # Java is asked for the text
+        return "Python worker exited unexpectedly" in str(error)
+    return False
+
+
+def _exit_code_of_java() -> int | None:
+    """Return how the JVM that we started has ended; None if it has not."""
     from pyspark import SparkContext
 
     java = getattr(SparkContext._gateway, "proc", None)
     with suppress(subprocess.TimeoutExpired):  # a lost connection is noticed before the process is gone
-        return java is not None and java.wait(timeout=1) == 3
-    return False
+        return None if java is None else int(java.wait(timeout=1))
+    return None
 
 
 def _stop() -> None:

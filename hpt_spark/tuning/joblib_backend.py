@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401, makes t
 from sklearn.utils.parallel import Parallel, delayed
 
 from hpt_spark.search.evaluation import Fit
+from hpt_spark.search.execution.fit_child import end_with
 from hpt_spark.search.execution.worker import GroupResult, peak_bytes, process_name
 from hpt_spark.search.followers.follower import SearchFollower
 from hpt_spark.search.followers.following import metric_of_search
@@ -120,10 +122,12 @@ def _timed(fits: Iterable[Any]) -> Iterator[Any]:
     """Yield the same calls; their results say when and where they ran."""
     for function, data, arguments in fits:
         # scikit-learn's `delayed` wraps the function for its own Parallel, which binds the settings.
-        yield delayed(partial(_run_timed, getattr(function, "function", function)))(*data, **arguments)
+        yield delayed(partial(_run_timed, os.getpid(), getattr(function, "function", function)))(*data, **arguments)
 
 
-def _run_timed(function: Callable[..., dict[str, Any]], *data: Any, **arguments: Any) -> dict[str, Any]:
+def _run_timed(driver: int, function: Callable[..., dict[str, Any]], *data: Any, **arguments: Any) -> dict[str, Any]:
+    if os.getppid() == driver:  # joblib's processes would outlive a driver that is killed by minutes
+        end_with(driver)
     began, started = time.time(), time.perf_counter()
     with masked_warnings():
         result = function(*data, **arguments)

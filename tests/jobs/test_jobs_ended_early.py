@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import re
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from scipy import sparse
 
@@ -57,11 +59,14 @@ def settings(run_dir, *more):
     return set_words(f"run.dir={run_dir}", "search.cv=2", grid(GRID), *more)
 
 
-def started(run_dir, log):
+def started(run_dir, log, *more):
     spark = ["spark.master=local[1]", "spark.conf.spark.ui.enabled=false"]
     with log.open("w") as file:
         return subprocess.Popen(
-            [sys.executable, str(JOB), *settings(run_dir, *spark)], stdout=file, stderr=file, start_new_session=True
+            [sys.executable, str(JOB), *settings(run_dir, *spark, *more)],
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
 
 
@@ -112,6 +117,23 @@ def test_a_signal_ends_tune_with_what_it_has(run_dir, tmp_path, sent, capsys):
     assert run_job(tune.main, tune.__doc__, argv=settings(other, "search.backend=joblib", "search.n_jobs=1")) == 0
     capsys.readouterr()
     assert whole == scores(other)
+
+
+def test_a_killed_search_of_joblib_leaves_no_process(run_dir, tmp_path):
+    log = tmp_path / "log"
+    many = grid({**GRID, "n_estimators": [300, 301, 302]})
+    process = started(run_dir, log, "search.backend=joblib", "search.n_jobs=2", many)
+
+    def fits_done():
+        status = run_dir / "status.json"
+        return json.loads(status.read_text())["fits_done"] if status.exists() else 0
+
+    wait_until(lambda: fits_done() >= 6, 200, process=process, said=log.read_text)  # each worker has had one
+    workers = [one for one in psutil.Process(process.pid).children() if "LokyProcess" in " ".join(one.cmdline())]
+    assert len(workers) == 2
+    process.kill()
+    process.wait()
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
 
 
 def test_a_kill_while_results_are_written_leaves_them_whole_or_uncounted(run_dir):

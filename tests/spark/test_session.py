@@ -344,6 +344,36 @@ except MemoryExhaustedError as error:
 """
 
 
+KILLED = """
+import os, sys
+from hpt_spark.errors import SparkEndedError
+from hpt_spark.config.sections import SparkSection
+from hpt_spark.spark.session import spark_session
+try:
+    with spark_session("x", SparkSection(master="local[1]", conf={"spark.ui.enabled": False})) as spark:
+        if sys.argv[1:] == ["java"]:
+            os.kill(spark.sparkContext._gateway.proc.pid, 9)
+        spark.range(3).mapInArrow(lambda batches: os.kill(os.getpid(), 9), "id long").count()
+except SparkEndedError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("killed", "said"),
+    [
+        ("java", "Java, which runs Spark, was ended by SIGKILL; start the job again."),
+        ("worker", "a Python worker of Spark was killed; lack of memory is the usual cause: "),
+    ],
+)
+@pytest.mark.process
+def test_a_killed_process_of_spark_is_one_sentence(killed, said):
+    answer = run_python(KILLED, killed, timeout=200)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith(said)
+    assert answer.stdout.count("\n") == 1
+
+
 @pytest.mark.process
 def test_java_without_memory_is_told_and_not_waited_for():
     answer = run_python(WITHOUT_MEMORY, timeout=100)

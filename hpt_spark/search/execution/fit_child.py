@@ -33,7 +33,7 @@ def serve(
     other_end.close()
     imports.take_effect()
     np.random.seed()  # all workers are forks of one daemon, and NumPy, unlike Python, goes on after a fork as before it
-    _end_with(parent)
+    end_with(parent)
     _leave_sockets_to_the_parent()
     files: Sequence[str] = ()
     while True:
@@ -68,8 +68,8 @@ def _wait_for_request(requests: Connection, files: Sequence[str]) -> None:
     requests.poll(None)
 
 
-def _end_with(parent: int) -> None:
-    """Let the system end this process with its parent: Spark kills workers without a word."""
+def end_with(parent: int) -> None:
+    """Let the system end this process with its parent, which may be killed without a word."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

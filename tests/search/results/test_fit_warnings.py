@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 import warnings
@@ -41,7 +42,7 @@ def test_a_fit_by_joblib_shows_no_credential():
         return {}
 
     with pytest.warns(UserWarning, match="slow") as told:
-        _run_timed(function)
+        _run_timed(os.getpid(), function)
     assert [str(one.message) for one in told] == [f"slow: {MASKED}"]
 
 
