@@ -243,7 +243,8 @@ class Evaluator:
 
         In a race these are the fits of its first wave.
         """
-        slots, folds_at_first = self._spark_runner().planned_slots, self._race.burn_in if self._race else folds
+        slots = self._spark_runner().planned_slots
+        folds_at_first = self._race.burn_in if self._race else max(1, folds)  # scikit-learn says that there are none
         return self._journal.settled("batch_size", max(2, math.ceil(2 * slots / folds_at_first)), folds)
 
     def expect_later(self, candidates: int) -> None:

@@ -11,6 +11,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
 
 import hpt_spark
+from tests.search.each_strategy import SEARCHES, TREES, tree
 from tests.search.scores import assert_same_scores
 
 X, y = make_classification(60, 5, random_state=0)
@@ -95,3 +96,16 @@ def test_a_search_of_the_users_own_hands_its_fits_over_too(no_spark, tmp_path):
     assert resumed.fit_counts_["resumed"] == 6
     assert_same_scores(resumed, theirs)
     assert searched(max_time=1000).end_reason_ == "All 3 candidates were evaluated."
+
+
+SIZED_BY_FOLDS = {
+    "optuna": lambda: hpt_spark.OptunaSearchCV(tree(), TREES),
+    "random in batches": lambda: hpt_spark.RandomizedSearchCV(tree(), TREES, n_iter=4, no_improvement=2),
+}
+
+
+@pytest.mark.parametrize("strategy", [*SEARCHES, *SIZED_BY_FOLDS])
+def test_a_search_without_folds_says_so_in_scikit_learns_words(no_spark, strategy):
+    search = {**SEARCHES, **SIZED_BY_FOLDS}[strategy]().set_params(cv=iter(()))
+    with pytest.raises(ValueError, match="No fits were performed"):
+        search.fit(X, y)
