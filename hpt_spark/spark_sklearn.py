@@ -29,7 +29,8 @@ class _TakesFitParams(SparkSearchMixin):
 class GridSearchCV(_TakesFitParams, search_cv.GridSearchCV):
     """`hpt_spark.GridSearchCV` with the arguments of spark-sklearn 0.3, in its order, and its defaults.
 
-    Without `cv` there are three folds, a fit that fails raises its error, and training rows are scored, too.
+    A fit that fails raises its error, and training rows are scored, too. Without `cv` there are as many folds as
+    scikit-learn has: five, where its releases of spark-sklearn's time had three.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class GridSearchCV(_TakesFitParams, search_cv.GridSearchCV):
         n_jobs: int | None = 1,
         iid: bool = True,
         refit: Any = True,
-        cv: Any = 3,
+        cv: Any = None,
         verbose: int = 0,
         pre_dispatch: Any = "2*n_jobs",
         error_score: Any = "raise",
@@ -68,7 +69,8 @@ class GridSearchCV(_TakesFitParams, search_cv.GridSearchCV):
 class RandomizedSearchCV(_TakesFitParams, search_cv.RandomizedSearchCV):
     """`hpt_spark.RandomizedSearchCV` with the arguments of spark-sklearn 0.3, in its order, and its defaults.
 
-    Without `cv` there are three folds, a fit that fails raises its error, and training rows are scored, too.
+    A fit that fails raises its error, and training rows are scored, too. Without `cv` there are as many folds as
+    scikit-learn has: five, where its releases of spark-sklearn's time had three.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class RandomizedSearchCV(_TakesFitParams, search_cv.RandomizedSearchCV):
         n_jobs: int | None = 1,
         iid: bool = True,
         refit: Any = True,
-        cv: Any = 3,
+        cv: Any = None,
         verbose: int = 0,
         pre_dispatch: Any = "2*n_jobs",
         random_state: Any = None,

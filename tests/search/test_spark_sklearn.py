@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("no_spark")
 X, y = make_classification(60, 5, random_state=0)
 WEIGHTS = np.random.default_rng(0).random(60)
 GRID = {"C": [0.1, 1.0]}
-DEFAULTS = {"n_jobs": 1, "iid": True, "refit": True, "cv": 3, "error_score": "raise", "return_train_score": True}
+DEFAULTS = {"n_jobs": 1, "iid": True, "refit": True, "cv": None, "error_score": "raise", "return_train_score": True}
 
 both_searches = pytest.mark.parametrize(
     ("old", "plain", "more"),
@@ -41,7 +41,7 @@ def test_a_search_has_the_defaults_of_spark_sklearn(old, plain, more):
 def test_arguments_of_fit_come_with_the_constructor_or_the_call_which_wins(old, plain, more, of_constructor):
     search = clone(old(None, LogisticRegression(), GRID, fit_params=of_constructor, refit=False, **more))
     search.fit(X, y, sample_weight=WEIGHTS)
-    expected = plain(LogisticRegression(), GRID, cv=3, refit=False, return_train_score=True, **more)
+    expected = plain(LogisticRegression(), GRID, refit=False, return_train_score=True, **more)
     assert_same_scores(search, expected.fit(X, y, sample_weight=WEIGHTS))
 
 
