@@ -87,7 +87,8 @@ class FollowedMixin(HandsFitsOver):
         )
         parallel = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch, return_as="generator")
         results: list[dict[str, Any]] = []
-        # To their end, behind the last result too: joblib kills the processes of a generator that is dropped before.
+        # The results stand first, so that `zip` takes them to their end: joblib kills the processes of a generator that
+        # is dropped before.
         for result, (candidate, fold) in zip(parallel(_timed(fits)), places):
             fit = Fit(len(results), candidate, fold)
             self._timeline.take((rungs or 1) - 1, fit, result)
