@@ -51,6 +51,26 @@ def test_every_argument_reaches_its_place(name):
     assert {name: getattr(search, name) for name in given} == given
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_class_of_the_users_own_may_take_anything_and_make_a_property_of_an_argument(name):
+    class TakesAny(getattr(model_selection, name)):
+        def __init__(self, *args, **more):
+            super().__init__(*args, **more)
+
+    class Own(getattr(hpt_spark, name), TakesAny):
+        @property
+        def journal(self):
+            return self._journal
+
+        @journal.setter
+        def journal(self, folder):
+            self._journal = folder and f"runs/{folder}"
+
+    given = {one.name: object() for one in parameters(Own)[1:]}
+    search = Own(**{**given, "journal": "mine"})
+    assert {name: getattr(search, name) for name in given} == {**given, "journal": "runs/mine"}
+
+
 def test_former_names_are_told_and_still_there():
     search = hpt_spark.GridSearchCV(LogisticRegression(), {"C": [1]})
     search.fit_counts_, search.incomplete_ = {"fits": 3, "fold_slices": 1}, True
