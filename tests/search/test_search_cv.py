@@ -14,6 +14,7 @@ import hpt_spark
 from tests.search.scores import assert_same_scores
 
 X, y = make_classification(60, 5, random_state=0)
+EVERY = [name for name in hpt_spark.__all__ if name.endswith("SearchCV")]
 NAMES = ["GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"]
 OURS = {
     **{"sc": None, "journal": None, "warm_start": None, "max_time": None, "max_fit_time": None},
@@ -43,7 +44,7 @@ def test_a_constructor_is_the_installed_scikit_learns_with_our_arguments_behind(
     ]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_argument_reaches_its_place(name):
     search_class = getattr(hpt_spark, name)
     given = {one.name: object() for one in parameters(search_class)[1:]}
@@ -80,7 +81,7 @@ def test_former_names_are_told_and_still_there():
         assert search.partial
 
 
-@pytest.mark.parametrize("name", [name for name in hpt_spark.__all__ if name.endswith("SearchCV")])
+@pytest.mark.parametrize("name", EVERY)
 def test_every_search_takes_our_arguments(name):
     """The job `tune` gives them to whichever class it uses."""
     taken = {one.name: one.default for one in parameters(getattr(hpt_spark, name))}
