@@ -134,15 +134,14 @@ class Evaluator:
         if self._race:
             self._race.begin()
         try:
-            with self._with_resume_hint(), spark_context.translate_stop(self._spark):
-                for ended in self._ended(evaluation, so_far, callbacks):
-                    for fit, result in ended:
-                        if isinstance(result, BaseException):
-                            raise result
-                        if result is not None:
-                            show(result.pop("printed", ""))
-                            self.timeline.take(self._finished_evaluations, fit, result)
-                        callbacks.ended(evaluation, fit)
+            for ended in self._ended(evaluation, so_far, callbacks):
+                for fit, result in ended:
+                    if isinstance(result, BaseException):
+                        raise result
+                    if result is not None:
+                        show(result.pop("printed", ""))
+                        self.timeline.take(self._finished_evaluations, fit, result)
+                    callbacks.ended(evaluation, fit)
         except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and SIGTERM or SIGHUP where a job turns them into this
             self.early_end.begin()
         skipped = self._race.skipped_fits(evaluation) if self._race else set()
@@ -181,6 +180,13 @@ class Evaluator:
 
         Those behind the stop of their training have none.
         """
+        # Here, as what a fit has raised is told as it is, also where Spark was stopped meanwhile.
+        with self._with_resume_hint(), spark_context.translate_stop(self._spark):
+            yield from self._ended_while_spark_runs(evaluation, so_far, callbacks)
+
+    def _ended_while_spark_runs(
+        self, evaluation: Evaluation, so_far: ResultsSoFar, callbacks: Callbacks
+    ) -> Iterator[Sequence[tuple[Fit, Any]]]:
         self.fit_counts["fits"] += len(evaluation.fits)
         runner = self._spark_runner()
         evaluation = dataclasses.replace(

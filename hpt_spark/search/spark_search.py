@@ -113,12 +113,14 @@ class SparkSearchMixin(HandsFitsOver):
     _is_clone_with_journal = False
     _is_clone_with_warm_start = False
 
-    def _take_arguments(self, given: dict[str, Any]) -> None:
-        """Set each argument of a constructor, whose locals are `given`; scikit-learn's own sets those that it knows."""
+    def _take_arguments(self, kind: type, given: dict[str, Any]) -> None:
+        """Set each argument of a constructor, whose locals are `given`; scikit-learn's `kind` sets those it knows."""
+        names = inspect.signature(kind).parameters  # the next class may be a user's, which takes any
         construct = super().__init__
-        known = {name: given[name] for name in inspect.signature(construct).parameters if name in given}
-        construct(**known)
-        vars(self).update({name: value for name, value in given.items() if name not in known and name != "self"})
+        construct(**{name: given[name] for name in names if name in given})
+        for name, value in given.items():
+            if name not in names and name != "self":
+                setattr(self, name, value)  # which may be a property of a user's class
 
     def fit(self: Search, X: Any, y: Any = None, **params: Any) -> Search:
         """Run fit with all sets of parameters; scikit-learn's ``fit``, with the fits on Spark."""

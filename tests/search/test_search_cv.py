@@ -15,6 +15,7 @@ from tests.search.each_strategy import SEARCHES, TREES, tree
 from tests.search.scores import assert_same_scores
 
 X, y = make_classification(60, 5, random_state=0)
+EVERY = [name for name in hpt_spark.__all__ if name.endswith("SearchCV")]
 NAMES = ["GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"]
 OURS = {
     **{"sc": None, "journal": None, "warm_start": None, "max_time": None, "max_fit_time": None},
@@ -44,12 +45,32 @@ def test_a_constructor_is_the_installed_scikit_learns_with_our_arguments_behind(
     ]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_argument_reaches_its_place(name):
     search_class = getattr(hpt_spark, name)
     given = {one.name: object() for one in parameters(search_class)[1:]}
     search = search_class(**given)
     assert {name: getattr(search, name) for name in given} == given
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_class_of_the_users_own_may_take_anything_and_make_a_property_of_an_argument(name):
+    class TakesAny(getattr(model_selection, name)):
+        def __init__(self, *args, **more):
+            super().__init__(*args, **more)
+
+    class Own(getattr(hpt_spark, name), TakesAny):
+        @property
+        def journal(self):
+            return self._journal
+
+        @journal.setter
+        def journal(self, folder):
+            self._journal = folder and f"runs/{folder}"
+
+    given = {one.name: object() for one in parameters(Own)[1:]}
+    search = Own(**{**given, "journal": "mine"})
+    assert {name: getattr(search, name) for name in given} == {**given, "journal": "runs/mine"}
 
 
 def test_former_names_are_told_and_still_there():
@@ -61,7 +82,7 @@ def test_former_names_are_told_and_still_there():
         assert search.partial
 
 
-@pytest.mark.parametrize("name", [name for name in hpt_spark.__all__ if name.endswith("SearchCV")])
+@pytest.mark.parametrize("name", EVERY)
 def test_every_search_takes_our_arguments(name):
     """The job `tune` gives them to whichever class it uses."""
     taken = {one.name: one.default for one in parameters(getattr(hpt_spark, name))}

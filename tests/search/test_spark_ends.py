@@ -17,6 +17,8 @@ from sklearn import model_selection
 
 from hpt_spark import GridSearchCV
 from hpt_spark.errors import HptSparkError, SparkEndedError
+from hpt_spark.search.execution import spark_context
+from hpt_spark.search.execution.spark_context import translate_stop
 from hpt_spark.search.execution.spark_job import WorkerDiedError, translate_job_error
 from tests.search.misbehaving import Misbehaving
 from tests.search.small_search import X, y
@@ -134,6 +136,14 @@ def test_of_an_executor_that_was_killed_only_the_reason_is_told():
     told = translate_job_error(ToldError(f"Job aborted: {failed}: {lost} Reason: {reason}\nDriver stacktrace:"), False)
     assert isinstance(told, WorkerDiedError)
     assert (told.task, str(told)) == (3, reason)
+
+
+def test_what_a_fit_has_raised_is_told_as_it_is_also_where_spark_was_stopped_meanwhile(no_spark, monkeypatch):
+    monkeypatch.setattr(spark_context, "translate_stop", translate_stop)
+    monkeypatch.setattr(spark_context, "is_stopped", lambda spark: True)
+    search = GridSearchCV(Misbehaving(), {"how": ["fails"]}, cv=2, error_score="raise")
+    with pytest.raises(ValueError, match="no good"):
+        search.fit(X, y)
 
 
 @pytest.mark.process
