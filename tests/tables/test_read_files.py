@@ -207,7 +207,7 @@ def test_the_index_that_pandas_writes_is_told_of(spark, tmp_path, caplog):
     said = "columns that look like the numbers of the rows: "
     frame.to_parquet(tmp_path / "rows.parquet")
     design_from_table(spark, tmp_path / "rows.parquet", label="y")
-    assert f"{said}__index_level_0__; leave them out with features.table.exclude" in caplog.text
+    assert f"{said}__index_level_0__; name one as features.table.id, or leave them out with" in caplog.text
     frame.to_csv(tmp_path / "rows.csv")
     design_from_table(spark, tmp_path / "rows.csv", label="y")
     assert f"{said}_c0;" in caplog.text
