@@ -178,7 +178,7 @@ def read_status(folder: Folder, signs: SignsOfLife | None = None) -> dict[str, A
 def settle_status(run: RunDirectory) -> None:
     """Let the status of a finished search say so: a kill may have come between the manifest and the last status."""
     status = read_status(run.folder)
-    if status is None or status["state"] in ENDED_WELL:
+    if status is None or status.get("state") in ENDED_WELL:
         return
     manifest = run.finished_manifest()
     best = {name: masked(manifest["best"][name]) for name in ("params", "score", "std")}

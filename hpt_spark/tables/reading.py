@@ -114,7 +114,7 @@ def read_uri(
         raise InputError(
             f"{place} is an archive, which Spark does not unpack; unpack it, or compress its file with gzip."
         )
-    if table_format in PLAIN and _ending(uri) in OF_OTHERS:
+    if table_format == DEFAULT_FORMAT and _ending(uri) in OF_OTHERS:
         raise InputError(
             f"{place} is a file that Spark does not read; write it as Parquet or CSV (pandas: "
             f"{OF_OTHERS[_ending(uri)]}(...).to_parquet(...))."

@@ -155,7 +155,7 @@ def refuse_missing(names: Sequence[str], known: Sequence[str], key: str, place: 
     """Raise InputError where a table has no column of such a name; the nearest one is told."""
     for name in names:
         if name not in known:
-            hint = remedy_of_header(known) if is_csv else ""
+            hint = remedy_of_header(known, name) if is_csv else ""
             hint = hint or did_you_mean(name, known, f"its columns: {listed(known, 20)}.")
             raise InputError(f"{key} names {name}, but {place} has no such column; {hint}")
 

@@ -226,7 +226,7 @@ def check_same_kinds(frame: DataFrame, features: Sequence[Feature], place: str, 
     plain = [feature for feature in features if feature.kind != BLOCK]
     for feature in plain:
         if feature.name not in types:
-            refuse_missing([feature.name], list(types), f"{key}: the model", place, as_text)
+            refuse_missing([feature.name], list(types), f"{key}: the model", place)
     for feature in plain:
         kind = kind_of(types[feature.name])
         if as_text and kind == "text":

@@ -11,7 +11,7 @@ import pytest
 from hpt_spark.artifacts import status as module
 from hpt_spark.artifacts.run_directory import STATUS, RunDirectory
 from hpt_spark.artifacts.run_list import HEADINGS, as_table, find_runs
-from hpt_spark.artifacts.status import SignsOfLife, StatusFile, describe, read_status
+from hpt_spark.artifacts.status import SignsOfLife, StatusFile, describe, read_status, settle_status
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.followers.follower import OuterFolds
@@ -176,6 +176,17 @@ def test_silence_means_that_the_search_was_cut_short(run):
 def test_a_damaged_status_is_none(run, text):
     (run.folder.path / STATUS).write_text(text)
     assert read_status(run.folder) is None
+
+
+@pytest.mark.parametrize("state", [{"state": "failed", "reason": "InputError: the disk is full"}, {}])
+def test_the_status_of_a_finished_search_says_so_whatever_it_said(run, state):
+    finished(run)
+    (run.folder.path / STATUS).write_text(json.dumps({"updated": "2026-01-01T00:00:00+00:00", "fits": 6, **state}))
+    settle_status(run)
+    found, best = status_in(run), run.finished_manifest()["best"]
+    assert (found["state"], found["reason"], found["fits_done"]) == ("finished", None, 6)
+    assert found["best"] == {name: best[name] for name in ("params", "score", "std")}
+    assert describe(found).startswith("finished: 6 of 6 fits")
 
 
 def test_runs_are_listed_with_their_state(tmp_path):

@@ -51,10 +51,8 @@ def tuned(run_dir: Path, dies_at: int | None = None) -> bool:
         tune.StatusFile.begin = begin_without_thread
         run = RunDirectory(config.run.dir)
         design = run.load_design()
-        history = SimpleNamespace(
-            plan=plan_of(config.search, design), followers=[], keep=lambda _: (run_dir / KEPT).touch()
-        )
-        tune.search_and_keep(config, run, design, LOCK, history)
+        history = SimpleNamespace(followers=[], keep=lambda _: (run_dir / KEPT).touch())
+        tune.search_and_keep(config, run, design, plan_of(config.search, design), LOCK, history)
         announce(run)
 
     return run_until(dies_at, work)[1]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from hpt_spark.config.yaml_text import read_yaml
 from hpt_spark.errors import InputError
 from hpt_spark.tables.reading import checked_names, read_uri
-from hpt_spark.tables.roles import refuse_missing
+from hpt_spark.tables.roles import Feature, refuse_missing
+from hpt_spark.tables.table import check_same_kinds
+
+TEXT = SimpleNamespace(simpleString=lambda: "string")
 
 
 class Named:
@@ -41,10 +46,18 @@ def test_blanks_behind_separators_are_told():
 def test_other_names_are_left_in_peace():
     with pytest.raises(InputError, match="no such column; did you mean `lable`"):
         refuse_missing(["label"], ["lable", "a;b"], "features.table.label", "here", is_csv=True)
+    with pytest.raises(InputError, match="no such column; did you mean `label`"):
+        refuse_missing(["lable"], ["label", *map(str, range(784))], "features.table.label", "here", is_csv=True)
     with pytest.raises(InputError, match=r"no such column; its columns: a, 1\."):
         refuse_missing(["label"], ["a", "1"], "features.table.label", "here", is_csv=True)
     with pytest.raises(InputError, match=r"named A, a \(capitals do not count\); rename all but one\."):
         checked_names(Named(["a", "A"]), "here")
+
+
+def test_a_later_table_is_read_as_the_training_table_and_lacks_a_column():
+    later = SimpleNamespace(schema=[SimpleNamespace(name=str(number), dataType=TEXT) for number in range(20, 30)])
+    with pytest.raises(InputError, match=r"the model names x, but here has no such column; its columns: 20, 21, "):
+        check_same_kinds(later, [Feature("x", "number")], "here", "--input", as_text=True)
 
 
 @pytest.mark.parametrize("ending", ["xlsx", "xls", "feather", "pkl", "dta", "sas7bdat", "h5"])

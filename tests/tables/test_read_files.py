@@ -30,6 +30,7 @@ ROWS = "id,x,y\n1,1.5,no\n9007199254740993,2.5,yes\n"
         ("wide.csv", ROWS.encode("utf-16"), {"options": {"encoding": "UTF-16", "multiLine": True}}),
         ("tabs.tsv", ROWS.replace(",", "\t").encode(), {}),
         ("bars.tsv", ROWS.replace(",", "|").encode(), {"options": {"sep": "|"}}),
+        ("tabs.xls", ROWS.replace(",", "\t").encode(), {"format": "csv", "options": {"sep": "\t"}}),
         ("blanks.csv", ROWS.replace(",", ", ").encode(), {"options": {"ignoreLeadingWhiteSpace": True}}),
         ("nameless.csv", ROWS.partition("\n")[2].encode(), {"options": {"HEADER": False}, "label": "_c2", "id": "_c0"}),
     ],
