@@ -62,7 +62,7 @@ class HalvingGridSearchCV(SparkSearchMixin, model_selection.HalvingGridSearchCV)
         progress: bool = False,
         tracking: Any = None,
     ) -> None:
-        self._take_arguments(model_selection.HalvingGridSearchCV, locals())
+        self._take_arguments(locals())
 
 
 class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearchCV):
@@ -112,4 +112,4 @@ class HalvingRandomSearchCV(SparkSearchMixin, model_selection.HalvingRandomSearc
         progress: bool = False,
         tracking: Any = None,
     ) -> None:
-        self._take_arguments(model_selection.HalvingRandomSearchCV, locals())
+        self._take_arguments(locals())

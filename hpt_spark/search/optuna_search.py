@@ -93,7 +93,7 @@ class OptunaSearchCV(SparkSearchMixin, SearchesInBatches, model_selection.Random
         tracking: Any = None,
         race: Any = None,
     ) -> None:
-        self._take_arguments(model_selection.RandomizedSearchCV, locals())
+        self._take_arguments(locals())
 
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         check_count("n_startup_trials", self.n_startup_trials, "candidates", least=0)

@@ -103,7 +103,7 @@ class GridSearchCV(SparkSearchMixin, ChoosesRounds, model_selection.GridSearchCV
         tracking: Any = None,
         race: Any = None,
     ) -> None:
-        self._take_arguments(model_selection.GridSearchCV, locals())
+        self._take_arguments(locals())
 
 
 class RandomizedSearchCV(SparkSearchMixin, DrawsCandidates, model_selection.RandomizedSearchCV):
@@ -159,4 +159,4 @@ class RandomizedSearchCV(SparkSearchMixin, DrawsCandidates, model_selection.Rand
         tracking: Any = None,
         race: Any = None,
     ) -> None:
-        self._take_arguments(model_selection.RandomizedSearchCV, locals())
+        self._take_arguments(locals())

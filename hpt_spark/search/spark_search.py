@@ -113,9 +113,11 @@ class SparkSearchMixin(HandsFitsOver):
     _is_clone_with_journal = False
     _is_clone_with_warm_start = False
 
-    def _take_arguments(self, kind: type, given: dict[str, Any]) -> None:
-        """Set each argument of a constructor, whose locals are `given`; scikit-learn's `kind` sets those it knows."""
-        names = inspect.signature(kind).parameters  # the next class may be a user's, which takes any
+    def _take_arguments(self, given: dict[str, Any]) -> None:
+        """Set each argument of a constructor, whose locals are `given`; scikit-learn's own sets those that it knows."""
+        # By the class that this one was made of: its name in scikit-learn may be ours meanwhile, the next may be a user's.
+        own = next(kind for kind in type(self).__mro__ if kind.__module__.startswith("sklearn.model_selection."))
+        names = inspect.signature(own).parameters
         construct = super().__init__
         construct(**{name: given[name] for name in names if name in given})
         for name, value in given.items():

@@ -73,6 +73,14 @@ def test_a_class_of_the_users_own_may_take_anything_and_make_a_property_of_an_ar
     assert {name: getattr(search, name) for name in given} == {**given, "journal": "runs/mine"}
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_search_may_stand_under_scikit_learns_name(name, monkeypatch):
+    ours = getattr(hpt_spark, name)
+    monkeypatch.setattr(model_selection, name, ours)
+    given = {one.name: object() for one in parameters(ours)[1:]}
+    assert getattr(model_selection, name)(**given).get_params(deep=False) == given
+
+
 def test_former_names_are_told_and_still_there():
     search = hpt_spark.GridSearchCV(LogisticRegression(), {"C": [1]})
     search.fit_counts_, search.incomplete_ = {"fits": 3, "fold_slices": 1}, True
