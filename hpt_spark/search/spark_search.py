@@ -115,7 +115,7 @@ class SparkSearchMixin(HandsFitsOver):
 
     def _take_arguments(self, given: dict[str, Any]) -> None:
         """Set each argument of a constructor, whose locals are `given`; scikit-learn's own sets those that it knows."""
-        # By the class that this one was made of: its name in scikit-learn may be ours meanwhile, the next may be a user's.
+        # Not by scikit-learn's name, which may have become ours, nor by the next class, which may be a user's.
         own = next(kind for kind in type(self).__mro__ if kind.__module__.startswith("sklearn.model_selection."))
         names = inspect.signature(own).parameters
         construct = super().__init__
