@@ -37,9 +37,9 @@ TYPE_CLASSES |= {"timestamp_ntz": "TimestampNTZType"}  # since Spark 3.4
 QUERY = re.compile(r"\?[\w.-]+=")
 # Spark takes the bytes of such a file for its text; its codecs are gzip, bzip2, Zstandard, LZ4 and Snappy.
 ARCHIVES = ("zip", "7z", "rar", "tar", "tgz")
-OF_OTHERS = {"xlsx": "read_excel", "xls": "read_excel", "ods": "read_excel", "feather": "read_feather"}
-OF_OTHERS |= {"pkl": "read_pickle", "pickle": "read_pickle", "dta": "read_stata", "sav": "read_spss"}
-OF_OTHERS |= {"h5": "read_hdf", "hdf5": "read_hdf", "sas7bdat": "read_sas", "xpt": "read_sas"}
+PANDAS_READERS = {"xlsx": "read_excel", "xls": "read_excel", "ods": "read_excel", "feather": "read_feather"}
+PANDAS_READERS |= {"pkl": "read_pickle", "pickle": "read_pickle", "dta": "read_stata", "sav": "read_spss"}
+PANDAS_READERS |= {"h5": "read_hdf", "hdf5": "read_hdf", "sas7bdat": "read_sas", "xpt": "read_sas"}
 PLACEHOLDER = "\0"  # of a ? while `hadoop_uri` looks for a query
 NO_READER = re.compile(r"Failed to find (?:the )?data source: (\S+?)\.(?:\s|$)")
 READERS = {  # of packages of Spark's own
@@ -114,10 +114,10 @@ def read_uri(
         raise InputError(
             f"{place} is an archive, which Spark does not unpack; unpack it, or compress its file with gzip."
         )
-    if table_format == DEFAULT_FORMAT and _ending(uri) in OF_OTHERS:
+    if table_format == DEFAULT_FORMAT and _ending(uri) in PANDAS_READERS:
         raise InputError(
             f"{place} is a file that Spark does not read; write it as Parquet or CSV (pandas: "
-            f"{OF_OTHERS[_ending(uri)]}(...).to_parquet(...))."
+            f"{PANDAS_READERS[_ending(uri)]}(...).to_parquet(...))."
         )
     separator = {"sep": "\t"} if _ending(uri) == "tsv" and option_of(options, "delimiter") is None else {}
     # A quoted cell without a letter is missing, as one without quotes is, also where a word stands for missing ones.
