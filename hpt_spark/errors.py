@@ -20,6 +20,10 @@ class InputError(HptSparkError):
     exit_code = 2
 
 
+class ArgumentError(InputError, ValueError):
+    """An argument of a search is none that it takes; a ValueError, as scikit-learn raises for its own arguments."""
+
+
 class JournalError(InputError):
     """The journal is of another search, or damaged; the message says which, and how to begin anew."""
 

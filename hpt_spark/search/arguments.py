@@ -6,21 +6,21 @@ import math
 import numbers
 from typing import Any, TypeGuard
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import ArgumentError
 
 
 def check_seconds(name: str, value: Any, may_be_zero: bool = False) -> None:
-    """Raise InputError when `value` is neither a number of seconds nor None."""
+    """Raise ArgumentError when `value` is neither a number of seconds nor None."""
     if value is None or (is_number(value) and (value >= 0 if may_be_zero else 0 < value < math.inf)):
         return
     least = ", 0 or more," if may_be_zero else " above 0,"
-    raise InputError(f"{name}={value!r} must be a number of seconds{least} or None for no limit.")
+    raise ArgumentError(f"{name}={value!r} must be a number of seconds{least} or None for no limit.")
 
 
 def check_count(name: str, value: Any, what: str, least: int = 1, otherwise: str = "") -> None:
-    """Raise InputError when `value` is no whole number of at least `least`; `otherwise` tells what may stand for it."""
+    """Raise ArgumentError when `value` is no whole number, `least` or more; `otherwise` tells what may stand for it."""
     if not is_count(value, least):
-        raise InputError(f"{name}={value!r} must be a number of {what}, {least} or more{otherwise}.")
+        raise ArgumentError(f"{name}={value!r} must be a number of {what}, {least} or more{otherwise}.")
 
 
 def is_count(value: Any, least: int = 1) -> bool:

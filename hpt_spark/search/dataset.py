@@ -13,7 +13,7 @@ import cloudpickle
 import numpy as np
 from scipy import sparse
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import ArgumentError
 from hpt_spark.search.sklearn_compat import check_method_params
 
 # Cells of these types cannot be changed, so that two cuts may hold the same ones.
@@ -48,11 +48,11 @@ class Dataset:
         return parts(self) == parts(other)
 
     def refuse_used_up(self) -> None:
-        """Raise InputError for a parameter that can be gone through once only, such as a generator."""
+        """Raise ArgumentError for a parameter that can be gone through once only, such as a generator."""
         for kind, given in (("fit", self.fit_params), ("score", self.score_params)):
             for name, value in given.items():
                 if hasattr(value, "__next__"):
-                    raise InputError(
+                    raise ArgumentError(
                         f"the {kind} parameter `{name}` is a {type(value).__name__}, which can be gone through once "
                         "only, but every fit needs it; give a list or an array."
                     )

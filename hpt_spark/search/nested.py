@@ -21,7 +21,7 @@ import sklearn
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv, cross_validate
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import ArgumentError
 from hpt_spark.search.abandoned import gives_up, leave_if_abandoned
 from hpt_spark.search.execution import spark_context
 from hpt_spark.search.spark_search import SparkSearchMixin
@@ -70,7 +70,7 @@ def nested_cross_validate(
 
     Raises
     ------
-    InputError
+    ArgumentError
         When `search` is none of these, or is to train no best candidate.
 
     Notes
@@ -79,7 +79,7 @@ def nested_cross_validate(
     search's own.
     """
     if not isinstance(search, SparkSearchMixin):
-        raise InputError(
+        raise ArgumentError(
             f"nested_cross_validate needs a search of hpt_spark, not {type(search).__name__}: for others there is "
             "scikit-learn's cross_validate."
         )
@@ -115,10 +115,10 @@ def outer_scores(
         Is given the number of each outer fold whose search has ended, and that search.
     """
     if not search.refit:
-        raise InputError(f"refit={search.refit!r} leaves nothing to be scored on the outer folds: let it be True.")
+        raise ArgumentError(f"refit={search.refit!r} leaves nothing to be scored on the outer folds: let it be True.")
     splits = list(check_cv(cv, y, classifier=is_classifier(search)).split(X, y, groups))
     if not splits:
-        raise InputError(f"cv={cv!r} has no outer folds: give a number of them, 2 or more, or a splitter.")
+        raise ArgumentError(f"cv={cv!r} has no outer folds: give a number of them, 2 or more, or a splitter.")
     config = sklearn.get_config()  # which is a thread's own
     # In the order of the folds, as cross_validate clones: a clone may draw a seed from a generator (XGBoost's does).
     searches = [clone(search) for _ in splits]

@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import ArgumentError
 from hpt_spark.search.followers.following import means_that_decide, metric_that_decides
 from hpt_spark.search.results.result_table import DONE
 from hpt_spark.search.sklearn_compat import batch_context, search_context, yields_constant_splits
@@ -75,9 +75,9 @@ def means_of_reached(found: Mapping[str, Any], means: Sequence[float]) -> list[f
 
 
 def refuse_changing_folds(cv: Any, step: str) -> None:
-    """Raise InputError when `cv` cuts other folds each time, so that the scores of two steps cannot be compared."""
+    """Raise ArgumentError when `cv` cuts other folds each time, so that the scores of two steps cannot be compared."""
     if not yields_constant_splits(cv):
-        raise InputError(
+        raise ArgumentError(
             f"the folds must be the same for each {step}: give cv= a splitter that does not shuffle, or one with "
             "an int as its random_state."
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import ArgumentError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.fit_process import Death
@@ -111,7 +111,7 @@ class Scheduler:
     def _refuse_too_large_predictions(self, groups: Sequence[FitGroup]) -> None:
         largest = max(map(self._evaluation.prediction_bytes, groups), default=0)
         if largest >= self._runner.most_result_bytes:
-            raise InputError(
+            raise ArgumentError(
                 f"the out-of-fold predictions of one training have {largest:,} bytes, but no task may bring more than "
                 f"{self._runner.most_result_bytes:,.0f} to the driver: raise spark.driver.maxResultSize, or leave "
                 "keep_oof out."

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from sklearn.base import clone
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import ArgumentError
 from hpt_spark.search.arguments import check_seconds
 from hpt_spark.search.early_end import EndedEarlyError
 from hpt_spark.search.evaluator import Evaluator
@@ -128,7 +128,7 @@ class SparkSearchMixin(HandsFitsOver):
         """Run fit with all sets of parameters; scikit-learn's ``fit``, with the fits on Spark."""
         for name, known in {"refit_on": REFITS_ON, "keep_oof": KEEP}.items():
             if getattr(self, name) not in known:
-                raise InputError(
+                raise ArgumentError(
                     f"{name}={getattr(self, name)!r} is not known; it must be {' or '.join(map(repr, known))}."
                 )
         check_seconds("max_fit_time", self.max_fit_time)
@@ -136,7 +136,9 @@ class SparkSearchMixin(HandsFitsOver):
         vars(self).pop("oof_predictions_", None)  # of an earlier fit
         several = isinstance(self.scoring, (list, tuple, set, dict))
         if self.keep_oof == "best" and several and not self.refit:
-            raise InputError("keep_oof='best' with several metrics needs refit= to name the one that chooses the best.")
+            raise ArgumentError(
+                "keep_oof='best' with several metrics needs refit= to name the one that chooses the best."
+            )
         with drawing_nothing(self.estimator):
             _refuse_searches_within(self.estimator)
         race = race_of(self)
@@ -183,7 +185,7 @@ class SparkSearchMixin(HandsFitsOver):
         if self.keep_oof == "all":
             self.oof_predictions_ = run.out_of_fold.predictions(range(len(self.cv_results_["params"])))
         elif self.keep_oof == "best" and not hasattr(self, "best_index_"):
-            raise InputError(NO_METRIC_DECIDES)  # a scoring function has turned out to give several
+            raise ArgumentError(NO_METRIC_DECIDES)  # a scoring function has turned out to give several
         elif self.keep_oof == "best":
             self.oof_predictions_ = run.out_of_fold.predictions([self.best_index_])[0]
 
@@ -241,7 +243,7 @@ class SparkSearchMixin(HandsFitsOver):
 
 
 def _refuse_searches_within(estimator: Any) -> None:
-    """Raise InputError when the fits of `estimator` are searches on Spark themselves."""
+    """Raise ArgumentError when the fits of `estimator` are searches on Spark themselves."""
     if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
         return  # which scikit-learn refuses
     within = {"": estimator, **estimator.get_params(deep=True)}
@@ -252,7 +254,7 @@ def _refuse_searches_within(estimator: Any) -> None:
             if cloned.get(name) is search:
                 continue  # frozen: it is not fitted again
             place = f"the estimator's {name}" if name else "the estimator"
-            raise InputError(
+            raise ArgumentError(
                 f"{place} is a search on Spark itself, and within a search that cannot be: the SparkContext stays in "
                 "the driver's process. Use scikit-learn's own search there, or scikit-learn's own around this one."
             )

@@ -53,6 +53,28 @@ def test_every_argument_reaches_its_place(name):
     assert {name: getattr(search, name) for name in given} == given
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_time": -1},
+        {"max_fit_time": 0},
+        {"journal": ""},
+        {"warm_start": "results"},
+        {"keep_oof": "some"},
+        {"refit_on": "cluster"},
+        {"progress": 2},
+        {"tracking": "mlflow"},
+        {"rounds": 100},
+        {"race": True},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_a_wrong_argument_is_a_value_error_as_it_is_of_scikit_learn(wrong, spark):
+    search = hpt_spark.GridSearchCV(tree(), TREES, sc=spark, **wrong)
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        search.fit(X, y)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_class_of_the_users_own_may_take_anything_and_make_a_property_of_an_argument(name):
     class TakesAny(getattr(model_selection, name)):

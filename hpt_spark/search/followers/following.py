@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Protocol, runtime_checkable
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import ArgumentError
 from hpt_spark.search.followers.follower import SearchFollower
 from hpt_spark.search.followers.live_view import LiveView
 
@@ -37,9 +37,9 @@ def followers_of(
 ) -> Iterator[SearchFollower]:
     """Yield what the arguments of `search` ask for; `following` ends them."""
     if not isinstance(search.progress, bool):
-        raise InputError(f"progress={search.progress!r} is not known; it must be True or False.")
+        raise ArgumentError(f"progress={search.progress!r} is not known; it must be True or False.")
     if search.tracking is not None and not isinstance(search.tracking, Tracking):
-        raise InputError(
+        raise ArgumentError(
             f"tracking={search.tracking!r} is not known; it must be None or what keeps a history of runs, such as "
             "hpt_spark.tracking.MlflowTracking()."
         )
@@ -55,11 +55,11 @@ def metric_that_decides(search: Any) -> str:
 
     Raises
     ------
-    InputError
+    ArgumentError
         When it has several, and nothing names one.
     """
     if isinstance(search.scoring, (list, tuple, set, dict)) and not isinstance(search.refit, str):
-        raise InputError(NO_METRIC_DECIDES)
+        raise ArgumentError(NO_METRIC_DECIDES)
     return metric_of_search(search)
 
 
@@ -68,13 +68,13 @@ def means_that_decide(results: Mapping[str, Any], metric: str) -> Any:
 
     Raises
     ------
-    InputError
+    ArgumentError
         When a scoring function has turned out to give several metrics, and none of this name.
     """
     for name in (metric, "score"):
         if f"mean_test_{name}" in results:
             return results[f"mean_test_{name}"]
-    raise InputError(NO_METRIC_DECIDES)
+    raise ArgumentError(NO_METRIC_DECIDES)
 
 
 def metric_of_search(search: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import ArgumentError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.journal.fingerprint import candidate_keys, fingerprint, fold_keys
 from hpt_spark.search.journal.journal import CONTEXT, Journal, KeepPredictions, damaged
@@ -238,17 +238,17 @@ def _named_folders(warm_start: Any) -> Sequence[Any]:
     if warm_start is None or warm_start is False:  # scikit-learn's checks switch any `warm_start` off
         return ()
     if not isinstance(warm_start, (list, tuple)):
-        raise InputError(f"warm_start={warm_start!r} must be a list of folders: journals, or runs that have one.")
+        raise ArgumentError(f"warm_start={warm_start!r} must be a list of folders: journals, or runs that have one.")
     for folder in warm_start:
         if not isinstance(folder, (str, os.PathLike)) or not str(os.fspath(folder)).strip():
-            raise InputError(f"warm_start={warm_start!r}: {folder!r} names no folder of a journal or a run.")
+            raise ArgumentError(f"warm_start={warm_start!r}: {folder!r} names no folder of a journal or a run.")
     return warm_start
 
 
 def _named_folder(journal: Any) -> Any:
     """Return the argument `journal`, which must name a folder: "" would be the one that the program was started in."""
     if not isinstance(journal, (str, os.PathLike)) or not str(os.fspath(journal)).strip():
-        raise InputError(
+        raise ArgumentError(
             f"journal={journal!r} names no folder; give a folder's path, or None to search without a journal."
         )
     return journal

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import ArgumentError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.journal.records import NONE_PREDICTED
@@ -58,7 +58,7 @@ class FoldPredictions:
         shape = predictions.shape[1:]
         self.shape = shape if self.shape is None else self.shape
         if shape != self.shape or len(predictions) != self._starts[fit.fold + 1] - self._starts[fit.fold]:
-            raise InputError(
+            raise ArgumentError(
                 f"keep_oof needs predictions of one shape, but those of candidate {self._first + fit.candidate} on "
                 f"fold {fit.fold} have the shape {predictions.shape}; leave keep_oof out."
             )
@@ -120,7 +120,7 @@ class OutOfFold:
 
         Raises
         ------
-        InputError
+        ArgumentError
             When its candidates do not predict, or not the way that those of earlier evaluations do.
         """
         if self._keep == "none":

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import ArgumentError
 from hpt_spark.search.arguments import is_number
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.journal.records import NONE_PREDICTED
@@ -79,7 +79,7 @@ def predictor_of(evaluation: Evaluation, earlier: Predictor | None = None) -> Pr
 
     Raises
     ------
-    InputError
+    ArgumentError
         When they cannot, or not all of them the same way.
     """
     y = evaluation.data.y
@@ -88,7 +88,7 @@ def predictor_of(evaluation: Evaluation, earlier: Predictor | None = None) -> Pr
     methods = {_method_of(estimator) for estimator in _kinds(evaluation)} | ({earlier.method} if earlier else set())
     methods = methods or {_method_of(evaluation.estimator)}
     if len(methods) > 1:
-        raise InputError(
+        raise ArgumentError(
             f"keep_oof needs one kind of prediction for all candidates, but some predict by "
             f"{' and some by '.join(sorted(methods))}; search these apart, or leave keep_oof out."
         )
@@ -96,7 +96,7 @@ def predictor_of(evaluation: Evaluation, earlier: Predictor | None = None) -> Pr
     if method == "predict" or targets is None:
         return Predictor(method, None, columns)
     if columns > 1:
-        raise InputError(
+        raise ArgumentError(
             f"keep_oof keeps the predictions of one target for each row, but y has {columns} columns of classes; "
             "leave keep_oof out."
         )
@@ -125,7 +125,7 @@ def _method_of(estimator: Any) -> str:
         if hasattr(estimator, method):
             return method
     if is_classifier(estimator) or not hasattr(estimator, "predict"):
-        raise InputError(
+        raise ArgumentError(
             f"keep_oof keeps probabilities, but {type(estimator).__name__} has neither predict_proba nor "
             "decision_function; search an estimator that has, or leave keep_oof out."
         )

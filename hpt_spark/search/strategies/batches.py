@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from sklearn.model_selection import ParameterSampler
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import ArgumentError
 from hpt_spark.search.arguments import check_count
 from hpt_spark.search.followers.following import means_that_decide, metric_that_decides
 from hpt_spark.search.results.result_table import DONE, ITERATION
@@ -159,7 +159,7 @@ class DrawsCandidates(SearchesInBatches):
             self._evaluate_batches(drawn, size, drawn.number, evaluate_candidates, callback_ctx, is_numbered=False)
             return
         if not (isinstance(self.batch_size, str) and self.batch_size == "auto"):
-            raise InputError(
+            raise ArgumentError(
                 f"batch_size={self.batch_size!r} has no effect without no_improvement=: leave it out, or give both."
             )
         super()._run_search(evaluate_candidates, callback_ctx=callback_ctx)

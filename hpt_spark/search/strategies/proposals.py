@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpt_spark.errors import InputError, MissingDependencyError
+from hpt_spark.errors import ArgumentError, MissingDependencyError
 from hpt_spark.search.journal.fingerprint import value_key
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Proposals:
 
     Raises
     ------
-    InputError
+    ArgumentError
         For a parameter without values, or with a distribution that has no quantiles.
     MissingDependencyError
         Without Optuna.
@@ -82,7 +82,7 @@ class Proposals:
         self._optuna = optuna
         spaces = [distributions] if isinstance(distributions, Mapping) else list(distributions)
         if not spaces or not all(isinstance(space, Mapping) for space in spaces):
-            raise InputError(
+            raise ArgumentError(
                 "param_distributions must be a mapping of parameters to values, or a list of such mappings."
             )
         self._spaces = [{name: dimension(name, values) for name, values in space.items()} for space in spaces]
@@ -186,15 +186,15 @@ def dimension(name: str, values: Any) -> Dimension:
     from optuna import distributions
 
     if not isinstance(name, str):
-        raise InputError(f"the parameter {name!r} of param_distributions must be a text, the parameter's name.")
+        raise ArgumentError(f"the parameter {name!r} of param_distributions must be a text, the parameter's name.")
     if isinstance(values, distributions.BaseDistribution):
         return Dimension(values, lambda drawn: drawn)
     if hasattr(values, "support") and hasattr(values, "ppf"):
         return _of_scipy(values if hasattr(values, "dist") else values())  # `stats.uniform` itself may be given
     if hasattr(values, "rvs"):
-        raise InputError(f"the distribution of {name} has no quantiles (ppf): give one of scipy.stats, or a list.")
+        raise ArgumentError(f"the distribution of {name} has no quantiles (ppf): give one of scipy.stats, or a list.")
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise InputError(
+        raise ArgumentError(
             f"the parameter {name} is {values!r}: give a list of values, or a distribution of scipy.stats or Optuna."
         )
     by_key: dict[Hashable, Any] = {}
@@ -202,7 +202,7 @@ def dimension(name: str, values: Any) -> Dimension:
         by_key.setdefault(value_key(name, value), value)
     keys, choices = list(by_key), list(by_key.values())
     if not choices:
-        raise InputError(f"the parameter {name} has no values: give at least one.")
+        raise ArgumentError(f"the parameter {name} has no values: give at least one.")
     numbers_only = all(isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in choices)
     if numbers_only and len(choices) > 1 and all(one < other for one, other in pairwise(choices)):
         ordered = distributions.IntDistribution(0, len(choices) - 1)  # near means alike
@@ -247,4 +247,4 @@ def _drawn(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
         return trial.suggest_float(
             name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
         )
-    raise InputError(f"the distribution of {name} is none that Optuna's trials draw from: {distribution!r}.")
+    raise ArgumentError(f"the distribution of {name} is none that Optuna's trials draw from: {distribution!r}.")

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import ArgumentError
 from hpt_spark.search.evaluation import Evaluation, Fit
 from hpt_spark.search.followers.following import NO_METRIC_DECIDES, metric_that_decides
 from hpt_spark.search.results.result_table import DONE
@@ -32,14 +32,14 @@ def race_of(search: Any) -> Race | None:
 
     Raises
     ------
-    InputError
+    ArgumentError
         When it is no race, or when nothing tells which candidate is the best one.
     """
     if search.race is None:
         return None
     rules = rules_of(search.race)
     if callable(search.refit):
-        raise InputError(
+        raise ArgumentError(
             "race= and a function as refit= do not go together: it might choose a candidate that has not got all "
             "folds. Let refit be True or the name of a metric."
         )
@@ -88,7 +88,7 @@ class Race:
         """
         folds, end = len(evaluation.folds), self._rules.burn_in
         if end >= folds:
-            raise InputError(
+            raise ArgumentError(
                 f"race: burn_in={end} of {folds} folds leaves no fold to save: give it fewer, or the search more "
                 "(cv=RepeatedStratifiedKFold(...))."
             )
@@ -190,7 +190,7 @@ class Race:
     def _score(self, result: Mapping[str, Any]) -> float:
         scores = result["test_scores"]
         if isinstance(scores, Mapping) and self._metric not in scores:
-            raise InputError(NO_METRIC_DECIDES)
+            raise ArgumentError(NO_METRIC_DECIDES)
         return float(scores[self._metric] if isinstance(scores, Mapping) else scores)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import ArgumentError
 from hpt_spark.search.arguments import check_count, is_number
 
 MOST_FOLDS = 10**9  # more than any search has: a product with an absurd factor is infinite
@@ -48,10 +48,10 @@ class TTestRules:
     alpha: float = 0.05
 
     def check(self) -> None:
-        """Raise InputError if a value is not allowed."""
+        """Raise ArgumentError if a value is not allowed."""
         check_count("race: burn_in", self.burn_in, "folds", least=2)
         if not is_number(self.alpha) or not 0 < self.alpha < 1:
-            raise InputError(f"race: alpha={self.alpha!r} must be a number between 0 and 1.")
+            raise ArgumentError(f"race: alpha={self.alpha!r} must be a number between 0 and 1.")
 
     def next_end(self, end: int) -> int:
         """Return after how many folds the rules judge next."""
@@ -100,10 +100,12 @@ class RankRules:
     burn_in: int = 1
 
     def check(self) -> None:
-        """Raise InputError if a value is not allowed."""
+        """Raise ArgumentError if a value is not allowed."""
         check_count("race: burn_in", self.burn_in, "folds")
         if not is_number(self.factor) or not 1 < self.factor < math.inf:
-            raise InputError(f"race: factor={self.factor!r} must be a number above 1: one candidate in so many stays.")
+            raise ArgumentError(
+                f"race: factor={self.factor!r} must be a number above 1: one candidate in so many stays."
+            )
 
     def next_end(self, end: int) -> int:
         """Return after how many folds the rules judge next."""
@@ -124,10 +126,10 @@ class RankRules:
 
 
 def rules_of(given: Any) -> TTestRules | RankRules:
-    """Return what the argument ``race`` of a search says, or raise InputError."""
+    """Return what the argument ``race`` of a search says, or raise ArgumentError."""
     kind: Any = RankRules if isinstance(given, Mapping) and "factor" in given else TTestRules
     if not isinstance(given, Mapping) or not set(given) <= {one.name for one in fields(kind)}:
-        raise InputError(
+        raise ArgumentError(
             f"race={given!r} must be a mapping of burn_in and alpha, such as {asdict(TTestRules())}, or of burn_in and "
             f"factor, such as {asdict(RankRules(3))}."
         )

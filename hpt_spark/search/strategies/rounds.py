@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.base import clone
 
-from hpt_spark.errors import InputError
+from hpt_spark.errors import ArgumentError
 from hpt_spark.search.arguments import check_count
 from hpt_spark.search.boosting.staged import Staged, ensemble_of, family_of
 from hpt_spark.search.random_states import drawing_nothing
@@ -46,11 +46,11 @@ class Rounds:
 
         Raises
         ------
-        InputError
+        ArgumentError
             When it is no such mapping, or the estimator trains no rounds.
         """
         if not isinstance(rounds, Mapping) or "max" not in rounds or not set(rounds) <= set(KEYS):
-            raise InputError(
+            raise ArgumentError(
                 f"rounds={rounds!r} must be a mapping with max, and perhaps step and early_stopping_rounds: "
                 "{'max': 2000, 'step': 50, 'early_stopping_rounds': 100}."
             )
@@ -60,7 +60,7 @@ class Rounds:
         ensemble, prefix = ensemble_of(estimator)
         family = family_of(ensemble)
         if family is None:
-            raise InputError(
+            raise ArgumentError(
                 f"rounds= is for boosting of XGBoost, LightGBM or scikit-learn and for its forests, alone or as the "
                 f"last step of a pipeline; a {type(ensemble).__name__} trains no rounds."
             )
@@ -177,7 +177,7 @@ def evaluate_curves(
     curves = [Curve(dict(setting)) for setting in settings]
     for curve in curves:
         if rounds.parameter in curve.setting:
-            raise InputError(
+            raise ArgumentError(
                 f"{rounds.parameter} is among the candidates' parameters, and rounds= chooses it: leave it out there."
             )
     rungs = [rounds.checkpoints] if is_race else rounds.rungs
