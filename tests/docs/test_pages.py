@@ -45,6 +45,13 @@ def test_the_readmes_search_prints_what_the_readme_says(spark, capsys):
     assert capsys.readouterr().out in blocks("README.md", "")
 
 
+@pytest.mark.long
+def test_the_searchs_examples_print_what_the_page_says(spark, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec("".join(blocks("docs/search.md", "python")), {})
+    assert capsys.readouterr().out == "".join(blocks("docs/search.md", "text"))
+
+
 def test_the_readmes_code_is_the_getting_started_code():
     (readme,), (page,) = blocks("README.md", "python"), blocks("docs/index.md", "python")
     assert readme.startswith(page)
