@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import sem
 
 from hpt_spark.config.functions import find_function
 from hpt_spark.config.search_rules import ONE_STD_ERR
@@ -84,7 +85,7 @@ class OneStandardError:
             for name, column in cv_results.items()
             if name.startswith("split") and name.endswith(f"_test_{self._metric}")
         ]
-        error = float(np.std(scores)) / np.sqrt(len(scores))
+        error = float(sem(scores)) if len(scores) > 1 else 0.0
         near = np.flatnonzero(mean >= mean[best] - error)
         return int(
             min(near, key=lambda number: (self._complexity(cv_results["params"][number]), -mean[number], number))

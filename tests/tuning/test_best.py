@@ -36,7 +36,7 @@ def test_the_choice_is_near_the_best_and_nothing_simpler_is(scores):
     found = results(scores)
     mean, params = found["mean_test_score"], found["params"]
     best = int(np.argmax(mean))
-    least = mean[best] - np.std(scores[best]) / np.sqrt(4)
+    least = mean[best] - np.std(scores[best], ddof=1) / np.sqrt(4)
     chosen = OneStandardError("score", [GRID])(found)
     assert mean[chosen] >= least
     simpler = [
@@ -46,6 +46,17 @@ def test_the_choice_is_near_the_best_and_nothing_simpler_is(scores):
         and all(GRID[name].index(one[name]) <= GRID[name].index(params[chosen][name]) for name in GRID)
     ]
     assert all(mean[number] < least for number in simpler)
+
+
+def test_it_is_the_standard_error_of_a_mean_of_drawn_scores():
+    # The scores 0.1 and 0.3 deviate by 0.1 from their mean: its standard error is 0.1, not 0.1 / sqrt(2).
+    scores = [[0.11, 0.11], [0.1, 0.3], [0.05, 0.05]]
+    assert OneStandardError("score", [{"depth": [1, 2, 3]}])(results(scores, {"depth": [1, 2, 3]})) == 0
+
+
+def test_of_one_fold_the_best_is_chosen():
+    scores = [[0.1], [0.3], [0.2]]
+    assert OneStandardError("score", [{"depth": [1, 2, 3]}])(results(scores, {"depth": [1, 2, 3]})) == 1
 
 
 def test_without_spread_the_best_is_chosen():
