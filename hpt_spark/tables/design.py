@@ -201,7 +201,7 @@ def refuse_too_large(
             f"the design of {place} would have {shape}, more than spark.driver.maxResultSize ({_megabytes(limit)}): "
             f"raise that with --set spark.conf.spark.driver.maxResultSize=..., or {remedy}."
         )
-    memory = driver_memory(str(spark.sparkContext.master), conf)
+    memory = driver_memory(conf)
     if memory is not None and COPIES * size > memory.available:
         raise InputError(
             f"the design of {place} would have {shape}, of which the driver needs {COPIES} copies and may have at most "

@@ -22,7 +22,14 @@ from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import address_space_limit, memory_limit
 from hpt_spark.search.planning.result_size import bytes_per_job, most_of_a_job
-from hpt_spark.search.planning.slots import cores_of_task, is_local, is_true, planned_slots, slots_of_executor
+from hpt_spark.search.planning.slots import (
+    cores_of_task,
+    is_local,
+    is_true,
+    master_of,
+    planned_slots,
+    slots_of_executor,
+)
 from hpt_spark.search.retries import Step
 from hpt_spark.search.warm_start import Kept
 
@@ -32,10 +39,8 @@ class Runner(ABC):
 
     Parameters
     ----------
-    master : str
-        ``spark.master``.
     conf : mapping of str to str
-        Spark's settings.
+        Spark's settings, its master among them.
 
     Attributes
     ----------
@@ -45,9 +50,8 @@ class Runner(ABC):
 
     checkpoints: Kept | None = None
 
-    def __init__(self, master: str, conf: Mapping[str, str]) -> None:
-        self._master = master
-        self._is_local = is_local(master)
+    def __init__(self, conf: Mapping[str, str]) -> None:
+        self._is_local = is_local(master_of(conf))
         self._conf = conf
         self._held = ExitStack()
         self._folder = self._held.enter_context(scratch_folder())
@@ -67,12 +71,12 @@ class Runner(ABC):
     @property
     def planned_slots(self) -> int:
         """How many tasks may run at the same time when all executors have come."""
-        return planned_slots(self._master, self._conf, self.slots)
+        return planned_slots(self._conf, self.slots)
 
     @property
     def slots_per_executor(self) -> int:
         """How many of these tasks share an executor's memory; with a local master all do."""
-        return self.slots if self._is_local else slots_of_executor(self._master, self._conf) or self.slots
+        return self.slots if self._is_local else slots_of_executor(self._conf) or self.slots
 
     @property
     def reuses_workers(self) -> bool:
@@ -96,7 +100,7 @@ class Runner(ABC):
         return tuple(dict.fromkeys(limit for limit in limits if limit is not None))
 
     def _memory_limit(self) -> MemoryLimit | None:
-        return memory_limit(self._master, self._conf)
+        return memory_limit(self._conf)
 
     def arriving_bytes(self, shared: SharedEvaluation) -> int:
         """Return what an executor's workers hold for a moment while `shared` arrives: nothing of files."""

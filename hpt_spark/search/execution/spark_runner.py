@@ -60,7 +60,7 @@ class SparkRunner(Runner):
     def __init__(self, context: SparkContext) -> None:
         use_this_python(context)
         self._context = context
-        super().__init__(str(context.master), dict(context.getConf().getAll()))
+        super().__init__(dict(context.getConf().getAll()))
         self.checkpoints = Checkpoints(context, self._folder)
         self._pieces: dict[str, list[Broadcast[Piece]]] = {}
         self._used: set[str] = set()
