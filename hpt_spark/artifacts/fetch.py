@@ -111,7 +111,7 @@ def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = No
         run = _Run(uri, place)
         _refuse_foreign_files(folder, run.files)
         if _has_all(folder, run):
-            _remove(staging)
+            shutil.rmtree(staging, ignore_errors=True)
             return 0, 0
         missing = {name: file for name, file in run.files.items() if not _is(staging / name, file)}
         run.check_sizes(missing)
@@ -124,7 +124,7 @@ def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = No
                 (whole / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(staging / name, whole / name)
             (whole / MANIFEST).write_bytes(run.manifest)
-        _remove(staging)
+        shutil.rmtree(staging, ignore_errors=True)
     return len(missing), sum(file.size for file in missing.values())
 
 
@@ -252,10 +252,5 @@ def _claimed(staging: Path, folder: Path) -> Iterator[None]:
                 yield
             finally:
                 if staging.exists() and os.listdir(staging) == [LOCK]:
-                    _remove(staging)
+                    shutil.rmtree(staging, ignore_errors=True)
             return
-
-
-def _remove(staging: Path) -> None:
-    """Remove the folder in which files arrive, unless another process has just claimed it again."""
-    shutil.rmtree(staging, ignore_errors=True)

@@ -9,24 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hpt_spark.search.evaluation import Checkpoint, Evaluation, Fit
 from hpt_spark.search.fit_groups import GroupKey, keys_of_fits
 
-
-class Kept(Protocol):
-    """The checkpoints that the trainings of an evaluation have left."""
-
-    @property
-    def fits(self) -> Collection[Fit]:
-        """The fits whose trainings have left one; of a group the last."""
-
-    def fetch(self, fits: Iterable[Fit], deadline: float) -> tuple[str, Mapping[Fit, tuple[int, int]]]:
-        """Write those of some fits into one file, and forget all; return it, and where each lies: offset and size."""
+if TYPE_CHECKING:
+    from hpt_spark.search.execution.checkpoints import Checkpoints
 
 
 class WarmStarts:
@@ -47,7 +39,7 @@ class WarmStarts:
         self._last: Evaluation | None = None
         self._keys: dict[int, GroupKey] = {}  # of the candidates of the last fits
 
-    def continued_by(self, evaluation: Evaluation, kept: Kept, fits: Iterable[Fit]) -> Evaluation:
+    def continued_by(self, evaluation: Evaluation, kept: Checkpoints, fits: Iterable[Fit]) -> Evaluation:
         """Return `evaluation` with the checkpoints that its trainings of `fits`, which are to run, can go on from.
 
         `kept` is what the fits before have left: the last evaluation's, or the last wave's of this one.

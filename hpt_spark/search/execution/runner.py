@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpt_spark.search.dataset import NO_DATA, Dataset
 from hpt_spark.search.evaluation import Evaluation
@@ -31,7 +31,9 @@ from hpt_spark.search.planning.slots import (
     slots_of_executor,
 )
 from hpt_spark.search.retries import Step
-from hpt_spark.search.warm_start import Kept
+
+if TYPE_CHECKING:
+    from hpt_spark.search.execution.checkpoints import Checkpoints
 
 
 class Runner(ABC):
@@ -44,11 +46,11 @@ class Runner(ABC):
 
     Attributes
     ----------
-    checkpoints : Kept or None
+    checkpoints : Checkpoints or None
         What the trainings of the last evaluation have left for the next; None where nothing is kept on executors.
     """
 
-    checkpoints: Kept | None = None
+    checkpoints: Checkpoints | None = None
 
     def __init__(self, conf: Mapping[str, str]) -> None:
         self._is_local = is_local(master_of(conf))
