@@ -31,7 +31,7 @@ STATUS = "status.json"  # where a search stands, rewritten until it has ended
 HISTORY = "tracking.json"  # by which name a history of runs knows the search
 TIMELINE = "timeline.json"  # when and where the fits ran
 SUBMISSION = "submission.csv"
-VOCABULARY = "vocabulary.json"  # of a table: the meaning of the model's columns
+VOCABULARY = "vocabulary.json"  # of a table: its encoding, which gives the model's columns their meaning
 KEPT = ("none", "best", "all")  # whose out-of-fold predictions, each more than the one before
 RESULTS = (
     *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", OOF),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class WarmStarts:
-    """What the evaluations of a search, or the waves of a race, have trained so far.
+    """The trainings of a search so far, which later evaluations, or waves of a race, go on from.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class WarmStarts:
     def continued_by(self, evaluation: Evaluation, kept: Checkpoints, fits: Iterable[Fit]) -> Evaluation:
         """Return `evaluation` with the checkpoints that its trainings of `fits`, which are to run, can go on from.
 
-        `kept` is what the fits before have left: the last evaluation's, or the last wave's of this one.
+        `kept` are the checkpoints of the last evaluation, or of the last wave of this one.
         """
         if self._resource is None or not all(self._resource in candidate for candidate in evaluation.candidates):
             return evaluation

@@ -25,7 +25,7 @@ from hpt_spark.search.sklearn_compat import num_samples
 
 # Arguments of a search that are no settings, or whose values the children show.
 NOT_PARAMS = ("sc", "tracking", "progress", "param_grid", "param_distributions")
-# These may change while a search goes on: where fits run, how long they may take, what is kept.
+# These may change while a search goes on: the place of the fits, their time limits, the kept predictions.
 OF_THE_RUN = (
     *("journal", "warm_start", "max_time", "max_fit_time", "refit_on", "keep_oof"),
     *("n_jobs", "pre_dispatch", "verbose"),

@@ -1,4 +1,4 @@
-"""What runs groups of fits on Spark, whatever a driver has of it, and what it knows from Spark's settings alone."""
+"""Runs groups of fits on Spark: the part that a SparkContext and a session of Spark Connect have in common."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Runner(ABC):
     Attributes
     ----------
     checkpoints : Checkpoints or None
-        What the trainings of the last evaluation have left for the next; None where nothing is kept on executors.
+        Of the trainings of the last evaluation, for the next; None where executors keep nothing.
     """
 
     checkpoints: Checkpoints | None = None
@@ -87,17 +87,17 @@ class Runner(ABC):
 
     @property
     def most_result_bytes(self) -> float:
-        """What the tasks of a job may bring to the driver at the most, by Spark's settings."""
+        """The most bytes that the tasks of a job may bring to the driver, by Spark's settings."""
         return most_of_a_job(self._conf)
 
     @property
     def result_bytes(self) -> int:
-        """What the tasks of a job are to bring to the driver together."""
+        """The bytes that the tasks of a job are to bring to the driver together."""
         return bytes_per_job(self._conf)
 
     @property
     def memory_limits(self) -> Sequence[MemoryLimit]:
-        """What an executor's Python processes may take, together and each, so far as that is limited."""
+        """The limits of the memory of an executor's Python processes, together and each."""
         limits = (address_space_limit(self._conf), self._memory_limit())
         return tuple(dict.fromkeys(limit for limit in limits if limit is not None))
 
@@ -112,7 +112,7 @@ class Runner(ABC):
     def shared(self, evaluation: Evaluation, watcher: FitWatcher | None) -> AbstractContextManager[SharedEvaluation]:
         """Write an evaluation where workers map it, for the time of a ``with``; its data stay for the next one.
 
-        The watcher is told what is being trained, so far as the driver can see that.
+        The watcher is told of the fits that the driver sees begin.
         """
 
     @abstractmethod

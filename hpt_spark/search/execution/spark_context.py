@@ -1,4 +1,4 @@
-"""Which Spark a search runs on: the one that it was given, or the active one; and what is told when that is gone."""
+"""The Spark that a search runs on, given or active, and the error when that is gone."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def spark_of(given: Any) -> Any:
 
 
 def runner_of(spark: Any) -> Runner:
-    """Return what runs fits on a SparkContext, or on a session of Spark Connect."""
+    """Return the runner of fits on a SparkContext, or on a session of Spark Connect."""
     if is_of_connect(spark):
         from hpt_spark.search.execution.connect_runner import ConnectRunner
 
@@ -139,7 +139,7 @@ def is_stopped(spark: Any) -> bool:
 
 @contextmanager
 def translate_stop(spark: Any) -> Iterator[None]:
-    """Let what fails because Spark was stopped fail with one sentence."""
+    """Raise SparkEndedError for an error that comes from a stopped Spark."""
     try:
         yield
     except HptSparkError:

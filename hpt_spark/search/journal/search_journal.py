@@ -34,7 +34,7 @@ class SearchJournal:
     uri : str or None
         A folder; None for a search without a journal.
     lock : FolderLock or None
-        What keeps other drivers from the folder, where the caller holds it already.
+        The lock that keeps other drivers from the folder, where the caller holds it already.
     is_one_of_many : bool
         Whether the folder is shared with the same search on other data, or with other parameters,
         and each has a folder of its own in it.
@@ -83,7 +83,7 @@ class SearchJournal:
     def begin(self, evaluation: Evaluation, keep: KeepPredictions) -> dict[Fit, dict[str, Any]] | None:
         """Begin the record of the next evaluation, and return what an earlier run has left; None without a journal.
 
-        `keep` is given what is left of each fit's predictions, where the evaluation wants them.
+        `keep` is given the predictions of each fit that has some, where the evaluation wants them.
         """
         if self._uri is None and not self._other_places:
             return None

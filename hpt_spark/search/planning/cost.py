@@ -1,4 +1,4 @@
-"""What a training costs, in which order trainings start, and how long the rest will take."""
+"""The estimated cost of a training, the order in which trainings start, and the time that the rest will take."""
 
 from __future__ import annotations
 

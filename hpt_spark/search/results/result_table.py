@@ -1,4 +1,4 @@
-"""What ``cv_results_`` tells of rungs, batches and races, which is more than scikit-learn's columns of every search."""
+"""The columns of ``cv_results_`` for rungs, batches and races."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which candidates a race over folds drops, and after which folds."""
+"""The rules by which a race over folds drops candidates."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class RankRules:
 
 
 def rules_of(given: Any) -> TTestRules | RankRules:
-    """Return what the argument ``race`` of a search says, or raise InputError."""
+    """Return the rules that the argument ``race`` of a search names, or raise InputError."""
     kind: Any = RankRules if isinstance(given, Mapping) and "factor" in given else TTestRules
     if not isinstance(given, Mapping) or not set(given) <= {one.name for one in fields(kind)}:
         raise InputError(
