@@ -41,14 +41,7 @@ from hpt_spark.tracking import MlflowTracking, facts
 from hpt_spark.tracking.identity import identity_in, noted_identity
 from hpt_spark.tracking.spool import Event
 from hpt_spark.tracking.spool_follower import SpoolFollower, pickled_model
-from hpt_spark.tracking.store_uri import (
-    PATIENCE,
-    VARIABLE,
-    artifacts_beside,
-    check_mlflow,
-    named_store,
-    store_beside,
-)
+from hpt_spark.tracking.store_uri import PATIENCE, VARIABLE, artifacts_beside, check_mlflow, named_store, store_beside
 from hpt_spark.tracking.sweep import Sweep
 from hpt_spark.tuning.estimators import build_estimator
 

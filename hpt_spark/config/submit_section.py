@@ -19,8 +19,7 @@ class SubmitSection(Section):
     """How `hpt-spark submit` hands a job to spark-submit or to Livy; a path is local or any Hadoop path."""
 
     target: Literal["spark-submit", "livy"] = Field(
-        "spark-submit",
-        description="Who starts the job: spark-submit on this machine, or a Livy server (`--target`).",
+        "spark-submit", description="Who starts the job: spark-submit on this machine, or a Livy server (`--target`)."
     )
     deploy_mode: Union[Literal["client", "cluster"], None] = Field(
         None,

@@ -190,10 +190,7 @@ class Evaluator:
         self.fit_counts["fits"] += len(evaluation.fits)
         runner = self._spark_runner()
         evaluation = dataclasses.replace(
-            evaluation,
-            threads=runner.threads,
-            max_fit_time=self._max_fit_time,
-            of_curves=self._curve is not None,
+            evaluation, threads=runner.threads, max_fit_time=self._max_fit_time, of_curves=self._curve is not None
         )
         evaluation = self.out_of_fold.begin(evaluation)
         journalled = self._journal.begin(evaluation, self.out_of_fold.put) or {}

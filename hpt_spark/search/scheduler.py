@@ -62,12 +62,7 @@ class Scheduler:
     """
 
     def __init__(
-        self,
-        runner: Runner,
-        deadline: float,
-        watcher: FitWatcher | None,
-        description: str,
-        in_blocks: bool = True,
+        self, runner: Runner, deadline: float, watcher: FitWatcher | None, description: str, in_blocks: bool = True
     ) -> None:
         self._runner = runner
         self._evaluation: Evaluation

@@ -258,11 +258,7 @@ def _tested(
 
 
 def _facts(
-    profile: Profile,
-    features: Sequence[Feature],
-    task: str,
-    settings: FeaturesSection,
-    unseen: dict[str, int],
+    profile: Profile, features: Sequence[Feature], task: str, settings: FeaturesSection, unseen: dict[str, int]
 ) -> dict[str, Any]:
     section = settings.table
     blocks = {

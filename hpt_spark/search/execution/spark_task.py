@@ -144,11 +144,7 @@ def _earlier_attempts() -> int:
 
 
 def refit_in_pieces(
-    shared: SharedEvaluation,
-    files: Callable[[], Sequence[str]],
-    imports: DriverImports,
-    folder: Path,
-    piece_bytes: int,
+    shared: SharedEvaluation, files: Callable[[], Sequence[str]], imports: DriverImports, folder: Path, piece_bytes: int
 ) -> Iterator[Refitted | Death | bytes]:
     """Train the model of a `Refit` into a file in `folder`; yield how that ended, and then the file's pieces.
 
