@@ -23,8 +23,9 @@ from hpt_spark.data.sources.base import SourceFile
 from hpt_spark.data.sources.blob.claim import LOCK, claimed
 from hpt_spark.data.sources.opening import open_source
 from hpt_spark.errors import InputError
+from hpt_spark.masking import without_secrets
 from hpt_spark.progress import Progress
-from hpt_spark.storage import Folder, is_blob, open_folder, without_secrets
+from hpt_spark.storage import Folder, is_blob, open_folder
 from hpt_spark.storage.disk_errors import translate_disk_errors, translate_permission_errors
 from hpt_spark.storage.folder import BLOCK, digest_of_file
 from hpt_spark.storage.local import LocalFolder

@@ -20,8 +20,8 @@ from hpt_spark.artifacts.report.page import PARTIAL, write_page
 from hpt_spark.artifacts.run_directory import HISTORY, REPORT, STATUS, TIMELINE, VOCABULARY, RunDirectory
 from hpt_spark.artifacts.search_results import column_of, outer_of, save_results
 from hpt_spark.artifacts.table_model import meaning_of
-from hpt_spark.config.secrets import masked
 from hpt_spark.errors import HptSparkError
+from hpt_spark.masking import masked
 from hpt_spark.matrix.design import DEVICES, DesignMatrix
 from hpt_spark.search.results.reasons import reason_of
 from hpt_spark.search.results.result_table import rungs_of

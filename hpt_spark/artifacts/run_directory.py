@@ -14,8 +14,9 @@ from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.manifest_model import first_mismatch
 from hpt_spark.data.ingest import PIPELINE
 from hpt_spark.errors import InputError
+from hpt_spark.masking import without_secrets
 from hpt_spark.matrix.design import DesignMatrix
-from hpt_spark.storage import FolderLock, open_folder, without_secrets
+from hpt_spark.storage import FolderLock, open_folder
 from hpt_spark.storage.folder import digest_of_file, read_json, write_json
 
 _log = logging.getLogger(__name__)

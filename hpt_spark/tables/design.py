@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from hpt_spark.config.secrets import without_secrets
 from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import InputError, listed
+from hpt_spark.masking import without_secrets
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.search.planning.memory_limit import driver_memory

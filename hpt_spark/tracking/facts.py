@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from hpt_spark.config.secrets import mask_secrets, masked
 from hpt_spark.errors import InputError
+from hpt_spark.masking import mask_secrets, masked
 from hpt_spark.search.followers.following import metric_of_search
 from hpt_spark.search.journal.digests import Digester
 from hpt_spark.search.results.result_table import DONE, batches_of, best_so_far

@@ -13,7 +13,7 @@ from typing import Any
 
 import cloudpickle
 
-from hpt_spark.config.secrets import mask_secrets
+from hpt_spark.masking import mask_secrets
 from hpt_spark.search.followers.follower import Begun, FitEnded, SearchFollower, SearchState
 from hpt_spark.tracking import facts
 from hpt_spark.tracking.recorder_process import RecorderProcess

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark import SparkContext, TaskContext
 
 from hpt_spark.errors import HptSparkError, InputError, SparkEndedError
+from hpt_spark.masking import without_secrets
 from hpt_spark.search.planning.slots import cores_of_task
 
 if TYPE_CHECKING:
@@ -168,8 +169,6 @@ def _describe_given(given: Any) -> str:
     if isinstance(given, type):
         return f"the class {given.__name__}, not an instance"
     if isinstance(given, str):
-        from hpt_spark.storage import without_secrets  # locks files, which takes workers 0.1 s to import for nothing
-
         return f"the text {without_secrets(given)[:60]!r} (a master goes to SparkSession.builder.master)"
     if type(given).__qualname__ == "SparkSession.Builder":
         return "a builder of sessions (call its getOrCreate)"

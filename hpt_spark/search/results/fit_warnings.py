@@ -10,7 +10,7 @@ from typing import Any
 
 import cloudpickle
 
-from hpt_spark.storage import mask_secrets
+from hpt_spark.masking import mask_secrets
 
 
 class WarningFilters(list[Any]):
