@@ -43,7 +43,6 @@ TEXTS_OF_SPARK = (("spark", "conf"), ("features", "table", "options"))  # mappin
 # whole, or the parameters of one estimator would leak into another's.
 WHOLE_KEYS = {"search.estimator_params", "search.cv", "search.outer_cv", GRID}
 
-
 # What a wrong value should have been, where pydantic's own words are for programmers.
 REASONS = {
     "model_type": "must be a section with keys below it",
@@ -56,7 +55,6 @@ REASONS = {
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
 }
-
 
 MOST_SHOWN = 200
 

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from hpt_spark.config.section import LONGEST
-from hpt_spark.config.sections import Section
+from hpt_spark.config.section import LONGEST, Section
 from hpt_spark.config.yaml_text import as_yaml
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
