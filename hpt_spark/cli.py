@@ -22,9 +22,9 @@ from typing import NoReturn
 
 from hpt_spark import __version__
 from hpt_spark.config.layers import dump_config, load_config
-from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.errors import NO_PYSPARK, ConfigError, HptSparkError, MissingDependencyError
 from hpt_spark.failure_file import forget_failure, keep_failure
+from hpt_spark.masking import mask_secrets
 from hpt_spark.signals import unwind_on_signals
 from hpt_spark.spark.preflight import check_arguments
 from hpt_spark.streams import make_streams_safe, say_what_was_lost

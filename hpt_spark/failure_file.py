@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from hpt_spark.config.secrets import mask_secrets, without_secrets
+from hpt_spark.masking import mask_secrets, without_secrets
 from hpt_spark.spark.session import is_in_cluster_mode, started_by_spark_submit
 from hpt_spark.storage import is_local, local_path
 

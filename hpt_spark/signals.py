@@ -1,4 +1,4 @@
-"""What Ctrl-C, SIGTERM (YARN, cron, docker stop) and SIGHUP (a terminal that closes) do to a job: the one policy.
+"""The effect of Ctrl-C, SIGTERM (YARN, cron, docker stop) and SIGHUP (a terminal that closes) on a job.
 
 They unwind the stack, so that each ``with`` block takes away what it has half-written. Where that
 would do harm they are held back for a moment, or answered with a word. Python runs handlers in the

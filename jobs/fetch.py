@@ -14,8 +14,9 @@ from hpt_spark.artifacts.fetch import fetch
 from hpt_spark.cli import path_argument, run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.data.sources.opening import is_read_by_hadoop
+from hpt_spark.masking import without_secrets
 from hpt_spark.spark.session import spark_if_needed
-from hpt_spark.storage import local_path, without_secrets
+from hpt_spark.storage import local_path
 
 
 def more_options(parser: argparse.ArgumentParser) -> None:

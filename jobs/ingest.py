@@ -10,8 +10,8 @@ from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.data.ingest import ingest
 from hpt_spark.data.sources.opening import is_read_by_hadoop, open_source
+from hpt_spark.masking import without_secrets
 from hpt_spark.spark.session import spark_if_needed
-from hpt_spark.storage import without_secrets
 
 
 def main(config: Config) -> None:

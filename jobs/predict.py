@@ -16,8 +16,8 @@ from hpt_spark.artifacts.submission import class_probabilities, refuse_other_col
 from hpt_spark.artifacts.table_model import open_model
 from hpt_spark.cli import path_argument, run_job
 from hpt_spark.config.layers import Config
-from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import ConfigError
+from hpt_spark.masking import without_secrets
 from hpt_spark.matrix.design import DEVICES
 from hpt_spark.spark.session import spark_if_needed, spark_session
 

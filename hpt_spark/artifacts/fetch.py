@@ -23,8 +23,9 @@ from hpt_spark.data.sources.base import SourceFile
 from hpt_spark.data.sources.blob.claim import LOCK, claimed
 from hpt_spark.data.sources.opening import open_source
 from hpt_spark.errors import InputError
+from hpt_spark.masking import without_secrets
 from hpt_spark.progress import Progress
-from hpt_spark.storage import Folder, is_blob, open_folder, without_secrets
+from hpt_spark.storage import Folder, is_blob, open_folder
 from hpt_spark.storage.disk_errors import translate_disk_errors, translate_permission_errors
 from hpt_spark.storage.folder import BLOCK, digest_of_file
 from hpt_spark.storage.local import LocalFolder
@@ -111,7 +112,7 @@ def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = No
         run = _Run(uri, place)
         _refuse_foreign_files(folder, run.files)
         if _has_all(folder, run):
-            _remove(staging)
+            shutil.rmtree(staging, ignore_errors=True)
             return 0, 0
         missing = {name: file for name, file in run.files.items() if not _is(staging / name, file)}
         run.check_sizes(missing)
@@ -124,7 +125,7 @@ def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = No
                 (whole / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(staging / name, whole / name)
             (whole / MANIFEST).write_bytes(run.manifest)
-        _remove(staging)
+        shutil.rmtree(staging, ignore_errors=True)
     return len(missing), sum(file.size for file in missing.values())
 
 
@@ -252,10 +253,5 @@ def _claimed(staging: Path, folder: Path) -> Iterator[None]:
                 yield
             finally:
                 if staging.exists() and os.listdir(staging) == [LOCK]:
-                    _remove(staging)
+                    shutil.rmtree(staging, ignore_errors=True)
             return
-
-
-def _remove(staging: Path) -> None:
-    """Remove the folder in which files arrive, unless another process has just claimed it again."""
-    shutil.rmtree(staging, ignore_errors=True)

@@ -12,7 +12,7 @@ from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.config.layers import Config
 from hpt_spark.config.search_rules import unused_settings
 from hpt_spark.config.search_section import SearchSection
-from hpt_spark.config.secrets import mask_setting, masked
+from hpt_spark.masking import mask_setting, masked
 from hpt_spark.matrix.design import DesignMatrix, searched_files
 from hpt_spark.search.installed import installed_release
 

@@ -14,8 +14,9 @@ from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.manifest_model import first_mismatch
 from hpt_spark.data.ingest import PIPELINE
 from hpt_spark.errors import InputError
+from hpt_spark.masking import without_secrets
 from hpt_spark.matrix.design import DesignMatrix
-from hpt_spark.storage import FolderLock, open_folder, without_secrets
+from hpt_spark.storage import FolderLock, open_folder
 from hpt_spark.storage.folder import digest_of_file, read_json, write_json
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ STATUS = "status.json"  # where a search stands, rewritten until it has ended
 HISTORY = "tracking.json"  # by which name a history of runs knows the search
 TIMELINE = "timeline.json"  # when and where the fits ran
 SUBMISSION = "submission.csv"
-VOCABULARY = "vocabulary.json"  # of a table: the meaning of the model's columns
+VOCABULARY = "vocabulary.json"  # of a table: its encoding, which gives the model's columns their meaning
 KEPT = ("none", "best", "all")  # whose out-of-fold predictions, each more than the one before
 RESULTS = (
     *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", OOF),

@@ -28,27 +28,19 @@ from hpt_spark.artifacts.candidates import (
 from hpt_spark.artifacts.run_directory import HISTORY, REPORT, RunDirectory
 from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.config.search_rules import HALVING
-from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.config.tracking_section import MlflowSection
 from hpt_spark.errors import HptSparkError, InputError
+from hpt_spark.masking import mask_secrets, without_secrets
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.progress import Progress
 from hpt_spark.search.followers.follower import Begun, SearchFollower
 from hpt_spark.search.results.result_table import DONE, ITERATION, RESOURCES
 from hpt_spark.search.strategies.rounds import Rounds
-from hpt_spark.storage import without_secrets
 from hpt_spark.tracking import MlflowTracking, facts
 from hpt_spark.tracking.identity import identity_in, noted_identity
 from hpt_spark.tracking.spool import Event
 from hpt_spark.tracking.spool_follower import SpoolFollower, pickled_model
-from hpt_spark.tracking.store_uri import (
-    PATIENCE,
-    VARIABLE,
-    artifacts_beside,
-    check_mlflow,
-    named_store,
-    store_beside,
-)
+from hpt_spark.tracking.store_uri import PATIENCE, VARIABLE, artifacts_beside, check_mlflow, named_store, store_beside
 from hpt_spark.tracking.sweep import Sweep
 from hpt_spark.tuning.estimators import build_estimator
 

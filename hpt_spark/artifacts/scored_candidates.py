@@ -13,8 +13,8 @@ from typing import Any
 
 from hpt_spark.artifacts.candidates import fold_columns, literal_params, param_cells, read_candidates
 from hpt_spark.artifacts.run_directory import JOURNAL, RunDirectory
-from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.errors import InputError
+from hpt_spark.masking import mask_secrets
 from hpt_spark.search.journal.journal import WANTED
 from hpt_spark.search.results.result_table import DONE, ITERATION, RESOURCES
 from hpt_spark.storage.folder import read_json

@@ -14,9 +14,9 @@ from pyarrow import dataset
 from pyarrow.csv import ParseOptions
 
 from hpt_spark.artifacts.table_model import TableModel
-from hpt_spark.config.secrets import without_secrets
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import ConfigError, HptSparkError, InputError
+from hpt_spark.masking import without_secrets
 from hpt_spark.search.dataset import NO_DATA
 from hpt_spark.search.execution.driver_releases import check_releases, releases_of
 from hpt_spark.search.planning.threads import with_threads

@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.run_directory import STATUS, RunDirectory
-from hpt_spark.config.secrets import mask_secrets, masked
 from hpt_spark.errors import HptSparkError
+from hpt_spark.masking import mask_secrets, masked
 from hpt_spark.search.followers.follower import Best, OuterFolds, SearchFollower, SearchState
 from hpt_spark.search.followers.live_view import in_words
 from hpt_spark.storage import Folder

@@ -1,4 +1,4 @@
-"""A model with its vocabulary, as a run keeps them: it predicts rows of a table, with or without Spark."""
+"""A model with the encoding of its table, as a run keeps them: it predicts rows of a table, with or without Spark."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 REFUSED = re.compile("contains (NaN|infinity|`inf`)")  # as scikit-learn and XGBoost say of X
 
 
-def vocabulary_of(design: DesignMatrix) -> dict[str, Any]:
-    """Return the vocabulary of a table as JSON: task, classes, settings, encoding."""
+def meaning_of(design: DesignMatrix) -> dict[str, Any]:
+    """Return the meaning of a table's design as JSON: task, classes, settings, encoding."""
     return {
         "task": design.task,
         "classes": list(design.classes),
@@ -157,7 +157,7 @@ def class_name(label: Any) -> str:
 
 
 def open_model(run: RunDirectory) -> TableModel:
-    """Return the model of a run with its vocabulary.
+    """Return the model of a run with the encoding of its table.
 
     Raises
     ------

@@ -18,7 +18,6 @@ from pydantic import BaseModel, ValidationError
 
 from hpt_spark.config.presets import presets
 from hpt_spark.config.search_section import SearchSection
-from hpt_spark.config.secrets import mask_secrets, mask_setting, masked
 from hpt_spark.config.section import Section
 from hpt_spark.config.sections import (
     FeaturesSection,
@@ -32,6 +31,7 @@ from hpt_spark.config.submit_section import SubmitSection
 from hpt_spark.config.tracking_section import TrackingSection
 from hpt_spark.config.yaml_text import UNFIT, RefusedYamlError, as_yaml, read_yaml, write_yaml
 from hpt_spark.errors import ConfigError, did_you_mean
+from hpt_spark.masking import mask_secrets, mask_setting, masked
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -42,7 +42,6 @@ TEXTS_OF_SPARK = (("spark", "conf"), ("features", "table", "options"))  # mappin
 # These mappings belong to the estimator, not to this schema: a layer that gives one replaces it
 # whole, or the parameters of one estimator would leak into another's.
 WHOLE_KEYS = {"search.estimator_params", "search.cv", "search.outer_cv", GRID}
-
 
 # What a wrong value should have been, where pydantic's own words are for programmers.
 REASONS = {
@@ -56,7 +55,6 @@ REASONS = {
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
 }
-
 
 MOST_SHOWN = 200
 

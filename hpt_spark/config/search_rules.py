@@ -1,4 +1,4 @@
-"""What the settings of a search may be together."""
+"""The rules by which the settings of a search go together."""
 
 from __future__ import annotations
 

@@ -39,8 +39,7 @@ class SearchSection(Section):
         1, ge=-65_536, le=65_536, strict=True, description="Processes of the joblib backend; -1 for one per core."
     )
     estimator: str = Field(
-        "xgboost.XGBClassifier",
-        description="The dotted name of a class with scikit-learn's interface.",
+        "xgboost.XGBClassifier", description="The dotted name of a class with scikit-learn's interface."
     )
     estimator_params: dict[str, Any] = Field(
         {"seed": 0},
@@ -103,12 +102,10 @@ class SearchSection(Section):
     )
     factor: float = Field(3, gt=1, allow_inf_nan=False, description="One candidate in so many survives a rung.")
     min_resources: Union[int, Literal["smallest", "exhaust"]] = Field(
-        "exhaust",
-        description="The resource of the first rung, as in scikit-learn.",
+        "exhaust", description="The resource of the first rung, as in scikit-learn."
     )
     max_resources: Union[int, Literal["auto"]] = Field(
-        "auto",
-        description="The resource of the last rung; `auto` is all rows, a parameter needs a number.",
+        "auto", description="The resource of the last rung; `auto` is all rows, a parameter needs a number."
     )
     scoring: Union[str, list[str]] = Field(
         "neg_log_loss",
@@ -155,8 +152,7 @@ class SearchSection(Section):
         ),
     )
     error_score: Union[float, Literal["raise"]] = Field(
-        float("nan"),
-        description="The score of a failed fit, or `raise`.",
+        float("nan"), description="The score of a failed fit, or `raise`."
     )
     warm_start: list[str] = Field(
         [],

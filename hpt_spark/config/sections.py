@@ -71,9 +71,7 @@ class UploadSection(Section):
     """What the job `upload` puts into the container of ``source.uri``."""
 
     folder: str = Field(
-        "data/raw",
-        min_length=1,
-        description="The folder of the seven files that `upload` sends to `source.uri`.",
+        "data/raw", min_length=1, description="The folder of the seven files that `upload` sends to `source.uri`."
     )
     create_container: bool = Field(False, strict=True, description="Whether `upload` creates a missing container.")
 
@@ -152,9 +150,7 @@ class RunSection(Section):
     """Where the results of one run are kept."""
 
     dir: str = Field(
-        "runs/demo",
-        min_length=1,
-        description="The folder of the design and of all results, local or any Hadoop path.",
+        "runs/demo", min_length=1, description="The folder of the design and of all results, local or any Hadoop path."
     )
     overwrite: bool = Field(
         False,

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from hpt_spark.config.section import LONGEST
-from hpt_spark.config.sections import Section
+from hpt_spark.config.section import LONGEST, Section
 from hpt_spark.config.yaml_text import as_yaml
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -19,8 +18,7 @@ class SubmitSection(Section):
     """How `hpt-spark submit` hands a job to spark-submit or to Livy; a path is local or any Hadoop path."""
 
     target: Literal["spark-submit", "livy"] = Field(
-        "spark-submit",
-        description="Who starts the job: spark-submit on this machine, or a Livy server (`--target`).",
+        "spark-submit", description="Who starts the job: spark-submit on this machine, or a Livy server (`--target`)."
     )
     deploy_mode: Union[Literal["client", "cluster"], None] = Field(
         None,

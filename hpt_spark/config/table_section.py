@@ -72,8 +72,7 @@ class TableSection(Section):
     missing: Literal["nan", "zero"] = Field("nan", description="What a missing number becomes.")
     drop_unlabelled: bool = Field(False, strict=True, description="Whether rows without a label are left out.")
     task: Task = Field(
-        "auto",
-        description="`auto`: texts, booleans and whole numbers are classes, other numbers a regression.",
+        "auto", description="`auto`: texts, booleans and whole numbers are classes, other numbers a regression."
     )
 
     @field_validator("missing", mode="before")

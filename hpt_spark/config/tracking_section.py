@@ -6,7 +6,7 @@ from typing import Union
 
 from pydantic import Field
 
-from hpt_spark.config.sections import Section
+from hpt_spark.config.section import Section
 
 
 class MlflowSection(Section):

@@ -72,7 +72,7 @@ class _Writer(yaml.SafeDumper):
     def represent_str(self, data: str) -> yaml.ScalarNode:
         # Only between double quotes are line breaks, and what else has no glyph, written as escapes, on one line.
         style = None if data.isprintable() else '"'
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+        return self.represent_scalar(TEXT, data, style)
 
 
 # Each makes a copy of PyYAML's table first: nobody else's YAML changes.

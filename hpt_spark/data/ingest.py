@@ -78,11 +78,7 @@ def ingest(
         manifest = {
             "tables": {
                 name: ingest_table(
-                    TABLES[name],
-                    file,
-                    staging,
-                    max_bad_rows=max_bad_rows,
-                    on_read=partial(progress.advance, note=name),
+                    TABLES[name], file, staging, max_bad_rows=max_bad_rows, on_read=partial(progress.advance, note=name)
                 )
                 for name, file in files.items()
             }

@@ -81,9 +81,7 @@ _TABLES = (
     ),
     Table("app_labels", "a label that an app bears", (Column("app_id", ID), Column("label_id", ID))),
     Table(
-        "label_categories",
-        "the category of a label",
-        (Column("label_id", ID), Column("category", TEXT, optional=True)),
+        "label_categories", "the category of a label", (Column("label_id", ID), Column("category", TEXT, optional=True))
     ),
     Table(
         "phone_brand_device_model",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from hpt_spark.data.arrow import translate_unreadable_files
 from hpt_spark.data.schemas import DEGREE, FILE_ROW, FLAG, ID, TABLES, TEXT, TIMESTAMP, Table
 from hpt_spark.errors import InputError
-from hpt_spark.storage import open_folder, without_secrets
+from hpt_spark.masking import without_secrets
+from hpt_spark.storage import open_folder
 from hpt_spark.storage.uris import escape_glob
 
 if TYPE_CHECKING:

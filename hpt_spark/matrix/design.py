@@ -21,10 +21,8 @@ from hpt_spark.storage.folder import digest_of_file, read_json, write_json
 
 DEVICES, ROWS = "devices", "rows"  # the kinds of a design's rows: the scenario's, any other table's
 COLUMNS, CLASSES = "columns.csv", "classes.json"
-FILES = (  # of the scenario's design
-    *("X_train.npz", "X_test.npz", "y_train.npy", "train_device_ids.npy", "test_device_ids.npy"),
-    *(COLUMNS, CLASSES),
-)
+# Of the scenario's design.
+FILES = ("X_train.npz", "X_test.npz", "y_train.npy", "train_device_ids.npy", "test_device_ids.npy", COLUMNS, CLASSES)
 ENCODING = "encoding.json"  # of a table: the encoding of its columns
 
 
@@ -179,7 +177,7 @@ class DesignMatrix:
         changed = [name for name, digest in _digests(folder, facts["files"]).items() if digest != facts["files"][name]]
         if changed:
             raise ValueError(f"{', '.join(changed)} changed since manifest.json was written")
-        with (folder / "columns.csv").open(encoding="utf-8", newline="") as file:
+        with (folder / COLUMNS).open(encoding="utf-8", newline="") as file:
             columns = [(row["block"], row["term"]) for row in read_rows(file)]
         arrays = {
             name.partition(".")[0]: _load_array(folder / name)

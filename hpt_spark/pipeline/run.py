@@ -13,10 +13,10 @@ from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.config.layers import Config
 from hpt_spark.data.ingest import PIPELINE
 from hpt_spark.errors import ConfigError
+from hpt_spark.masking import without_secrets
 from hpt_spark.pipeline.steps import STEPS, Steps, needs_spark, reaches_hadoop, settings_of, steps_of
 from hpt_spark.signals import signal_has_come
 from hpt_spark.spark.session import spark_if_needed, started_by_spark_submit
-from hpt_spark.storage import without_secrets
 
 _log = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ from hpt_spark.artifacts.plan import searched_settings
 from hpt_spark.artifacts.run_directory import DESIGN, REPORT, RESULTS, SUBMISSION, RunDirectory, has_predictions
 from hpt_spark.config.functions import find_function
 from hpt_spark.config.layers import Config
-from hpt_spark.config.secrets import masked
 from hpt_spark.data import ingest
 from hpt_spark.data.schemas import TABLES
 from hpt_spark.data.sources.base import find_files
 from hpt_spark.data.sources.opening import is_read_by_hadoop, open_source
 from hpt_spark.errors import InputError
+from hpt_spark.masking import masked
 from hpt_spark.pipeline.records import Record, Records
 from hpt_spark.search.journal.fingerprint import value_digest
 from hpt_spark.storage import is_local, open_folder

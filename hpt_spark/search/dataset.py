@@ -1,4 +1,4 @@
-"""What the fits of a search read: rows, targets, and the parameters of ``fit`` and of the scorer."""
+"""The data of a search: rows, targets, and the parameters of ``fit`` and of the scorer."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PARTS = ("X", "y", "fit_params", "score_params")
 
 @dataclass(frozen=True)
 class Dataset:
-    """What the fits of a search read, whole.
+    """The data of a search, uncut; each fit cuts a fold out of them.
 
     Parameters
     ----------
     X, y : array-like
         As the user gave them.
     fit_params, score_params : mapping
-        What the estimator's ``fit`` and the scorer are called with, before it is cut to a fold's rows.
+        The arguments of the estimator's ``fit`` and of the scorer.
     """
 
     X: Any
@@ -60,9 +60,9 @@ class Dataset:
     def for_one_fit(self, with_read_only: bool = False) -> Dataset:
         """Return the data for one fit, which may write into what it cuts of them and no other fit sees it.
 
-        A cut copies its cells. What two cuts would have in common nevertheless is copied here: lists in
-        the cells, parameters that are not cut. With `with_read_only`, for a fit that tried to write there, also
-        parameters that are mapped read-only, which may be large.
+        A cut copies its cells. This copies the objects that two cuts would share nevertheless: lists in the cells, and
+        parameters that are not cut. With `with_read_only`, for a fit that tried to write there, it copies parameters
+        that are mapped read-only, too, which may be large.
         """
         parts = {name: getattr(self, name) for name in PARTS}
         copies = {name: copied(parts[name]) for name in self._shared_by_cuts}

@@ -30,7 +30,7 @@ class EqualCandidates:
         self._wanted: set[Fit] = set()
 
     def first_of(self, fits: Sequence[Fit]) -> list[Fit]:
-        """Return `fits`, which are to have results now, without those that have another one's of them."""
+        """Return the fits to train so that all of `fits` get results: one for equal candidates."""
         self._wanted = set(fits)
         given = {(fit.candidate, fit.fold) for fit in self._wanted}
         return [fit for fit in fits if (self._first.get(fit.candidate), fit.fold) not in given]

@@ -1,4 +1,4 @@
-"""What is to be evaluated: the candidates and the folds, and what all their fits have in common."""
+"""An evaluation: the candidates, the folds, and the arguments that all their fits share."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """From where a training can go on.
+    """The state from which a training can go on.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Evaluation:
     sklearn_config, warning_filters : mapping, list
         The driver's settings of scikit-learn and of warnings, which are a thread's own.
     threads : int, optional
-        What a fit may use that would use all cores of its machine; None leaves it that.
+        The threads of a fit that would use all cores of its machine; None leaves it all of them.
     checkpoints : mapping of Fit to Checkpoint
         The fits whose training an earlier evaluation, or wave, has begun.
     checkpoint_file : str
@@ -197,7 +197,7 @@ def evaluation_of(
     """Return the evaluation that scikit-learn's delayed calls of ``_fit_and_score`` stand for; None if there are none.
 
     scikit-learn lays out one call per candidate and fold. They share all but the arguments named
-    in `OF_ONE_FIT`, so that what is common is kept once.
+    in `OF_ONE_FIT`; an evaluation keeps the shared ones once.
     """
     candidates: dict[int, Mapping[str, Any]] = {}
     folds: dict[int, tuple[Any, Any]] = {}

@@ -190,10 +190,7 @@ class Evaluator:
         self.fit_counts["fits"] += len(evaluation.fits)
         runner = self._spark_runner()
         evaluation = dataclasses.replace(
-            evaluation,
-            threads=runner.threads,
-            max_fit_time=self._max_fit_time,
-            of_curves=self._curve is not None,
+            evaluation, threads=runner.threads, max_fit_time=self._max_fit_time, of_curves=self._curve is not None
         )
         evaluation = self.out_of_fold.begin(evaluation)
         journalled = self._journal.begin(evaluation, self.out_of_fold.put) or {}
@@ -251,7 +248,7 @@ class Evaluator:
         """
         slots = self._spark_runner().planned_slots
         folds_at_first = self._race.burn_in if self._race else max(1, folds)  # scikit-learn says that there are none
-        return self._journal.settled("batch_size", max(2, math.ceil(2 * slots / folds_at_first)), folds)
+        return self._journal.batch_size(max(2, math.ceil(2 * slots / folds_at_first)), folds)
 
     def expect_later(self, candidates: int) -> None:
         """Take note of how many candidates are to follow those of the next evaluation, for those who follow."""

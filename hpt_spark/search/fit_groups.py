@@ -93,7 +93,7 @@ def has_failed(result: Any) -> bool:
 
 @dataclass(frozen=True)
 class GroupKey:
-    """What decides which group a candidate belongs to.
+    """The key of the group to which a candidate belongs.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class GroupKey:
 
 
 def group_fits(evaluation: Evaluation, fits: Sequence[Fit]) -> list[FitGroup]:
-    """Return `fits`, each in exactly one group: all of the evaluation, or those that a resumed search still lacks."""
+    """Return the groups of `fits`, each fit in exactly one: all fits of the evaluation, or those without a result."""
     keys = keys_of_fits(evaluation, fits)
     together: defaultdict[tuple[Any, ...], list[Fit]] = defaultdict(list)
     for fit in fits:
@@ -147,12 +147,12 @@ def _first_rung(evaluation: Evaluation, rounds: Sequence[int]) -> int:
 
 
 def group_keys(evaluation: Evaluation) -> list[GroupKey]:
-    """Return for each candidate what decides which group it belongs to."""
+    """Return the key of each candidate's group."""
     return list(_keys(evaluation, range(len(evaluation.candidates))).values())
 
 
 def keys_of_fits(evaluation: Evaluation, fits: Iterable[Fit]) -> dict[int, GroupKey]:
-    """Return the same for the candidates of some fits alone: a race has many waves of a few candidates."""
+    """Return the keys for the candidates of some fits alone: a race has many waves of a few candidates."""
     return _keys(evaluation, dict.fromkeys(fit.candidate for fit in fits))
 
 

@@ -1,4 +1,4 @@
-"""Which modules are of an installed library, told by its release, and which are the user's own code."""
+"""Tells the modules of installed libraries, which go by their release, from the user's own code."""
 
 from __future__ import annotations
 

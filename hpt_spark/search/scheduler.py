@@ -44,7 +44,7 @@ class Scheduler:
     deadline : float
         When to stop, on the clock of `time.monotonic`; infinity for never.
     watcher : FitWatcher or None
-        Is told what is being trained.
+        Is told of the fits that begin and die.
     description : str
         What Spark's UI calls the jobs.
     in_blocks : bool
@@ -62,12 +62,7 @@ class Scheduler:
     """
 
     def __init__(
-        self,
-        runner: Runner,
-        deadline: float,
-        watcher: FitWatcher | None,
-        description: str,
-        in_blocks: bool = True,
+        self, runner: Runner, deadline: float, watcher: FitWatcher | None, description: str, in_blocks: bool = True
     ) -> None:
         self._runner = runner
         self._evaluation: Evaluation

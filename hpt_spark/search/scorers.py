@@ -1,4 +1,4 @@
-"""Which scorers are known to leave alone what they are given."""
+"""The scorers that are known to write neither into rows nor into estimators."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def only_reads(scorer: Any) -> bool:
 
 
 def _is_of_sklearn(named: Any) -> bool:
-    """Return whether `named` is what scikit-learn has under that name; what wraps it may bear the name, too."""
+    """Return whether `named` is scikit-learn's own object of that name; a wrapper of it may bear the name, too."""
     module = str(getattr(named, "__module__", ""))
     if module.partition(".")[0] != "sklearn":
         return False

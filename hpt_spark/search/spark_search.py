@@ -52,7 +52,7 @@ REFITS_ON = ("executor", "driver")
 
 
 def running() -> Evaluator:
-    """Return what evaluates the fits of the search that runs in this context."""
+    """Return the evaluator of the search that runs in this context."""
     return _running.get()
 
 
@@ -109,7 +109,7 @@ class SparkSearchMixin(HandsFitsOver):
     oof_predictions_: np.ndarray
     timeline_: dict[str, Any]
     journal_lock: FolderLock | None = None  # where who calls `fit` has the journal locked already
-    followers: Sequence[SearchFollower] = ()  # of the caller of `fit`, beside those that the arguments name
+    followers: Sequence[SearchFollower] = ()  # the caller's, beside the followers that the arguments ask for
     _is_clone_with_journal = False
     _is_clone_with_warm_start = False
 

@@ -9,28 +9,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hpt_spark.search.evaluation import Checkpoint, Evaluation, Fit
 from hpt_spark.search.fit_groups import GroupKey, keys_of_fits
 
-
-class Kept(Protocol):
-    """The checkpoints that the trainings of an evaluation have left."""
-
-    @property
-    def fits(self) -> Collection[Fit]:
-        """The fits whose trainings have left one; of a group the last."""
-
-    def fetch(self, fits: Iterable[Fit], deadline: float) -> tuple[str, Mapping[Fit, tuple[int, int]]]:
-        """Write those of some fits into one file, and forget all; return it, and where each lies: offset and size."""
+if TYPE_CHECKING:
+    from hpt_spark.search.execution.checkpoints import Checkpoints
 
 
 class WarmStarts:
-    """What the evaluations of a search, or the waves of a race, have trained so far.
+    """The trainings of a search so far, which later evaluations, or waves of a race, go on from.
 
     Parameters
     ----------
@@ -47,10 +39,10 @@ class WarmStarts:
         self._last: Evaluation | None = None
         self._keys: dict[int, GroupKey] = {}  # of the candidates of the last fits
 
-    def continued_by(self, evaluation: Evaluation, kept: Kept, fits: Iterable[Fit]) -> Evaluation:
+    def continued_by(self, evaluation: Evaluation, kept: Checkpoints, fits: Iterable[Fit]) -> Evaluation:
         """Return `evaluation` with the checkpoints that its trainings of `fits`, which are to run, can go on from.
 
-        `kept` is what the fits before have left: the last evaluation's, or the last wave's of this one.
+        `kept` are the checkpoints of the last evaluation, or of the last wave of this one.
         """
         if self._resource is None or not all(self._resource in candidate for candidate in evaluation.candidates):
             return evaluation

@@ -37,8 +37,8 @@ def check_java(spark_version: str) -> int:
     wanted = f"PySpark {spark_version} needs Java {' or '.join(map(str, allowed))}"
     remedy = (
         f"install one (Debian, Ubuntu: apt install openjdk-{allowed[-1] if allowed[-1] < 25 else 21}-jre-headless; "
+        "macOS: brew install openjdk@17) and let JAVA_HOME name its folder."
     )
-    remedy += "macOS: brew install openjdk@17) and let JAVA_HOME name its folder."
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     if java is None or not os.access(java, os.X_OK):

@@ -13,9 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.errors import InputError
-from hpt_spark.storage import without_secrets
+from hpt_spark.masking import mask_secrets, without_secrets
 
 SECONDS_TO_CONNECT = 5.0
 SECONDS_TO_ANSWER = 60.0

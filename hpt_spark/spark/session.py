@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpt_spark.config.secrets import REDACTED, REDACTION, mask_secrets, masked, names_a_secret
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import (
     NO_PYSPARK,
@@ -25,6 +24,7 @@ from hpt_spark.errors import (
     MissingDependencyError,
     SparkEndedError,
 )
+from hpt_spark.masking import REDACTED, REDACTION, mask_secrets, masked, names_a_secret
 from hpt_spark.signals import before_termination, handled_by, hold_back_signals
 from hpt_spark.spark.defaults import APP_NAME, SQL_DEFAULTS, defaults_of_own_jvm, name_of_application
 from hpt_spark.spark.interpreter import use_this_python

@@ -4,7 +4,6 @@ Everything the jobs leave behind is written under a temporary name beside its fi
 renamed, so that a reader never sees half a file and a failed run never spoils what was there.
 """
 
-from hpt_spark.config.secrets import mask_secrets, without_secrets
 from hpt_spark.storage.folder import Folder
 from hpt_spark.storage.lock import FolderLock
 from hpt_spark.storage.opening import open_folder
@@ -16,7 +15,5 @@ __all__ = [
     "is_blob",
     "is_local",
     "local_path",
-    "mask_secrets",
     "open_folder",
-    "without_secrets",
 ]

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import HptSparkError, InputError
+from hpt_spark.masking import without_secrets
 from hpt_spark.signals import unwind_on_termination
 from hpt_spark.storage.disk_errors import translate_disk_errors
 from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of, listed

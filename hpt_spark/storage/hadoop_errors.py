@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hpt_spark.config.secrets import mask_secrets, without_secrets
 from hpt_spark.errors import HptSparkError, InputError
+from hpt_spark.masking import mask_secrets, without_secrets
 
 # The simple names of the exceptions, and what the user can do.
 _REMEDIES = {

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import NO_PYSPARK, HptSparkError, MissingDependencyError
+from hpt_spark.masking import without_secrets
 from hpt_spark.storage.hadoop_errors import translate_java_errors
 from hpt_spark.storage.uninterruptible import uninterruptible
 from hpt_spark.storage.uris import hadoop_uri

@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import HptSparkError
+from hpt_spark.masking import without_secrets
 from hpt_spark.storage.hadoop_files import HadoopFiles
 
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
-from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import InputError
+from hpt_spark.masking import without_secrets
 
 MOST_SHOWN = 200
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")

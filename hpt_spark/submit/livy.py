@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpt_spark.config.layers import Config
-from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.errors import HptSparkError, InputError, JobEndedError, LivyError
+from hpt_spark.masking import mask_secrets
 from hpt_spark.signals import hold_back_signals
 from hpt_spark.submit.livy_server import PASSWORD, USER, LivyServer, LostAnswerError, NotThereError, RefusedError
 from hpt_spark.submit.submission import UPLOAD, Submission

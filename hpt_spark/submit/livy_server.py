@@ -17,8 +17,8 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.errors import HptSparkError, InputError, LivyError
+from hpt_spark.masking import mask_secrets
 from hpt_spark.signals import hold_back_signals
 
 USER, PASSWORD = "HPT_SPARK_LIVY_USER", "HPT_SPARK_LIVY_PASSWORD"

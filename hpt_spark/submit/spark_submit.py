@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hpt_spark.config.layers import Config
-from hpt_spark.config.secrets import REDACTED, REDACTION
 from hpt_spark.errors import ConfigError, InputError, JobEndedError, MissingDependencyError
+from hpt_spark.masking import REDACTED, REDACTION
 from hpt_spark.spark.preflight import utf8_locale_for_java
 from hpt_spark.submit.installation import command_of_spark, spark_home
 from hpt_spark.submit.last_words import taken_from, with_failure_file

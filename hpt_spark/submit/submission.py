@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hpt_spark.config.layers import Config
-from hpt_spark.config.secrets import mask_secrets, secret_keys
 from hpt_spark.errors import ConfigError, InputError
+from hpt_spark.masking import mask_secrets, secret_keys
 from hpt_spark.search.planning.cluster import LOST_EXECUTORS
 from hpt_spark.storage import is_local, local_path
 from hpt_spark.submit.arguments import job_arguments

@@ -6,16 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hpt_spark.synthetic.draw import (
-    Floats,
-    Generator,
-    Integers,
-    Weighted,
-    below,
-    draw_one_row,
-    shuffled,
-    unique_ids,
-)
+from hpt_spark.synthetic.draw import Floats, Generator, Integers, Weighted, below, draw_one_row, shuffled, unique_ids
 from hpt_spark.synthetic.groups import tastes
 from hpt_spark.synthetic.labels import Labels
 from hpt_spark.synthetic.sizes import Sizes

@@ -53,12 +53,7 @@ def train_rows(rng: Generator, people: People) -> Iterator[Block]:
     """Yield the rows of gender_age_train."""
     group = people.group[: people.train]
     genders = pa.array([name[0] for name in GROUPS])
-    yield [
-        people.ids[: people.train],
-        chosen(genders, group),
-        ages_of(rng, group),
-        chosen(pa.array(GROUPS), group),
-    ]
+    yield [people.ids[: people.train], chosen(genders, group), ages_of(rng, group), chosen(pa.array(GROUPS), group)]
 
 
 def test_rows(people: People) -> Iterator[Block]:

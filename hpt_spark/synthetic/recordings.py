@@ -10,15 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hpt_spark.synthetic.apps import Apps
-from hpt_spark.synthetic.draw import (
-    Floats,
-    Generator,
-    Integers,
-    Weighted,
-    below,
-    normal,
-    shuffled,
-)
+from hpt_spark.synthetic.draw import Floats, Generator, Integers, Weighted, below, normal, shuffled
 from hpt_spark.synthetic.habits import DATES, Habits
 from hpt_spark.synthetic.people import People
 from hpt_spark.synthetic.places import Places

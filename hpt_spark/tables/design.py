@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from hpt_spark.config.secrets import without_secrets
 from hpt_spark.config.sections import FeaturesSection
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.errors import InputError, listed
+from hpt_spark.masking import without_secrets
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.search.planning.memory_limit import driver_memory
@@ -201,7 +201,7 @@ def refuse_too_large(
             f"the design of {place} would have {shape}, more than spark.driver.maxResultSize ({_megabytes(limit)}): "
             f"raise that with --set spark.conf.spark.driver.maxResultSize=..., or {remedy}."
         )
-    memory = driver_memory(str(spark.sparkContext.master), conf)
+    memory = driver_memory(conf)
     if memory is not None and COPIES * size > memory.available:
         raise InputError(
             f"the design of {place} would have {shape}, of which the driver needs {COPIES} copies and may have at most "
@@ -258,11 +258,7 @@ def _tested(
 
 
 def _facts(
-    profile: Profile,
-    features: Sequence[Feature],
-    task: str,
-    settings: FeaturesSection,
-    unseen: dict[str, int],
+    profile: Profile, features: Sequence[Feature], task: str, settings: FeaturesSection, unseen: dict[str, int]
 ) -> dict[str, Any]:
     section = settings.table
     blocks = {

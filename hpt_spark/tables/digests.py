@@ -6,8 +6,8 @@ import glob
 import uuid
 from pathlib import Path
 
-from hpt_spark.config.secrets import without_secrets
 from hpt_spark.config.table_section import TableSection
+from hpt_spark.masking import without_secrets
 from hpt_spark.storage import is_local, open_folder
 from hpt_spark.storage.folder import digest_of_file
 from hpt_spark.storage.uris import hadoop_uri

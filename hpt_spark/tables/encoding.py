@@ -65,7 +65,7 @@ class ColumnCode:
 
 @dataclass(frozen=True)
 class TableEncoding:
-    """The vocabulary of a table: columns in order, and the form of the matrix.
+    """The encoding of a table: its columns in order, and the form of the matrix.
 
     Parameters
     ----------

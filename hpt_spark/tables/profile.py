@@ -1,4 +1,4 @@
-"""What a table holds, counted by Spark before anything of it leaves the executors."""
+"""The content of a table, counted by Spark before any row leaves the executors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEYS = ("id", "label", "weight", "group")
 
 @dataclass
 class ColumnFacts:
-    """What the training rows have in one column.
+    """The values of the training rows in one column.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class Profile:
-    """What the rows of a table hold.
+    """The number of a table's rows, and the facts about its columns.
 
     Parameters
     ----------

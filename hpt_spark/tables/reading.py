@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from hpt_spark.config.secrets import mask_secrets, without_secrets
 from hpt_spark.config.table_section import TableSection
 from hpt_spark.data.arrow import ERROR_OF_WORKER
 from hpt_spark.errors import InputError, listed
 from hpt_spark.features.packed import REPEATED_TERM
+from hpt_spark.masking import mask_secrets, without_secrets
 from hpt_spark.storage.uris import escape_glob, hadoop_uri, is_local
 from hpt_spark.tables.odd_headers import remedy_of_header
 

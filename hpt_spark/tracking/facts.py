@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from hpt_spark.config.secrets import mask_secrets, masked
 from hpt_spark.errors import InputError
+from hpt_spark.masking import mask_secrets, masked
 from hpt_spark.search.followers.following import metric_of_search
 from hpt_spark.search.journal.digests import Digester
 from hpt_spark.search.results.result_table import DONE, batches_of, best_so_far
@@ -25,7 +25,7 @@ from hpt_spark.search.sklearn_compat import num_samples
 
 # Arguments of a search that are no settings, or whose values the children show.
 NOT_PARAMS = ("sc", "tracking", "progress", "param_grid", "param_distributions")
-# These may change while a search goes on: where fits run, how long they may take, what is kept.
+# These may change while a search goes on: the place of the fits, their time limits, the kept predictions.
 OF_THE_RUN = (
     *("journal", "warm_start", "max_time", "max_fit_time", "refit_on", "keep_oof"),
     *("n_jobs", "pre_dispatch", "verbose"),

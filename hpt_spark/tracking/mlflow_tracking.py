@@ -69,12 +69,10 @@ class MlflowTracking:
         uri = named_store(self.uri or (None if variable else f"sqlite:///{STORE}"))
         if uri is None:
             return nullcontext(SearchFollower())
-        return self.following(uri, partial(_described, search, X, y, journal), keeps_model=True, X=X)
+        return self.following(uri, partial(_described, search, X, y, journal), X)
 
     @contextmanager
-    def following(
-        self, uri: str, described: Any, keeps_model: bool = False, X: Any = None, remedy: str = ""
-    ) -> Iterator[SpoolFollower]:
+    def following(self, uri: str, described: Any, X: Any = None, remedy: str = "") -> Iterator[SpoolFollower]:
         """Follow a search, which `described` describes when its first evaluation begins.
 
         Parameters
@@ -83,15 +81,13 @@ class MlflowTracking:
             Where MLflow keeps runs.
         described : callable
             Takes the first evaluation and returns the content of the spool's first event.
-        keeps_model : bool
-            Whether to keep the best estimator at once; else the caller keeps it.
-        X : array-like
-            The data, for an example of the model's input.
+        X : array-like, optional
+            The training data, an example of the model's input; without them the caller keeps the best estimator.
         remedy : str
             What a user can do where the history stays unfinished.
         """
         settings = {"uri": uri, "experiment": self.experiment, "max_children": self.max_children}
-        follower = SpoolFollower(settings, described, keeps_model, X, remedy, self.wait)
+        follower = SpoolFollower(settings, described, X, remedy, self.wait)
         with without_autologging():
             try:
                 yield follower

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.config.secrets import mask_secrets
+from hpt_spark.masking import mask_secrets
 from hpt_spark.tracking.spool import LEFT, SETTINGS, SpoolReader, write_answer
 from hpt_spark.tracking.store_uri import PATIENCE
 from hpt_spark.tracking.sweep import Sweep

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hpt_spark.config.secrets import mask_secrets
+from hpt_spark.masking import mask_secrets
 from hpt_spark.tracking.spool import LEFT, SETTINGS, read_answer
 
 SECONDS_FOR_PARENT, SECONDS_FOR_CHILDREN = 30.0, 10.0  # waited for at the end of a search

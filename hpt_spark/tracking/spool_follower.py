@@ -13,7 +13,7 @@ from typing import Any
 
 import cloudpickle
 
-from hpt_spark.config.secrets import mask_secrets
+from hpt_spark.masking import mask_secrets
 from hpt_spark.search.followers.follower import Begun, FitEnded, SearchFollower, SearchState
 from hpt_spark.tracking import facts
 from hpt_spark.tracking.recorder_process import RecorderProcess
@@ -28,12 +28,9 @@ log = logging.getLogger(__name__)
 class SpoolFollower(SearchFollower):
     """Appends the events of a search to a spool, from which another process writes the history."""
 
-    def __init__(
-        self, settings: dict[str, Any], described: Any, keeps_model: bool, X: Any, remedy: str, wait: float | None
-    ) -> None:
+    def __init__(self, settings: dict[str, Any], described: Any, X: Any, remedy: str, wait: float | None) -> None:
         self._settings = settings
         self._described = described
-        self._keeps_model = keeps_model
         self._X = X
         self._remedy = remedy or "Its results are not affected."
         self._wait = wait
@@ -79,9 +76,9 @@ class SpoolFollower(SearchFollower):
         self._write("fits", time=facts.now(), fits=rows)
 
     def search_ended(self, search: Any) -> None:
-        """Add the best candidate, and the model where nobody else keeps it."""
+        """Add the best candidate, and the model where the caller does not keep it."""
         self._write("results", **facts.results_of(search, self._metric))
-        if self._keeps_model:
+        if self._X is not None:
             self.keep([], getattr(search, "best_estimator_", None), self._X)
 
     def keep(self, files: Sequence[Path], model: Any, X: Any, outer_scores: Sequence[float] = ()) -> None:

@@ -8,8 +8,8 @@ import os
 import re
 from pathlib import Path
 
-from hpt_spark.config.secrets import without_secrets
 from hpt_spark.errors import InputError, MissingDependencyError
+from hpt_spark.masking import without_secrets
 from hpt_spark.storage import is_local, local_path
 
 VARIABLE = "MLFLOW_TRACKING_URI"  # MLflow's own

@@ -32,7 +32,7 @@ class Row:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all folds, but those that a race has left out, have results."""
+        """Whether all folds have results, apart from those that a race has left out."""
         return 0 < len(self.scores) == self.folds - self.skipped
 
     def summary(self) -> dict[str, float]:

@@ -20,9 +20,7 @@ _log = logging.getLogger(__name__)
 # The configuration's defaults are for a classification; other tasks replace them.
 DEFAULTS = {
     "scoring": {"neg_log_loss": {"regression": "neg_root_mean_squared_error", "ranking": "ndcg"}},
-    "estimator": {
-        "xgboost.XGBClassifier": {"regression": "xgboost.XGBRegressor", "ranking": "xgboost.XGBRanker"},
-    },
+    "estimator": {"xgboost.XGBClassifier": {"regression": "xgboost.XGBRegressor", "ranking": "xgboost.XGBRanker"}},
 }
 
 

@@ -103,14 +103,15 @@ def test_a_journal_serves_several_proposing_searches_at_once(spark, tmp_path):
 
 
 def test_searches_of_outer_folds_settle_on_the_size_of_their_batches_together(no_spark, tmp_path, monkeypatch):
-    write, written = SearchJournal._write_settled, []
+    write, written = SearchJournal._write_batch_size, []
 
     def slowly(self):
-        written.extend(self._settled)
-        time.sleep(0.2 * bool(self._settled))
+        if self._new_batch_size is not None:
+            written.append(self._new_batch_size[0])
+            time.sleep(0.2)
         write(self)
 
-    monkeypatch.setattr(SearchJournal, "_write_settled", slowly)
+    monkeypatch.setattr(SearchJournal, "_write_batch_size", slowly)
     search = OptunaSearchCV(TREE, GRID, n_iter=2, n_startup_trials=1, cv=2, refit_on="driver")
     alone = theirs(search, 4)
     found = nested_cross_validate(search.set_params(journal=str(tmp_path)), X, y, cv=4)

@@ -22,7 +22,7 @@ PROPERTIES = read_properties(str(HERE / "spark.properties"))
 
 
 def test_two_executors_fit_on_a_node_and_python_has_most_of_it():
-    limit = memory_limit("yarn", PROPERTIES)
+    limit = memory_limit({"spark.master": "yarn", **PROPERTIES})
     heap, overhead = in_bytes(PROPERTIES["spark.executor.memory"]), limit.available
     assert 2 * (heap + overhead) < 0.8 * (64 << 30), "YARN's share of a node of 64 GB"
     assert overhead > 10 * heap

@@ -150,7 +150,7 @@ def test_parameters_are_texts_without_secrets_and_without_defaults():
 
 def test_the_reason_of_a_failed_fit_is_spooled_without_its_secrets(tmp_path):
     url = "https://account.blob.core.windows.net/models/vectors.bin?sv=2024&sig=hidden%3D"
-    follower = SpoolFollower({}, None, False, None, "", None)
+    follower = SpoolFollower({}, None, None, "", None)
     follower._spool = SpoolWriter(tmp_path)
     reason = f"OSError: HTTP 403 for {url}"
     failed = [FitEnded(0, fold, {"score": math.nan}, 0.1, 0.1, why, False) for fold, why in ((0, reason), (1, None))]
@@ -163,7 +163,7 @@ def test_a_disk_that_is_full_ends_no_search_with_its_history(tmp_path):
     spool = tmp_path / "spool"
     spool.mkdir()
     (spool / EVENTS).symlink_to("/dev/full")
-    follower = SpoolFollower({}, None, False, None, "", None)
+    follower = SpoolFollower({}, None, None, "", None)
     follower._spool = SpoolWriter(spool)
     with pytest.raises(OSError, match="No space"):  # for which a search goes on without this follower
         follower.fits_ended([], SearchState())

@@ -15,6 +15,7 @@ from hpt_spark.artifacts.report.svg import (
     chart,
     cut,
     dot,
+    heading,
     horizontal_axis,
     points,
     show,
@@ -64,8 +65,7 @@ def _named(report: Report, scored: Sequence[Candidate], width: float) -> Html:
         y = top + row * at + row / 2 + (9 if is_narrow else 0)
         is_best = one.row == best.candidate.row
         label = cut(describe(one, names), int(room / (LETTER * (BOLD if is_best else 1))))
-        place = (left, y - 14, "start") if is_narrow else (left - 8, y + 4, "end")
-        parts.append(text(*place[:2], label, place[2], "label strong" if is_best else "label"))
+        parts.append(heading(left, y, label, is_narrow, "label strong" if is_best else "label"))
         parts.append(_line_of(one, scale.at, y, is_best, tip(one, names)))
     label = (
         f"Mean {report.scoring} of {len(scored)} candidates with standard errors and folds; "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from hpt_spark.artifacts.report.markup import Html, duration, tag
-from hpt_spark.artifacts.report.svg import LETTER, NARROW, axis, both, chart, cut, text
+from hpt_spark.artifacts.report.svg import LETTER, NARROW, axis, both, chart, cut, heading, text
 from hpt_spark.artifacts.report.tree import Timeline, Training
 
 LANE = 26.0
@@ -30,13 +30,8 @@ def _draw(timeline: Timeline, width: float) -> Html:
     scale = axis([0.0, max(timeline.seconds, 1e-3)], left, width - 12, 0.0)
     parts = [_time_axis(timeline.seconds, scale.at, 8, bottom, 4 if is_narrow else 8)]
     for at, name in enumerate([*lanes, *(["refit"] if timeline.refit else [])]):
-        y = 8 + lane * at
         label = cut(name, int((width - 20 if is_narrow else left - 16) / LETTER))
-        parts.append(
-            text(
-                *((left, y + 11) if is_narrow else (left - 8, y + 17)), label, "start" if is_narrow else "end", "label"
-            )
-        )
+        parts.append(heading(left, 8 + lane * at + (25 if is_narrow else 13), label, is_narrow, "label"))
     for one in _joined(timeline, (width - left) / max(timeline.seconds, 1e-3)):
         if one.lane < len(lanes):
             parts.append(_bar(one, scale.at, 8 + lane * one.lane + (16 if is_narrow else 3), LANE - 6))

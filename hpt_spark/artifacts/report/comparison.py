@@ -9,7 +9,7 @@ from hpt_spark.artifacts.report.document import Section, document
 from hpt_spark.artifacts.report.gather import gather
 from hpt_spark.artifacts.report.markup import Html, duration, join, score_text, tag
 from hpt_spark.artifacts.report.run_sections import flat
-from hpt_spark.artifacts.report.svg import LETTER, NARROW, axis, both, chart, cut, dot, figure, horizontal_axis, text
+from hpt_spark.artifacts.report.svg import LETTER, NARROW, axis, both, chart, cut, dot, figure, heading, horizontal_axis
 from hpt_spark.artifacts.report.tables import bar, table
 from hpt_spark.artifacts.report.tree import Report, in_first_rung
 from hpt_spark.artifacts.run_directory import RunDirectory
@@ -125,9 +125,8 @@ def _intervals(reports: Sequence[Report], names: Sequence[str], width: float) ->
         best, error = one.best.candidate, one.best.standard_error or 0.0
         mean = best.score
         y = 8 + row * at + (30 if is_narrow else row / 2)
-        place = (left, y - 14, "start") if is_narrow else (left - 8, y + 4, "end")
         label = cut(name, int((width - 40 if is_narrow else left - 16) / LETTER))
-        parts.append(text(place[0], place[1], label, place[2], "label strong"))
+        parts.append(heading(left, y, label, is_narrow, "label strong"))
         parts += [dot((scale.at(score), y), 2.8, "fold") for score in best.fold_scores]
         parts.append(tag("line", x1=scale.at(mean - error), x2=scale.at(mean + error), y1=y, y2=y, class_="error"))
         told = f"{name}\n{mean:.5f} ± {error:.5f}"

@@ -1,4 +1,4 @@
-"""Which columns of the design a fitted model uses most."""
+"""The columns of the design that a fitted model uses most."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST = 20
 
 
 def features_of(model: Any, columns: Sequence[tuple[str, str]]) -> Features | None:
-    """Return what `model` uses; None where it does not tell, or tells it of other columns."""
+    """Return the features of `model`; None where it does not tell them, or tells them of other columns."""
     measure, weights = _weights(model, len(columns))
     if weights is None or len(weights) != len(columns) or not np.isfinite(weights).all() or weights.sum() <= 0:
         return None

@@ -7,7 +7,7 @@ import json
 import math
 from typing import Any
 
-VOID = frozenset({"meta", "input", "br", "rect", "line", "circle", "path", "polyline", "polygon"})
+VOID = frozenset({"meta", "input", "rect", "line", "circle", "polyline", "polygon"})
 
 
 class Html(str):
@@ -29,7 +29,7 @@ def tag(name: str, /, *children: Any, **attributes: Any) -> Html:
     """
     written = "".join(_attribute(key, value) for key, value in attributes.items() if value is not None)
     if name in VOID and not children:
-        return Html(f"<{name}{written}>" if name in ("meta", "input", "br") else f"<{name}{written}/>")
+        return Html(f"<{name}{written}>" if name in ("meta", "input") else f"<{name}{written}/>")
     return Html(f"<{name}{written}>{join(*children)}</{name}>")
 
 

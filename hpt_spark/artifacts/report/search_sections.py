@@ -10,7 +10,7 @@ from hpt_spark.artifacts.report.chart_effects import effect_charts, one_in, slic
 from hpt_spark.artifacts.report.chart_history import history_figure
 from hpt_spark.artifacts.report.chart_pairs import heat_map, parallel_coordinates
 from hpt_spark.artifacts.report.chart_predictions import reliability
-from hpt_spark.artifacts.report.chart_scores import describe, score_chart
+from hpt_spark.artifacts.report.chart_scores import MOST_NAMED, describe, score_chart
 from hpt_spark.artifacts.report.markup import Html, duration, join, percent, score_text, tag
 from hpt_spark.artifacts.report.svg import figure, show
 from hpt_spark.artifacts.report.tables import bar, pairs, table, tiles
@@ -99,7 +99,7 @@ def candidates_section(report: Report) -> Html:
     caption = (
         "Large dots are means, lines their standard errors, small dots the folds; the band is one standard error below "
         "the best."
-        if len(report.candidates) <= 24
+        if len(report.candidates) <= MOST_NAMED
         else "The line is the mean, the shade the range of the folds; the band is one standard error below the best."
     )
     dropped = sum(one.is_dropped for one in report.candidates)

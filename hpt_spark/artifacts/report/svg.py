@@ -113,6 +113,11 @@ def text(x: float, y: float, content: str, anchor: str = "start", class_: str | 
     return tag("text", content, x=x, y=y, text_anchor=None if anchor == "start" else anchor, class_=class_)
 
 
+def heading(left: float, y: float, content: str, is_narrow: bool, class_: str) -> Html:
+    """Return the heading of the row at `y`: left of the chart on a desk, above the row on a phone."""
+    return text(left, y - 14, content, class_=class_) if is_narrow else text(left - 8, y + 4, content, "end", class_)
+
+
 def dot(place: tuple[float, float], radius: float, class_: str, told: str | None = None) -> Html:
     """Return a circle; `told` is its tooltip."""
     return tag("circle", cx=place[0], cy=place[1], r=radius, class_=class_, data_tip=told)

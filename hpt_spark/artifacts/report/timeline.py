@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpt_spark.artifacts.report.tree import Timeline, Training
-from hpt_spark.config.secrets import mask_secrets
+from hpt_spark.masking import mask_secrets
 
 GAP = 60.0  # seconds without a training, and longer than the longest one: a driver was cut short and resumed
 

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a chunk holds."""
+    """The rows of a chunk."""
 
     batch: pa.RecordBatch  # the rows that could be parsed
     kept: np.ndarray  # their places among all rows of the chunk

@@ -7,7 +7,7 @@ from typing import BinaryIO, cast
 
 from hpt_spark.data.sources.base import Source, SourceFile
 from hpt_spark.errors import InputError
-from hpt_spark.storage import without_secrets
+from hpt_spark.masking import without_secrets
 from hpt_spark.storage.hadoop_files import HadoopFiles
 from hpt_spark.storage.hadoop_stream import HadoopStream
 

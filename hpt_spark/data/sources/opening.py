@@ -10,7 +10,8 @@ from hpt_spark.data.sources.blob.source import BlobSource
 from hpt_spark.data.sources.hadoop import HadoopSource
 from hpt_spark.data.sources.local import FolderSource
 from hpt_spark.errors import InputError
-from hpt_spark.storage import is_blob, is_local, local_path, without_secrets
+from hpt_spark.masking import without_secrets
+from hpt_spark.storage import is_blob, is_local, local_path
 
 
 def is_read_by_hadoop(uri: str | os.PathLike[str], via: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a family of ensembles must be able to do, so that one training serves several candidates.
+"""A family of ensembles of which one training serves several candidates.
 
 The members of such an ensemble are trained one after another, and member i does not depend on how
 many follow: the first k rounds of a longer training are the training of k rounds, to the last bit.

@@ -24,7 +24,7 @@ class GradientBoosting(Family):
         }
     )
     classes = frozenset({"GradientBoostingClassifier", "GradientBoostingRegressor"})
-    # Per round, in so far as the fitted estimator has them.
+    # With an entry per round; a fitted estimator may lack some.
     per_round: tuple[str, ...] = ("estimators_", "train_score_", "oob_improvement_", "oob_scores_")
 
     def covers(self, estimator: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What a worker's limit of address space (``spark.executor.pyspark.memory``) makes fail, in a sentence."""
+"""The error that a worker's limit of address space (``spark.executor.pyspark.memory``) causes, in a sentence."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SAID_BY_THE_LOADER = ("failed to map segment", "annot allocate memory")
 
 @contextmanager
 def translate_lack_of_address_space(size: int) -> Iterator[None]:
-    """Let what finds no address space left fail with one sentence, where the address space of this process is limited.
+    """Raise MemoryExhaustedError with one sentence where this process has no address space left, if that is limited.
 
-    `size` is that of what is to be had in memory, in bytes.
+    `size` is that of the data to be mapped, in bytes.
     """
     try:
         yield

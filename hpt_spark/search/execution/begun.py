@@ -1,4 +1,4 @@
-"""Which fits have begun: workers on the driver's machine note it in a file, which the driver reads as it grows."""
+"""The fits that have begun: workers on the driver's machine note them in a file, which the driver reads as it grows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LINE = re.compile(rb"(\d+) (\d+) (\d+)")
 
 @dataclass(frozen=True)
 class FitWatcher:
-    """Who wants to know what is being trained.
+    """The callables that are told of fits that begin and die.
 
     Parameters
     ----------

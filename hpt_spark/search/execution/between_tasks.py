@@ -1,4 +1,4 @@
-"""What PySpark does in a Python worker between two tasks, made short.
+"""Shortens the work of PySpark in a Python worker between two tasks.
 
 It asks Python to forget what it knows of the folders and archives that it imports from, and to look
 for garbage. Python then reads the table of contents of each archive again, up to 3.12 at once and
@@ -23,5 +23,5 @@ def keep_it_short() -> None:
             del sys.path_importer_cache[path]  # Python opens it again when it next imports from it
     if not _is_frozen:
         gc.collect()
-        gc.freeze()  # what is imported stays, and is not to be visited
+        gc.freeze()  # no collection is to visit the imported objects, which stay
         _is_frozen = True

@@ -56,7 +56,7 @@ class Checkpoints:
     ----------
     context : SparkContext
     folder : Path
-        Of the driver, for the file of those that are fetched.
+        Of the driver, for the file of fetched checkpoints.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class Checkpoints:
         path : str
             The file, or "" where there is nothing in it.
         places : mapping of Fit to (offset, size)
-            Of those that could be had; what was lost with its executor is not among them.
+            Of the checkpoints that could be fetched; others were lost with their executors.
         """
         wanted = {fit: self._places[fit] for fit in fits}
         path = self._folder / f"{uuid.uuid4().hex}.shared"

@@ -52,11 +52,7 @@ class ConnectJob(threading.Thread):
     """
 
     def __init__(
-        self,
-        operations: Operations,
-        tasks: int,
-        work: Callable[[int], Iterable[Any]],
-        take: Callable[[Any], None],
+        self, operations: Operations, tasks: int, work: Callable[[int], Iterable[Any]], take: Callable[[Any], None]
     ) -> None:
         super().__init__(name="hpt-spark-connect", daemon=True)
         self._operations = operations

@@ -28,7 +28,7 @@ from hpt_spark.search.execution.spark_job import WorkerDiedError
 from hpt_spark.search.execution.task_stream import Arrived, Tasks, TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
-from hpt_spark.search.planning.slots import cores_of_local, cores_of_task
+from hpt_spark.search.planning.slots import cores_of_local, cores_of_task, master_of
 from hpt_spark.search.retries import Step
 from hpt_spark.storage.disk_errors import translate_disk_errors
 
@@ -52,7 +52,7 @@ class ConnectRunner(Runner):
     def __init__(self, session: SparkSession) -> None:
         with translate_failure(session):
             conf = session.conf.getAll
-        super().__init__(conf.get("spark.master", ""), conf)
+        super().__init__(conf)
         self._session = session
         self._sent: set[str] = set()
         self._imports = DriverImports.of_now(is_local=False)
@@ -176,7 +176,7 @@ def slots_of_server(session: SparkSession, conf: Mapping[str, str]) -> int:
     A local master may name its cores. Of any other one the client is not told, but the server cuts a DataFrame into
     ``spark.default.parallelism`` partitions, or as many as all executors have cores.
     """
-    cores = cores_of_local(conf.get("spark.master", ""))
+    cores = cores_of_local(master_of(conf))
     if cores is None:
         with translate_failure(session):
             cores = session.range(ROWS_TO_COUNT).mapInArrow(one_row, SCHEMA).count()

@@ -1,4 +1,4 @@
-"""The session of Spark Connect that a search runs on, and what its failures mean."""
+"""The session of Spark Connect that a search runs on, and the meaning of its failures."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def connect_session(given: Any) -> SparkSession:
 
 @contextmanager
 def translate_failure(session: SparkSession) -> Iterator[None]:
-    """Let what fails of a request to the server fail with one sentence."""
+    """Raise an error of one sentence for a failed request to the server."""
     try:
         yield
     except HptSparkError:
@@ -76,7 +76,7 @@ def translate_failure(session: SparkSession) -> Iterator[None]:
 
 
 def translate_connect_error(error: Exception, session: SparkSession) -> Exception:
-    """Return what the failure of an operation on `session` means to the search."""
+    """Return the error that the failure of an operation on `session` means to the search."""
     if isinstance(error, HptSparkError):
         return error
     text = str(error)

@@ -1,4 +1,4 @@
-"""What the tasks of a search on Spark Connect do in Spark's Python workers."""
+"""The tasks of a search on Spark Connect, in Spark's Python workers."""
 
 from __future__ import annotations
 

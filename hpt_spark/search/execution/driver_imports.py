@@ -1,4 +1,4 @@
-"""What the driver imports its modules from, so that the processes of the fits import the same ones."""
+"""The places of the driver's modules, so that the processes of the fits import the same ones."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ OTHER_RELEASE_BEGINS = "the executor's Python on"  # by which the driver knows t
 
 @dataclass(frozen=True)
 class Release:
-    """Which release of a package the driver has.
+    """The driver's release of a package.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Release:
     version : str
         Its ``__version__``; "" if it has none.
     installed : str
-        Its release by the metadata of what is installed; "" for what came in a zip or by ``--py-files``.
+        Its release by the metadata of its installation; "" for a package in a zip or from ``--py-files``.
     """
 
     package: str
@@ -100,7 +100,7 @@ def _differing(driver: Release) -> tuple[str, str] | None:
     if driver.package not in sys.modules:
         if driver.installed and _is_same(_installed_release(driver.package), driver.installed):
             return None  # to import it takes time
-        # A zip on the path may come before what is installed.
+        # A zip on the path may come before the installed package.
         with suppress(Exception):  # of its own kinds; what cannot be imported is named where it is needed
             importlib.import_module(driver.package)
     for here, there in (

@@ -1,4 +1,4 @@
-"""What the process of the fits does: it answers its worker's requests until that is gone; see `fit_process`."""
+"""The process of the fits, which answers its worker's requests until that is gone; see `fit_process`."""
 
 from __future__ import annotations
 

@@ -38,11 +38,7 @@ def _score_on(evaluation: Evaluation, model: Any, rows: Rows) -> dict[str, Any]:
     common = evaluation.common
     started = time.perf_counter()
     scores = score(model, rows.X, rows.y, common["scorer"], rows.params, common["error_score"])
-    return {
-        "test_scores": scores,
-        "n_test_samples": num_samples(rows.X),
-        "score_time": time.perf_counter() - started,
-    }
+    return {"test_scores": scores, "n_test_samples": num_samples(rows.X), "score_time": time.perf_counter() - started}
 
 
 def result_of(evaluation: Evaluation, fit: Fit, scored: dict[str, Any], fit_seconds: float) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class SharedObject:
     def load(self, path: str | None = None, writable: bool = False) -> Any:
         """Return the object with its arrays mapped from `path` (by default `self.path`).
 
-        They are read-only; with `writable`, what is written to them is this process's own.
+        They are read-only; with `writable`, this process alone sees what it writes to them.
         """
         access = mmap.ACCESS_COPY if writable else mmap.ACCESS_READ
         with translate_lack_of_address_space(self.size):

@@ -1,4 +1,4 @@
-"""What is asked again and again, and is to be done once in a while."""
+"""A question that is asked again and again, and answered with yes once in a while."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Printed(io.StringIO):
         self._left_out = 0
 
     def write(self, text: str) -> int:
-        """Keep what there is room for."""
+        """Keep as much of `text` as there is room for."""
         kept = text[: self._room]
         super().write(kept)
         self._room -= len(kept)
@@ -25,6 +25,6 @@ class Printed(io.StringIO):
         return len(text)
 
     def text(self) -> str:
-        """Return what is kept, and say how much is left out."""
+        """Return the kept text, and say how much is left out."""
         more = f"\n[{self._left_out:,} more characters that a fit has printed are left out]\n" if self._left_out else ""
         return self.getvalue() + more

@@ -96,7 +96,7 @@ class FoldRows:
 
 
 def _read_only(rows: Rows) -> Rows:
-    """Return `rows` after forbidding to write into their arrays: what is shared must stay as it was cut."""
+    """Return `rows` with read-only arrays: shared rows must stay as they were cut."""
     for value in (rows.X, rows.y, *rows.params.values()):
         for array in [value.data, value.indices, value.indptr] if isinstance(value, COMPRESSED) else [value]:
             if isinstance(array, np.ndarray):

@@ -1,4 +1,4 @@
-"""What runs groups of fits on Spark, whatever a driver has of it, and what it knows from Spark's settings alone."""
+"""Runs groups of fits on Spark: the part that a SparkContext and a session of Spark Connect have in common."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpt_spark.search.dataset import NO_DATA, Dataset
 from hpt_spark.search.evaluation import Evaluation
@@ -22,9 +22,18 @@ from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.memory_limit import address_space_limit, memory_limit
 from hpt_spark.search.planning.result_size import bytes_per_job, most_of_a_job
-from hpt_spark.search.planning.slots import cores_of_task, is_local, is_true, planned_slots, slots_of_executor
+from hpt_spark.search.planning.slots import (
+    cores_of_task,
+    is_local,
+    is_true,
+    master_of,
+    planned_slots,
+    slots_of_executor,
+)
 from hpt_spark.search.retries import Step
-from hpt_spark.search.warm_start import Kept
+
+if TYPE_CHECKING:
+    from hpt_spark.search.execution.checkpoints import Checkpoints
 
 
 class Runner(ABC):
@@ -32,22 +41,19 @@ class Runner(ABC):
 
     Parameters
     ----------
-    master : str
-        ``spark.master``.
     conf : mapping of str to str
-        Spark's settings.
+        Spark's settings, its master among them.
 
     Attributes
     ----------
-    checkpoints : Kept or None
-        What the trainings of the last evaluation have left for the next; None where nothing is kept on executors.
+    checkpoints : Checkpoints or None
+        Of the trainings of the last evaluation, for the next; None where executors keep nothing.
     """
 
-    checkpoints: Kept | None = None
+    checkpoints: Checkpoints | None = None
 
-    def __init__(self, master: str, conf: Mapping[str, str]) -> None:
-        self._master = master
-        self._is_local = is_local(master)
+    def __init__(self, conf: Mapping[str, str]) -> None:
+        self._is_local = is_local(master_of(conf))
         self._conf = conf
         self._held = ExitStack()
         self._folder = self._held.enter_context(scratch_folder())
@@ -67,12 +73,12 @@ class Runner(ABC):
     @property
     def planned_slots(self) -> int:
         """How many tasks may run at the same time when all executors have come."""
-        return planned_slots(self._master, self._conf, self.slots)
+        return planned_slots(self._conf, self.slots)
 
     @property
     def slots_per_executor(self) -> int:
         """How many of these tasks share an executor's memory; with a local master all do."""
-        return self.slots if self._is_local else slots_of_executor(self._master, self._conf) or self.slots
+        return self.slots if self._is_local else slots_of_executor(self._conf) or self.slots
 
     @property
     def reuses_workers(self) -> bool:
@@ -81,22 +87,22 @@ class Runner(ABC):
 
     @property
     def most_result_bytes(self) -> float:
-        """What the tasks of a job may bring to the driver at the most, by Spark's settings."""
+        """The most bytes that the tasks of a job may bring to the driver, by Spark's settings."""
         return most_of_a_job(self._conf)
 
     @property
     def result_bytes(self) -> int:
-        """What the tasks of a job are to bring to the driver together."""
+        """The bytes that the tasks of a job are to bring to the driver together."""
         return bytes_per_job(self._conf)
 
     @property
     def memory_limits(self) -> Sequence[MemoryLimit]:
-        """What an executor's Python processes may take, together and each, so far as that is limited."""
+        """The limits of the memory of an executor's Python processes, together and each."""
         limits = (address_space_limit(self._conf), self._memory_limit())
         return tuple(dict.fromkeys(limit for limit in limits if limit is not None))
 
     def _memory_limit(self) -> MemoryLimit | None:
-        return memory_limit(self._master, self._conf)
+        return memory_limit(self._conf)
 
     def arriving_bytes(self, shared: SharedEvaluation) -> int:
         """Return what an executor's workers hold for a moment while `shared` arrives: nothing of files."""
@@ -106,7 +112,7 @@ class Runner(ABC):
     def shared(self, evaluation: Evaluation, watcher: FitWatcher | None) -> AbstractContextManager[SharedEvaluation]:
         """Write an evaluation where workers map it, for the time of a ``with``; its data stay for the next one.
 
-        The watcher is told what is being trained, so far as the driver can see that.
+        The watcher is told of the fits that the driver sees begin.
         """
 
     @abstractmethod

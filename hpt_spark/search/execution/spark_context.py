@@ -1,4 +1,4 @@
-"""Which Spark a search runs on: the one that it was given, or the active one; and what is told when that is gone."""
+"""The Spark that a search runs on, given or active, and the error when that is gone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark import SparkContext, TaskContext
 
 from hpt_spark.errors import HptSparkError, InputError, SparkEndedError
+from hpt_spark.masking import without_secrets
 from hpt_spark.search.planning.slots import cores_of_task
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def spark_of(given: Any) -> Any:
 
 
 def runner_of(spark: Any) -> Runner:
-    """Return what runs fits on a SparkContext, or on a session of Spark Connect."""
+    """Return the runner of fits on a SparkContext, or on a session of Spark Connect."""
     if is_of_connect(spark):
         from hpt_spark.search.execution.connect_runner import ConnectRunner
 
@@ -139,7 +140,7 @@ def is_stopped(spark: Any) -> bool:
 
 @contextmanager
 def translate_stop(spark: Any) -> Iterator[None]:
-    """Let what fails because Spark was stopped fail with one sentence."""
+    """Raise SparkEndedError for an error that comes from a stopped Spark."""
     try:
         yield
     except HptSparkError:
@@ -168,8 +169,6 @@ def _describe_given(given: Any) -> str:
     if isinstance(given, type):
         return f"the class {given.__name__}, not an instance"
     if isinstance(given, str):
-        from hpt_spark.storage import without_secrets  # locks files, which takes workers 0.1 s to import for nothing
-
         return f"the text {without_secrets(given)[:60]!r} (a master goes to SparkSession.builder.master)"
     if type(given).__qualname__ == "SparkSession.Builder":
         return "a builder of sessions (call its getOrCreate)"

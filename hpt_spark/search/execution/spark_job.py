@@ -1,4 +1,4 @@
-"""The Spark jobs of a search, in threads of their own, and what their failures mean."""
+"""The Spark jobs of a search, in threads of their own, and the meaning of their failures."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class SparkJob(InheritableThread):
         if self._keeps:
             self.kept = done
             done.persist(StorageLevel.DISK_ONLY)
-        # Java's: PySpark's own would send what is kept through Python once more, and name the stage by a line of code.
+        # Java's: PySpark's own would send the values through Python once more, and name the stage by a line of code.
         done._jrdd.count()
 
     def unpersist(self) -> None:
@@ -164,7 +164,7 @@ class FetchJob(SparkJob):
         self.found: list[Any] = []
 
     def fetched(self, deadline: float) -> list[Any]:
-        """Run the job, and return what is still there; HptSparkError at the deadline."""
+        """Run the job, and return the values that executors still have; HptSparkError at the deadline."""
         if not run_to_its_end(self, deadline):
             raise HptSparkError("there was no time to fetch them")
         failure = self.failure()
@@ -186,13 +186,13 @@ class FetchJob(SparkJob):
 
 
 def is_fetched(token: str) -> bool:
-    """Return whether this task is one of a `FetchJob` of what is kept under `token`."""
+    """Return whether this task is one of a `FetchJob` of values that executors keep under `token`."""
     context = TaskContext.get()
     return context is not None and context.getLocalProperty(FETCH) == token
 
 
 def translate_job_error(error: Exception, is_local: bool) -> Exception:
-    """Return what the error of a job means to the search; with `is_local`, workers run on the driver's machine."""
+    """Return the error that a job's error means to the search; with `is_local`, workers run on the driver's machine."""
     try:
         text = str(error)
     except Exception:  # PySpark asks the JVM for the text, which may be gone with it

@@ -44,7 +44,7 @@ SECONDS_TO_TIDY_UP = 20.0
 SECONDS_BETWEEN_COUNTS = 2.0
 SECONDS_BETWEEN_COUNTS_OF_SLOTS = 1.0  # each asks Java, which takes a millisecond or two
 MOST_ENDED = 1000
-# What the searches of an application have shared, as tokens, so far as they have ended.
+# The tokens of all that the ended searches of an application have shared.
 ENDED: WeakKeyDictionary[SparkContext, deque[str]] = WeakKeyDictionary()
 
 
@@ -60,7 +60,7 @@ class SparkRunner(Runner):
     def __init__(self, context: SparkContext) -> None:
         use_this_python(context)
         self._context = context
-        super().__init__(str(context.master), dict(context.getConf().getAll()))
+        super().__init__(dict(context.getConf().getAll()))
         self.checkpoints = Checkpoints(context, self._folder)
         self._pieces: dict[str, list[Broadcast[Piece]]] = {}
         self._used: set[str] = set()
@@ -165,7 +165,7 @@ class SparkRunner(Runner):
             self._take_back(shared.evaluation)
 
     def release(self) -> None:
-        """Give back what was sent to the executors, and what their nodes keep of it.
+        """Give back all that was sent to the executors, and its files on their nodes.
 
         With a local master that is the driver's own file, which is gone. After a search that was
         ended early, nobody waits for slots in which fits may hang.

@@ -1,4 +1,4 @@
-"""What the tasks of a search's Spark jobs do in Spark's Python workers."""
+"""The tasks of a search's Spark jobs, in Spark's Python workers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from hpt_spark.search.retries import Step
 # A task that only tidies up waits so long for the other slots to get one of their own.
 SECONDS_TO_SPREAD = 0.2
 
-Pieces = Sequence["list[Broadcast[Piece]]"]  # of each part of what is shared
+Pieces = Sequence["list[Broadcast[Piece]]"]  # of each part of a `SharedEvaluation`
 
 
 def run_task(
@@ -96,7 +96,7 @@ def run_task(
 
 
 def locate(shared: SharedEvaluation, pieces: Pieces, gone: Sequence[str] = ()) -> list[str]:
-    """Return the files of all parts on this node, after fetching what is not there and deleting what is `gone`."""
+    """Return the files of all parts on this node, after fetching missing ones and deleting the `gone` ones."""
     folder = folder_of_this_node()
     for name in gone:
         (folder / name).unlink(missing_ok=True)
@@ -144,11 +144,7 @@ def _earlier_attempts() -> int:
 
 
 def refit_in_pieces(
-    shared: SharedEvaluation,
-    files: Callable[[], Sequence[str]],
-    imports: DriverImports,
-    folder: Path,
-    piece_bytes: int,
+    shared: SharedEvaluation, files: Callable[[], Sequence[str]], imports: DriverImports, folder: Path, piece_bytes: int
 ) -> Iterator[Refitted | Death | bytes]:
     """Train the model of a `Refit` into a file in `folder`; yield how that ended, and then the file's pieces.
 

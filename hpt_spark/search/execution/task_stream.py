@@ -42,7 +42,7 @@ class TaskStream:
 
     A job that is submitted while another one still runs takes the slots that are free. In place of
     a result stands how the group's process ended, also where its task has taken a worker down. A
-    local master then gives up the whole job: another one runs what is missing.
+    local master then gives up the whole job: another one runs the missing groups.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What runs in Spark's Python workers; it knows numbers and estimators, not Spark."""
+"""The fits in Spark's Python workers; this module knows numbers and estimators, not Spark."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from hpt_spark.search.retries import Ending, Step, next_step
 
 @dataclass(frozen=True)
 class GroupResult:
-    """What came of one group of fits.
+    """The results of one group of fits.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class SharedEvaluation:
 
 
 class WorkerCache:
-    """What a Python worker keeps between tasks: the data, the evaluation, and the rows of the last fold.
+    """The cache of a Python worker between tasks: the data, the evaluation, and the rows of the last fold.
 
     A worker serves many tasks, one after another. The tasks come ordered so that those of a fold
     follow each other, and one fold at a time is kept, because a fold's rows and its training matrix
@@ -287,6 +287,6 @@ def run_groups(
 
 
 def forget() -> None:
-    """Give back what this process keeps between tasks."""
+    """Empty this process's cache."""
     global _cache
     _cache = WorkerCache()

@@ -114,7 +114,7 @@ class SearchState:
     stage : str
         ``starting``, ``searching``, ``refitting`` or ``ended``.
     candidates, folds : int
-        Of the rung that runs, in halving; else of all evaluations, those that are expected included.
+        Of the rung that runs, in halving; else of all evaluations, expected ones included.
     rung : int or None
         Of halving.
     fits, fits_done : int

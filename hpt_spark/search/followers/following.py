@@ -1,4 +1,4 @@
-"""Who follows a search of the Python classes: what ``progress=`` and ``tracking=`` ask for."""
+"""The followers that ``progress=`` and ``tracking=`` ask for, and the metric by which a search chooses."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ NO_METRIC_DECIDES = (
 
 @runtime_checkable
 class Tracking(Protocol):
-    """What keeps searches in a history of runs."""
+    """Keeps searches in a history of runs."""
 
     def follow(self, search: Any, X: Any, y: Any, journal: str | None) -> AbstractContextManager[SearchFollower]:
-        """Return what follows one `fit` of `search`, for the time of a ``with``.
+        """Return the follower of one `fit` of `search`, for the time of a ``with``.
 
         Parameters
         ----------

@@ -41,7 +41,7 @@ class LiveView(SearchFollower):
             self._progress.advance(len(fits), in_words(state), left=state.seconds_left, without_rate=resumed)
 
     def state_changed(self, state: SearchState) -> None:
-        """End the bar when the fits are done, without the refit; those that a race leaves out never come."""
+        """End the bar when the fits are done, without the refit; a race leaves some fits out."""
         if self._progress is not None and self._progress.total != state.fits:
             self._progress.expect(state.fits)
         if state.stage in ("refitting", "ended"):
@@ -54,7 +54,7 @@ class LiveView(SearchFollower):
 
 
 def in_words(state: SearchState) -> str:
-    """Return what is known beside the number of fits."""
+    """Return the best candidate, the failures and the fits in flight in words."""
     parts = []
     if state.best is not None:
         # NumPy would name its types.

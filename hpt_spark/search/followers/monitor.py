@@ -1,4 +1,4 @@
-"""What goes on in a search, for those who follow it: a live view, a status file, a run history.
+"""The state of a search for its followers: a live view, a status file, a run history.
 
 The search tells a `SearchMonitor`, on the driver and in its own thread; the monitor keeps the state and tells its
 followers. A follower that fails is left out from then on: the search itself is never harmed.

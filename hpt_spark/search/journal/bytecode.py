@@ -1,4 +1,4 @@
-"""What a code object does and which names it uses, without where it was written: no file names, no line numbers."""
+"""The behaviour of a code object and the names that it uses, without its place: no file names, no line numbers."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def behaviour(code: CodeType) -> tuple[Any, ...]:
     )
 
 
-# What may stand between a global name and what is done with it.
+# Instructions that may stand between a global name and its use.
 NOTHING_DONE = frozenset({"CACHE", "EXTENDED_ARG", "PUSH_NULL", "NOP", "RESUME", "PRECALL"})
 OF_AN_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR", "DELETE_ATTR"})
-# Where one of these is used, a text may be the name of what is used.
+# Code that uses one of these may find an object by a text.
 ASKS_BY_TEXT = frozenset({"getattr", "globals", "vars", "attrgetter", "methodcaller", "import_module", "__import__"})
-# And where one of these is, a text may be an expression: a frame's ``query`` finds ``@limit`` among the globals.
+# Code that uses one of these may take a text for an expression: a frame's ``query`` finds ``@limit`` among the globals.
 EVALUATES_TEXT = frozenset({"eval", "exec", "query"})
 IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
@@ -57,7 +57,7 @@ class Used:
     imports : list of (str, int, tuple)
         Module, level and names of each import statement; also those of ``import_module("name")``.
     handed_on : set of str
-        Names of globals, and of what is imported, that are used as values, not only for an attribute of theirs.
+        Names of globals and of imported objects that are used as values, not only for an attribute.
     """
 
     names: set[str] = field(default_factory=set)
@@ -135,7 +135,7 @@ def _add_names_in_texts(used: Used, texts: set[str]) -> None:
     if (used.names | used.attributes) & {"import_module", "__import__"}:
         used.imports += [(text, 0, ()) for text in sorted(dotted)]
     elif "sys" in used.names and "modules" in used.attributes:
-        # Of a library the release counts also where it is not loaded: what is, differs from run to run.
+        # A library's release counts also where it is not loaded: the loaded ones differ from run to run.
         used.imports += [(text, 0, ()) for text in sorted(dotted) if text in sys.modules or is_library(text)]
 
 

@@ -233,7 +233,7 @@ class CodeDigester(DigestLedger):
         return combine(*parts)
 
     def _by_name(self, values: Mapping[str, Any], of: Callable[[str, Any], bytes]) -> bytes:
-        """Return the digest of named values; of those that have none, as a lock, the name alone."""
+        """Return the digest of named values; a value without a digest, such as a lock, counts by its name alone."""
         parts = []
         for name, value in sorted(values.items()):
             try:
@@ -300,7 +300,7 @@ def found_in(module: str, name: str) -> Any:
     try:
         for part in name.split("."):
             found = getattr(found, part, None)
-    except Exception:  # of a module's own ``__getattr__``, which may import what is not there
+    except Exception:  # of a module's own ``__getattr__``, which may import a missing module
         return None
     return found
 

@@ -264,7 +264,7 @@ def _caches_of(kind: type) -> set[str]:
 
 
 def _of_shared_library(library: ctypes.CDLL) -> tuple[Any, ...]:
-    """Return the name, the content where that is a file, and what is declared of the functions of a library."""
+    """Return the name of a shared library, its content where it is a file, and its functions' declarations."""
     functions = {name: one for name, one in sorted(vars(library).items()) if isinstance(one, library._FuncPtr)}
     declarations = {name: (one.restype, one.argtypes, one.errcheck) for name, one in functions.items()}
     declared = {name: one for name, one in declarations.items() if one != (ctypes.c_int, None, None)}

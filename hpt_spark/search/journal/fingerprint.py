@@ -1,4 +1,4 @@
-"""What the result of a fit depends on: what all fits of a search share, by name; its candidate; its fold."""
+"""Digests of all that the result of a fit depends on: the fits' common parts by name, the candidate, the fold."""
 
 from __future__ import annotations
 

@@ -126,12 +126,12 @@ class Journal:
 
         Where `keep` is given, it gets each fit's predictions; a result without them is then none.
         """
-        records = {fit: record for fit in fits if (record := self._records.get(keys.of(fit))) is not None}
-        results = {fit: parsed(record.line)[1] for fit, record in records.items()}
+        known = [fit for fit in fits if keys.of(fit) in self._records]
+        results = {fit: parsed(self._records[keys.of(fit)].line)[1] for fit in known}
         if keep is None:
             return results
         predicted = {fit for fit, result in results.items() if needs_none(result)}
-        for file, fits_of_file in self.by_file(keys, [fit for fit in records if fit not in predicted]).items():
+        for file, fits_of_file in self.by_file(keys, [fit for fit in results if fit not in predicted]).items():
             name = f"{file.removesuffix('.jsonl')}.npz"
             if not self.folder.exists(name):
                 continue
@@ -145,8 +145,8 @@ class Journal:
         """Return those of `fits` that have results, by the file in which these are."""
         found: dict[str, list[Fit]] = {}
         for fit in fits:
-            if (record := self._records.get(keys.of(fit))) is not None:
-                found.setdefault(record.file, []).append(fit)
+            if keys.of(fit) in self._records:
+                found.setdefault(self._records[keys.of(fit)].file, []).append(fit)
         return found
 
     def add(

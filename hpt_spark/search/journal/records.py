@@ -22,7 +22,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class FitKeys:
-    """By what the fits of an evaluation are found again.
+    """The keys by which a journal knows the fits of an evaluation.
 
     Parameters
     ----------
@@ -51,10 +51,10 @@ def name_of_array(key: Key) -> str:
 
 
 def read_predictions(path: Path, keys: FitKeys, fits: Sequence[Fit]) -> Iterator[tuple[Fit, np.ndarray]]:
-    """Yield the predictions of those fits that have some in a file; what is lacking or damaged is fitted again."""
+    """Yield the predictions of the fits that have some in a file; a fit whose predictions are damaged runs again."""
     try:
         arrays = np.load(path)
-    except Exception:  # of many kinds, as what is damaged may look like anything
+    except Exception:  # of many kinds, as a damaged file may look like anything
         return
     with arrays:
         for fit in fits:
@@ -71,7 +71,7 @@ def needs_none(result: dict[str, Any]) -> bool:
 
 
 def parsed(line: str) -> tuple[Key, dict[str, Any]]:
-    """Return what a line is of, and its result; ValueError, KeyError, TypeError or AttributeError for a damaged one."""
+    """Return a fit's key and its result; ValueError, KeyError, TypeError or AttributeError for a damaged line."""
     record = json.loads(line)
     candidate, fold = record.pop("fit")
     if "test_scores" not in record or "fit_time" not in record:
@@ -86,7 +86,7 @@ def parsed(line: str) -> tuple[Key, dict[str, Any]]:
 
 
 def readable(value: Any) -> Any:
-    """Return what stands for a candidate's value where people read it."""
+    """Return a candidate's value as people read it."""
     return value.item() if isinstance(value, np.generic) else repr(value)
 
 

@@ -34,7 +34,7 @@ class SearchJournal:
     uri : str or None
         A folder; None for a search without a journal.
     lock : FolderLock or None
-        What keeps other drivers from the folder, where the caller holds it already.
+        The lock that keeps other drivers from the folder, where the caller holds it already.
     is_one_of_many : bool
         Whether the folder is shared with the same search on other data, or with other parameters,
         and each has a folder of its own in it.
@@ -65,7 +65,7 @@ class SearchJournal:
         self._other_places = [_place_to_read(other) for other in _named_folders(warm_start)]
         self._others: list[Journal] | None = None  # known with the first evaluation
         self._may_differ = may_differ
-        self._settled: dict[str, int] = {}  # what is to be written when the journal turns out to be of this search
+        self._new_batch_size: tuple[str, int] | None = None  # a file, and the number to write into it
         self.keys: FitKeys | None = None
         self._wanted_folds: list[int] = []  # what was noted of it last
         self._evaluations = 0
@@ -83,7 +83,7 @@ class SearchJournal:
     def begin(self, evaluation: Evaluation, keep: KeepPredictions) -> dict[Fit, dict[str, Any]] | None:
         """Begin the record of the next evaluation, and return what an earlier run has left; None without a journal.
 
-        `keep` is given what is left of each fit's predictions, where the evaluation wants them.
+        `keep` is given the predictions of each fit that has some, where the evaluation wants them.
         """
         if self._uri is None and not self._other_places:
             return None
@@ -100,7 +100,7 @@ class SearchJournal:
                 if journal is self._journal
                 else self._take_over(journal, keys, missing, wanted)
             )
-        self._write_settled()
+        self._write_batch_size()
         if self._journal is not None:
             self._journal.describe(self._evaluations, keys, evaluation.candidates)
         self._evaluations += 1
@@ -140,10 +140,8 @@ class SearchJournal:
             self._others = [one for place in self._other_places for one in self._journals_at(place, context)]
         if self._uri is None:
             return self._others
-        if self._journal is None:
-            self._opened(_one_of_many(self._uri, context))
-        assert self._journal is not None
-        return [self._journal, *self._others]
+        own = self._journal or self._opened(_one_of_many(self._uri, context))
+        return [own, *self._others]
 
     def _journals_at(self, place: str, context: dict[str, str]) -> list[Journal]:
         """Return the journal at `place`; of one of many searches its own ones there, of which there may be none."""
@@ -169,33 +167,33 @@ class SearchJournal:
                 self.keys, [(fit, one) for fit, one in results if not may_succeed_elsewhere(one)], predictions
             )
 
-    def settled(self, name: str, value: int, folds: int) -> int:
-        """Return what an earlier run of the search has settled on under `name`, else `value`, which later ones get.
+    def batch_size(self, first: int, folds: int) -> int:
+        """Return the number of candidates of a batch in an earlier run of the search, else `first`, for later runs.
 
-        Searches that share a folder share the number as well, those that have as many `folds`.
+        Searches of as many `folds` that share a folder share the number, too.
         """
         if self._uri is None:
-            return value
+            return first
         folder = open_folder(self._uri)
-        file = f"{name}-{folds}-folds.json" if self._is_one_of_many else f"{name}.json"
+        file = f"batch_size-{folds}-folds.json" if self._is_one_of_many else "batch_size.json"
         with SETTLING:
             if not folder.exists(file):
-                self._settled[file] = value
+                self._new_batch_size = (file, first)
                 if self._is_one_of_many:  # the others, in threads of this driver, go by the same number
-                    self._write_settled()
-                return value
+                    self._write_batch_size()
+                return first
             with folder.reading(file) as path:
                 text = path.read_text(encoding="utf-8", errors="replace")
         if not re.fullmatch(r"[1-9]\d*\n", text):
             raise damaged(folder, file, 1)
         return int(text)
 
-    def _write_settled(self) -> None:
-        """Write what the search has settled on; one that has the folder to itself, when that is known to be its own."""
-        while self._settled and self._uri is not None:
-            file, value = self._settled.popitem()
+    def _write_batch_size(self) -> None:
+        """Write a new `batch_size`; in a folder that no other search shares, once that is known to be this search's."""
+        if self._new_batch_size is not None and self._uri is not None:
+            (file, number), self._new_batch_size = self._new_batch_size, None
             with open_folder(self._uri).atomic_write(file) as path:
-                path.write_text(f"{value}\n", encoding="utf-8")
+                path.write_text(f"{number}\n", encoding="utf-8")
 
     def resume_hint(self, without_journal: str) -> str:
         """Return a sentence on how the search can go on after its end, or `without_journal`."""
@@ -240,15 +238,19 @@ def _named_folders(warm_start: Any) -> Sequence[Any]:
     if not isinstance(warm_start, (list, tuple)):
         raise ArgumentError(f"warm_start={warm_start!r} must be a list of folders: journals, or runs that have one.")
     for folder in warm_start:
-        if not isinstance(folder, (str, os.PathLike)) or not str(os.fspath(folder)).strip():
+        if not _names_a_folder(folder):
             raise ArgumentError(f"warm_start={warm_start!r}: {folder!r} names no folder of a journal or a run.")
     return warm_start
 
 
 def _named_folder(journal: Any) -> Any:
     """Return the argument `journal`, which must name a folder: "" would be the one that the program was started in."""
-    if not isinstance(journal, (str, os.PathLike)) or not str(os.fspath(journal)).strip():
+    if not _names_a_folder(journal):
         raise ArgumentError(
             f"journal={journal!r} names no folder; give a folder's path, or None to search without a journal."
         )
     return journal
+
+
+def _names_a_folder(given: Any) -> bool:
+    return isinstance(given, (str, os.PathLike)) and bool(str(os.fspath(given)).strip())

@@ -19,7 +19,7 @@ HEAP_BYTES = 1 << 30
 JVM_BYTES = 256 << 20  # of a JVM outside of its heap: classes, threads, network buffers
 MARGIN = 1.25  # the forecast is an estimate
 STEP_BYTES = 128 << 20  # to which memory is rounded up
-COPIES_ON_THE_DRIVER = 3  # the design, what is shipped of it, and its predictions
+COPIES_ON_THE_DRIVER = 3  # the design, its part that travels, and its predictions
 
 Property = tuple[str, str, str]  # its name, its value, and why it has that
 
@@ -33,7 +33,7 @@ LOST_EXECUTORS: Property = (
 
 @dataclass(frozen=True)
 class Executors:
-    """What a cluster gives a search.
+    """The executors that a cluster gives a search.
 
     Parameters
     ----------

@@ -1,13 +1,16 @@
-"""What a training costs, in which order trainings start, and how long the rest will take."""
+"""The estimated cost of a training, the order in which trainings start, and the time that the rest will take."""
 
 from __future__ import annotations
 
 import heapq
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from hpt_spark.search.arguments import is_number
+
+if TYPE_CHECKING:
+    from hpt_spark.search.fit_groups import FitGroup
 
 # What a fold's first training on a worker pays on top of its own cost, as a share of a typical one:
 # cutting the rows and building the matrix (1 to 2 s where a training takes minutes).
@@ -16,26 +19,6 @@ FOLD_CHANGE = 0.05
 MOST_BLOCKS = 16
 LEAST_SETTINGS_PER_BLOCK = 4
 LEAST_TRAININGS_PER_SLOT = 2  # of a fold in a block, or slots would change their fold too often
-
-
-class Training(Protocol):
-    """What is known of a training before it runs."""
-
-    @property
-    def fold(self) -> int:
-        """The fold whose rows it reads."""
-
-    @property
-    def candidate(self) -> int:
-        """The first candidate that it serves: the trainings of a setting have it in common."""
-
-    @property
-    def cost(self) -> float:
-        """Its estimated cost."""
-
-    @property
-    def matrix(self) -> str:
-        """Which training matrix of the fold it reads."""
 
 
 def training_cost(params: Mapping[str, Any]) -> float:
@@ -54,7 +37,7 @@ def training_cost(params: Mapping[str, Any]) -> float:
     return max(1.0, rounds) * max(1.0, depth) * (0.5 + 0.5 * columns)
 
 
-def start_order(trainings: Sequence[Training], slots: int, in_blocks: bool = True) -> list[int]:
+def start_order(trainings: Sequence[FitGroup], slots: int, in_blocks: bool = True) -> list[int]:
     """Return the positions of `trainings`, of which so many run at a time, in the order in which they should start.
 
     With `in_blocks`, some candidates are to have all folds before others begin.
@@ -77,7 +60,7 @@ def start_order(trainings: Sequence[Training], slots: int, in_blocks: bool = Tru
     return min(block_by_block, longest_first, key=lambda order: makespan([trainings[at] for at in order], slots))
 
 
-def _blocks(trainings: Sequence[Training], slots: int) -> dict[int, int]:
+def _blocks(trainings: Sequence[FitGroup], slots: int) -> dict[int, int]:
     """Return the block of each setting, by its first candidate: they are sorted by matrix, then longest first."""
     settings: dict[int, tuple[str, float, int]] = {}
     for one in trainings:
@@ -91,7 +74,7 @@ def _blocks(trainings: Sequence[Training], slots: int) -> dict[int, int]:
     return {candidate: place // size for place, candidate in enumerate(sorted(settings, key=settings.__getitem__))}
 
 
-def makespan(trainings: Sequence[Training], slots: int) -> float:
+def makespan(trainings: Sequence[FitGroup], slots: int) -> float:
     """Return when the last of `trainings` ends if each free slot takes the next one, in the unit of their costs."""
     change = FOLD_CHANGE * sum(training.cost for training in trainings) / max(1, len(trainings))
     free = [(0.0, slot) for slot in range(max(1, slots))]

@@ -1,4 +1,4 @@
-"""What a search will need, said before it starts: fits, trainings, memory, time.
+"""The forecast of a search before it starts: fits, trainings, memory, time.
 
 The figures for XGBoost were measured on xgboost 3.2.0 with one thread (120,000 to 200,000 rows, 100
 to 20,000 columns, 2 and 12 classes, depth 4 and 6) as the growth of a process during ``fit``. They
@@ -34,7 +34,7 @@ XGBOOST_BYTES_PER_DENSE_VALUE = 10
 HISTOGRAM_BYTES_PER_BIN = 16 / 3  # times the leaves of a tree: a third of their histograms is alive at once
 OTHER_COPIES_OF_THE_ROWS = 1.0
 
-# Of what is unpickled: 5.2 of texts of 10 letters, 2.6 of 30, 1.3 of 200, 11 of 20 different ones.
+# Of an unpickled object: 5.2 of texts of 10 letters, 2.6 of 30, 1.3 of 200, 11 of 20 different ones.
 OBJECT_BYTES_PER_PICKLED = 4.0
 
 # Of one level of one tree, per stored value: from 1.3 seconds a round at 7.3 million values, 12 classes, depth 4.
@@ -43,7 +43,7 @@ SECONDS_PER_VALUE = 4e-9
 
 @dataclass(frozen=True)
 class MemoryLimit:
-    """What the Python processes of an executor, or of the driver, may take.
+    """The memory that the Python processes of an executor, or of the driver, may take.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class MemoryLimit:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a search will need.
+    """The fits, trainings, memory and time of a search.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def _trees_per_round(evaluation: Evaluation) -> int:
         return 1
     try:
         classes = len(np.unique(np.asarray(evaluation.data.y)))
-    except TypeError:  # what is no target, a fit will say
+    except TypeError:  # a fit will say that this is no target
         return 1
     return classes if classes > 2 else 1
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path("/")
-# Of cgroups 2 and 1: the folder, the limit, what is taken, and what of that can be given back at once.
+# Of cgroups 2 and 1: the folder, the limit, the used memory, and the part of it that can be given back at once.
 CGROUPS = (
     ("", "memory.max", "memory.current", "inactive_file"),
     ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -26,7 +26,7 @@ def _of_machine(root: Path) -> Iterator[int]:
 
 
 def _of_containers(root: Path) -> Iterator[int]:
-    """Give what is left of each limit: of the process's own group, and of the groups that this is in."""
+    """Yield the rest of each limit: that of the process's own group, and those of the groups around it."""
     mounted = root / "sys/fs/cgroup"
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)

@@ -7,27 +7,27 @@ from collections.abc import Mapping
 
 from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.free_memory import free_memory
-from hpt_spark.search.planning.slots import is_local
+from hpt_spark.search.planning.slots import is_local, master_of
 
 MIN_OVERHEAD = 384 << 20  # bytes; Spark's own minimum
 PYSPARK_MEMORY = "spark.executor.pyspark.memory"
 UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
-def memory_limit(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:
-    """Return what an executor's Python processes may take, by Spark's master and settings; None where nobody limits it.
+def memory_limit(conf: Mapping[str, str]) -> MemoryLimit | None:
+    """Return what an executor's Python processes may take, by Spark's settings; None where nobody limits it.
 
     Python's memory is outside the JVM's heap. On YARN and Kubernetes it counts against the
     overhead of the executor's container (Spark's documentation, "Configuration",
     ``spark.executor.memoryOverhead``), unless ``spark.executor.pyspark.memory`` sets it apart: then each process has
     a share of that (`address_space_limit`).
     """
-    of_each = address_space_limit(conf)
+    master, of_each = master_of(conf), address_space_limit(conf)
     if of_each is not None and not is_local(master):
         return of_each
     if master.startswith(("yarn", "k8s")):
         return MemoryLimit(
-            _overhead("executor", master, conf), "raise spark.executor.memoryOverhead, or lower spark.executor.cores"
+            _overhead("executor", conf), "raise spark.executor.memoryOverhead, or lower spark.executor.cores"
         )
     if is_local(master):
         free = free_memory()
@@ -46,14 +46,14 @@ def address_space_limit(conf: Mapping[str, str]) -> MemoryLimit | None:
     return MemoryLimit(mebibytes << 20, setting=PYSPARK_MEMORY, processes=cores) if mebibytes else None
 
 
-def driver_memory(master: str, conf: Mapping[str, str]) -> MemoryLimit | None:
+def driver_memory(conf: Mapping[str, str]) -> MemoryLimit | None:
     """Return what the driver's Python may take at most; None where nobody tells.
 
     In cluster mode YARN ends a driver whose Java and Python together take more than their container has.
     """
     free = free_memory()
-    if master.startswith("yarn") and conf.get("spark.submit.deployMode") == "cluster":
-        container = _heap("driver", conf) + _overhead("driver", master, conf)
+    if master_of(conf).startswith("yarn") and conf.get("spark.submit.deployMode") == "cluster":
+        container = _heap("driver", conf) + _overhead("driver", conf)
         if free is None or container < free:
             return MemoryLimit(container, "raise spark.driver.memoryOverhead")
     return None if free is None else MemoryLimit(free, "let the driver have more memory")
@@ -71,11 +71,11 @@ def _heap(role: str, conf: Mapping[str, str]) -> int:
     return in_bytes(conf.get(f"spark.{role}.memory", "1g"))
 
 
-def _overhead(role: str, master: str, conf: Mapping[str, str]) -> int:
+def _overhead(role: str, conf: Mapping[str, str]) -> int:
     """Return the bytes that the container of the ``driver`` or an ``executor`` has beside the heap of its JVM."""
     if f"spark.{role}.memoryOverhead" in conf:
         return in_bytes(conf[f"spark.{role}.memoryOverhead"])
     # On Kubernetes the default for Python is 0.4 (spark.kubernetes.memoryOverheadFactor).
-    default = "0.4" if master.startswith("k8s") else "0.1"
+    default = "0.4" if master_of(conf).startswith("k8s") else "0.1"
     factor = conf.get(f"spark.{role}.memoryOverheadFactor", conf.get("spark.kubernetes.memoryOverheadFactor", default))
     return max(MIN_OVERHEAD, int(float(factor) * _heap(role, conf)))

@@ -13,15 +13,16 @@ NO_LIMIT = 1_000_000
 EXECUTORS_BY_DEFAULT = 2
 
 
-def planned_slots(master: str, conf: Mapping[str, str], now: int) -> int:
+def planned_slots(conf: Mapping[str, str], now: int) -> int:
     """Return how many tasks may run at the same time when all executors have come; so many can `now`.
 
     Executors come when there is work for them (``spark.dynamicAllocation.enabled``), or some time
     after the application has begun.
     """
+    master = master_of(conf)
     if is_local(master):
         return now
-    per_executor = slots_of_executor(master, conf) or 1
+    per_executor = slots_of_executor(conf) or 1
     if is_true(conf, "spark.dynamicAllocation.enabled"):
         executors = int(conf.get("spark.dynamicAllocation.maxExecutors", NO_LIMIT))
     elif master.startswith(("yarn", "k8s")):
@@ -35,6 +36,11 @@ def planned_slots(master: str, conf: Mapping[str, str], now: int) -> int:
     return max(now, planned)
 
 
+def master_of(conf: Mapping[str, str]) -> str:
+    """Return Spark's master."""
+    return conf.get("spark.master", "")
+
+
 def is_local(master: str) -> bool:
     """Return whether tasks run on the driver's machine, in its own JVM."""
     return master.startswith("local") and not master.startswith("local-cluster")
@@ -46,11 +52,11 @@ def cores_of_local(master: str) -> int | None:
     return int(named[1] or 1) if named else None
 
 
-def slots_of_executor(master: str, conf: Mapping[str, str]) -> int | None:
+def slots_of_executor(conf: Mapping[str, str]) -> int | None:
     """Return how many tasks run on an executor at the same time; None where it takes all cores of its machine."""
     if "spark.executor.cores" in conf:
         return max(1, int(conf["spark.executor.cores"]) // cores_of_task(conf))
-    return 1 if master.startswith(("yarn", "k8s")) else None
+    return 1 if master_of(conf).startswith(("yarn", "k8s")) else None
 
 
 def cores_of_task(conf: Mapping[str, str]) -> int:

@@ -1,4 +1,4 @@
-"""Which groups of fits go into one Spark task, as it becomes known how long a training takes."""
+"""The grouping of fits into Spark tasks, by the time that the trainings so far have taken."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SINGLE_TASKS_PER_SLOT = 4
 SECONDS_PER_TASK = 1.0
 # Tasks are submitted a few per slot at a time, as the first trainings, in a cold process, tell little of the rest.
 TASKS_AHEAD_PER_SLOT = 3
-# Near the end tasks get shorter: each gets this share of what is left for its slot, so that all slots end together.
+# Near the end tasks get shorter: each gets this share of the rest of its slot's work, so that all slots end together.
 SHARE_OF_THE_REST = 0.5
 LEAST_SECONDS_PER_TASK = 0.2
 # Where nothing has ended that would tell the time of a training.

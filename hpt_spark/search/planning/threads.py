@@ -59,7 +59,7 @@ class ThreadCaps:
 
     def candidate(self, params: Mapping[str, Any]) -> CappedCandidate:
         """Return the parameters of a candidate so that a fit with them uses so many threads; they may be estimators."""
-        # Numbers stand for no estimator, so that none but numbers of threads can change what is to be held.
+        # A number is no estimator: of the numbers, only those of threads change the estimators to be held.
         telling = {
             name: value for name, value in params.items() if is_number_of_threads(name) or not isinstance(value, Number)
         }
@@ -202,7 +202,7 @@ class _Owner:
 
     @property
     def numbers(self) -> dict[str, int]:
-        """What the user has set to a positive number."""
+        """The parameters that the user has set to a positive number."""
         return {name: value for name, value in self._set.items() if value > 0}
 
     @property

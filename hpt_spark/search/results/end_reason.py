@@ -17,12 +17,12 @@ def as_sentence(clauses: Iterable[str]) -> str:
 
 
 class EndReason:
-    """What ends a search before all of it is done, and what it leaves out; nothing ends one that is evaluated whole.
+    """The cause that ends a search early, if there is one, and the fits that it leaves out.
 
     Attributes
     ----------
     cause : str or None
-        What has ended it first, a clause.
+        The first cause of its end, a clause.
     """
 
     def __init__(self) -> None:
@@ -33,13 +33,13 @@ class EndReason:
         self._curves = self._stopped = 0
 
     def end(self, cause: str) -> None:
-        """Take note of what ends the search; the first cause counts."""
+        """Note a cause of the search's end; the first one counts."""
         self.cause = self.cause or cause
 
     def take(self, results: Iterable[Mapping[str, Any]], missing: int = 0, skipped: int = 0) -> None:
         """Count the results of the fits of an evaluation that ran, those of which failed, and the fits that have none.
 
-        For those that are `missing` there was no time, and those that were `skipped` a race has left out.
+        There was no time for the `missing` ones; a race has left the `skipped` ones out.
         """
         reasons = [one.get("fit_error") for one in results]
         self._failed += sum(reason is not None for reason in reasons)

@@ -10,7 +10,7 @@ from typing import Any
 
 import cloudpickle
 
-from hpt_spark.storage import mask_secrets
+from hpt_spark.masking import mask_secrets
 
 
 class WarningFilters(list[Any]):
@@ -37,7 +37,7 @@ def _load_filters(pickled: Sequence[bytes]) -> WarningFilters:
 
 @contextmanager
 def masked_warnings() -> Iterator[None]:
-    """Mask the credentials in what is warned of in a ``with``: scikit-learn quotes the traceback of a failed scorer."""
+    """Mask the credentials in the warnings of a ``with``: scikit-learn quotes the traceback of a failed scorer."""
     show = warnings.showwarning
 
     def show_masked(message: Any, *where: Any, **more: Any) -> None:

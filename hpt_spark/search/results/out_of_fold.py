@@ -188,5 +188,5 @@ class OutOfFold:
                 predictions = evaluation.of_candidate(candidate)
                 file.write(predictions.data)
         whole = np.memmap(path, predictions.dtype, "c", shape=(len(rows), *predictions.shape))
-        path.unlink()  # what is mapped stays until nobody has it any more
+        path.unlink()  # a mapped file stays until nobody maps it any more
         return whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hpt_spark.storage import mask_secrets
+from hpt_spark.masking import mask_secrets
 
 # scikit-learn's text of all failures has such a heading above each group of equal ones.
 GROUP = re.compile(r"^-{20,}\n(\d+) fits failed with the following error:\n", re.MULTILINE)

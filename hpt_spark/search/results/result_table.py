@@ -1,11 +1,12 @@
-"""What ``cv_results_`` tells of rungs, batches and races, which is more than scikit-learn's columns of every search."""
+"""The columns of ``cv_results_`` for rungs, batches and races."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
 from typing import Any
+
+import numpy as np
 
 DONE = "n_splits_done"  # of a race: how many folds a candidate has got
 ITERATION = "iter"  # of halving, which has RESOURCES too, the rung; of proposed candidates the batch
@@ -24,9 +25,5 @@ def batches_of(table: Mapping[str, Sequence[Any]]) -> list[int]:
 
 def best_so_far(means: Iterable[float | None], is_whole: Iterable[bool]) -> list[float]:
     """Return the best mean score up to each row, of candidates that have all folds; NaN before the first one."""
-    scores = (float(mean) if whole and mean is not None else math.nan for mean, whole in zip(means, is_whole))
-    return list(accumulate(scores, _larger))
-
-
-def _larger(one: float, other: float) -> float:
-    return one if math.isnan(other) or one >= other else other
+    scores = [mean if whole and mean is not None else math.nan for mean, whole in zip(means, is_whole)]
+    return np.fmax.accumulate(np.array(scores, dtype=float)).tolist()

@@ -16,7 +16,7 @@ from hpt_spark.search.results.out_of_fold import OutOfFold
 
 
 class ResultsSoFar:
-    """What an earlier run has left in the journal, and what comes while the fits run.
+    """The results of an earlier run in the journal, and those that come while the fits run.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class ResultsSoFar:
         self.found.update(self._journalled)
 
     def watcher(self, evaluation: Evaluation, callbacks: Callbacks) -> FitWatcher | None:
-        """Return what is told of the fits that begin; None where nobody asks."""
+        """Return the watcher of the fits that begin; None where nobody follows them."""
         if not callbacks and not self._monitor.is_followed:
             return None
 

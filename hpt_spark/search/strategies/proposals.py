@@ -53,7 +53,7 @@ class Dimension:
 
 
 class Proposals:
-    """What a search proposes, and what came of it; the same seed and the same scores give the same proposals.
+    """The proposals of a search and their scores; the same seed and the same scores give the same proposals.
 
     Each batch is proposed by a study of its own, made of all that was told before. So a search that is
     resumed proposes what the unbroken one has, without a storage of Optuna's.

@@ -1,4 +1,4 @@
-"""Which candidates a race over folds drops, and after which folds."""
+"""The rules by which a race over folds drops candidates."""
 
 from __future__ import annotations
 
@@ -47,8 +47,7 @@ class TTestRules:
     burn_in: int = 3
     alpha: float = 0.05
 
-    def check(self) -> None:
-        """Raise ArgumentError if a value is not allowed."""
+    def __post_init__(self) -> None:
         check_count("race: burn_in", self.burn_in, "folds", least=2)
         if not is_number(self.alpha) or not 0 < self.alpha < 1:
             raise ArgumentError(f"race: alpha={self.alpha!r} must be a number between 0 and 1.")
@@ -99,8 +98,7 @@ class RankRules:
     factor: float
     burn_in: int = 1
 
-    def check(self) -> None:
-        """Raise ArgumentError if a value is not allowed."""
+    def __post_init__(self) -> None:
         check_count("race: burn_in", self.burn_in, "folds")
         if not is_number(self.factor) or not 1 < self.factor < math.inf:
             raise ArgumentError(
@@ -126,16 +124,14 @@ class RankRules:
 
 
 def rules_of(given: Any) -> TTestRules | RankRules:
-    """Return what the argument ``race`` of a search says, or raise ArgumentError."""
+    """Return the rules that the argument ``race`` of a search names, or raise ArgumentError."""
     kind: Any = RankRules if isinstance(given, Mapping) and "factor" in given else TTestRules
     if not isinstance(given, Mapping) or not set(given) <= {one.name for one in fields(kind)}:
         raise ArgumentError(
             f"race={given!r} must be a mapping of burn_in and alpha, such as {asdict(TTestRules())}, or of burn_in and "
             f"factor, such as {asdict(RankRules(3))}."
         )
-    rules: TTestRules | RankRules = kind(**given)
-    rules.check()
-    return rules
+    return kind(**given)
 
 
 def is_worse(scores: np.ndarray, best: np.ndarray, test_to_train: float, alpha: float) -> bool:

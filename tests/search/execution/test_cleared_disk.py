@@ -46,7 +46,7 @@ def test_no_fit_is_blamed_for_data_that_somebody_has_deleted(spark, tmp_path, mo
 
 def test_the_data_are_written_anew_where_they_are_gone_before_they_are_needed_again(monkeypatch):
     monkeypatch.setattr(Runner, "__abstractmethods__", frozenset())
-    runner = Runner("local[2]", {})
+    runner = Runner({"spark.master": "local[2]"})
     data = Dataset(X, y, {}, {})
     first = runner._shared_data(data)
     assert runner._shared_data(data) is first

@@ -133,7 +133,7 @@ def test_a_warning_names_the_setting_to_change():
     ],
 )
 def test_what_is_left_to_python_on_a_cluster(master, conf, available):
-    assert memory_limit(master, conf).available == available
+    assert memory_limit({"spark.master": master, **conf}).available == available
 
 
 @pytest.mark.parametrize(
@@ -146,17 +146,17 @@ def test_what_is_left_to_python_on_a_cluster(master, conf, available):
     ],
 )
 def test_address_space_is_of_each_process_and_has_the_data_and_the_libraries_in_it(size, cores, shared_bytes, setting):
-    conf = {"spark.executor.pyspark.memory": size, "spark.executor.cores": cores}
+    conf = {"spark.master": "yarn", "spark.executor.pyspark.memory": size, "spark.executor.cores": cores}
     evaluated = evaluation(np.zeros((60, 4)))
     needed = forecast(evaluated, group_fits(evaluated, evaluated.fits), shared_bytes, int(cores), int(cores))
-    warning = needed.warning(memory_limit("yarn", conf))
+    warning = needed.warning(memory_limit(conf))
     if setting is None:
         assert warning is None
     else:
         assert warning.startswith("The process of a fit may need ")
         assert warning.endswith(f"set spark.executor.pyspark.memory={setting}, or leave it out.")
         enough = {**conf, "spark.executor.pyspark.memory": setting}
-        assert needed.warning(memory_limit("yarn", enough)) is None
+        assert needed.warning(memory_limit(enough)) is None
 
 
 def test_threads_of_a_fit_take_address_space():
@@ -171,9 +171,9 @@ def test_spark_limits_the_address_space_with_a_local_master_too():
 
 
 def test_a_standalone_cluster_has_no_limit_and_a_local_master_the_machines():
-    assert memory_limit("spark://host:7077", {}) is None
-    assert memory_limit("local-cluster[2,1,1024]", {}) is None
-    assert "local[N]" in memory_limit("local[*]", {}).remedy
+    assert memory_limit({"spark.master": "spark://host:7077"}) is None
+    assert memory_limit({"spark.master": "local-cluster[2,1,1024]"}) is None
+    assert "local[N]" in memory_limit({"spark.master": "local[*]"}).remedy
 
 
 @given(st.integers(0, 10**6), st.sampled_from([("", 20), ("k", 10), ("m", 20), ("MB", 20), ("g", 30), ("b", 0)]))

@@ -56,4 +56,4 @@ def test_a_driver_on_yarn_has_its_container(monkeypatch):
         ("yarn", {**cluster, "spark.driver.memory": "9g"}, 8192, "let the driver have more memory"),
         ("local[2]", cluster, 8192, "let the driver have more memory"),
     ]:
-        assert memory_limit.driver_memory(master, conf) == MemoryLimit(available * MIB, remedy)
+        assert memory_limit.driver_memory({"spark.master": master, **conf}) == MemoryLimit(available * MIB, remedy)

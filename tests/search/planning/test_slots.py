@@ -45,13 +45,13 @@ DYNAMIC = {"spark.dynamicAllocation.enabled": "true"}
     ],
 )
 def test_for_how_many_slots_a_search_is_planned(master, conf, now, expected):
-    assert planned_slots(master, conf, now) == expected
+    assert planned_slots({"spark.master": master, **conf}, now) == expected
 
 
 def test_slots_of_an_executor_and_what_is_switched_on():
-    assert slots_of_executor("yarn", {}) == 1
-    assert slots_of_executor("yarn", {"spark.executor.cores": "5", "spark.task.cpus": "2"}) == 2
-    assert slots_of_executor("spark://host", {}) is None
+    assert slots_of_executor({"spark.master": "yarn"}) == 1
+    assert slots_of_executor({"spark.master": "yarn", "spark.executor.cores": "5", "spark.task.cpus": "2"}) == 2
+    assert slots_of_executor({"spark.master": "spark://host"}) is None
     assert is_true({}, "spark.python.worker.reuse", default="true")
     assert not is_true({"spark.python.worker.reuse": "False"}, "spark.python.worker.reuse", default="true")
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from hpt_spark.errors import InputError
-from hpt_spark.storage import without_secrets
+from hpt_spark.masking import without_secrets
 
 FORMS = (
     "https://ACCOUNT.blob.core.windows.net/CONTAINER[/FOLDER], "

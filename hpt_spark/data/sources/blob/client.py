@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from hpt_spark.config.secrets import mask_secrets
 from hpt_spark.data.sources.blob.address import BlobAddress
 from hpt_spark.data.sources.blob.credentials import Credential
 from hpt_spark.errors import MissingDependencyError
+from hpt_spark.masking import mask_secrets
 
 NO_AZURE = "Blob storage needs azure-storage-blob, which is not installed; run: pip install 'hpt-spark[azure]'."
 

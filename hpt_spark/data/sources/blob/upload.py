@@ -19,8 +19,9 @@ from hpt_spark.data.sources.blob.address import FORMS, parse_blob_uri
 from hpt_spark.data.sources.blob.container import Container
 from hpt_spark.data.sources.local import FolderSource
 from hpt_spark.errors import InputError
+from hpt_spark.masking import without_secrets
 from hpt_spark.progress import Progress
-from hpt_spark.storage import is_blob, local_path, without_secrets
+from hpt_spark.storage import is_blob, local_path
 
 CONNECTIONS = 4
 

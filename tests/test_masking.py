@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from hpt_spark.config.secrets import REDACTED, mask_secrets, mask_setting, secret_keys, without_secrets
+from hpt_spark.masking import REDACTED, mask_secrets, mask_setting, secret_keys, without_secrets
 from tests.configuring import problem
 
 
