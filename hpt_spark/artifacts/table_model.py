@@ -17,7 +17,7 @@ from hpt_spark.artifacts.search_results import load_model as load_estimator
 from hpt_spark.errors import InputError, listed
 from hpt_spark.matrix.columns import LARGEST, columns_with
 from hpt_spark.matrix.design import DesignMatrix
-from hpt_spark.tables.arrow_rows import canonical_table
+from hpt_spark.tables.arrow_rows import canonical_table, lost_words
 from hpt_spark.tables.encoding import TableEncoding, unseen_terms
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class TableModel:
         return ["prediction"]
 
     def transform(self, data: Any) -> Any:
-        """Return a table in memory as rows of the design; warn of terms that no training row has.
+        """Return a table in memory as rows of the design; warn of terms that no training row has, and of lost ones.
 
         Parameters
         ----------
@@ -82,10 +82,17 @@ class TableModel:
         """
         if self.encoding is None:
             return data
-        matrix, unseen = self.encoding.transform(canonical_table(data, self.encoding))
+        rows = canonical_table(data, self.encoding)
+        matrix, unseen = self.encoding.transform(rows)
         words = ", ".join(unseen_terms(self.encoding, unseen))
         if words:
             _log.warning("cells with terms that no training row has, which count for nothing: %s", words)
+        if lost := lost_words(rows, self.encoding):
+            _log.warning(
+                "missing cells in columns in which training rows have a word: %s; pandas.read_csv takes such words for "
+                "missing values, unless you write keep_default_na=False, na_values=['']",
+                listed(lost),
+            )
         return matrix
 
     def predict(self, data: Any) -> np.ndarray:

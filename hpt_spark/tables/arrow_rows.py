@@ -22,6 +22,9 @@ TAKES = {
     "date": "dates, timestamps, or texts",
     "timestamp": "dates, timestamps, or texts",
 }
+# What pandas.read_csv takes for missing values, by itself.
+WORDS = {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"}
+WORDS |= {"NULL", "NaN", "None", "n/a", "nan", "null"}
 PARTS = {"year": pc.year, "month": pc.month, "weekday": pc.day_of_week, "hour": pc.hour}
 
 
@@ -55,6 +58,17 @@ def canonical_table(data: Any, encoding: TableEncoding) -> pa.Table:
                 f"training ({reason}); correct it."
             ) from None
     return pa.table(columns)
+
+
+def lost_words(table: pa.Table, encoding: TableEncoding) -> list[str]:
+    """Return the columns with missing cells, each with a word of the training rows that pandas may take for such."""
+    found = []
+    for number, code in enumerate(encoding.codes):
+        words = WORDS.intersection(code.terms) if code.kind == "text" else ()
+        column = table.column(f"x{number}")
+        if words and column.null_count and not words.intersection(pc.unique(column).to_pylist()):
+            found.append(f"{code.name} ({min(words)!r})")
+    return found
 
 
 def _as_arrow(data: Any, wanted: Sequence[str]) -> pa.Table:

@@ -86,8 +86,10 @@ def refuse_repeated_ids(ids: pa.Array, name: str, place: str) -> None:
         )
 
 
-def check_columns(profile: Profile, features: Sequence[Feature], section: TableSection, place: str) -> None:
-    """Warn of odd columns.
+def check_columns(
+    profile: Profile, features: Sequence[Feature], section: TableSection, place: str, unlabelled: int = 0
+) -> None:
+    """Warn of odd columns of a table, of which `unlabelled` rows were left out.
 
     Raises
     ------
@@ -114,7 +116,7 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
     constant = [feature.name for feature, facts in pairs if facts.filled == profile.rows and facts.is_constant]
     if constant:
         _log.warning("%s: columns with one value throughout: %s", place, listed(constant, MOST_NAMES))
-    index = [feature.name for feature, facts in pairs if _is_index(feature, facts, profile.rows, section)]
+    index = [feature.name for feature, facts in pairs if _is_index(feature, facts, profile.rows, unlabelled, section)]
     if index:
         _log.warning(
             "%s: columns that look like the numbers of the rows: %s; name one as features.table.id, or leave them out "
@@ -148,17 +150,21 @@ def check_columns(profile: Profile, features: Sequence[Feature], section: TableS
         )
 
 
-def _is_index(feature: Feature, facts: ColumnFacts, rows: int, section: TableSection) -> bool:
+def _is_index(feature: Feature, facts: ColumnFacts, rows: int, unlabelled: int, section: TableSection) -> bool:
     """Return whether a column numbers the rows, or is the index of pandas, which it writes into a CSV under no name."""
     has_header = format_of_table(section) == "csv" and str(option_of(section.options, "header")).lower() != "false"
     is_nameless = has_header and (feature.name, feature.kind) == ("_c0", "number")
-    is_counted = facts.filled == rows >= FEW_ROWS and (facts.least, facts.most) in ((0, rows - 1), (1, rows))
+    is_from_start = facts.filled == rows >= FEW_ROWS and facts.least in (0, 1)
+    is_counted = is_from_start and rows <= (facts.most or 0) - (facts.least or 0) + 1 <= rows + unlabelled
     return is_nameless or is_counted or INDEX.fullmatch(feature.name) is not None
 
 
 def _is_like_id(feature: Feature, facts: ColumnFacts, rows: int) -> bool:
     """Return whether a column of texts that are all kept has about as many as there are rows."""
-    is_kept = facts.distinct - facts.rare == len(facts.terms) >= MANY_TERMS
+    kept = len(facts.terms)
+    # Of few rows, such as the names of cars in a table of 32, each has another.
+    is_many = kept >= MANY_TERMS or kept == facts.filled >= FEW_ROWS
+    is_kept = is_many and facts.distinct - facts.rare == kept
     return feature.kind == "text" and is_kept and facts.distinct > ID_LIKE_SHARE * rows
 
 

@@ -96,11 +96,11 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
         )
         profile = count(canonical)
         check_labels(profile, section.drop_unlabelled, str(roles.label), place)
-        if profile.unlabelled:
+        if unlabelled := profile.unlabelled:
             canonical = canonical.where("label IS NOT NULL")
             profile = count(canonical)
         check_rows(profile, section, place)
-        check_columns(profile, named, section, place)
+        check_columns(profile, named, section, place, unlabelled)
         kept, encoding = encoding_of(profile, named, section, place)
         if features.blocks:
             keyed = (roles.label, roles.id)

@@ -13,11 +13,12 @@ from hpt_spark.tables.profile import ColumnFacts, Profile
 from hpt_spark.tables.roles import Feature
 
 
-def told(caplog, name="x", rows=12, **facts):
+def told(caplog, name="x", rows=12, unlabelled=0, **facts):
     caplog.clear()
     profile = Profile(rows, "", [ColumnFacts(**facts)], {})
     with caplog.at_level(logging.WARNING, checks.__name__):
-        check_columns(profile, [Feature(name, "number")], TableSection(uri="rows.csv", label="y"), "here")
+        section = TableSection(uri="rows.csv", label="y")
+        check_columns(profile, [Feature(name, "number")], section, "here", unlabelled)
     # Threads of Spark, or of a test before, may log as well.
     return "\n".join(one.getMessage() for one in caplog.records if one.name == checks.__name__)
 
@@ -27,6 +28,8 @@ def told(caplog, name="x", rows=12, **facts):
     [
         ("rownames", {"filled": 12, "least": 1.0, "most": 12.0}),
         ("nr", {"filled": 12, "least": 0.0, "most": 11.0}),
+        ("of all rows", {"filled": 12, "unlabelled": 5, "least": 1.0, "most": 17.0}),
+        ("but the last", {"filled": 12, "unlabelled": 5, "least": 0.0, "most": 14.0}),
         ("_c0", {"filled": 12, "least": 3.0, "most": 40.0}),
         ("Unnamed: 0", {"filled": 12, "least": 3.0, "most": 40.0}),
     ],
@@ -43,6 +46,8 @@ def test_numbers_of_rows_are_told_of_whatever_they_are_called(caplog, name, fact
     [
         {"filled": 12, "least": 2.0, "most": 13.0},
         {"filled": 12, "least": 1.0, "most": 11.0},
+        {"filled": 12, "unlabelled": 5, "least": 1.0, "most": 18.0},
+        {"filled": 12, "unlabelled": 5, "least": 0.0, "most": 9.0},
         {"filled": 11, "least": 1.0, "most": 12.0},
         {"rows": 5, "filled": 5, "least": 1.0, "most": 5.0},
     ],
@@ -82,6 +87,24 @@ def test_ids_are_told_of_at_once_and_numbers_but_for_a_word_only_as_such(caplog)
     told = [one.getMessage() for one in caplog.records if one.name.startswith("hpt_spark.tables")]
     assert [("numbers but for 'NA'" in one, "60 rows" in one) for one in told] == [(True, False), (False, True)]
     assert "each a column of the design: who (60), when (60); leave them out" in told[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "filled", "distinct", "is_told"),
+    [
+        ("the names of cars", 32, 32, 32, True),
+        ("names but for one", 32, 31, 31, True),
+        ("with one name twice", 32, 32, 31, False),
+        ("notes on a few rows", 32, 12, 12, False),
+        ("a table of few rows", 9, 9, 9, False),
+    ],
+)
+def test_texts_that_differ_in_each_row_of_a_small_table_are_told_of(caplog, name, rows, filled, distinct, is_told):
+    facts = ColumnFacts(filled=filled, distinct=distinct, terms=[f"car {one}" for one in range(distinct)])
+    with caplog.at_level(logging.WARNING, checks.__name__):
+        section = TableSection(uri="rows.csv", label="y")
+        check_columns(Profile(rows, "", [facts], {}), [Feature(name, "text")], section, "here")
+    assert (f"columns like ids or dates, by their different texts in {rows} rows" in caplog.text) == is_told
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from io import StringIO
 
 import numpy as np
 import pandas as pd
@@ -195,6 +196,22 @@ def test_a_model_warns_of_terms_that_no_training_row_has(caplog):
     model.predict({"t": ["a", "z"], "u": ["d", "e"]})
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "cells with terms that no training row has, which count for nothing: t 1, u 2" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({}, "bags ('None'), use ('NA'); pandas.read_csv"), ({"keep_default_na": False, "na_values": [""]}, "")],
+)
+def test_a_model_warns_of_words_that_pandas_has_read_as_missing(caplog, settings, said):
+    codes = (ColumnCode("bags", "text", ("Driver", "None")), ColumnCode("use", "text", ("NA", "a")))
+    coded = TableEncoding((*codes, ColumnCode("plain", "text", ("b",))), "nan", False)
+    model = TableModel(DummyRegressor().fit([[0] * 5], [1.0]), "regression", [], coded)
+    frame = pd.read_csv(StringIO("bags,use,plain\nDriver,NA,\nNone,a,b\n"), **settings)
+    assert model.transform(frame).tolist() == (
+        [[1, 0, 0, 0, 0], [0, 0, 0, 1, 1]] if said else [[1, 0, 1, 0, 0], [0, 1, 0, 1, 1]]
+    )
+    assert said in caplog.text
+    assert len(caplog.records) == bool(said)
 
 
 def test_what_other_programs_write_is_read_as_spark_reads_it():
