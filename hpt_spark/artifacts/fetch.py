@@ -123,7 +123,12 @@ def fetch(uri: str, folder: Path, via: str = "auto", credential: str | None = No
         with LocalFolder.open(folder).atomic_dir() as whole:
             for name in run.files:
                 (whole / name).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(staging / name, whole / name)
+                try:
+                    os.replace(staging / name, whole / name)
+                except FileNotFoundError:
+                    raise InputError(
+                        f"somebody has removed {staging / name}, which had arrived; fetch again."
+                    ) from None
             (whole / MANIFEST).write_bytes(run.manifest)
         shutil.rmtree(staging, ignore_errors=True)
     return len(missing), sum(file.size for file in missing.values())
@@ -160,11 +165,7 @@ class _Run:
         sizes = self._place.sizes(list(files))
         missing = [name for name in files if name not in sizes]
         if missing:
-            more = f" and {len(missing) - 1} more files" if len(missing) > 1 else ""
-            raise InputError(
-                f"{self._uri} lacks {missing[0]}{more}, which its manifest names; run `hpt-spark tune` there again, or "
-                "restore what was deleted."
-            )
+            raise self._lacks(missing)
         for name, file in files.items():
             if sizes[name] != file.size:
                 raise self._damaged(name, f"has {sizes[name]:,} bytes instead of {file.size:,}")
@@ -173,13 +174,24 @@ class _Run:
         """Copy a file to `target`, where it appears whole and verified or not at all."""
         digest, size = hashlib.sha256(), 0
         with LocalFolder(target.parent).atomic_write(target.name) as path, path.open("wb") as copy:
-            with self._place.open(name) as stream:
+            with ExitStack() as held:
+                try:
+                    stream = held.enter_context(self._place.open(name))
+                except FileNotFoundError:  # a search with --overwrite has begun there just now
+                    raise self._lacks([name]) from None
                 while block := stream.read(BLOCK):
                     digest.update(block)
                     size += len(block)
                     copy.write(block)
             if (size, digest.hexdigest()) != (file.size, file.sha256):
                 raise self._damaged(name, "has another SHA-256")
+
+    def _lacks(self, names: Sequence[str]) -> InputError:
+        more = f" and {len(names) - 1} more files" if len(names) > 1 else ""
+        return InputError(
+            f"{self._uri} lacks {names[0]}{more}, which its manifest names; run `hpt-spark tune` there again, or "
+            "restore what was deleted."
+        )
 
     def _damaged(self, name: str, how: str) -> InputError:
         return InputError(

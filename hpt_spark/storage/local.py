@@ -230,6 +230,12 @@ def _claimed(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
             lock = _lock(temporary, make, target)
         try:
             yield temporary
+        except FileNotFoundError as error:
+            if _is_at(temporary, lock):
+                raise
+            raise InputError(
+                f"somebody has removed {temporary} while {target} was being written; start the job again."
+            ) from error
         finally:
             if _is_at(temporary, lock):  # else it was renamed, and the temporary name may be another run's
                 _delete(temporary)

@@ -90,13 +90,14 @@ class FolderLock:
         self._release()
 
     def check(self) -> None:
-        """Raise HptSparkError when another driver has taken the folder over, as after a long sleep of this machine."""
+        """Raise HptSparkError when the lock is gone: removed, or another driver's since a long sleep."""
         if self._held and time.time() - self._seen > LEASE_SECONDS:  # it has slept, and so has what renews the lock
             self._look()
         if self._taken_over:
             raise HptSparkError(
-                f"another process has taken {self._locked} over, because this one gave no sign of life for "
-                f"{LEASE_SECONDS:.0f} seconds; what it had finished is kept there."
+                f"the lock of {self._locked} is gone: somebody has removed it, or another process has taken it over, "
+                f"because this one gave no sign of life for {LEASE_SECONDS:.0f} seconds; what it had finished is kept "
+                "there, so far as nobody has removed it."
             )
 
     def _release(self) -> None:

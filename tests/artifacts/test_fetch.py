@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,27 @@ def test_another_process_may_remove_or_claim_the_folder_at_any_moment(source, tm
     fetch(source.uri, copy)
     assert len(raced) == 1
     assert content(copy) == content(source.folder.path)
+
+
+@pytest.mark.parametrize("removed", ["the run", "what has arrived"])
+def test_a_folder_that_is_removed_meanwhile_is_told(source, tmp_path, monkeypatch, removed):
+    """As by a search with --overwrite, or by a person."""
+    staging, copied, original = tmp_path / ".fetching.copy", [], fetching._Run.copy
+
+    def removing(self, name, file, target):
+        if len(copied) == 3:
+            shutil.rmtree(source.folder.path if removed == "the run" else staging)
+        copied.append(name)
+        original(self, name, file, target)
+
+    monkeypatch.setattr(fetching._Run, "copy", removing)
+    said = {
+        "the run": rf"^{source.uri} lacks design/\S+, which its manifest names; run",
+        "what has arrived": rf"^somebody has removed {staging}/\S+, which had arrived; fetch again\.$",
+    }
+    with pytest.raises(InputError, match=said[removed]):
+        fetch(source.uri, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
 
 
 def test_a_newer_run_replaces_an_earlier_copy(source, tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
+import shutil
 import stat
 from pathlib import Path
 from types import SimpleNamespace
@@ -72,6 +74,27 @@ def test_a_full_disk(tmp_path):
     assert str(caught.value) == (
         f"the disk is full while writing {tmp_path}/a: free some space or choose a folder on another disk"
     )
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("when", ["before it is written", "after it is written"])
+@pytest.mark.parametrize("kind", ["atomic_write", "atomic_dir"])
+def test_a_folder_that_somebody_removes_meanwhile(tmp_path, kind, when):
+    place = tmp_path / "run"
+    said = f"somebody has removed {place}/.writing.a while {place}/a was being written; start the job again."
+    with pytest.raises(InputError, match=f"^{re.escape(said)}$"), getattr(open_folder(place), kind)("a") as path:
+        file = path / "file" if path.is_dir() else path
+        if when == "after it is written":
+            file.write_text("text")
+        shutil.rmtree(place)
+        if when == "before it is written":
+            file.write_text("text")
+    assert not place.exists()
+
+
+def test_an_input_that_is_missing_is_not_taken_for_a_removed_folder(tmp_path):
+    with pytest.raises(FileNotFoundError), open_folder(tmp_path).atomic_write("a"):
+        (tmp_path / "input").read_text()
     assert os.listdir(tmp_path) == []
 
 
