@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hpt_spark.config.functions import find_function
+from hpt_spark.config.dotted_paths import find_function
 from hpt_spark.data.schemas import INTEGERS
 from hpt_spark.errors import ConfigError
 from hpt_spark.features.blocks import BLOCKS, Block, LongTable

@@ -10,7 +10,7 @@ from hpt_spark import __version__
 from hpt_spark.artifacts.json_values import json_safe
 from hpt_spark.artifacts.plan import searched_settings
 from hpt_spark.artifacts.run_directory import DESIGN, REPORT, RESULTS, SUBMISSION, RunDirectory, has_predictions
-from hpt_spark.config.functions import find_function
+from hpt_spark.config.dotted_paths import find_function
 from hpt_spark.config.layers import Config
 from hpt_spark.data import ingest
 from hpt_spark.data.schemas import TABLES

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import sem
 
-from hpt_spark.config.functions import find_function
+from hpt_spark.config.dotted_paths import find_function
 from hpt_spark.config.search_rules import ONE_STD_ERR
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import ConfigError

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from traceback import extract_tb, format_exception_only
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
+from hpt_spark.config.dotted_paths import NotThereError, imported
 from hpt_spark.errors import ConfigError, InputError, did_you_mean, listed
 from hpt_spark.matrix.columns import LARGEST, columns_with
-from hpt_spark.search.results.reasons import reason_of
 
 
 def build_estimator(name: str, params: Mapping[str, Any]) -> Any:
@@ -50,8 +48,8 @@ def build_estimator(name: str, params: Mapping[str, Any]) -> Any:
 def find_estimator_class(name: str) -> type:
     """Return the class with the dotted path `name`."""
     try:
-        found = _imported(name)
-    except _NotThereError:
+        found = imported(name, "search.estimator")
+    except NotThereError:
         raise ConfigError(
             f"search.estimator={name} cannot be imported; give the dotted path of a class, e.g. xgboost.XGBClassifier "
             "or sklearn.linear_model.LogisticRegression, from a package installed here."
@@ -59,37 +57,6 @@ def find_estimator_class(name: str) -> type:
     if not (hasattr(found, "fit") and hasattr(found, "get_params")):
         raise ConfigError(f"search.estimator={name} has no fit and get_params; give a scikit-learn estimator.")
     return found
-
-
-def _imported(name: str) -> Any:
-    path, _, attribute = name.rpartition(".")
-    if not all(part.isidentifier() for part in (*path.split("."), attribute)):
-        raise _NotThereError(name)  # importlib's own errors are of many kinds here, and a leading dot means "relative"
-    try:
-        module = importlib.import_module(path)
-        found = getattr(module, attribute, None)  # some packages import their classes when asked
-    except ModuleNotFoundError as error:
-        if f"{path}.".startswith(f"{error.name}."):
-            raise _NotThereError(name) from None
-        raise _failed_import(name, path, error) from error
-    except (Exception, SystemExit) as error:
-        raise _failed_import(name, path, error) from error
-    if found is None:
-        raise _NotThereError(name)
-    return found
-
-
-class _NotThereError(Exception):
-    """No module has such a name."""
-
-
-def _failed_import(name: str, module: str, error: BaseException) -> ConfigError:
-    """Return the error for a module whose own code fails at import; it names the last line that ran."""
-    frames = [frame for frame in extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    line = error if isinstance(error, SyntaxError) else frames[-1] if frames else None
-    where = f" ({line.filename}, line {line.lineno})" if line is not None else ""
-    reason = reason_of("".join(format_exception_only(error))).rstrip(".")
-    return ConfigError(f"search.estimator={name}: the module {module} is there, but its import fails{where}: {reason}.")
 
 
 def check_class_sizes(y: np.ndarray, classes: Sequence[Any], folds: int, of_table: bool = False) -> None:

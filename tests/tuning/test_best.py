@@ -116,7 +116,7 @@ def test_what_refit_says_becomes_scikit_learns_argument():
 
 
 def test_a_wrong_function_is_told():
-    with pytest.raises(ConfigError, match=r"search.refit=nowhere.to cannot be imported .*MODULE.FUNCTION"):
+    with pytest.raises(ConfigError, match=r"search.refit=nowhere.to cannot be imported; .*MODULE.FUNCTION"):
         refit_argument(SearchSection(refit="nowhere.to"))
     choose = refit_argument(SearchSection(refit=f"{__name__}.astray"))
     with pytest.raises(ConfigError, match=r"returned 6; it must return the number of one of the 6 candidates, 0 to 5"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -45,48 +44,6 @@ def test_a_name_that_is_no_dotted_path_of_a_class_is_refused(name):
     with pytest.raises(ConfigError) as refused:
         find_estimator_class(name)
     assert str(refused.value).startswith(f"search.estimator={name} cannot be imported; give the dotted path of a class")
-
-
-MODULES = {
-    "import nowhere_at_all": ("line 1", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
-    "import failing.nowhere": ("line 1", "ModuleNotFoundError: No module named 'failing.nowhere'"),
-    "from json import nothing": ("line 1", "ImportError: cannot import name 'nothing' from 'json'"),
-    "\nx = (": ("line 2", "SyntaxError: '(' was never closed"),
-    "x = 1\n1 / 0": ("line 2", "ZeroDivisionError: division by zero"),
-    "import sys\nsys.exit(3)": ("line 2", "SystemExit: 3"),
-    "raise AttributeError('one of its own')": ("line 1", "AttributeError: one of its own"),
-    "def __getattr__(name):\n    raise ImportError(f'{name} needs more')": ("line 2", "ImportError: Model needs more"),
-}
-
-
-@pytest.mark.parametrize("code", MODULES)
-def test_a_module_that_fails_in_its_own_code_is_told_from_one_that_is_not_there(tmp_path, monkeypatch, code):
-    (tmp_path / "failing.py").write_text(code + "\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "failing", raising=False)
-    line, reason = MODULES[code]
-    with pytest.raises(ConfigError) as refused:
-        find_estimator_class("failing.Model")
-    assert str(refused.value).startswith(
-        f"search.estimator=failing.Model: the module failing is there, but its import fails ({tmp_path}/failing.py, "
-        f"{line}): {reason}"
-    )
-    assert "\n" not in str(refused.value)
-
-
-def test_of_a_module_that_imports_a_failing_one_the_failing_line_is_told(tmp_path, monkeypatch):
-    (tmp_path / "outer.py").write_text("import inner\n")
-    (tmp_path / "inner.py").write_text("import nowhere_at_all\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(ConfigError, match=r"its import fails \(.*/inner\.py, line 1\): ModuleNotFoundError"):
-        find_estimator_class("outer.Model")
-
-
-def test_ctrl_c_in_an_import_is_ctrl_c(tmp_path, monkeypatch):
-    (tmp_path / "interrupted.py").write_text("raise KeyboardInterrupt\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(KeyboardInterrupt):
-        find_estimator_class("interrupted.Model")
 
 
 def test_a_class_that_cannot_be_built_is_refused(tmp_path, monkeypatch):
