@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from traceback import extract_tb, format_exception_only
@@ -52,10 +53,13 @@ def find_estimator_class(name: str) -> type:
     try:
         found = _imported(name)
     except _NotThereError:
-        raise ConfigError(
-            f"search.estimator={name} cannot be imported; give the dotted path of a class, e.g. xgboost.XGBClassifier "
-            "or sklearn.linear_model.LogisticRegression, from a package installed here."
-        ) from None
+        path = (
+            "give the dotted path of a class, e.g. xgboost.XGBClassifier or sklearn.linear_model.LogisticRegression, "
+            "from a package installed here."
+        )
+        module, _, attribute = name.rpartition(".")
+        near = did_you_mean(attribute, _estimators_of(module), path, f"{module}.", cutoff=0.8)
+        raise ConfigError(f"search.estimator={name} cannot be imported; {near}") from None
     if not (hasattr(found, "fit") and hasattr(found, "get_params")):
         raise ConfigError(f"search.estimator={name} has no fit and get_params; give a scikit-learn estimator.")
     return found
@@ -77,6 +81,12 @@ def _imported(name: str) -> Any:
     if found is None:
         raise _NotThereError(name)
     return found
+
+
+def _estimators_of(module: str) -> list[str]:
+    """Return the names of the estimators in `module`, if it could be imported."""
+    found = vars(sys.modules[module]) if module in sys.modules else {}
+    return [name for name, one in found.items() if isinstance(one, type) and hasattr(one, "fit")]
 
 
 class _NotThereError(Exception):
