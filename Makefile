@@ -52,7 +52,7 @@ demo: setup java ## Run the main job on generated data: generate, then ingest, f
 	$(BIN)/hpt-spark generate --out data/demo/raw --scale 0.02 --seed 0
 	$(BIN)/hpt-spark pipeline --conf conf/demo.yaml --overwrite
 	@echo "the report: runs/demo/report.html"
-	@echo "the history of all runs: make ui, or hpt-spark runs runs"
+	@echo "the history of all runs: make ui, or $(BIN)/hpt-spark runs runs"
 
 RUNS ?= runs
 PORT ?= 5000

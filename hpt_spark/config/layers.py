@@ -220,6 +220,8 @@ def _sentence(problem: dict[str, Any], origins: dict[str, str]) -> str:
 
 
 def _known_instead(names: Sequence[str]) -> str:
+    if elsewhere := [key for key in _all_keys(Config) if key.rpartition(".")[2] == names[-1].lower()]:
+        return f"did you mean {' or '.join(f'`{key}`' for key in elsewhere)}?"
     keys = _keys_of(names[:-1])
     prefix = "".join(f"{name}." for name in names[:-1])
     return did_you_mean(names[-1].lower(), keys, f"known keys: {', '.join(keys)}.", prefix)
@@ -243,3 +245,10 @@ def _keys_of(path: Sequence[str]) -> list[str]:
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             return []
     return list(model.model_fields)
+
+
+def _all_keys(model: type[BaseModel], at: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield f"{at}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _all_keys(field.annotation, f"{at}{name}.")

@@ -36,3 +36,13 @@ def is_integer(value: Any) -> bool:
 def is_number(value: object) -> TypeGuard[float]:
     """Return whether `value` is a real number, also one of NumPy's, and no truth value."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def refuse_tables_of_spark(**data: Any) -> None:
+    """Raise ArgumentError when `X` or `y` is a DataFrame or a column of Spark, whose rows are not on the driver."""
+    for name, value in data.items():
+        if type(value).__module__.startswith("pyspark.sql."):
+            raise ArgumentError(
+                f"{name} is a {type(value).__name__} of Spark, but a search takes what scikit-learn takes; collect the "
+                "rows with toPandas(), or let hpt_spark.design_from_table make X and y of a table."
+            )

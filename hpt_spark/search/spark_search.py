@@ -20,7 +20,7 @@ import numpy as np
 from sklearn.base import clone
 
 from hpt_spark.errors import ArgumentError
-from hpt_spark.search.arguments import check_seconds
+from hpt_spark.search.arguments import check_seconds, refuse_tables_of_spark
 from hpt_spark.search.early_end import EndedEarlyError
 from hpt_spark.search.evaluator import Evaluator
 from hpt_spark.search.followers.follower import SearchFollower
@@ -133,6 +133,7 @@ class SparkSearchMixin(HandsFitsOver):
                 )
         check_seconds("max_fit_time", self.max_fit_time)
         check_seconds("max_time", self.max_time, may_be_zero=True)
+        refuse_tables_of_spark(X=X, y=y)
         vars(self).pop("oof_predictions_", None)  # of an earlier fit
         several = isinstance(self.scoring, (list, tuple, set, dict))
         if self.keep_oof == "best" and several and not self.refit:

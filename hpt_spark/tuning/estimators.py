@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -50,13 +51,22 @@ def find_estimator_class(name: str) -> type:
     try:
         found = imported(name, "search.estimator")
     except NotThereError:
-        raise ConfigError(
-            f"search.estimator={name} cannot be imported; give the dotted path of a class, e.g. xgboost.XGBClassifier "
-            "or sklearn.linear_model.LogisticRegression, from a package installed here."
-        ) from None
+        path = (
+            "give the dotted path of a class, e.g. xgboost.XGBClassifier or sklearn.linear_model.LogisticRegression, "
+            "from a package installed here."
+        )
+        module, _, attribute = name.rpartition(".")
+        near = did_you_mean(attribute, _estimators_of(module), path, f"{module}.", cutoff=0.8)
+        raise ConfigError(f"search.estimator={name} cannot be imported; {near}") from None
     if not (hasattr(found, "fit") and hasattr(found, "get_params")):
         raise ConfigError(f"search.estimator={name} has no fit and get_params; give a scikit-learn estimator.")
     return found
+
+
+def _estimators_of(module: str) -> list[str]:
+    """Return the names of the estimators in `module`, if it could be imported."""
+    found = vars(sys.modules[module]) if module in sys.modules else {}
+    return [name for name, one in found.items() if isinstance(one, type) and hasattr(one, "fit")]
 
 
 def check_class_sizes(y: np.ndarray, classes: Sequence[Any], folds: int, of_table: bool = False) -> None:

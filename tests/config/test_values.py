@@ -19,12 +19,21 @@ from tests.configuring import problem
         ("feature.sets=[hour]", "features"),
         ("features.Encoding=indicator", "features.encoding"),
         ("run.direction=x", "run.dir"),
+        ("cv=3", "search.cv"),
+        ("features.label=left", "features.table.label"),
+        ("features.table.cv=3", "search.cv"),
     ],
 )
 def test_an_unknown_key_is_told_with_the_nearest_one(setting, key):
     said = problem(setting)
     assert said.startswith("unknown key `")
     assert said.endswith(f"did you mean `{key}`?")
+
+
+def test_a_key_of_several_sections_is_told_with_each_of_them():
+    said = problem("uri=x")
+    keys = "`source.uri` or `tables.uri` or `features.table.uri` or `tracking.mlflow.uri`"
+    assert said == f"unknown key `uri` in --set uri=x; did you mean {keys}?"
 
 
 def test_an_unknown_key_like_no_other_is_told_with_all_known_ones():

@@ -11,6 +11,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
 
 import hpt_spark
+from hpt_spark.errors import InputError
 from tests.search.each_strategy import SEARCHES, TREES, tree
 from tests.search.scores import assert_same_scores
 
@@ -153,6 +154,16 @@ SIZED_BY_FOLDS = {
     "optuna": lambda: hpt_spark.OptunaSearchCV(tree(), TREES),
     "random in batches": lambda: hpt_spark.RandomizedSearchCV(tree(), TREES, n_iter=4, no_improvement=2),
 }
+
+
+def test_tables_of_spark_are_refused(spark):
+    table = spark.createDataFrame([(float(at), at % 2) for at in range(10)], ["x", "label"])
+    search = hpt_spark.GridSearchCV(LogisticRegression(), {"C": [1, 2]}, sc=spark)
+    instead = r"collect the rows with toPandas\(\), or let hpt_spark.design_from_table make X and y of a table.$"
+    with pytest.raises(InputError, match=rf"^X is a DataFrame of Spark, .*{instead}"):
+        search.fit(table, [0, 1] * 5)
+    with pytest.raises(InputError, match=rf"^y is a Column of Spark, .*{instead}"):
+        search.fit([[0.0]] * 10, table.label)
 
 
 @pytest.mark.parametrize("strategy", [*SEARCHES, *SIZED_BY_FOLDS])

@@ -37,13 +37,19 @@ def test_a_class_is_found_by_its_dotted_path():
     [
         *("", ".", "..", "XGBClassifier", ".XGBClassifier", ".foo.Bar", "..foo.Bar", "a..b", "xgboost.", "xgboost..X"),
         *("xgboost..XGBClassifier", ".xgboost.XGBClassifier", "xgboost.XGBClassifier.", "xgboost/XGBClassifier"),
-        *("xgboost. XGBClassifier", "xgboost.XGBClassifier()", "xgboost.\0", "nowhere.Model", "xgboost.Nothing"),
+        *("xgboost.\0", "nowhere.Model", "xgboost.Nothing"),
     ],
 )
 def test_a_name_that_is_no_dotted_path_of_a_class_is_refused(name):
     with pytest.raises(ConfigError) as refused:
         find_estimator_class(name)
     assert str(refused.value).startswith(f"search.estimator={name} cannot be imported; give the dotted path of a class")
+
+
+@pytest.mark.parametrize("name", ["xgboost.XGBClasifier", "xgboost. XGBClassifier", "xgboost.XGBClassifier()"])
+def test_a_name_near_an_estimators_is_told_with_that_one(name):
+    with pytest.raises(ConfigError, match=r"cannot be imported; did you mean `xgboost.XGBClassifier`\?$"):
+        find_estimator_class(name)
 
 
 def test_a_class_that_cannot_be_built_is_refused(tmp_path, monkeypatch):

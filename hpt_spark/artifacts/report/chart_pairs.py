@@ -7,7 +7,7 @@ from functools import partial
 from itertools import pairwise
 
 from hpt_spark.artifacts.report.chart_scores import tip
-from hpt_spark.artifacts.report.markup import Html, join, tag
+from hpt_spark.artifacts.report.markup import Html, join, tag, two_digits
 from hpt_spark.artifacts.report.svg import (
     LETTER,
     NARROW,
@@ -87,7 +87,8 @@ def _bins(parameter: Parameter) -> Bins:
         ]
     ends = [round(at * len(levels) / BINS) for at in range(BINS + 1)]
     parts = [levels[first:last] for first, last in pairwise(ends)]
-    return [(f"{float(part[0] or 0):.2g}–{float(part[-1] or 0):.2g}", frozenset(part)) for part in parts]
+    ranges = [[two_digits(float(end or 0)) for end in (part[0], part[-1])] for part in parts]
+    return [("–".join(ends), frozenset(part)) for ends, part in zip(ranges, parts)]
 
 
 def _worst_first(some: Sequence[Candidate], best: Best) -> list[Candidate]:
@@ -110,7 +111,7 @@ def _map(
     means = [one.score for one in cells.values()]
     low, high = min(means), max(means)
     room = int((cell - 6) / (LETTER * 1.12))
-    parts: list[Html] = [text(left, 14, f"{cut(across.name, 28)} →", class_="label"), text(0, 14, "↓", class_="label")]
+    parts: list[Html] = [text(0, 14, f"{cut(down.name, 20)} ↓, {cut(across.name, 20)} →", class_="label")]
     parts += [
         text(left + cell * (at + 0.5), 32, cut(name, max(3, room)), "middle") for at, (name, _) in enumerate(columns)
     ]

@@ -51,6 +51,11 @@ def compact(number: float | int) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:.6g}"
 
 
+def two_digits(number: float) -> str:
+    """Return a number with two digits that count, without an exponent where six digits do: 0.041, 180."""
+    return f"{float(f'{number:.2g}'):g}"
+
+
 def score_text(score: float | None) -> str:
     """Return a score with five decimals; a failed candidate has none."""
     return "no score" if score is None else f"{score:.5f}"

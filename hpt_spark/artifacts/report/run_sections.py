@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpt_spark.artifacts.report.chart_timeline import gantt
-from hpt_spark.artifacts.report.markup import Html, duration, join, percent, tag
+from hpt_spark.artifacts.report.markup import Html, duration, join, percent, tag, two_digits
 from hpt_spark.artifacts.report.svg import figure, show
 from hpt_spark.artifacts.report.tables import bar, pairs, table, tiles
 from hpt_spark.artifacts.report.tree import Report, Timeline
@@ -94,7 +94,8 @@ def data_section(report: Report) -> Html:
     if data.test_rows is not None:
         facts.append((f"test {data.rows_are}", f"{data.test_rows:,}", ""))
     if data.nonzeros is not None and cells:
-        facts.append(("stored values", f"{data.nonzeros:,}", f"{100 * data.nonzeros / cells:.2g} % of the matrix"))
+        filled = f"{two_digits(100 * data.nonzeros / cells)} % of the matrix"
+        facts.append(("stored values", f"{data.nonzeros:,}", filled))
     left_out = LEFT_OUT_OF_TABLE if data.rows_are == ROWS else LEFT_OUT_OF_DEVICES
     blocks = [
         [name, f"{one['columns']:,}", _filled(one, data.train_rows), *(f"{one.get(key, 0):,}" for key in left_out)]

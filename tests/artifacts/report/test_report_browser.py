@@ -77,6 +77,12 @@ def test_a_phone_scrolls_sideways_in_tables_only(opened, kind):
     assert wide == []
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_phone_leaves_the_names_of_rows_room_for_a_word(opened, kind):
+    narrow = "[...document.querySelectorAll('.scroll:not(.tall) tbody th')].filter(one => one.offsetWidth < 120)"
+    assert opened(kind, viewport=PHONE).page.evaluate(f"{narrow}.map(one => one.innerText)") == []
+
+
 def cells(page, column: int) -> list[str]:
     return page.locator(f"#rows tr > :nth-child({column})").all_inner_texts()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -44,6 +45,12 @@ def test_the_report_shows_the_best_candidate_all_others_and_the_data(run):
     assert f"mean neg_log_loss {search.best_score_:.5f}" in text
     assert "hour 4 not known 11 22" in text
     assert "3 candidates on 2 folds each, 30 training devices with 4 columns" in text
+
+
+def test_no_number_of_a_few_digits_has_an_exponent(run):
+    sample(run, many(200))  # of drawn numbers of rounds, which the heat map joins
+    assert "100 % of the matrix" in Outline(page_of(run)).text
+    assert not re.findall(r"\de\+", Outline(page_of(run)).text)
 
 
 def test_the_blocks_of_a_table_tell_what_a_table_counts(run):
