@@ -14,6 +14,8 @@ SEPARATORS = ";\t|"
 def remedy_of_header(names: Sequence[str], wanted: str = "") -> str:
     """Return what to do about the names of a table's columns; nothing where they are names, or one is like `wanted`."""
     found = [one for one in SEPARATORS if one in names[0]] if len(names) == 1 else []
+    if len(names) == 1 and wanted and wanted in names[0].split(" "):  # any other name may have blanks
+        found.append(" ")
     if found:
         return f"its one column is called {names[0]!r}: write features.table.options={as_yaml({'sep': found[0]})}."
     if len(names) > 1 and all(name.startswith(" ") for name in names[1:]):

@@ -16,8 +16,9 @@ _log = logging.getLogger(__name__)
 
 FEW_OTHERS = 3
 OTHERS_SHARE = 0.5  # of the terms: with fewer that are none, a column is one of numbers
-# Numbers as people write them: 3,5; 1.234,50; 1,234; 12 %; $5.
-WRITTEN = re.compile(r"[-+]?[$€£¥]?\s?(\d+|\d{1,3}([.,'\s]\d{3})+)([.,]\d+)?\s?[%$€£¥]?")
+# Numbers as people write them: 3,5; 1.234,50; 1,234; 12 %; $5; ($5.00); with the minus of a typesetter.
+_WRITTEN = r"[-+\u2212]?[$€£¥]?\s?[-+\u2212]?(\d+|\d{1,3}([.,'\s]\d{3})+)([.,]\d+)?\s?[%$€£¥]?"
+WRITTEN = re.compile(rf"{_WRITTEN}|\({_WRITTEN}\)")
 # Dates as people write them: 9/30/1990 0:00; 31.12.99; 1990/09/30.
 DATE = re.compile(r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3(\d{4}|\d{2}))([ T]\d.*)?")
 REPLACED = "\N{REPLACEMENT CHARACTER}"  # what Spark reads where bytes are no text
@@ -74,7 +75,7 @@ def _oddity(terms: Sequence[str], section: TableSection) -> tuple[str, str, str]
     words = [term for term in terms if not is_number(term)]
     written = [term for term in words if WRITTEN.fullmatch(term)]
     if len(written) > FEW_OTHERS and len(words) - len(written) <= FEW_OTHERS:
-        return "numbers with commas, currencies or percents", written[0], AS_NUMBERS
+        return "numbers with commas, currencies, percents or other signs", written[0], AS_NUMBERS
     dates = [term for term in terms if DATE.fullmatch(term)]
     if len(dates) > FEW_OTHERS and len(terms) - len(dates) <= FEW_OTHERS:
         others = [term for term in terms if not DATE.fullmatch(term)]

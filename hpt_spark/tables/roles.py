@@ -113,7 +113,9 @@ def roles_of(schema: StructType, section: TableSection, place: str, has_blocks: 
     left_out = [one.name for one in features if one.kind in ("date", "timestamp") and not section.dates]
     kept = tuple(one for one in features if one.name not in left_out)
     if not kept and not has_blocks:
-        raise InputError(f"{place} has no column to learn from beside the label; compare features.table.columns.")
+        parts = f"features.table.dates: [year, month, weekday, hour] takes parts of the dates {listed(left_out, 20)}"
+        remedy = parts if left_out else "compare features.table.columns"
+        raise InputError(f"{place} has no column to learn from beside the label; {remedy}.")
     label_type = types[given["label"]] if given["label"] else ""
     return Roles(kept, tuple(left_out), given["label"], given["id"], given["weight"], given["group"], label_type)
 

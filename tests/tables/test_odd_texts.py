@@ -56,12 +56,17 @@ def test_a_word_among_numbers_is_corrected_where_it_can_be(caplog, words, settin
         (["1,234", "2,500", "12,000", "7,100", "7"], "'1,234'"),
         (["13.5%", "2 %", "3%", "4%"], "'13.5%'"),
         (["$5", "$6.50", "$1,000", "$9"], "'$1,000'"),
+        (["($5.00)", "(1,250)", "(3)", "$-7", "$8"], "'$-7'"),
+        (
+            ["\N{MINUS SIGN}2.5", "\N{MINUS SIGN}3.5", "\N{MINUS SIGN}4", "\N{MINUS SIGN}5.25", "1.5"],
+            "'\N{MINUS SIGN}2.5'",
+        ),
         (["1\N{NO-BREAK SPACE}000", "2 000", "3'000", "4 000 €"], "'1\\xa0000'"),
     ],
 )
 def test_numbers_with_commas_currencies_or_percents_are_told_of(caplog, terms, shown):
     said = told(caplog, terms, **CSV)
-    assert f"numbers with commas, currencies or percents, each a column of the design: x ({shown}); write them" in said
+    assert f"numbers with commas, currencies, percents or other signs, each a column of the design: x ({shown})" in said
     assert said.count("WARNING") == 1
 
 
@@ -105,6 +110,7 @@ def test_columns_with_the_same_remedy_are_told_of_at_once(caplog):
         ["2020 01 02", "2020 01 03", "2021 05 06", "2022 01 01"],
         ["192.168.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.3"],
         ["12:30", "12:45", "13:00", "14:15"],
+        ["1)", "2)", "3)", "4)"],
     ],
 )
 def test_few_such_terms_and_codes_of_another_form_are_left_in_peace(caplog, terms):
