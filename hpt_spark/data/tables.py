@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hpt_spark.data.arrow import translate_unreadable_files
+from hpt_spark.data.ingest import MANIFEST
 from hpt_spark.data.schemas import DEGREE, FILE_ROW, FLAG, ID, TABLES, TEXT, TIMESTAMP, Table
 from hpt_spark.errors import InputError
 from hpt_spark.masking import without_secrets
@@ -33,6 +34,7 @@ class Tables:
         self._folder = open_folder(uri)
         self.uri = without_secrets(uri).rstrip("/")
         self._opened: dict[str, DataFrame] = {}
+        self._ingested = self._folder.digests(MANIFEST)
 
     def __getitem__(self, name: str) -> DataFrame:
         """Return the table `name` with its declared columns.
@@ -67,6 +69,14 @@ class Tables:
             raise InputError(
                 f"the table {self.uri}/{name} has no rows; each row should be {TABLES[name].row}. "
                 "Run `hpt-spark ingest` again."
+            )
+
+    def refuse_if_replaced(self) -> None:
+        """Raise InputError if an ingest of other files has replaced the tables, so that some of both were read."""
+        if self._folder.digests(MANIFEST) != self._ingested:
+            raise InputError(
+                f"an ingest has replaced the tables of tables.uri={self.uri} while they were read; run this job again "
+                "when it has ended."
             )
 
     def _path(self, name: str) -> str:

@@ -57,6 +57,7 @@ def collect_blocks(
         for name in tables.opened:
             rows = given.tallies.get(f"{name}.rows")
             tables.refuse_if_empty(name, tables[name].limit(1).count() if rows is None else rows)
+        tables.refuse_if_replaced()
         return CollectedBlocks(
             blocks=blocks,
             groups=given.train.column("group").to_pylist(),

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ from hpt_spark.errors import InputError
 from hpt_spark.signals import unwind_on_termination
 from hpt_spark.storage.disk_errors import translate_disk_errors, translate_permission_errors, translate_read_errors
 from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of_file, listed
+
+SECONDS_TO_BEGIN = 60.0  # in which a writer locks the file that it has made
 
 
 class LocalFolder(Folder):
@@ -110,8 +113,9 @@ class LocalFolder(Folder):
             with suppress(OSError):  # it is finished, or deleted by another process
                 handle = os.open(path, os.O_RDWR)
                 try:
+                    found = os.fstat(handle)
                     # An empty one may be so new that its writer does not hold it yet.
-                    is_begun = os.fstat(handle).st_size > 0
+                    is_begun = found.st_size > 0 or time.time() - found.st_mtime > SECONDS_TO_BEGIN
                     if is_begun and lock_descriptor(handle, blocking=False) and _is_at(path, handle):
                         path.unlink()
                 finally:

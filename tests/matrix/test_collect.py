@@ -12,10 +12,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType
 
 from hpt_spark.data.arrow import arrow_of
+from hpt_spark.data.ingest import ingest
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
-from hpt_spark.features.blocks import Block
+from hpt_spark.features.blocks import Block, long_table
+from hpt_spark.matrix import collect
 from hpt_spark.matrix.collect import _collected_together, collect_blocks
+from hpt_spark.synthetic.files import generate
 from tests.waiting import wait_until
 
 BRAND, APP = (Block(name, name, build=lambda has, blocks, indicators: None) for name in ("brand", "app"))
@@ -94,3 +97,17 @@ def test_a_value_beyond_32_bits_is_told_in_a_sentence(spark, tables):
     ):
         collect_blocks(given, ["weekday"], "fraction", 1, [f"{__name__}.too_large"])
     collect_blocks(given, ["weekday"], "indicator", 1, [f"{__name__}.too_large"])
+
+
+def test_tables_that_an_ingest_replaces_meanwhile_make_no_design_of_both(spark, copied, tmp_path, monkeypatch):
+    generate(tmp_path / "other", 0.001, 1)
+
+    def late(blocks, given, encoding):
+        devices = given.train_ids, given.test_ids
+        assert all(map(len, devices))
+        ingest(tmp_path / "other", copied)  # before the events are read
+        return long_table(blocks, given, encoding)
+
+    monkeypatch.setattr(collect, "long_table", late)
+    with pytest.raises(InputError, match=f"^an ingest has replaced the tables of tables.uri={copied} while they were"):
+        collect_blocks(Tables(spark, str(copied)), ["weekday"], "fraction", 1)
