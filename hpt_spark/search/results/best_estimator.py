@@ -71,7 +71,7 @@ class _FittedElsewhere:
         unfitted = self._estimator
         for name in filter(partial(hasattr, unfitted), STATE_OF_A_REFIT):
             unfitted = copy.copy(unfitted)
-            delattr(unfitted, name)
+            vars(unfitted).pop(name, None)  # CatBoost's own copies are without it already
         fitted = self._fit_elsewhere(unfitted, X, y, params)
         setattr(self._search, NAME, fitted)
         return fitted

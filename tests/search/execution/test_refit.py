@@ -13,6 +13,7 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
+from catboost import CatBoostClassifier
 from pyspark import StorageLevel
 from scipy import sparse
 from sklearn import model_selection
@@ -94,6 +95,13 @@ def test_a_model_predicts_what_the_drivers_would_to_the_last_bit(spark, ran_in, 
     assert list(getattr(ours, "feature_names_in_", [])) == list(getattr(theirs, "feature_names_in_", []))
     assert ours.n_features_in_ == theirs.n_features_in_
     assert ours.refit_time_ > 0
+
+
+def test_a_model_whose_copies_have_its_parameters_alone(spark, ran_in):
+    estimator = CatBoostClassifier(5, thread_count=1, verbose=0, allow_writing_files=False)
+    ours, theirs = fit_both(spark, estimator, {"depth": [2, 3]}, X, y, cv=2)
+    assert ran_in == ["CatBoostClassifier"]
+    assert np.array_equal(ours.predict_proba(X), theirs.predict_proba(X))
 
 
 def test_threads_are_those_of_a_task_and_the_parameters_those_of_the_user(spark):
