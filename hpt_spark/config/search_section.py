@@ -209,9 +209,7 @@ class SearchSection(Section):
             return None
         keys = ("max", "step", "early_stopping_rounds")
         if not isinstance(rounds, dict) or "max" not in rounds or not set(rounds) <= set(keys):
-            raise ValueError(
-                "needs a mapping such as {max: 2000, step: 50, early_stopping_rounds: 100}, of no other keys"
-            )
+            raise ValueError("needs a mapping such as {max: 2000, step: 50, early_stopping_rounds: 100}, no other keys")
         for name, value in rounds.items():
             if not is_whole_number(value) or value < 1:
                 raise ValueError(f"{name} must be a number of rounds, 1 or more")

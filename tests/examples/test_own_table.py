@@ -24,7 +24,7 @@ def test_the_page_says_what_its_commands_do(spark, tmp_path, monkeypatch):
     page = (EXAMPLE / "README.md").read_text(encoding="utf-8")
     conf = ["--conf", EXAMPLE / "own.yaml", "--set", f"run.dir={tmp_path / 'run'}"]
     said = done_here("pipeline", *conf, spark=spark)
-    block = re.search(r"It ends with\n\n```\n(.*?)```", page, re.DOTALL)
+    block = re.search(r"The search ends with\n\n```\n(.*?)```", page, re.DOTALL)
     assert block is not None
     assert block[1] in said
 

@@ -9,6 +9,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import py4j
+import pyspark
 import pytest
 
 from hpt_spark.cli import JOBS, run_job
@@ -116,9 +118,17 @@ def test_the_packed_environment_has_all_that_a_job_imports_and_no_more(tmp_path)
         archive.extractall(tmp_path / "env", filter="fully_trusted")
     code = "import hpt_spark_jobs.tune, hpt_spark_jobs.predict, xgboost, pandas, azure.storage.blob, importlib.metadata"
     code += "; print(*sorted(d.metadata['Name'] for d in importlib.metadata.distributions()))"
-    environment = {"PYTHONPATH": str(out / ZIP), "PATH": "/usr/bin"}
+    of_cluster = tmp_path / "cluster"  # which brings its own PySpark, and does not start the job in a checkout
+    of_cluster.mkdir()
+    for package in (pyspark, py4j):
+        (of_cluster / package.__name__).symlink_to(Path(package.__file__).parent)
     answer = subprocess.run(
-        [tmp_path / "env" / "bin" / "python", "-c", code], env=environment, capture_output=True, text=True, check=False
+        [tmp_path / "env" / "bin" / "python", "-c", code],
+        env={"PYTHONPATH": f"{out / ZIP}:{of_cluster}", "PATH": "/usr/bin"},
+        cwd=of_cluster,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert answer.returncode == 0, answer.stderr
     names = answer.stdout.split()

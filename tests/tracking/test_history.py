@@ -275,6 +275,7 @@ def test_another_sweep_has_a_run_of_its_own(store):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_five_thousand_candidates(store):
     number = 5000
     written(store, *whole(number))
