@@ -32,6 +32,10 @@ def test_what_a_failing_module_says_is_one_line_without_a_credential(tmp_path, m
 
 
 MODULES = {
+    "raise OSError('\\nThe library could not be loaded.\\nLikely causes:')": (
+        "line 1",
+        "OSError: The library could not be loaded.",
+    ),
     "import nowhere_at_all": ("line 1", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
     "import failing.nowhere": ("line 1", "ModuleNotFoundError: No module named 'failing.nowhere'"),
     "from json import nothing": ("line 1", "ImportError: cannot import name 'nothing' from 'json'"),
