@@ -9,6 +9,7 @@ from typing import Any
 
 from hpt_spark.errors import ConfigError
 from hpt_spark.masking import mask_secrets
+from hpt_spark.signals import signal_has_come
 
 
 class NotThereError(Exception):
@@ -36,6 +37,8 @@ def imported(path: str, key: str) -> Any:
             raise NotThereError(path) from None
         raise _failed_import(path, key, name, error) from error
     except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and signal_has_come():
+            raise  # SIGTERM, which the module has no part in
         raise _failed_import(path, key, name, error) from error
     if found is None:
         raise NotThereError(path)
