@@ -9,6 +9,7 @@ from typing import Any
 
 from hpt_spark.errors import ConfigError
 from hpt_spark.masking import mask_secrets
+from hpt_spark.signals import signal_has_come
 
 
 class NotThereError(Exception):
@@ -36,6 +37,8 @@ def imported(path: str, key: str) -> Any:
             raise NotThereError(path) from None
         raise _failed_import(path, key, name, error) from error
     except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and signal_has_come():
+            raise  # SIGTERM, which the module has no part in
         raise _failed_import(path, key, name, error) from error
     if found is None:
         raise NotThereError(path)
@@ -67,6 +70,8 @@ def _failed_import(path: str, key: str, module: str, error: BaseException) -> Co
     frames = [frame for frame in extract_tb(error.__traceback__) if "importlib" not in frame.filename]
     line = error if isinstance(error, SyntaxError) else frames[-1] if frames else None
     where = f" ({line.filename}, line {line.lineno})" if line is not None else ""
-    told = next(part for part in format_exception_only(error) if not part.startswith(" "))  # after the text of the line
-    reason = mask_secrets(told.splitlines()[0]).rstrip(".")
+    lines = [line.rstrip() for part in format_exception_only(error) for line in part.splitlines()]
+    told = [line for line in lines if line and not line.startswith(" ")]  # without the text of the line that failed
+    # XGBoost and NumPy begin with an empty line.
+    reason = mask_secrets(" ".join(told[: 2 if told[0].endswith(":") else 1])).rstrip(".")
     return ConfigError(f"{key}={path}: the module {module} is there, but its import fails{where}: {reason}.")

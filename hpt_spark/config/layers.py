@@ -220,9 +220,10 @@ def _sentence(problem: dict[str, Any], origins: dict[str, str]) -> str:
 
 
 def _known_instead(names: Sequence[str]) -> str:
-    if elsewhere := [key for key in _all_keys(Config) if key.rpartition(".")[2] == names[-1].lower()]:
-        return f"did you mean {' or '.join(f'`{key}`' for key in elsewhere)}?"
     keys = _keys_of(names[:-1])
+    elsewhere = [key for key in _all_keys(Config) if key.rpartition(".")[2] == names[-1].lower()]
+    if elsewhere and names[-1].lower() not in keys:
+        return f"did you mean {' or '.join(f'`{key}`' for key in elsewhere)}?"
     prefix = "".join(f"{name}." for name in names[:-1])
     return did_you_mean(names[-1].lower(), keys, f"known keys: {', '.join(keys)}.", prefix)
 

@@ -87,9 +87,9 @@ def refuse_repeated_ids(ids: pa.Array, name: str, place: str) -> None:
 
 
 def check_columns(
-    profile: Profile, features: Sequence[Feature], section: TableSection, place: str, unlabelled: int = 0
+    profile: Profile, whole: Profile, features: Sequence[Feature], section: TableSection, place: str
 ) -> None:
-    """Warn of odd columns of a table, of which `unlabelled` rows were left out.
+    """Warn of odd columns; `whole` is the profile of all rows, those without a label included.
 
     Raises
     ------
@@ -116,7 +116,11 @@ def check_columns(
     constant = [feature.name for feature, facts in pairs if facts.filled == profile.rows and facts.is_constant]
     if constant:
         _log.warning("%s: columns with one value throughout: %s", place, listed(constant, MOST_NAMES))
-    index = [feature.name for feature, facts in pairs if _is_index(feature, facts, profile.rows, unlabelled, section)]
+    index = [
+        feature.name
+        for feature, *both in zip(features, profile.columns, whole.columns)
+        if any(_is_index(feature, facts, rows, section) for facts, rows in zip(both, (profile.rows, whole.rows)))
+    ]
     if index:
         _log.warning(
             "%s: columns that look like the numbers of the rows: %s; name one as features.table.id, or leave them out "
@@ -150,12 +154,11 @@ def check_columns(
         )
 
 
-def _is_index(feature: Feature, facts: ColumnFacts, rows: int, unlabelled: int, section: TableSection) -> bool:
+def _is_index(feature: Feature, facts: ColumnFacts, rows: int, section: TableSection) -> bool:
     """Return whether a column numbers the rows, or is the index of pandas, which it writes into a CSV under no name."""
     has_header = format_of_table(section) == "csv" and str(option_of(section.options, "header")).lower() != "false"
     is_nameless = has_header and (feature.name, feature.kind) == ("_c0", "number")
-    is_from_start = facts.filled == rows >= FEW_ROWS and facts.least in (0, 1)
-    is_counted = is_from_start and rows <= (facts.most or 0) - (facts.least or 0) + 1 <= rows + unlabelled
+    is_counted = facts.filled == rows >= FEW_ROWS and (facts.least, facts.most) in ((0, rows - 1), (1, rows))
     return is_nameless or is_counted or INDEX.fullmatch(feature.name) is not None
 
 

@@ -94,13 +94,13 @@ def build_table_design(spark: SparkSession, features: FeaturesSection, frame: Da
             min_rows=section.min_rows,
             max_terms=section.max_terms,
         )
-        profile = count(canonical)
+        whole = profile = count(canonical)
         check_labels(profile, section.drop_unlabelled, str(roles.label), place)
-        if unlabelled := profile.unlabelled:
+        if profile.unlabelled:
             canonical = canonical.where("label IS NOT NULL")
             profile = count(canonical)
         check_rows(profile, section, place)
-        check_columns(profile, named, section, place, unlabelled)
+        check_columns(profile, whole, named, section, place)
         kept, encoding = encoding_of(profile, named, section, place)
         if features.blocks:
             keyed = (roles.label, roles.id)

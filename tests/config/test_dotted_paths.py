@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import pytest
 
 from hpt_spark.config.dotted_paths import find_function
 from hpt_spark.errors import ConfigError
+from hpt_spark.signals import unwind_on_signals
 
 
 @pytest.mark.parametrize("path", ["nowhere.to", "json.nothing", "json", "json.", ".json", "json/dumps", "json.dumps()"])
@@ -32,6 +34,10 @@ def test_what_a_failing_module_says_is_one_line_without_a_credential(tmp_path, m
 
 
 MODULES = {
+    "raise OSError('\\nThe library could not be loaded.\\nLikely causes:')": (
+        "line 1",
+        "OSError: The library could not be loaded.",
+    ),
     "import nowhere_at_all": ("line 1", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
     "import failing.nowhere": ("line 1", "ModuleNotFoundError: No module named 'failing.nowhere'"),
     "from json import nothing": ("line 1", "ImportError: cannot import name 'nothing' from 'json'"),
@@ -71,3 +77,11 @@ def test_ctrl_c_in_an_import_is_ctrl_c(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(KeyboardInterrupt):
         find_function("interrupted.Model", "search.refit")
+
+
+def test_a_signal_in_an_import_ends_the_job(tmp_path, monkeypatch):
+    (tmp_path / "terminated.py").write_text("import signal\nsignal.raise_signal(signal.SIGTERM)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(SystemExit) as ended, unwind_on_signals():
+        find_function("terminated.Model", "search.refit")
+    assert ended.value.code == 128 + signal.SIGTERM

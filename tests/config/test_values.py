@@ -19,6 +19,7 @@ from tests.configuring import problem
         ("feature.sets=[hour]", "features"),
         ("features.Encoding=indicator", "features.encoding"),
         ("run.direction=x", "run.dir"),
+        ("tables.URI=x", "tables.uri"),
         ("cv=3", "search.cv"),
         ("features.label=left", "features.table.label"),
         ("features.table.cv=3", "search.cv"),

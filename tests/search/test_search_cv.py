@@ -57,6 +57,7 @@ def test_every_argument_reaches_its_place(name):
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"sc": "local[2]"},
         {"max_time": -1},
         {"max_fit_time": 0},
         {"journal": ""},
@@ -71,7 +72,7 @@ def test_every_argument_reaches_its_place(name):
     ids=lambda wrong: next(iter(wrong)),
 )
 def test_a_wrong_argument_is_a_value_error_as_it_is_of_scikit_learn(wrong, spark):
-    search = hpt_spark.GridSearchCV(tree(), TREES, sc=spark, **wrong)
+    search = hpt_spark.GridSearchCV(tree(), TREES, **{"sc": spark, **wrong})
     with pytest.raises(ValueError, match=next(iter(wrong))):
         search.fit(X, y)
 

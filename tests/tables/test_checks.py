@@ -13,12 +13,13 @@ from hpt_spark.tables.profile import ColumnFacts, Profile
 from hpt_spark.tables.roles import Feature
 
 
-def told(caplog, name="x", rows=12, unlabelled=0, **facts):
+def told(caplog, name="x", rows=12, whole=None, **facts):
     caplog.clear()
     profile = Profile(rows, "", [ColumnFacts(**facts)], {})
+    all_rows = Profile(whole["filled"], "", [ColumnFacts(**whole)], {}) if whole else profile
     with caplog.at_level(logging.WARNING, checks.__name__):
         section = TableSection(uri="rows.csv", label="y")
-        check_columns(profile, [Feature(name, "number")], section, "here", unlabelled)
+        check_columns(profile, all_rows, [Feature(name, "number")], section, "here")
     # Threads of Spark, or of a test before, may log as well.
     return "\n".join(one.getMessage() for one in caplog.records if one.name == checks.__name__)
 
@@ -28,8 +29,8 @@ def told(caplog, name="x", rows=12, unlabelled=0, **facts):
     [
         ("rownames", {"filled": 12, "least": 1.0, "most": 12.0}),
         ("nr", {"filled": 12, "least": 0.0, "most": 11.0}),
-        ("of all rows", {"filled": 12, "unlabelled": 5, "least": 1.0, "most": 17.0}),
-        ("but the last", {"filled": 12, "unlabelled": 5, "least": 0.0, "most": 14.0}),
+        ("labelled", {"filled": 12, "least": 1.0, "most": 12.0, "whole": {"filled": 17, "least": 1.0, "most": 12.0}}),
+        ("all", {"filled": 12, "least": 2.0, "most": 16.0, "whole": {"filled": 17, "least": 1.0, "most": 17.0}}),
         ("_c0", {"filled": 12, "least": 3.0, "most": 40.0}),
         ("Unnamed: 0", {"filled": 12, "least": 3.0, "most": 40.0}),
     ],
@@ -46,8 +47,7 @@ def test_numbers_of_rows_are_told_of_whatever_they_are_called(caplog, name, fact
     [
         {"filled": 12, "least": 2.0, "most": 13.0},
         {"filled": 12, "least": 1.0, "most": 11.0},
-        {"filled": 12, "unlabelled": 5, "least": 1.0, "most": 18.0},
-        {"filled": 12, "unlabelled": 5, "least": 0.0, "most": 9.0},
+        {"filled": 12, "least": 0.0, "most": 14.0, "whole": {"filled": 17, "least": 0.0, "most": 14.0}},
         {"filled": 11, "least": 1.0, "most": 12.0},
         {"rows": 5, "filled": 5, "least": 1.0, "most": 5.0},
     ],
@@ -83,7 +83,8 @@ def test_ids_are_told_of_at_once_and_numbers_but_for_a_word_only_as_such(caplog)
     pairs[2][1].terms[0], pairs[3][1].distinct, pairs[3][1].terms = "NA", 9, ["c"] * 9
     with caplog.at_level(logging.WARNING, "hpt_spark.tables"):
         features, facts = zip(*pairs)
-        check_columns(Profile(60, "", list(facts), {}), features, TableSection(uri="rows.csv", label="y"), "here")
+        profile = Profile(60, "", list(facts), {})
+        check_columns(profile, profile, features, TableSection(uri="rows.csv", label="y"), "here")
     told = [one.getMessage() for one in caplog.records if one.name.startswith("hpt_spark.tables")]
     assert [("numbers but for 'NA'" in one, "60 rows" in one) for one in told] == [(True, False), (False, True)]
     assert "each a column of the design: who (60), when (60); leave them out" in told[1]
@@ -103,7 +104,8 @@ def test_texts_that_differ_in_each_row_of_a_small_table_are_told_of(caplog, name
     facts = ColumnFacts(filled=filled, distinct=distinct, terms=[f"car {one}" for one in range(distinct)])
     with caplog.at_level(logging.WARNING, checks.__name__):
         section = TableSection(uri="rows.csv", label="y")
-        check_columns(Profile(rows, "", [facts], {}), [Feature(name, "text")], section, "here")
+        profile = Profile(rows, "", [facts], {})
+        check_columns(profile, profile, [Feature(name, "text")], section, "here")
     assert (f"columns like ids or dates, by their different texts in {rows} rows" in caplog.text) == is_told
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark import SparkContext, TaskContext
 
-from hpt_spark.errors import HptSparkError, InputError, SparkEndedError
+from hpt_spark.errors import ArgumentError, HptSparkError, InputError, SparkEndedError
 from hpt_spark.masking import without_secrets
 from hpt_spark.search.planning.slots import cores_of_task
 
@@ -119,7 +119,7 @@ def _spark_context(given: Any) -> SparkContext:
         # Asked of an instance alone: of the class SparkSession it would be a property.
         context = None if isinstance(given, type) else getattr(given, "sparkContext", None)
     if not isinstance(context, SparkContext):
-        raise InputError(
+        raise ArgumentError(
             f"sc= is {_describe_given(given)}; it must be a SparkContext or a SparkSession, or None for the active one."
         )
     if CONNECT_MODE in os.environ:  # PySpark's own threads and functions are Spark Connect's then
