@@ -100,6 +100,11 @@ class ToldError(Py4JJavaError):
         (ConnectionRefusedError(111, "Connection refused"), SparkEndedError, "Spark was stopped"),
         (ToldError("Task 7 in stage 1.0 failed: Python worker exited unexpectedly"), WorkerDiedError, "exited"),
         (
+            ToldError("Task 7 in stage 1.0 failed: Lost task 7.0: java.nio.channels.ClosedChannelException"),
+            WorkerDiedError,
+            "ClosedChannelException",
+        ),
+        (
             ToldError("Total size is bigger than allowed"),
             HptSparkError,
             "failed: org.apache.spark.SparkException: Total size",
