@@ -68,8 +68,8 @@ def find_function(path: str, key: str) -> Callable[..., Any]:
 def _failed_import(path: str, key: str, module: str, error: BaseException) -> ConfigError:
     """Return the error for a module whose own code fails at import; it names the last line that ran."""
     frames = [frame for frame in extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    line = error if isinstance(error, SyntaxError) else frames[-1] if frames else None
-    where = f" ({line.filename}, line {line.lineno})" if line is not None else ""
+    last = error if isinstance(error, SyntaxError) else frames[-1] if frames else None
+    where = f" ({last.filename}, line {last.lineno})" if last is not None else ""
     lines = [line.rstrip() for part in format_exception_only(error) for line in part.splitlines()]
     told = [line for line in lines if line and not line.startswith(" ")]  # without the text of the line that failed
     # XGBoost and NumPy begin with an empty line.

@@ -18,8 +18,8 @@ from hpt_spark.search.execution.job_thread import cancel_with, run_to_its_end
 from hpt_spark.search.execution.spark_context import SPARK_STOPPED, is_stopped
 from hpt_spark.search.planning.slots import is_local
 
-# What Spark says when a Python worker or its executor is gone, rather than that Python code failed. A channel is closed
-# where it takes a worker out of its idle ones that just ends, after a job that was cancelled.
+# What Spark says when a Python worker or its executor is gone, rather than that Python code failed. It finds a closed
+# channel when it takes an idle worker that is just ending, as after a cancelled job.
 WORKER_DIED = re.compile(
     r"Python worker exited unexpectedly|ExecutorLostFailure|Executor ?Lost|Python worker has been crashed|"
     r"Connection reset|worker was lost|container .* exited|exit(?:ed)? (?:with )?code:? 1(?:37|39|43)|"
