@@ -86,6 +86,7 @@ def test_no_file_of_a_run_and_no_warning_has_the_credential_of_a_failed_fit(
     assert SECRET not in caplog.text + "".join(capfd.readouterr())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", ["spark", "joblib"])
 @pytest.mark.parametrize("error_score", [float("nan"), "raise"])
 @pytest.mark.filterwarnings("ignore")
@@ -96,6 +97,7 @@ def test_where_all_fits_fail_the_sentence_has_no_credential(run, spark, monkeypa
     assert SECRET not in str(refused.value)
 
 
+@pytest.mark.long
 def test_the_page_of_an_earlier_release_is_written_again_without_it(run, spark, monkeypatch):
     design = run.load_design()
     settings, found = searched(run, design, spark, monkeypatch, backend="joblib")
@@ -109,6 +111,7 @@ def test_the_page_of_an_earlier_release_is_written_again_without_it(run, spark, 
     assert SECRET not in (run.folder.path / "report.html").read_text()
 
 
+@pytest.mark.long
 def test_a_timeline_is_kept_without_it(run, spark, monkeypatch):
     design = run.load_design()
     settings, found = searched(run, design, spark, monkeypatch, backend="joblib")

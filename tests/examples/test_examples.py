@@ -39,6 +39,7 @@ def test_halving_resume(spark, capsys):
     assert same == "the same best candidate: True"
 
 
+@pytest.mark.long
 def test_first_search(spark, capsys):
     names: dict = {}
     for cell in cells("first_search.ipynb"):

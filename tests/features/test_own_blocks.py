@@ -34,6 +34,7 @@ def test_terms_of_every_whole_type_are_numbers(spark, kind):
     assert packed["device_id"] == "bigint"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["double", "string"])
 def test_an_id_that_is_no_whole_number_is_refused(spark, kind):
     with pytest.raises(ConfigError, match=f"given returns device_id as {kind}; return it as bigint"):

@@ -154,6 +154,7 @@ def test_a_run_in_which_another_process_searches_is_left_alone(tuned, copied, jo
     assert not list(copied.glob("lock-*"))
 
 
+@pytest.mark.long
 def test_another_search_is_refused_and_overwrite_replaces_it(tuned, copied, job):
     conf = ["--conf", tuned / "conf.yaml", *settings(copied, grid({"max_depth": [1, 2]}), "search.backend=joblib")]
     before = state(copied)

@@ -223,6 +223,7 @@ def test_apps_without_labels(build, copied, warnings, sets):
     assert "are of an app that has a label; compare app_id with app_labels" in warnings()[0]
 
 
+@pytest.mark.long
 def test_labels_without_categories(build, copied, warnings):
     change(copied, "label_categories", "label_id", lambda ids: ids + 10**12)
     design = build(["label", "category", "category_word"])

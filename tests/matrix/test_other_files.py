@@ -137,6 +137,7 @@ def test_a_damaged_file_is_named(spark, copied, table, harm):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.long
 def test_damage_in_the_middle_of_app_events_is_told(spark, copied):
     (file,) = (copied / "app_events").glob("*.parquet")
     content = bytearray(file.read_bytes())

@@ -50,6 +50,7 @@ def test_a_search_within_a_search_is_refused(spark, tmp_path, wrap):
     assert not (tmp_path / "journal").exists()
 
 
+@pytest.mark.long
 def test_what_is_not_fitted_again_may_hold_a_search(spark):
     frozen = pytest.importorskip("sklearn.frozen").FrozenEstimator(search_of(sc=spark).fit(X, y))
     pipeline = make_pipeline(StandardScaler(with_mean=False, with_std=False), frozen)

@@ -33,6 +33,7 @@ def opened(spark, tmp_path):
     return lambda size=SIZE, name="data": HadoopStream(files, f"{files.root}/{name}", size)
 
 
+@pytest.mark.long
 @examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_a_stream_reads_what_the_file_holds(opened, steps):

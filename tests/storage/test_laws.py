@@ -250,6 +250,7 @@ def test_an_interrupt_at_any_moment_leaves_nothing_behind(place, monkeypatch):
     assert place.contents() == {}
 
 
+@pytest.mark.long
 def test_a_reader_that_puts_the_old_folder_back_does_not_stop_the_writer(place):
     if place.kind == "hadoop":
         pytest.skip("Hadoop renames a local folder onto another by copying; test_hadoop.py lets a reader come between")

@@ -158,6 +158,7 @@ def test_a_lock_of_yesterday_is_void_at_once(killed, monkeypatch):
         pass
 
 
+@pytest.mark.long
 def test_a_living_driver_of_another_machine_is_recognised_by_its_renewals(killed, short_lease):
     path = as_on_another_machine(killed)
     stop = threading.Event()

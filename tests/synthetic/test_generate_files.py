@@ -43,6 +43,7 @@ def whole_files(folder: Path) -> dict[str, bytes]:
 
 
 class TestFiles:
+    @pytest.mark.long
     def test_same_scale_and_seed_same_bytes(self, tmp_path):
         first, second, other_seed = tmp_path / "first", tmp_path / "second", tmp_path / "other"
         generate(first, 0.002, 3)

@@ -70,6 +70,7 @@ def test_a_search_without_a_score_is_refused_in_one_sentence(spark, tmp_path, mo
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("strategy", ["grid", long("random"), long("optuna")])
 def test_rounds_are_chosen_by_the_mean_curve_and_other_runs_are_read(spark, tmp_path, monkeypatch, strategy):
     monkeypatch.setattr("hpt_spark.tuning.search.spark_session", lambda job, section: nullcontext(spark))
@@ -160,6 +161,7 @@ def test_halving_cannot_give_more_of_what_the_estimator_does_not_know():
         checked_estimator(settings(strategy="halving", resource="n_tree", max_resources=9))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "given",
     [

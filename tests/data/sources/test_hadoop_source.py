@@ -93,6 +93,7 @@ def test_the_tables_are_the_same_by_hadoop(hadoop_tables, spark, raw, tables, tm
     assert opened["events"].count() == manifest["tables"]["events"]["rows"]
 
 
+@pytest.mark.long
 def test_a_file_that_breaks_off_leaves_the_old_tables(hadoop_tables, raw, tmp_path):
     for path in raw.iterdir():
         (tmp_path / "raw").mkdir(exist_ok=True)

@@ -174,6 +174,7 @@ def lose_all(spark):
         scala.env().blockManager().master().removeRdd(number, True)
 
 
+@pytest.mark.long
 def test_lost_checkpoints_are_trained_anew(spark, monkeypatch):
     fetch = Checkpoints.fetch
 
@@ -294,6 +295,7 @@ def test_where_an_executor_s_disk_is_full_all_is_trained_anew_with_one_warning(s
     assert search.fit_counts_["continued"] == 0
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux's")
 def test_where_the_driver_s_disk_is_full_all_is_trained_anew(spark, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -65,6 +65,7 @@ def assert_as_scikit_learn(spark, estimator):
     return ours.best_score_
 
 
+@pytest.mark.long
 def test_a_folder_that_came_after_the_first_search(spark, tmp_path):
     GridSearchCV(DummyClassifier(), {}, cv=2, sc=spark).fit(X, y)
     written(tmp_path / "late_folder.py", 0.2)

@@ -87,6 +87,7 @@ def answers_of_fits(folder, releases):
         process._end()
 
 
+@pytest.mark.long
 def test_fits_with_another_release_are_refused_in_a_sentence(tmp_path):
     with pytest.raises(HptSparkError, match=REFUSED):
         answers_of_fits(tmp_path, (OLD,))

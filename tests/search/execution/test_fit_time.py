@@ -31,6 +31,7 @@ def search_of(spark, grid, **arguments):
     return GridSearchCV(Misbehaving(), grid, cv=2, refit=False, sc=spark, **arguments)
 
 
+@pytest.mark.long
 def test_what_hangs_is_a_failed_fit_with_its_reason_which_a_higher_limit_tries_again(spark, marks, tmp_path):
     hanging = {"number": [0], "how": ["hangs-once"], "marks": [str(marks)]}
     grid = [hanging, {"number": [1, 2, 3], "marks": [str(marks)]}]

@@ -103,6 +103,7 @@ def test_an_error_is_the_one_that_the_fit_has_raised(spark, marks):
     assert UnfriendlyError(1, 2).args == ("1 and 2",)
 
 
+@pytest.mark.long
 def test_a_search_whose_refit_has_failed_is_as_scikit_learns(spark, marks):
     grid = {"number": [1], "how": ["fails"], "marks": [str(marks)]}
     searches = [

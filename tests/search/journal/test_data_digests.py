@@ -239,6 +239,7 @@ def test_lists_go_by_values_and_types():
     assert len({digest(value) for value in values}) == len(values)
 
 
+@pytest.mark.long
 def test_no_second_copy_of_a_large_matrix_is_made(monkeypatch):
     """NumPy tells tracemalloc of what it allocates."""
     import tracemalloc

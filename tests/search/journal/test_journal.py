@@ -260,6 +260,7 @@ def said(*words: str | Path, within: list[str] = ()) -> str:
     return answer.stdout
 
 
+@pytest.mark.long
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     folder = tmp_path / "journal"
     folder.mkdir(mode=0o555)
@@ -272,6 +273,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_full_disk_is_told_and_what_was_written_stays(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()

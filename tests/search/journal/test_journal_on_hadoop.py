@@ -70,6 +70,7 @@ def test_another_searchs_journal_is_refused(folder):
         Journalled(folder, {"data": "x", "cv": "b"}, FITS)
 
 
+@pytest.mark.long
 def test_the_second_driver_is_refused_until_the_first_ends(folder):
     with FolderLock(folder, "the journal"):
         with pytest.raises(InputError, match="is working with the journal"), FolderLock(folder, "the journal"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -38,6 +39,7 @@ def refused(executors, conf, refit_on):
     return ""
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 40), st.integers(1, 64), st.integers(1, 64), st.sampled_from(["executor", "driver"]))
 def test_what_is_planned_fits_and_idles_no_more_than_it_must(number, cores, gibibytes, refit_on):

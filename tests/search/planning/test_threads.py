@@ -111,6 +111,7 @@ def threads_of(estimator, around=1):
     return max([own, *(threads_of(one, own) for one in held if one is not None)])
 
 
+@pytest.mark.long
 @given(estimators, st.integers(1, 4))
 @examples(30)
 def test_all_that_runs_at_the_same_time_takes_no_more_than_the_task_has(estimator, threads):

@@ -31,6 +31,7 @@ class Greedy(LogisticRegression):
         return super().fit(X, y)
 
 
+@pytest.mark.long
 def test_a_resumed_search_tries_a_fit_again_that_lacked_memory(spark, tmp_path):
     def searched():
         greedy = Greedy(more_memory=str(tmp_path / "more"))

@@ -131,6 +131,7 @@ def test_a_row_of_no_fold_is_nan_and_one_of_several_has_the_mean(predicted_here)
     np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-15)
 
 
+@pytest.mark.long
 def test_the_best_candidates_are_those_of_its_row(spark):
     arguments = {"cv": CV, "sc": spark}
     search = GridSearchCV(LogisticRegression(), {"C": [1e-6, 1.0]}, keep_oof="best", **arguments).fit(X, y)
@@ -280,6 +281,7 @@ def test_more_than_a_task_may_bring_is_refused(spark, monkeypatch):
         search.fit(X, y)
 
 
+@pytest.mark.long
 def test_many_are_brought_by_several_jobs(spark, monkeypatch):
     monkeypatch.setattr(SparkRunner, "result_bytes", 800)
     jobs = []

@@ -254,6 +254,7 @@ def test_the_journal_tells_who_is_dropped_before_the_next_fold_begins(spark, tmp
     assert wanted_folds(tmp_path) == done.tolist()
 
 
+@pytest.mark.long
 def test_a_shared_training_goes_on_as_long_as_one_of_its_candidates_may_win(spark):
     grid = {"n_estimators": [1, 6], "max_depth": [1, 2], "learning_rate": [1e-4, 0.4]}
     estimator = XGBClassifier(seed=0, n_jobs=1)
@@ -272,6 +273,7 @@ def test_a_shared_training_goes_on_as_long_as_one_of_its_candidates_may_win(spar
     np.testing.assert_array_equal(search.predict_proba(X), theirs.predict_proba(X))
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more")
 def test_a_failed_candidate_gets_no_more_folds_and_optuna_takes_a_dropped_one_for_a_worse_one(
     spark, monkeypatch, tmp_path

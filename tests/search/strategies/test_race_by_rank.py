@@ -171,6 +171,7 @@ def test_equal_candidates_take_one_place_and_are_counted_each():
     assert follower.state.fits_done == follower.state.fits == done.sum()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_spark")
 def test_what_a_journal_has_of_folds_that_the_race_leaves_out_is_predicted_nowhere(tmp_path):
     arguments = {"cv": FOLDS, "refit": False, "keep_oof": "all"}

@@ -39,7 +39,16 @@ from tests.search.strategies.test_race import evaluation_of
 
 
 @pytest.mark.usefixtures("no_spark")
-@pytest.mark.parametrize("rules", [RankRules(2), RankRules(3), RankRules(3, 2), TTestRules(2, 0.2)], ids=str)
+@pytest.mark.parametrize(
+    "rules",
+    [
+        pytest.param(RankRules(2), marks=pytest.mark.long),
+        pytest.param(RankRules(3), marks=pytest.mark.long),
+        RankRules(3, 2),
+        TTestRules(2, 0.2),
+    ],
+    ids=str,
+)
 def test_curves_race_and_stop_by_the_mean_over_the_folds_that_they_have(plain, rules):
     race = {name: getattr(rules, name) for name in ("burn_in", "factor", "alpha") if hasattr(rules, name)}
     search = search_of(race=race, refit=True)
@@ -76,6 +85,7 @@ def test_curves_that_cannot_go_on_exactly_stop_on_their_first_fold(monkeypatch, 
         assert (by_hand == 0).any()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_spark")
 def test_a_scorer_of_the_user_sees_only_what_a_fit_has_left(plain):
     def scorer(estimator, X, y):

@@ -67,6 +67,7 @@ def test_a_setting_that_cannot_be_trained_is_fitted_once_together_and_once_by_it
     assert last.state.fits == last.state.fits_done == search.cv_results_["n_splits_done"].sum()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_spark")
 @pytest.mark.parametrize("goes_on", [True, False])
 def test_a_training_that_fails_only_as_a_whole_is_scored_all_the_same(plain, monkeypatch, goes_on):

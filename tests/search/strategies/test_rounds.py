@@ -118,6 +118,7 @@ def test_optuna_is_told_the_best_of_each_curve(spark, rounds):
     assert again.cv_results_["params"] == search.cv_results_["params"]
 
 
+@pytest.mark.long
 def test_a_search_goes_on_from_its_journal_and_takes_more_rounds(spark, tmp_path):
     def search(most, **more):
         rounds = {"max": most, "step": 2, "early_stopping_rounds": 100, **more}
@@ -167,6 +168,7 @@ def test_what_cannot_be_meant_is_refused(spark, rounds, estimator, grid, message
         GridSearchCV(estimator, grid, cv=2, sc=spark, rounds=rounds).fit(X, y)
 
 
+@pytest.mark.long
 def test_several_metrics_need_the_name_of_the_one_that_stops(spark):
     scoring = ["accuracy", "neg_log_loss"]
     search = GridSearchCV(booster(), {}, cv=2, sc=spark, scoring=scoring, refit=False, rounds={"max": 4, "step": 2})
