@@ -199,7 +199,8 @@ def kill_at_random(cluster, context, marks, seed, deaths):
         killer.join()
     assert killed
     np.testing.assert_array_equal(split_scores(search), expected(range(40), cv=3))
-    assert sum(fits_marked(marks).values()) <= 120 + 4 * len(killed)
+    # An executor has two tasks in flight, each of at most ten naps: it is to take a second.
+    assert sum(fits_marked(marks).values()) <= 120 + 20 * len(killed)
 
 
 def test_random_processes_of_the_cluster_are_killed(cluster, context, marks):
