@@ -200,13 +200,13 @@ def test_a_model_warns_of_terms_that_no_training_row_has(caplog):
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({}, "bags ('None'), use ('NA'); pandas.read_csv"), ({"keep_default_na": False, "na_values": [""]}, "")],
+    [({}, "bags ('null'), use ('NA'); pandas.read_csv"), ({"keep_default_na": False, "na_values": [""]}, "")],
 )
 def test_a_model_warns_of_words_that_pandas_has_read_as_missing(caplog, settings, said):
-    codes = (ColumnCode("bags", "text", ("Driver", "None")), ColumnCode("use", "text", ("NA", "a")))
+    codes = (ColumnCode("bags", "text", ("Driver", "null")), ColumnCode("use", "text", ("NA", "a")))
     coded = TableEncoding((*codes, ColumnCode("plain", "text", ("b",))), "nan", False)
     model = TableModel(DummyRegressor().fit([[0] * 5], [1.0]), "regression", [], coded)
-    frame = pd.read_csv(StringIO("bags,use,plain\nDriver,NA,\nNone,a,b\n"), **settings)
+    frame = pd.read_csv(StringIO("bags,use,plain\nDriver,NA,\nnull,a,b\n"), **settings)
     assert model.transform(frame).tolist() == (
         [[1, 0, 0, 0, 0], [0, 0, 0, 1, 1]] if said else [[1, 0, 1, 0, 0], [0, 1, 0, 1, 1]]
     )
