@@ -23,21 +23,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunSummary:
-    """The state and the best result of a run.
+    """The state and the best result of a run."""
 
-    Parameters
-    ----------
-    run : str
-        Its path below the folder that is listed.
-    state : str
-        ``finished``, ``partial``, ``starting``, ``searching``, ``refitting``, ``failed``, ``interrupted``,
-        ``cut short``, ``no search`` or ``damaged``.
-    metric, score, std, candidates, seconds, updated, end_reason
-        None where unknown; of a running search, the best so far.
-    """
-
-    run: str
-    state: str
+    run: str  # its path below the folder that is listed
+    state: str  # that of status.json, `no search` or `damaged`
+    # None where it is unknown; of a running search, the best so far.
     metric: str | None = None
     score: float | None = None
     std: float | None = None

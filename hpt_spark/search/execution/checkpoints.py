@@ -32,21 +32,11 @@ TRAINED_ANEW = "what they trained is trained anew, with the same scores"
 
 @dataclass(frozen=True)
 class CheckpointPlace:
-    """Where a checkpoint lies.
+    """Where a checkpoint lies."""
 
-    Parameters
-    ----------
-    job : int
-        Which of the evaluation's jobs has made it.
-    task : int
-        The task's position in the job.
-    size : int
-        Bytes.
-    """
-
-    job: int
-    task: int
-    size: int
+    job: int  # which of the evaluation's jobs has made it
+    task: int  # the task's position in the job
+    size: int  # bytes
 
 
 class Checkpoints:

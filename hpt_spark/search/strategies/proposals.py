@@ -32,20 +32,11 @@ QUIET = threading.Lock()  # Optuna's logging is the process's; several outer fol
 
 @dataclass(frozen=True)
 class Dimension:
-    """How Optuna sees one parameter of a space.
-
-    Parameters
-    ----------
-    distribution : BaseDistribution
-    value_of : callable
-        Gives the parameter's value for what Optuna has drawn.
-    keys : sequence, optional
-        Of the values of a list, in its order; equal for equal values.
-    """
+    """How Optuna sees one parameter of a space."""
 
     distribution: BaseDistribution
-    value_of: Callable[[Any], Any]
-    keys: Sequence[Hashable] | None = None
+    value_of: Callable[[Any], Any]  # gives the parameter's value for what Optuna has drawn
+    keys: Sequence[Hashable] | None = None  # of the values of a list, in its order; equal for equal values
 
     def key_of(self, name: str, drawn: Any) -> Hashable:
         """Return a key of what was drawn for the parameter `name`, equal for equal values."""
