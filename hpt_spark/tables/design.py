@@ -18,8 +18,7 @@ from hpt_spark.errors import InputError, listed
 from hpt_spark.masking import without_secrets
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.matrix.vocabulary import codes_of
-from hpt_spark.search.planning.memory_limit import driver_memory
-from hpt_spark.search.planning.result_size import most_of_a_job
+from hpt_spark.search.planning.memory_limit import driver_memory, most_of_a_job
 from hpt_spark.tables.cells_of_codes import columns_of_codes
 from hpt_spark.tables.checks import (
     check_columns,
