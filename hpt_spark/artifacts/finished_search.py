@@ -146,13 +146,13 @@ def announce(run: RunDirectory, draws_lost_report: bool = True) -> None:
     run.record(STATUS, HISTORY)
     best, scoring = manifest["best"], deciding_metric(manifest["plan"]["search"])
     score, std = float(best["score"]), float(best["std"])
-    print(f"best of {counted(manifest['candidates'], manifest.get('rungs', 0))}: {best['params']}")
+    print(f"best of {counted(manifest['candidates'], manifest['rungs'])}: {best['params']}")
     print(f"{scoring}: {score:.5f} (standard deviation over the folds {std:.5f})")
     if outer := manifest.get("outer"):
         mean, deviation = float(outer["mean"]), float(outer["std"])
         print(f"on {len(outer['folds'])} outer folds: {mean:.5f} (standard deviation {deviation:.5f})")
-    if manifest.get("end_reason"):
+    if manifest["end_reason"]:
         print(manifest["end_reason"])
-    if manifest.get("partial"):
+    if manifest["partial"]:
         print(PARTIAL)
     print(f"files: {run.uri}/: " + ", ".join(name for name in run.folder.list() if not is_lock(name)))

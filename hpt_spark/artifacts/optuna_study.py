@@ -52,8 +52,8 @@ def export_study(run: RunDirectory, path: Path) -> dict[str, int]:
         for name in ("estimator", "scoring", "cv", "strategy"):
             if name in searched:
                 study.set_user_attr(name, searched[name])
-        study.set_user_attr("is_finished", bool(manifest) and not manifest.get("partial", False))
-        if manifest and manifest.get("end_reason"):
+        study.set_user_attr("is_finished", bool(manifest) and not manifest["partial"])
+        if manifest.get("end_reason"):
             study.set_user_attr("end_reason", manifest["end_reason"])
         study.add_trials(trials)
     with LocalFolder.open(path.parent).atomic_write(path.name) as file:

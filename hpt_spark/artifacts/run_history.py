@@ -273,14 +273,14 @@ def _results_of(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) 
     ]
     if "score" not in scorers_of(rows[0]):  # a copy of the deciding scoring's columns
         numeric = [name for name in numeric if not name.endswith("_test_score")]
-    counts = {f"fit_counts.{name}": float(count) for name, count in manifest.get("reuse", {}).items()}
+    counts = {f"fit_counts.{name}": float(count) for name, count in manifest["reuse"].items()}
     metric = deciding_metric(manifest["plan"]["search"])
     return {
         "time": facts.now(),
         "best_params": facts.as_texts(best["params"]),
         "metrics": {metric: score, "best_cv_score": score, **counts},
         "best_so_far": facts.best_of_batches(by_column(rows), "score"),
-        "tags": facts.end_tags(manifest.get("partial"), manifest.get("end_reason")),
+        "tags": facts.end_tags(manifest["partial"], manifest["end_reason"]),
         "rank": facts.rank_column(numeric, metric),
         "rows": [{name: float(row[name] or "nan") for name in numeric} for row in rows],
     }

@@ -102,14 +102,14 @@ def summary_of(uri: str, name: str) -> RunSummary:
     if manifest is not None and not (status and status["state"] in RUNNING):
         return RunSummary(
             run=name,
-            state="partial" if manifest.get("partial") else "finished",
+            state="partial" if manifest["partial"] else "finished",
             metric=deciding_metric(manifest["plan"]["search"]),
             score=float(manifest["best"]["score"]),
             std=float(manifest["best"]["std"]),
             candidates=manifest["candidates"],
             seconds=float(manifest["seconds"]),
             updated=(status or {}).get("updated"),
-            end_reason=manifest.get("end_reason"),
+            end_reason=manifest["end_reason"],
         )
     if status is None:
         return RunSummary(name, CUT_SHORT if run.folder.exists(JOURNAL) else "no search")

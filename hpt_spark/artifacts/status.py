@@ -182,7 +182,7 @@ def settle_status(run: RunDirectory) -> None:
         return
     manifest = run.finished_manifest()
     best = {name: masked(manifest["best"][name]) for name in ("params", "score", "std")}
-    ended = {"state": "finished", "reason": manifest.get("end_reason"), "updated": _as_text(time.time())}
+    ended = {"state": "finished", "reason": manifest["end_reason"], "updated": _as_text(time.time())}
     no_more = {"fits_done": status.get("fits"), "fits_in_flight": 0, "seconds_left": None}
     run.folder.write_json(STATUS, {**status, **ended, **no_more, "best": best})
 
