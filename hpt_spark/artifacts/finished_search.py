@@ -134,11 +134,7 @@ def _save_timeline(run: RunDirectory, search: Any) -> None:
 def announce(run: RunDirectory, draws_lost_report: bool = True) -> None:
     """Draw a lost report again, then print the best candidate, its score, and where the files are.
 
-    Parameters
-    ----------
-    run : RunDirectory
-    draws_lost_report : bool
-        False when the search has just failed to draw it, and said why.
+    `draws_lost_report` is False when the search has just failed to draw it, and said why.
     """
     manifest = run.finished_manifest()
     if draws_lost_report and not run.folder.exists(REPORT) and _write_page(run, manifest):

@@ -45,15 +45,10 @@ FILES_OF_JOBS = frozenset({DESIGN, JOURNAL, *RESULTS, *LATER})
 
 
 class RunDirectory:
-    """The folder ``run.dir``.
+    """The folder ``run.dir``, on this machine or any Hadoop path.
 
     ``manifest.json`` is written last and removed first: with it, the results beside it are whole
     and belong to the plan that it names.
-
-    Parameters
-    ----------
-    uri : str
-        What ``run.dir`` names: a local folder or any Hadoop path.
 
     Attributes
     ----------
@@ -229,11 +224,7 @@ class RunDirectory:
     def record(self, *names: str, written: Path | None = None) -> None:
         """Update the manifest, if there is one, for files that were written or deleted since.
 
-        Parameters
-        ----------
-        *names : str
-        written : Path, optional
-            The one file, before it is renamed.
+        `written` is the one file, before it is renamed.
         """
         if not self.folder.exists(MANIFEST):
             return
@@ -262,11 +253,7 @@ class RunDirectory:
     def refuse_replaced_results(self, digest: Mapping[str, str], name: str) -> None:
         """Raise InputError when a search has replaced the results from which the file `name` was made.
 
-        Parameters
-        ----------
-        digest : mapping
-            `manifest_digest` before the results were read.
-        name : str
+        `digest` is the `manifest_digest` before they were read.
         """
         if self.manifest_digest() != digest:
             raise InputError(

@@ -42,11 +42,7 @@ log = logging.getLogger(__name__)
 class StatusFile(SearchFollower):
     """Writes where a search stands into a run, in a thread of its own, from `begin` to the end of a ``with``.
 
-    Parameters
-    ----------
-    run : RunDirectory
-    metric : str
-        The scorer's name.
+    `metric` is the scorer's name.
     """
 
     def __init__(self, run: RunDirectory, metric: str) -> None:

@@ -99,12 +99,7 @@ def built_together(blocks: Sequence[Block]) -> list[list[Block]]:
 def long_table(blocks: Sequence[Block], given: Inputs, encoding: str) -> LongTable:
     """Return the long table of `blocks` that are built together; the union of all is the design matrix.
 
-    Parameters
-    ----------
-    blocks : sequence of Block
-    given : Inputs
-    encoding : {"fraction", "indicator"}
-        ``indicator`` makes every value 1.
+    The `encoding` ``indicator`` makes every value 1; ``fraction`` does not.
     """
     indicators = {block.name for block in blocks if block.indicator or encoding == "indicator"}
     return blocks[0].build(given, [block.name for block in blocks], indicators)

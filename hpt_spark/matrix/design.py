@@ -122,11 +122,7 @@ class DesignMatrix:
     def load(cls, folder: str | Path, location: str = "") -> DesignMatrix:
         """Read the design that `save` wrote.
 
-        Parameters
-        ----------
-        folder : str or Path
-        location : str
-            The name of the folder in messages, where it is a copy of another one.
+        Messages call the folder `location`, where it is a copy of another one.
 
         Raises
         ------

@@ -22,12 +22,7 @@ LONG = "^[^0-9a-zA-Z.]*[0-9]{16,}[^0-9a-zA-Z]*$"  # more digits than a float kee
 def columns_of_codes(spark: SparkSession, section: TableSection, frame: DataFrame) -> list[str]:
     """Return the columns that are to be texts, so that no cell of them becomes another value; log them.
 
-    Parameters
-    ----------
-    spark : SparkSession
-    section : TableSection
-    frame : DataFrame
-        The table with the types that Spark has found out.
+    `frame` is the table with the types that Spark has found out.
     """
     from pyspark.sql import functions as F
 

@@ -58,14 +58,7 @@ COPIES = 3  # of the matrix at one moment: as rows from Spark, as a matrix, and 
 
 
 def build_table_design(spark: SparkSession, features: FeaturesSection, frame: DataFrame | None = None) -> DesignMatrix:
-    """Make the design of the table that the configuration names.
-
-    Parameters
-    ----------
-    spark : SparkSession
-    features : FeaturesSection
-    frame : DataFrame, optional
-        The table, where it has no address.
+    """Make the design of the table that the configuration names, or of `frame`, which has no address.
 
     Raises
     ------

@@ -85,10 +85,7 @@ class TableEncoding:
     def transform(self, rows: pa.RecordBatch | pa.Table) -> tuple[Any, np.ndarray]:
         """Return the matrix of canonical rows, and how many unknown terms each column of `with_terms` has.
 
-        Parameters
-        ----------
-        rows : pyarrow.RecordBatch or Table
-            A column ``x0``, ``x1`` ... for each of `codes`, and `PROBLEM`.
+        `rows` have a column ``x0``, ``x1`` ... for each of `codes`, and `PROBLEM`.
 
         Raises
         ------

@@ -38,12 +38,7 @@ def collect_rows(canonical: DataFrame, encoding: TableEncoding, by_group: bool =
     They are sorted by their ids, by value or by code point; without ids by a hash of all that is in them, so that their
     order depends neither on partitions nor on files. With `by_group` the rows of a group are side by side.
 
-    Parameters
-    ----------
-    canonical : DataFrame
-        As `canonical_rows` gives it, with ``x0``, ``x1`` ... of the columns of `encoding`.
-    encoding : TableEncoding
-    by_group : bool
+    `canonical` is what `canonical_rows` gives, with ``x0``, ``x1`` ... of the columns of `encoding`.
 
     Raises
     ------

@@ -40,13 +40,7 @@ class CheckpointPlace:
 
 
 class Checkpoints:
-    """The checkpoints that the trainings of one evaluation have left for the next.
-
-    Parameters
-    ----------
-    context : SparkContext
-    folder : Path
-        Of the driver, for the file of fetched checkpoints.
+    """The checkpoints that the trainings of one evaluation have left for the next; the driver fetches into `folder`.
 
     Attributes
     ----------

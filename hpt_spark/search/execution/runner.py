@@ -36,12 +36,7 @@ if TYPE_CHECKING:
 
 
 class Runner(ABC):
-    """Runs groups of fits as tasks of Spark.
-
-    Parameters
-    ----------
-    conf : mapping of str to str
-        Spark's settings, its master among them.
+    """Runs groups of fits as tasks of Spark; `conf` are its settings, its master among them.
 
     Attributes
     ----------

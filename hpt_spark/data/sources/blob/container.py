@@ -30,14 +30,7 @@ class Blob:
 
 
 class Container:
-    """A folder of a container, and the way into it.
-
-    Parameters
-    ----------
-    address : BlobAddress
-    named_credential : str, optional
-        What ``source.credential`` says.
-    """
+    """A folder of a container, and the way into it; `named_credential` is what ``source.credential`` says."""
 
     def __init__(self, address: BlobAddress, named_credential: str | None = None) -> None:
         self.address = address
