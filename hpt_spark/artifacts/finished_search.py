@@ -19,7 +19,7 @@ from hpt_spark.artifacts.report.features import features_of
 from hpt_spark.artifacts.report.page import PARTIAL, write_page
 from hpt_spark.artifacts.run_directory import HISTORY, REPORT, STATUS, TIMELINE, VOCABULARY, RunDirectory
 from hpt_spark.artifacts.search_results import column_of, outer_of, save_results
-from hpt_spark.artifacts.table_model import meaning_of
+from hpt_spark.artifacts.table_model import vocabulary_of
 from hpt_spark.errors import HptSparkError
 from hpt_spark.masking import masked
 from hpt_spark.matrix.design import DEVICES, DesignMatrix
@@ -56,7 +56,7 @@ def finish_search(
     params = getattr(search, "best_params_", results["params"][best])
     save_results(run, search, metrics, params)
     if design.encoding is not None:
-        run.folder.write_json(VOCABULARY, meaning_of(design))
+        run.folder.write_json(VOCABULARY, vocabulary_of(design))
     features = features_of(search.best_estimator_, design.columns) if search.refit else None
     candidates, rungs = count(len(results["params"]), rungs_of(results))
     manifest = json_safe(

@@ -19,7 +19,6 @@ from hpt_spark.masking import without_secrets
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.matrix.vocabulary import codes_of
 from hpt_spark.search.planning.memory_limit import driver_memory, most_of_a_job
-from hpt_spark.tables.cells_of_codes import columns_of_codes
 from hpt_spark.tables.checks import (
     check_columns,
     check_labels,
@@ -32,6 +31,7 @@ from hpt_spark.tables.checks import (
 )
 from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding
 from hpt_spark.tables.later_table import block_types, has_texts, read_later_table, say_unseen
+from hpt_spark.tables.misread_cells import columns_of_codes, refuse_times_of_day
 from hpt_spark.tables.odd_texts import MOST_NAMES, say_odd_texts
 from hpt_spark.tables.profile import ColumnFacts, Profile, profile_of
 from hpt_spark.tables.reading import checked_names, format_of, in_utc, read_sql, read_uri, translate_reading
@@ -46,7 +46,6 @@ from hpt_spark.tables.table import (
     label_type_of,
     task_of,
 )
-from hpt_spark.tables.times_of_day import refuse_times_of_day
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
