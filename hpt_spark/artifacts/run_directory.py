@@ -25,6 +25,10 @@ DESIGN = "design"
 JOURNAL = "journal"
 MANIFEST = "manifest.json"
 OVERWRITE = "overwrite.json"  # in the journal: the plan that replaces an earlier one
+TABLE = "cv_results.csv"
+SWEEPING = "sweeping_results.txt"
+BEST_PARAMS = "best_params.json"
+MODEL_OF_XGBOOST, MODEL = "model.ubj", "model.joblib"
 OOF = "oof.npz"
 OUTER = "outer_scores.json"  # of a nested cross-validation
 REPORT = "report.html"
@@ -35,8 +39,7 @@ SUBMISSION = "submission.csv"
 VOCABULARY = "vocabulary.json"  # of a table: its encoding, which gives the model's columns their meaning
 KEPT = ("none", "best", "all")  # whose out-of-fold predictions, each more than the one before
 RESULTS = (
-    *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", OOF),
-    *(OUTER, VOCABULARY, TIMELINE, REPORT),
+    *(TABLE, SWEEPING, BEST_PARAMS, MODEL_OF_XGBOOST, MODEL, OOF, OUTER, VOCABULARY, TIMELINE, REPORT),
     SUBMISSION,  # of the model beside it; `predict` makes the next one
 )
 LATER = (REPORT, SUBMISSION, PIPELINE, STATUS, HISTORY)  # written after the search

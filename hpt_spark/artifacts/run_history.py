@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from hpt_spark.artifacts.candidates import (
-    TABLE,
     by_column,
     deciding_metric,
     fold_columns,
@@ -25,7 +24,7 @@ from hpt_spark.artifacts.candidates import (
     read_candidates,
     scorers_of,
 )
-from hpt_spark.artifacts.run_directory import HISTORY, REPORT, RunDirectory
+from hpt_spark.artifacts.run_directory import BEST_PARAMS, HISTORY, REPORT, SWEEPING, TABLE, RunDirectory
 from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.config.search_rules import HALVING
 from hpt_spark.config.tracking_section import MlflowSection
@@ -45,7 +44,7 @@ from hpt_spark.tracking.sweep import Sweep
 from hpt_spark.tuning.estimators import build_estimator
 
 NO_SCORE = "no score: the fit failed, or the search ended before it"
-KEPT = (TABLE, "sweeping_results.txt", "best_params.json", REPORT)
+KEPT = (TABLE, SWEEPING, BEST_PARAMS, REPORT)
 
 log = logging.getLogger(__name__)
 

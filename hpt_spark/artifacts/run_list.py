@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from hpt_spark.artifacts.candidates import TABLE, deciding_metric
-from hpt_spark.artifacts.run_directory import DESIGN, JOURNAL, MANIFEST, STATUS, RunDirectory
+from hpt_spark.artifacts.candidates import deciding_metric
+from hpt_spark.artifacts.run_directory import DESIGN, JOURNAL, MANIFEST, STATUS, TABLE, RunDirectory
 from hpt_spark.artifacts.status import CUT_SHORT, RUNNING, read_status
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.storage import open_folder
