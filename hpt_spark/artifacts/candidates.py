@@ -8,12 +8,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hpt_spark.artifacts.run_directory import RunDirectory
+from hpt_spark.artifacts.run_directory import TABLE, RunDirectory
 from hpt_spark.errors import InputError
 from hpt_spark.search.results.result_table import ITERATION, RESOURCES
 from hpt_spark.storage.csv_rows import read_rows
 
-TABLE = "cv_results.csv"
 FOLD = re.compile(r"split(\d+)_test_score")  # of the deciding scoring
 _PARAM = "param_"
 _MEAN, _FIRST_FOLD = "mean_test_", "split0_test_"

@@ -148,13 +148,7 @@ class _Run:
 
     def _files_of(self, manifest: bytes) -> Files:
         try:
-            files = json.loads(manifest)["files"]
-            if isinstance(files, list):
-                raise InputError(
-                    f"{self._uri}/{MANIFEST} is of an earlier release and has no digests; run `hpt-spark report` with "
-                    "this run.dir, which adds them."
-                )
-            return _checked(files)
+            return _checked(json.loads(manifest)["files"])
         except (ValueError, KeyError, TypeError):
             raise InputError(
                 f"{self._uri}/{MANIFEST} is damaged, so that nothing can be verified; run `hpt-spark tune` there again."

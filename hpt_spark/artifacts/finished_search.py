@@ -19,7 +19,7 @@ from hpt_spark.artifacts.report.features import features_of
 from hpt_spark.artifacts.report.page import PARTIAL, write_page
 from hpt_spark.artifacts.run_directory import HISTORY, REPORT, STATUS, TIMELINE, VOCABULARY, RunDirectory
 from hpt_spark.artifacts.search_results import column_of, outer_of, save_results
-from hpt_spark.artifacts.table_model import meaning_of
+from hpt_spark.artifacts.table_model import vocabulary_of
 from hpt_spark.errors import HptSparkError
 from hpt_spark.masking import masked
 from hpt_spark.matrix.design import DEVICES, DesignMatrix
@@ -56,7 +56,7 @@ def finish_search(
     params = getattr(search, "best_params_", results["params"][best])
     save_results(run, search, metrics, params)
     if design.encoding is not None:
-        run.folder.write_json(VOCABULARY, meaning_of(design))
+        run.folder.write_json(VOCABULARY, vocabulary_of(design))
     features = features_of(search.best_estimator_, design.columns) if search.refit else None
     candidates, rungs = count(len(results["params"]), rungs_of(results))
     manifest = json_safe(
@@ -134,11 +134,7 @@ def _save_timeline(run: RunDirectory, search: Any) -> None:
 def announce(run: RunDirectory, draws_lost_report: bool = True) -> None:
     """Draw a lost report again, then print the best candidate, its score, and where the files are.
 
-    Parameters
-    ----------
-    run : RunDirectory
-    draws_lost_report : bool
-        False when the search has just failed to draw it, and said why.
+    `draws_lost_report` is False when the search has just failed to draw it, and said why.
     """
     manifest = run.finished_manifest()
     if draws_lost_report and not run.folder.exists(REPORT) and _write_page(run, manifest):
@@ -146,13 +142,13 @@ def announce(run: RunDirectory, draws_lost_report: bool = True) -> None:
     run.record(STATUS, HISTORY)
     best, scoring = manifest["best"], deciding_metric(manifest["plan"]["search"])
     score, std = float(best["score"]), float(best["std"])
-    print(f"best of {counted(manifest['candidates'], manifest.get('rungs', 0))}: {best['params']}")
+    print(f"best of {counted(manifest['candidates'], manifest['rungs'])}: {best['params']}")
     print(f"{scoring}: {score:.5f} (standard deviation over the folds {std:.5f})")
     if outer := manifest.get("outer"):
         mean, deviation = float(outer["mean"]), float(outer["std"])
         print(f"on {len(outer['folds'])} outer folds: {mean:.5f} (standard deviation {deviation:.5f})")
-    if manifest.get("end_reason"):
+    if manifest["end_reason"]:
         print(manifest["end_reason"])
-    if manifest.get("partial"):
+    if manifest["partial"]:
         print(PARTIAL)
     print(f"files: {run.uri}/: " + ", ".join(name for name in run.folder.list() if not is_lock(name)))

@@ -59,11 +59,15 @@ class Manifest(_Strict):
     best: _Best
     candidates: int
     seconds: Number
-    end_reason: Union[str, None] = None  # earlier manifests had none
+    partial: bool
+    end_reason: Union[str, None]
+    reuse: dict[str, int]
+    rungs: int
     columns_digest: str
     design: _Design
-    keep_oof: Literal["none", "best", "all"] = "none"
-    files: Union[dict[str, File], list[str]] = []  # earlier manifests had names alone, or nothing
+    keep_oof: Literal["none", "best", "all"]
+    versions: dict[str, str]
+    files: dict[str, File]
 
 
 def first_mismatch(value: Any) -> str | None:

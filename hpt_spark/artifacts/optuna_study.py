@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from hpt_spark.artifacts.scored_candidates import Scored, scored_candidates
 from hpt_spark.artifacts.status import read_status
 from hpt_spark.errors import InputError, MissingDependencyError
 from hpt_spark.search.arguments import is_integer, is_number
+from hpt_spark.search.strategies.proposals import quiet_optuna
 from hpt_spark.storage.local import LocalFolder
 
 NO_OPTUNA = "Optuna is not installed; run: pip install 'hpt-spark[optuna]'."
@@ -46,14 +46,15 @@ def export_study(run: RunDirectory, path: Path) -> dict[str, int]:
     searched = manifest.get("plan", {}).get("search", {})
     trials = _trials(optuna, scored_candidates(run), _grids(searched))
     storage, logs = _storage()
-    with _quietly(optuna):
+    with quiet_optuna(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of interfaces that are called experimental
         study = optuna.create_study(storage=storage, study_name=f"{NAME}{run.uri}", direction="maximize")
         study.set_metric_names([_metric(run, searched)])
         for name in ("estimator", "scoring", "cv", "strategy"):
             if name in searched:
                 study.set_user_attr(name, searched[name])
-        study.set_user_attr("is_finished", bool(manifest) and not manifest.get("partial", False))
-        if manifest and manifest.get("end_reason"):
+        study.set_user_attr("is_finished", bool(manifest) and not manifest["partial"])
+        if manifest.get("end_reason"):
             study.set_user_attr("end_reason", manifest["end_reason"])
         study.add_trials(trials)
     with LocalFolder.open(path.parent).atomic_write(path.name) as file:
@@ -97,19 +98,6 @@ def _storage() -> tuple[Any, list[dict[str, Any]]]:
             logs.extend(more)
 
     return JournalStorage(InMemory()), logs
-
-
-@contextmanager
-def _quietly(optuna: Any) -> Iterator[None]:
-    """Silence Optuna's log of each step and its warnings about experimental interfaces."""
-    level = optuna.logging.get_verbosity()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        try:
-            yield
-        finally:
-            optuna.logging.set_verbosity(level)
 
 
 def _grids(searched: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -25,6 +25,10 @@ DESIGN = "design"
 JOURNAL = "journal"
 MANIFEST = "manifest.json"
 OVERWRITE = "overwrite.json"  # in the journal: the plan that replaces an earlier one
+TABLE = "cv_results.csv"
+SWEEPING = "sweeping_results.txt"
+BEST_PARAMS = "best_params.json"
+MODEL_OF_XGBOOST, MODEL = "model.ubj", "model.joblib"
 OOF = "oof.npz"
 OUTER = "outer_scores.json"  # of a nested cross-validation
 REPORT = "report.html"
@@ -35,8 +39,7 @@ SUBMISSION = "submission.csv"
 VOCABULARY = "vocabulary.json"  # of a table: its encoding, which gives the model's columns their meaning
 KEPT = ("none", "best", "all")  # whose out-of-fold predictions, each more than the one before
 RESULTS = (
-    *("cv_results.csv", "sweeping_results.txt", "best_params.json", "model.ubj", "model.joblib", OOF),
-    *(OUTER, VOCABULARY, TIMELINE, REPORT),
+    *(TABLE, SWEEPING, BEST_PARAMS, MODEL_OF_XGBOOST, MODEL, OOF, OUTER, VOCABULARY, TIMELINE, REPORT),
     SUBMISSION,  # of the model beside it; `predict` makes the next one
 )
 LATER = (REPORT, SUBMISSION, PIPELINE, STATUS, HISTORY)  # written after the search
@@ -45,15 +48,10 @@ FILES_OF_JOBS = frozenset({DESIGN, JOURNAL, *RESULTS, *LATER})
 
 
 class RunDirectory:
-    """The folder ``run.dir``.
+    """The folder ``run.dir``, on this machine or any Hadoop path.
 
     ``manifest.json`` is written last and removed first: with it, the results beside it are whole
     and belong to the plan that it names.
-
-    Parameters
-    ----------
-    uri : str
-        What ``run.dir`` names: a local folder or any Hadoop path.
 
     Attributes
     ----------
@@ -148,18 +146,18 @@ class RunDirectory:
         manifest = None if overwrite else self.manifest()
         if manifest is None:
             return False
-        differences = differing_keys(json_safe(manifest["plan"]), json_safe(plan))  # NaN was once a number in manifests
+        differences = differing_keys(manifest["plan"], json_safe(plan))
         if differences:
             raise InputError(
                 f"run.dir={self.uri} holds the results of another search, different in {', '.join(differences)}; "
                 "name another run.dir, or replace them with --overwrite."
             )
-        made = [name for name in manifest.get("files", ()) if name in RESULTS and name != SUBMISSION]
+        made = [name for name in manifest["files"] if name in RESULTS and name != SUBMISSION]
         missing = [name for name in made if not self.folder.exists(name)]
         if missing:
             _log.warning("%s has lost %s, which is made again", self.uri, ", ".join(missing))
         # A search that ran out of time goes on from its journal.
-        is_whole = set(missing) <= {REPORT} and not manifest.get("partial", False)
+        is_whole = set(missing) <= {REPORT} and not manifest["partial"]
         return is_whole and has_predictions(manifest, keep_oof)
 
     def is_being_overwritten(self, plan: dict[str, Any]) -> bool:
@@ -173,7 +171,7 @@ class RunDirectory:
         except InputError:
             return False
         if manifest is not None:
-            if differing_keys(json_safe(manifest["plan"]), json_safe(plan)):
+            if differing_keys(manifest["plan"], json_safe(plan)):
                 return False
             attempt = Attempt.current()
             if attempt is not None and attempt.follows(manifest.get("attempt")):
@@ -206,7 +204,7 @@ class RunDirectory:
     def end_overwrite(self) -> None:
         """Remove the record of `begin_overwrite`, unless the search is partial and will go on."""
         manifest = self.manifest()
-        if manifest is not None and not manifest.get("partial", False):
+        if manifest is not None and not manifest["partial"]:
             self.folder.delete(f"{JOURNAL}/{OVERWRITE}")
 
     def clear_results(self) -> None:
@@ -223,16 +221,13 @@ class RunDirectory:
     def finish(self, manifest: dict[str, Any]) -> None:
         """Write the manifest, with the files of all jobs: from now on the results count."""
         with self._manifest_lock():
-            self.folder.write_json(MANIFEST, {**manifest, "files": self._files(*self._names())})
+            names = [name for name in self.folder.list() if name in FILES_OF_JOBS]
+            self.folder.write_json(MANIFEST, {**manifest, "files": self._files(*names)})
 
     def record(self, *names: str, written: Path | None = None) -> None:
         """Update the manifest, if there is one, for files that were written or deleted since.
 
-        Parameters
-        ----------
-        *names : str
-        written : Path, optional
-            The one file, before it is renamed.
+        `written` is the one file, before it is renamed.
         """
         if not self.folder.exists(MANIFEST):
             return
@@ -240,15 +235,11 @@ class RunDirectory:
             manifest = self.manifest()
             if manifest is None:
                 return
-            before, changed = manifest.get("files", []), list(names)
-            if isinstance(before, list):  # of an earlier release
-                before, changed = {}, self._names()
-            others = {name: file for name, file in before.items() if name not in changed}
-            made = self._files(*changed) if written is None else dict.fromkeys(changed, _file_of(written))
+            others = {name: file for name, file in manifest["files"].items() if name not in names}
+            made = self._files(*names) if written is None else dict.fromkeys(names, _file_of(written))
             files = dict(sorted({**others, **made}.items()))
-            if files != before:
-                # An earlier release wrote NaN.
-                self.folder.write_json(MANIFEST, json_safe({**manifest, "files": files}))
+            if files != manifest["files"]:
+                self.folder.write_json(MANIFEST, {**manifest, "files": files})
 
     def manifest_digest(self) -> dict[str, str]:
         """Return a digest of the manifest without the files that other jobs make; nothing without one."""
@@ -258,28 +249,20 @@ class RunDirectory:
             return self.folder.digests(MANIFEST)
         if manifest is None:
             return {}
-        files = manifest.get("files", [])
-        own = {name: files[name] for name in files if name not in LATER} if isinstance(files, dict) else files
+        own = {name: file for name, file in manifest["files"].items() if name not in LATER}
         content = json.dumps({**manifest, "files": own}, sort_keys=True)
         return {MANIFEST: hashlib.sha256(content.encode()).hexdigest()}
 
     def refuse_replaced_results(self, digest: Mapping[str, str], name: str) -> None:
         """Raise InputError when a search has replaced the results from which the file `name` was made.
 
-        Parameters
-        ----------
-        digest : mapping
-            `manifest_digest` before the results were read.
-        name : str
+        `digest` is the `manifest_digest` before they were read.
         """
         if self.manifest_digest() != digest:
             raise InputError(
                 f"a search has replaced the results of run.dir={self.uri} while {name} was made of the earlier ones; "
                 "run this job again when it has ended."
             )
-
-    def _names(self) -> list[str]:
-        return [name for name in self.folder.list() if name in FILES_OF_JOBS]
 
     def _files(self, *names: str) -> dict[str, dict[str, Any]]:
         digests, sizes = self.folder.digests(*names), self.folder.sizes(*names)
@@ -308,4 +291,4 @@ def differing_keys(one: Any, other: Any, at: str = "") -> list[str]:
 
 def has_predictions(manifest: Mapping[str, Any], keep_oof: str) -> bool:
     """Return whether a finished search has kept the out-of-fold predictions that are wanted, or more."""
-    return KEPT.index(manifest.get("keep_oof", "none")) >= KEPT.index(keep_oof)
+    return KEPT.index(manifest["keep_oof"]) >= KEPT.index(keep_oof)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from hpt_spark.artifacts.candidates import (
-    TABLE,
     by_column,
     deciding_metric,
     fold_columns,
@@ -25,7 +24,7 @@ from hpt_spark.artifacts.candidates import (
     read_candidates,
     scorers_of,
 )
-from hpt_spark.artifacts.run_directory import HISTORY, REPORT, RunDirectory
+from hpt_spark.artifacts.run_directory import BEST_PARAMS, HISTORY, REPORT, SWEEPING, TABLE, RunDirectory
 from hpt_spark.artifacts.search_results import load_model
 from hpt_spark.config.search_rules import HALVING
 from hpt_spark.config.tracking_section import MlflowSection
@@ -45,7 +44,7 @@ from hpt_spark.tracking.sweep import Sweep
 from hpt_spark.tuning.estimators import build_estimator
 
 NO_SCORE = "no score: the fit failed, or the search ended before it"
-KEPT = (TABLE, "sweeping_results.txt", "best_params.json", REPORT)
+KEPT = (TABLE, SWEEPING, BEST_PARAMS, REPORT)
 
 log = logging.getLogger(__name__)
 
@@ -273,14 +272,14 @@ def _results_of(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) 
     ]
     if "score" not in scorers_of(rows[0]):  # a copy of the deciding scoring's columns
         numeric = [name for name in numeric if not name.endswith("_test_score")]
-    counts = {f"fit_counts.{name}": float(count) for name, count in manifest.get("reuse", {}).items()}
+    counts = {f"fit_counts.{name}": float(count) for name, count in manifest["reuse"].items()}
     metric = deciding_metric(manifest["plan"]["search"])
     return {
         "time": facts.now(),
         "best_params": facts.as_texts(best["params"]),
         "metrics": {metric: score, "best_cv_score": score, **counts},
         "best_so_far": facts.best_of_batches(by_column(rows), "score"),
-        "tags": facts.end_tags(manifest.get("partial"), manifest.get("end_reason")),
+        "tags": facts.end_tags(manifest["partial"], manifest["end_reason"]),
         "rank": facts.rank_column(numeric, metric),
         "rows": [{name: float(row[name] or "nan") for name in numeric} for row in rows],
     }

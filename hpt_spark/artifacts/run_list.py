@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from hpt_spark.artifacts.candidates import TABLE, deciding_metric
-from hpt_spark.artifacts.run_directory import DESIGN, JOURNAL, MANIFEST, STATUS, RunDirectory
+from hpt_spark.artifacts.candidates import deciding_metric
+from hpt_spark.artifacts.run_directory import DESIGN, JOURNAL, MANIFEST, STATUS, TABLE, RunDirectory
 from hpt_spark.artifacts.status import CUT_SHORT, RUNNING, read_status
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.storage import open_folder
@@ -23,21 +23,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunSummary:
-    """The state and the best result of a run.
+    """The state and the best result of a run."""
 
-    Parameters
-    ----------
-    run : str
-        Its path below the folder that is listed.
-    state : str
-        ``finished``, ``partial``, ``starting``, ``searching``, ``refitting``, ``failed``, ``interrupted``,
-        ``cut short``, ``no search`` or ``damaged``.
-    metric, score, std, candidates, seconds, updated, end_reason
-        None where unknown; of a running search, the best so far.
-    """
-
-    run: str
-    state: str
+    run: str  # its path below the folder that is listed
+    state: str  # that of status.json, `no search` or `damaged`
+    # None where it is unknown; of a running search, the best so far.
     metric: str | None = None
     score: float | None = None
     std: float | None = None
@@ -112,14 +102,14 @@ def summary_of(uri: str, name: str) -> RunSummary:
     if manifest is not None and not (status and status["state"] in RUNNING):
         return RunSummary(
             run=name,
-            state="partial" if manifest.get("partial") else "finished",
+            state="partial" if manifest["partial"] else "finished",
             metric=deciding_metric(manifest["plan"]["search"]),
             score=float(manifest["best"]["score"]),
             std=float(manifest["best"]["std"]),
             candidates=manifest["candidates"],
             seconds=float(manifest["seconds"]),
             updated=(status or {}).get("updated"),
-            end_reason=manifest.get("end_reason"),
+            end_reason=manifest["end_reason"],
         )
     if status is None:
         return RunSummary(name, CUT_SHORT if run.folder.exists(JOURNAL) else "no search")

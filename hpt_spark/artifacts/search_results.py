@@ -10,7 +10,16 @@ import joblib
 import numpy as np
 
 from hpt_spark.artifacts.json_values import json_safe, to_python
-from hpt_spark.artifacts.run_directory import OOF, OUTER, RunDirectory
+from hpt_spark.artifacts.run_directory import (
+    BEST_PARAMS,
+    MODEL,
+    MODEL_OF_XGBOOST,
+    OOF,
+    OUTER,
+    SWEEPING,
+    TABLE,
+    RunDirectory,
+)
 from hpt_spark.errors import InputError
 from hpt_spark.storage.csv_rows import csv_writer
 from hpt_spark.tuning.estimators import find_estimator_class
@@ -18,12 +27,12 @@ from hpt_spark.tuning.estimators import find_estimator_class
 
 def save_results(run: RunDirectory, search: Any, metrics: Sequence[str], best_params: Any) -> None:
     """Write the results of a fitted search, and its refitted model and its out-of-fold predictions, if any."""
-    with run.folder.atomic_write("cv_results.csv") as path:
+    with run.folder.atomic_write(TABLE) as path:
         write_cv_results(path, search.cv_results_)
-    with run.folder.atomic_write("sweeping_results.txt") as path:
+    with run.folder.atomic_write(SWEEPING) as path:
         texts = (sweeping_results(search.cv_results_, metric) for metric in metrics)
         path.write_text("".join(texts), encoding="utf-8")
-    run.folder.write_json("best_params.json", json_safe(best_params))
+    run.folder.write_json(BEST_PARAMS, json_safe(best_params))
     if search.refit:
         with run.folder.atomic_write(model_file(search.best_estimator_)) as path:
             save_model(path, search.best_estimator_)
@@ -78,7 +87,7 @@ def is_xgboost(estimator: Any) -> bool:
 
 def model_file(estimator: Any) -> str:
     """Return the name of the file that holds `estimator`."""
-    return "model.ubj" if is_xgboost(estimator) else "model.joblib"
+    return MODEL_OF_XGBOOST if is_xgboost(estimator) else MODEL
 
 
 def save_model(path: Path, estimator: Any) -> None:
@@ -116,13 +125,13 @@ def load_model(run: RunDirectory, manifest: Mapping[str, Any]) -> Any:
         When the run kept none, or its file cannot be read.
     """
     searched = manifest["plan"]["search"]
-    found = [name for name in ("model.ubj", "model.joblib") if run.folder.exists(name)]
+    found = [name for name in (MODEL_OF_XGBOOST, MODEL) if run.folder.exists(name)]
     if not found:
         remedy = "tune` again" if searched["refit"] else "tune --overwrite` with search.refit: true"
         raise InputError(f"run.dir={run.uri} has no model; run `hpt-spark {remedy}.")
     try:
         with run.folder.reading(found[0]) as path:
-            if found[0] == "model.joblib":
+            if found[0] == MODEL:
                 return joblib.load(path)
             params = {**searched["estimator_params"], **manifest["best"]["params"]}
             # XGBoost's file does not say which value stands for a missing one.

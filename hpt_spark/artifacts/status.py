@@ -42,11 +42,7 @@ log = logging.getLogger(__name__)
 class StatusFile(SearchFollower):
     """Writes where a search stands into a run, in a thread of its own, from `begin` to the end of a ``with``.
 
-    Parameters
-    ----------
-    run : RunDirectory
-    metric : str
-        The scorer's name.
+    `metric` is the scorer's name.
     """
 
     def __init__(self, run: RunDirectory, metric: str) -> None:
@@ -182,7 +178,7 @@ def settle_status(run: RunDirectory) -> None:
         return
     manifest = run.finished_manifest()
     best = {name: masked(manifest["best"][name]) for name in ("params", "score", "std")}
-    ended = {"state": "finished", "reason": manifest.get("end_reason"), "updated": _as_text(time.time())}
+    ended = {"state": "finished", "reason": manifest["end_reason"], "updated": _as_text(time.time())}
     no_more = {"fits_done": status.get("fits"), "fits_in_flight": 0, "seconds_left": None}
     run.folder.write_json(STATUS, {**status, **ended, **no_more, "best": best})
 

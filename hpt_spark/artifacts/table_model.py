@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 REFUSED = re.compile("contains (NaN|infinity|`inf`)")  # as scikit-learn and XGBoost say of X
 
 
-def meaning_of(design: DesignMatrix) -> dict[str, Any]:
-    """Return the meaning of a table's design as JSON: task, classes, settings, encoding."""
+def vocabulary_of(design: DesignMatrix) -> dict[str, Any]:
+    """Return what ``vocabulary.json`` holds of a table's design: task, classes, settings, encoding."""
     return {
         "task": design.task,
         "classes": list(design.classes),

@@ -18,7 +18,7 @@ DISTRIBUTIONS = ("uniform", "loguniform", "randint")  # of scipy.stats; randint 
 ONE_STD_ERR = "one_std_err"
 TTEST_DEFAULTS = {"burn_in": 3, "alpha": 0.05}
 RANK_DEFAULTS = {"burn_in": 1, "factor": 3}
-# Settings that only some strategies use, and which.
+# Settings that only some strategies use, and which; they are arguments of the search classes by the same names.
 USED_BY = {
     "n_iter": DRAWING,
     **dict.fromkeys(("no_improvement", "batch_size"), ("random", "optuna")),

@@ -27,24 +27,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the input.
+    """A table of the input."""
 
-    Parameters
-    ----------
-    name : str
-        Name of the table and, with ``.csv.zip`` behind it, of its file.
-    row : str
-        What one row means.
-    columns : tuple of Column
-        In the file's order.
-    ordered : bool
-        Whether the order of the file's rows carries meaning. Such a table has one more column,
-        ``file_row`` (0, 1, ...), because a distributed table has no order of its own.
-    """
-
-    name: str
-    row: str
-    columns: tuple[Column, ...]
+    name: str  # name of the table and, with `.csv.zip` behind it, of its file
+    row: str  # what one row means
+    columns: tuple[Column, ...]  # in the file's order
+    # Whether the order of the file's rows carries meaning. Such a table has one more column, `file_row` (0, 1, ...),
+    # because a distributed table has no order of its own.
     ordered: bool = False
 
     @property

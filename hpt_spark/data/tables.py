@@ -20,14 +20,7 @@ SPARK_TYPES = {ID: "bigint", FLAG: "int", DEGREE: "double", TEXT: "string", TIME
 
 
 class Tables:
-    """The tables under one folder; a table is opened when it is first asked for.
-
-    Parameters
-    ----------
-    spark : SparkSession
-    uri : str
-        What ``tables.uri`` names: a local folder or any Hadoop path.
-    """
+    """The tables under the folder ``tables.uri``; a table is opened when it is first asked for."""
 
     def __init__(self, spark: SparkSession, uri: str) -> None:
         self.spark = spark

@@ -36,20 +36,11 @@ def categories_of_labels(label_categories: DataFrame) -> DataFrame:
 
 @dataclass(frozen=True)
 class DevicesOfEvents:
-    """Which device each event is of; small enough (12 bytes an event) to be sent everywhere.
+    """Which device each event is of; small enough (12 bytes an event) to be sent everywhere."""
 
-    Parameters
-    ----------
-    event_ids : ndarray of int64, shape (n_events,)
-        Sorted.
-    devices : ndarray of int32, shape (n_events,)
-        Places among `device_ids`.
-    device_ids : ndarray of int64
-    """
-
-    event_ids: np.ndarray
-    devices: np.ndarray
-    device_ids: np.ndarray
+    event_ids: np.ndarray  # int64, sorted
+    devices: np.ndarray  # int32, of each event: its place among `device_ids`
+    device_ids: np.ndarray  # int64
 
     @classmethod
     def of_events(cls, events: pa.Table, known: np.ndarray) -> DevicesOfEvents:

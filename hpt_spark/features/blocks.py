@@ -20,19 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LongTable:
-    """The long table ``device_id, block, term, value`` of some blocks, packed: one row per device and block.
+    """The long table ``device_id, block, term, value`` of some blocks, packed: one row per device and block."""
 
-    Parameters
-    ----------
-    rows : DataFrame
-        ``device_id: bigint, block: string, terms: array<bigint or string>, values: array<float>``;
-        each device and block once, and in its array each term once. Rows without a device are tallies.
-    names : mapping of str to pyarrow.Array of int64 or string
-        The names of a block's terms, whose positions here are the terms in the rows: a million numbers leave Spark
-        several times as fast as a million texts. Absent for blocks whose rows have the terms themselves.
-    """
-
+    # `device_id: bigint, block: string, terms: array<bigint or string>, values: array<float>`; each device and block
+    # once, and in its array each term once. Rows without a device are tallies.
     rows: DataFrame
+    # The names of a block's terms, int64 or string, whose positions here are the terms in the rows: a million numbers
+    # leave Spark several times as fast as a million texts. Absent for blocks whose rows have the terms themselves.
     names: Mapping[str, pa.Array]
 
 
@@ -68,27 +62,15 @@ def _of_apps(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) ->
 
 @dataclass(frozen=True)
 class Block:
-    """One block of columns of the design matrix.
-
-    Parameters
-    ----------
-    name : str
-    feature_set : str
-        The set that brings this block in.
-    build : callable
-        Gives the `LongTable` of this block and others, from `Inputs`, the names of the blocks, and
-        the names of those whose values are to be 1.
-    numeric : bool
-        Whether its terms are numbers, ordered by value, or texts, ordered by code point.
-    indicator : bool
-        Whether its values are 1 with either encoding.
-    """
+    """One block of columns of the design matrix."""
 
     name: str
-    feature_set: str
+    feature_set: str  # the set that brings this block in
+    # Gives the `LongTable` of this block and others, from `Inputs`, the names of the blocks, and the names of those
+    # whose values are to be 1.
     build: Callable[[Inputs, Sequence[str], Collection[str]], LongTable]
-    numeric: bool = False
-    indicator: bool = False
+    numeric: bool = False  # whether its terms are numbers, ordered by value, or texts, ordered by code point
+    indicator: bool = False  # whether its values are 1 with either encoding
 
 
 BLOCKS = (
@@ -117,12 +99,7 @@ def built_together(blocks: Sequence[Block]) -> list[list[Block]]:
 def long_table(blocks: Sequence[Block], given: Inputs, encoding: str) -> LongTable:
     """Return the long table of `blocks` that are built together; the union of all is the design matrix.
 
-    Parameters
-    ----------
-    blocks : sequence of Block
-    given : Inputs
-    encoding : {"fraction", "indicator"}
-        ``indicator`` makes every value 1.
+    The `encoding` ``indicator`` makes every value 1; ``fraction`` does not.
     """
     indicators = {block.name for block in blocks if block.indicator or encoding == "indicator"}
     return blocks[0].build(given, [block.name for block in blocks], indicators)

@@ -29,20 +29,11 @@ ROWS_AT_A_TIME = 1 << 21
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts of items.
+    """Counts of items."""
 
-    Parameters
-    ----------
-    device_ids : ndarray of int64, shape (n_rows,)
-    items : ndarray of int64, shape (n_items,)
-        Each once.
-    matrix : scipy.sparse.csr_matrix of int32 or int64, shape (n_rows, n_items)
-        How often the device of a row has each item.
-    """
-
-    device_ids: np.ndarray
-    items: np.ndarray
-    matrix: sparse.csr_matrix
+    device_ids: np.ndarray  # int64, of each row
+    items: np.ndarray  # int64, of each column, each once
+    matrix: sparse.csr_matrix  # of int32 or int64: how often the device of a row has each item
 
     @classmethod
     def of_arrow(cls, rows: pa.RecordBatch) -> Counts:

@@ -21,21 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ItemTerms:
-    """The terms that each item bears.
+    """The terms that each item bears."""
 
-    Parameters
-    ----------
-    items : ndarray of int64, shape (n_items,)
-        Distinct and sorted, for a quick search.
-    names : pyarrow.Array of int64 or string, length n_terms
-        The name of each term; distinct.
-    incidence : scipy.sparse.csr_matrix of int64, shape (n_items, n_terms)
-        1 where the item bears the term.
-    """
-
-    items: np.ndarray
-    names: pa.Array
-    incidence: sparse.csr_matrix
+    items: np.ndarray  # int64, distinct and sorted, for a quick search
+    names: pa.Array  # of int64 or string: the name of each term; distinct
+    incidence: sparse.csr_matrix  # of int64, items x terms: 1 where the item bears the term
 
     @classmethod
     def of_pairs(cls, items: pa.ChunkedArray, terms: pa.ChunkedArray) -> ItemTerms:

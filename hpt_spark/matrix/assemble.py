@@ -19,21 +19,13 @@ from hpt_spark.matrix.vocabulary import Vocabulary, codes_of
 
 @dataclass(frozen=True)
 class AssembledBlock:
-    """One block of the design matrix.
-
-    Parameters
-    ----------
-    vocabulary : Vocabulary
-    train, test : scipy.sparse.csr_matrix of float32
-        One row per device, one column per term.
-    facts : dict
-        Of the manifest: how many terms and devices are in it, and how many terms are left out.
-    """
+    """One block of the design matrix."""
 
     vocabulary: Vocabulary
+    # CSR of float32: one row per device, one column per term.
     train: sparse.csr_matrix
     test: sparse.csr_matrix
-    facts: dict[str, int]
+    facts: dict[str, int]  # of the manifest: how many terms and devices are in it, and how many terms are left out
 
 
 def assemble_block(
@@ -92,50 +84,27 @@ def _in_columns(matrix: sparse.csr_matrix, column_of_code: np.ndarray, width: in
 
 @dataclass(frozen=True)
 class CollectedBlock:
-    """The long table of one block, on the driver.
-
-    Parameters
-    ----------
-    name : str
-    numeric : bool
-        Whether the terms are ordered by value rather than by code point.
-    rows : pyarrow.Table
-        ``device_id: int64, terms: list of integer or string, values: list of float``, each device and,
-        in its list, each term once, in any order.
-    names : pyarrow.Array, optional
-        The names of the terms, where `rows` has positions here.
-    """
+    """The long table of one block, on the driver."""
 
     name: str
-    numeric: bool
+    numeric: bool  # whether the terms are ordered by value rather than by code point
+    # `device_id: int64, terms: list of integer or string, values: list of float`, each device and, in its list, each
+    # term once, in any order.
     rows: pa.Table
-    names: pa.Array | None
+    names: pa.Array | None  # the names of the terms, where `rows` has positions here
 
 
 @dataclass
 class CollectedBlocks:
-    """All blocks of a design matrix.
+    """All blocks of a design matrix."""
 
-    Parameters
-    ----------
-    blocks : list of CollectedBlock
-        In the order of the columns.
-    groups : list of str
-        The class of each training device.
-    train_ids, test_ids : ndarray of int64
-        The devices of the rows.
-    settings : dict
-        The settings that made them, for the manifest.
-    tallies : dict
-        How many rows of a ``table.kind`` there are.
-    """
-
-    blocks: list[CollectedBlock]
-    groups: list[str]
+    blocks: list[CollectedBlock]  # in the order of the columns
+    groups: list[str]  # the class of each training device
+    # int64: the devices of the rows.
     train_ids: np.ndarray
     test_ids: np.ndarray
-    settings: dict[str, Any]
-    tallies: dict[str, int]
+    settings: dict[str, Any]  # the settings that made them, for the manifest
+    tallies: dict[str, int]  # how many rows of a `table.kind` there are
 
     def design(self) -> DesignMatrix:
         """Make columns of the blocks and put them side by side; empty `blocks`, which are gigabytes, on the way.

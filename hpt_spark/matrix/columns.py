@@ -17,15 +17,7 @@ def column_names(columns: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def columns_with(is_odd: Callable[[np.ndarray], np.ndarray], X: Any, columns: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the names of the columns, in order, in which a stored number `is_odd`.
-
-    Parameters
-    ----------
-    is_odd : callable
-        Given an array of numbers, returns a mask.
-    X : ndarray or scipy.sparse matrix
-    columns : sequence of (block, term)
-    """
+    """Return the names of the columns, in order, in which a stored number `is_odd`, by a mask of an array of them."""
     if sparse.issparse(X):
         cells = X.tocoo()
         places = np.unique(cells.col[is_odd(cells.data)])

@@ -28,39 +28,23 @@ ENCODING = "encoding.json"  # of a table: the encoding of its columns
 
 @dataclass(frozen=True)
 class DesignMatrix:
-    """Everything a search and a prediction need.
+    """Everything a search and a prediction need."""
 
-    Parameters
-    ----------
-    X_train, X_test : scipy.sparse.csr_matrix of float32, shape (n_devices, n_columns)
-        Of any other table of float64, and an ndarray where most cells hold a value; ``X_test`` may have no row.
-    y_train : ndarray of int32, shape (n_train,)
-        The number of each training device's class; of a regression or a ranking, float64.
-    train_device_ids, test_device_ids : ndarray of int64
-        In the order of the rows; of any other table the rows' ids, which may be texts.
-    columns : sequence of (block, term)
-        What each column means.
-    classes : sequence of str
-        Sorted; ``y_train`` counts into it. Of any other table they are of the label's type.
-    facts : dict
-        Further entries of the manifest: the settings, the terms left out.
-    weights, groups : ndarray of float64, of int64, optional
-        Of each training row.
-    encoding : dict, optional
-        The encoding of a table's columns as columns of the design, as JSON.
-    """
-
+    # CSR of float32, devices x columns; of any other table float64, an ndarray where most cells hold a value, and
+    # `X_test` may have no row.
     X_train: Any
     X_test: Any
-    y_train: np.ndarray
+    y_train: np.ndarray  # int32, places in `classes`; of a regression or a ranking float64
+    # int64, in the order of the rows; of any other table the rows' ids, which may be texts.
     train_device_ids: np.ndarray
     test_device_ids: np.ndarray
-    columns: Sequence[tuple[str, str]]
-    classes: Sequence[Any]
+    columns: Sequence[tuple[str, str]]  # the block and the term of each column
+    classes: Sequence[Any]  # sorted texts; of any other table of the label's type
+    # Further entries of the manifest: the settings, the terms left out.
     facts: dict[str, Any] = field(default_factory=dict)
-    weights: np.ndarray | None = None
-    groups: np.ndarray | None = None
-    encoding: dict[str, Any] | None = None
+    weights: np.ndarray | None = None  # float64, of each training row
+    groups: np.ndarray | None = None  # int64, of each training row
+    encoding: dict[str, Any] | None = None  # the encoding of a table's columns as columns of the design, as JSON
 
     @property
     def task(self) -> str:
@@ -138,11 +122,7 @@ class DesignMatrix:
     def load(cls, folder: str | Path, location: str = "") -> DesignMatrix:
         """Read the design that `save` wrote.
 
-        Parameters
-        ----------
-        folder : str or Path
-        location : str
-            The name of the folder in messages, where it is a copy of another one.
+        Messages call the folder `location`, where it is a copy of another one.
 
         Raises
         ------

@@ -14,17 +14,10 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The terms of a block, each at its number: a bijection between terms and 0 .. n - 1.
-
-    Parameters
-    ----------
-    block : str
-    terms : tuple of str
-        In order, each once.
-    """
+    """The terms of a block, each at its number: a bijection between terms and 0 .. n - 1."""
 
     block: str
-    terms: tuple[str, ...]
+    terms: tuple[str, ...]  # in order, each once
 
     @classmethod
     def of(cls, block: str, terms: Sequence[str], numeric: bool) -> Vocabulary:

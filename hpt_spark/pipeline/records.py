@@ -75,11 +75,7 @@ class Records:
     def note(self, when_written: Callable[[Path], None], **more: Any) -> None:
         """Note something beside the steps; None removes a note.
 
-        Parameters
-        ----------
-        when_written : callable
-            Called with the path of the written file, before it is renamed.
-        **more
+        `when_written` is called with the path of the written file, before it is renamed.
         """
         kept = {**self._read(), **more}
         self._write({name: value for name, value in kept.items() if value is not None}, when_written)

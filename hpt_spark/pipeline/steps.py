@@ -105,7 +105,7 @@ class Steps:
 
     def is_complete(self, step: str) -> bool:
         """Return whether a step is complete: a search may have run out of time."""
-        return step != "tune" or not self._run.finished_manifest().get("partial", False)
+        return step != "tune" or not self._run.finished_manifest()["partial"]
 
     def what_is_wanted_more(self, step: str) -> str:
         """Return the missing output for which a complete step has to run again; empty if there is none."""

@@ -23,18 +23,12 @@ PARTS = ("X", "y", "fit_params", "score_params")
 
 @dataclass(frozen=True)
 class Dataset:
-    """The data of a search, uncut; each fit cuts a fold out of them.
+    """The data of a search, uncut; each fit cuts a fold out of them."""
 
-    Parameters
-    ----------
-    X, y : array-like
-        As the user gave them.
-    fit_params, score_params : mapping
-        The arguments of the estimator's ``fit`` and of the scorer.
-    """
-
+    # As the user gave them.
     X: Any
     y: Any
+    # The arguments of the estimator's `fit` and of the scorer.
     fit_params: Mapping[str, Any]
     score_params: Mapping[str, Any]
 

@@ -32,90 +32,49 @@ NOT_COMMON = (*OF_ONE_FIT, "fit_params", "score_params")
 
 @dataclass(frozen=True)
 class Fit:
-    """One candidate on one fold.
+    """One candidate on one fold."""
 
-    Parameters
-    ----------
-    number : int
-        Position among all fits, in scikit-learn's order: candidate by candidate, fold by fold.
-    candidate, fold : int
-    """
-
-    number: int
+    number: int  # position among all fits, in scikit-learn's order: candidate by candidate, fold by fold
     candidate: int
     fold: int
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state from which a training can go on.
+    """The state from which a training can go on."""
 
-    Parameters
-    ----------
-    rounds : int
-        How many rounds are trained.
-    offset, size : int
-        Where the state for the next round lies in the evaluation's file of checkpoints, in bytes.
-    """
-
-    rounds: int
+    rounds: int  # how many rounds are trained
+    # Where the state for the next round lies in the evaluation's file of checkpoints, in bytes.
     offset: int
     size: int
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All fits of one call of scikit-learn's ``evaluate_candidates``.
+    """All fits of one call of scikit-learn's ``evaluate_candidates``."""
 
-    Parameters
-    ----------
-    fit_and_score : callable
-        scikit-learn's own function for one fit, so that a score is scikit-learn's by construction.
-    estimator : estimator
-        Unfitted; each fit works on a clone.
-    data : Dataset
-        Of which each fold is a part.
-    candidates : sequence of mapping
-        The parameters of each candidate.
-    folds : Folds
-        Row numbers of each fold, computed once, on the driver.
-    common : mapping
-        The other arguments of `fit_and_score`: scorer, error_score ...
-    sklearn_config, warning_filters : mapping, list
-        The driver's settings of scikit-learn and of warnings, which are a thread's own.
-    threads : int, optional
-        The threads of a fit that would use all cores of its machine; None leaves it all of them.
-    checkpoints : mapping of Fit to Checkpoint
-        The fits whose training an earlier evaluation, or wave, has begun.
-    checkpoint_file : str
-        Where these lie on this node, if there are any.
-    keep_checkpoints : bool
-        Whether a later evaluation may go on with these trainings, so that their checkpoints are wanted.
-    predictor : Predictor, optional
-        How each fitted estimator is to predict its test rows, where these predictions are wanted.
-    max_fit_time : float, optional
-        Seconds after which a fit is stopped.
-    of_curves : bool
-        Whether candidates that differ in the number of rounds alone are the points of a curve.
-    early_stopping : EarlyStopping, optional
-        Of the curves whose trainings can end before their last round: when they do.
-    """
-
+    # scikit-learn's own function for one fit, so that a score is scikit-learn's by construction.
     fit_and_score: Callable[..., dict[str, Any]]
-    estimator: Any
-    data: Dataset
-    candidates: Sequence[Mapping[str, Any]]
-    folds: Folds
-    common: Mapping[str, Any]
+    estimator: Any  # unfitted; each fit works on a clone
+    data: Dataset  # of which each fold is a part
+    candidates: Sequence[Mapping[str, Any]]  # the parameters of each candidate
+    folds: Folds  # row numbers of each fold, computed once, on the driver
+    common: Mapping[str, Any]  # the other arguments of `fit_and_score`: scorer, error_score ...
+    # The driver's settings of scikit-learn and of warnings, which are a thread's own.
     sklearn_config: Mapping[str, Any]
     warning_filters: list[Any]
+    # The threads of a fit that would use all cores of its machine; None leaves it all of them.
     threads: int | None = None
+    # The fits whose training an earlier evaluation, or wave, has begun.
     checkpoints: Mapping[Fit, Checkpoint] = field(default_factory=dict)
-    checkpoint_file: str = ""
+    checkpoint_file: str = ""  # where these lie on this node, if there are any
+    # Whether a later evaluation may go on with these trainings, so that their checkpoints are wanted.
     keep_checkpoints: bool = False
+    # How each fitted estimator is to predict its test rows, where these predictions are wanted.
     predictor: Predictor | None = None
-    max_fit_time: float | None = None
-    of_curves: bool = False
+    max_fit_time: float | None = None  # seconds after which a fit is stopped
+    of_curves: bool = False  # whether candidates that differ in the number of rounds alone are the points of a curve
+    # Of the curves whose trainings can end before their last round: when they do.
     early_stopping: EarlyStopping | None = None
 
     @property

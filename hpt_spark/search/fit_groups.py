@@ -24,30 +24,15 @@ from hpt_spark.search.scorers import only_reads
 
 @dataclass(frozen=True)
 class FitGroup:
-    """The fits of one training.
+    """The fits of one training."""
 
-    Parameters
-    ----------
-    fits : tuple of Fit
-        On the same fold, sorted by number of rounds.
-    shared : bool
-        Whether they are one training of an ensemble; otherwise there is one fit, scikit-learn's own.
-    cost : float
-        Estimated, in the unit of `training_cost`.
-    matrix : str
-        Groups of a fold that agree in it share a training matrix; empty where there is none to share.
-    stops : bool
-        Whether the training ends when its curve has stopped.
-    rest : tuple of Fit
-        The other points of a curve; where the training stops, of its first rung. They fail with the first one if that
-        fails by itself, because their trainings begin with its rounds.
-    """
-
-    fits: tuple[Fit, ...]
-    shared: bool
-    cost: float
-    matrix: str = ""
-    stops: bool = False
+    fits: tuple[Fit, ...]  # on the same fold, sorted by number of rounds
+    shared: bool  # whether they are one training of an ensemble; otherwise there is one fit, scikit-learn's own
+    cost: float  # estimated, in the unit of `training_cost`
+    matrix: str = ""  # groups of a fold that agree in it share a training matrix; empty where there is none to share
+    stops: bool = False  # whether the training ends when its curve has stopped
+    # The other points of a curve; where the training stops, of its first rung. They fail with the first one if that
+    # fails by itself, because their trainings begin with its rounds.
     rest: tuple[Fit, ...] = ()
 
     @property
@@ -93,25 +78,15 @@ def has_failed(result: Any) -> bool:
 
 @dataclass(frozen=True)
 class GroupKey:
-    """The key of the group to which a candidate belongs.
+    """The key of the group to which a candidate belongs."""
 
-    Parameters
-    ----------
-    key : str or None
-        Candidates that agree in it differ in the number of rounds alone; None for one that cannot share.
-    rounds : int
-    cost : float
-    matrix : str
-    may_continue, may_stop : bool
-        Whether its training can go on from a checkpoint, and whether it can be scored while it runs, to end before its
-        last round: neither the scoring nor the estimator may write into rows.
-    """
-
-    key: str | None
+    key: str | None  # candidates that agree in it differ in the number of rounds alone; None for one that cannot share
     rounds: int
     cost: float
     matrix: str = ""
-    may_continue: bool = False
+    may_continue: bool = False  # whether its training can go on from a checkpoint
+    # Whether it can be scored while it runs, to end before its last round: neither the scoring nor the estimator may
+    # write into rows.
     may_stop: bool = False
 
 

@@ -16,17 +16,10 @@ class Folds(Sequence[tuple[np.ndarray, np.ndarray]]):
 
     Workers map a large array and keep a small one each; thousands of folds as arrays of their own
     would be gigabytes in the workers of a node.
-
-    Parameters
-    ----------
-    rows : ndarray of int32 or int64
-        Training and test rows of the first fold, then of the second, and so on.
-    ends : ndarray of int64, shape (2 x folds + 1,)
-        Where each of these parts ends in `rows`, with a zero before.
     """
 
-    rows: np.ndarray
-    ends: np.ndarray
+    rows: np.ndarray  # int32 or int64: training and test rows of the first fold, then of the second, and so on
+    ends: np.ndarray  # int64, 2 x folds + 1: where each of these parts ends in `rows`, with a zero before
 
     @classmethod
     def of(cls, folds: Iterable[tuple[Any, Any]], rows: int) -> Folds:

@@ -72,11 +72,7 @@ class Folder(ABC):
     def reading(self, name: str, without: Pattern[str] | None = None) -> AbstractContextManager[Path]:
         """Give a local path from which the file or the folder `name` can be read within a ``with``.
 
-        Parameters
-        ----------
-        name : str
-        without : re.Pattern, optional
-            Files of a folder that need not be brought to this machine.
+        Files of a folder that match `without` need not be brought to this machine.
         """
 
     @abstractmethod
@@ -99,10 +95,7 @@ class Folder(ABC):
     def atomic_write(self, name: str) -> AbstractContextManager[Path]:
         """Write the file `name`: yield a local path, which is renamed to it on success.
 
-        Parameters
-        ----------
-        name : str
-            The local path ends with the same name, and thus with the same extension.
+        The local path ends with the same name, and thus with the same extension.
         """
 
     def read_json(self, name: str) -> Any:
@@ -129,13 +122,7 @@ class Folder(ABC):
 
     @abstractmethod
     def atomic_dir(self, name: str = ".") -> AbstractContextManager[Path]:
-        """Write the whole folder `name`: yield an empty local folder that replaces it on success.
-
-        Parameters
-        ----------
-        name : str
-            A sub-folder; by default this folder itself.
-        """
+        """Write the whole folder `name`, or this one: yield an empty local folder that replaces it on success."""
 
     @abstractmethod
     def staged_dir(self, name: str = ".") -> AbstractContextManager[Folder]:

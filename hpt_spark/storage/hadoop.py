@@ -23,16 +23,10 @@ STALE_SECONDS = 24 * 3600.0  # no upload takes so long: an older file is a kille
 
 
 class HadoopFolder(Folder):
-    """A folder of a Hadoop file system.
+    """A folder of a Hadoop file system, at a path with scheme and host.
 
     A file is written on this machine first, goes up under a temporary name of its own and is then
     renamed. Two runs may write at the same time: each file and folder is of one of them, whole.
-
-    Parameters
-    ----------
-    files : HadoopFiles
-    path : str
-        Where it is, with scheme and host.
     """
 
     def __init__(self, files: HadoopFiles, path: str) -> None:

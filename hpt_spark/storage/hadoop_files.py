@@ -21,12 +21,7 @@ COPY_BYTES = 1 << 17
 
 
 class HadoopFiles:
-    """The file system of a URI.
-
-    Parameters
-    ----------
-    uri : str
-        Any path on it; also a ``file:`` URI, and the URL of a blob container.
+    """The file system of `uri`, which is any path on it; also a ``file:`` URI, and the URL of a blob container.
 
     Attributes
     ----------

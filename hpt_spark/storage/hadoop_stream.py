@@ -15,17 +15,10 @@ from hpt_spark.storage.hadoop_files import HadoopFiles
 
 
 class HadoopStream(io.RawIOBase):
-    """A file read from any position on; neither memory nor disk ever holds more than a pipe does.
+    """A file of `size` bytes, read from any position on; neither memory nor disk ever holds more than a pipe does.
 
     The JVM copies the file into a named pipe, which is more than ten times as fast as asking it for
     blocks of bytes. After a jump another pipe starts there.
-
-    Parameters
-    ----------
-    files : HadoopFiles
-    path : str
-    size : int
-        In bytes.
     """
 
     def __init__(self, files: HadoopFiles, path: str, size: int) -> None:

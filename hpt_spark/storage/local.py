@@ -23,13 +23,7 @@ SECONDS_TO_BEGIN = 60.0  # in which a writer locks the file that it has made
 
 
 class LocalFolder(Folder):
-    """A local folder.
-
-    Parameters
-    ----------
-    path : Path
-        Where it is.
-    """
+    """A local folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -12,11 +12,8 @@ from hpt_spark.storage.uris import is_local, local_path
 def open_folder(uri: str | os.PathLike[str]) -> Folder:
     """Return the folder at `uri`, which need not exist yet: the first write creates it.
 
-    Parameters
-    ----------
-    uri : str or path
-        A plain path (``~`` is expanded), a ``file:`` URI, or any Hadoop path (``hdfs://``,
-        ``abfss://`` ...), which needs a running Spark.
+    It is a plain path (``~`` is expanded), a ``file:`` URI, or any Hadoop path (``hdfs://``, ``abfss://`` ...), which
+    needs a running Spark.
 
     Raises
     ------

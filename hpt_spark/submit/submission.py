@@ -37,14 +37,7 @@ class Submission:
 
 
 def submission_of(job: str, config: Config, extra: Sequence[str] = ()) -> Submission:
-    """Return the submission of `job` with `config`.
-
-    Parameters
-    ----------
-    job : str
-    config : Config
-    extra : sequence of str
-        Further arguments of the job.
+    """Return the submission of `job` with `config` and with `extra` arguments.
 
     Raises
     ------

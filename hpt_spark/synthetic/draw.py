@@ -55,13 +55,7 @@ def unique_ids(rng: Generator, size: int) -> Integers:
 
 
 class Weighted:
-    """Draws items by weight.
-
-    Parameters
-    ----------
-    weights : array of float, (rows, items)
-        In each row, how likely each item is, relative to the row's others.
-    """
+    """Draws items by `weights`: in each row, how likely each item is, relative to the row's others."""
 
     def __init__(self, weights: Floats) -> None:
         whole = np.rint(weights / weights.max(axis=1, keepdims=True) * _HEAVIEST).astype(np.int64)

@@ -27,12 +27,7 @@ TRAITS = np.column_stack([_GENDER, _AGE, _AGE**2 - np.mean(_AGE**2), 0.5 * _GEND
 def tastes(rng: Generator, items: int, strength: float) -> Floats:
     """Return how each group (row) takes to each of so many new items: the logarithm of a factor.
 
-    Parameters
-    ----------
-    rng : Generator
-    items : int
-    strength : float
-        Standard deviation of an item's liking of a trait; 0 means that no group differs from another.
+    `strength` is the standard deviation of an item's liking of a trait; 0 means that no group differs from another.
     """
     likings = normal(rng, TRAITS.shape[1] * items).reshape(TRAITS.shape[1], items)
     return strength * (TRAITS @ likings)

@@ -51,13 +51,7 @@ _FORMS = (
 
 
 class Labels:
-    """All labels, in the order of popularity.
-
-    Parameters
-    ----------
-    rng : Generator
-    listed : int
-        Number of rows of label_categories.
+    """All labels, in the order of popularity; label_categories has `listed` rows.
 
     Attributes
     ----------

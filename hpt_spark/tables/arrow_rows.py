@@ -29,12 +29,7 @@ PARTS = {"year": pc.year, "month": pc.month, "weekday": pc.day_of_week, "hour": 
 
 
 def canonical_table(data: Any, encoding: TableEncoding) -> pa.Table:
-    """Return ``x0``, ``x1`` ... of a table in memory.
-
-    Parameters
-    ----------
-    data : pandas.DataFrame, mapping of names to lists, or any table that Arrow takes, such as polars.DataFrame
-    encoding : TableEncoding
+    """Return ``x0``, ``x1`` ... of a table in memory: of pandas, polars or Arrow, or a mapping of names to lists.
 
     Raises
     ------

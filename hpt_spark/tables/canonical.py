@@ -87,11 +87,7 @@ def canonical_columns(frame: DataFrame, features: Sequence[Feature], dates: Sequ
 def with_types(frame: DataFrame, types: Mapping[str, str]) -> tuple[DataFrame, Column]:
     """Return a table whose texts have the types of the training table, and what a row has that cannot be read so.
 
-    Parameters
-    ----------
-    frame : DataFrame
-    types : mapping of str to str
-        Of Spark, by column; a column that is not named, or is no text in `frame`, stays as it is.
+    `types` are Spark's, by column; a column that is not named, or is no text in `frame`, stays as it is.
     """
     from pyspark.sql import functions as F
 

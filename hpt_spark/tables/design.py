@@ -18,9 +18,7 @@ from hpt_spark.errors import InputError, listed
 from hpt_spark.masking import without_secrets
 from hpt_spark.matrix.design import DesignMatrix
 from hpt_spark.matrix.vocabulary import codes_of
-from hpt_spark.search.planning.memory_limit import driver_memory
-from hpt_spark.search.planning.result_size import most_of_a_job
-from hpt_spark.tables.cells_of_codes import columns_of_codes
+from hpt_spark.search.planning.memory_limit import driver_memory, most_of_a_job
 from hpt_spark.tables.checks import (
     check_columns,
     check_labels,
@@ -33,6 +31,7 @@ from hpt_spark.tables.checks import (
 )
 from hpt_spark.tables.encoding import NUMBERS, ColumnCode, TableEncoding
 from hpt_spark.tables.later_table import block_types, has_texts, read_later_table, say_unseen
+from hpt_spark.tables.misread_cells import columns_of_codes, refuse_times_of_day
 from hpt_spark.tables.odd_texts import MOST_NAMES, say_odd_texts
 from hpt_spark.tables.profile import ColumnFacts, Profile, profile_of
 from hpt_spark.tables.reading import checked_names, format_of, in_utc, read_sql, read_uri, translate_reading
@@ -47,7 +46,6 @@ from hpt_spark.tables.table import (
     label_type_of,
     task_of,
 )
-from hpt_spark.tables.times_of_day import refuse_times_of_day
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -59,14 +57,7 @@ COPIES = 3  # of the matrix at one moment: as rows from Spark, as a matrix, and 
 
 
 def build_table_design(spark: SparkSession, features: FeaturesSection, frame: DataFrame | None = None) -> DesignMatrix:
-    """Make the design of the table that the configuration names.
-
-    Parameters
-    ----------
-    spark : SparkSession
-    features : FeaturesSection
-    frame : DataFrame, optional
-        The table, where it has no address.
+    """Make the design of the table that the configuration names, or of `frame`, which has no address.
 
     Raises
     ------

@@ -22,23 +22,13 @@ PROBLEM = "problem"  # the column of canonical rows that says what cannot be rea
 
 @dataclass(frozen=True)
 class ColumnCode:
-    """How one column of a table becomes columns of the design.
+    """How one column of a table becomes columns of the design."""
 
-    Parameters
-    ----------
-    name : str
-        Of the column; of a block of the user's own, that of the block.
-    kind : str
-        ``number``; ``categorical``, ``boolean`` or ``text``: one term a row; ``texts``: several; ``numbers`` or
-        ``vector``: so many numbers, where of a ``vector`` a zero is nothing; ``date`` or ``timestamp``; ``block``:
-        terms with values.
-    terms : tuple of str
-        What each column of the design means; one empty text for a number.
-    """
-
-    name: str
+    name: str  # of the column; of a block of the user's own, that of the block
+    # `number`; `categorical`, `boolean` or `text`: one term a row; `texts`: several; `numbers` or `vector`: so many
+    # numbers, where of a `vector` a zero is nothing; `date` or `timestamp`; `block`: terms with values.
     kind: str
-    terms: tuple[str, ...]
+    terms: tuple[str, ...]  # what each column of the design means; one empty text for a number
 
     @property
     def has_terms(self) -> bool:
@@ -65,27 +55,16 @@ class ColumnCode:
 
 @dataclass(frozen=True)
 class TableEncoding:
-    """The encoding of a table: its columns in order, and the form of the matrix.
-
-    Parameters
-    ----------
-    codes : tuple of ColumnCode
-    missing : {"nan", "zero"}
-        What a missing number becomes.
-    is_sparse : bool
-        Whether the matrix is CSR. A number is stored there also where it is zero, so that only a term that a row has
-        not is nothing.
-    dates : tuple of str
-        What is taken of dates.
-    types : dict of str to str, optional
-        The types of Spark that the columns of the training table have, for the functions that make blocks of a table;
-        None without blocks.
-    """
+    """The encoding of a table: its columns in order, and the form of the matrix."""
 
     codes: tuple[ColumnCode, ...]
-    missing: str
+    missing: str  # "nan" or "zero": what a missing number becomes
+    # Whether the matrix is CSR. A number is stored there also where it is zero, so that only a term that a row has not
+    # is nothing.
     is_sparse: bool
-    dates: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()  # what is taken of dates
+    # The types of Spark that the columns of the training table have, for the functions that make blocks of a table;
+    # None without blocks.
     types: Mapping[str, str] | None = None
 
     @cached_property
@@ -106,10 +85,7 @@ class TableEncoding:
     def transform(self, rows: pa.RecordBatch | pa.Table) -> tuple[Any, np.ndarray]:
         """Return the matrix of canonical rows, and how many unknown terms each column of `with_terms` has.
 
-        Parameters
-        ----------
-        rows : pyarrow.RecordBatch or Table
-            A column ``x0``, ``x1`` ... for each of `codes`, and `PROBLEM`.
+        `rows` have a column ``x0``, ``x1`` ... for each of `codes`, and `PROBLEM`.
 
         Raises
         ------

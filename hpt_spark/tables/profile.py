@@ -20,36 +20,19 @@ KEYS = ("id", "label", "weight", "group")
 
 @dataclass
 class ColumnFacts:
-    """The values of the training rows in one column.
+    """The values of the training rows in one column."""
 
-    Parameters
-    ----------
-    filled : int
-        Rows with a value.
-    infinite : int
-    least, most : float, optional
-        Of numbers.
-    sizes : (int, int)
-        The shortest and the longest list.
-    distinct, rare : int
-        Different terms, and how many of these fewer than `min_rows` rows have.
-    terms : list of str
-        Those that are kept, sorted.
-    stored : int
-        How often one of these occurs.
-    gives_label : bool
-        Whether equal values have equal labels throughout, although there are many fewer values than rows.
-    """
-
-    filled: int = 0
+    filled: int = 0  # rows with a value
     infinite: int = 0
+    # Of numbers.
     least: float | None = None
     most: float | None = None
-    sizes: tuple[int, int] = (0, 0)
-    distinct: int = 0
-    rare: int = 0
-    terms: list[str] = field(default_factory=list)
-    stored: int = 0
+    sizes: tuple[int, int] = (0, 0)  # the shortest and the longest list
+    distinct: int = 0  # different terms
+    rare: int = 0  # how many of these fewer than `min_rows` rows have
+    terms: list[str] = field(default_factory=list)  # those that are kept, sorted
+    stored: int = 0  # how often one of these occurs
+    # Whether equal values have equal labels throughout, although there are many fewer values than rows.
     gives_label: bool = False
 
     @property
@@ -60,25 +43,14 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class Profile:
-    """The number of a table's rows, and the facts about its columns.
-
-    Parameters
-    ----------
-    rows : int
-    digest : str
-        Of all values that the design is made of, whatever the order and the partitions.
-    columns : list of ColumnFacts
-        In the order of the features.
-    nulls : dict
-        How many rows lack the ``id``, the ``weight`` or the ``group``; and how many weights are ``negative``.
-    unlabelled : int
-        Rows without a label; where there are some, or no rows at all, the columns are not counted further.
-    """
+    """The number of a table's rows, and the facts about its columns."""
 
     rows: int
-    digest: str
-    columns: list[ColumnFacts]
+    digest: str  # of all values that the design is made of, whatever the order and the partitions
+    columns: list[ColumnFacts]  # in the order of the features
+    # How many rows lack the `id`, the `weight` or the `group`; and how many weights are `negative`.
     nulls: dict[str, int]
+    # Rows without a label; where there are some, or no rows at all, the columns are not counted further.
     unlabelled: int = 0
 
 

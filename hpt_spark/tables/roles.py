@@ -23,41 +23,23 @@ NO_FEATURE = "none"  # the kind of a column that Spark has no type for: all its 
 
 @dataclass(frozen=True)
 class Feature:
-    """A column to learn from.
-
-    Parameters
-    ----------
-    name : str
-    kind : str
-        As `ColumnCode` has it, before anything is known of the values.
-    """
+    """A column to learn from."""
 
     name: str
-    kind: str
+    kind: str  # as `ColumnCode` has it, before anything is known of the values
 
 
 @dataclass(frozen=True)
 class Roles:
-    """The columns of a table by what they are for; a role that is not given is None.
+    """The columns of a table by what they are for; a role that is not given is None."""
 
-    Parameters
-    ----------
-    features : tuple of Feature
-        In the order of the table.
-    left_out : tuple of str
-        Dates that nothing was asked of.
-    label, id, weight, group : str, optional
-    label_type : str
-        Of Spark.
-    """
-
-    features: tuple[Feature, ...]
-    left_out: tuple[str, ...]
+    features: tuple[Feature, ...]  # in the order of the table
+    left_out: tuple[str, ...]  # dates that nothing was asked of
     label: str | None
     id: str | None
     weight: str | None
     group: str | None
-    label_type: str
+    label_type: str  # of Spark
 
 
 def roles_of(schema: StructType, section: TableSection, place: str, has_blocks: bool = False) -> Roles:

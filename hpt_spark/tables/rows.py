@@ -24,23 +24,12 @@ CELLS = 4 << 20  # of the matrix of one batch: 32 MiB of float64
 
 @dataclass(frozen=True)
 class CollectedRows:
-    """The rows of a table on the driver, in order.
+    """The rows of a table on the driver, in order."""
 
-    Parameters
-    ----------
-    X : ndarray or scipy.sparse.csr_matrix of float64
-    keys : dict of str to pyarrow.Array
-        The ``id``, ``label``, ``weight`` and ``group`` of each row.
-    digest : str
-        As `Profile` has it.
-    unseen : ndarray of int64
-        How many unknown terms each column with terms has.
-    """
-
-    X: Any
-    keys: dict[str, pa.Array]
-    digest: str
-    unseen: np.ndarray
+    X: Any  # ndarray or CSR, of float64
+    keys: dict[str, pa.Array]  # the `id`, `label`, `weight` and `group` of each row
+    digest: str  # as `Profile` has it
+    unseen: np.ndarray  # int64: how many unknown terms each column with terms has
 
 
 def collect_rows(canonical: DataFrame, encoding: TableEncoding, by_group: bool = False) -> CollectedRows:
@@ -49,12 +38,7 @@ def collect_rows(canonical: DataFrame, encoding: TableEncoding, by_group: bool =
     They are sorted by their ids, by value or by code point; without ids by a hash of all that is in them, so that their
     order depends neither on partitions nor on files. With `by_group` the rows of a group are side by side.
 
-    Parameters
-    ----------
-    canonical : DataFrame
-        As `canonical_rows` gives it, with ``x0``, ``x1`` ... of the columns of `encoding`.
-    encoding : TableEncoding
-    by_group : bool
+    `canonical` is what `canonical_rows` gives, with ``x0``, ``x1`` ... of the columns of `encoding`.
 
     Raises
     ------

@@ -33,20 +33,13 @@ MOST_EXACT = 1 << 53  # up to which a float holds each whole number
 
 @dataclass(frozen=True)
 class Keys:
-    """The columns that are no features, and how the label is read.
-
-    Parameters
-    ----------
-    label, id, weight, group : str, optional
-    label_as : str
-        The type of Spark that labels become.
-    """
+    """The columns that are no features, and how the label is read."""
 
     label: str | None = None
     id: str | None = None
     weight: str | None = None
     group: str | None = None
-    label_as: str = "double"
+    label_as: str = "double"  # the type of Spark that labels become
 
 
 def task_of(section: TableSection, label_type: str) -> str:

@@ -12,8 +12,7 @@ from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from hpt_spark.tracking.metrics import known_name, metrics_of_row, peaks_of
-from hpt_spark.tracking.requests import log_all, short_value
+from hpt_spark.tracking.requests import known_name, log_all, metrics_of_row, peaks_of, short_value
 from hpt_spark.tracking.sweep import Candidate, Row, Sweep
 
 NUMBER, KEY, FAILURE = "hpt_spark.candidate", "hpt_spark.key", "failure"

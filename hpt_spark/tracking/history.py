@@ -23,8 +23,7 @@ from mlflow.tracking import MlflowClient
 
 from hpt_spark.tracking.children import Children
 from hpt_spark.tracking.logged_model import log_model
-from hpt_spark.tracking.metrics import known_name, metrics_of_outer_folds
-from hpt_spark.tracking.requests import log_all, short_value
+from hpt_spark.tracking.requests import known_name, log_all, metrics_of_outer_folds, short_value
 from hpt_spark.tracking.sweep import Candidate, Sweep
 
 ID, KEPT = "hpt_spark.id", "hpt_spark.kept"

@@ -6,8 +6,10 @@ import dataclasses
 import hashlib
 import json
 import os
+import sys
+import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,12 +19,15 @@ from hpt_spark.search.arguments import check_count, check_seconds
 from hpt_spark.search.followers.follower import Begun, SearchFollower
 from hpt_spark.storage import open_folder
 from hpt_spark.tracking import facts
-from hpt_spark.tracking.autologging import without_autologging
 from hpt_spark.tracking.identity import identity_in
 from hpt_spark.tracking.spool_follower import SpoolFollower
 from hpt_spark.tracking.store_uri import NO_TRACKING, STORE, VARIABLE, check_mlflow, named_store
 
 JOURNAL = "hpt_spark.journal"  # a tag: which searches share one
+
+_lock = threading.Lock()
+_tracked: set[object] = set()  # a mark of each search that runs
+_autologging_off = ExitStack()
 
 
 @dataclass(frozen=True)
@@ -117,3 +122,28 @@ def _id_of_search(journal: str, search: Any, begun: Begun) -> str:
     keys = None if begun.keys is None else dataclasses.asdict(begun.keys)
     searched = [journal, type(search).__name__, facts.params_of(search), keys]
     return hashlib.sha256(json.dumps(searched, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@contextmanager
+def without_autologging() -> Iterator[None]:
+    """Keep MLflow's autologging, which would log a search a second time, off for the time of a ``with``.
+
+    MLflow has one switch for all threads: it stays off until the last of several searches has ended.
+    """
+    if "mlflow" not in sys.modules:
+        yield
+        return
+    from mlflow.utils.autologging_utils import disable_autologging
+
+    mark = object()
+    try:
+        with _lock:
+            if not _tracked:
+                _autologging_off.enter_context(disable_autologging())
+            _tracked.add(mark)
+        yield
+    finally:
+        with _lock:
+            _tracked.discard(mark)
+            if not _tracked:
+                _autologging_off.close()

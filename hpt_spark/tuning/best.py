@@ -31,13 +31,7 @@ def refit_argument(settings: SearchSection) -> Any:
 
 
 class Chosen:
-    """A function of the user that chooses a candidate; its answer is checked.
-
-    Parameters
-    ----------
-    path : str
-        Its dotted path.
-    """
+    """A function of the user, by its dotted path, that chooses a candidate; its answer is checked."""
 
     def __init__(self, path: str) -> None:
         self._path = path

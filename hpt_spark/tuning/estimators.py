@@ -101,15 +101,7 @@ def check_class_sizes(y: np.ndarray, classes: Sequence[Any], folds: int, of_tabl
 
 
 def check_number_range(name: str, X: Any, columns: Sequence[tuple[str, str]]) -> None:
-    """Raise InputError for a number in `X` that is infinite in XGBoost's 32 bits.
-
-    Parameters
-    ----------
-    name : str
-        Dotted path of the estimator's class; only XGBoost's are checked.
-    X : ndarray or scipy.sparse matrix
-    columns : sequence of (block, term)
-    """
+    """Raise InputError for a number in `X` that is infinite in the 32 bits of XGBoost, if `name` is a class of it."""
     values = X.data if issparse(X) else X
     if not name.startswith("xgboost.") or not _has_beyond_float32(values):
         return

@@ -11,23 +11,13 @@ from hpt_spark.matrix.design import DesignMatrix
 
 @dataclass(frozen=True)
 class RowRoles:
-    """The task, the weights and the groups of rows.
+    """The task, the weights and the groups of rows."""
 
-    Parameters
-    ----------
-    task : {"classification", "regression", "ranking"}
-    weights : ndarray of float64, optional
-        Of each row, in the fit and in the score.
-    groups : ndarray of int64, optional
-        Of each row; folds keep equal ones together. Of a ranking the query, sorted.
-    are_in_order : bool
-        Whether the rows are sorted by their ids; without ids they lie in the order of a hash.
-    """
-
-    task: str = "classification"
-    weights: np.ndarray | None = None
+    task: str = "classification"  # `classification`, `regression` or `ranking`
+    weights: np.ndarray | None = None  # float64, of each row, in the fit and in the score
+    # int64, of each row; folds keep equal ones together. Of a ranking the query, sorted.
     groups: np.ndarray | None = None
-    are_in_order: bool = True
+    are_in_order: bool = True  # whether the rows are sorted by their ids; without ids they lie in the order of a hash
 
     @classmethod
     def of(cls, design: DesignMatrix) -> RowRoles:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hpt_spark.config.search_rules import HALVING
+from hpt_spark.config.search_rules import HALVING, USED_BY
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.config.sections import SparkSection
 from hpt_spark.errors import ConfigError, HptSparkError
@@ -27,7 +27,7 @@ from hpt_spark.tuning.outer_folds import score_outer_folds
 from hpt_spark.tuning.roles import NO_ROLES, RowRoles
 from hpt_spark.tuning.scoring import check_scoring
 from hpt_spark.tuning.splitters import build_splitter, check_splitter, splitter_of, takes_groups
-from hpt_spark.tuning.strategies import CLASS_NAMES, check_resources, search_arguments
+from hpt_spark.tuning.strategies import CLASS_NAMES, OF_OURS_ALONE, check_resources, search_arguments
 from hpt_spark.tuning.tasks import check_task, fit_arguments, requesting, routing
 
 REMEDY_FOR_DATA = (
@@ -159,7 +159,7 @@ def _search_on_backend(
     import hpt_spark
 
     with spark_session("tune", spark) as session:
-        of_some = {} if settings.strategy in HALVING else {"rounds": settings.rounds, "race": settings.race}
+        of_ours = {name: getattr(settings, name) for name in OF_OURS_ALONE if settings.strategy in USED_BY[name]}
         search = getattr(hpt_spark, CLASS_NAMES[settings.strategy])(
             estimator,
             sc=session.sparkContext,
@@ -170,7 +170,7 @@ def _search_on_backend(
             refit_on=settings.refit_on,
             keep_oof=settings.keep_oof,
             progress=True,
-            **of_some,
+            **of_ours,
             **arguments,
         )
         search.journal_lock = lock

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
-from hpt_spark.config.search_rules import DRAWING
+from hpt_spark.config.search_rules import DRAWING, USED_BY
 from hpt_spark.config.search_section import SearchSection
 from hpt_spark.errors import ConfigError
 from hpt_spark.tuning.best import refit_argument
@@ -22,16 +22,7 @@ CLASS_NAMES = {
     "halving_random": "HalvingRandomSearchCV",
     "optuna": "OptunaSearchCV",
 }
-IN_BATCHES = ("no_improvement", "batch_size")
-OF_HALVING = ("resource", "factor", "min_resources", "max_resources", "random_state")
-# The settings that are arguments of the class of a strategy, by the same names.
-ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "grid": (),
-    "random": ("n_iter", "random_state"),
-    "halving": OF_HALVING,
-    "halving_random": OF_HALVING,
-    "optuna": ("n_iter", "random_state", "n_startup_trials", *IN_BATCHES),
-}
+OF_OURS_ALONE = ("rounds", "race")  # arguments that no class of scikit-learn's has
 
 
 def search_arguments(settings: SearchSection, roles: RowRoles = NO_ROLES) -> dict[str, Any]:
@@ -40,19 +31,22 @@ def search_arguments(settings: SearchSection, roles: RowRoles = NO_ROLES) -> dic
     A random state is always given: a search that draws other candidates each time could not be
     resumed.
     """
-    in_batches = IN_BATCHES if settings.strategy == "random" and settings.no_improvement is not None else ()
+    apart = set(OF_OURS_ALONE)
+    if settings.strategy == "random" and settings.no_improvement is None:
+        apart |= {"no_improvement", "batch_size"}
+    of_strategy = [name for name, users in USED_BY.items() if settings.strategy in users and name not in apart]
     arguments = {
         "scoring": scoring_argument(settings, roles),
         "cv": splitter_of(settings.cv, roles),
         "refit": refit_argument(settings),
         "error_score": settings.error_score,
-        **{name: getattr(settings, name) for name in (*ARGUMENTS[settings.strategy], *in_batches)},
+        **{name: getattr(settings, name) for name in of_strategy},
     }
     if settings.strategy not in DRAWING:
         return {**arguments, "param_grid": settings.param_grid}
     distributions = [{name: _drawn_from(values) for name, values in grid.items()} for grid in settings.grids]
     if settings.strategy == "halving_random":  # whose class refuses "exhaust" for both candidates and resources
-        arguments["n_candidates"] = settings.n_iter
+        arguments["n_candidates"] = arguments.pop("n_iter")
     return {**arguments, "param_distributions": distributions}
 
 

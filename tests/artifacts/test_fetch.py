@@ -55,15 +55,6 @@ def test_a_log_of_the_user_s_that_grows_in_a_run_is_no_part_of_it(source, tmp_pa
     assert {*content(tmp_path / "copy"), "tune.log"} == set(content(source.folder.path))
 
 
-def test_a_manifest_without_digests_gets_them_by_the_next_record(source):
-    manifest = {**source.manifest(), "files": ["report.html"]}
-    (source.folder.path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match="has no digests; run `hpt-spark report` with this"):
-        fetch(source.uri, Path(source.uri).parent / "copy")
-    source.record("report.html")
-    assert set(source.manifest()["files"]) == set(content(source.folder.path)) - {"manifest.json"}
-
-
 def test_the_digest_of_a_manifest_leaves_out_what_later_jobs_add(source):
     before = source.manifest_digest()
     (source.folder.path / "submission.csv").write_text("later")

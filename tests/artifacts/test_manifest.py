@@ -72,7 +72,8 @@ def test_a_damaged_manifest_is_told(run, text, damage):
         (("design", "blocks"), []),
         (("design", "blocks", "hour"), 1),
         (("files",), "cv_results.csv"),
-        (("files",), [3]),
+        (("files",), ["cv_results.csv"]),
+        (("partial",), GONE),
     ],
 )
 def test_the_first_place_that_is_wrong_is_named(run, place, value):
@@ -131,16 +132,6 @@ def test_manifest_and_parameters_are_strict_json(run, capsys):
     page = (run.folder.path / "report.html").read_text(encoding="utf-8")
     assert "<dt>C</dt><dd><code>inf</code></dd>" in page
     assert "<dt>missing</dt><dd><code>nan</code></dd>" in page
-
-
-def test_an_earlier_manifest_with_nan_and_without_its_files_is_read(run):
-    finished(run)
-    manifest = run.finished_manifest()
-    del manifest["files"], manifest["rungs"]
-    manifest["plan"]["search"]["error_score"] = manifest["best"]["std"] = float("nan")
-    (run.folder.path / "manifest.json").write_text(json.dumps(manifest))
-    assert run.is_finished(plan_of(SETTINGS, run.load_design()), overwrite=False)
-    announce(run)
 
 
 # --- jobs that run at once ---

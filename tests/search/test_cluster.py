@@ -25,7 +25,7 @@ from hpt_spark.errors import HptSparkError
 from hpt_spark.search.execution import refit_job
 from hpt_spark.search.execution.checkpoints import Checkpoints
 from hpt_spark.search.execution.spark_runner import SparkRunner
-from hpt_spark.search.planning import result_size
+from hpt_spark.search.planning import memory_limit
 from hpt_spark.spark.session import spark_session
 from tests.search import misbehaving, searching, standalone
 from tests.search.misbehaving import Misbehaving, fits_marked
@@ -274,7 +274,7 @@ def fetches(monkeypatch):
         return original(self, start)
 
     monkeypatch.setattr(refit_job._Model, "_fetch", counted)
-    monkeypatch.setattr(result_size, "BYTES_PER_JOB", 400_000)
+    monkeypatch.setattr(memory_limit, "BYTES_PER_JOB", 400_000)
     return before, jobs
 
 

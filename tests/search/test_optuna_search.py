@@ -19,7 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark import OptunaSearchCV
 from hpt_spark.errors import InputError
-from hpt_spark.search.strategies.proposals import Proposals, dimension
+from hpt_spark.search.strategies.proposals import Proposals, dimension, quiet_optuna
 
 X, y = make_classification(120, 6, random_state=0)
 SPACE = {"max_depth": [1, 2, 3, 5], "min_samples_leaf": stats.randint(1, 20), "ccp_alpha": stats.loguniform(1e-4, 1e-1)}
@@ -62,7 +62,7 @@ def test_proposals_go_where_the_scores_are_high():
 def test_proposals_in_several_threads_leave_optunas_logging_as_it_was():
     before, proposals = optuna.logging.get_verbosity(), Proposals({"x": [1, 2]}, 0, 1)
     assert before != optuna.logging.ERROR
-    with proposals._quiet():
+    with quiet_optuna():
         asking = threading.Thread(target=proposals.ask, args=(1,))
         asking.start()
         asking.join(0.1)  # else it notes the level that the first one has set, and sets it in the end

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpt_spark.tables.canonical import CODE, MOMENT
-from hpt_spark.tables.cells_of_codes import LONG
+from hpt_spark.tables.misread_cells import LONG
 
 
 @pytest.mark.parametrize("cell", ["3D", "2F", "1.5e3f", " 7d ", "-.5F", "0x1p3", "+0X10", "1.d"])

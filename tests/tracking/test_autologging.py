@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpt_spark.tracking.autologging import without_autologging
+from hpt_spark.tracking.mlflow_tracking import without_autologging
 
 pytestmark = pytest.mark.mlflow
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric_name
 
-from hpt_spark.tracking.metrics import LONGEST_NAME, known_name, peaks_of
+from hpt_spark.tracking.requests import LONGEST_NAME, known_name, peaks_of
 from hpt_spark.tracking.sweep import Row
 
 PIECES = st.sampled_from(["/", ".", "..", "a", "é", ":", "\n", "@", " "])

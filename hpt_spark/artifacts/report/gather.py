@@ -48,8 +48,8 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
         scoring=deciding_metric(search),
         folds=manifest.get("folds", search["cv"]),
         seconds=float(manifest["seconds"]),
-        is_partial=bool(manifest.get("partial")),
-        end_reason=manifest.get("end_reason") or "",
+        is_partial=manifest["partial"],
+        end_reason=manifest["end_reason"] or "",
         candidates=candidates,
         rungs=len(rungs),
         batches=len(set(batches_of(by_column(rows)))),
@@ -63,9 +63,9 @@ def gather(run: RunDirectory, manifest: Mapping[str, Any]) -> Report:
         timeline=_read(run, TIMELINE, lambda path: timeline_of(read_json(path), "rung" if rungs else "batch")),
         predictions=_predictions(run, manifest, best["candidate"]),
         data=_data(run, manifest),
-        counts={name: manifest.get("reuse", {})[name] for name in COUNTS if name in manifest.get("reuse", {})},
+        counts={name: manifest["reuse"][name] for name in COUNTS if name in manifest["reuse"]},
         settings=manifest.get("configuration", {"search": search}),
-        versions=manifest.get("versions", {}),
+        versions=manifest["versions"],
         command=manifest.get("command", ""),
     )
 

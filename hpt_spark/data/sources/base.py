@@ -47,10 +47,7 @@ class Source(Protocol):
 def find_files(source: Source) -> dict[str, SourceFile]:
     """Return the file of each table, in the order of ``schemas.TABLES``.
 
-    Parameters
-    ----------
-    source : Source
-        Holds each table ``NAME`` as ``NAME.csv.zip``, ``NAME.csv.gz`` or ``NAME.csv``.
+    A table ``NAME`` is ``NAME.csv.zip``, ``NAME.csv.gz`` or ``NAME.csv``.
 
     Raises
     ------

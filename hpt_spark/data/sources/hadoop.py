@@ -13,13 +13,9 @@ from hpt_spark.storage.hadoop_stream import HadoopStream
 
 
 class HadoopSource(Source):
-    """A folder of a Hadoop file system.
+    """A folder of a Hadoop file system; an InputError is raised if `uri` is none.
 
-    Parameters
-    ----------
-    uri : str
-        Any Hadoop path; ``https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]`` is read as
-        ``wasbs://``. An InputError is raised if it is no folder.
+    ``https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]`` is read as ``wasbs://``.
     """
 
     def __init__(self, uri: str) -> None:

@@ -13,13 +13,7 @@ from hpt_spark.errors import InputError
 
 
 class FolderSource(Source):
-    """A local folder.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder; an InputError is raised if it is none, or may not be read.
-    """
+    """A local folder; an InputError is raised if it is none, or may not be read."""
 
     def __init__(self, folder: Path) -> None:
         with _refuse_without_access(folder):

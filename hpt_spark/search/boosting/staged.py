@@ -21,20 +21,11 @@ FAMILIES: tuple[Family, ...] = (XGBoost(), LightGBM(), GradientBoosting(), HistG
 
 @dataclass(frozen=True)
 class Staged:
-    """An ensemble, alone or as the last step of a pipeline.
+    """An ensemble, alone or as the last step of a pipeline."""
 
-    Parameters
-    ----------
-    estimator : estimator
-        What is fitted and scored: the ensemble, or the pipeline around it.
-    ensemble : estimator
-    family : Family
-        Of the ensemble.
-    """
-
-    estimator: Any
+    estimator: Any  # what is fitted and scored: the ensemble, or the pipeline around it
     ensemble: Any
-    family: Family
+    family: Family  # of the ensemble
 
     @property
     def rounds(self) -> int:

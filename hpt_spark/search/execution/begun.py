@@ -16,20 +16,11 @@ LINE = re.compile(rb"(\d+) (\d+) (\d+)")
 
 @dataclass(frozen=True)
 class FitWatcher:
-    """The callables that are told of fits that begin and die.
+    """The callables that are told of fits that begin and die."""
 
-    Parameters
-    ----------
-    began : callable
-        Is given every fit that is seen to begin, which is so with a local master.
-    counted : callable
-        Is given the number of running tasks from time to time, elsewhere.
-    died : callable
-        Is given the fits whose process is gone, which are tried again or have failed.
-    """
-
-    began: Callable[[Fit], None]
-    counted: Callable[[int], None]
+    began: Callable[[Fit], None]  # is given every fit that is seen to begin, which is so with a local master
+    counted: Callable[[int], None]  # is given the number of running tasks from time to time, elsewhere
+    # Is given the fits whose process is gone, which are tried again or have failed.
     died: Callable[[Collection[Fit]], None]
 
 

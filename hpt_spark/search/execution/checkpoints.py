@@ -32,31 +32,15 @@ TRAINED_ANEW = "what they trained is trained anew, with the same scores"
 
 @dataclass(frozen=True)
 class CheckpointPlace:
-    """Where a checkpoint lies.
+    """Where a checkpoint lies."""
 
-    Parameters
-    ----------
-    job : int
-        Which of the evaluation's jobs has made it.
-    task : int
-        The task's position in the job.
-    size : int
-        Bytes.
-    """
-
-    job: int
-    task: int
-    size: int
+    job: int  # which of the evaluation's jobs has made it
+    task: int  # the task's position in the job
+    size: int  # bytes
 
 
 class Checkpoints:
-    """The checkpoints that the trainings of one evaluation have left for the next.
-
-    Parameters
-    ----------
-    context : SparkContext
-    folder : Path
-        Of the driver, for the file of fetched checkpoints.
+    """The checkpoints that the trainings of one evaluation have left for the next; the driver fetches into `folder`.
 
     Attributes
     ----------

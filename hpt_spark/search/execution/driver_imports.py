@@ -29,23 +29,15 @@ _loads: dict[str, tuple[ModuleSpec, int, State | None]] = {}
 
 @dataclass(frozen=True)
 class DriverImports:
-    """The state of the driver's imports when a search begins.
+    """The state of the driver's imports when a search begins."""
 
-    Parameters
-    ----------
-    path : tuple of str or None
-        Where its modules come from, in the order of its ``sys.path``; None where the workers do not
-        see these places, and have their own.
-    prefix : str
-        Its Python environment.
-    loads : tuple of (str, str, int, (int, int) or None)
-        The modules that it has loaded and that are not installed: their names, their files, a number
-        that changes when one is loaded anew, by ``importlib.reload``, say, and when the file that was
-        loaded was written and its bytes (None where that is no longer known, because it was edited).
-    """
-
+    # Where its modules come from, in the order of its `sys.path`; None where the workers do not see these places, and
+    # have their own.
     path: tuple[str, ...] | None
-    prefix: str
+    prefix: str  # its Python environment
+    # The modules that it has loaded and that are not installed: their names, their files, a number that changes when
+    # one is loaded anew, by `importlib.reload`, say, and when the file that was loaded was written and its bytes (None
+    # where that is no longer known, because it was edited).
     loads: tuple[tuple[str, str, int, State | None], ...]
 
     @classmethod

@@ -34,21 +34,11 @@ OTHER_RELEASE_BEGINS = "the executor's Python on"  # by which the driver knows t
 
 @dataclass(frozen=True)
 class Release:
-    """The driver's release of a package.
+    """The driver's release of a package."""
 
-    Parameters
-    ----------
-    package : str
-        The name by which it is imported.
-    version : str
-        Its ``__version__``; "" if it has none.
-    installed : str
-        Its release by the metadata of its installation; "" for a package in a zip or from ``--py-files``.
-    """
-
-    package: str
-    version: str
-    installed: str
+    package: str  # the name by which it is imported
+    version: str  # its `__version__`; "" if it has none
+    installed: str  # its release by the metadata of its installation; "" for a package in a zip or from `--py-files`
 
 
 def releases_of(data: Dataset, *computing: Any) -> tuple[Release, ...]:

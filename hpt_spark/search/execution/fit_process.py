@@ -48,20 +48,11 @@ LOST_TWICE = "its executor was lost twice"  # which ends no process, but the tri
 
 @dataclass(frozen=True)
 class Death:
-    """How a process ended in which a group of fits was running.
-
-    Parameters
-    ----------
-    reason : str
-    ending : Ending
-        Whether other fits on the node may have a part in it.
-    advice : str
-        What to do where it died again.
-    """
+    """How a process ended in which a group of fits was running."""
 
     reason: str
-    ending: Ending = Ending.KILLED
-    advice: str = OUT_OF_MEMORY
+    ending: Ending = Ending.KILLED  # whether other fits on the node may have a part in it
+    advice: str = OUT_OF_MEMORY  # what to do where it died again
 
 
 class FitProcess:

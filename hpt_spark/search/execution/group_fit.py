@@ -7,17 +7,18 @@ to 1.9): the same slices, the same ``fit`` call, the same scoring function.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from hpt_spark.search.boosting.staged import Staged, staged
 from hpt_spark.search.dataset import copied
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.execution.fit_scores import result_of, rounds_of, scores_of
 from hpt_spark.search.execution.rows import FoldRows, Rows
-from hpt_spark.search.execution.stopped_fit import fit_with_early_stopping
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.scorers import only_reads
+from hpt_spark.search.sklearn_compat import num_samples, score
 
 SCORING_CHANGES = "scoring changes the fitted estimator"
 
@@ -59,7 +60,7 @@ def fit_group(
     if ensemble is None:
         raise TypeError("a shared group needs an ensemble that can be scored at several numbers of rounds")
     if group.stops:
-        return fit_with_early_stopping(evaluation, group, rows, ensemble), None
+        return _fit_with_early_stopping(evaluation, group, rows, ensemble), None
     rounds, start = ensemble.rounds, evaluation.read_checkpoint(group.fits[-1])
     train = rows.train if ensemble.only_reads else rows.own_train(estimator)
     before_training = time.perf_counter()
@@ -75,13 +76,13 @@ def fit_group(
     results = []
     for fit in group.fits:
         is_last = fit is group.fits[-1]
-        own_rounds = rounds if is_last else rounds_of(evaluation, fit)
+        own_rounds = rounds if is_last else _rounds_of(evaluation, fit)
         train_rows = partial(_train_rows_to_score, rows, train, ensemble, nothing_writes, is_last)
         with ensemble.truncated(own_rounds, own=not nothing_writes) as model:
-            scored = scores_of(evaluation, model, test_rows, train_rows)
+            scored = _scores_of(evaluation, model, test_rows, train_rows)
         if not is_last and state is not None and ensemble.state() != state:
             raise ChangedByScoringError
-        results.append((fit, result_of(evaluation, fit, scored, seconds * own_rounds / rounds)))
+        results.append((fit, _result_of(evaluation, fit, scored, seconds * own_rounds / rounds)))
     return results, checkpoint
 
 
@@ -92,3 +93,101 @@ def _train_rows_to_score(rows: FoldRows, train: Rows, ensemble: Staged, nothing_
     elif not ensemble.only_reads and not is_last:
         train = copied(train)
     return Rows(train.X, train.y, rows.train_score_params())
+
+
+def _fit_with_early_stopping(
+    evaluation: Evaluation, group: FitGroup, rows: FoldRows, ensemble: Staged
+) -> list[tuple[Fit, dict[str, Any]]]:
+    """Train a group until its curve has stopped, and return the results of the fits that were reached.
+
+    Neither the scoring nor the estimator of such a group writes into rows. `ensemble` is unfitted, with the parameters
+    of the last fit. While its ``fit`` runs, it has no booster yet, so that a callback cannot score it. A copy is fitted
+    for one round, and is lent the growing booster at each number of rounds that is scored.
+    """
+    train, started = rows.train, time.perf_counter()
+    curve: defaultdict[int, list[Fit]] = defaultdict(list)
+    for fit in group.fits:
+        curve[_rounds_of(evaluation, fit)].append(fit)
+    copy = staged(evaluation.estimator_of(group.candidate), evaluation.data.fit_params, evaluation.training_rows)
+    assert copy is not None
+    copy.set_rounds(1)
+    copy.fit(train.X, train.y, train.params, rows.matrices)
+    scoring = _CheckpointScores(evaluation, curve, rows, copy)
+    with ensemble.family.stopped_by(ensemble.ensemble, scoring.score_checkpoint):
+        ensemble.fit(train.X, train.y, train.params, rows.matrices)
+    return scoring.results(time.perf_counter() - started)
+
+
+class _CheckpointScores:
+    """The scores of a training on its way.
+
+    `curve` has the fits of each number of rounds, of which equal candidates have the same; `copy` is fitted, to be
+    given the trees that are scored.
+    """
+
+    def __init__(self, evaluation: Evaluation, curve: Mapping[int, list[Fit]], rows: FoldRows, copy: Staged) -> None:
+        self._evaluation, self._curve, self._rows, self._copy = evaluation, curve, rows, copy
+        self._scored: dict[int, dict[str, Any]] = {}
+        self._seconds = 0.0
+
+    def score_checkpoint(self, rounds: int, trained: Mapping[str, Any]) -> bool:
+        """Score what `rounds` rounds have trained, where that is asked for; return whether the curve has stopped."""
+        stopping = self._evaluation.early_stopping
+        if rounds not in self._curve or stopping is None:
+            return False
+        started = time.perf_counter()
+        model = self._copy.with_trained(trained)
+        self._scored[rounds] = _scores_of(self._evaluation, model, lambda: self._rows.test, self._train_rows)
+        self._seconds += time.perf_counter() - started
+        return stopping.is_due(rounds, self._scored)
+
+    def _train_rows(self) -> Rows:
+        train = self._rows.train
+        return Rows(train.X, train.y, self._rows.train_score_params())
+
+    def results(self, seconds: float) -> list[tuple[Fit, dict[str, Any]]]:
+        """Return the results of the fits that were reached, after so many seconds of training and scoring."""
+        seconds_per_round = (seconds - self._seconds) / max(self._scored)
+        return [
+            (fit, _result_of(self._evaluation, fit, dict(scored), rounds * seconds_per_round))
+            for rounds, scored in self._scored.items()
+            for fit in self._curve[rounds]
+        ]
+
+
+def _rounds_of(evaluation: Evaluation, fit: Fit) -> int:
+    """Return how many rounds the candidate of a fit trains."""
+    estimator = evaluation.estimator_of(fit.candidate)
+    ensemble = staged(estimator, evaluation.data.fit_params, evaluation.training_rows)
+    return ensemble.rounds if ensemble else 0
+
+
+def _scores_of(
+    evaluation: Evaluation, model: Any, test_rows: Callable[[], Rows], train_rows: Callable[[], Rows]
+) -> dict[str, Any]:
+    """Return the scores of a fitted estimator, and its predictions where these are wanted.
+
+    `test_rows` and `train_rows` return the rows to score on, into which scoring may write.
+    """
+    scored = _score_on(evaluation, model, test_rows())
+    if evaluation.common.get("return_train_score"):
+        scored["train_scores"] = _score_on(evaluation, model, train_rows())["test_scores"]
+    if evaluation.predictor is not None:
+        scored.update(evaluation.predictor.results_of(model, test_rows().X))
+    return scored
+
+
+def _score_on(evaluation: Evaluation, model: Any, rows: Rows) -> dict[str, Any]:
+    common = evaluation.common
+    started = time.perf_counter()
+    scores = score(model, rows.X, rows.y, common["scorer"], rows.params, common["error_score"])
+    return {"test_scores": scores, "n_test_samples": num_samples(rows.X), "score_time": time.perf_counter() - started}
+
+
+def _result_of(evaluation: Evaluation, fit: Fit, scored: dict[str, Any], fit_seconds: float) -> dict[str, Any]:
+    """Return scikit-learn's result of a fit that has these scores."""
+    result = {"fit_error": None, **scored, "fit_time": fit_seconds}
+    if evaluation.common.get("verbose", 0) > 1:
+        params = ", ".join(f"{name}={value}" for name, value in sorted(evaluation.candidates[fit.candidate].items()))
+        result["printed"] = f"[CV {fit.fold + 1}/{len(evaluation.folds)}] END {params}; {result['test_scores']}\n"
+    return result

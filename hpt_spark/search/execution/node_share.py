@@ -35,21 +35,11 @@ SMALLEST_SHARED = 1 << 20
 
 @dataclass(frozen=True)
 class SharedObject:
-    """Where a shared object lies.
+    """Where a shared object lies."""
 
-    Parameters
-    ----------
-    token : str
-        Unique name of this object.
-    path : str
-        Its file on the node that wrote it.
-    places : tuple of (offset, length)
-        Where its pickle and then each array lie in the file, in bytes.
-    """
-
-    token: str
-    path: str
-    places: tuple[tuple[int, int], ...]
+    token: str  # unique name of this object
+    path: str  # its file on the node that wrote it
+    places: tuple[tuple[int, int], ...]  # offset and length of its pickle and then of each array, in bytes
 
     @property
     def size(self) -> int:

@@ -36,24 +36,14 @@ WAY_OUT = 'refit_on="driver" (search.refit_on: driver) trains it in the driver\'
 
 @dataclass(frozen=True)
 class Refit:
-    """The training of the best candidate on all rows.
+    """The training of the best candidate on all rows."""
 
-    Parameters
-    ----------
-    estimator : estimator
-        Unfitted, with the best parameters.
-    data : Dataset
-    sklearn_config, warning_filters : mapping, list
-        The driver's settings of scikit-learn and of warnings.
-    threads : int
-        What it may use where it would use all cores of its machine.
-    """
-
-    estimator: Any
+    estimator: Any  # unfitted, with the best parameters
     data: Dataset
+    # The driver's settings of scikit-learn and of warnings.
     sklearn_config: Mapping[str, Any]
     warning_filters: list[Any]
-    threads: int
+    threads: int  # what it may use where it would use all cores of its machine
 
     @contextmanager
     def settings(self) -> Iterator[list[warnings.WarningMessage]]:
@@ -65,22 +55,12 @@ class Refit:
 
 @dataclass(frozen=True)
 class Refitted:
-    """How a refit ended: with a model in a file, or with an error.
+    """How a refit ended: with a model in a file, or with an error."""
 
-    Parameters
-    ----------
-    error : bytes or None
-        The pickled exception.
-    traceback : str
-        Where it was raised.
-    printed : str
-    warned : list of (message, category, file, line)
-    """
-
-    error: bytes | None
-    traceback: str
+    error: bytes | None  # the pickled exception
+    traceback: str  # where it was raised
     printed: str
-    warned: list[tuple[Any, type[Warning], str, int]]
+    warned: list[tuple[Any, type[Warning], str, int]]  # message, category, file, line
 
 
 def refit_into_file(shared: SharedEvaluation, files: Sequence[str], target: str) -> Iterator[Refitted]:

@@ -85,16 +85,9 @@ def _outcome(model: _Model, folder: Path, name: str) -> Any:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A piece of a model's file; the first has none of it and tells, where it is asked for, how the refit ended.
+    """A piece of a model's file; the first has none of it and tells, where it is asked for, how the refit ended."""
 
-    Parameters
-    ----------
-    training : str
-        Of which training the model is: a lost executor's is done again.
-    content : Refitted, Death, None or bytes
-    """
-
-    training: str
+    training: str  # of which training the model is: a lost executor's is done again
     content: Any
 
 

@@ -24,36 +24,22 @@ COMPRESSED = (sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, sparse.csc
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows, with the parameters of a method that have a value per row.
-
-    Parameters
-    ----------
-    X, y : array-like
-    params : mapping
-        Of ``fit`` or of the scorer.
-    """
+    """Some rows, with the parameters of a method that have a value per row."""
 
     X: Any
     y: Any
-    params: Mapping[str, Any]
+    params: Mapping[str, Any]  # of `fit` or of the scorer
 
 
 @dataclass
 class FoldRows:
-    """The rows of one fold for all trainings of the fold that a worker gets.
-
-    Attributes
-    ----------
-    matrices : dict
-        Training matrices of these rows, built by an ensemble's own package.
-    fold_slices : int
-        How often the training rows were cut.
-    """
+    """The rows of one fold for all trainings of the fold that a worker gets."""
 
     evaluation: Evaluation
     fold: int
+    # Training matrices of these rows, built by an ensemble's own package.
     matrices: dict[str, Any] = field(default_factory=dict)
-    fold_slices: int = 0
+    fold_slices: int = 0  # how often the training rows were cut
 
     def fits(self, evaluation: Evaluation, fold: int) -> bool:
         """Return whether these are the rows of a fold of an evaluation, which may be a later one on the same data."""

@@ -20,8 +20,7 @@ from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.task_stream import TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
-from hpt_spark.search.planning.memory_limit import address_space_limit, memory_limit
-from hpt_spark.search.planning.result_size import bytes_per_job, most_of_a_job
+from hpt_spark.search.planning.memory_limit import address_space_limit, bytes_per_job, memory_limit, most_of_a_job
 from hpt_spark.search.planning.slots import (
     cores_of_task,
     is_local,
@@ -37,12 +36,7 @@ if TYPE_CHECKING:
 
 
 class Runner(ABC):
-    """Runs groups of fits as tasks of Spark.
-
-    Parameters
-    ----------
-    conf : mapping of str to str
-        Spark's settings, its master among them.
+    """Runs groups of fits as tasks of Spark; `conf` are its settings, its master among them.
 
     Attributes
     ----------

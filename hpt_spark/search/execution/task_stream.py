@@ -159,13 +159,7 @@ def _cancel(jobs: Sequence[SparkJob | ConnectJob]) -> None:
 
 
 class ArrivingResults(AccumulatorParam["list[Arrived]"]):
-    """An accumulator of results; on the driver they go into a queue as each task ends.
-
-    Parameters
-    ----------
-    arrived : SimpleQueue or None
-        None in a worker.
-    """
+    """An accumulator of results; on the driver they go into a queue as each task ends, of which a worker has none."""
 
     def __init__(self, arrived: SimpleQueue[Arrived] | None) -> None:
         self._arrived = arrived

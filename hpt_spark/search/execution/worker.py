@@ -32,39 +32,20 @@ from hpt_spark.search.retries import Ending, Step, next_step
 
 @dataclass(frozen=True)
 class GroupResult:
-    """The results of one group of fits.
+    """The results of one group of fits."""
 
-    Parameters
-    ----------
-    results : list of (Fit, dict or exception)
-        scikit-learn's result of each fit that was run; an exception where ``error_score="raise"``. See
-        `FitGroup.with_all_fits`.
-    seconds : float
-        From the first slice to the last score.
-    worker : str
-        ``HOST:PID`` of the process.
-    fold_slices, matrices : int
-        How many folds were cut and how many training matrices were built for it; 0 where those of
-        the groups before could be used.
-    checkpoint : bytes or None
-        From which a later evaluation can go on with the training.
-    not_shared : str
-        Why a shared training was given up, so that its fits are trainings of their own; else empty.
-    began : float
-        When, in seconds since 1970 by the clock of the node.
-    peak_bytes : int
-        The most memory of its own that the process has had until then.
-    """
-
+    # scikit-learn's result of each fit that was run; an exception where `error_score="raise"`. See
+    # `FitGroup.with_all_fits`.
     results: list[tuple[Fit, Any]]
-    seconds: float = 0.0
-    worker: str = ""
+    seconds: float = 0.0  # from the first slice to the last score
+    worker: str = ""  # `HOST:PID` of the process
+    # How many folds were cut and training matrices built for it; 0 where those of the groups before could be used.
     fold_slices: int = 0
     matrices: int = 0
-    checkpoint: bytes | None = None
-    not_shared: str = ""
-    began: float = 0.0
-    peak_bytes: int = 0
+    checkpoint: bytes | None = None  # from which a later evaluation can go on with the training
+    not_shared: str = ""  # why a shared training was given up, so that its fits are trainings of their own; else empty
+    began: float = 0.0  # when, in seconds since 1970 by the clock of the node
+    peak_bytes: int = 0  # the most memory of its own that the process has had until then
 
     @property
     def trainings(self) -> int:
@@ -74,30 +55,16 @@ class GroupResult:
 
 @dataclass(frozen=True)
 class SharedEvaluation:
-    """Where an evaluation lies: the data, which a search ships once, and the rest of it.
-
-    Parameters
-    ----------
-    data, evaluation : SharedObject
-    checkpoints : SharedObject or None
-        The file of the checkpoints from which trainings go on.
-    keep_checkpoints : bool
-        Whether those of its own trainings are wanted.
-    begun : str
-        The file in which the begin of each fit is noted, where somebody asks for it.
-    max_fit_time : float or None
-        Seconds after which the process of the fits is ended with the group that it runs.
-    releases : tuple of Release
-        Those of the driver, which the process of the fits must have, too.
-    """
+    """Where an evaluation lies: the data, which a search ships once, and the rest of it."""
 
     data: SharedObject
     evaluation: SharedObject
-    checkpoints: SharedObject | None = None
-    keep_checkpoints: bool = False
-    begun: str = ""
+    checkpoints: SharedObject | None = None  # the file of the checkpoints from which trainings go on
+    keep_checkpoints: bool = False  # whether those of its own trainings are wanted
+    begun: str = ""  # the file in which the begin of each fit is noted, where somebody asks for it
+    # Seconds after which the process of the fits is ended with the group that it runs.
     max_fit_time: float | None = None
-    releases: tuple[Release, ...] = ()
+    releases: tuple[Release, ...] = ()  # those of the driver, which the process of the fits must have, too
 
     @property
     def parts(self) -> tuple[SharedObject, ...]:

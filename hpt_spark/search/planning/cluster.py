@@ -33,19 +33,11 @@ LOST_EXECUTORS: Property = (
 
 @dataclass(frozen=True)
 class Executors:
-    """The executors that a cluster gives a search.
-
-    Parameters
-    ----------
-    number, cores : int
-        So many executors, each with so many cores.
-    memory : int
-        Bytes of one, all in all.
-    """
+    """The executors that a cluster gives a search."""
 
     number: int
-    cores: int
-    memory: int
+    cores: int  # of one
+    memory: int  # bytes of one, all in all
 
     def __str__(self) -> str:
         return f"{self.number} executors of {self.cores} cores and {in_mebibytes(self.memory)}"
@@ -53,22 +45,12 @@ class Executors:
 
 @dataclass(frozen=True)
 class ClusterPlan:
-    """How a search runs on a cluster.
-
-    Parameters
-    ----------
-    executors : Executors
-    threads : int
-        Of a fit.
-    forecast : Forecast
-    executor_bytes, driver_bytes : int
-        What an executor and the driver need outside of the heap of their JVM, with a margin.
-    refits_on_driver : bool
-    """
+    """How a search runs on a cluster."""
 
     executors: Executors
-    threads: int
+    threads: int  # of a fit
     forecast: Forecast
+    # What an executor and the driver need outside of the heap of their JVM, with a margin.
     executor_bytes: int
     driver_bytes: int
     refits_on_driver: bool

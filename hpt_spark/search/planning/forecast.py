@@ -43,57 +43,27 @@ SECONDS_PER_VALUE = 4e-9
 
 @dataclass(frozen=True)
 class MemoryLimit:
-    """The memory that the Python processes of an executor, or of the driver, may take.
+    """The memory that the Python processes of an executor, or of the driver, may take."""
 
-    Parameters
-    ----------
-    available : int
-        Bytes.
-    remedy : str
-        What to do when that is too little.
-    setting : str
-        The setting of Spark that is divided among processes, of which each has `available`; "" where all have it
-        together.
-    processes : int
-        How many it is divided among.
-    """
-
-    available: int
-    remedy: str = ""
-    setting: str = ""
-    processes: int = 1
+    available: int  # bytes
+    remedy: str = ""  # what to do when that is too little
+    setting: str = ""  # of Spark, which is divided among processes that have `available` each; "" if they share that
+    processes: int = 1  # how many it is divided among
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """The fits, trainings, memory and time of a search.
-
-    Parameters
-    ----------
-    fits, trainings, slots : int
-        A training serves one or more fits; so many run at the same time with the executors that are there.
-    slots_per_executor : int
-    executor_bytes : int
-        Of the Python processes of one executor.
-    seconds : float or None
-        Roughly, where it can be guessed before a fit has been timed.
-    planned_slots : int
-        How many trainings run at the same time when all executors have come.
-    process_bytes : int
-        Of one process that trains, what it shares with the others left out.
-    address_bytes : int
-        Of the address space of such a process, in which the mapped data and the libraries count.
-    """
+    """The fits, trainings, memory and time of a search."""
 
     fits: int
-    trainings: int
-    slots: int
+    trainings: int  # each of which serves one or more fits
+    slots: int  # how many run at the same time with the executors that are there
     slots_per_executor: int
-    executor_bytes: int
-    seconds: float | None
-    planned_slots: int = 0
-    process_bytes: int = 0
-    address_bytes: int = 0
+    executor_bytes: int  # of the Python processes of one executor
+    seconds: float | None  # roughly, where it can be guessed before a fit has been timed
+    planned_slots: int = 0  # how many trainings run at the same time when all executors have come
+    process_bytes: int = 0  # of one process that trains, what it shares with the others left out
+    address_bytes: int = 0  # of the address space of such a process, in which the mapped data and the libraries count
 
     def describe(self) -> str:
         """Return the forecast as one line."""

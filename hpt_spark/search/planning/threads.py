@@ -89,26 +89,13 @@ class CappedCandidate(dict[str, Any]):
 
 @dataclass(frozen=True)
 class Uncapped:
-    """A number of threads that is left as the user has set it, though a fit's threads are fewer.
+    """A number of threads that is left as the user has set it, though a fit's threads are fewer."""
 
-    Parameters
-    ----------
-    name : str
-        Of the parameter, as it would be set.
-    value : object
-    threads : float
-        How many it asks for; infinity for all cores.
-    of : str
-        Whose parameter it is.
-    in_xgboost : bool
-        Whether it is XGBoost's, which takes no more than OMP_NUM_THREADS.
-    """
-
-    name: str
+    name: str  # of the parameter, as it would be set
     value: Any
-    threads: float
-    of: str
-    in_xgboost: bool = False
+    threads: float  # how many it asks for; infinity for all cores
+    of: str  # whose parameter it is
+    in_xgboost: bool = False  # whether it is XGBoost's, which takes no more than OMP_NUM_THREADS
 
     def __str__(self) -> str:
         return f"{self.name}={self.value} of {self.of}"

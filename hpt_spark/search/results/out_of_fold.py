@@ -95,13 +95,10 @@ class FoldPredictions:
 
 
 class OutOfFold:
-    """The out-of-fold predictions of one search.
+    """The out-of-fold predictions of one search; `keep` says whose are wanted in the end.
 
-    Parameters
-    ----------
-    keep : {"none", "best", "all"}
-        Whose are wanted in the end. Those of all candidates are kept until then, because which one is the best is
-        known last, and another training of an estimator without a seed would be another one.
+    Those of all candidates are kept until then, because which one is the best is known last, and another training of
+    an estimator without a seed would be another one.
     """
 
     def __init__(self, keep: str) -> None:

@@ -21,20 +21,11 @@ PREDICTIONS = "predictions"  # what a worker adds to the result of a fit, and th
 
 @dataclass(frozen=True)
 class Predictor:
-    """How a fitted estimator predicts, as ``cross_val_predict`` lets it.
+    """How a fitted estimator predicts, as ``cross_val_predict`` lets it."""
 
-    Parameters
-    ----------
-    method : {"predict_proba", "decision_function", "predict"}
-    classes : ndarray or None
-        All classes of the targets, sorted, where the method has a column for each.
-    width : int
-        How many numbers there are for a row at most.
-    """
-
-    method: str
-    classes: np.ndarray | None
-    width: int
+    method: str  # `predict_proba`, `decision_function` or `predict`
+    classes: np.ndarray | None  # all classes of the targets, sorted, where the method has a column for each
+    width: int  # how many numbers there are for a row at most
 
     @property
     def dtype(self) -> type[np.floating[Any]]:

@@ -32,20 +32,11 @@ QUIET = threading.Lock()  # Optuna's logging is the process's; several outer fol
 
 @dataclass(frozen=True)
 class Dimension:
-    """How Optuna sees one parameter of a space.
-
-    Parameters
-    ----------
-    distribution : BaseDistribution
-    value_of : callable
-        Gives the parameter's value for what Optuna has drawn.
-    keys : sequence, optional
-        Of the values of a list, in its order; equal for equal values.
-    """
+    """How Optuna sees one parameter of a space."""
 
     distribution: BaseDistribution
-    value_of: Callable[[Any], Any]
-    keys: Sequence[Hashable] | None = None
+    value_of: Callable[[Any], Any]  # gives the parameter's value for what Optuna has drawn
+    keys: Sequence[Hashable] | None = None  # of the values of a list, in its order; equal for equal values
 
     def key_of(self, name: str, drawn: Any) -> Hashable:
         """Return a key of what was drawn for the parameter `name`, equal for equal values."""
@@ -98,7 +89,7 @@ class Proposals:
         candidates: list[dict[str, Any]] = []
         self._asked = []
         self._batches += 1
-        with self._quiet():
+        with quiet_optuna():
             for sampler, most_repeated in ((self._tpe(), MOST_REPEATED), (self._random(), MOST_REPEATED_AT_RANDOM)):
                 study = self._optuna.create_study(direction="maximize", sampler=sampler)
                 study.add_trials(self._told)
@@ -141,17 +132,6 @@ class Proposals:
             )
         self._asked = []
 
-    @contextmanager
-    def _quiet(self) -> Iterator[None]:
-        """Keep Optuna from logging each study and each sampling of one parameter alone."""
-        with QUIET:
-            before = self._optuna.logging.get_verbosity()
-            self._optuna.logging.set_verbosity(self._optuna.logging.ERROR)
-            try:
-                yield
-            finally:
-                self._optuna.logging.set_verbosity(before)
-
     def _tpe(self) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
@@ -179,6 +159,20 @@ class Proposals:
         drawn = {name: _drawn(trial, prefix + name, one.distribution) for name, one in space.items()}
         key = frozenset((name, space[name].key_of(name, value)) for name, value in drawn.items())
         return {name: space[name].value_of(value) for name, value in drawn.items()}, key
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Keep Optuna from logging each study, each trial and each sampling of one parameter alone."""
+    from optuna import logging
+
+    with QUIET:
+        before = logging.get_verbosity()
+        logging.set_verbosity(logging.ERROR)
+        try:
+            yield
+        finally:
+            logging.set_verbosity(before)
 
 
 def dimension(name: str, values: Any) -> Dimension:

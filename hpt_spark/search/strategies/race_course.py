@@ -18,16 +18,10 @@ from hpt_spark.search.strategies.rounds import Curve, EarlyStopping, Rounds
 
 @dataclass(frozen=True)
 class Wave:
-    """Fits that run together.
-
-    Parameters
-    ----------
-    fits : list of Fit
-    early_stopping : EarlyStopping, optional
-        Of the trainings that can end before their last round: when they do. The fits behind that have no result.
-    """
+    """Fits that run together."""
 
     fits: list[Fit]
+    # Of the trainings that can end before their last round: when they do. The fits behind that have no result.
     early_stopping: EarlyStopping | None = None
 
 

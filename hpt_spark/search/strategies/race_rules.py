@@ -18,34 +18,18 @@ MOST_FOLDS = 10**9  # more than any search has: a product with an absurd factor 
 
 @dataclass(frozen=True)
 class EarlierBatches:
-    """The scores of the batches before, on the folds after which those of a batch are judged.
+    """The scores of the batches before, on the folds after which those of a batch are judged."""
 
-    Parameters
-    ----------
-    best : ndarray or None
-        Of the best candidate that has all folds; None where no candidate has.
-    best_of_trainings : sequence of ndarray
-        Of the best candidate of each training that has as many folds.
-    """
-
-    best: np.ndarray | None = None
-    best_of_trainings: Sequence[np.ndarray] = ()
+    best: np.ndarray | None = None  # of the best candidate that has all folds; None where no candidate has
+    best_of_trainings: Sequence[np.ndarray] = ()  # of the best candidate of each training that has as many folds
 
 
 @dataclass(frozen=True)
 class TTestRules:
-    """Drops the candidates that a paired test finds worse than the best one, after each fold from `burn_in` on.
+    """Drops the candidates that a paired test finds worse than the best one, after each fold from `burn_in` on."""
 
-    Parameters
-    ----------
-    burn_in : int
-        How many folds each candidate gets.
-    alpha : float
-        The level of the test.
-    """
-
-    burn_in: int = 3
-    alpha: float = 0.05
+    burn_in: int = 3  # how many folds each candidate gets
+    alpha: float = 0.05  # the level of the test
 
     def __post_init__(self) -> None:
         check_count("race: burn_in", self.burn_in, "folds", least=2)
@@ -81,12 +65,6 @@ class TTestRules:
 class RankRules:
     """Keeps the best 1/`factor` of the candidates after `burn_in` folds, after ``burn_in * factor``, and so on.
 
-    Parameters
-    ----------
-    factor : float
-    burn_in : int
-        How many folds each candidate gets.
-
     Notes
     -----
     It is successive halving (Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter
@@ -96,7 +74,7 @@ class RankRules:
     """
 
     factor: float
-    burn_in: int = 1
+    burn_in: int = 1  # how many folds each candidate gets
 
     def __post_init__(self) -> None:
         check_count("race: burn_in", self.burn_in, "folds")

@@ -24,21 +24,11 @@ KEYS = ("max", "step", "early_stopping_rounds")
 
 @dataclass(frozen=True)
 class Rounds:
-    """At which numbers of rounds a training is scored, and when it stops.
+    """At which numbers of rounds a training is scored, and when it stops."""
 
-    Parameters
-    ----------
-    parameter : str
-        The candidates' name for the number of rounds.
-    checkpoints : tuple of int
-        In ascending order.
-    patience : int or None
-        After how many rounds without a better mean score a training stops.
-    """
-
-    parameter: str
-    checkpoints: tuple[int, ...]
-    patience: int | None
+    parameter: str  # the candidates' name for the number of rounds
+    checkpoints: tuple[int, ...]  # in ascending order
+    patience: int | None  # after how many rounds without a better mean score a training stops
 
     @classmethod
     def of(cls, rounds: Any, estimator: Any) -> Rounds:
@@ -95,17 +85,10 @@ class Rounds:
 
 @dataclass
 class Curve:
-    """The mean scores of one setting so far.
-
-    Parameters
-    ----------
-    setting : mapping
-    scores : dict of int to float
-        By number of rounds.
-    """
+    """The mean scores of one setting so far."""
 
     setting: Mapping[str, Any]
-    scores: dict[int, float] = field(default_factory=dict)
+    scores: dict[int, float] = field(default_factory=dict)  # by number of rounds
 
     @property
     def best(self) -> float:
@@ -121,18 +104,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """When a training on one fold ends: there its own scores are the mean curve.
+    """When a training on one fold ends: there its own scores are the mean curve."""
 
-    Parameters
-    ----------
-    rounds : Rounds
-        With a patience.
-    metric : str
-        The scorer that decides; ``score`` where there is only one.
-    """
-
-    rounds: Rounds
-    metric: str
+    rounds: Rounds  # with a patience
+    metric: str  # the scorer that decides; `score` where there is only one
 
     def is_due(self, rounds: int, results: Mapping[int, Mapping[str, Any]]) -> bool:
         """Return whether a rung ends with `rounds`, and the curve has stopped.

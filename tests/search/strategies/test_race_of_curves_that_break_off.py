@@ -76,7 +76,7 @@ def test_a_training_that_fails_only_as_a_whole_is_scored_all_the_same(plain, mon
 
     if not goes_on:
         monkeypatch.setattr(XGBoost, "may_continue", lambda *given: False)
-    monkeypatch.setattr("hpt_spark.search.execution.group_fit.fit_with_early_stopping", fails)
+    monkeypatch.setattr("hpt_spark.search.execution.group_fit._fit_with_early_stopping", fails)
     search = search_of().fit(X, y)
     assert_like_plain_fits(search, plain, folds_by_hand(plain, RankRules(3), 2, goes_on=goes_on))
 

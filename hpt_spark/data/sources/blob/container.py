@@ -1,19 +1,26 @@
 """A container: a few calls, each repeated while that may help.
 
-Azure's SDK is called here and in `client` alone, and what it raises does not pass `retry`.
+Azure's SDK is called here alone, without retries of its own and without secrets in its log; what it raises does not
+pass `retry`.
 """
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from hpt_spark.data.sources.blob.address import BlobAddress
-from hpt_spark.data.sources.blob.client import open_client
-from hpt_spark.data.sources.blob.credentials import find_credential
+from hpt_spark.data.sources.blob.credentials import Credential, find_credential
 from hpt_spark.data.sources.blob.refusals import code_of
 from hpt_spark.data.sources.blob.retry import Retry
+from hpt_spark.errors import MissingDependencyError
+from hpt_spark.masking import mask_secrets
+
+NO_AZURE = "Blob storage needs azure-storage-blob, which is not installed; run: pip install 'hpt-spark[azure]'."
+
+CONNECT_TIMEOUT, SILENCE = 20.0, 20.0  # seconds
 
 _SMALLEST_PIECE = 64 * 1024
 _FOLDER_MARKS = ("hdi_isfolder", "asv_isfolder")  # written by ADLS Gen2 and Hadoop; by Hadoop's first releases
@@ -30,19 +37,12 @@ class Blob:
 
 
 class Container:
-    """A folder of a container, and the way into it.
-
-    Parameters
-    ----------
-    address : BlobAddress
-    named_credential : str, optional
-        What ``source.credential`` says.
-    """
+    """A folder of a container, and the way into it; `named_credential` is what ``source.credential`` says."""
 
     def __init__(self, address: BlobAddress, named_credential: str | None = None) -> None:
         self.address = address
         credential = find_credential(address, named_credential)
-        self._client = open_client(address, credential)
+        self._client = _open_client(address, credential)
         self._retry = Retry(address, credential)
 
     def stop(self) -> None:
@@ -159,3 +159,48 @@ def _blob(properties: Any, prefix: str) -> Blob:
     md5 = properties.content_settings.content_md5
     etag = '"{}"'.format(properties.etag.strip('"'))
     return Blob(properties.name.removeprefix(prefix), properties.size, etag, bytes(md5) if md5 else None)
+
+
+def _open_client(address: BlobAddress, credential: Credential) -> Any:
+    """Return the SDK's client of a container."""
+    try:
+        from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
+        from azure.core.pipeline.transport import RequestsTransport
+        from azure.storage.blob import ContainerClient
+    except ImportError:
+        raise MissingDependencyError(NO_AZURE) from None
+    value = credential.value
+    if credential.kind == "key":
+        value = AzureNamedKeyCredential(address.account, value)
+    elif credential.kind == "sas":
+        value = AzureSasCredential(value)
+    _mask_urllib3_logs()
+    transport = RequestsTransport(connection_timeout=CONNECT_TIMEOUT, read_timeout=SILENCE)
+    transport.open()
+    transport.session.hooks["response"].append(_keep_packed)
+    return ContainerClient(
+        address.account_url,
+        address.container,
+        credential=value,
+        retry_total=0,  # `Retry` tries again, whatever the failure
+        transport=transport,
+    )
+
+
+def _keep_packed(response: Any, **_: Any) -> None:
+    """Let a range of a blob stay as it lies: where the blob has a Content-Encoding, it would be unpacked by itself."""
+    if "x-ms-range" in response.request.headers:
+        response.raw.headers.pop("Content-Encoding", None)
+
+
+def _mask_urllib3_logs() -> None:
+    """Mask the URLs of requests in urllib3's log lines: a SAS token is part of them."""
+    for name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
+        log = logging.getLogger(f"urllib3.{name}")
+        if _mask not in log.filters:
+            log.addFilter(_mask)
+
+
+def _mask(record: logging.LogRecord) -> bool:
+    record.msg, record.args = mask_secrets(record.getMessage()), ()
+    return True

@@ -44,17 +44,10 @@ def find_credential(
 ) -> Credential:
     """Return the first credential there is for the account.
 
-    In this order: the environment variable `named` (a connection string, a SAS token or an account
-    key), ``AZURE_STORAGE_CONNECTION_STRING``, ``AZURE_STORAGE_ACCOUNT`` with
-    ``AZURE_STORAGE_SAS_TOKEN`` or ``AZURE_STORAGE_KEY``, an identity (`az login`, managed identity),
-    none at all. What the environment holds for another account is passed over.
-
-    Parameters
-    ----------
-    address : BlobAddress
-    named : str, optional
-        What ``source.credential`` says: the variable's name, or ``anonymous``.
-    environment : mapping, optional
+    In this order: the environment variable `named` by ``source.credential`` (a connection string, a SAS token or an
+    account key; ``anonymous`` is none at all), ``AZURE_STORAGE_CONNECTION_STRING``, ``AZURE_STORAGE_ACCOUNT`` with
+    ``AZURE_STORAGE_SAS_TOKEN`` or ``AZURE_STORAGE_KEY``, an identity (`az login`, managed identity), none at all. What
+    the environment holds for another account is passed over.
 
     Raises
     ------

@@ -22,14 +22,7 @@ _log = logging.getLogger(__name__)
 def download(container: Container, blobs: Sequence[Blob], folder: Path) -> list[Blob]:
     """Bring blobs into a folder and return, in order, the versions that are there now.
 
-    Whole files of an earlier run are not fetched again, unfinished ones are continued.
-
-    Parameters
-    ----------
-    container : Container
-    blobs : sequence of Blob
-    folder : Path
-        It is created if it is missing.
+    Whole files of an earlier run are not fetched again, unfinished ones are continued. A missing folder is made.
 
     Raises
     ------

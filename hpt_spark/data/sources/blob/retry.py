@@ -44,14 +44,7 @@ class _Failure:
 
 
 class Retry:
-    """Repeats the calls of one container.
-
-    Parameters
-    ----------
-    address : BlobAddress
-    credential : Credential
-        Both for messages.
-    """
+    """Repeats the calls of one container; its address and the credential are for messages."""
 
     def __init__(self, address: BlobAddress, credential: Credential) -> None:
         self._address = address

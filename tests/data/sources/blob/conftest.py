@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.azurite import Azurite, running_azurite
-from hpt_spark.data.sources.blob import blob_file, client, retry
+from hpt_spark.data.sources.blob import blob_file, retry
 from hpt_spark.data.sources.blob import container as container_module
 from hpt_spark.data.sources.blob.address import parse_blob_uri
 from hpt_spark.data.sources.blob.container import Container
@@ -41,7 +41,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(container_module, "_SMALLEST_PIECE", 16 * 1024)
     monkeypatch.setattr(retry, "PATIENCE", 4.0)
     monkeypatch.setattr(retry, "FIRST_PATIENCE", 1.0)
-    monkeypatch.setattr(client, "SILENCE", 0.5)
+    monkeypatch.setattr(container_module, "SILENCE", 0.5)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from email.utils import formatdate
 
 import pytest
 
-from hpt_spark.data.sources.blob import client, retry
+from hpt_spark.data.sources.blob import retry
 from hpt_spark.data.sources.blob.address import parse_blob_uri
 from hpt_spark.data.sources.blob.container import Blob, Container
 
@@ -46,7 +46,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def container(monkeypatch):
     monkeypatch.setattr(retry, "PATIENCE", 1.0)
-    monkeypatch.setattr(client, "SILENCE", 5.0)
+    monkeypatch.setattr("hpt_spark.data.sources.blob.container.SILENCE", 5.0)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield Container(parse_blob_uri(f"http://127.0.0.1:{server.server_port}/me/box"), "anonymous")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hpt_spark.data.sources.blob.packing import DamagedError, check_packing
+from hpt_spark.data.sources.blob.blob_file import DamagedError, check_packing
 
 
 def zipped(name: str = "events.csv", method: int = zipfile.ZIP_DEFLATED) -> bytes:
