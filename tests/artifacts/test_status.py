@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
@@ -170,6 +171,22 @@ def test_silence_means_that_the_search_was_cut_short(run):
     (run.folder.path / STATUS).write_text(json.dumps(found))
     assert read_status(run.folder)["state"] == "cut short"
     assert "no sign of life since" in describe(read_status(run.folder))
+
+
+@pytest.mark.parametrize(
+    ("process", "state"),
+    [({}, "searching"), ({"started": "0"}, "cut short"), ({"started": "0", "machine": "another"}, "searching")],
+    ids=["lives", "gone", "elsewhere"],
+)
+def test_a_search_whose_process_is_gone_from_this_machine_was_cut_short(run, process, state):
+    with StatusFile(run, "accuracy") as status:
+        status.begin()
+    found = status_in(run)
+    found.update(state="searching", process={**found["process"], **process})
+    (run.folder.path / STATUS).write_text(json.dumps(found))
+    assert read_status(run.folder)["state"] == state
+    told = f"cut short (its process {os.getpid()} has ended)"
+    assert describe(read_status(run.folder)).startswith(told) is (state == "cut short")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"updated": 3}'])
