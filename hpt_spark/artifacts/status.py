@@ -20,6 +20,7 @@ from hpt_spark.errors import HptSparkError
 from hpt_spark.masking import mask_secrets, masked
 from hpt_spark.search.followers.follower import Best, OuterFolds, SearchFollower, SearchState
 from hpt_spark.search.followers.live_view import in_words
+from hpt_spark.signals import signal_has_come
 from hpt_spark.storage import Folder
 from hpt_spark.storage.local import LocalFolder
 from hpt_spark.storage.processes import has_ended, is_here, this_process
@@ -77,7 +78,7 @@ class StatusFile(SearchFollower):
         if error is None:
             is_partial = getattr(self._search, "incomplete_", False)  # the outer folds, which come later, may be
             self._write("partial" if is_partial else "finished", getattr(self._search, "end_reason_", None))
-        elif isinstance(error, Exception):
+        elif isinstance(error, Exception) and not signal_has_come():
             reason = mask_secrets(str(error)).strip().partition("\n")[0]
             self._write("failed", f"{type(error).__name__}: {reason}")
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.followers.follower import OuterFolds
 from hpt_spark.search.followers.monitor import SearchMonitor
+from hpt_spark.signals import unwind_on_signals
 from jobs import watch
 from tests.artifacts.searches import a_run, finished
 from tests.waiting import wait_until
@@ -91,6 +93,16 @@ def test_how_the_search_ended_is_the_last_status(run, error, state, reason):
         raise error
     found = status_in(run)
     assert (found["state"], found["reason"]) == (state, reason)
+
+
+def test_a_search_that_a_signal_ended_before_a_candidate_was_complete_was_interrupted(run):
+    with pytest.raises(HptSparkError), unwind_on_signals(), StatusFile(run, "accuracy") as status:
+        status.begin()
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except SystemExit:
+            raise HptSparkError("no candidate has a score on all its folds") from None
+    assert status_in(run)["state"] == "interrupted"
 
 
 def test_nothing_is_written_before_the_search_begins(run):
