@@ -102,8 +102,10 @@ class RecorderProcess:
     def _leave(self) -> bool:
         with suppress(OSError):  # somebody may have deleted the spool
             (self._spool / LEFT).touch()
+        # One that was done before may have missed the file, and would leave the spool to this process.
+        is_done = read_answer(self._spool).get("state") in ("done", "failed")
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(SECONDS_TO_EXIT)
+            self._process.wait(SECONDS_OF_STALL if is_done else SECONDS_TO_EXIT)
             self._judge(read_answer(self._spool))  # it ended before it saw the file
             return True
         _left.append(self._process)

@@ -308,6 +308,14 @@ def raise_timeout():
     raise subprocess.TimeoutExpired("python", 0.5)
 
 
+def test_the_spool_of_a_process_that_is_done_and_slow_to_end_may_go(monkeypatch, tmp_path):
+    slow = SimpleNamespace(poll=lambda: None, pid=1, wait=lambda seconds: raise_timeout() if seconds < 1 else None)
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **more: slow)
+    process = RecorderProcess(tmp_path, {}, "It is searched.", wait=0.0)
+    write_answer(tmp_path, {"state": "done", "beats": 1})
+    assert process.wait()
+
+
 @pytest.mark.parametrize("is_keeping_model", [True, False])
 def test_a_large_model_may_take_longer_than_a_store_may_be_silent(monkeypatch, tmp_path, caplog, is_keeping_model):
     process = process_that_runs(monkeypatch, tmp_path, wait=0.2)
