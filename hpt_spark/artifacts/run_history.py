@@ -8,7 +8,6 @@ import json
 import logging
 import math
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
@@ -35,6 +34,7 @@ from hpt_spark.progress import Progress
 from hpt_spark.search.followers.follower import Begun, SearchFollower
 from hpt_spark.search.results.result_table import DONE, ITERATION, RESOURCES
 from hpt_spark.search.strategies.rounds import Rounds
+from hpt_spark.storage.scratch import scratch_folder
 from hpt_spark.tracking import MlflowTracking, facts
 from hpt_spark.tracking.identity import identity_in, noted_identity
 from hpt_spark.tracking.spool import Event
@@ -175,7 +175,7 @@ def track_finished(run: RunDirectory, settings: MlflowSection, run_dir: str) -> 
     from hpt_spark.tracking.history import History, is_about_the_store
 
     design, plan, rows = run.load_design(), manifest["plan"], read_candidates(run)
-    with tempfile.TemporaryDirectory() as scratch, files_of(run) as files:
+    with scratch_folder() as scratch, files_of(run) as files:
         model = load_model(run, manifest) if plan["search"]["refit"] else None
         events = [
             {
@@ -190,7 +190,7 @@ def track_finished(run: RunDirectory, settings: MlflowSection, run_dir: str) -> 
             {
                 "kind": "files",
                 "files": list(map(str, files)),
-                "model": model and pickled_model(Path(scratch), model, design.X_train),
+                "model": model and pickled_model(scratch, model, design.X_train),
                 "outer_scores": [float(one["score"]) for one in manifest.get("outer", {}).get("folds", ())],
                 "time": facts.now(),
             },

@@ -20,8 +20,10 @@ from hpt_spark.errors import HptSparkError
 from hpt_spark.masking import mask_secrets, masked
 from hpt_spark.search.followers.follower import Best, OuterFolds, SearchFollower, SearchState
 from hpt_spark.search.followers.live_view import in_words
+from hpt_spark.signals import signal_has_come
 from hpt_spark.storage import Folder
 from hpt_spark.storage.local import LocalFolder
+from hpt_spark.storage.processes import has_ended, is_here, this_process
 
 SECONDS_LOCAL, SECONDS_HADOOP = 1.0, 5.0  # between two writes
 SECONDS_BETWEEN_SIGNS = 15.0  # of life, where nothing changes
@@ -72,7 +74,7 @@ class StatusFile(SearchFollower):
         if error is None:
             is_partial = getattr(self._search, "incomplete_", False)  # the outer folds, which come later, may be
             self._write("partial" if is_partial else "finished", getattr(self._search, "end_reason_", None))
-        elif isinstance(error, Exception):
+        elif isinstance(error, Exception) and not signal_has_come():
             reason = mask_secrets(str(error)).strip().partition("\n")[0]
             self._write("failed", f"{type(error).__name__}: {reason}")
         else:
@@ -121,6 +123,7 @@ class StatusFile(SearchFollower):
             "outer": None if found.outer is None else asdict(found.outer),
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "process": this_process(),
         }
         try:
             self._folder.write_json(STATUS, json_safe(status))
@@ -163,11 +166,14 @@ def read_status(folder: Folder, signs: SignsOfLife | None = None) -> dict[str, A
     try:
         status: dict[str, Any] = folder.read_json(STATUS)
         age = (signs or SignsOfLife()).age(datetime.fromisoformat(status["updated"]))
+        process = status.get("process", {})
     except (OSError, ValueError, KeyError, TypeError, HptSparkError):
         return None
-    if status.get("state") in RUNNING and age > SECONDS_OF_SILENCE:
-        status["state"] = CUT_SHORT
-        status["reason"] = f"no sign of life since {status['updated']}"
+    if status.get("state") in RUNNING:
+        if is_here(process) and has_ended(process):
+            status.update(state=CUT_SHORT, reason=f"its process {process['pid']} has ended")
+        elif age > SECONDS_OF_SILENCE:
+            status.update(state=CUT_SHORT, reason=f"no sign of life since {status['updated']}")
     return status
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, dige
 from hpt_spark.storage.hadoop_files import HadoopFiles
 from hpt_spark.storage.hadoop_stream import HadoopStream
 from hpt_spark.storage.lock import is_lock
+from hpt_spark.storage.scratch import scratch_folder
 
 STALE_SECONDS = 24 * 3600.0  # no upload takes so long: an older file is a killed run's
 
@@ -202,9 +202,11 @@ class HadoopFolder(Folder):
 @contextmanager
 def _on_this_machine() -> Iterator[Path]:
     """Give a temporary folder on this machine (TMPDIR)."""
-    with unwind_on_termination(), tempfile.TemporaryDirectory(prefix="hpt-spark-") as folder:
-        with translate_disk_errors(Path(folder)):
-            yield Path(folder)
+    with unwind_on_termination(), scratch_folder() as folder:
+        place = folder / "files"
+        with translate_disk_errors(place):
+            place.mkdir()
+            yield place
 
 
 def _beside(path: str, prefix: str) -> str:

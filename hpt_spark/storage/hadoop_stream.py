@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from hpt_spark.errors import HptSparkError
 from hpt_spark.masking import without_secrets
 from hpt_spark.storage.hadoop_files import HadoopFiles
+from hpt_spark.storage.scratch import scratch_folder
 
 
 class HadoopStream(io.RawIOBase):
@@ -81,8 +81,8 @@ class _Pipe:
         self.at = offset
         self._error: Exception | None = None
         self._has_writer = threading.Event()
-        with tempfile.TemporaryDirectory(prefix="hpt-spark-") as folder:  # in which nobody else can write
-            pipe = Path(folder) / "pipe"
+        with scratch_folder() as folder:  # in which nobody else can write
+            pipe = folder / "pipe"
             os.mkfifo(pipe, 0o600)
             # Without waiting for a writer, or a file that cannot be opened would be waited for.
             reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)

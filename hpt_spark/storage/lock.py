@@ -16,17 +16,15 @@ import json
 import logging
 import os
 import random
-import socket
 import threading
 import time
 import uuid
-from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.storage.folder import Folder
+from hpt_spark.storage.processes import has_ended, is_here, this_process
 
 PREFIX, BRIEF = "lock-", "brief-lock-"
 LEASE_SECONDS = 30.0
@@ -129,9 +127,7 @@ class FolderLock:
 
     def _write(self) -> None:
         holder = {
-            "machine": _this_machine(),
-            "pid": os.getpid(),
-            "started": _started(os.getpid()),
+            **this_process(),
             "renewed": time.time(),
             "sign": uuid.uuid4().hex,
         }
@@ -152,11 +148,10 @@ class FolderLock:
         return None
 
     def _lives(self, name: str, holder: dict[str, Any]) -> bool:
-        if holder.get("machine") == _this_machine():
+        if is_here(holder):
             if holder.get("pid") == os.getpid() and name not in _wanted:
                 return False  # its file could not be deleted, or another Ctrl-C came there
-            started = _started(holder.get("pid"))
-            return started is not None and started == holder.get("started")
+            return not has_ended(holder)
         if time.time() - float(holder.get("renewed") or time.time()) > ABANDONED_SECONDS:
             return False
         log.info("waiting for a sign of life of the holder of %s, %.0f seconds at most", self._locked, LEASE_SECONDS)
@@ -178,8 +173,7 @@ class FolderLock:
         return holder if isinstance(holder, dict) else {}
 
     def _refusal(self, holder: dict[str, Any]) -> str:
-        machine = holder.get("machine")
-        where = "of this machine" if machine == _this_machine() else f"on {str(machine).partition(' ')[0]}"
+        where = "of this machine" if is_here(holder) else f"on {str(holder.get('machine')).partition(' ')[0]}"
         return (
             f"process {holder.get('pid')} {where} is working with {self._locked} already; wait until it ends, or "
             "name another folder."
@@ -189,27 +183,3 @@ class FolderLock:
 def is_lock(name: str) -> bool:
     """Return whether a file of this name in a folder is a driver's lock."""
     return name.startswith((PREFIX, BRIEF))
-
-
-def _this_machine() -> str:
-    """Return the machine, its boot and its container, within which a process number is unique."""
-    found = [socket.gethostname()]
-    with suppress(OSError):  # containers may have the host's name, but their own numbers
-        found.append(os.readlink("/proc/self/ns/pid"))
-    with suppress(OSError):  # machines may have one name, as those made from one image
-        found.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip())
-    return " ".join(found)
-
-
-def _started(pid: Any) -> str | None:
-    """Return when process `pid` of this machine started, which tells it from a later process of the same number."""
-    try:
-        with open(f"/proc/{int(pid)}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[19]
-    except (OSError, ValueError, TypeError, IndexError):
-        pass
-    try:
-        os.kill(int(pid), 0)
-    except (OSError, ValueError, TypeError):
-        return None
-    return "alive"  # a system without /proc tells no more

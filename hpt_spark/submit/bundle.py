@@ -6,7 +6,6 @@ import importlib.metadata
 import re
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from hpt_spark.errors import InputError, JobEndedError, MissingDependencyError
 from hpt_spark.storage import Folder, local_path, open_folder
+from hpt_spark.storage.scratch import scratch_folder
 from hpt_spark.submit.submission import ZIP
 
 PACKAGES = ("hpt_spark", "hpt_spark_jobs", "hpt_spark_conf")
@@ -111,8 +111,8 @@ def pack_environment(folder: Folder, bundle: Path) -> None:
     """Pack a new environment of this Python with the bundle's requirements."""
     if not find_spec("venv_pack"):
         raise MissingDependencyError("venv-pack is not installed: pip install venv-pack==0.2.0")
-    with tempfile.TemporaryDirectory(prefix="hpt-spark-") as temporary:
-        environment = Path(temporary) / "env"
+    with scratch_folder() as temporary:
+        environment = temporary / "env"
         _run("making the environment", sys.executable, "-m", "venv", environment)
         listed = ("-r", bundle / "requirements.txt", "-c", bundle / "constraints.txt")
         pip = (environment / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check")

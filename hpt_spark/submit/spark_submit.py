@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from hpt_spark.config.layers import Config
 from hpt_spark.errors import ConfigError, InputError, JobEndedError, MissingDependencyError
 from hpt_spark.masking import REDACTED, REDACTION
 from hpt_spark.spark.preflight import utf8_locale_for_java
+from hpt_spark.storage.scratch import scratch_folder
 from hpt_spark.submit.installation import command_of_spark, spark_home
 from hpt_spark.submit.last_words import taken_from, with_failure_file
 from hpt_spark.submit.properties import write_properties
@@ -147,8 +147,8 @@ def _file_of_secrets(secrets: Mapping[str, str]) -> Iterator[str | None]:
             f"submit.secrets names the environment variable {', '.join(missing)}, which is not set; set it where "
             "hpt-spark submit is started."
         )
-    with tempfile.TemporaryDirectory(prefix="hpt-spark-") as folder:
-        file = Path(folder) / "secrets.conf"
+    with scratch_folder() as folder:
+        file = folder / "secrets.conf"
         write_properties(file, {name: os.environ[variable] for name, variable in secrets.items()}, _defaults())
         yield str(file)
 

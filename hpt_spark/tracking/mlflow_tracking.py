@@ -17,6 +17,7 @@ from typing import Any
 from hpt_spark.errors import InputError
 from hpt_spark.search.arguments import check_count, check_seconds
 from hpt_spark.search.followers.follower import Begun, SearchFollower
+from hpt_spark.signals import signal_has_come
 from hpt_spark.storage import open_folder
 from hpt_spark.tracking import facts
 from hpt_spark.tracking.identity import identity_in
@@ -97,7 +98,8 @@ class MlflowTracking:
             try:
                 yield follower
             except BaseException as error:
-                follower.end("FAILED" if isinstance(error, Exception) else "KILLED")
+                has_failed = isinstance(error, Exception) and not signal_has_come()
+                follower.end("FAILED" if has_failed else "KILLED")
                 raise
             follower.end("FINISHED")
 

@@ -37,9 +37,13 @@ class RecorderProcess:
         What a user can do about an incomplete history.
     wait : float or None
         How long to wait at the end for the parent and, after it, for the children; None for the usual limits.
+    held : int, optional
+        The open file by which the spool is known to be in use, of this process and then of that one.
     """
 
-    def __init__(self, spool: Path, settings: dict[str, Any], remedy: str, wait: float | None = None) -> None:
+    def __init__(
+        self, spool: Path, settings: dict[str, Any], remedy: str, wait: float | None = None, held: int | None = None
+    ) -> None:
         self._spool = spool
         self._remedy = remedy
         self._beats = (0, 0.0)
@@ -60,6 +64,7 @@ class RecorderProcess:
                 env=environment,
                 cwd=spool,  # MLflow makes folders where it runs
                 start_new_session=True,  # Ctrl-C is the search's
+                pass_fds=() if held is None else (held,),
             )
 
     def wait(self) -> bool:
@@ -97,8 +102,10 @@ class RecorderProcess:
     def _leave(self) -> bool:
         with suppress(OSError):  # somebody may have deleted the spool
             (self._spool / LEFT).touch()
+        # One that was done before may have missed the file, and would leave the spool to this process.
+        is_done = read_answer(self._spool).get("state") in ("done", "failed")
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(SECONDS_TO_EXIT)
+            self._process.wait(SECONDS_OF_STALL if is_done else SECONDS_TO_EXIT)
             self._judge(read_answer(self._spool))  # it ended before it saw the file
             return True
         _left.append(self._process)

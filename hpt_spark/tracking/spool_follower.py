@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +15,7 @@ import cloudpickle
 
 from hpt_spark.masking import mask_secrets
 from hpt_spark.search.followers.follower import Begun, FitEnded, SearchFollower, SearchState
+from hpt_spark.storage.scratch import delete_scratch_folder, new_scratch_folder
 from hpt_spark.tracking import facts
 from hpt_spark.tracking.recorder_process import RecorderProcess
 from hpt_spark.tracking.spool import SpoolWriter
@@ -37,6 +38,7 @@ class SpoolFollower(SearchFollower):
         self._metric = "score"
         self._spool: SpoolWriter | None = None
         self._process: RecorderProcess | None = None
+        self._held: int | None = None  # by which the folder of the spool is known to be in use
 
     def __repr__(self) -> str:
         return "the history of MLflow"
@@ -56,13 +58,13 @@ class SpoolFollower(SearchFollower):
         )
 
     def _begin(self, begun: Begun) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="hpt-spark-history-"))
+        folder, self._held = new_scratch_folder()
         self._spool = SpoolWriter(folder)
         content = self._described(begun)
         self._metric = content.pop("metric")
         artifacts = artifacts_beside(self._settings["uri"])
         self._write("search", **content, halves=begun.is_halvings, artifacts=artifacts, started=facts.now())
-        self._process = RecorderProcess(folder, self._settings, self._remedy, self._wait)
+        self._process = RecorderProcess(folder, self._settings, self._remedy, self._wait, self._held)
 
     def fits_ended(self, fits: Sequence[FitEnded], state: SearchState) -> None:
         """Add results."""
@@ -106,7 +108,9 @@ class SpoolFollower(SearchFollower):
             with suppress(OSError):  # to close is to flush again, and a full disk raises again
                 spool.close()
             if may_go:
-                shutil.rmtree(spool.folder, ignore_errors=True)
+                delete_scratch_folder(spool.folder)
+            if self._held is not None:
+                os.close(self._held)
 
     def _write(self, kind: str, **content: Any) -> None:
         if self._spool is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
@@ -16,6 +18,7 @@ from hpt_spark.errors import HptSparkError, InputError
 from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.followers.follower import OuterFolds
 from hpt_spark.search.followers.monitor import SearchMonitor
+from hpt_spark.signals import unwind_on_signals
 from jobs import watch
 from tests.artifacts.searches import a_run, finished
 from tests.waiting import wait_until
@@ -90,6 +93,16 @@ def test_how_the_search_ended_is_the_last_status(run, error, state, reason):
         raise error
     found = status_in(run)
     assert (found["state"], found["reason"]) == (state, reason)
+
+
+def test_a_search_that_a_signal_ended_before_a_candidate_was_complete_was_interrupted(run):
+    with pytest.raises(HptSparkError), unwind_on_signals(), StatusFile(run, "accuracy") as status:
+        status.begin()
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except SystemExit:
+            raise HptSparkError("no candidate has a score on all its folds") from None
+    assert status_in(run)["state"] == "interrupted"
 
 
 def test_nothing_is_written_before_the_search_begins(run):
@@ -170,6 +183,22 @@ def test_silence_means_that_the_search_was_cut_short(run):
     (run.folder.path / STATUS).write_text(json.dumps(found))
     assert read_status(run.folder)["state"] == "cut short"
     assert "no sign of life since" in describe(read_status(run.folder))
+
+
+@pytest.mark.parametrize(
+    ("process", "state"),
+    [({}, "searching"), ({"started": "0"}, "cut short"), ({"started": "0", "machine": "another"}, "searching")],
+    ids=["lives", "gone", "elsewhere"],
+)
+def test_a_search_whose_process_is_gone_from_this_machine_was_cut_short(run, process, state):
+    with StatusFile(run, "accuracy") as status:
+        status.begin()
+    found = status_in(run)
+    found.update(state="searching", process={**found["process"], **process})
+    (run.folder.path / STATUS).write_text(json.dumps(found))
+    assert read_status(run.folder)["state"] == state
+    told = f"cut short (its process {os.getpid()} has ended)"
+    assert describe(read_status(run.folder)).startswith(told) is (state == "cut short")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"updated": 3}'])

@@ -71,6 +71,9 @@ def test_a_killed_tune_goes_on_where_it_was(place, design_only, tmp_path, job):
     assert not (design_only / "manifest.json").exists()
     finished = sum(len(path.read_text().splitlines()) for path in (design_only / "journal").glob("fits-*.jsonl"))
     assert 0 < finished < 12
+    told = ". cut short neg_log_loss"
+    assert " ".join(job("runs", design_only)[1].splitlines()[1].split()).startswith(told)
+    assert f"its process {process.pid} has ended" in job("watch", design_only, "--once")[1]
 
     done(*command)
     reuse = read_manifest(design_only)["reuse"]

@@ -89,6 +89,16 @@ def test_a_killed_driver_of_this_machine_blocks_nobody(killed):
         assert len(locks(killed)) == 1
 
 
+def test_a_killed_driver_whose_parent_has_not_asked_how_it_ended_blocks_nobody(tmp_path):
+    process, outcome = started(tmp_path, 60)
+    assert outcome.recv()[0] == "held"
+    os.kill(process.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    with FolderLock(open_folder(tmp_path), "the journal"):
+        pass
+    process.join()
+
+
 def killed_while_it_writes(folder):
     with open_folder(folder).atomic_write("lock-0.json") as path:
         path.write_text("{}")

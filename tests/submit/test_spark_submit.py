@@ -297,7 +297,7 @@ def test_a_real_secret_reaches_hadoop_and_no_list_of_processes(tmp_path):
     words = [BIN / "hpt-spark", "submit", "report", "--job-arg=3", *set_words(*settings)]
     answer = subprocess.run(
         list(map(str, words)),
-        env={**environment(), "MY_KEY": SECRET, "SPARK_CONF_DIR": str(tmp_path / "conf")},
+        env={**environment(), "MY_KEY": SECRET, "SPARK_CONF_DIR": str(tmp_path / "conf"), "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -306,4 +306,4 @@ def test_a_real_secret_reaches_hadoop_and_no_list_of_processes(tmp_path):
     assert answer.returncode == 3, answer.stderr[-3000:]
     assert answer.stdout.splitlines() == [f"KEY {SECRET!a}", "DEFAULT yes", "EXTRA"]
     assert "S3CRET" not in answer.stderr
-    assert not [name for name in os.listdir(tmp_path) if name.startswith("hpt-spark-")]
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("hpt_spark-")]

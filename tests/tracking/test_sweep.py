@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +22,8 @@ from xgboost import XGBClassifier
 
 from hpt_spark.artifacts.run_directory import HISTORY
 from hpt_spark.errors import InputError
-from hpt_spark.search.followers.follower import FitEnded, SearchState
+from hpt_spark.search.followers.follower import Begun, FitEnded, SearchState
+from hpt_spark.storage.scratch import scratch_folder
 from hpt_spark.tracking import MlflowTracking, facts, recorder_process
 from hpt_spark.tracking.identity import IDENTITY
 from hpt_spark.tracking.recorder import Recorder
@@ -31,7 +33,7 @@ from hpt_spark.tracking.spool_follower import SpoolFollower
 from hpt_spark.tracking.store_uri import artifacts_beside, checked_uri, store_beside
 from hpt_spark.tracking.sweep import Sweep
 from tests.search.small_search import GRID, X, search_of, y
-from tests.tracking.events import end, evaluation, fits, grid, search, whole
+from tests.tracking.events import METRIC, end, evaluation, fits, grid, search, whole
 
 
 def test_a_row_is_summed_up_as_scikit_learn_does():
@@ -171,6 +173,23 @@ def test_a_disk_that_is_full_ends_no_search_with_its_history(tmp_path):
     assert not spool.exists()
 
 
+def test_the_folder_of_a_killed_search_goes_when_what_writes_its_history_is_killed_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    begin = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **more: begin(["sleep", "60"], **more))
+    follower = SpoolFollower({"uri": "http://host"}, lambda begun: {"metric": METRIC}, None, "", None)
+    follower.evaluation_began(Begun(0, [], 2), SearchState())
+    (folder,) = tmp_path.glob("hpt_spark-*")
+    os.close(follower._held)  # as the system does when the search's process is killed
+    with scratch_folder():
+        assert folder.exists()
+    writes = follower._process._process
+    writes.kill()
+    writes.wait()
+    with scratch_folder():
+        assert not folder.exists()
+
+
 def test_who_writes_the_history_finds_modules_beside_a_notebook(tmp_path, monkeypatch):
     (tmp_path / "lib").mkdir()
     (tmp_path / "steps_beside.py").touch()
@@ -287,6 +306,14 @@ def process_that_runs(monkeypatch, tmp_path, wait):
 
 def raise_timeout():
     raise subprocess.TimeoutExpired("python", 0.5)
+
+
+def test_the_spool_of_a_process_that_is_done_and_slow_to_end_may_go(monkeypatch, tmp_path):
+    slow = SimpleNamespace(poll=lambda: None, pid=1, wait=lambda seconds: raise_timeout() if seconds < 1 else None)
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **more: slow)
+    process = RecorderProcess(tmp_path, {}, "It is searched.", wait=0.0)
+    write_answer(tmp_path, {"state": "done", "beats": 1})
+    assert process.wait()
 
 
 @pytest.mark.parametrize("is_keeping_model", [True, False])

@@ -16,7 +16,6 @@ from hpt_spark.search.execution.begun import FitWatcher
 from hpt_spark.search.execution.driver_releases import releases_of
 from hpt_spark.search.execution.node_share import SharedObject, share
 from hpt_spark.search.execution.refit import Refit
-from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.execution.task_stream import TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
 from hpt_spark.search.planning.forecast import MemoryLimit
@@ -30,6 +29,7 @@ from hpt_spark.search.planning.slots import (
     slots_of_executor,
 )
 from hpt_spark.search.retries import Step
+from hpt_spark.storage.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from hpt_spark.search.execution.checkpoints import Checkpoints

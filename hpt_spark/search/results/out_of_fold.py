@@ -14,11 +14,11 @@ import numpy as np
 
 from hpt_spark.errors import ArgumentError
 from hpt_spark.search.evaluation import Evaluation, Fit
-from hpt_spark.search.execution.scratch import scratch_folder
 from hpt_spark.search.journal.records import NONE_PREDICTED
 from hpt_spark.search.results.predictor import PREDICTIONS, Predictor, predictor_of
 from hpt_spark.search.sklearn_compat import num_samples
 from hpt_spark.storage.disk_errors import translate_disk_errors
+from hpt_spark.storage.scratch import scratch_folder
 
 KEEP = ("none", "best", "all")
 

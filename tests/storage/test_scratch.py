@@ -1,20 +1,21 @@
-"""The driver's folder goes with the search, or with the next one where its driver was killed."""
+"""A process's folder goes with what needs it, or with the next one where the process was killed."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 
 import pytest
 
-from hpt_spark.search.execution.scratch import scratch_folder
+from hpt_spark.storage.scratch import new_scratch_folder, scratch_folder
 from tests.killed import run_until
 
 HOLD = """
 import sys, tempfile
 tempfile.tempdir = sys.argv[1]
-from hpt_spark.search.execution.scratch import scratch_folder
+from hpt_spark.storage.scratch import scratch_folder
 with scratch_folder() as folder:
     (folder / "data").write_text("x")
     print(folder, flush=True)
@@ -26,6 +27,18 @@ with scratch_folder() as folder:
 def place(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
+
+
+def test_it_stays_as_long_as_a_process_that_has_inherited_it_lives(place):
+    folder, held = new_scratch_folder()
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[held]) as heir:
+        os.close(held)
+        with scratch_folder():
+            assert folder.exists()
+        heir.communicate()
+    with scratch_folder():
+        assert not folder.exists()
 
 
 def driver(place) -> subprocess.Popen[str]:
