@@ -11,32 +11,15 @@ from hpt_spark.search.journal.records import FitKeys
 
 @dataclass(frozen=True)
 class Begun:
-    """An evaluation: of halving one rung, of any other search all fits.
+    """An evaluation: of halving one rung, of any other search all fits."""
 
-    Parameters
-    ----------
-    first_row : int
-        The row of ``cv_results_`` that its first candidate will have.
-    candidates : sequence of mapping
-        The parameters of each candidate.
-    folds : int
-    rung : int or None
-        Counted from 1; None where the search has no rungs.
-    resource : str or None
-        The parameter of which each rung gives its candidates more.
-    curve : str or None
-        The parameter that counts the rounds, where candidates are the points of curves.
-    keys : FitKeys or None
-        Digests of the candidates and of the folds; None without a journal.
-    """
-
-    first_row: int
-    candidates: Sequence[Mapping[str, Any]]
+    first_row: int  # the row of `cv_results_` that its first candidate will have
+    candidates: Sequence[Mapping[str, Any]]  # the parameters of each candidate
     folds: int
-    rung: int | None = None
-    resource: str | None = None
-    curve: str | None = None
-    keys: FitKeys | None = None
+    rung: int | None = None  # counted from 1; None where the search has no rungs
+    resource: str | None = None  # the parameter of which each rung gives its candidates more
+    curve: str | None = None  # the parameter that counts the rounds, where candidates are the points of curves
+    keys: FitKeys | None = None  # digests of the candidates and of the folds; None without a journal
 
     @property
     def is_halvings(self) -> bool:
@@ -51,30 +34,15 @@ class Begun:
 
 @dataclass(frozen=True)
 class FitEnded:
-    """A fit that has its result.
+    """A fit that has its result."""
 
-    Parameters
-    ----------
-    row : int
-        Of its candidate in ``cv_results_``.
-    fold : int
-    scores : mapping of str to float
-        By the name of the scorer; ``score`` is that of a search with one scorer.
-    fit_time, score_time : float
-        Seconds.
-    failure : str or None
-        Why it failed, in one line.
-    is_resumed : bool
-        Whether the result is an earlier start's, out of the journal.
-    """
-
-    row: int
+    row: int  # of its candidate in `cv_results_`
     fold: int
-    scores: Mapping[str, float]
-    fit_time: float
-    score_time: float
-    failure: str | None
-    is_resumed: bool
+    scores: Mapping[str, float]  # by the name of the scorer; `score` is that of a search with one scorer
+    fit_time: float  # seconds
+    score_time: float  # seconds
+    failure: str | None  # why it failed, in one line
+    is_resumed: bool  # whether the result is an earlier start's, out of the journal
 
 
 @dataclass(frozen=True)
@@ -89,62 +57,33 @@ class Best:
 
 @dataclass(frozen=True)
 class OuterFolds:
-    """How far the searches of a nested cross-validation are, which follow the search itself.
+    """How far the searches of a nested cross-validation are, which follow the search itself."""
 
-    Parameters
-    ----------
-    ended : int
-        Of the folds; several may run at a time.
-    folds : int
-    fits_done : int
-        Of all these searches.
-    """
-
-    ended: int
+    ended: int  # of the folds; several may run at a time
     folds: int
-    fits_done: int
+    fits_done: int  # of all these searches
 
 
 @dataclass(frozen=True)
 class SearchState:
-    """Where a search stands.
+    """Where a search stands."""
 
-    Parameters
-    ----------
-    stage : str
-        ``starting``, ``searching``, ``refitting`` or ``ended``.
-    candidates, folds : int
-        Of the rung that runs, in halving; else of all evaluations, expected ones included.
-    rung : int or None
-        Of halving.
-    fits, fits_done : int
-        Likewise. Curves that stop, and a race, leave fits out: their number falls.
-    fits_resumed, fits_failed : int
-        Of the whole search.
-    fits_in_flight : int or None
-        How many are being trained now: exact with a local master, the running tasks on a cluster.
-    seconds_left : float or None
-        Until these fits are done.
-    best : Best or None
-    failures : mapping of str to int
-        How many fits have failed for each reason.
-    outer : OuterFolds or None
-        While outer folds are searched, and after that.
-    """
-
-    stage: str = "starting"
+    stage: str = "starting"  # `starting`, `searching`, `refitting` or `ended`
+    # Of the rung that runs, in halving; else of all evaluations, expected ones included. Curves that stop, and a race,
+    # leave fits out: their number falls.
     candidates: int = 0
     folds: int = 0
-    rung: int | None = None
     fits: int = 0
     fits_done: int = 0
-    fits_resumed: int = 0
-    fits_failed: int = 0
+    rung: int | None = None  # of halving
+    fits_resumed: int = 0  # of the whole search
+    fits_failed: int = 0  # of the whole search
+    # How many are being trained now: exact with a local master, the running tasks on a cluster.
     fits_in_flight: int | None = None
-    seconds_left: float | None = None
+    seconds_left: float | None = None  # until these fits are done
     best: Best | None = None
-    failures: Mapping[str, int] = field(default_factory=dict)
-    outer: OuterFolds | None = None
+    failures: Mapping[str, int] = field(default_factory=dict)  # how many fits have failed for each reason
+    outer: OuterFolds | None = None  # while outer folds are searched, and after that
 
 
 class SearchFollower:

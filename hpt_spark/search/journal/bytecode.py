@@ -46,23 +46,14 @@ IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 @dataclass
 class Used:
-    """The names that a code object and those inside it use.
+    """The names that a code object and those inside it use."""
 
-    Attributes
-    ----------
-    names : set of str
-        Global names.
-    attributes : set of str
-        Names of attributes; where ``getattr`` is used, also texts that may be such names.
-    imports : list of (str, int, tuple)
-        Module, level and names of each import statement; also those of ``import_module("name")``.
-    handed_on : set of str
-        Names of globals and of imported objects that are used as values, not only for an attribute.
-    """
-
-    names: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)  # global names
+    # Names of attributes; where `getattr` is used, also texts that may be such names.
     attributes: set[str] = field(default_factory=set)
+    # Module, level and names of each import statement; also those of `import_module("name")`.
     imports: list[tuple[str, int, tuple[str, ...]]] = field(default_factory=list)
+    # Names of globals and of imported objects that are used as values, not only for an attribute.
     handed_on: set[str] = field(default_factory=set)
 
 

@@ -22,16 +22,10 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class FitKeys:
-    """The keys by which a journal knows the fits of an evaluation.
+    """The keys by which a journal knows the fits of an evaluation."""
 
-    Parameters
-    ----------
-    candidates, folds : sequence of str
-        A digest of each.
-    """
-
-    candidates: Sequence[str]
-    folds: Sequence[str]
+    candidates: Sequence[str]  # a digest of each
+    folds: Sequence[str]  # a digest of each
 
     def of(self, fit: Fit) -> Key:
         """Return the key of a fit."""
