@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, lock_descriptor
+from filelock import lock_descriptor
 
 PREFIX = "hpt_spark-"
 ALIVE = "driver.lock"  # its process holds it: the system lets go of it when the process ends, however that happens
@@ -39,8 +39,9 @@ def new_scratch_folder() -> tuple[Path, int]:
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     new = folder / f"{ALIVE}.new"
     held = os.open(new, os.O_RDWR | os.O_CREAT, 0o600)
-    lock_descriptor(held)
-    os.rename(new, folder / ALIVE)  # nobody sees it before it is held
+    with suppress(OSError):  # on a file system without locks the folder stays "new", which nobody else deletes
+        lock_descriptor(held)
+        os.rename(new, folder / ALIVE)  # nobody sees it before it is held
     return folder, held
 
 
@@ -57,7 +58,13 @@ def delete_scratch_folder(folder: Path) -> None:
 
 def _clear_leftovers(place: Path) -> None:
     for folder in place.glob(f"{PREFIX}*"):
-        with suppress(OSError):  # its process lives, it is another user's, or it is just gone
-            if (folder / ALIVE).exists():  # else it is new, and its process is about to hold it
-                with FileLock(folder / ALIVE, blocking=False):
+        with suppress(OSError):  # it is just gone, or it has no lock yet, because its process is about to hold it
+            # In a TMPDIR that users share, another one could put a link to a folder of this one in place of their own.
+            if folder.lstat().st_uid != os.getuid():
+                continue
+            lock = os.open(folder / ALIVE, os.O_RDWR)
+            try:
+                if lock_descriptor(lock, blocking=False):
                     delete_scratch_folder(folder)
+            finally:
+                os.close(lock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tempfile
 
 import pytest
 
+from hpt_spark.storage import scratch
 from hpt_spark.storage.scratch import new_scratch_folder, scratch_folder
 from tests.killed import run_until
 
@@ -85,3 +87,22 @@ def test_what_a_killed_driver_left_goes_and_a_living_ones_stays(place):
         living.stdin.close()
         living.wait()
     assert [path.name for path in place.iterdir()] == ["hpt_spark-of-something-else"]
+
+
+def test_what_is_another_user_s_stays(place, monkeypatch):
+    folder, held = new_scratch_folder()
+    os.close(held)
+    this_user = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: this_user + 1)
+    with scratch_folder():
+        assert folder.exists()
+
+
+def test_a_disk_without_locks_has_folders_too_and_nobody_else_deletes_them(place, monkeypatch):
+    def cannot(handle, **how):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(scratch, "lock_descriptor", cannot)
+    with scratch_folder() as one, scratch_folder():
+        assert one.exists()
+    assert list(place.iterdir()) == []
