@@ -1,4 +1,4 @@
-"""What names a process, so that others of its machine can tell later whether it still runs."""
+"""The identity of a process, by which others of its machine tell later whether it still runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+UNKNOWN = "alive"  # since when, neither a system without /proc tells nor one that hides the processes of others
+
 
 def this_process() -> dict[str, Any]:
-    """Return what names this process."""
+    """Return the identity of this process, as JSON."""
     return {"machine": this_machine(), "pid": os.getpid(), "started": _started(os.getpid())}
 
 
@@ -20,9 +22,9 @@ def is_here(process: dict[str, Any]) -> bool:
 
 
 def has_ended(process: dict[str, Any]) -> bool:
-    """Return whether a process of this machine has ended."""
+    """Return whether a process of this machine has ended, as far as this user may know."""
     started = _started(process.get("pid"))
-    return started is None or started != process.get("started")
+    return started is None or started not in (process.get("started"), UNKNOWN)
 
 
 def this_machine() -> str:
@@ -46,6 +48,8 @@ def _started(pid: Any) -> str | None:
         pass
     try:
         os.kill(int(pid), 0)
+    except PermissionError:
+        return UNKNOWN  # another user's process, about which this one may read nothing
     except (OSError, ValueError, TypeError):
         return None
-    return "alive"  # a system without /proc tells no more
+    return UNKNOWN
