@@ -36,7 +36,7 @@ from hpt_spark.search.results.result_table import DONE, ITERATION, RESOURCES
 from hpt_spark.search.strategies.rounds import Rounds
 from hpt_spark.storage.scratch import scratch_folder
 from hpt_spark.tracking import MlflowTracking, facts
-from hpt_spark.tracking.identity import identity_in, noted_identity
+from hpt_spark.tracking.identity import REPLACES, identity_in, noted_identity
 from hpt_spark.tracking.spool import Event
 from hpt_spark.tracking.spool_follower import SpoolFollower, pickled_model
 from hpt_spark.tracking.store_uri import PATIENCE, VARIABLE, artifacts_beside, check_mlflow, named_store, store_beside
@@ -94,8 +94,11 @@ class RunHistory:
         return [] if self._follower is None else [self._follower]
 
     def begin_anew(self) -> None:
-        """Forget an earlier search of this run: the next one has a run of its own in the store."""
+        """Forget an earlier search of this run but its name: the next one has a run of its own in the store."""
+        noted = noted_identity(self._run.folder)
         self._run.folder.delete(HISTORY)
+        if noted is not None:
+            self._run.folder.write_json(HISTORY, {"id": noted["id"]})
 
     def keep(self, search: Any) -> None:
         """Keep a search's files, its model and the scores of its outer folds; warn when that fails."""
@@ -130,6 +133,7 @@ def described_run(
     noted = {"plan": digest_of_plan, "uri": store if mask_secrets(store) == store else None, "experiment": experiment}
     return {
         "id": identity_in(run.folder, has_ended, **noted),
+        REPLACES: (noted_identity(run.folder) or {}).get(REPLACES),
         "name": run.uri,
         "metric": deciding_metric(searched),
         "params": facts.as_texts({name: value for name, value in searched.items() if name != "param_grid"}),

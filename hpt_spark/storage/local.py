@@ -19,7 +19,7 @@ from hpt_spark.signals import unwind_on_termination
 from hpt_spark.storage.disk_errors import translate_disk_errors, translate_permission_errors, translate_read_errors
 from hpt_spark.storage.folder import DELETED, REPLACED, UNFINISHED, Folder, digest_of_file, listed
 
-SECONDS_TO_BEGIN = 60.0  # in which a writer locks the file that it has made
+SECONDS_TO_BEGIN = 2.0  # in which a writer locks the file that it has made; less than a driver takes to start again
 
 
 class LocalFolder(Folder):

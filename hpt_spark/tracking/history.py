@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from hpt_spark.tracking.children import Children
+from hpt_spark.tracking.identity import REPLACES
 from hpt_spark.tracking.logged_model import log_model
 from hpt_spark.tracking.requests import known_name, log_all, metrics_of_outer_folds, short_value
 from hpt_spark.tracking.sweep import Candidate, Sweep
@@ -148,6 +149,8 @@ class History:
             own = {ID: facts["id"], WRITER: self._writer}
             tags = {**own, **{name: short_value(text) for name, text in facts["tags"].items()}}
             run = self._client.create_run(self._experiment_id, facts["started"], tags, facts["name"])
+            if facts.get(REPLACES):
+                self._end_lost(facts[REPLACES])
         self._parent_params, self._parent_tags = dict(run.data.params), dict(run.data.tags)
         self._parent_metrics = dict(run.data.metrics)
         self._children = Children(self._client, self._experiment_id, run.info.run_id)
@@ -159,6 +162,16 @@ class History:
         )
         if facts["dataset"] and not (found and run.inputs is not None and run.inputs.dataset_inputs):
             self._client.log_inputs(self._parent, [_dataset(facts["dataset"])])
+
+    def _end_lost(self, replaced: str) -> None:
+        """End the run of the search that this one replaces, where it was killed together with who wrote its history."""
+        for run in self._client.search_runs(
+            [self._experiment_id], f"tags.`{ID}` = '{replaced}' and attributes.status = 'RUNNING'"
+        ):
+            children = Children(self._client, self._experiment_id, run.info.run_id)
+            children.find()
+            children.close_all(Sweep(), "KILLED")
+            self._client.set_terminated(run.info.run_id, "KILLED")
 
     def _id_of_experiment(self, facts: Mapping[str, Any]) -> str:
         experiment = self._client.get_experiment_by_name(self._experiment)

@@ -11,6 +11,7 @@ from hpt_spark.errors import HptSparkError
 from hpt_spark.storage import Folder
 
 IDENTITY = "tracking.json"
+REPLACES = "replaces"  # the name of the search that this one replaces
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +26,17 @@ def identity_in(folder: Folder | None, has_ended: bool = False, **about: str | N
     has_ended : bool
         Whether the search has ended; then the note stays as it is.
     about
-        Noted beside the name; another `plan` gets a new name.
+        Noted beside the name; another `plan` gets a new name, and the one before it is noted as `REPLACES`.
     """
     new = uuid.uuid4().hex
     if folder is None:
         return new
     known = noted_identity(folder)
     is_same = known is not None and known.get("plan") == about.get("plan")
-    identity = {"id": known["id"] if known is not None and is_same else new, **about}
+    if known is not None and is_same:
+        identity = {**known, **about}
+    else:
+        identity = {"id": new, **({} if known is None else {REPLACES: known["id"]}), **about}
     if identity == known or (is_same and has_ended):
         return str(identity["id"])
     try:

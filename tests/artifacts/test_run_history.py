@@ -102,7 +102,23 @@ def test_a_search_that_goes_on_in_another_experiment_is_noted_there_and_a_later_
     assert noted_identity(run.folder) == {"id": name, **second}
     assert identity_in(run.folder, has_ended=True, **first) == name
     assert noted_identity(run.folder) == {"id": name, **second}
-    assert identity_in(run.folder, **{**second, "plan": "q"}) != name
+    another = {**second, "plan": "q"}
+    new = identity_in(run.folder, **another)
+    assert new != name
+    assert identity_in(run.folder, **another) == new
+    assert noted_identity(run.folder) == {"id": new, "replaces": name, **another}
+
+
+def test_a_search_that_begins_anew_is_another_one_and_knows_which_it_replaces(run):
+    about = {"plan": "p", "uri": "sqlite:////one.db", "experiment": "mine"}
+    history = RunHistory(run, None)
+    history.begin_anew()
+    assert noted_identity(run.folder) is None
+    name = identity_in(run.folder, **about)
+    history.begin_anew()
+    new = identity_in(run.folder, **about)
+    assert new != name
+    assert noted_identity(run.folder) == {"id": new, "replaces": name, **about}
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), InputError("the table is damaged.")])

@@ -89,6 +89,21 @@ def test_another_best_candidate_after_an_early_end_begins_a_run_of_its_own(store
     )
 
 
+def test_a_search_ends_the_run_of_the_one_that_it_replaces_and_no_other(store):
+    """Of a machine that lost its power nobody is left to end it."""
+    for lost in ("a1", "a2"):
+        written(store, search(id=lost, halves=True), evaluation(grid(4), rung=1), fits(0, 1))
+    later = [search(id="b1", replaces="a1"), *whole()[1:]]
+    for _ in range(2):
+        written(store, *later)
+    experiment = store.client.get_experiment_by_name("hpt-spark").experiment_id
+    runs = store.client.search_runs([experiment])
+    status = {run.data.tags["hpt_spark.id"]: run.info for run in runs if "hpt_spark.id" in run.data.tags}
+    assert {name: info.status for name, info in status.items()} == {"a1": "KILLED", "a2": "RUNNING", "b1": "FINISHED"}
+    children = [run.info.status for run in runs if run.data.tags.get("mlflow.parentRunId") == status["a1"].run_id]
+    assert children == ["KILLED", "KILLED"]
+
+
 def test_what_a_killed_search_has_left_to_write_is_left_to_its_next_start(store):
     """The process that writes the history of the killed one may still be at it."""
     from hpt_spark.tracking.history import History
