@@ -54,7 +54,8 @@ def searched(run, design, spark, monkeypatch, followers=(), **given):
     return settings, found
 
 
-@pytest.mark.parametrize("backend", [pytest.param("spark", marks=pytest.mark.long), "joblib"])
+@pytest.mark.long
+@pytest.mark.parametrize("backend", ["spark", "joblib"])
 def test_no_file_of_a_run_and_no_warning_has_the_credential_of_a_failed_fit(
     run, spark, monkeypatch, caplog, capfd, tmp_path, backend
 ):

@@ -131,6 +131,7 @@ def test_a_failed_job_is_one_line_and_is_tried_again(cron, plan, code, reason):
     assert cron.log().count("== ") == 2, "the log of a slot holds all its attempts"
 
 
+@pytest.mark.long
 def test_a_job_that_hangs_is_ended(cron):
     cron.job("wait", MAX_TIME="1s")
     assert cron.run() == (

@@ -99,9 +99,8 @@ def setting(spark):
         spark.conf.unset(key) if value is None else spark.conf.set(key, value)
 
 
-@pytest.mark.parametrize(
-    "partitions", [pytest.param(1, marks=pytest.mark.long), 3, pytest.param(17, marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("partitions", [1, 3, 17])
 def test_the_number_of_partitions_does_not_matter(spark, tables, of_all_blocks, setting, partitions):
     setting("spark.sql.shuffle.partitions", str(partitions))
     setting("spark.sql.files.maxPartitionBytes", str(1 << 14))

@@ -105,6 +105,7 @@ def test_every_block_unpacked_and_packed_again_is_the_same(spark, tables, blocks
         rows.unpersist()
 
 
+@pytest.mark.long
 def test_the_feature_that_the_documentation_adds(spark, tables, monkeypatch):
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)

@@ -202,6 +202,7 @@ def test_training_ids_without_a_phone(build, copied, warnings):
     assert warnings() == []
 
 
+@pytest.mark.long
 def test_phones_of_others(build, copied, warnings):
     change(copied, "phone_brand_device_model", "device_id", shift)
     design = build(["brand_model", "weekday"])
@@ -236,6 +237,7 @@ def test_labels_without_categories(build, copied, warnings):
     ]
 
 
+@pytest.mark.long
 def test_app_events_of_other_events(build, copied, warnings):
     change(copied, "app_events", "event_id", lambda ids: ids + 10**12)
     design = build(["hour", "app"])
@@ -271,6 +273,7 @@ def test_so_many_devices_as_no_term_has(build, warnings):
     assert [text for text in warnings() if "features.min_devices=60 training devices have any one of its" in text]
 
 
+@pytest.mark.long
 def test_one_group(build, copied, warnings):
     change(copied, "gender_age_train", "group", lambda groups: ["M22-"] * len(groups))
     assert set(build(["brand_model"]).y_train.tolist()) == {0}

@@ -71,7 +71,8 @@ def sub_folders(journal):
     return sorted(path for path in journal.iterdir() if path.is_dir())
 
 
-@pytest.mark.parametrize("jobs", [None, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("jobs", [None, 2])
 def test_each_outer_fold_has_a_folder_of_its_own_in_the_journal_and_resumes_from_it(spark, tmp_path, jobs):
     search, theirs = (
         search_of(sc=spark, journal=str(tmp_path)),

@@ -232,6 +232,7 @@ def test_ctrl_c_while_the_lock_is_released_leaves_none(tmp_path, monkeypatch):
     assert locks(tmp_path) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_a_lock_that_could_not_be_deleted_does_not_refuse_its_own_process(tmp_path, monkeypatch, error):
     def fails(name):

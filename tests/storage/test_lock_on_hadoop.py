@@ -43,6 +43,7 @@ def test_a_lock_of_another_machine_that_is_not_renewed_is_void_after_a_lease(fol
         assert "lock-left.json" not in folder.list()
 
 
+@pytest.mark.long
 def test_the_second_driver_is_refused(folder):
     with (
         FolderLock(folder, "the journal"),

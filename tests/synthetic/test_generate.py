@@ -55,6 +55,7 @@ class TestShape:
             }.get(name) or getattr(sizes, name)
             assert planned == pytest.approx(rows, rel=0.02)
 
+    @pytest.mark.long
     def test_rows_are_in_proportion_to_the_scale(self, generated, tables):
         _, rows = generated
         assert rows == {name: len(table) for name, table in tables.items()}

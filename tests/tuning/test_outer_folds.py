@@ -38,7 +38,8 @@ class Notes(SearchFollower):
         self.told.append(outer)
 
 
-@pytest.mark.parametrize("backend", ["spark", pytest.param("joblib", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("backend", ["spark", "joblib"])
 def test_the_outer_scores_are_scikit_learns_on_both_backends(spark, tmp_path, monkeypatch, backend):
     # The tests' session is one for all; the search must not stop it.
     monkeypatch.setattr("hpt_spark.tuning.search.spark_session", lambda job, section: nullcontext(spark))

@@ -153,7 +153,8 @@ def test_a_reloaded_module(spark, tmp_path, known_to_the_worker):
         before = after
 
 
-@pytest.mark.parametrize("searched_before", [pytest.param(False, marks=pytest.mark.long), True])
+@pytest.mark.long
+@pytest.mark.parametrize("searched_before", [False, True])
 def test_a_module_that_was_edited_but_not_loaded_anew_is_refused(spark, tmp_path, monkeypatch, searched_before):
     """Nothing holds the text that the driver has, which is what the scores would be of."""
     monkeypatch.setattr(sys, "dont_write_bytecode", searched_before)  # before the first search, the bytecode tells

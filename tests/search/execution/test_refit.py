@@ -112,6 +112,7 @@ def test_threads_are_those_of_a_task_and_the_parameters_those_of_the_user(spark)
     assert driver.best_estimator_.used_ == -1
 
 
+@pytest.mark.long
 def test_where_it_ran(spark):
     grid = {"number": [1]}
     search = GridSearchCV(TellsThreads(), grid, cv=2, sc=spark).fit(X, y)
@@ -167,6 +168,7 @@ def test_the_candidate_is_the_one_that_refit_names(spark, ran_in, refit):
         GridSearchCV(estimator, grid, scoring=["accuracy", "neg_log_loss"], sc=spark).fit(rows, y)
 
 
+@pytest.mark.long
 def test_without_a_target(spark):
     from sklearn.cluster import KMeans
 
@@ -189,6 +191,7 @@ def test_what_a_fit_writes_into_large_rows_is_its_own(spark):
     assert np.array_equal(search.predict_proba(before.copy()), theirs.predict_proba(before.copy()))
 
 
+@pytest.mark.long
 def test_rows_of_an_array_that_lies_by_columns_are_summed_as_on_the_driver(spark):
     rows = np.asfortranarray(np.random.default_rng(0).normal(size=(3_000, 20)))[:2_000]
     target = np.random.default_rng(1).normal(size=2_000)

@@ -105,6 +105,7 @@ def assert_one_count(notes, search):
     return totals
 
 
+@pytest.mark.long
 def test_batches_of_proposals_are_counted_together(spark):
     search = OptunaSearchCV(
         LogisticRegression(), {"C": [0.01, 0.1, 1.0, 10.0, 100.0]}, n_iter=5, batch_size=2, cv=2, n_startup_trials=1
@@ -205,6 +206,7 @@ def test_a_death_does_not_change_the_number_of_running_tasks_that_a_cluster_tell
     assert monitor.state.fits_in_flight == 3
 
 
+@pytest.mark.long
 def test_results_of_the_journal_are_told_as_resumed(spark, tmp_path):
     search = search_of(sc=spark, journal=str(tmp_path / "journal"))
     first, _ = followed(search)

@@ -122,6 +122,7 @@ def test_other_searches_are_read_and_not_written(spark, tmp_path):
     assert resumed.fit_counts_["resumed"] == 8, "what was read is in the search's own journal"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -154,6 +154,7 @@ def test_an_estimator_without_a_seed_is_not_trained_once_more(spark):
         assert -log_loss(y[test], probabilities, labels=[0, 1, 2]) == pytest.approx(score)
 
 
+@pytest.mark.long
 def test_halving_has_those_of_every_rung(spark):
     estimator = XGBClassifier(n_jobs=1, random_state=0)
     arguments = {"resource": "n_estimators", "max_resources": 9, "min_resources": 1, "random_state": 0, "refit": False}
@@ -205,6 +206,7 @@ def test_fits_whose_predictions_are_lost_are_fitted_again(damage, spark, whole, 
     assert search.oof_predictions_.tobytes() == whole[0].tobytes()
 
 
+@pytest.mark.long
 def test_who_wants_them_later_fits_again_and_who_does_not_resumes(spark, tmp_path):
     journalled(spark, tmp_path, "none")
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".npz")]

@@ -44,7 +44,7 @@ from tests.search.strategies.test_race import evaluation_of
     [
         pytest.param(RankRules(2), marks=pytest.mark.long),
         pytest.param(RankRules(3), marks=pytest.mark.long),
-        RankRules(3, 2),
+        pytest.param(RankRules(3, 2), marks=pytest.mark.long),
         TTestRules(2, 0.2),
     ],
     ids=str,

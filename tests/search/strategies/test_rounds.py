@@ -100,13 +100,8 @@ def test_what_cannot_go_on_exactly_is_trained_to_its_end(spark):
     assert_rows_are_scikit_learns(search, estimator)
 
 
-@pytest.mark.parametrize(
-    "rounds",
-    [
-        {"max": 6, "step": 2},
-        pytest.param({"max": 9, "step": 1, "early_stopping_rounds": 3}, marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("rounds", [{"max": 6, "step": 2}, {"max": 9, "step": 1, "early_stopping_rounds": 3}])
 def test_optuna_is_told_the_best_of_each_curve(spark, rounds):
     space = {"max_depth": [1, 2, 3, 4], "learning_rate": [0.1, 0.5, 1.0]}
     search = OptunaSearchCV(booster(), space, n_iter=5, n_startup_trials=2, batch_size=2, cv=2, sc=spark, rounds=rounds)
