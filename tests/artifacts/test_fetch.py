@@ -145,6 +145,7 @@ def test_a_folder_that_is_removed_meanwhile_is_told(source, tmp_path, monkeypatc
     assert not (tmp_path / "copy").exists()
 
 
+@pytest.mark.long
 def test_a_newer_run_replaces_an_earlier_copy(source, tmp_path):
     copy = tmp_path / "copy"
     fetch(source.uri, copy)

@@ -87,6 +87,7 @@ def too_large(tables):
     )
 
 
+@pytest.mark.long
 def test_a_value_beyond_32_bits_is_told_in_a_sentence(spark, tables):
     given = Tables(spark, str(tables))
     device = given["gender_age_train"].first()["device_id"]

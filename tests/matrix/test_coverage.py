@@ -195,6 +195,7 @@ def test_events_of_test_devices_only(build, copied, warnings):
     ]
 
 
+@pytest.mark.long
 def test_training_ids_without_a_phone(build, copied, warnings):
     change(copied, "gender_age_train", "device_id", shift)
     with pytest.raises(InputError, match=r"\(brand, model, weekday: only test devices have a value there\)"):

@@ -120,6 +120,7 @@ def test_searches_of_outer_folds_settle_on_the_size_of_their_batches_together(no
     assert (tmp_path / "batch_size-2-folds.json").read_text() == "2\n"
 
 
+@pytest.mark.long
 def test_several_outer_folds_are_searched_at_a_time(spark, monkeypatch):
     together = threading.Barrier(2)
     original = nested.cross_validate
@@ -133,6 +134,7 @@ def test_several_outer_folds_are_searched_at_a_time(spark, monkeypatch):
     assert len(nested_cross_validate(search, X, y, cv=2)["test_score"]) == 2
 
 
+@pytest.mark.long
 def test_outer_folds_of_the_same_training_rows_share_a_journal(no_spark, tmp_path, monkeypatch):
     monkeypatch.setattr("hpt_spark.storage.lock.TRIES", 1)  # two at once are refused
     rows = np.arange(150)

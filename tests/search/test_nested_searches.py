@@ -113,6 +113,7 @@ def test_halving_keeps_all_its_rungs_in_the_folder_of_the_outer_fold(spark, tmp_
     assert [len(list(folder.glob("candidates-?.json"))) for folder in sub_folders(tmp_path)] == [2, 2]
 
 
+@pytest.mark.long
 def test_the_same_search_with_other_data_is_still_refused(spark, tmp_path):
     search = search_of(sc=spark, journal=str(tmp_path)).fit(X, y)
     assert sub_folders(tmp_path) == []

@@ -267,6 +267,7 @@ def test_a_journal_of_another_search_gets_no_number_of_a_batch(no_spark, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
+@pytest.mark.long
 def test_several_metrics_and_the_one_that_counts(spark):
     found = search(spark, scoring=["accuracy", "roc_auc"], refit="roc_auc").fit(X, y)
     assert found.best_score_ == found.cv_results_["mean_test_roc_auc"].max()

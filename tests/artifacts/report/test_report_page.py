@@ -189,6 +189,7 @@ def test_a_single_candidate_makes_a_report(run):
     assert "Hyperparameters" not in text
 
 
+@pytest.mark.long
 def test_thousands_of_candidates_stay_data_and_not_markup(run):
     sample(run, many(600), with_timeline=False)
     page = page_of(run)

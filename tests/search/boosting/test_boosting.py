@@ -55,6 +55,7 @@ def both(estimator, grid, data=X, target=y, fit_params=None, **arguments):
     return ours
 
 
+@pytest.mark.long
 @examples(8, suppress_health_check=list(HealthCheck))
 @given(
     grid=XGB_GRIDS,

@@ -97,6 +97,7 @@ def test_a_model_predicts_what_the_drivers_would_to_the_last_bit(spark, ran_in, 
     assert ours.refit_time_ > 0
 
 
+@pytest.mark.long
 def test_a_model_whose_copies_have_its_parameters_alone(spark, ran_in):
     estimator = CatBoostClassifier(5, thread_count=1, verbose=0, allow_writing_files=False)
     ours, theirs = fit_both(spark, estimator, {"depth": [2, 3]}, X, y, cv=2)
@@ -104,6 +105,7 @@ def test_a_model_whose_copies_have_its_parameters_alone(spark, ran_in):
     assert np.array_equal(ours.predict_proba(X), theirs.predict_proba(X))
 
 
+@pytest.mark.long
 def test_threads_are_those_of_a_task_and_the_parameters_those_of_the_user(spark):
     search = GridSearchCV(TellsThreads(), {"number": [1]}, cv=2, sc=spark).fit(X, y)
     assert search.best_estimator_.used_ == 1
@@ -157,6 +159,7 @@ def least_trees(results):
     return int(np.argmin(results["param_n_estimators"].astype(int)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("refit", ["neg_log_loss", least_trees])
 def test_the_candidate_is_the_one_that_refit_names(spark, ran_in, refit):
     estimator, grid, rows = PROBLEMS["xgboost"]
@@ -179,6 +182,7 @@ def test_without_a_target(spark):
     assert np.array_equal(ours.predict(X), theirs.predict(X))
 
 
+@pytest.mark.long
 def test_what_a_fit_writes_into_large_rows_is_its_own(spark):
     rows = np.random.default_rng(0).normal(size=(20_000, 10))
     target = (rows[:, 0] > 0).astype(int)
@@ -312,6 +316,7 @@ def test_without_refit_there_is_none(spark, ran_in):
     assert not hasattr(search, "best_estimator_")
 
 
+@pytest.mark.long
 def test_all_fits_from_the_journal_and_the_refit_still_on_an_executor(spark, ran_in, tmp_path):
     for _ in range(2):
         search = RandomizedSearchCV(

@@ -128,6 +128,7 @@ def test_curves_that_stop_have_fewer_fits_than_were_expected(spark):
     assert {begun.curve for begun in notes.begun} == {"n_estimators"}
 
 
+@pytest.mark.long
 def test_who_is_dropped_in_a_race_is_no_failure_and_needs_no_fit(spark):
     cv = RepeatedStratifiedKFold(n_splits=2, n_repeats=3, random_state=0)
     search = GridSearchCV(LogisticRegression(), {"C": [1e-9, 1.0]}, cv=cv, race={"burn_in": 2}, sc=spark)

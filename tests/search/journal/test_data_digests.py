@@ -92,6 +92,7 @@ def test_a_kind_of_array_counts_and_where_it_lies_does_not(tmp_path):
     assert digest(mapped) == digest(array) != digest(array.view(np.matrix))
 
 
+@pytest.mark.long
 @examples(25)
 @given(
     seed=st.integers(0, 2**32 - 1),

@@ -275,6 +275,7 @@ def test_it_warns_where_xgboost_would_take_fewer_threads_than_it_is_told(spark):
         search.fit(X, y)
 
 
+@pytest.mark.long
 def test_processes_that_take_too_many_cores_together_are_told_once(monkeypatch):
     monkeypatch.setattr(joblib_backend, "cpu_count", lambda: 4)
     monkeypatch.setattr(joblib_backend, "effective_n_jobs", lambda n_jobs: 2)

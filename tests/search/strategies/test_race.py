@@ -126,6 +126,7 @@ def test_a_candidate_is_dropped_where_all_of_its_training_are_worse_than_the_bes
     np.testing.assert_equal(same, results)
 
 
+@pytest.mark.long
 def test_a_race_counts_its_own_fits_also_where_the_journal_has_more(no_spark, tmp_path):
     arguments = {"cv": FOLDS, "refit_on": "driver", "journal": str(tmp_path)}
     alone = GridSearchCV(TREE, GRID, cv=FOLDS, refit_on="driver", race=RULES).fit(X, y)

@@ -143,6 +143,7 @@ def test_whole_curves_race(spark, sampling):
     assert search.fit_counts_["trainings"] == 4 + 2 + 1 * 2
 
 
+@pytest.mark.long
 def test_optuna_races_by_rank(spark):
     arguments = {"n_iter": 6, "batch_size": 3, "cv": FOLDS, "race": {"factor": 3}, "random_state": 0}
     search = OptunaSearchCV(DecisionTreeClassifier(random_state=0), GRID, sc=spark, refit=False, **arguments).fit(X, y)

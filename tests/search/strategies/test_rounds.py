@@ -136,6 +136,7 @@ def test_a_randomized_search_draws_settings_without_rounds(spark):
     assert search.cv_results_["params"] == [{**one, "n_estimators": at} for one in drawn for at in (2, 4)]
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more")
 def test_a_setting_that_fails_ends_at_its_first_rung(spark):
     rounds = {"max": 6, "step": 2, "early_stopping_rounds": 2}
