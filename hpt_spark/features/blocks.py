@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from hpt_spark.features import devices, events
 from hpt_spark.features.inputs import Inputs
-from hpt_spark.features.packed import pack
 from hpt_spark.features.terms import ItemTerms, packed_shares
 
 if TYPE_CHECKING:
@@ -32,15 +31,16 @@ class LongTable:
 
 def _of_phones(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
     table, columns = "phone_brand_device_model", {"brand": "phone_brand", "model": "device_model"}
-    texts = devices.texts_of_devices(has.table(table), {block: columns[block] for block in blocks})
+    texts = devices.packed_texts_of_devices(has.table(table), {block: columns[block] for block in blocks})
     tallies = devices.packed_tallies_of_devices(has.table(table), table, has.known)
-    return LongTable(pack(texts).unionByName(tallies), {})
+    return LongTable(texts.unionByName(tallies), {})
 
 
 def _of_moments(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
     terms_of: dict[str, ItemTerms | None] = {block: events.TERMS[block] for block in blocks}
     names = {block: events.TERMS[block].names for block in blocks}
-    return LongTable(packed_shares(has.event_hours, has.send(terms_of), indicators, "events", has.send({})), names)
+    shares = packed_shares(has.event_hours, has.known, has.send(terms_of), indicators, "events", has.send({}))
+    return LongTable(shares, names)
 
 
 def _of_apps(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) -> LongTable:
@@ -57,7 +57,8 @@ def _of_apps(has: Inputs, blocks: Sequence[str], indicators: Collection[str]) ->
         kinds["with_label"] = has.labels_of_apps.bearing
     if {"category", "category_word"} & set(blocks):
         kinds["with_category"] = has.categories_of_apps.bearing
-    return LongTable(packed_shares(has.apps, has.send(terms_of), indicators, "app_events", has.send(kinds)), names)
+    shares = packed_shares(has.apps, has.known, has.send(terms_of), indicators, "app_events", has.send(kinds))
+    return LongTable(shares, names)
 
 
 @dataclass(frozen=True)

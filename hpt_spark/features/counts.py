@@ -1,7 +1,7 @@
 """How often each device has each item (an app, an hour of the week): a sparse matrix, its rows spread over a DataFrame.
 
 A sum of such rows is a sparse product, which counts millions of pairs several times as fast as
-Spark's own groups. Everything here but `counts_per_device` runs in Spark's Python workers.
+Spark's own groups. Everything here but `partial_counts` runs in Spark's Python workers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
-from hpt_spark.data.arrow import gather, give_memory_back
+from hpt_spark.data.arrow import gather
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
@@ -72,13 +72,13 @@ class Counts:
         return Counts(self.device_ids[some], self.items, matrix)
 
 
-def counts_per_device(
+def partial_counts(
     frame: DataFrame,
     counted: Callable[[pa.Table], Counts],
     known: Broadcast[np.ndarray],
     rows_of: Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]] = iter,
 ) -> DataFrame:
-    """Return the counts of each known device.
+    """Return the counts of some rows at a time, all those of a device in one partition, for `counts_per_device`.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def counts_per_device(
     Returns
     -------
     DataFrame
-        `SCHEMA`: one row per device, all of them distinct, and at most one without a device, for `rows_read`.
+        `SCHEMA`: a device may have several rows; those without a device are for `rows_read`.
     """
 
     def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -101,17 +101,20 @@ def counts_per_device(
             yield counted(chunk).per_device(known.value).to_arrow()
             yield without_device(chunk.num_rows)
 
-    def add_up(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        partial = [batch for batch in batches if batch.num_rows]
-        if partial:
-            (rows,) = pa.Table.from_batches(partial).combine_chunks().to_batches()
-            rows, read = rows_read(rows)
-            yield Counts.of_arrow(rows).per_device(known.value).to_arrow()
-            if read:
-                yield without_device(read)
-        give_memory_back()  # the worker stays, for tasks that need less
+    return frame.mapInArrow(count, SCHEMA).repartition("device_id")
 
-    return frame.mapInArrow(count, SCHEMA).repartition("device_id").mapInArrow(add_up, SCHEMA)
+
+def counts_per_device(partial: Iterable[pa.RecordBatch], known: np.ndarray) -> tuple[Counts, int] | None:
+    """Add up a partition of `partial_counts`: return one row per device, and how many rows of the table were counted.
+
+    An empty partition has nothing to add up.
+    """
+    batches = [batch for batch in partial if batch.num_rows]
+    if not batches:
+        return None
+    (rows,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    rows, read = rows_read(rows)
+    return Counts.of_arrow(rows).per_device(known), read
 
 
 def without_device(rows: int) -> pa.RecordBatch:

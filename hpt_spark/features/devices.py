@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def texts_of_devices(rows: DataFrame, columns: Mapping[str, str]) -> DataFrame:
-    """Return ``device_id, block, term, value``: a text of each device as the only term of a block, with the value 1.
+def packed_texts_of_devices(rows: DataFrame, columns: Mapping[str, str]) -> DataFrame:
+    """Return the packed rows of blocks in which a text of each device is its only term, with the value 1.
 
     Parameters
     ----------
@@ -31,8 +31,9 @@ def texts_of_devices(rows: DataFrame, columns: Mapping[str, str]) -> DataFrame:
     """
     first = rows.groupBy("device_id").agg(F.min_by(F.struct(*columns.values()), FILE_ROW).alias("first"))
     pairs = ", ".join(f"'{block}', first.{column}" for block, column in columns.items())
-    return first.select(
-        "device_id", F.expr(f"stack({len(columns)}, {pairs}) as (block, term)"), F.lit(1.0).alias("value")
+    texts = first.select("device_id", F.expr(f"stack({len(columns)}, {pairs}) as (block, term)")).dropna()
+    return texts.select(
+        "device_id", "block", F.array("term").alias("terms"), F.array(F.lit(1.0).cast("float")).alias("values")
     )
 
 

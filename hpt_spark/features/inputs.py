@@ -15,7 +15,7 @@ from hpt_spark.data.schemas import FILE_ROW
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.features import apps, events
-from hpt_spark.features.counts import counts_per_device, isin_sorted
+from hpt_spark.features.counts import isin_sorted, partial_counts
 from hpt_spark.features.terms import ItemTerms
 
 if TYPE_CHECKING:
@@ -75,20 +75,20 @@ class Inputs:
 
     @_once
     def event_hours(self) -> DataFrame:
-        """Events per device and hour of the week."""
+        """Partial counts of events per device and hour of the week."""
         event_hours = events.event_hours(self._tables["events"])
-        return counts_per_device(event_hours, events.counted_moments, self.known)
+        return partial_counts(event_hours, events.counted_moments, self.known)
 
     @_once
     def apps(self) -> DataFrame:
-        """App events per device and app."""
+        """Partial counts of app events per device and app."""
         of_events = without_nulls(arrow_of(self._tables["events"].select("event_id", "device_id")), "events")
         known = apps.DevicesOfEvents.of_events(of_events, self._known_ids)
         self.tallies |= {"events.rows": of_events.num_rows, "events.with_device": len(known.event_ids)}
         devices_of_events = self.send(known)
         del of_events, known
         give_memory_back()
-        return counts_per_device(
+        return partial_counts(
             self._tables.files("app_events"),
             lambda app_events: devices_of_events.value.counted(app_events),
             self.known,

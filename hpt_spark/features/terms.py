@@ -11,7 +11,7 @@ import pyarrow as pa
 from scipy import sparse
 
 from hpt_spark.data.arrow import give_memory_back
-from hpt_spark.features.counts import Counts, factorize, isin_sorted, rows_by_id, rows_read
+from hpt_spark.features.counts import Counts, counts_per_device, factorize, isin_sorted, rows_by_id
 from hpt_spark.features.packed import packed_rows, packed_schema, packed_tallies
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class ItemTerms:
 
 
 def packed_shares(
-    counts: DataFrame,
+    partial: DataFrame,
+    known: Broadcast[np.ndarray],
     terms_of: Broadcast[dict[str, ItemTerms | None]],
     indicators: Collection[str],
     table: str,
@@ -63,8 +64,10 @@ def packed_shares(
 
     Parameters
     ----------
-    counts : DataFrame
-        One row per device, from `counts_per_device`.
+    partial : DataFrame
+        Counts, from `partial_counts`.
+    known : Broadcast of ndarray of int64
+        The devices that matter, sorted.
     terms_of : Broadcast of dict
         For each block the terms of the items; a term is then its place among their names. With None
         an item is its own and only term.
@@ -81,15 +84,14 @@ def packed_shares(
     """
 
     def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            rows, read = rows_read(batch)
-            counts = Counts.of_arrow(rows)
+        if added := counts_per_device(batches, known.value):
+            counts, read = added
             yield packed_tallies(table, {"rows": read, **tallies(counts, kinds.value)}, pa.int64())
             for block, terms in terms_of.value.items():
                 yield shares(counts, block, terms, block in indicators)
-        give_memory_back()
+            give_memory_back()  # the worker stays, for tasks that need less
 
-    return counts.mapInArrow(pack, packed_schema("bigint"))
+    return partial.mapInArrow(pack, packed_schema("bigint"))
 
 
 def tallies(counts: Counts, kinds: Mapping[str, np.ndarray]) -> dict[str, int]:
