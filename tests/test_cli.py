@@ -67,6 +67,12 @@ def test_help_of_hpt_spark_does_not_import_spark():
     assert run_python(program).returncode == 0
 
 
+@pytest.mark.process
+@pytest.mark.parametrize("job", ["ingest", "build_features", "runs", "watch", "fetch", "generate"])
+def test_jobs_that_fit_nothing_start_without_scikit_learn(job):
+    assert run_python(f"import sys, jobs.{job}; sys.exit('sklearn' in sys.modules)").returncode == 0
+
+
 # --- arguments ---
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hpt_spark import design_from_table
 from hpt_spark.errors import InputError
-from hpt_spark.search.planning.forecast import MemoryLimit
+from hpt_spark.search.planning.memory_limit import MemoryLimit
 from hpt_spark.tables import design as table_design
 from hpt_spark.tables.reading import read_sql
 from hpt_spark.tables.rows import collect_rows

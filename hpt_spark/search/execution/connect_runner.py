@@ -27,7 +27,7 @@ from hpt_spark.search.execution.runner import Runner
 from hpt_spark.search.execution.spark_job import WorkerDiedError
 from hpt_spark.search.execution.task_stream import Arrived, Tasks, TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
-from hpt_spark.search.planning.forecast import MemoryLimit
+from hpt_spark.search.planning.memory_limit import MemoryLimit
 from hpt_spark.search.planning.slots import cores_of_local, cores_of_task, master_of
 from hpt_spark.search.retries import Step
 from hpt_spark.storage.disk_errors import translate_disk_errors

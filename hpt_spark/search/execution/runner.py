@@ -18,8 +18,13 @@ from hpt_spark.search.execution.node_share import SharedObject, share
 from hpt_spark.search.execution.refit import Refit
 from hpt_spark.search.execution.task_stream import TaskStream
 from hpt_spark.search.execution.worker import SharedEvaluation
-from hpt_spark.search.planning.forecast import MemoryLimit
-from hpt_spark.search.planning.memory_limit import address_space_limit, bytes_per_job, memory_limit, most_of_a_job
+from hpt_spark.search.planning.memory_limit import (
+    MemoryLimit,
+    address_space_limit,
+    bytes_per_job,
+    memory_limit,
+    most_of_a_job,
+)
 from hpt_spark.search.planning.slots import (
     cores_of_task,
     is_local,

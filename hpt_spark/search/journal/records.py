@@ -7,11 +7,12 @@ import numbers
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hpt_spark.search.evaluation import Fit
+if TYPE_CHECKING:
+    from hpt_spark.search.evaluation import Fit
 
 NONE_PREDICTED = "unpredicted"  # in a record: why a fit that was scored has no predictions
 

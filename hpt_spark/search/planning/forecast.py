@@ -18,6 +18,7 @@ from scipy import sparse
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.fit_groups import FitGroup
 from hpt_spark.search.planning.cost import positive_number
+from hpt_spark.search.planning.memory_limit import MemoryLimit
 from hpt_spark.search.sklearn_compat import num_samples
 
 # A Python worker with NumPy, scikit-learn and XGBoost imported; what it shares with the others not counted.
@@ -39,16 +40,6 @@ OBJECT_BYTES_PER_PICKLED = 4.0
 
 # Of one level of one tree, per stored value: from 1.3 seconds a round at 7.3 million values, 12 classes, depth 4.
 SECONDS_PER_VALUE = 4e-9
-
-
-@dataclass(frozen=True)
-class MemoryLimit:
-    """The memory that the Python processes of an executor, or of the driver, may take."""
-
-    available: int  # bytes
-    remedy: str = ""  # what to do when that is too little
-    setting: str = ""  # of Spark, which is divided among processes that have `available` each; "" if they share that
-    processes: int = 1  # how many it is divided among
 
 
 @dataclass(frozen=True)

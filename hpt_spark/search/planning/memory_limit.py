@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from hpt_spark.search.planning.forecast import MemoryLimit
 from hpt_spark.search.planning.slots import is_local, master_of
 
 MIN_OVERHEAD = 384 << 20  # bytes; Spark's own minimum
@@ -20,6 +20,16 @@ CGROUPS = (
     ("", "memory.max", "memory.current", "inactive_file"),
     ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
+
+
+@dataclass(frozen=True)
+class MemoryLimit:
+    """The memory that the Python processes of an executor, or of the driver, may take."""
+
+    available: int  # bytes
+    remedy: str = ""  # what to do when that is too little
+    setting: str = ""  # of Spark, which is divided among processes that have `available` each; "" if they share that
+    processes: int = 1  # how many it is divided among
 
 
 def memory_limit(conf: Mapping[str, str]) -> MemoryLimit | None:

@@ -24,10 +24,15 @@ from hpt_spark.search.planning.forecast import (
     THREAD_ADDRESSES,
     WORKER_BYTES,
     Forecast,
-    MemoryLimit,
     forecast,
 )
-from hpt_spark.search.planning.memory_limit import MIN_OVERHEAD, address_space_limit, in_bytes, memory_limit
+from hpt_spark.search.planning.memory_limit import (
+    MIN_OVERHEAD,
+    MemoryLimit,
+    address_space_limit,
+    in_bytes,
+    memory_limit,
+)
 
 
 def evaluation(X, estimator=None, candidates=({"n_estimators": 10}, {"n_estimators": 20})):

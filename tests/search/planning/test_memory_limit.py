@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hpt_spark.search.planning import memory_limit
-from hpt_spark.search.planning.forecast import MemoryLimit
-from hpt_spark.search.planning.memory_limit import free_memory
+from hpt_spark.search.planning.memory_limit import MemoryLimit, free_memory
 
 MIB = 1 << 20
 VERSION_1 = {"memory.limit_in_bytes": 900 * MIB, "memory.usage_in_bytes": 500 * MIB}
