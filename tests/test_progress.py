@@ -66,6 +66,20 @@ def test_what_an_earlier_run_has_done_is_not_part_of_the_rate(clock):
     assert work.line() == "download: 8.40MB of 10.0MB in 00:04 (100kB/s), about 00:16 left"
 
 
+def test_work_whose_parts_tell_nothing_of_the_rest_has_no_time_left(clock, monkeypatch):
+    work = Progress("build", 9, "blocks", foresees=False)
+    clock.now += 15
+    work.advance()
+    assert work.line("brand") == "build: 1 of 9 blocks in 00:15 (brand)"
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with Progress("build", 9, "blocks", foresees=False) as work:
+        work._bar.start_t -= 15
+        work.advance(note="brand")
+        shown = str(work._bar)
+    assert "1/9 blocks [00:15, brand]" in shown
+
+
 def test_an_unknown_total_is_left_out(clock):
     work = Progress("count", None, "rows")
     work.advance(3)

@@ -146,7 +146,8 @@ def _collected_together(
     The blocks of the apps, which are the last, are begun first: they take longest.
     """
     with (
-        Progress("build_features", sum(map(len, together)), "blocks") as progress,
+        # Side by side, most blocks end late and at once, so that the first ones tell nothing about the rest.
+        Progress("build_features", sum(map(len, together)), "blocks", foresees=False) as progress,
         ThreadPoolExecutor(len(together)) as pool,
     ):
         running: list[Future[list[CollectedBlock]]] = []

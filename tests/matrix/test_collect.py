@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType
 
+from hpt_spark import progress
 from hpt_spark.data.arrow import arrow_of
 from hpt_spark.data.ingest import ingest
 from hpt_spark.data.tables import Tables
 from hpt_spark.errors import InputError
 from hpt_spark.features.blocks import Block, long_table
 from hpt_spark.matrix import collect
+from hpt_spark.matrix.assemble import CollectedBlock
 from hpt_spark.matrix.collect import _collected_together, collect_blocks
 from hpt_spark.synthetic.files import generate
 from tests.waiting import wait_until
@@ -42,6 +46,21 @@ def collected(spark, tmp_path):
         ended.append(blocks)
 
     return collect, ended
+
+
+def test_blocks_that_are_collected_tell_no_time_left(monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "hpt_spark.progress")
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    none = pa.table({"device_id": []})
+    _collected_together(
+        [[BRAND], [APP]],
+        lambda blocks: [CollectedBlock(block.name, block.numeric, none, None) for block in blocks],
+        lambda: None,
+    )
+    first, *_, last = [record.getMessage() for record in caplog.records]
+    assert first.startswith("build_features: 1 of 2 blocks in 00:0")
+    assert "left" not in first
+    assert last.startswith("build_features: 2 of 2 blocks in 00:0")
 
 
 def test_when_some_blocks_fail_the_others_are_not_waited_for(spark, collected):
