@@ -70,16 +70,15 @@ def _predict_test_rows(config: Config) -> None:
         elif design.X_test.shape[0]:
             id_name, predicted = design.facts["table"]["id"], open_model(run).outputs_of(design.X_test)
         else:
-            run.folder.delete(SUBMISSION)  # of test rows that the design no longer has
-            run.record(SUBMISSION)
+            run.forget(SUBMISSION)  # of test rows that the design no longer has
+            run.folder.delete(SUBMISSION)
             print(
                 f"{run.uri}: there are no test rows; --input and --output predict a table, features.table.test_uri too"
             )
             return
-        with run.folder.atomic_write(SUBMISSION) as path:
+        with run.replacing(SUBMISSION) as path:
             write_predictions(path, id_name, design.test_device_ids, predicted)
             run.refuse_replaced_results(results, SUBMISSION)
-        run.record(SUBMISSION)
     print(f"{run.uri}/{SUBMISSION}: {design.X_test.shape[0]:,} {design.rows_are}")
 
 

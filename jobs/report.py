@@ -10,7 +10,7 @@ import sys
 
 from hpt_spark.artifacts.report.comparison import COMPARISON, write_comparison
 from hpt_spark.artifacts.report.page import write_report
-from hpt_spark.artifacts.run_directory import REPORT, RunDirectory
+from hpt_spark.artifacts.run_directory import RunDirectory
 from hpt_spark.cli import path_argument, run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.errors import ConfigError
@@ -44,7 +44,6 @@ def main(config: Config, arguments: argparse.Namespace | None = None) -> None:
         runs = [RunDirectory(uri) for uri in uris]
         if len(runs) == 1:
             write_report(runs[0])
-            runs[0].record(REPORT)
         else:
             write_comparison(runs, out or COMPARISON)
     print(f"{runs[0].uri}/report.html" if len(runs) == 1 else out or COMPARISON)

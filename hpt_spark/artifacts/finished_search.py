@@ -96,8 +96,8 @@ def finish_search(
     run.finish(manifest)
 
 
-def _write_page(run: RunDirectory, manifest: dict[str, Any]) -> bool:
-    """Write the page and return whether it could be drawn: a chart that fails costs no search its results."""
+def _write_page(run: RunDirectory, manifest: dict[str, Any]) -> None:
+    """Write the page, or warn that it could not be drawn: a chart that fails costs no search its results."""
     try:
         write_page(run, manifest)
     except HptSparkError:
@@ -109,8 +109,6 @@ def _write_page(run: RunDirectory, manifest: dict[str, Any]) -> bool:
         log.warning("the report could not be drawn: %s; `hpt-spark report %s` tries again", reason, run.uri)
         log.debug("%s could not be drawn", run.folder.location(REPORT), exc_info=True)
         run.folder.delete(REPORT)  # an earlier report would pass for this one's
-        return False
-    return True
 
 
 def _comes_of_a_signal(error: BaseException | None) -> bool:
@@ -137,8 +135,9 @@ def announce(run: RunDirectory, draws_lost_report: bool = True) -> None:
     `draws_lost_report` is False when the search has just failed to draw it, and said why.
     """
     manifest = run.finished_manifest()
-    if draws_lost_report and not run.folder.exists(REPORT) and _write_page(run, manifest):
-        run.record(REPORT)
+    # A report that was killed may have left a page that the manifest lacks.
+    if draws_lost_report and not (REPORT in manifest["files"] and run.folder.exists(REPORT)):
+        _write_page(run, manifest)
     run.record(STATUS, HISTORY)
     best, scoring = manifest["best"], deciding_metric(manifest["plan"]["search"])
     score, std = float(best["score"]), float(best["std"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -221,14 +222,35 @@ class RunDirectory:
     def finish(self, manifest: dict[str, Any]) -> None:
         """Write the manifest, with the files of all jobs: from now on the results count."""
         with self._manifest_lock():
-            names = [name for name in self.folder.list() if name in FILES_OF_JOBS]
+            # The status changes once more, and `announce` records it then.
+            names = [name for name in self.folder.list() if name in FILES_OF_JOBS and name != STATUS]
             self.folder.write_json(MANIFEST, {**manifest, "files": self._files(*names)})
+
+    @contextmanager
+    def replacing(self, name: str) -> Iterator[Path]:
+        """Write a file of a finished search and record it: yield a local path, which is renamed to it on success.
+
+        From just before the rename the manifest lacks the file: one that a kill leaves has no digest of another, with
+        which `fetch` would refuse the run.
+        """
+        with self.folder.atomic_write(name) as path:
+            yield path
+            self.forget(name)
+        self.record(name)
 
     def record(self, *names: str, written: Path | None = None) -> None:
         """Update the manifest, if there is one, for files that were written or deleted since.
 
         `written` is the one file, before it is renamed.
         """
+        self._update(names, lambda: self._files(*names) if written is None else dict.fromkeys(names, _file_of(written)))
+
+    def forget(self, *names: str) -> None:
+        """Remove files from the manifest, if there is one, before they are changed or deleted."""
+        with suppress(InputError):  # a damaged one, by which nothing is copied
+            self._update(names, dict)
+
+    def _update(self, names: tuple[str, ...], made: Callable[[], dict[str, Any]]) -> None:
         if not self.folder.exists(MANIFEST):
             return
         with self._manifest_lock():
@@ -236,8 +258,7 @@ class RunDirectory:
             if manifest is None:
                 return
             others = {name: file for name, file in manifest["files"].items() if name not in names}
-            made = self._files(*names) if written is None else dict.fromkeys(names, _file_of(written))
-            files = dict(sorted({**others, **made}.items()))
+            files = dict(sorted({**others, **made()}.items()))
             if files != manifest["files"]:
                 self.folder.write_json(MANIFEST, {**manifest, "files": files})
 

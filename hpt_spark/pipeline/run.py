@@ -51,6 +51,7 @@ def run_pipeline(config: Config, jobs: Mapping[str, Callable[..., None]], first:
             if needs_spark(step, config) and not has_spark:
                 held.enter_context(spark_if_needed("pipeline", config.spark, required=True))
                 has_spark = True
+            RunDirectory(config.run.dir).forget(PIPELINE)  # until all steps have changed it
             _run(step, places, jobs[step], config)
             if signal_has_come():
                 return  # `tune` has kept what it had, and the signal ends the rest
@@ -128,6 +129,7 @@ class _Overwrite:
             return
         if "ingest" in self._steps:
             self._places.records("ingest").forget(("ingest",))
+        self._run.forget(PIPELINE)
         self._notes.forget(self._steps, **{OVERWRITING: self._plan})
 
     def end(self) -> None:

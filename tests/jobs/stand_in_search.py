@@ -81,7 +81,7 @@ def take_the_place_of_the_search(run_search, patch=setattr) -> None:
 
 
 def one_line_page(run: RunDirectory, manifest: dict) -> None:
-    with run.folder.atomic_write("report.html") as path:
+    with run.replacing("report.html") as path:
         path.write_text(str(manifest["best"]))
 
 

@@ -39,7 +39,7 @@ def write_page(run: RunDirectory, manifest: dict[str, Any], check: Callable[[], 
     `check` is called when the page is made, and before it takes the place of an earlier one.
     """
     page = render(gather(run, manifest))
-    with run.folder.atomic_write(REPORT) as path:
+    with run.replacing(REPORT) as path:
         path.write_text(page, encoding="utf-8")
         check()
 
