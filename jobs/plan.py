@@ -16,6 +16,7 @@ from hpt_spark.search.planning.cluster import (
     LOST_EXECUTORS,
     Executors,
     Property,
+    check_memory,
     plan_cluster,
     size_of,
     without_allocation,
@@ -78,6 +79,7 @@ def _executors(arguments: argparse.Namespace) -> Executors:
 
 
 def _print_without_design(config: Config, executors: Executors, run: RunDirectory) -> None:
+    check_memory(executors)
     _comment(f"{_of_what(config)}{number_of_fits(config.search):,} fits")
     _comment(
         f"run.dir={run.uri} has no design yet; how many trainings the fits are, their time and their memory depend on "

@@ -81,6 +81,15 @@ def test_the_number_of_fits_needs_no_design(job, tmp_path, strategy, fits):
     assert out.startswith(f"# {fits}\n")
 
 
+def test_too_little_memory_is_refused_without_a_design_too(job, tmp_path):
+    code, out, err = job("plan", *words(SCENARIO), "--memory", "28", "--set", f"run.dir={tmp_path}")
+    assert (code, out) == (2, "")
+    assert "4 executors of 8 cores and 28m are too small for the search: with one training at a time on each, 1g" in err
+    enough = err.split("give --memory ")[1].split(" or more")[0]
+    code, _, err = job("plan", *words(SCENARIO), "--memory", enough, "--set", f"run.dir={tmp_path}")
+    assert (code, err) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

@@ -18,6 +18,7 @@ from hpt_spark.search.sklearn_compat import num_samples
 HEAP_BYTES = 1 << 30
 JVM_BYTES = 256 << 20  # of a JVM outside of its heap: classes, threads, network buffers
 MARGIN = 1.25  # the forecast is an estimate
+LEAST_BYTES = JVM_BYTES + int(MARGIN * WORKER_BYTES)  # of an executor outside of its heap, on the smallest design
 STEP_BYTES = 128 << 20  # to which memory is rounded up
 COPIES_ON_THE_DRIVER = 3  # the design, its part that travels, and its predictions
 
@@ -117,21 +118,26 @@ def plan_cluster(evaluation: Evaluation, executors: Executors, conf: Mapping[str
     if given > executors.cores:
         raise InputError(f"spark.task.cpus={given} is more than --cores {executors.cores}: no task would start.")
     plans = [_plan(evaluation, executors, threads, refit_on) for threads in _choices(executors.cores, given)]
-    fitting = [plan for plan in plans if _needed(plan) <= executors.memory]
+    fitting = [plan for plan in plans if _needed(plan.executor_bytes) <= executors.memory]
     if not fitting:
-        least = min(plans, key=_needed)
-        trainings = _counted(least.forecast.slots_per_executor, "training")
-        raise InputError(
-            f"{executors} are too small for the search: with {trainings} at a time on each, "
-            f"{in_mebibytes(HEAP_BYTES)} for the JVM's heap and {as_size(least.executor_bytes)} outside of it are "
-            f"needed; give --memory {in_mebibytes(_needed(least))} or more"
-            + (", or raise spark.task.cpus." if given and given < executors.cores else ".")
-        )
+        least = min(plans, key=lambda plan: _needed(plan.executor_bytes))
+        more = ", or raise spark.task.cpus" if given and given < executors.cores else ""
+        check_memory(executors, least.executor_bytes, least.forecast.slots_per_executor, more)
     chosen = fitting[0]
     for plan in fitting[1:]:
         if executors.number * plan.forecast.slots_per_executor >= plan.forecast.trainings:
             chosen = plan
     return chosen
+
+
+def check_memory(executors: Executors, executor_bytes: int = LEAST_BYTES, at_once: int = 1, more: str = "") -> None:
+    """Raise InputError for executors without `executor_bytes` outside of their heap; by default those of any search."""
+    if _needed(executor_bytes) > executors.memory:
+        raise InputError(
+            f"{executors} are too small for the search: with {_counted(at_once, 'training')} at a time on each, "
+            f"{in_mebibytes(HEAP_BYTES)} for the JVM's heap and {as_size(executor_bytes)} outside of it are "
+            f"needed; give --memory {in_mebibytes(_needed(executor_bytes))} or more{more}."
+        )
 
 
 def _choices(cores: int, given: int) -> list[int]:
@@ -169,8 +175,8 @@ def _counted(number: int, what: str) -> str:
     return f"one {what}" if number == 1 else f"{number} {what}s"
 
 
-def _needed(plan: ClusterPlan) -> int:
-    return HEAP_BYTES + _rounded(max(MIN_OVERHEAD, plan.executor_bytes))
+def _needed(executor_bytes: int) -> int:
+    return HEAP_BYTES + _rounded(max(MIN_OVERHEAD, executor_bytes))
 
 
 def _rounded(size: float) -> int:
