@@ -65,6 +65,7 @@ class TableModel:
         self.classes = classes
         self.encoding = encoding
         self.own_blocks = own_blocks or []
+        self._told_lost: set[str] = set()
 
     @property
     def outputs(self) -> list[str]:
@@ -74,7 +75,7 @@ class TableModel:
         return ["prediction"]
 
     def transform(self, data: Any) -> Any:
-        """Return a table in memory as rows of the design; warn of terms that no training row has, and of lost ones.
+        """Return a table in memory as rows of the design; warn of terms that no training row has, once of lost ones.
 
         Parameters
         ----------
@@ -87,7 +88,8 @@ class TableModel:
         words = ", ".join(unseen_terms(self.encoding, unseen))
         if words:
             _log.warning("cells with terms that no training row has, which count for nothing: %s", words)
-        if lost := lost_words(rows, self.encoding):
+        if lost := [one for one in lost_words(rows, self.encoding) if one not in self._told_lost]:
+            self._told_lost.update(lost)
             _log.warning(
                 "missing cells in columns in which training rows have a word: %s; pandas.read_csv takes such words for "
                 "missing values, unless you write keep_default_na=False, na_values=['']",

@@ -212,6 +212,8 @@ def test_a_model_warns_of_words_that_pandas_has_read_as_missing(caplog, settings
     )
     assert said in caplog.text
     assert len(caplog.records) == bool(said)
+    model.predict(frame)
+    assert len(caplog.records) == bool(said), "each column is told once"
 
 
 def test_what_other_programs_write_is_read_as_spark_reads_it():
