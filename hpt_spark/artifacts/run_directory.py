@@ -17,6 +17,7 @@ from hpt_spark.data.ingest import PIPELINE
 from hpt_spark.errors import InputError
 from hpt_spark.masking import without_secrets
 from hpt_spark.matrix.design import DesignMatrix
+from hpt_spark.search.arguments import KEEP_OOF
 from hpt_spark.storage import FolderLock, open_folder
 from hpt_spark.storage.folder import digest_of_file, read_json, write_json
 
@@ -38,7 +39,6 @@ HISTORY = "tracking.json"  # by which name a history of runs knows the search
 TIMELINE = "timeline.json"  # when and where the fits ran
 SUBMISSION = "submission.csv"
 VOCABULARY = "vocabulary.json"  # of a table: its encoding, which gives the model's columns their meaning
-KEPT = ("none", "best", "all")  # whose out-of-fold predictions, each more than the one before
 RESULTS = (
     *(TABLE, SWEEPING, BEST_PARAMS, MODEL_OF_XGBOOST, MODEL, OOF, OUTER, VOCABULARY, TIMELINE, REPORT),
     SUBMISSION,  # of the model beside it; `predict` makes the next one
@@ -312,4 +312,4 @@ def differing_keys(one: Any, other: Any, at: str = "") -> list[str]:
 
 def has_predictions(manifest: Mapping[str, Any], keep_oof: str) -> bool:
     """Return whether a finished search has kept the out-of-fold predictions that are wanted, or more."""
-    return KEPT.index(manifest["keep_oof"]) >= KEPT.index(keep_oof)
+    return KEEP_OOF.index(manifest["keep_oof"]) >= KEEP_OOF.index(keep_oof)

@@ -130,10 +130,11 @@ def described_run(
     digest = next(digest for name, digest in plan["design"].items() if name.startswith("X_train."))
     estimator = build_estimator(searched["estimator"], searched["estimator_params"])
     digest_of_plan = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
-    noted = {"plan": digest_of_plan, "uri": store if mask_secrets(store) == store else None, "experiment": experiment}
+    about = {"plan": digest_of_plan, "uri": store if mask_secrets(store) == store else None, "experiment": experiment}
+    noted = identity_in(run.folder, has_ended, **about)
     return {
-        "id": identity_in(run.folder, has_ended, **noted),
-        REPLACES: (noted_identity(run.folder) or {}).get(REPLACES),
+        "id": noted["id"],
+        REPLACES: noted.get(REPLACES),
         "name": run.uri,
         "metric": deciding_metric(searched),
         "params": facts.as_texts({name: value for name, value in searched.items() if name != "param_grid"}),

@@ -8,6 +8,8 @@ from typing import Any, TypeGuard
 
 from hpt_spark.errors import ArgumentError
 
+KEEP_OOF = ("none", "best", "all")  # whose out-of-fold predictions, each more than the one before
+
 
 def check_seconds(name: str, value: Any, may_be_zero: bool = False) -> None:
     """Raise ArgumentError when `value` is neither a number of seconds nor None."""

@@ -20,7 +20,7 @@ import numpy as np
 from sklearn.base import clone
 
 from hpt_spark.errors import ArgumentError
-from hpt_spark.search.arguments import check_seconds, refuse_tables_of_spark
+from hpt_spark.search.arguments import KEEP_OOF, check_seconds, refuse_tables_of_spark
 from hpt_spark.search.early_end import EndedEarlyError
 from hpt_spark.search.evaluator import Evaluator
 from hpt_spark.search.followers.follower import SearchFollower
@@ -30,7 +30,6 @@ from hpt_spark.search.journal.search_journal import SearchJournal
 from hpt_spark.search.random_states import drawing_nothing
 from hpt_spark.search.results.best_estimator import BestEstimator, refitting
 from hpt_spark.search.results.end_reason import as_sentence
-from hpt_spark.search.results.out_of_fold import KEEP
 from hpt_spark.search.sklearn_compat import STATE_OF_A_FIT, HandsFitsOver
 from hpt_spark.search.strategies.failed_batches import FailedBatches
 from hpt_spark.search.strategies.race import note_skipped, race_of
@@ -126,7 +125,7 @@ class SparkSearchMixin(HandsFitsOver):
 
     def fit(self: Search, X: Any, y: Any = None, **params: Any) -> Search:
         """Run fit with all sets of parameters; scikit-learn's ``fit``, with the fits on Spark."""
-        for name, known in {"refit_on": REFITS_ON, "keep_oof": KEEP}.items():
+        for name, known in {"refit_on": REFITS_ON, "keep_oof": KEEP_OOF}.items():
             if getattr(self, name) not in known:
                 raise ArgumentError(
                     f"{name}={getattr(self, name)!r} is not known; it must be {' or '.join(map(repr, known))}."

@@ -16,21 +16,21 @@ REPLACES = "replaces"  # the name of the search that this one replaces
 log = logging.getLogger(__name__)
 
 
-def identity_in(folder: Folder | None, has_ended: bool = False, **about: str | None) -> str:
-    """Return the name by which a history knows the search in a folder; the same search gets it again.
+def identity_in(folder: Folder | None, has_ended: bool = False, **about: str | None) -> dict[str, Any]:
+    """Return the note with the `id` by which a history knows the search in a folder; the same search gets it again.
 
     Parameters
     ----------
     folder : Folder or None
-        Without one, the name is new.
+        Without one, the id is new.
     has_ended : bool
         Whether the search has ended; then the note stays as it is.
     about
-        Noted beside the name; another `plan` gets a new name, and the one before it is noted as `REPLACES`.
+        Noted beside the id; another `plan` gets a new one, and the one before it is noted as `REPLACES`.
     """
     new = uuid.uuid4().hex
     if folder is None:
-        return new
+        return {"id": new}
     known = noted_identity(folder)
     is_same = known is not None and known.get("plan") == about.get("plan")
     if known is not None and is_same:
@@ -38,13 +38,13 @@ def identity_in(folder: Folder | None, has_ended: bool = False, **about: str | N
     else:
         identity = {"id": new, **({} if known is None else {REPLACES: known["id"]}), **about}
     if identity == known or (is_same and has_ended):
-        return str(identity["id"])
+        return identity
     try:
         with folder.atomic_write(IDENTITY) as path:
             path.write_text(json.dumps(identity) + "\n", encoding="utf-8")
     except (OSError, HptSparkError) as error:
         log.warning("this search cannot be found again by its history: %s", error)
-    return str(identity["id"])
+    return identity
 
 
 def noted_identity(folder: Folder) -> dict[str, Any] | None:

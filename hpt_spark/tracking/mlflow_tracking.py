@@ -106,7 +106,7 @@ class MlflowTracking:
 
 def _described(search: Any, X: Any, y: Any, journal: str | None, begun: Begun) -> dict[str, Any]:
     """Describe a search of the Python classes for its history."""
-    noted = identity_in(None if journal is None else open_folder(journal))
+    noted = identity_in(None if journal is None else open_folder(journal))["id"]
     of_journal = {} if journal is None else {JOURNAL: noted}
     return {
         "id": noted if journal is None else _id_of_search(noted, search, begun),

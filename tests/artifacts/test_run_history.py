@@ -96,16 +96,16 @@ def test_a_store_whose_password_is_not_kept_must_be_named_again(run, monkeypatch
 def test_a_search_that_goes_on_in_another_experiment_is_noted_there_and_a_later_track_is_not(run):
     first = {"plan": "p", "uri": "sqlite:////one.db", "experiment": "mine"}
     second = {**first, "experiment": "ours"}
-    name = identity_in(run.folder, **first)
+    name = identity_in(run.folder, **first)["id"]
     assert noted_identity(run.folder) == {"id": name, **first}
-    assert identity_in(run.folder, **second) == name
+    assert identity_in(run.folder, **second) == {"id": name, **second}
     assert noted_identity(run.folder) == {"id": name, **second}
-    assert identity_in(run.folder, has_ended=True, **first) == name
+    assert identity_in(run.folder, has_ended=True, **first)["id"] == name
     assert noted_identity(run.folder) == {"id": name, **second}
     another = {**second, "plan": "q"}
-    new = identity_in(run.folder, **another)
+    new = identity_in(run.folder, **another)["id"]
     assert new != name
-    assert identity_in(run.folder, **another) == new
+    assert identity_in(run.folder, **another)["id"] == new
     assert noted_identity(run.folder) == {"id": new, "replaces": name, **another}
 
 
@@ -114,9 +114,9 @@ def test_a_search_that_begins_anew_is_another_one_and_knows_which_it_replaces(ru
     history = RunHistory(run, None)
     history.begin_anew()
     assert noted_identity(run.folder) is None
-    name = identity_in(run.folder, **about)
+    name = identity_in(run.folder, **about)["id"]
     history.begin_anew()
-    new = identity_in(run.folder, **about)
+    new = identity_in(run.folder, **about)["id"]
     assert new != name
     assert noted_identity(run.folder) == {"id": new, "replaces": name, **about}
 

@@ -20,8 +20,6 @@ from hpt_spark.search.sklearn_compat import num_samples
 from hpt_spark.storage.disk_errors import translate_disk_errors
 from hpt_spark.storage.scratch import scratch_folder
 
-KEEP = ("none", "best", "all")
-
 
 class FoldPredictions:
     """The predictions of one evaluation's fits, in a file of the driver's own: its memory holds one fit's at a time.
