@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import shutil
 import sys
@@ -10,7 +11,8 @@ import sys
 import pytest
 
 import hpt_spark
-from hpt_spark.artifacts.run_directory import JOURNAL, OVERWRITE
+from hpt_spark.artifacts.run_directory import JOURNAL, OVERWRITE, RunDirectory
+from hpt_spark.data.ingest import PIPELINE
 from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.pipeline import run as running
 from hpt_spark.pipeline import steps as stepping
@@ -361,3 +363,25 @@ def test_killed_at_any_change_of_the_disk_it_goes_on_to_the_same_end(tmp_path, o
         assert results(place) == unbroken, dies_at
         assert sorted(set(before) | set(after)) == [0, 1, 2, 3]
         assert has_ended or len(before) + len(after) <= 5, f"killed at change {dies_at}, fits were trained again"
+
+
+@pytest.mark.long
+def test_a_killed_pipeline_leaves_no_digest_of_other_records_in_the_manifest(tmp_path):
+    """`fetch` would refuse the run."""
+    place, template = a_source(tmp_path / "place"), tmp_path / "template"
+    started(place, generation=1.0, overwrite=False)
+    (place / "run" / "submission.csv").unlink()
+    shutil.copytree(place, template)
+    listed = []
+    for dies_at in itertools.count():
+        shutil.rmtree(place)
+        shutil.copytree(template, place)
+        _, killed, _ = started(place, generation=1.0, overwrite=False, dies_at=dies_at)
+        file = RunDirectory(str(place / "run")).finished_manifest()["files"].get(PIPELINE)
+        listed.append(file is not None)
+        assert file is None or file["sha256"] == state(place)[f"run/{PIPELINE}"], dies_at
+        if not killed:
+            break
+    assert listed[0]
+    assert listed[-1]
+    assert not all(listed)
