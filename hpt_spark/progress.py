@@ -82,7 +82,8 @@ class Progress:
                     self._bar.bar_format = BAR.replace("LEFT", tqdm.format_interval(left))
                 self._bar.update(amount)
             except (OSError, ValueError):  # the terminal has gone; the work has not
-                self._give_bar_up()
+                self._bar.disable = True  # it would try to write once more when it is forgotten
+                self._bar = None
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             self._log.info("%s", self.line(note))
@@ -95,11 +96,6 @@ class Progress:
             widget = getattr(self._bar, "container", None)
             if widget is not None:  # a notebook's bar has an end of its own
                 widget.children[1].max = total
-
-    def _give_bar_up(self) -> None:
-        if self._bar is not None:
-            self._bar.disable = True  # it would try to write once more when it is forgotten
-            self._bar = None
 
     def line(self, note: str = "") -> str:
         """Return the progress as one line of text."""

@@ -12,15 +12,8 @@ from hpt_spark.cli import run_job
 from hpt_spark.config.layers import Config
 from hpt_spark.config.search_rules import HALVING
 from hpt_spark.errors import ConfigError
-from hpt_spark.search.planning.cluster import (
-    LOST_EXECUTORS,
-    Executors,
-    Property,
-    check_memory,
-    plan_cluster,
-    size_of,
-    without_allocation,
-)
+from hpt_spark.search.planning.cluster import check_memory, plan_cluster
+from hpt_spark.search.planning.executors import LOST_EXECUTORS, Executors, Property, size_of, without_allocation
 from hpt_spark.search.planning.memory_limit import in_bytes
 from hpt_spark.spark.session import spark_if_needed
 from hpt_spark.submit.properties import read_properties

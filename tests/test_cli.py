@@ -68,7 +68,7 @@ def test_help_of_hpt_spark_does_not_import_spark():
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("job", ["ingest", "build_features", "runs", "watch", "fetch", "generate"])
+@pytest.mark.parametrize("job", ["ingest", "build_features", "runs", "watch", "fetch", "generate", "submit", "export"])
 def test_jobs_that_fit_nothing_start_without_scikit_learn(job):
     assert run_python(f"import sys, jobs.{job}; sys.exit('sklearn' in sys.modules)").returncode == 0
 

@@ -16,7 +16,7 @@ from hpt_spark.artifacts.scored_candidates import Scored, scored_candidates
 from hpt_spark.artifacts.status import read_status
 from hpt_spark.errors import InputError, MissingDependencyError
 from hpt_spark.search.arguments import is_integer, is_number
-from hpt_spark.search.strategies.proposals import quiet_optuna
+from hpt_spark.search.strategies.quiet_optuna import quiet_optuna
 from hpt_spark.storage.local import LocalFolder
 
 NO_OPTUNA = "Optuna is not installed; run: pip install 'hpt-spark[optuna]'."

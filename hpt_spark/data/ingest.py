@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from hpt_spark.data.arrow import gather
 from hpt_spark.data.csv.cells import EXAMPLES, BadRow
-from hpt_spark.data.csv.chunks import CHUNK_SIZE, read_chunks
+from hpt_spark.data.csv.chunks import read_chunks
 from hpt_spark.data.csv.overlap import bounded_map, in_background
 from hpt_spark.data.csv.parse import Parsed, Parser, is_multiline, split_header, stored_schema
 from hpt_spark.data.csv.parts import Parts
@@ -33,6 +33,7 @@ from hpt_spark.storage import Folder, open_folder
 MANIFEST = "manifest.json"
 PIPELINE = "pipeline.json"  # what a pipeline records of its steps
 
+CHUNK_SIZE = 8 << 20
 ROW_GROUP_ROWS = 1 << 20  # at least
 _CHUNKS_AHEAD = 3  # inflated ones that wait for a parser
 _MOST_PARSERS = 4  # more would wait for the one thread that inflates

@@ -18,7 +18,7 @@ class EqualCandidates:
     Where there is a journal, `keys` has its key of each candidate.
     """
 
-    def __init__(self, evaluation: Evaluation, keys: Sequence[str] | None = None) -> None:
+    def __init__(self, evaluation: Evaluation, keys: Sequence[str] | None) -> None:
         self._folds = len(evaluation.folds)
         by_key: defaultdict[Hashable, list[int]] = defaultdict(list)
         for number, key in enumerate(keys_of_equal(evaluation.candidates) if keys is None else keys):

@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import partial
 from itertools import chain
-from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -26,8 +25,6 @@ from hpt_spark.search.abandoned import gives_up, leave_if_abandoned
 from hpt_spark.search.execution import spark_context
 from hpt_spark.search.spark_search import SparkSearchMixin
 from hpt_spark.signals import let_ctrl_c_raise
-
-Result = TypeVar("Result")
 
 
 @let_ctrl_c_raise()
@@ -143,14 +140,16 @@ def outer_scores(
             found[name] = [getattr(fitted, f"{name}_", None)]
         return found
 
-    def score_one_by_one(folds: Sequence[int]) -> list[tuple[int, dict[str, Any]]]:
-        return [(fold, score(fold)) for fold in folds]
+    results: list[dict[str, Any]] = [{} for _ in splits]
+
+    def score_one_by_one(folds: Sequence[int]) -> None:
+        for fold in folds:
+            results[fold] = score(fold)
 
     alike: dict[bytes, list[int]] = {}  # folds with the same training rows: the same search, with the same journal
     for fold, (train, _) in enumerate(splits):
         alike.setdefault(np.asarray(train).tobytes(), []).append(fold)
-    scored = _in_threads([partial(score_one_by_one, folds) for folds in alike.values()], at_once)
-    results = [found for _, found in sorted(chain.from_iterable(scored), key=itemgetter(0))]
+    _in_threads([partial(score_one_by_one, folds) for folds in alike.values()], at_once)
     return {
         name: np.concatenate(columns) if isinstance(columns[0], np.ndarray) else list(chain.from_iterable(columns))
         for name in results[0]
@@ -166,16 +165,18 @@ def _inner_folds(search: Any, X: Any, y: Any) -> int:
         return 2
 
 
-def _in_threads(work: Sequence[Callable[[], Result]], at_once: int) -> list[Result]:
-    """Return what each piece of work returns; what one raises, and Ctrl-C, ends them all."""
+def _in_threads(work: Sequence[Callable[[], object]], at_once: int) -> None:
+    """Do all pieces of work; what one raises, and Ctrl-C, ends them all."""
     if at_once == 1:
-        return [one() for one in work]
+        for one in work:
+            one()
+        return
     is_over = threading.Event()
 
-    def run(one: Callable[[], Result]) -> Result:
+    def run(one: Callable[[], object]) -> None:
         gives_up.set(is_over)
         leave_if_abandoned()
-        return one()
+        one()
 
     with ThreadPoolExecutor(min(at_once, len(work)), "hpt-spark-outer") as pool:
         try:
@@ -186,4 +187,3 @@ def _in_threads(work: Sequence[Callable[[], Result]], at_once: int) -> list[Resu
         except BaseException:
             is_over.set()
             raise  # when all have left
-        return [future.result() for future in futures]

@@ -64,8 +64,7 @@ class ChoosesRounds:
                 means = [math.nan] * len(candidates) if metric is None else means_that_decide(found, metric)
                 return means_of_reached(found, means[-len(candidates) :])
 
-            is_race = self.race is not None
-            evaluate_curves(self.estimator, rounds, _settings_of(self), evaluate, running(), is_race=is_race)
+            evaluate_curves(self.estimator, rounds, _settings_of(self), evaluate, running(), self.race is not None)
 
 
 def means_of_reached(found: Mapping[str, Any], means: Sequence[float]) -> list[float | None]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import wraps
+from types import CellType
 from typing import Any
 
 from sklearn.model_selection import _split, _validation
@@ -32,21 +33,26 @@ def replace_parallel(evaluate_candidates: Callable[..., Any], run_fits: Callable
     It calls the joblib object in its variable ``parallel``; there is no argument for it. The name
     is the same from scikit-learn 1.5 on, and the tests run on the oldest and the newest release.
     """
-    names = evaluate_candidates.__code__.co_freevars
-    if "parallel" not in names or evaluate_candidates.__closure__ is None:
+    parallel = _variables_of(evaluate_candidates).get("parallel")
+    if parallel is None:
         raise HptSparkError("this release of scikit-learn lays out its search in a way hpt_spark does not know.")
-    evaluate_candidates.__closure__[names.index("parallel")].cell_contents = run_fits
+    parallel.cell_contents = run_fits
+
+
+def _variables_of(function: Callable[..., Any]) -> dict[str, CellType]:
+    """Return the variables that a function has from the one around it."""
+    return dict(zip(function.__code__.co_freevars, function.__closure__ or ()))
 
 
 @contextmanager
 def _splits_told(search: Any, evaluate_candidates: Callable[..., Any]) -> Iterator[None]:
     """Let a search that runs have ``n_splits_``, which scikit-learn before 1.9 sets at the end of ``fit``."""
-    names = evaluate_candidates.__code__.co_freevars
-    if "n_splits" not in names or evaluate_candidates.__closure__ is None:
+    n_splits = _variables_of(evaluate_candidates).get("n_splits")
+    if n_splits is None:
         yield
         return
     before = {name: value for name, value in vars(search).items() if name == "n_splits_"}
-    search.n_splits_ = evaluate_candidates.__closure__[names.index("n_splits")].cell_contents
+    search.n_splits_ = n_splits.cell_contents
     try:
         yield
     finally:

@@ -41,7 +41,7 @@ def read_properties(path: str) -> dict[str, str]:
     return found
 
 
-def write_properties(path: Path, properties: dict[str, str], below: str = "") -> None:
+def write_properties(path: Path, properties: dict[str, str], below: str) -> None:
     """Write properties that only this user can read, after the text `below` of a file that they override."""
     path.touch(mode=0o600)
     lines = [f"{_escaped(name)} {_escaped(value)}" for name, value in properties.items()]

@@ -26,7 +26,7 @@ SECONDS_TO_END = 30.0
 SHOWN_FOR_SECRETS = "FILE-OF-SUBMIT.SECRETS"
 
 
-def command_of(submission: Submission, config: Config, properties_file: str | None = None) -> list[str]:
+def command_of(submission: Submission, config: Config, properties_file: str | None) -> list[str]:
     """Return the command for `submission`; a `properties_file` holds the settings with secret values."""
     master, mode = config.spark.master, config.submit.deploy_mode
     if mode == "cluster" and master is not None and master.startswith(("local", "spark://")):

@@ -11,7 +11,7 @@ from pathlib import Path
 from hpt_spark.config.layers import Config
 from hpt_spark.errors import ConfigError, InputError
 from hpt_spark.masking import mask_secrets, secret_keys
-from hpt_spark.search.planning.cluster import LOST_EXECUTORS
+from hpt_spark.search.planning.executors import LOST_EXECUTORS
 from hpt_spark.storage import is_local, local_path
 from hpt_spark.submit.arguments import job_arguments
 from hpt_spark.submit.properties import read_properties

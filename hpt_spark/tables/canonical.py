@@ -66,22 +66,25 @@ def canonical_columns(frame: DataFrame, features: Sequence[Feature], dates: Sequ
     for number, feature in enumerate(features):
         sql = _as(feature.kind, quoted(feature.name), types[feature.name], dates)
         columns.append(sql.alias(f"x{number}"))
-        if kind_of(types[feature.name]) == "text" and feature.kind in (*WHAT, *LISTS):
-            cell = F.col(quoted(feature.name))
-            unread = cell.isNotNull() & (F.trim(cell) != "")
-            if feature.kind in WHAT:
-                is_none = F.expr(_from_text(feature.kind, quoted(feature.name))).isNull()
-                if feature.kind == "timestamp" and needs_days(dates):
-                    is_none |= cell.rlike(TIME_OF_DAY)
-                unread &= is_none
-            said = F.concat(
-                F.lit(f"the column {feature.name} holds '"),
-                F.substring(cell, 1, 80),
-                F.lit(f"' where {WHAT.get(feature.kind, 'a list')} is needed"),
-            )
-            problems.append(F.when(unread, said))
-    problem = F.coalesce(*problems) if problems else F.lit(None).cast("string")
-    return [*columns, problem.alias(PROBLEM)]
+        if kind_of(types[feature.name]) != "text":
+            continue
+        if feature.kind in WHAT:
+            is_unread = F.expr(_from_text(feature.kind, quoted(feature.name))).isNull()
+            if feature.kind == "timestamp" and needs_days(dates):
+                is_unread |= F.col(quoted(feature.name)).rlike(TIME_OF_DAY)
+            problems.append(_unread(feature.name, is_unread, f"{WHAT[feature.kind]} is needed"))
+        elif feature.kind in LISTS:
+            problems.append(_unread(feature.name, F.lit(True), "a list is needed"))
+    return [*columns, F.coalesce(*problems, F.lit(None).cast("string")).alias(PROBLEM)]
+
+
+def _unread(name: str, is_unread: Column, needs: str) -> Column:
+    """Return a sentence on a text that is not blank and cannot be read as what one `needs`; null of any other cell."""
+    from pyspark.sql import functions as F
+
+    cell = F.col(quoted(name))
+    said = F.concat(F.lit(f"the column {name} holds '"), F.substring(cell, 1, 80), F.lit(f"' where {needs}"))
+    return F.when(cell.isNotNull() & (F.trim(cell) != "") & is_unread, said)
 
 
 def with_types(frame: DataFrame, types: Mapping[str, str]) -> tuple[DataFrame, Column]:
@@ -93,24 +96,20 @@ def with_types(frame: DataFrame, types: Mapping[str, str]) -> tuple[DataFrame, C
 
     columns, problems = [], []
     for field in frame.schema:
-        cell, name = F.col(quoted(field.name)), quoted(field.name)
+        name = quoted(field.name)
         wanted = types.get(field.name, "string")
         is_nested = wanted.startswith(NESTED)
         if kind_of(field.dataType.simpleString()) != "text" or not (is_nested or kind_of(wanted) in CAST_FROM_TEXT):
-            columns.append(cell)
+            columns.append(F.col(name))
             continue
         read = F.expr(f"CAST(NULL AS {wanted})" if is_nested else text_as(wanted, name))
         columns.append(read.alias(field.name))
         is_unread = read.isNull()
         if wanted.startswith("decimal("):  # which a cast would round
             is_unread |= read.cast("double") != F.expr(f"try_cast(trim({name}) AS DOUBLE)")
-        said = F.concat(
-            F.lit(f"the column {field.name} holds '"),
-            F.substring(cell, 1, 80),
-            F.lit(f"' where features.blocks need {wanted}, its type in the training table"),
-        )
-        problems.append(F.when(cell.isNotNull() & (F.trim(cell) != "") & is_unread, said))
-    return frame.select(*columns), F.coalesce(*problems) if problems else F.lit(None).cast("string")
+        needs = f"features.blocks need {wanted}, its type in the training table"
+        problems.append(_unread(field.name, is_unread, needs))
+    return frame.select(*columns), F.coalesce(*problems, F.lit(None).cast("string"))
 
 
 def with_nan(frame: DataFrame, word: str, names: Collection[str]) -> DataFrame:

@@ -175,12 +175,15 @@ def _terms(
         return
 
     def terms_of(number: int) -> Column:
+        """Return a row's terms in one column, each with the column's place."""
         x, kind = F.col(f"x{number}"), features[number].kind
         if kind == "block":
-            return F.transform(x, lambda entry: entry["key"])
-        return x if kind == "texts" else F.array(x)
+            x = F.transform(x, lambda entry: entry["key"])
+        elif kind != "texts":
+            x = F.array(x)
+        return F.transform(x, lambda term: F.struct(F.lit(number).alias("place"), term.alias("term")))
 
-    cells = F.flatten(F.array(*(F.transform(terms_of(number), _with_place(number)) for number in named)))
+    cells = F.flatten(F.array(*map(terms_of, named)))
     long = canonical.select("label", F.explode(cells).alias("cell")).select("label", "cell.place", "cell.term")
     counts = (
         long.where("term IS NOT NULL")
@@ -211,9 +214,3 @@ def _terms(
     for number in named:
         is_number = features[number].kind == "categorical"
         columns[number].terms.sort(key=float if is_number else None)
-
-
-def _with_place(number: int) -> Any:
-    from pyspark.sql import functions as F
-
-    return lambda term: F.struct(F.lit(number).alias("place"), term.alias("term"))

@@ -31,7 +31,7 @@ AS_OTHERS = {"header": True, "inferSchema": True, "escape": '"', "enforceSchema"
 PLAIN = ("csv", "json", DEFAULT_FORMAT)
 DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {"csv": {**TEXTS, **AS_OTHERS}, "json": TEXTS}
 DATE_OPTIONS = ("dateFormat", "timestampFormat", "timestampNTZFormat", "timeZone")
-UTC = {"spark.sql.session.timeZone": "UTC"}
+TIME_ZONE = "spark.sql.session.timeZone"
 TYPE_CLASSES = {"string": "StringType", "date": "DateType", "timestamp": "TimestampType"}
 TYPE_CLASSES |= {"timestamp_ntz": "TimestampNTZType"}  # since Spark 3.4
 QUERY = re.compile(r"\?[\w.-]+=")
@@ -53,14 +53,12 @@ READERS = {  # of packages of Spark's own
 @contextmanager
 def in_utc(spark: SparkSession) -> Iterator[None]:
     """Let dates and hours be those of UTC, wherever the job runs."""
-    before = {key: str(spark.conf.get(key)) for key in UTC}
-    for key, value in UTC.items():
-        spark.conf.set(key, value)
+    before = str(spark.conf.get(TIME_ZONE))
+    spark.conf.set(TIME_ZONE, "UTC")
     try:
         yield
     finally:
-        for key, value in before.items():
-            spark.conf.set(key, value)
+        spark.conf.set(TIME_ZONE, before)
 
 
 def format_of(uri: str, given: str | None = None) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import reduce
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -101,7 +102,7 @@ def canonical_rows(
     features: Sequence[Feature],
     dates: Sequence[str],
     keys: Keys,
-    blocks: Sequence[str] = (),
+    blocks: Sequence[str],
     carried: Sequence[str] = (),
     block_types: Mapping[str, str] | None = None,
 ) -> DataFrame:
@@ -126,9 +127,9 @@ def canonical_rows(
 
     types = {field.name: field.dataType.simpleString() for field in frame.schema}
     plain = [feature for feature in features if feature.kind != BLOCK]
+    of_blocks, has_blocks = frame, len(plain) < len(features)
     *columns, problem = canonical_columns(frame, plain, dates)
-    of_blocks = frame
-    if len(plain) < len(features) and block_types:
+    if has_blocks and block_types:
         of_blocks, untyped = with_types(frame, block_types)
         problem = F.coalesce(problem, untyped).alias(PROBLEM)
     rows = frame.select(
@@ -140,23 +141,19 @@ def canonical_rows(
         problem,
         *(F.col(quoted(name)).alias(f"{CARRIED}{number}") for number, name in enumerate(carried)),
     )
-    if len(plain) < len(features):
-        rows = _with_blocks(rows, long_rows(of_blocks, blocks), features, len(plain))
-    hashed = [name for name in rows.columns if name != "problem" and not name.startswith(CARRIED)]
-    return rows.select(F.xxhash64(*map(_hashable(rows), hashed)).alias(ROW_HASH), "*")
-
-
-def _hashable(rows: DataFrame) -> Callable[[str], Any]:
-    types = dict(rows.dtypes)
-    # The entries of a block come in any order.
-    from pyspark.sql import functions as F
-
-    return lambda name: F.sort_array(name) if types[name].startswith("array<struct") else F.col(name)
+    if has_blocks:
+        rows = _with_blocks(rows, long_rows(of_blocks, blocks), features)
+    hashed = [
+        F.sort_array(name) if kind.startswith("array<struct") else F.col(name)  # the entries of a block, in any order
+        for name, kind in rows.dtypes
+        if name != PROBLEM and not name.startswith(CARRIED)
+    ]
+    return rows.select(F.xxhash64(*hashed).alias(ROW_HASH), "*")
 
 
 def long_rows(frame: DataFrame, paths: Sequence[str]) -> DataFrame:
     """Return the long rows ``device_id, block, term, value`` that the user's own functions make of a table."""
-    long = None
+    of_paths = []
     for path in paths:
         with translate_reading(f"features.blocks={path}", "correct the function"):
             found = call_block(path, {"rows": frame})
@@ -166,9 +163,8 @@ def long_rows(frame: DataFrame, paths: Sequence[str]) -> DataFrame:
                 found["term"].cast("string"),
                 found["value"].cast("double"),
             ).dropna()
-        long = found if long is None else long.unionByName(found)
-    assert long is not None
-    return long
+        of_paths.append(found)
+    return reduce(lambda long, more: long.unionByName(more), of_paths)
 
 
 def block_features(
@@ -195,31 +191,26 @@ def block_features(
     return [Feature(name, BLOCK) for name in blocks]
 
 
-def _with_blocks(rows: DataFrame, long: DataFrame, features: Sequence[Feature], first: int) -> DataFrame:
+def _with_blocks(rows: DataFrame, long: DataFrame, features: Sequence[Feature]) -> DataFrame:
     from pyspark.sql import functions as F
 
     entries = F.struct("term", "value")
-    blocks = [feature.name for feature in features[first:]]
+    blocks = {f"x{number}": feature.name for number, feature in enumerate(features) if feature.kind == BLOCK}
     # A map refuses a second entry of the same term, as `pack` does.
     of_rows = [
-        F.map_entries(F.map_from_entries(F.collect_list(F.when(F.col("block") == name, entries)))).alias(
-            f"x{first + number}"
-        )
-        for number, name in enumerate(blocks)
+        F.map_entries(F.map_from_entries(F.collect_list(F.when(F.col("block") == name, entries)))).alias(x)
+        for x, name in blocks.items()
     ]
     found = long.groupBy("id").agg(*of_rows)
-    order = [name for name in rows.columns if name != "problem"]
-    places = [f"x{first + number}" for number in range(len(blocks))]
-    return rows.join(found, "id", "left").select(*order, *places, "problem")
+    order = [name for name in rows.columns if name != PROBLEM]
+    return rows.join(found, "id", "left").select(*order, *blocks, PROBLEM)
 
 
 def check_same_kinds(frame: DataFrame, features: Sequence[Feature], place: str, key: str, as_text: bool) -> None:
     """Raise InputError where a table lacks a column of the training table, or has another type of values there."""
     types = {field.name: field.dataType.simpleString() for field in frame.schema}
     plain = [feature for feature in features if feature.kind != BLOCK]
-    for feature in plain:
-        if feature.name not in types:
-            refuse_missing([feature.name], list(types), f"{key}: the model", place)
+    refuse_missing([feature.name for feature in plain], list(types), f"{key}: the model", place)
     for feature in plain:
         kind = kind_of(types[feature.name])
         if as_text and kind == "text":

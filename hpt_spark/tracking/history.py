@@ -60,7 +60,6 @@ class History:
 
     def __init__(self, uri: str, experiment: str, max_children: int | None = None) -> None:
         mlflow.set_tracking_uri(uri)
-        self._uri = uri
         self._client = MlflowClient(uri)
         self._experiment = experiment
         self._writer = uuid.uuid4().hex

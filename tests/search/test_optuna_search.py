@@ -19,7 +19,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from hpt_spark import OptunaSearchCV
 from hpt_spark.errors import InputError
-from hpt_spark.search.strategies.proposals import Proposals, dimension, quiet_optuna
+from hpt_spark.search.strategies.proposals import Proposals, dimension
+from hpt_spark.search.strategies.quiet_optuna import quiet_optuna
 
 X, y = make_classification(120, 6, random_state=0)
 SPACE = {"max_depth": [1, 2, 3, 5], "min_samples_leaf": stats.randint(1, 20), "ccp_alpha": stats.loguniform(1e-4, 1e-1)}

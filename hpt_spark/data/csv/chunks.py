@@ -16,7 +16,6 @@ import numpy as np
 
 from hpt_spark.errors import InputError
 
-CHUNK_SIZE = 8 << 20
 LONGEST_ROW = 8 << 20
 
 _FIELD = rb'(?:"[^"]*(?:""[^"]*)*"|[^",\r\n][^,\r\n]*|)'
@@ -43,9 +42,7 @@ class Readable(Protocol):
         """Return the next `size` bytes: fewer only at the end, none behind it."""
 
 
-def read_chunks(
-    stream: Readable, where: str, is_multiline: Callable[[bytes], bool], size: int = CHUNK_SIZE
-) -> Iterator[Chunk]:
+def read_chunks(stream: Readable, where: str, is_multiline: Callable[[bytes], bool], size: int) -> Iterator[Chunk]:
     """Cut CSV text into chunks of whole rows.
 
     Parameters

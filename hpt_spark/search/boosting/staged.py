@@ -92,7 +92,7 @@ class Staged:
         return self.estimator
 
     @contextmanager
-    def truncated(self, rounds: int, own: bool = False) -> Iterator[Any]:
+    def truncated(self, rounds: int, own: bool) -> Iterator[Any]:
         """Yield the fitted estimator as if it had trained `rounds` rounds, for the time of a ``with``.
 
         With `own`, what it has of its members is a copy, into which a scorer may write.

@@ -77,9 +77,7 @@ class ConnectRunner(Runner):
         finally:
             self._take_back(rest)
 
-    @contextmanager
-    def tasks(self, shared: SharedEvaluation, deadline: float, step: Step, description: str) -> Iterator[TaskStream]:
-        """Give a stream of tasks, whose operations are stopped at the end of the ``with``."""
+    def _stream(self, shared: SharedEvaluation, deadline: float, step: Step, description: str) -> TaskStream:
         arrived: SimpleQueue[Arrived] = SimpleQueue()
         operations = Operations(self._session, min(AHEAD * self.planned_slots, MOST_OPERATIONS))
 
@@ -94,11 +92,7 @@ class ConnectRunner(Runner):
 
         # So few that a result, which comes with those of its operation, waits for no more than these.
         few = max(1, -(-self.planned_slots * AHEAD // MOST_OPERATIONS))
-        stream = TaskStream(start, arrived, deadline, None, tasks_per_job=few)
-        try:
-            yield stream
-        finally:
-            self._has_cancelled |= stream.cancel()
+        return TaskStream(start, arrived, deadline, None, tasks_per_job=few)
 
     def refit(self, refit: Refit) -> Any:
         """Return the estimator of `refit`, fitted by a task; its model comes as rows."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,11 +114,18 @@ class Runner(ABC):
         The watcher is told of the fits that the driver sees begin.
         """
 
-    @abstractmethod
-    def tasks(
-        self, shared: SharedEvaluation, deadline: float, step: Step, description: str
-    ) -> AbstractContextManager[TaskStream]:
+    @contextmanager
+    def tasks(self, shared: SharedEvaluation, deadline: float, step: Step, description: str) -> Iterator[TaskStream]:
         """Give a stream of tasks, whose jobs are stopped at the end of the ``with``."""
+        stream = self._stream(shared, deadline, step, description)
+        try:
+            yield stream
+        finally:
+            self._has_cancelled |= stream.cancel()
+
+    @abstractmethod
+    def _stream(self, shared: SharedEvaluation, deadline: float, step: Step, description: str) -> TaskStream:
+        """Return a stream of tasks."""
 
     @abstractmethod
     def refit(self, refit: Refit) -> Any:

@@ -121,9 +121,7 @@ class SparkRunner(Runner):
         readers = self.slots_per_executor if is_true(self._conf, "spark.io.encryption.enabled") else 1
         return readers * min(PIECE_BYTES, shared.data.size)
 
-    @contextmanager
-    def tasks(self, shared: SharedEvaluation, deadline: float, step: Step, description: str) -> Iterator[TaskStream]:
-        """Give a stream of tasks, whose jobs are stopped at the end of the ``with``."""
+    def _stream(self, shared: SharedEvaluation, deadline: float, step: Step, description: str) -> TaskStream:
         arrived: SimpleQueue[Arrived] = SimpleQueue()
         results = self._context.accumulator([], ArrivingResults(arrived))
         pieces = [self._pieces_of(part) for part in shared.parts]
@@ -148,11 +146,7 @@ class SparkRunner(Runner):
             return job
 
         refuse = partial(refuse_lost_files, shared)
-        stream = TaskStream(start, arrived, deadline, self.checkpoints, self._look, refuse)
-        try:
-            yield stream
-        finally:
-            self._has_cancelled |= stream.cancel()
+        return TaskStream(start, arrived, deadline, self.checkpoints, self._look, refuse)
 
     def refit(self, refit: Refit) -> Any:
         """Return the estimator of `refit`, fitted by a task of a job."""

@@ -32,9 +32,7 @@ class Tracking(Protocol):
         """
 
 
-def followers_of(
-    search: Any, following: ExitStack, X: Any, y: Any, is_one_of_many: bool = False
-) -> Iterator[SearchFollower]:
+def followers_of(search: Any, following: ExitStack, X: Any, y: Any, is_one_of_many: bool) -> Iterator[SearchFollower]:
     """Yield what the arguments of `search` ask for; `following` ends them."""
     if not isinstance(search.progress, bool):
         raise ArgumentError(f"progress={search.progress!r} is not known; it must be True or False.")

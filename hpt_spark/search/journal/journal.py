@@ -17,12 +17,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hpt_spark.errors import JournalError, listed
-from hpt_spark.search.evaluation import Fit
 from hpt_spark.search.journal.digest_ledger import OF_PARAMETER
 from hpt_spark.search.journal.records import (
     FitKeys,
@@ -37,6 +36,9 @@ from hpt_spark.search.journal.records import (
 )
 from hpt_spark.storage import Folder
 
+if TYPE_CHECKING:
+    from hpt_spark.search.evaluation import Fit
+
 CONTEXT = "context.json"
 RECORDS = re.compile(r"fits-\d{6,}\.jsonl")
 PREDICTIONS = re.compile(r"fits-\d{6,}\.npz")
@@ -44,7 +46,7 @@ OF_EARLIER_RELEASES = "evaluation-0.json"
 WANTED = "wanted_folds"  # of a race
 MOST_NAMED = 8  # differences that a message lists
 
-KeepPredictions = Callable[[Fit, np.ndarray], None]
+KeepPredictions = Callable[["Fit", np.ndarray], None]
 
 
 class Journal:

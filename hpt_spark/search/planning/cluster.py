@@ -10,38 +10,24 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.execution.node_share import PIECE_BYTES
 from hpt_spark.search.fit_groups import group_fits
+from hpt_spark.search.planning.executors import (
+    HEAP_BYTES,
+    LOST_EXECUTORS,
+    Executors,
+    Property,
+    in_mebibytes,
+    size_of,
+    without_allocation,
+)
 from hpt_spark.search.planning.forecast import WORKER_BYTES, Forecast, as_size, data_bytes, forecast
 from hpt_spark.search.planning.memory_limit import MIN_OVERHEAD
 from hpt_spark.search.sklearn_compat import num_samples
 
-# The JVM of an executor passes the data on in pieces and trains nothing.
-HEAP_BYTES = 1 << 30
 JVM_BYTES = 256 << 20  # of a JVM outside of its heap: classes, threads, network buffers
 MARGIN = 1.25  # the forecast is an estimate
 LEAST_BYTES = JVM_BYTES + int(MARGIN * WORKER_BYTES)  # of an executor outside of its heap, on the smallest design
 STEP_BYTES = 128 << 20  # to which memory is rounded up
 COPIES_ON_THE_DRIVER = 3  # the design, its part that travels, and its predictions
-
-Property = tuple[str, str, str]  # its name, its value, and why it has that
-
-# Spark's own limit is two per executor, and at least 3, after which it ends the application.
-LOST_EXECUTORS: Property = (
-    "spark.yarn.max.executor.failures",
-    "100",
-    "a fit that YARN kills for its memory costs several executors before it counts as failed",
-)
-
-
-@dataclass(frozen=True)
-class Executors:
-    """The executors that a cluster gives a search."""
-
-    number: int
-    cores: int  # of one
-    memory: int  # bytes of one, all in all
-
-    def __str__(self) -> str:
-        return f"{self.number} executors of {self.cores} cores and {in_mebibytes(self.memory)}"
 
 
 @dataclass(frozen=True)
@@ -77,27 +63,6 @@ class ClusterPlan:
             in_mebibytes(_rounded(max(MIN_OVERHEAD, self.driver_bytes))),
             "the driver's Python process holds the design" + " and trains the best candidate" * self.refits_on_driver,
         )
-
-
-def size_of(executors: Executors) -> Iterator[Property]:
-    """Yield the properties that say how many executors there are, and how large."""
-    yield "spark.executor.instances", str(executors.number), "as --executors says"
-    yield "spark.executor.cores", str(executors.cores), "as --cores says"
-    yield (
-        "spark.executor.memory",
-        in_mebibytes(HEAP_BYTES),
-        "the JVM's heap; trainings run outside of it, so that it stays small",
-    )
-
-
-def without_allocation() -> Iterator[Property]:
-    """Yield what keeps the executors."""
-    yield (
-        "spark.dynamicAllocation.enabled",
-        "false",
-        "an executor that is given back takes its copy of the data and of a fold's matrices along, and fits would wait "
-        "for new ones",
-    )
 
 
 def plan_cluster(evaluation: Evaluation, executors: Executors, conf: Mapping[str, str], refit_on: str) -> ClusterPlan:
@@ -181,8 +146,3 @@ def _needed(executor_bytes: int) -> int:
 
 def _rounded(size: float) -> int:
     return -int(-size // STEP_BYTES) * STEP_BYTES
-
-
-def in_mebibytes(size: int) -> str:
-    """Return a size as Spark's settings have it."""
-    return f"{size >> 30}g" if size % (1 << 30) == 0 else f"{size >> 20}m"

@@ -88,12 +88,10 @@ def makespan(trainings: Sequence[FitGroup], slots: int) -> float:
 
 
 def seconds_left(cost_done: float, seconds_done: float, costs_left: Sequence[float], slots: int) -> float:
-    """Return the estimated seconds until all is done; NaN before anything has finished.
+    """Return the estimated seconds until all is done, when something has finished.
 
     The cost and the seconds of the finished trainings together tell what a unit of cost is.
     """
-    if cost_done <= 0:
-        return math.nan
     at_once = max(1, min(slots, len(costs_left)))
     return sum(costs_left) / at_once * seconds_done / cost_done
 

@@ -65,7 +65,7 @@ class Predictor:
         return whole
 
 
-def predictor_of(evaluation: Evaluation, earlier: Predictor | None = None) -> Predictor:
+def predictor_of(evaluation: Evaluation, earlier: Predictor | None) -> Predictor:
     """Return how all candidates of an evaluation predict: as those of `earlier` evaluations do, if there are any.
 
     Raises

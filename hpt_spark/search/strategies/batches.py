@@ -77,7 +77,7 @@ class SearchesInBatches(ChoosesRounds):
                     folds = found.get(DONE, folds)[-len(candidates) :]
                 else:  # a curve counts by its best point: its others are near copies of that
                     later *= len(rounds.checkpoints)
-                    curves = evaluate_curves(self.estimator, rounds, candidates, evaluate, run, later, is_race)
+                    curves = evaluate_curves(self.estimator, rounds, candidates, evaluate, run, is_race, later)
                     scores = np.array([curve.best for curve in curves])
                     if is_race:
                         scores, folds = _best_of_most_folds(found, metric, len(candidates), len(rounds.checkpoints))

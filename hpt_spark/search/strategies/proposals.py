@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import threading
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ import numpy as np
 
 from hpt_spark.errors import ArgumentError, MissingDependencyError
 from hpt_spark.search.journal.fingerprint import value_key
+from hpt_spark.search.strategies.quiet_optuna import quiet_optuna
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -27,7 +26,6 @@ GRID = "grid"  # which of several spaces a candidate is of
 MOST_REPEATED = 10
 MOST_REPEATED_AT_RANDOM = 300
 LEAST_SHARE = 1e-9  # of a distribution without bounds, on either side
-QUIET = threading.Lock()  # Optuna's logging is the process's; several outer folds search in threads of it
 
 
 @dataclass(frozen=True)
@@ -159,20 +157,6 @@ class Proposals:
         drawn = {name: _drawn(trial, prefix + name, one.distribution) for name, one in space.items()}
         key = frozenset((name, space[name].key_of(name, value)) for name, value in drawn.items())
         return {name: space[name].value_of(value) for name, value in drawn.items()}, key
-
-
-@contextmanager
-def quiet_optuna() -> Iterator[None]:
-    """Keep Optuna from logging each study, each trial and each sampling of one parameter alone."""
-    from optuna import logging
-
-    with QUIET:
-        before = logging.get_verbosity()
-        logging.set_verbosity(logging.ERROR)
-        try:
-            yield
-        finally:
-            logging.set_verbosity(before)
 
 
 def dimension(name: str, values: Any) -> Dimension:

@@ -131,8 +131,8 @@ def evaluate_curves(
     settings: Iterable[Mapping[str, Any]],
     evaluate: Callable[[list[dict[str, Any]]], Iterable[float | None]],
     run: Evaluator,
+    is_race: bool,
     later: int = 0,
-    is_race: bool = False,
 ) -> list[Curve]:
     """Evaluate settings at their checkpoints, rung by rung, until their curves have stopped.
 
@@ -144,10 +144,10 @@ def evaluate_curves(
         Is given candidates, and returns their mean scores; None for one that a race has passed over.
     run : Evaluator
         Of the search, which may be ended early.
-    later : int
-        How many candidates are expected after all of these.
     is_race : bool
         Whether all candidates are one evaluation, in which a race stops the curves.
+    later : int
+        How many candidates are expected after all of these.
     """
     curves = [Curve(dict(setting)) for setting in settings]
     for curve in curves:

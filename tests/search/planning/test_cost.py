@@ -97,7 +97,6 @@ def test_nothing_ends_before_the_longest_has_or_before_the_cores_can(trainings, 
 
 
 def test_what_is_left_is_told_from_what_has_finished():
-    assert math.isnan(seconds_left(0.0, 0.0, [1.0], 2))
     assert seconds_left(10.0, 5.0, [], 2) == 0
     assert seconds_left(10.0, 5.0, [4.0, 4.0, 4.0], 2) == 3.0
     assert seconds_left(10.0, 5.0, [4.0], 8) == 2.0

@@ -14,7 +14,8 @@ from hpt_spark.errors import InputError
 from hpt_spark.search.dataset import Dataset
 from hpt_spark.search.evaluation import Evaluation
 from hpt_spark.search.folds import Folds
-from hpt_spark.search.planning.cluster import Executors, plan_cluster
+from hpt_spark.search.planning.cluster import plan_cluster
+from hpt_spark.search.planning.executors import Executors
 from hpt_spark.search.planning.memory_limit import in_bytes
 
 ROWS = np.arange(600)

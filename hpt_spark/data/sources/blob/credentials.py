@@ -118,17 +118,17 @@ def _in_variable(text: str, name: str, address: BlobAddress) -> Credential:
     if ";" in text or text.lower().startswith(("accountname=", "blobendpoint=", "usedevelopmentstorage=")):
         return _of_connection_string(text, where, address)
     if "sig=" in text:
-        return _of_kind("sas", _token_in(text, address), where)
+        return _of_sas(_token_in(text, address), where)
     try:
         base64.b64decode(text, validate=True)
     except binascii.Error:
         raise _DoesNotFitError("holds neither a connection string nor a SAS token nor an account key") from None
-    return _of_kind("key", text, where)
+    return _of_key(text, where)
 
 
 def _of_account(name: str, text: str, address: BlobAddress) -> Credential:
     where = f"in the environment variable {name}"
-    return _of_kind("sas", _token_in(text, address), where) if name == SAS_TOKEN else _of_kind("key", text, where)
+    return _of_sas(_token_in(text, address), where) if name == SAS_TOKEN else _of_key(text, where)
 
 
 def _token_in(text: str, address: BlobAddress) -> str:
@@ -140,10 +140,12 @@ def _token_in(text: str, address: BlobAddress) -> str:
     return token
 
 
-def _of_kind(kind: Literal["key", "sas"], text: str, where: str) -> Credential:
-    if kind == "sas":
-        return Credential("sas", f"the SAS token {where}", text.lstrip("?"))
-    return Credential("key", f"the account key {where}", text)
+def _of_sas(token: str, where: str) -> Credential:
+    return Credential("sas", f"the SAS token {where}", token.lstrip("?"))
+
+
+def _of_key(key: str, where: str) -> Credential:
+    return Credential("key", f"the account key {where}", key)
 
 
 def _of_connection_string(text: str, where: str, address: BlobAddress) -> Credential:
@@ -155,9 +157,9 @@ def _of_connection_string(text: str, where: str, address: BlobAddress) -> Creden
     if account != address.account:
         raise _DoesNotFitError(f"is a connection string of another account ({account or 'it names none'})")
     if fields.get("accountkey"):
-        return _of_kind("key", fields["accountkey"], f"of the connection string {where}")
+        return _of_key(fields["accountkey"], f"of the connection string {where}")
     if fields.get("sharedaccesssignature"):
-        return _of_kind("sas", fields["sharedaccesssignature"], f"of the connection string {where}")
+        return _of_sas(fields["sharedaccesssignature"], f"of the connection string {where}")
     raise _DoesNotFitError("is a connection string with neither AccountKey nor SharedAccessSignature")
 
 

@@ -54,7 +54,7 @@ def translate_errors(
             return _refused(place, credential, "it is not the key of an account: copy the key again")
         return TransferError(f"{place} cannot be reached: {_connection_trouble(error, address)}")
     if status in (401, 403) or code == "PublicAccessNotPermitted":
-        return _refused(place, credential, _remedy(error, code, credential, writes))
+        return _refused(place, credential, _remedy(code, credential, writes))
     if status == 404 and not name and credential.kind == "anonymous":
         return _refused(place, credential, f"the container is private or does not exist: {_sign_in()}")
     if status == 404 and (code == "ContainerNotFound" or not name):
@@ -77,7 +77,7 @@ def _refused(place: str, credential: Credential, remedy: str) -> InputError:
     return InputError(f"{place} was refused to {credential.way}; {remedy}.{passed_over}")
 
 
-def _remedy(error: Exception, code: str, credential: Credential, writes: bool) -> str:
+def _remedy(code: str, credential: Credential, writes: bool) -> str:
     if credential.kind == "anonymous":
         return f"the container is not public: {_sign_in()}"
     if credential.kind == "identity":

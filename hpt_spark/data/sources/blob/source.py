@@ -21,11 +21,11 @@ class BlobSource(Source):
     address : BlobAddress
     downloads : Path
         What is downloaded is kept below this folder, and not downloaded again while it is equal.
-    credential : str, optional
+    credential : str or None
         What ``source.credential`` says.
     """
 
-    def __init__(self, address: BlobAddress, downloads: Path, credential: str | None = None) -> None:
+    def __init__(self, address: BlobAddress, downloads: Path, credential: str | None) -> None:
         self._container = Container(address, credential)
         self._folder = downloads / address.local_name
         self._blobs: dict[str, Blob] = {}
