@@ -14,7 +14,8 @@ from hpt_spark.storage import is_local, local_path
 
 VARIABLE = "MLFLOW_TRACKING_URI"  # MLflow's own
 NO_TRACKING = "none"
-KNOWN = r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://|https?://[^/]|databricks"
+DATABASE = r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://"
+KNOWN = rf"{DATABASE}|https?://[^/]|databricks"
 SQLITE = re.compile(r"sqlite(\+\w+)?:///")
 # Unless the user has set them: a store that does not answer is not waited for for minutes.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
@@ -51,10 +52,21 @@ def store_beside(run_dir: str) -> str | None:
     return f"sqlite:///{local_path(run_dir).absolute().parent / STORE}"
 
 
-def artifacts_beside(uri: str) -> str | None:
-    """Return where the artifacts of a SQLite store go, as a URI; None leaves it to the server."""
+def artifacts_folder(uri: str) -> Path | None:
+    """Return where the artifacts of a database go: beside a SQLite file, or where this process runs.
+
+    None leaves it to MLflow's server.
+    """
+    if not re.match(DATABASE, uri):
+        return None
     sqlite = SQLITE.match(uri)
-    return None if sqlite is None else (Path(uri[sqlite.end() :]).absolute().parent / ARTIFACTS).as_uri()
+    return (Path(uri[sqlite.end() :]).absolute().parent if sqlite else Path.cwd()) / ARTIFACTS
+
+
+def artifacts_beside(uri: str) -> str | None:
+    """Return `artifacts_folder` as a URI."""
+    folder = artifacts_folder(uri)
+    return None if folder is None else folder.as_uri()
 
 
 def named_store(setting: str | None) -> str | None:
