@@ -14,7 +14,6 @@ from typing import Any
 
 from hpt_spark.masking import mask_secrets
 from hpt_spark.tracking.spool import LEFT, SETTINGS, read_answer
-from hpt_spark.tracking.store_uri import artifacts_folder
 
 SECONDS_FOR_PARENT, SECONDS_FOR_CHILDREN = 30.0, 10.0  # waited for at the end of a search
 SECONDS_OF_STALL = 20.0
@@ -63,7 +62,7 @@ class RecorderProcess:
                 stdout=output,
                 stderr=output,
                 env=environment,
-                cwd=_made_folder(settings.get("uri", "")) or spool,
+                cwd=spool,  # MLflow makes folders where it runs
                 start_new_session=True,  # Ctrl-C is the search's
                 pass_fds=() if held is None else (held,),
             )
@@ -129,15 +128,3 @@ class RecorderProcess:
 
     def _warn(self, reason: str) -> None:
         log.warning("the history of this search is not whole: %s. %s", reason.rstrip("."), self._remedy)
-
-
-def _made_folder(uri: str) -> Path | None:
-    """Return the folder of a database's artifacts; None where it cannot be made, or a server has its own.
-
-    MLflow gives the default experiment of a database that it makes a folder where it runs, for good.
-    """
-    if folder := artifacts_folder(uri):
-        with suppress(OSError):
-            folder.mkdir(exist_ok=True)
-            return folder
-    return None

@@ -37,11 +37,10 @@ def checked_uri(uri: str) -> str:
             f"MLflow's tracking URI {without_secrets(uri)!r} is not known; it must be sqlite:///FILE, http(s)://HOST, "
             f"postgresql://..., mysql://..., mssql://... or databricks; {NO_TRACKING} switches tracking off."
         )
-    if sqlite := SQLITE.match(uri):
-        file = Path(uri[sqlite.end() :])
+    if file := sqlite_file(uri):
         if not file.parent.is_dir():
             raise InputError(f"{file.parent} does not exist; make the folder of MLflow's SQLite file {file} first.")
-        return f"{sqlite[0]}{file.absolute()}"
+        return f"{uri.partition(':')[0]}:///{file}"
     return uri
 
 
@@ -52,21 +51,21 @@ def store_beside(run_dir: str) -> str | None:
     return f"sqlite:///{local_path(run_dir).absolute().parent / STORE}"
 
 
-def artifacts_folder(uri: str) -> Path | None:
-    """Return where the artifacts of a database go: beside a SQLite file, or where this process runs.
+def artifacts_beside(uri: str) -> str | None:
+    """Return where the artifacts of a database go, as a URI: beside a SQLite file, or where this process runs.
 
     None leaves it to MLflow's server.
     """
     if not re.match(DATABASE, uri):
         return None
+    file = sqlite_file(uri)
+    return ((Path.cwd() if file is None else file.parent) / ARTIFACTS).as_uri()
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """Return the file of a SQLite store; None for any other."""
     sqlite = SQLITE.match(uri)
-    return (Path(uri[sqlite.end() :]).absolute().parent if sqlite else Path.cwd()) / ARTIFACTS
-
-
-def artifacts_beside(uri: str) -> str | None:
-    """Return `artifacts_folder` as a URI."""
-    folder = artifacts_folder(uri)
-    return None if folder is None else folder.as_uri()
+    return None if sqlite is None else Path(uri[sqlite.end() :]).absolute()
 
 
 def named_store(setting: str | None) -> str | None:

@@ -92,15 +92,6 @@ def test_a_kept_model_knows_which_value_is_missing(spark, store, tracking):
     np.testing.assert_array_equal(loaded.predict(known), search.predict(known))
 
 
-def test_a_new_stores_default_experiment_does_not_lie_in_what_is_deleted_after_the_search(spark, tmp_path):
-    from mlflow.tracking import MlflowClient
-
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    search_of(sc=spark, tracking=MlflowTracking(uri, wait=PATIENT)).fit(X, y)
-    place = MlflowClient(uri).get_experiment_by_name("Default").artifact_location
-    assert place.startswith(f"{tmp_path}/mlartifacts/")
-
-
 def test_the_same_search_with_its_journal_continues_its_run(spark, store, tracking, tmp_path):
     journal = str(tmp_path / "journal")
     for _ in range(2):
