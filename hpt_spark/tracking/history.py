@@ -25,6 +25,7 @@ from hpt_spark.tracking.children import Children
 from hpt_spark.tracking.identity import REPLACES
 from hpt_spark.tracking.logged_model import log_model
 from hpt_spark.tracking.requests import known_name, log_all, metrics_of_outer_folds, short_value
+from hpt_spark.tracking.sqlite_store import make_sqlite_store
 from hpt_spark.tracking.sweep import Candidate, Sweep
 
 ID, KEPT = "hpt_spark.id", "hpt_spark.kept"
@@ -59,6 +60,7 @@ class History:
     """
 
     def __init__(self, uri: str, experiment: str, max_children: int | None = None) -> None:
+        make_sqlite_store(uri)
         mlflow.set_tracking_uri(uri)
         self._client = MlflowClient(uri)
         self._experiment = experiment

@@ -14,7 +14,8 @@ from hpt_spark.storage import is_local, local_path
 
 VARIABLE = "MLFLOW_TRACKING_URI"  # MLflow's own
 NO_TRACKING = "none"
-KNOWN = r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://|https?://[^/]|databricks"
+DATABASE = r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://"
+KNOWN = rf"{DATABASE}|https?://[^/]|databricks"
 SQLITE = re.compile(r"sqlite(\+\w+)?:///")
 # Unless the user has set them: a store that does not answer is not waited for for minutes.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
@@ -36,11 +37,10 @@ def checked_uri(uri: str) -> str:
             f"MLflow's tracking URI {without_secrets(uri)!r} is not known; it must be sqlite:///FILE, http(s)://HOST, "
             f"postgresql://..., mysql://..., mssql://... or databricks; {NO_TRACKING} switches tracking off."
         )
-    if sqlite := SQLITE.match(uri):
-        file = Path(uri[sqlite.end() :])
+    if file := sqlite_file(uri):
         if not file.parent.is_dir():
             raise InputError(f"{file.parent} does not exist; make the folder of MLflow's SQLite file {file} first.")
-        return f"{sqlite[0]}{file.absolute()}"
+        return f"{uri.partition(':')[0]}:///{file}"
     return uri
 
 
@@ -52,9 +52,20 @@ def store_beside(run_dir: str) -> str | None:
 
 
 def artifacts_beside(uri: str) -> str | None:
-    """Return where the artifacts of a SQLite store go, as a URI; None leaves it to the server."""
+    """Return where the artifacts of a database go, as a URI: beside a SQLite file, or where this process runs.
+
+    None leaves it to MLflow's server.
+    """
+    if not re.match(DATABASE, uri):
+        return None
+    file = sqlite_file(uri)
+    return ((Path.cwd() if file is None else file.parent) / ARTIFACTS).as_uri()
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """Return the file of a SQLite store; None for any other."""
     sqlite = SQLITE.match(uri)
-    return None if sqlite is None else (Path(uri[sqlite.end() :]).absolute().parent / ARTIFACTS).as_uri()
+    return None if sqlite is None else Path(uri[sqlite.end() :]).absolute()
 
 
 def named_store(setting: str | None) -> str | None:

@@ -286,6 +286,14 @@ def test_the_store_beside_a_run(tmp_path):
     assert artifacts_beside("http://host") is None
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mysql+pymysql", "mssql"])
+def test_the_artifacts_of_a_database_lie_where_the_search_runs_not_in_what_is_deleted_after_it(
+    kind, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert artifacts_beside(f"{kind}://me@host/runs") == (tmp_path / "mlartifacts").as_uri()
+
+
 def test_none_switches_tracking_off(spark):
     search = search_of(sc=spark, tracking=MlflowTracking("none")).fit(X, y)
     assert search.fit_counts_["fits"] == 4

@@ -144,6 +144,9 @@ class Digester(CodeDigester):
         if isinstance(value, (pandas.DataFrame, pandas.Series)):
             digest = data_digests.frame_digest if isinstance(value, pandas.DataFrame) else data_digests.series_digest
             attrs = [self._attribute(value, "attrs", value.attrs)] if value.attrs else []
+            # What a subclass declares to pandas as its own; a Series so declares its name.
+            own = [name for name in value._metadata if name not in ("name", "_name")]
+            attrs += [self._attribute(value, name, getattr(value, name, None)) for name in own]
             return combine(of_kind, digest(value, self.of), *attrs)
         if isinstance(value, pandas.Index):
             return data_digests.index_digest(value, self.of)

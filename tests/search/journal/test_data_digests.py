@@ -278,3 +278,11 @@ def test_the_attributes_of_a_frame_count(kind):
     assert digest(one) == digest(other)
     other.attrs["unit"] = "m"
     assert digest(one) != digest(other)
+
+
+@pytest.mark.parametrize("base", [pd.DataFrame, pd.Series])
+def test_what_a_subclass_declares_to_pandas_counts(base):
+    kind = type("Measured", (base,), {"_metadata": [*base._metadata, "unit"]})
+    one, same, other = (kind([1.0, 2.0]) for _ in range(3))
+    one.unit, same.unit, other.unit = "m", "m", "km"
+    assert digest(one) == digest(same) != digest(other)
