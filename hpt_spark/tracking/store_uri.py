@@ -40,7 +40,8 @@ def checked_uri(uri: str) -> str:
     if file := sqlite_file(uri):
         if not file.parent.is_dir():
             raise InputError(f"{file.parent} does not exist; make the folder of MLflow's SQLite file {file} first.")
-        return f"{uri.partition(':')[0]}:///{file}"
+        _, mark, options = uri.partition("?")
+        return f"{uri.partition(':')[0]}:///{file}{mark}{options}"
     return uri
 
 
@@ -65,7 +66,7 @@ def artifacts_beside(uri: str) -> str | None:
 def sqlite_file(uri: str) -> Path | None:
     """Return the file of a SQLite store; None for any other."""
     sqlite = SQLITE.match(uri)
-    return None if sqlite is None else Path(uri[sqlite.end() :]).absolute()
+    return None if sqlite is None else Path(uri[sqlite.end() :].partition("?")[0]).absolute()
 
 
 def named_store(setting: str | None) -> str | None:

@@ -24,7 +24,7 @@ def test_a_disk_that_takes_a_part_of_the_tables_keeps_none_of_them(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert os.listdir(tmp_path) == []
-    make_sqlite_store(uri)
+    make_sqlite_store(f"{uri}?timeout=60")
     assert os.listdir(tmp_path) == ["mlflow.db"]
     (default,) = MlflowClient(uri).search_experiments()
     # Not in the folder of a search's history, which is deleted at its end.

@@ -276,6 +276,7 @@ def test_the_folder_of_a_sqlite_store_must_be_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for kind in ("sqlite", "sqlite+pysqlite"):  # whoever writes it works in another folder
         assert checked_uri(f"{kind}:///mlflow.db") == f"{kind}:///{tmp_path}/mlflow.db"
+        assert checked_uri(f"{kind}:///mlflow.db?timeout=60") == f"{kind}:///{tmp_path}/mlflow.db?timeout=60"
         assert artifacts_beside(f"{kind}:///{tmp_path}/mlflow.db") == (tmp_path / "mlartifacts").as_uri()
 
 
