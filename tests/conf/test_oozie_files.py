@@ -137,6 +137,7 @@ def validate(spark):
     return check
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", XML)
 def test_oozies_schemas_accept_it(validate, name):
     assert validate(FOLDER / name) == ""

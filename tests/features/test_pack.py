@@ -85,12 +85,8 @@ def test_a_term_that_comes_twice_is_refused(spark):
         pack(twice).collect()
 
 
-def named(blocks):
-    """Return the blocks as a parameter: the groups with the largest queries take seconds."""
-    return pytest.param(blocks, id=blocks[0].name, marks=() if blocks[0].name == "weekday" else pytest.mark.long)
-
-
-@pytest.mark.parametrize("blocks", [named(blocks) for blocks in built_together(BLOCKS)])
+@pytest.mark.long
+@pytest.mark.parametrize("blocks", built_together(BLOCKS), ids=lambda blocks: blocks[0].name)
 def test_every_block_unpacked_and_packed_again_is_the_same(spark, tables, blocks):
     with Inputs(Tables(spark, str(tables))) as given_tables:
         rows = long_table(blocks, given_tables, "fraction").rows.where("device_id is not null").cache()

@@ -47,6 +47,7 @@ WAYS_TO_DIE = {
 }
 
 
+@pytest.mark.long
 def test_each_way_to_die_is_one_failed_row_with_its_reason(spark, marks):
     deadly = list(WAYS_TO_DIE)
     grid = [{"number": [number], "how": [how]} for number, how in enumerate(deadly)]

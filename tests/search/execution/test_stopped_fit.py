@@ -67,6 +67,7 @@ def stop_by_hand(scores, patience):
     return len(POINTS)
 
 
+@pytest.mark.long
 @settings(max_examples=25)
 @given(
     kind=st.sampled_from([XGBClassifier, XGBRegressor]),

@@ -75,6 +75,7 @@ def test_a_line_with_other_values_than_a_result_has_is_damaged(tmp_path, wrong):
         other.begin(FINGERPRINT)
 
 
+@pytest.mark.long
 def test_the_last_file_may_be_cut_at_any_byte(tmp_path):
     write_three_files(tmp_path)
     last = tmp_path / FILES[-1]

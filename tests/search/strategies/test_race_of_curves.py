@@ -193,6 +193,7 @@ def reached_of(fits, early_stopping, table, points, failing):
     return reached
 
 
+@pytest.mark.long
 @settings(max_examples=150)
 @given(
     scores=arrays.arrays(float, (2, 4, len(POINTS), 5), elements=st.sampled_from([0.1, 0.3, 0.5, 0.9, np.nan])),
