@@ -34,23 +34,23 @@ class Progress:
         ``"B"`` for bytes (shown as kB, MB ..., with the rate), else a plural noun such as ``"blocks"``.
     done : float
         Done by an earlier run: finished, but not counted for the rate.
-    foresees : bool
-        Whether the share of the work that is done tells the time that is left.
+    tells_left : bool
+        Whether to tell the time that is left, by the share of the work that is done.
     """
 
-    def __init__(self, label: str, total: float | None, unit: str, done: float = 0, foresees: bool = True) -> None:
+    def __init__(self, label: str, total: float | None, unit: str, done: float = 0, tells_left: bool = True) -> None:
         self.label = label
         self.total = total
         self.unit = unit
         self.done = self._done_before = done
         self._advancing = threading.Lock()
-        self._foresees = foresees
+        self._tells_left = tells_left
         self._left: float | None = None
         self._note = ""
         self._log = logging.getLogger("hpt_spark.progress")
         self._started = self._last_line = time.monotonic()
         self._bar = _bar(label, total, unit, done) if _is_terminal(sys.stderr) or _is_notebook() else None
-        if self._bar is not None and not foresees:
+        if self._bar is not None and not tells_left:
             self._bar.bar_format = BAR.replace(", about LEFT left", "")
 
     def advance(self, amount: float = 1, note: str = "", left: float | None = None, without_rate: float = 0) -> None:
@@ -111,7 +111,7 @@ class Progress:
         done_now = self.done - self._done_before
         if is_bytes and seconds >= 1:
             text += f" ({amount(done_now / seconds)}/s)"
-        if self._foresees and self.total and done_now > 0 and self.done < self.total:
+        if self._tells_left and self.total and done_now > 0 and self.done < self.total:
             left = seconds * (self.total - self.done) / done_now if self._left is None else self._left
             text += f", about {tqdm.format_interval(left)} left"
         return f"{text} ({note})" if note else text

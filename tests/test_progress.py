@@ -67,13 +67,13 @@ def test_what_an_earlier_run_has_done_is_not_part_of_the_rate(clock):
 
 
 def test_work_whose_parts_tell_nothing_of_the_rest_has_no_time_left(clock, monkeypatch):
-    work = Progress("build", 9, "blocks", foresees=False)
+    work = Progress("build", 9, "blocks", tells_left=False)
     clock.now += 15
     work.advance()
     assert work.line("brand") == "build: 1 of 9 blocks in 00:15 (brand)"
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
-    with Progress("build", 9, "blocks", foresees=False) as work:
+    with Progress("build", 9, "blocks", tells_left=False) as work:
         work._bar.start_t -= 15
         work.advance(note="brand")
         shown = str(work._bar)

@@ -147,7 +147,7 @@ def _collected_together(
     """
     with (
         # Side by side, most blocks end late and at once, so that the first ones tell nothing about the rest.
-        Progress("build_features", sum(map(len, together)), "blocks", foresees=False) as progress,
+        Progress("build_features", sum(map(len, together)), "blocks", tells_left=False) as progress,
         ThreadPoolExecutor(len(together)) as pool,
     ):
         running: list[Future[list[CollectedBlock]]] = []

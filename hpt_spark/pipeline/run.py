@@ -40,6 +40,7 @@ def run_pipeline(config: Config, jobs: Mapping[str, Callable[..., None]], first:
         if has_spark:  # before anything slow: a cluster waits for it
             held.enter_context(spark_if_needed("pipeline", config.spark, required=True))
         places = Steps(config)
+        run = RunDirectory(config.run.dir)
         overwrite = _Overwrite(config, places, steps)
         overwrite.begin()
         for step in steps:
@@ -51,12 +52,12 @@ def run_pipeline(config: Config, jobs: Mapping[str, Callable[..., None]], first:
             if needs_spark(step, config) and not has_spark:
                 held.enter_context(spark_if_needed("pipeline", config.spark, required=True))
                 has_spark = True
-            RunDirectory(config.run.dir).forget(PIPELINE)  # until all steps have changed it
+            run.forget(PIPELINE)  # until all steps have changed it
             _run(step, places, jobs[step], config)
             if signal_has_come():
                 return  # `tune` has kept what it had, and the signal ends the rest
         overwrite.end()
-        RunDirectory(config.run.dir).record(PIPELINE)
+        run.record(PIPELINE)
 
 
 def _between(first: str, last: str) -> tuple[str, ...]:
